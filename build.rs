@@ -1,0 +1,16 @@
+//! Compiles `proto/` with a compiler written in Rust, so that building needs no system `protoc`.
+
+use std::path::PathBuf;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let descriptors = protox::compile(["proto/task_scheduler.proto"], ["proto"])?;
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    let mut config = tonic_build::Config::new();
+    // Own messages travel inside `Any`, so they need their names.
+    config.enable_type_names().type_name_domain(["."], "type.googleapis.com");
+    tonic_build::configure()
+        .file_descriptor_set_path(out.join("task_scheduler.bin"))
+        .compile_fds_with_config(descriptors, config)?;
+    println!("cargo:rerun-if-changed=proto");
+    Ok(())
+}

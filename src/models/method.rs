@@ -1,0 +1,104 @@
+//! How methods are named and asked for: `[namespace/]name[@version]`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use semver::Version;
+
+use crate::error::Error;
+
+/// The namespace of a method that names none.
+pub const DEFAULT_NAMESPACE: &str = "default";
+/// The longest method reference, in bytes.
+pub const MAX_METHOD_BYTES: usize = 255;
+
+/// A registered method's whole name. Displays as `namespace/name@version`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MethodName {
+    /// Letters, digits, `_`, `-`, `.`.
+    pub namespace: Arc<str>,
+    /// Letters, digits, `_`, `-`, `.`.
+    pub name: Arc<str>,
+    /// Semantic version; `0.0.0` for a method that names none.
+    pub version: Version,
+}
+
+impl fmt::Display for MethodName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}@{}", self.namespace, self.name, self.version)
+    }
+}
+
+/// Which version a caller wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VersionWish {
+    /// The highest registered.
+    Highest,
+    /// The highest with this major number, and minor if given: `@2`, `@2.1`.
+    HighestOf(u64, Option<u64>),
+    /// This one and no other: `@2.1.0`.
+    Exactly(Version),
+}
+
+/// A method as a caller wrote it, taken apart. Borrows from the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MethodWish<'a> {
+    /// [`DEFAULT_NAMESPACE`] when none was written.
+    pub namespace: &'a str,
+    /// The name.
+    pub name: &'a str,
+    /// The version.
+    pub version: VersionWish,
+}
+
+impl<'a> MethodWish<'a> {
+    /// Takes `[namespace/]name[@version]` apart.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT` on field `method` when it is empty, too long or malformed.
+    pub fn parse(text: &'a str) -> Result<Self, Error> {
+        if text.is_empty() {
+            return Err(Error::invalid("method", "empty; expected [namespace/]name[@version]"));
+        }
+        if text.len() > MAX_METHOD_BYTES {
+            return Err(Error::invalid(
+                "method",
+                format!("{} bytes long; at most {MAX_METHOD_BYTES} are accepted", text.len()),
+            ));
+        }
+        let malformed = |what: &str| {
+            Error::invalid("method", format!("{text:?}: {what}; expected [namespace/]name[@version]"))
+        };
+        let (path, version) = match text.split_once('@') {
+            Some((path, version)) => (path, Some(version)),
+            None => (text, None),
+        };
+        let (namespace, name) = path.split_once('/').unwrap_or((DEFAULT_NAMESPACE, path));
+        if !is_word(namespace) || !is_word(name) {
+            return Err(malformed("a name has letters, digits, `_`, `-` and `.` only"));
+        }
+        let version = match version {
+            None => VersionWish::Highest,
+            Some(text) => parse_version(text).ok_or_else(|| malformed("no semantic version"))?,
+        };
+        Ok(Self { namespace, name, version })
+    }
+}
+
+/// Whether `text` can be a namespace or the name of a method.
+pub fn is_word(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+}
+
+fn parse_version(text: &str) -> Option<VersionWish> {
+    if let Ok(version) = Version::parse(text) {
+        return Some(VersionWish::Exactly(version));
+    }
+    let mut numbers = text.splitn(2, '.').map(str::parse::<u64>);
+    let major = numbers.next()?.ok()?;
+    match numbers.next() {
+        None => Some(VersionWish::HighestOf(major, None)),
+        Some(minor) => Some(VersionWish::HighestOf(major, Some(minor.ok()?))),
+    }
+}

@@ -1,0 +1,82 @@
+//! What was asked for: a method, its arguments and its options. Never changes once accepted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::models::{ArgValue, Digest, Durability, OnDependencyFailure, QueueName, RetryPolicy, TaskId};
+
+/// The most dependencies one task may have.
+pub const MAX_DEPENDENCIES: usize = 1_000;
+/// The most tags one task may carry.
+pub const MAX_TAGS: usize = 16;
+/// The longest tag, initiator, reason, source system or correlation id, in bytes.
+pub const MAX_LABEL_BYTES: usize = 100;
+/// The longest bound on one attempt.
+pub const MAX_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// One unit of work, as it was accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Task {
+    /// Its name, for ever.
+    pub id: TaskId,
+    /// The method as the caller wrote it; resolved to a version when the task is claimed.
+    pub method: Arc<str>,
+    /// What the body is called with, before `ResultOf` is replaced.
+    pub args: Vec<ArgValue>,
+    /// Tasks that must have ended first.
+    pub deps: Vec<TaskId>,
+    /// Tells whether another request with this id asks for the same thing.
+    pub digest: Digest,
+    /// When it was accepted.
+    pub submitted_at: Timestamp,
+    /// Everything else that was asked, with defaults filled in.
+    pub options: Options,
+}
+
+/// A task's options, complete: the request's, then the method's, then the server's.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Options {
+    /// The line it stands in.
+    pub queue: QueueName,
+    /// Higher first.
+    pub priority: i32,
+    /// Not before.
+    pub run_at: Option<Timestamp>,
+    /// Not started after.
+    pub expires_at: Option<Timestamp>,
+    /// The bound on one attempt.
+    pub timeout: Duration,
+    /// How failed attempts are repeated.
+    pub retry: RetryPolicy,
+    /// Whether it outlives the process.
+    pub durability: Durability,
+    /// Wait for dependencies that have not ended.
+    pub wait_for_dependencies: bool,
+    /// What becomes of it when one ends badly.
+    pub on_dependency_failure: OnDependencyFailure,
+    /// What nearly no task has.
+    pub labels: Option<Box<Labels>>,
+}
+
+/// Words that a task carries for people and for look-ups.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// At most [`MAX_TAGS`].
+    pub tags: Vec<String>,
+    /// Who asked.
+    pub initiator: String,
+    /// Why.
+    pub reason: String,
+    /// From where.
+    pub source_system: String,
+    /// Joins what belongs together across systems.
+    pub correlation_id: String,
+}
+
+impl Options {
+    /// The task's tags.
+    pub fn tags(&self) -> &[String] {
+        self.labels.as_ref().map_or(&[], |labels| &labels.tags)
+    }
+}

@@ -1,0 +1,8 @@
+//! The wire messages, generated from `proto/task_scheduler.proto`.
+
+#![expect(missing_docs, clippy::all, unreachable_pub, reason = "generated")]
+
+tonic::include_proto!("taskscheduler");
+
+/// The compiled schema, for reflection.
+pub const DESCRIPTORS: &[u8] = tonic::include_file_descriptor_set!("task_scheduler");

@@ -1,0 +1,71 @@
+//! Methods that are objects: [`TaskHandler`] and closures.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::models::{ArgValue, Outcome, Task};
+use crate::tasks::{BodyResult, TaskContext, TaskError};
+
+/// What a handler wants done with a task that was claimed, once everything it waited for is known.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// Run the body with these arguments.
+    Run(Vec<ArgValue>),
+    /// Do not run it: the task ends `SUCCEEDED`, marked as skipped.
+    Skip,
+}
+
+/// A method with a state of its own. Register it with
+/// [`TaskRegistry::register_handler`](crate::tasks::TaskRegistry::register_handler).
+#[async_trait]
+pub trait TaskHandler: Send + Sync + 'static {
+    /// `[namespace/]name[@version]`, the version whole.
+    fn name(&self) -> String;
+
+    /// Performs one attempt.
+    async fn execute(&self, task: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> BodyResult;
+
+    /// Decides late, when the task is claimed: its dependencies have ended, and arguments that were
+    /// `ResultOf` have their values. What is decided is stored before the body starts.
+    fn decide(&self, _task: &Task, _ctx: &TaskContext, args: Vec<ArgValue>) -> Decision {
+        Decision::Run(args)
+    }
+
+    /// After an attempt failed and another was stored as coming; `attempt` is the one that failed.
+    async fn on_retry(&self, _task: &Task, _attempt: u32, _error: &TaskError) {}
+
+    /// After the task ended badly for good.
+    async fn on_failure(&self, _task: &Task, _outcome: &Outcome) {}
+
+    /// After the task ended well.
+    async fn on_success(&self, _task: &Task, _outcome: &Outcome) {}
+}
+
+/// A closure as a handler: `make_handler("name", |task, ctx, args| …)`. The closure runs on the
+/// bodies' async runtime and must not block.
+pub fn make_handler<F>(name: impl Into<String>, run: F) -> Arc<dyn TaskHandler>
+where
+    F: Fn(&Task, &TaskContext, Vec<ArgValue>) -> BodyResult + Send + Sync + 'static,
+{
+    Arc::new(Closure { name: name.into(), run })
+}
+
+struct Closure<F> {
+    name: String,
+    run: F,
+}
+
+#[async_trait]
+impl<F> TaskHandler for Closure<F>
+where
+    F: Fn(&Task, &TaskContext, Vec<ArgValue>) -> BodyResult + Send + Sync + 'static,
+{
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn execute(&self, task: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> BodyResult {
+        (self.run)(task, ctx, args)
+    }
+}
