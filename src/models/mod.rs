@@ -6,6 +6,7 @@ mod id;
 mod method;
 mod outcome;
 mod policy;
+mod request;
 mod state;
 mod task;
 pub mod wrappers;
@@ -16,5 +17,6 @@ pub use id::{Fence, MAX_ID_BYTES, MAX_QUEUE_NAME_BYTES, QueueName, Sequence, Tas
 pub use method::{DEFAULT_NAMESPACE, MAX_METHOD_BYTES, MethodName, MethodWish, VersionWish, is_word};
 pub use outcome::{Ended, Ending, Failure, HistoryEntry, MAX_HISTORY, Outcome};
 pub use policy::{Durability, MAX_BACKOFF, MAX_RETRIES, OnDependencyFailure, RetryPolicy};
+pub use request::{Accepted, Asked, CancelRequest, CancelVerdict, Request, Snapshot, When};
 pub use state::State;
 pub use task::{Labels, MAX_DEPENDENCIES, MAX_LABEL_BYTES, MAX_TAGS, MAX_TIMEOUT, Options, Task};

@@ -1,0 +1,129 @@
+//! What callers ask for and are told, in the words of the facade.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::models::{
+    ArgValue, Durability, HistoryEntry, Labels, OnDependencyFailure, Outcome, State, Task, TaskId,
+};
+
+/// A task as somebody asks for it; not checked yet.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// `None`: the server gives one.
+    pub id: Option<TaskId>,
+    /// `[namespace/]name[@version]`.
+    pub method: String,
+    /// The arguments.
+    pub args: Vec<ArgValue>,
+    /// Tasks that must have ended first.
+    pub deps: Vec<TaskId>,
+    /// The rest; nearly always absent.
+    pub options: Option<Box<Asked>>,
+}
+
+/// The options that a request names. What is `None` comes from the method, then from the server.
+/// The field names are those of the wire, for error messages: `options.delay`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Asked {
+    /// The line to stand in.
+    pub queue: Option<String>,
+    /// Higher first.
+    pub priority: Option<i32>,
+    /// When it may start.
+    pub start: Option<When>,
+    /// When it must have started.
+    pub expiry: Option<When>,
+    /// The bound on one attempt.
+    pub timeout: Option<Duration>,
+    /// Attempts after the first.
+    pub retries: Option<u32>,
+    /// The delay after the first attempt.
+    pub backoff_base: Option<Duration>,
+    /// What the delay grows by.
+    pub backoff_multiplier: Option<f64>,
+    /// The longest delay.
+    pub backoff_max: Option<Duration>,
+    /// The random part of the delay.
+    pub jitter: Option<f64>,
+    /// Wait for dependencies that have not ended.
+    pub wait_for_dependencies: bool,
+    /// What becomes of the task when one ends badly.
+    pub on_dependency_failure: Option<OnDependencyFailure>,
+    /// Whether the task outlives the process.
+    pub durability: Option<Durability>,
+    /// Tags and words for people.
+    pub labels: Labels,
+}
+
+/// A time that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// At this time.
+    At(Timestamp),
+    /// This long after the request was accepted.
+    After(Duration),
+}
+
+/// A task was taken in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Accepted {
+    /// Its id.
+    pub id: TaskId,
+    /// Where it stands.
+    pub state: State,
+    /// It had been accepted before, with the same content.
+    pub joined: bool,
+}
+
+/// Everything known about one task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// What was asked.
+    pub task: Arc<Task>,
+    /// Where it stands.
+    pub state: State,
+    /// Attempts begun so far.
+    pub attempts: u32,
+    /// Runs that were cut short by the end of a node.
+    pub rescues: u32,
+    /// When the latest attempt began.
+    pub started_at: Option<Timestamp>,
+    /// When it can start or be tried again, if it waits for that.
+    pub due_at: Option<Timestamp>,
+    /// Dependencies that have not ended.
+    pub unmet: u32,
+    /// A cancel was asked for and has not taken hold yet.
+    pub cancel_requested: bool,
+    /// What became of it.
+    pub outcome: Option<Outcome>,
+    /// Its life so far: at most [`MAX_HISTORY`](crate::models::MAX_HISTORY) entries.
+    pub history: Vec<HistoryEntry>,
+    /// How far its body says it is; `(0, "")` before it says anything.
+    pub progress: (f64, String),
+}
+
+/// Which tasks to cancel: those named and those that carry the tag.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CancelRequest {
+    /// By id.
+    pub ids: Vec<TaskId>,
+    /// Every task that has not ended and carries this tag.
+    pub tag: Option<String>,
+    /// Kept with each.
+    pub reason: String,
+}
+
+/// What a cancel did to one task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CancelVerdict {
+    /// It had not started and never will.
+    Cancelled,
+    /// It is running; its body has been told.
+    Requested,
+    /// It had ended before, like this.
+    AlreadyEnded(State),
+    /// No such task.
+    NotFound,
+}
