@@ -3,8 +3,27 @@
 // The attributes' expansion says `::task_scheduler`, also in this crate.
 extern crate self as task_scheduler;
 
+pub mod cache;
 pub mod clock;
+pub mod engine;
 pub mod error;
 pub mod models;
 pub mod pb;
+pub mod store;
+pub mod system;
 pub mod tasks;
+
+pub use task_macro::{async_task, sync_task};
+
+/// What the attributes' expansion is made of. Not for use by hand: it changes without notice.
+#[doc(hidden)]
+pub mod __private {
+    pub use ctor;
+
+    pub use crate::error::Error;
+    pub use crate::models::{ArgValue, Durability, QueueName};
+    pub use crate::tasks::{
+        ArgumentCheck, Arguments, Body, BodyFuture, BodyResult, FromArgs, IntoReturn, Location,
+        MethodDefaults, Registration, Signature, TaskContext, collect,
+    };
+}

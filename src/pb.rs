@@ -1,6 +1,6 @@
 //! The wire messages, generated from `proto/task_scheduler.proto`.
 
-#![expect(missing_docs, clippy::all, unreachable_pub, reason = "generated")]
+#![expect(missing_docs, reason = "generated")]
 
 tonic::include_proto!("taskscheduler");
 

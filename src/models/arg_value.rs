@@ -1,13 +1,26 @@
 //! The decoded form of an argument or a result.
+//!
+//! Its neighbours: `wrappers` carries it over the wire without loss, `arg_json` says it in JSON,
+//! `arg_convert` turns it into Rust types and back.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::mem::size_of;
+
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
 
 use crate::models::TaskId;
+use crate::models::digest::{put, put_count};
 
 /// One argument or result.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Displays as the text that callers are answered with: text as itself, nothing as empty text,
+/// bytes as base64, times as RFC 3339 (`2026-11-01T00:00:00Z`) and `1.500s`, lists and maps as JSON.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum ArgValue {
     /// Nothing: `Empty`, a null `Value`, what a body without a result returns.
+    #[default]
     Null,
     /// `BoolValue`.
     Bool(bool),
@@ -37,4 +50,283 @@ pub enum ArgValue {
     Map(BTreeMap<String, ArgValue>),
     /// Replaced by that dependency's result before the body sees it.
     ResultOf(TaskId),
+}
+
+impl ArgValue {
+    /// What it is, in words for people: `integer`, `text`, `list`.
+    pub fn kind_name(&self) -> &'static str {
+        match self {
+            Self::Null => "nothing",
+            Self::Bool(_) => "boolean",
+            Self::Int32(_) | Self::Int64(_) | Self::UInt32(_) | Self::UInt64(_) => "integer",
+            Self::Float(_) | Self::Double(_) => "number",
+            Self::String(_) => "text",
+            Self::Bytes(_) => "bytes",
+            Self::Timestamp(_) => "timestamp",
+            Self::Duration(_) => "duration",
+            Self::Array(_) => "list",
+            Self::Map(_) => "map",
+            Self::ResultOf(_) => "result of a task",
+        }
+    }
+
+    /// About how much memory it holds beyond its own size. An estimate for caches: allocators
+    /// round up, and a map's nodes are rarely full.
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Self::String(text) => text.capacity(),
+            Self::Bytes(bytes) => bytes.capacity(),
+            Self::Array(values) => {
+                let nested: usize = values.iter().map(Self::heap_bytes).sum();
+                values.capacity() * size_of::<Self>() + nested
+            }
+            Self::Map(fields) => {
+                let entry = size_of::<String>() + size_of::<Self>();
+                fields.iter().map(|(key, value)| entry + key.capacity() + value.heap_bytes()).sum()
+            }
+            Self::ResultOf(id) => id.as_str().len(),
+            _ => 0,
+        }
+    }
+
+    /// Appends the value so that different values never read alike, and equal ones always do: a
+    /// type's tag, then the content, maps in the order of their keys. A number's type is part of
+    /// it, and every NaN is the same.
+    pub fn write_canonical(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => out.push(0),
+            Self::Bool(truth) => out.extend([1, u8::from(*truth)]),
+            Self::Int32(number) => tagged(out, 2, &number.to_le_bytes()),
+            Self::Int64(number) => tagged(out, 3, &number.to_le_bytes()),
+            Self::UInt32(number) => tagged(out, 4, &number.to_le_bytes()),
+            Self::UInt64(number) => tagged(out, 5, &number.to_le_bytes()),
+            Self::Float(number) => {
+                let number = if number.is_nan() { f32::NAN } else { *number };
+                tagged(out, 6, &number.to_le_bytes());
+            }
+            Self::Double(number) => {
+                let number = if number.is_nan() { f64::NAN } else { *number };
+                tagged(out, 7, &number.to_le_bytes());
+            }
+            Self::String(text) => {
+                out.push(8);
+                put(out, text.as_bytes());
+            }
+            Self::Bytes(bytes) => {
+                out.push(9);
+                put(out, bytes);
+            }
+            Self::Timestamp(time) => {
+                tagged(out, 10, &time.seconds.to_le_bytes());
+                out.extend(time.nanos.to_le_bytes());
+            }
+            Self::Duration(length) => {
+                tagged(out, 11, &length.seconds.to_le_bytes());
+                out.extend(length.nanos.to_le_bytes());
+            }
+            Self::Array(values) => {
+                out.push(12);
+                put_count(out, values.len());
+                for value in values {
+                    value.write_canonical(out);
+                }
+            }
+            Self::Map(fields) => {
+                out.push(13);
+                put_count(out, fields.len());
+                for (key, value) in fields {
+                    put(out, key.as_bytes());
+                    value.write_canonical(out);
+                }
+            }
+            Self::ResultOf(id) => {
+                out.push(14);
+                put(out, id.as_str().as_bytes());
+            }
+        }
+    }
+}
+
+fn tagged(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
+    out.push(tag);
+    out.extend_from_slice(content);
+}
+
+impl fmt::Display for ArgValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => Ok(()),
+            Self::Bool(truth) => write!(f, "{truth}"),
+            Self::Int32(number) => write!(f, "{number}"),
+            Self::Int64(number) => write!(f, "{number}"),
+            Self::UInt32(number) => write!(f, "{number}"),
+            Self::UInt64(number) => write!(f, "{number}"),
+            Self::Float(number) => write!(f, "{number}"),
+            Self::Double(number) => write!(f, "{number}"),
+            Self::String(text) => f.write_str(text),
+            Self::Bytes(bytes) => write!(f, "{}", Base64Display::new(bytes, &STANDARD)),
+            Self::Timestamp(time) => write!(f, "{time}"),
+            Self::Duration(length) => write!(f, "{}", Seconds(length)),
+            Self::Array(_) | Self::Map(_) => {
+                f.write_str(&serde_json::to_string(self).map_err(|_| fmt::Error)?)
+            }
+            Self::ResultOf(id) => write!(f, "result of {id}"),
+        }
+    }
+}
+
+/// A duration as protobuf's JSON mapping writes it: `1s`, `-1.500s`. That of `prost-types` overflows
+/// at the far end of what a body may put into one.
+pub(super) struct Seconds<'a>(pub(super) &'a prost_types::Duration);
+
+impl fmt::Display for Seconds<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let prost_types::Duration { seconds, nanos } = *self.0;
+        let sign = if seconds < 0 || nanos < 0 { "-" } else { "" };
+        write!(f, "{sign}{}", seconds.unsigned_abs())?;
+        match nanos.unsigned_abs() {
+            0 => {}
+            nanos if nanos % 1_000_000 == 0 => write!(f, ".{:03}", nanos / 1_000_000)?,
+            nanos if nanos % 1_000 == 0 => write!(f, ".{:06}", nanos / 1_000)?,
+            nanos => write!(f, ".{nanos:09}")?,
+        }
+        f.write_str("s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(fields: &[(&str, ArgValue)]) -> ArgValue {
+        ArgValue::Map(fields.iter().map(|(key, value)| ((*key).into(), value.clone())).collect())
+    }
+
+    #[test]
+    fn it_reads_as_callers_are_answered() {
+        let id = TaskId::parse("t1", "").expect("an id");
+        let time = prost_types::Timestamp { seconds: 1_793_491_200, nanos: 0 };
+        let length = prost_types::Duration { seconds: 1, nanos: 500_000_000 };
+        let nested = map(&[
+            ("b", vec![ArgValue::Null, "a\"b".into()].into()),
+            ("a", map(&[("n", f64::NAN.into())])),
+            ("c", vec![1u8, 2].into()),
+        ]);
+        let rows = [
+            (ArgValue::Null, ""),
+            (true.into(), "true"),
+            (6.into(), "6"),
+            (u64::MAX.into(), "18446744073709551615"),
+            (0.1f32.into(), "0.1"),
+            (6.0.into(), "6"),
+            (f64::INFINITY.into(), "inf"),
+            ("a\"b".into(), "a\"b"),
+            (vec![0u8, 255].into(), "AP8="),
+            (ArgValue::Timestamp(time), "2026-11-01T00:00:00Z"),
+            (ArgValue::Duration(length), "1.500s"),
+            (ArgValue::Array(vec![]), "[]"),
+            (nested, r#"{"a":{"n":"NaN"},"b":[null,"a\"b"],"c":"AQI="}"#),
+            (vec![ArgValue::Timestamp(time)].into(), r#"["2026-11-01T00:00:00Z"]"#),
+            (ArgValue::ResultOf(id.clone()), "result of t1"),
+            (vec![ArgValue::ResultOf(id)].into(), r#"[{"result_of":"t1"}]"#),
+        ];
+        for (value, expected) in rows {
+            assert_eq!(value.to_string(), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn durations_read_as_protobuf_writes_them() {
+        let rows = [
+            (0, 0, "0s"),
+            (1, 500_000_000, "1.500s"),
+            (-1, -500_000, "-1.000500s"),
+            (0, -1, "-0.000000001s"),
+            (i64::MIN, 0, "-9223372036854775808s"),
+        ];
+        for (seconds, nanos, expected) in rows {
+            let length = prost_types::Duration { seconds, nanos };
+            assert_eq!(ArgValue::Duration(length).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn times_out_of_range_still_read_as_something() {
+        for seconds in [i64::MIN, i64::MAX] {
+            for nanos in [i32::MIN, i32::MAX] {
+                let time = ArgValue::Timestamp(prost_types::Timestamp { seconds, nanos });
+                let length = ArgValue::Duration(prost_types::Duration { seconds, nanos });
+                assert!(!time.to_string().is_empty() && !length.to_string().is_empty());
+            }
+        }
+    }
+
+    fn canonical(value: &ArgValue) -> Vec<u8> {
+        let mut out = Vec::new();
+        value.write_canonical(&mut out);
+        out
+    }
+
+    #[test]
+    fn different_values_are_never_written_alike() {
+        let time = prost_types::Timestamp { seconds: 1, nanos: 2 };
+        let length = prost_types::Duration { seconds: 1, nanos: 2 };
+        let list = |values: Vec<ArgValue>| ArgValue::Array(values);
+        let different = [
+            ArgValue::Null,
+            false.into(),
+            true.into(),
+            1.into(),
+            1i64.into(),
+            1u32.into(),
+            1u64.into(),
+            1f32.into(),
+            1f64.into(),
+            0.0.into(),
+            (-0.0).into(),
+            f32::NAN.into(),
+            f64::NAN.into(),
+            "1".into(),
+            b"1".to_vec().into(),
+            ArgValue::Timestamp(time),
+            ArgValue::Duration(length),
+            ArgValue::ResultOf(TaskId::parse("1", "").expect("an id")),
+            list(vec![]),
+            map(&[]),
+            list(vec!["a".into(), "b".into()]),
+            list(vec!["ab".into(), "".into()]),
+            list(vec!["ab".into()]),
+            list(vec![list(vec!["a".into()]), "b".into()]),
+            list(vec![list(vec!["a".into(), "b".into()])]),
+            map(&[("a", "b".into())]),
+            map(&[("a", "b".into()), ("c", ArgValue::Null)]),
+            map(&[("a", map(&[("b", ArgValue::Null)])), ("c", ArgValue::Null)]),
+            map(&[("a", map(&[("b", ArgValue::Null), ("c", ArgValue::Null)]))]),
+        ];
+        for (index, one) in different.iter().enumerate() {
+            for other in &different[..index] {
+                assert_ne!(canonical(one), canonical(other), "{one:?} and {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_nan_is_written_alike() {
+        let odd = f64::from_bits(f64::NAN.to_bits() ^ 1);
+        assert!(odd.is_nan());
+        assert_eq!(canonical(&odd.into()), canonical(&f64::NAN.into()));
+        let odd = f32::from_bits(f32::NAN.to_bits() ^ 1);
+        assert!(odd.is_nan());
+        assert_eq!(canonical(&odd.into()), canonical(&f32::NAN.into()));
+    }
+
+    #[test]
+    fn the_heap_estimate_follows_the_content() {
+        assert_eq!(ArgValue::Int32(1).heap_bytes(), 0);
+        assert_eq!(ArgValue::String("a".repeat(1_000)).heap_bytes(), 1_000);
+        let texts: ArgValue = vec!["a".repeat(1_000); 10].into();
+        assert!((10_000..11_000).contains(&texts.heap_bytes()), "{}", texts.heap_bytes());
+        let deep = map(&[("key", vec![texts].into())]);
+        assert!((10_000..12_000).contains(&deep.heap_bytes()), "{}", deep.heap_bytes());
+    }
 }

@@ -1,5 +1,7 @@
 //! The nouns: plain values that every other module speaks of. No I/O, nothing spawned.
 
+mod arg_convert;
+mod arg_json;
 mod arg_value;
 mod digest;
 mod id;
@@ -9,8 +11,10 @@ mod policy;
 mod request;
 mod state;
 mod task;
+mod wire;
 pub mod wrappers;
 
+pub use arg_convert::Mismatch;
 pub use arg_value::ArgValue;
 pub use digest::Digest;
 pub use id::{Fence, MAX_ID_BYTES, MAX_QUEUE_NAME_BYTES, QueueName, Sequence, TaskId};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::models::{
-    ArgValue, Durability, HistoryEntry, Labels, OnDependencyFailure, Outcome, State, Task, TaskId,
+    ArgValue, Durability, Ended, HistoryEntry, Labels, OnDependencyFailure, Outcome, State, Task, TaskId,
 };
 
 /// A task as somebody asks for it; not checked yet.
@@ -102,6 +102,33 @@ pub struct Snapshot {
     pub history: Vec<HistoryEntry>,
     /// How far its body says it is; `(0, "")` before it says anything.
     pub progress: (f64, String),
+}
+
+impl Snapshot {
+    /// What is still known of a task of which only the outcome was kept.
+    pub fn of_ended(ended: &Ended) -> Self {
+        let Ended { task, outcome } = ended;
+        let entry = |state, at, attempt, error| HistoryEntry { state, at, attempt, error };
+        let mut history = Vec::with_capacity(2);
+        if let Some(at) = outcome.started_at {
+            history.push(entry(State::Running, at, outcome.attempts, None));
+        }
+        let error = outcome.failure().map(|failure| failure.message);
+        history.push(entry(outcome.state(), outcome.ended_at, outcome.attempts, error));
+        Self {
+            task: task.clone(),
+            state: outcome.state(),
+            attempts: outcome.attempts,
+            rescues: 0,
+            started_at: outcome.started_at,
+            due_at: None,
+            unmet: 0,
+            cancel_requested: false,
+            outcome: Some(outcome.clone()),
+            history,
+            progress: (0.0, String::new()),
+        }
+    }
 }
 
 /// Which tasks to cancel: those named and those that carry the tag.

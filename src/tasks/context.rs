@@ -1,6 +1,6 @@
 //! What a body knows about the attempt that it is, and what it can say meanwhile.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -35,7 +35,7 @@ struct Attempt {
     timeout: Duration,
     stop: CancellationToken,
     progress: Mutex<Progress>,
-    dependencies: Vec<(TaskId, Outcome)>,
+    dependencies: OnceLock<Vec<(TaskId, Outcome)>>,
 }
 
 /// A body's view of its own attempt. Cheap to clone.
@@ -43,25 +43,25 @@ struct Attempt {
 pub struct TaskContext(Arc<Attempt>);
 
 impl TaskContext {
-    /// The context of attempt `number` (from 1), which starts now and may take `timeout`.
-    /// `dependencies` are the outcomes of the task's dependencies, in the order asked.
-    pub fn new(
-        task: Arc<Task>,
-        number: u32,
-        fence: Fence,
-        timeout: Duration,
-        dependencies: Vec<(TaskId, Outcome)>,
-    ) -> Self {
+    /// The context of attempt `number` (from 1), which starts now.
+    pub fn new(task: Arc<Task>, number: u32, fence: Fence) -> Self {
         Self(Arc::new(Attempt {
+            timeout: task.options.timeout,
             task,
             number,
             fence,
             started: Instant::now(),
-            timeout,
             stop: CancellationToken::new(),
             progress: Mutex::default(),
-            dependencies,
+            dependencies: OnceLock::new(),
         }))
+    }
+
+    /// Hands over the outcomes of the task's dependencies, in the order asked. Once.
+    pub(crate) fn set_dependencies(&self, dependencies: Vec<(TaskId, Outcome)>) {
+        if self.0.dependencies.set(dependencies).is_err() {
+            unreachable!("dependencies are gathered once an attempt");
+        }
     }
 
     /// The task that was asked for.
@@ -127,12 +127,12 @@ impl TaskContext {
 
     /// The outcomes of the task's dependencies, in the order asked.
     pub fn dependencies(&self) -> &[(TaskId, Outcome)] {
-        &self.0.dependencies
+        self.0.dependencies.get().map_or(&[], Vec::as_slice)
     }
 
     /// The result of one dependency, if it succeeded.
     pub fn dependency_result(&self, id: &str) -> Option<&ArgValue> {
-        let (_, outcome) = self.0.dependencies.iter().find(|(known, _)| known.as_str() == id)?;
+        let (_, outcome) = self.dependencies().iter().find(|(known, _)| known.as_str() == id)?;
         outcome.result()
     }
 

@@ -14,6 +14,20 @@ pub enum Decision {
     Run(Vec<ArgValue>),
     /// Do not run it: the task ends `SUCCEEDED`, marked as skipped.
     Skip,
+    /// Run these first, then run the body: their outcomes stand behind those of its dependencies.
+    Expand(Vec<Child>),
+}
+
+/// A task that another one is expanded into. It stands in the same queue, has the same durability
+/// and the id `parent/name`, so that a parent that runs again joins it instead of doubling it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Child {
+    /// Unlike its siblings'; the ordinal serves well.
+    pub name: String,
+    /// `[namespace/]name[@version]`.
+    pub method: String,
+    /// Its arguments.
+    pub args: Vec<ArgValue>,
 }
 
 /// A method with a state of its own. Register it with

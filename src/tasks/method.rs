@@ -110,7 +110,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// A registered function.
+/// A registered function. Prints as its name.
 #[derive(Clone)]
 pub struct Method {
     /// Its whole name.
@@ -125,4 +125,10 @@ pub struct Method {
     pub description: String,
     /// Where it was declared.
     pub declared_at: Location,
+}
+
+impl fmt::Debug for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name)
+    }
 }

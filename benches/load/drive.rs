@@ -1,0 +1,144 @@
+//! The client: keeps a number of calls in flight and notes how long each took.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use task_scheduler::pb;
+use task_scheduler::pb::task_response::Status;
+use task_scheduler::pb::task_scheduler_client::TaskSchedulerClient;
+use tokio::task::JoinSet;
+use tonic::transport::{Channel, Endpoint};
+
+/// How many calls wait for their answer at any time, over how many connections.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) in_flight: usize,
+    pub(crate) connections: usize,
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.in_flight, self.connections)
+    }
+}
+
+/// What to measure.
+pub(crate) struct Load<'a> {
+    pub(crate) address: SocketAddr,
+    pub(crate) shape: Shape,
+    /// Of the client; at most one a connection.
+    pub(crate) threads: usize,
+    pub(crate) request: pb::TaskRequest,
+    pub(crate) warm_up: Duration,
+    pub(crate) time: Duration,
+    /// The CPU time that the server has used so far.
+    pub(crate) server_cpu: &'a dyn Fn() -> Duration,
+}
+
+/// What one measurement found.
+pub(crate) struct Measured {
+    /// Shortest first.
+    pub(crate) latencies: Vec<Duration>,
+    pub(crate) elapsed: Duration,
+    pub(crate) server_cpu: Duration,
+}
+
+/// What the callers should do; they look after every call.
+struct Phase(AtomicU8);
+
+impl Phase {
+    const WARM_UP: u8 = 0;
+    const MEASURE: u8 = 1;
+    const STOP: u8 = 2;
+
+    fn get(&self) -> u8 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, phase: u8) {
+        self.0.store(phase, Ordering::Relaxed);
+    }
+}
+
+/// Puts the load on and measures. Panics when a call fails: figures of a failing server say nothing.
+pub(crate) fn measure(load: Load<'_>) -> Measured {
+    let phase = Arc::new(Phase(AtomicU8::new(Phase::WARM_UP)));
+    let callers: Vec<_> = (0..load.threads)
+        .map(|thread| {
+            // Connection c belongs to thread c mod threads, and call i to connection i mod connections.
+            let calls: Vec<usize> = (0..load.shape.connections)
+                .filter(|connection| connection % load.threads == thread)
+                .map(|connection| share(load.shape.in_flight, load.shape.connections, connection))
+                .collect();
+            let (address, request, phase) = (load.address, load.request.clone(), phase.clone());
+            thread::spawn(move || call_until_stopped(address, &calls, &request, &phase))
+        })
+        .collect();
+
+    thread::sleep(load.warm_up);
+    let (cpu_before, started) = ((load.server_cpu)(), Instant::now());
+    phase.set(Phase::MEASURE);
+    thread::sleep(load.time);
+    phase.set(Phase::STOP);
+    let (server_cpu, elapsed) = ((load.server_cpu)() - cpu_before, started.elapsed());
+
+    let mut latencies: Vec<Duration> =
+        callers.into_iter().flat_map(|caller| caller.join().expect("calls succeed")).collect();
+    assert!(!latencies.is_empty(), "no call was answered within {:?}", load.time);
+    latencies.sort_unstable();
+    Measured { latencies, elapsed, server_cpu }
+}
+
+/// How many of `whole` things the part `index` of `parts` gets.
+fn share(whole: usize, parts: usize, index: usize) -> usize {
+    whole / parts + usize::from(index < whole % parts)
+}
+
+/// One thread of the client: a connection for each entry of `calls`, with so many calls in flight.
+fn call_until_stopped(
+    address: SocketAddr,
+    calls: &[usize],
+    request: &pb::TaskRequest,
+    phase: &Arc<Phase>,
+) -> Vec<Duration> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("the system has room for a runtime");
+    runtime.block_on(async {
+        let mut callers = JoinSet::new();
+        for &in_flight in calls {
+            let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
+            let channel = endpoint.tcp_nodelay(true).connect().await.expect("the server listens");
+            let client = TaskSchedulerClient::new(channel);
+            for _ in 0..in_flight {
+                callers.spawn(call(client.clone(), request.clone(), phase.clone()));
+            }
+        }
+        callers.join_all().await.concat()
+    })
+}
+
+/// One call after the other; answers how long each took that ended in time.
+async fn call(
+    mut client: TaskSchedulerClient<Channel>,
+    request: pb::TaskRequest,
+    phase: Arc<Phase>,
+) -> Vec<Duration> {
+    let mut latencies = Vec::new();
+    loop {
+        let started = Instant::now();
+        let answer = client.submit_task(request.clone()).await.expect("an answer").into_inner();
+        let took = started.elapsed();
+        assert!(answer.status() == Status::Success && answer.result == "6", "{answer:?}");
+        match phase.get() {
+            Phase::WARM_UP => {}
+            Phase::MEASURE => latencies.push(took),
+            _ => return latencies,
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Runs bodies: prepares their arguments, catches their panics, bounds their results.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use tokio::sync::oneshot;
+
+use super::core::{Answer, Ran, Start};
+use super::{MAX_RESULT_BYTES, Shared, gate};
+use crate::clock::now;
+use crate::error::Code;
+use crate::models::{ArgValue, Asked, Failure, Fence, Outcome, Request, TaskId};
+use crate::tasks::{Body, BodyResult, Child, Decision, TaskContext};
+
+/// Whether the body's arguments are known without reading or deciding anything.
+pub(super) fn is_ready(start: &Start) -> bool {
+    start.task.deps.is_empty()
+        && start.children.is_empty()
+        && !matches!(start.method.body, Body::Handler(_))
+}
+
+/// The arguments of a body that [`is_ready`].
+pub(super) fn args(start: &Start) -> Vec<ArgValue> {
+    start.decided.as_ref().unwrap_or(&start.task.args).clone()
+}
+
+/// Runs an inline body on this thread.
+pub(super) fn run_inline(start: &Start) -> Ran {
+    let context = TaskContext::new(start.task.clone(), start.number, start.fence);
+    match start.method.body {
+        Body::Inline(run) | Body::Sync(run) => {
+            ran(catch_unwind(AssertUnwindSafe(|| run(context, args(start)))))
+        }
+        Body::Async(_) | Body::Handler(_) => unreachable!("only inline bodies run inline"),
+    }
+}
+
+/// Runs a sync body on this thread and reports its end.
+pub(super) fn run_sync(
+    shared: &Arc<Shared>,
+    run: fn(TaskContext, Vec<ArgValue>) -> BodyResult,
+    context: TaskContext,
+    args: Vec<ArgValue>,
+) {
+    let report = Report::new(shared.clone(), context.fence());
+    report.send(ran(catch_unwind(AssertUnwindSafe(|| run(context, args)))));
+}
+
+/// Prepares and runs any body, and reports its end.
+pub(super) async fn run_async(shared: Arc<Shared>, start: Start, context: TaskContext) {
+    let report = Report::new(shared.clone(), start.fence);
+    let ran = match prepare(&shared, &start, &context).await {
+        Err(ran) => ran,
+        Ok(args) => match &start.method.body {
+            Body::Async(run) => match catch_unwind(AssertUnwindSafe(|| run(context, args))) {
+                Ok(body) => ran(catching(body).await),
+                Err(panic) => panicked(&*panic),
+            },
+            Body::Handler(handler) => {
+                ran(catching(handler.execute(&start.task, &context, args)).await)
+            }
+            Body::Sync(run) | Body::Inline(run) => {
+                let run = *run;
+                let body = move || ran(catch_unwind(AssertUnwindSafe(|| run(context, args))));
+                // The thread reports by itself: nobody can take it back.
+                let report = report.detach();
+                shared.on_bodies.spawn_blocking(move || report.send(body()));
+                return;
+            }
+        },
+    };
+    report.send(ran);
+}
+
+/// Gathers what the body is called with; or says how the attempt ends without it.
+async fn prepare(
+    shared: &Arc<Shared>,
+    start: &Start,
+    context: &TaskContext,
+) -> Result<Vec<ArgValue>, Ran> {
+    let wanted: Vec<TaskId> = start.task.deps.iter().chain(&start.children).cloned().collect();
+    let dependencies = outcomes(shared, &wanted).await?;
+    let asked = match &start.decided {
+        Some(decided) => decided.clone(),
+        None => fill_in(&start.task.args, &dependencies)?,
+    };
+    context.set_dependencies(dependencies);
+    let decided_before = start.decided.is_some() || !start.children.is_empty();
+    let args = match &start.method.body {
+        Body::Handler(handler) if !decided_before => {
+            let decide = || handler.decide(&start.task, context, asked);
+            match catch_unwind(AssertUnwindSafe(decide)) {
+                Ok(Decision::Run(args)) => args,
+                Ok(Decision::Skip) => return Err(Ran::Skipped),
+                Ok(Decision::Expand(children)) => return Err(expand(shared, start, children)),
+                Err(panic) => return Err(panicked(&*panic)),
+            }
+        }
+        _ => asked,
+    };
+    // The method may have changed since the gate looked, and values that were not known are now.
+    if let Err(error) = (start.method.signature.check)(&args) {
+        return Err(hopeless(Code::InvalidArgument, error.message));
+    }
+    if start.decided.is_none() && args != start.task.args {
+        record(shared, start.fence, args.clone()).await?;
+    }
+    Ok(args)
+}
+
+/// Turns what a handler wants done first into tasks.
+fn expand(shared: &Shared, start: &Start, children: Vec<Child>) -> Ran {
+    let options = &start.task.options;
+    let mut tasks = Vec::with_capacity(children.len());
+    for Child { name, method, args } in children {
+        let id = match TaskId::parse(&format!("{}/{name}", start.task.id), "child.name") {
+            Ok(id) => id,
+            Err(error) => return hopeless(error.code, error.message),
+        };
+        let asked = Asked {
+            queue: Some(options.queue.as_str().to_owned()),
+            durability: Some(options.durability),
+            ..Asked::default()
+        };
+        let request =
+            Request { id: Some(id), method, args, deps: Vec::new(), options: Some(Box::new(asked)) };
+        let defaults = &shared.defaults;
+        match gate::check(request, &shared.registry, defaults, defaults.retries, now()).gate {
+            Ok(admittable) => tasks.push(admittable.task),
+            Err(error) => return hopeless(error.code, error.message),
+        }
+    }
+    Ran::Expanded(tasks)
+}
+
+/// The outcomes of those tasks, in that order.
+async fn outcomes(shared: &Shared, ids: &[TaskId]) -> Result<Vec<(TaskId, Outcome)>, Ran> {
+    let mut found: Vec<Option<Outcome>> =
+        ids.iter().map(|id| shared.cache.get(id).map(|ended| ended.outcome.clone())).collect();
+    let missing: Vec<usize> = (0..ids.len()).filter(|at| found[*at].is_none()).collect();
+    if !missing.is_empty() {
+        let unread: Vec<TaskId> = missing.iter().map(|at| ids[*at].clone()).collect();
+        let stored = shared.store.find(&unread).await.map_err(|error| Ran::Failed {
+            failure: Failure { code: Code::StoreUnavailable, message: error.to_string() },
+            retryable: true,
+        })?;
+        for (at, snapshot) in missing.into_iter().zip(stored) {
+            found[at] = snapshot.and_then(|snapshot| snapshot.outcome);
+        }
+    }
+    ids.iter()
+        .zip(found)
+        .map(|(id, outcome)| match outcome {
+            Some(outcome) => Ok((id.clone(), outcome)),
+            None => Err(hopeless(
+                Code::DependencyFailed,
+                format!("the outcome of dependency {id} is no longer kept"),
+            )),
+        })
+        .collect()
+}
+
+/// Puts results in the place of every `ResultOf`.
+fn fill_in(args: &[ArgValue], dependencies: &[(TaskId, Outcome)]) -> Result<Vec<ArgValue>, Ran> {
+    args.iter().map(|arg| fill_in_one(arg, dependencies)).collect()
+}
+
+/// Recursion is bounded: the decoder accepts no argument deeper than it should be.
+fn fill_in_one(arg: &ArgValue, dependencies: &[(TaskId, Outcome)]) -> Result<ArgValue, Ran> {
+    Ok(match arg {
+        ArgValue::ResultOf(id) => {
+            let outcome = dependencies.iter().find(|(known, _)| known == id).map(|(_, it)| it);
+            match outcome.and_then(Outcome::result) {
+                Some(result) => result.clone(),
+                None => {
+                    return Err(hopeless(
+                        Code::DependencyFailed,
+                        format!("{id} has no result to use as an argument"),
+                    ));
+                }
+            }
+        }
+        ArgValue::Array(values) => ArgValue::Array(
+            values.iter().map(|it| fill_in_one(it, dependencies)).collect::<Result<_, _>>()?,
+        ),
+        ArgValue::Map(fields) => ArgValue::Map(
+            fields
+                .iter()
+                .map(|(key, it)| Ok((key.clone(), fill_in_one(it, dependencies)?)))
+                .collect::<Result<_, _>>()?,
+        ),
+        plain => plain.clone(),
+    })
+}
+
+/// Stores what the attempt runs with, so that later attempts run with the same.
+async fn record(shared: &Arc<Shared>, fence: Fence, args: Vec<ArgValue>) -> Result<(), Ran> {
+    let (sender, receiver) = oneshot::channel();
+    shared.act(|core, now, out| core.record(fence, args, sender, now, out));
+    match receiver.await {
+        Ok(Answer::Stored) => Ok(()),
+        Ok(Answer::Refused(error)) => Err(Ran::Failed {
+            failure: Failure { code: error.code, message: error.message },
+            retryable: true,
+        }),
+        _ => Err(Ran::Aborted),
+    }
+}
+
+/// The first poll that panics ends the body.
+async fn catching<T>(body: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
+    let mut body = pin!(body);
+    std::future::poll_fn(move |cx| {
+        match catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    })
+    .await
+}
+
+fn ran(returned: Result<BodyResult, Box<dyn Any + Send>>) -> Ran {
+    match returned {
+        Ok(Ok(result)) => {
+            let bytes = result.heap_bytes();
+            if bytes > MAX_RESULT_BYTES {
+                let message =
+                    format!("the result has {bytes} bytes; at most {MAX_RESULT_BYTES} are kept");
+                return hopeless(Code::ResultTooLarge, message);
+            }
+            Ran::Returned(Ok(Arc::new(result)))
+        }
+        Ok(Err(error)) => Ran::Returned(Err(error)),
+        Err(panic) => panicked(&*panic),
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Ran {
+    let said = panic
+        .downcast_ref::<&str>()
+        .map(ToString::to_string)
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "without a message".to_owned());
+    let failure = Failure { code: Code::Panicked, message: format!("the body panicked: {said}") };
+    Ran::Failed { failure, retryable: true }
+}
+
+fn hopeless(code: Code, message: String) -> Ran {
+    Ran::Failed { failure: Failure { code, message }, retryable: false }
+}
+
+/// Tells the core how an attempt ended: also when its body is dropped.
+struct Report {
+    shared: Option<Arc<Shared>>,
+    fence: Fence,
+}
+
+impl Report {
+    fn new(shared: Arc<Shared>, fence: Fence) -> Self {
+        Self { shared: Some(shared), fence }
+    }
+
+    fn send(mut self, ran: Ran) {
+        self.tell(ran);
+    }
+
+    /// The same report, to be made by somebody else.
+    fn detach(mut self) -> Self {
+        Self { shared: self.shared.take(), fence: self.fence }
+    }
+
+    fn tell(&mut self, ran: Ran) {
+        if let Some(shared) = self.shared.take() {
+            let fence = self.fence;
+            shared.running.lock().remove(&fence);
+            shared.act(|core, now, out| core.ended(fence, ran, now, out));
+        }
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        self.tell(Ran::Aborted);
+    }
+}

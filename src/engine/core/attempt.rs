@@ -1,0 +1,397 @@
+//! Attempts: the slots they hold, the time they have, and what their ends mean.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::admit::{Live, Phase};
+use super::{Answer, Command, Core, Hook, Ran, Start, Tag, Waiter};
+use crate::clock::Now;
+use crate::engine::conclusion::{Conclusion, Told, conclude, timed_out};
+use crate::error::Code;
+use crate::models::{ArgValue, Durability, Failure, Fence, Sequence, Task};
+use crate::store::{Change, Claimed, Insert};
+use crate::tasks::{Body, Kind, Method, TaskError};
+
+/// What is to happen at some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// An attempt's timeout.
+    Deadline(Fence),
+    /// A body that was told to stop has had its grace.
+    Grace(Fence),
+    /// It still has not returned.
+    Stuck(Fence),
+    /// Ended tasks are to be looked through.
+    Prune,
+    /// A store that failed is asked again.
+    StoreBack,
+}
+
+/// Slots that bodies run in.
+#[derive(Debug)]
+pub(super) struct Slots {
+    free_async: usize,
+    free_sync: usize,
+    /// Stuck sync bodies whose threads were replaced.
+    replaced: usize,
+}
+
+impl Slots {
+    pub(super) fn new(free_async: usize, free_sync: usize) -> Self {
+        Self { free_async, free_sync, replaced: 0 }
+    }
+
+    /// Inline bodies need none: they run on the thread that starts them.
+    pub(super) fn has_free(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Async => self.free_async > 0,
+            Kind::Sync => self.free_sync > 0,
+            Kind::Inline => true,
+        }
+    }
+
+    pub(super) fn take(&mut self, kind: Kind) {
+        match kind {
+            Kind::Async => self.free_async -= 1,
+            Kind::Sync => self.free_sync -= 1,
+            Kind::Inline => {}
+        }
+    }
+
+    pub(super) fn free(&mut self, kind: Kind) {
+        match kind {
+            Kind::Async => self.free_async += 1,
+            Kind::Sync => self.free_sync += 1,
+            Kind::Inline => {}
+        }
+    }
+}
+
+/// One execution of a task's body, from its claim until its end is stored and the body is gone.
+#[derive(Debug)]
+pub(crate) struct Attempt {
+    sequence: Sequence,
+    pub(super) task: Arc<Task>,
+    class: Durability,
+    method: Arc<Method>,
+    number: u32,
+    /// The kind of slot that it holds.
+    slot: Kind,
+    told: Told,
+    timer: Option<(Duration, Timer)>,
+    /// What is to be stored about it is on its way; later words of the body do not count.
+    decided: bool,
+    /// That is stored.
+    pub(super) stored: bool,
+    /// The body is gone.
+    gone: bool,
+    /// It ignored everything for too long.
+    given_up: bool,
+    /// Its slot was given to another thread.
+    replaced: bool,
+    hook: Option<Hook>,
+}
+
+impl Attempt {
+    pub(super) fn new(start: &Start, slot: Kind, now: Now) -> Self {
+        let deadline = now.steady + start.task.options.timeout;
+        Self {
+            sequence: start.sequence,
+            task: start.task.clone(),
+            class: start.class,
+            method: start.method.clone(),
+            number: start.number,
+            slot,
+            told: Told::Nothing,
+            // What takes microseconds needs no alarm.
+            timer: (slot != Kind::Inline).then_some((deadline, Timer::Deadline(start.fence))),
+            decided: false,
+            stored: false,
+            gone: false,
+            given_up: false,
+            replaced: false,
+            hook: None,
+        }
+    }
+
+    /// The attempt of an inline body that has returned.
+    pub(super) fn gone(start: &Start, now: Now) -> Self {
+        Self { gone: true, ..Self::new(start, Kind::Inline, now) }
+    }
+
+    /// Whether it was given up while its body is still there.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.given_up && !self.gone
+    }
+}
+
+impl<W: Waiter> Core<W> {
+    /// A claimed task is to run.
+    pub(super) fn begin(
+        &mut self,
+        claimed: Claimed,
+        class: Durability,
+        slot: Kind,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
+        let Claimed { sequence, fence, task, attempt, decided, children } = claimed;
+        self.run_under(&task, class, fence);
+        let Some(method) = self.resolve(&task.method) else {
+            // Registered methods do not go away, so this was claimed by a stale window: put it back.
+            self.slots.free(slot);
+            let tag = Tag::Attempt { fence, id: task.id.clone() };
+            self.queue(&task.options.queue).waiting += 1;
+            self.write(class, Change::Release { sequence, fence }, tag, now, out);
+            return;
+        };
+        let start =
+            Start { fence, sequence, task, class, number: attempt, method, decided, children };
+        self.watch(fence, Attempt::new(&start, slot, now));
+        out.push(Command::Start(Box::new(start)));
+    }
+
+    pub(super) fn watch(&mut self, fence: Fence, attempt: Attempt) {
+        self.timers.extend(attempt.timer);
+        self.attempts.insert(fence, attempt);
+    }
+
+    /// A body is gone, and this is how.
+    pub(crate) fn ended(
+        &mut self,
+        fence: Fence,
+        ran: Ran,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
+        self.alarm(fence, None);
+        let Some(attempt) = self.attempts.get_mut(&fence) else { return };
+        if attempt.replaced {
+            // Its slot was given away when it was given up: the spare one goes back.
+            self.slots.replaced -= 1;
+        } else {
+            self.slots.free(attempt.slot);
+        }
+        attempt.gone = true;
+        if attempt.decided {
+            self.forget_if_over(fence);
+        } else {
+            let (number, told) = (attempt.number, attempt.told.clone());
+            let policy = attempt.task.options.retry;
+            let conclusion = conclude(&policy, number, &told, ran, &mut self.rng);
+            self.decide(fence, conclusion, now, out);
+        }
+        self.dispatch(now, out);
+    }
+
+    /// Stores what becomes of an attempt's task.
+    pub(super) fn decide(
+        &mut self,
+        fence: Fence,
+        conclusion: Conclusion,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
+        let children = match &conclusion {
+            Conclusion::Expand(children) => {
+                children.iter().map(|task| self.child(task)).collect()
+            }
+            _ => Vec::new(),
+        };
+        let Some(attempt) = self.attempts.get_mut(&fence) else { return };
+        attempt.decided = true;
+        let sequence = attempt.sequence;
+        let change = match conclusion {
+            Conclusion::Succeed(result) => Change::Complete { sequence, fence, result },
+            Conclusion::Skip => Change::Skip { sequence, fence },
+            Conclusion::Fail(failure) => Change::Fail { sequence, fence, failure },
+            Conclusion::GiveIn(reason) => Change::GiveIn { sequence, fence, reason },
+            Conclusion::Snooze(delay) => {
+                Change::Snooze { sequence, fence, due: now.wall.plus(delay) }
+            }
+            Conclusion::Expand(_) => Change::Expand { sequence, fence, children },
+            Conclusion::Retry { failure, delay } => {
+                if let Body::Handler(_) = attempt.method.body {
+                    attempt.hook = Some(Hook::Retry {
+                        task: attempt.task.clone(),
+                        attempt: attempt.number,
+                        error: TaskError::new(failure.message.clone()),
+                    });
+                }
+                Change::Retry { sequence, fence, failure, due: now.wall.plus(delay) }
+            }
+        };
+        let stays = matches!(
+            change,
+            Change::Retry { .. } | Change::Snooze { .. } | Change::Expand { .. }
+        );
+        let class = attempt.class;
+        let queue = attempt.task.options.queue.clone();
+        let tag = Tag::Attempt { fence, id: attempt.task.id.clone() };
+        if stays {
+            self.queue(&queue).waiting += 1;
+        }
+        self.write(class, change, tag, now, out);
+    }
+
+    fn child(&mut self, task: &Arc<Task>) -> Insert {
+        self.queue(&task.options.queue).waiting += 1;
+        Insert {
+            sequence: self.take_sequence(),
+            task: task.clone(),
+            deps: task.deps.clone(),
+            foreign: Vec::new(),
+            claim: None,
+        }
+    }
+
+    /// Children that had been there before were counted as waiting twice.
+    pub(super) fn count_joined(&mut self, fence: Fence, joined: u64) {
+        if let Some(attempt) = self.attempts.get(&fence) {
+            let queue = attempt.task.options.queue.clone();
+            self.queue(&queue).waiting -= joined;
+        }
+    }
+
+    /// What a running attempt decided about its own arguments is to be stored before it goes on.
+    pub(crate) fn record(
+        &mut self,
+        fence: Fence,
+        args: Vec<ArgValue>,
+        waiter: W,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
+        let Some(attempt) = self.attempts.get(&fence) else {
+            out.push(Command::Answer(waiter, Answer::Stale));
+            return;
+        };
+        let change = Change::Decide { sequence: attempt.sequence, fence, args };
+        self.write(attempt.class, change, Tag::During(waiter), now, out);
+    }
+
+    /// What is stored about an attempt is stored.
+    pub(super) fn attempt_stored(&mut self, fence: Fence, out: &mut Vec<Command<W>>) {
+        if let Some(attempt) = self.attempts.get_mut(&fence) {
+            attempt.stored = true;
+            if let Some(hook) = attempt.hook.take() {
+                out.push(Command::Hook(attempt.method.clone(), hook));
+            }
+            self.forget_if_over(fence);
+        }
+    }
+
+    /// Remembers under which fence a task runs.
+    fn run_under(&mut self, task: &Task, class: Durability, fence: Fence) {
+        self.live
+            .entry(task.id.clone())
+            .or_insert_with(|| Live::new(task.digest, class, Phase::Known))
+            .fence = Some(fence);
+    }
+
+    fn forget_if_over(&mut self, fence: Fence) {
+        if let Some(attempt) = self.attempts.get(&fence).filter(|it| it.gone && it.stored) {
+            let queue = attempt.task.options.queue.clone();
+            self.attempts.remove(&fence);
+            self.left(&queue);
+        }
+    }
+
+    /// Sets an attempt's one alarm anew.
+    fn alarm(&mut self, fence: Fence, next: Option<(Duration, Timer)>) {
+        if let Some(attempt) = self.attempts.get_mut(&fence) {
+            if let Some(old) = attempt.timer.take() {
+                self.timers.remove(&old);
+            }
+            attempt.timer = next;
+            self.timers.extend(next);
+        }
+    }
+
+    pub(super) fn time_is_over(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
+        let Some(attempt) = self.attempts.get_mut(&fence) else { return };
+        let timeout = attempt.task.options.timeout;
+        attempt.told = Told::OutOfTime(timeout);
+        out.push(Command::Signal(fence));
+        let last = attempt.number > attempt.task.options.retry.retries;
+        if attempt.slot == Kind::Sync {
+            self.alarm(fence, Some((now.steady + self.settings.stuck_after, Timer::Stuck(fence))));
+            // Whoever waits need not wait for a thread that cannot be stopped. While a retry is
+            // left, though, it must not start beside the body that is still there.
+            if last {
+                self.decide(fence, Conclusion::Fail(timed_out(timeout)), now, out);
+            }
+        } else {
+            let grace = now.steady + self.settings.cancel_grace;
+            self.alarm(fence, Some((grace, Timer::Grace(fence))));
+        }
+    }
+
+    /// A wish to cancel is stored; the body is told.
+    pub(super) fn cancel_attempt(
+        &mut self,
+        fence: Fence,
+        reason: &str,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
+        let Some(attempt) = self.attempts.get_mut(&fence) else { return };
+        if attempt.decided || attempt.told != Told::Nothing {
+            return;
+        }
+        attempt.told = Told::Cancel(reason.to_owned());
+        out.push(Command::Signal(fence));
+        let grace = now.steady + self.settings.cancel_grace;
+        self.alarm(fence, Some((grace, Timer::Grace(fence))));
+    }
+
+    pub(super) fn grace_is_over(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
+        let Some(attempt) = self.attempts.get(&fence) else { return };
+        let (slot, told) = (attempt.slot, attempt.told.clone());
+        self.alarm(fence, Some((now.steady + self.settings.stuck_after, Timer::Stuck(fence))));
+        match (slot, told) {
+            (Kind::Async, _) => out.push(Command::Abort(fence)),
+            (_, Told::Cancel(reason)) => {
+                self.decide(fence, Conclusion::GiveIn(reason), now, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// The body ignored everything for too long.
+    pub(super) fn give_up(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
+        let Some(attempt) = self.attempts.get_mut(&fence) else { return };
+        attempt.timer = None;
+        attempt.given_up = true;
+        if attempt.slot == Kind::Sync && self.slots.replaced < self.settings.spare_threads {
+            self.slots.replaced += 1;
+            self.slots.free(Kind::Sync);
+            attempt.replaced = true;
+        }
+        if !attempt.decided {
+            let conclusion = match &attempt.told {
+                Told::Cancel(reason) => Conclusion::GiveIn(reason.clone()),
+                _ => Conclusion::Fail(Failure {
+                    code: Code::Stuck,
+                    message: format!(
+                        "the body did not return within {:?} after it was told to stop",
+                        self.settings.stuck_after
+                    ),
+                }),
+            };
+            self.decide(fence, conclusion, now, out);
+        }
+    }
+
+    /// Puts a running task back into its queue.
+    pub(super) fn let_go(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
+        let Some(attempt) = self.attempts.get_mut(&fence).filter(|it| !it.decided) else { return };
+        attempt.decided = true;
+        let change = Change::Release { sequence: attempt.sequence, fence };
+        let (class, id) = (attempt.class, attempt.task.id.clone());
+        let queue = attempt.task.options.queue.clone();
+        self.queue(&queue).waiting += 1;
+        out.push(Command::Signal(fence));
+        self.write(class, change, Tag::Attempt { fence, id }, now, out);
+    }
+}

@@ -1,0 +1,118 @@
+//! What the core wants done. Performers carry it out and tell the core what came of it.
+
+use std::sync::Arc;
+
+use crate::error::Error;
+use crate::models::{
+    Accepted, ArgValue, CancelVerdict, Durability, Ended, Failure, Fence, Outcome, QueueName,
+    Sequence, Task, TaskId,
+};
+use crate::store::{Change, Place, Wanted};
+use crate::tasks::{Method, TaskError};
+
+/// Something to be done, in the order in which commands come.
+#[derive(Debug)]
+pub(crate) enum Command<W> {
+    /// Commit this; then tell [`Core::committed`](super::Core::committed) with its tag.
+    Write(Change, Tag<W>),
+    /// Claim these; then tell [`Core::claimed`](super::Core::claimed).
+    Claim(Vec<Wanted>),
+    /// Read a queue; then tell [`Core::refilled`](super::Core::refilled).
+    Refill { queue: QueueName, after: Option<Place>, limit: usize },
+    /// Look again at tasks of the durable store that ephemeral ones wait for; then tell
+    /// [`Core::foreign_ended`](super::Core::foreign_ended) of those that have ended.
+    Recheck(Vec<TaskId>),
+    /// Run a body; then tell [`Core::ended`](super::Core::ended).
+    Start(Box<Start>),
+    /// Tell a body to stop.
+    Signal(Fence),
+    /// Drop an async body.
+    Abort(Fence),
+    /// Tell somebody who waits.
+    Answer(W, Answer),
+    /// Call a handler's hook.
+    Hook(Arc<Method>, Hook),
+}
+
+/// One attempt that is to be performed.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) fence: Fence,
+    pub(crate) sequence: Sequence,
+    pub(crate) task: Arc<Task>,
+    pub(crate) class: Durability,
+    /// From 1.
+    pub(crate) number: u32,
+    pub(crate) method: Arc<Method>,
+    /// What an earlier claim decided.
+    pub(crate) decided: Option<Vec<ArgValue>>,
+    /// What an earlier claim expanded it into.
+    pub(crate) children: Vec<TaskId>,
+}
+
+/// What whoever waits is told.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The task has its outcome, and it is stored.
+    Ended(Arc<Ended>),
+    /// The task is stored.
+    Accepted(Accepted),
+    /// The task was not taken in.
+    Refused(Error),
+    /// Another request with that id was under way and is decided now: ask again.
+    AskAgain,
+    /// What a wish to cancel did.
+    Cancel(CancelVerdict),
+    /// The write is stored.
+    Stored,
+    /// The write was refused: the claim is over.
+    Stale,
+}
+
+/// What a write was for.
+#[derive(Debug)]
+pub(crate) enum Tag<W> {
+    /// A task that enters; with a fence, if its body started beside.
+    Insert { id: TaskId, queue: QueueName, fence: Option<Fence> },
+    /// The end of an attempt, or of its claim.
+    Attempt { fence: Fence, id: TaskId },
+    /// Something that a running attempt waits for.
+    During(W),
+    /// A wish to cancel.
+    Cancel { waiter: W, reason: String },
+    /// Due tasks.
+    Promote,
+    /// Old tasks.
+    Prune,
+    /// Dependants of tasks that ended.
+    Release,
+}
+
+/// A hook of a [`TaskHandler`](crate::tasks::TaskHandler) that is to be called.
+#[derive(Debug)]
+pub(crate) enum Hook {
+    Retry { task: Arc<Task>, attempt: u32, error: TaskError },
+    Success(Arc<Task>, Outcome),
+    Failure(Arc<Task>, Outcome),
+}
+
+/// How an attempt came to its end.
+#[derive(Debug)]
+pub(crate) enum Ran {
+    /// The body returned.
+    Returned(Result<Arc<ArgValue>, TaskError>),
+    /// It cannot have an outcome but this one: a panic may be retried, a result that is too large not.
+    Failed { failure: Failure, retryable: bool },
+    /// It was dropped after its grace.
+    Aborted,
+    /// Its handler decided not to run it.
+    Skipped,
+    /// Its handler decided to run these first.
+    Expanded(Vec<Arc<Task>>),
+}
+
+/// Somebody who waits for an answer.
+pub(crate) trait Waiter {
+    /// Nobody listens any more.
+    fn is_gone(&self) -> bool;
+}

@@ -1,0 +1,277 @@
+//! The engine's decisions: one synchronous state machine.
+//!
+//! It is handed what happened and the time, and answers with [`Command`]s. It has no threads, no
+//! clock, no I/O and no random iteration order, so a simulation can drive the very core that runs
+//! in production. Performers around it (the rest of `engine`) carry the commands out.
+//!
+//! What it owns: who waits for which task, the turns of the queues, the slots that bodies run in,
+//! the timers of attempts, and all ephemeral tasks. What it leaves to the store: every durable task.
+//!
+//! Invariants:
+//! - Nobody is told an outcome before the commit that holds it.
+//! - A body starts only under a fence that was never used before.
+//! - Memory is bounded by what runs, what is waited for and one window a queue, not by the backlog
+//!   of a store.
+
+mod admit;
+mod attempt;
+mod command;
+mod queue;
+mod settle;
+mod turns;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::{HashMap, HashMapExt};
+
+pub(crate) use admit::{Admission, Admittable, Entry, Submission, Want};
+pub(crate) use attempt::Attempt;
+pub(crate) use command::{Answer, Command, Hook, Ran, Start, Tag, Waiter};
+pub use queue::QueueSettings;
+
+use crate::cache::ResultsCache;
+use crate::clock::{Now, Timestamp};
+use crate::error::{Code, Error};
+use crate::models::{Durability, Fence, QueueName, Sequence, Snapshot, TaskId};
+use crate::store::memory::Tables;
+use crate::store::{Change, Opened, Retention};
+use crate::tasks::TaskRegistry;
+use admit::Live;
+use attempt::{Slots, Timer};
+use queue::Queue;
+
+/// How many due tasks one commit moves.
+const PROMOTE_SLICE: usize = 1_000;
+/// How many ended tasks one commit forgets.
+const PRUNE_SLICE: usize = 1_000;
+/// How often ended tasks are looked through.
+const PRUNE_EVERY: Duration = Duration::from_secs(1);
+/// How long a store that failed is left alone.
+const STORE_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the core decides by.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Async bodies that may run at once.
+    pub(crate) async_bodies: usize,
+    /// Sync bodies that may run at once.
+    pub(crate) sync_bodies: usize,
+    /// Threads that may replace stuck ones.
+    pub(crate) spare_threads: usize,
+    /// The most tasks that may wait in one queue.
+    pub(crate) queue_length: u64,
+    /// How long a body has to stop after it was told to.
+    pub(crate) cancel_grace: Duration,
+    /// How long after that it is given up.
+    pub(crate) stuck_after: Duration,
+    /// Whether a body may start beside its insert.
+    pub(crate) early_start: bool,
+    /// How long ended tasks are kept.
+    pub(crate) retention: Retention,
+    /// Declared queues.
+    pub(crate) queues: BTreeMap<QueueName, QueueSettings>,
+}
+
+/// See the module's documentation.
+pub(crate) struct Core<W> {
+    settings: Settings,
+    registry: Arc<TaskRegistry>,
+    cache: Arc<ResultsCache>,
+    rng: fastrand::Rng,
+    epoch: u64,
+    claims: u64,
+    next_sequence: u64,
+    /// Ephemeral tasks that have not ended.
+    ephemeral: Tables,
+    /// Tasks that enter, run or are waited for.
+    live: HashMap<TaskId, Live<W>>,
+    attempts: HashMap<Fence, Attempt>,
+    /// Claims that were asked for: the queue, the kind, and where it stood.
+    claiming: HashMap<Fence, turns::Reserved>,
+    queues: BTreeMap<QueueName, Queue>,
+    /// Queues that are not idle.
+    hungry: BTreeSet<QueueName>,
+    slots: Slots,
+    timers: BTreeSet<(Duration, Timer)>,
+    /// When the store's next task is due.
+    due: Option<Timestamp>,
+    promoting: bool,
+    store_pauses: bool,
+    draining: bool,
+}
+
+impl<W: Waiter> Core<W> {
+    pub(crate) fn new(
+        settings: Settings,
+        registry: Arc<TaskRegistry>,
+        cache: Arc<ResultsCache>,
+        opened: &Opened,
+        seed: u64,
+        now: Now,
+    ) -> Self {
+        let slots = Slots::new(settings.async_bodies, settings.sync_bodies);
+        let mut core = Self {
+            registry,
+            cache,
+            rng: fastrand::Rng::with_seed(seed),
+            epoch: opened.epoch,
+            claims: 0,
+            next_sequence: opened.next_sequence.0,
+            ephemeral: Tables::for_unfinished_tasks(),
+            live: HashMap::new(),
+            attempts: HashMap::new(),
+            claiming: HashMap::new(),
+            queues: BTreeMap::new(),
+            hungry: BTreeSet::new(),
+            slots,
+            timers: BTreeSet::from([(now.steady + PRUNE_EVERY, Timer::Prune)]),
+            due: opened.due,
+            promoting: false,
+            store_pauses: false,
+            draining: false,
+            settings,
+        };
+        for depth in &opened.queues {
+            let queue = core.queue(&depth.queue);
+            queue.waiting = depth.waiting;
+            queue.rescan();
+            core.hungry.insert(depth.queue.clone());
+        }
+        core
+    }
+
+    /// The changes that make the store know how queues were declared.
+    pub(crate) fn declare(&self) -> Vec<Change> {
+        self.settings
+            .queues
+            .iter()
+            .map(|(queue, settings)| Change::SetQueue {
+                queue: queue.clone(),
+                concurrency: settings.concurrency,
+            })
+            .collect()
+    }
+
+    /// When [`tick`](Self::tick) is to be called next, counted on the steady clock.
+    pub(crate) fn next_tick(&self, now: Now) -> Option<Duration> {
+        let timer = self.timers.first().map(|(at, _)| *at);
+        let stored = if self.promoting { None } else { self.due };
+        let due = [stored, self.ephemeral.due()]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|due| now.steady + due.since(now.wall));
+        [timer, due].into_iter().flatten().min()
+    }
+
+    /// Time has passed.
+    pub(crate) fn tick(&mut self, now: Now, out: &mut Vec<Command<W>>) {
+        while let Some(&(at, timer)) = self.timers.first() {
+            if at > now.steady {
+                break;
+            }
+            self.timers.pop_first();
+            match timer {
+                Timer::Prune => {
+                    let change =
+                        Change::Prune { retention: self.settings.retention, limit: PRUNE_SLICE };
+                    out.push(Command::Write(change, Tag::Prune));
+                    self.timers.insert((now.steady + PRUNE_EVERY, Timer::Prune));
+                }
+                Timer::StoreBack => self.store_pauses = false,
+                Timer::Deadline(fence) => self.time_is_over(fence, now, out),
+                Timer::Grace(fence) => self.grace_is_over(fence, now, out),
+                Timer::Stuck(fence) => self.give_up(fence, now, out),
+            }
+        }
+        if !self.promoting && self.due.is_some_and(|due| due <= now.wall) {
+            self.promoting = true;
+            out.push(Command::Write(Change::Promote { limit: PROMOTE_SLICE }, Tag::Promote));
+        }
+        while self.ephemeral.due().is_some_and(|due| due <= now.wall) {
+            let change = Change::Promote { limit: PROMOTE_SLICE };
+            self.write(Durability::Ephemeral, change, Tag::Release, now, out);
+        }
+        self.dispatch(now, out);
+    }
+
+    /// Methods were registered: what nobody could run may have become claimable.
+    pub(crate) fn methods_changed(&mut self, now: Now, out: &mut Vec<Command<W>>) {
+        let names: Vec<QueueName> = self
+            .queues
+            .iter()
+            .filter(|(_, queue)| queue.waiting > 0)
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in names {
+            self.rescan(&name);
+        }
+        self.dispatch(now, out);
+    }
+
+    /// What is known here of a task that has not ended, and the claim that it runs under.
+    pub(crate) fn find(&self, id: &TaskId) -> (Option<Snapshot>, Option<Fence>) {
+        (self.ephemeral.find(id), self.live.get(id).and_then(|live| live.fence))
+    }
+
+    /// Ephemeral tasks that carry a tag and have not ended.
+    pub(crate) fn tagged(&self, tag: &str, limit: usize) -> Vec<TaskId> {
+        self.ephemeral.tagged(tag, None, limit).into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Whether this id enters, runs or is waited for here.
+    pub(crate) fn is_live(&self, id: &TaskId) -> bool {
+        self.live.contains_key(id)
+    }
+
+    /// From now on nothing enters and nothing is claimed.
+    pub(crate) fn drain(&mut self) {
+        self.draining = true;
+    }
+
+    /// Whether nothing runs and everything that was told has been stored.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.attempts.is_empty() && self.claiming.is_empty()
+    }
+
+    /// The time to drain is over: whoever still waits is told, and what runs goes back to its queue.
+    pub(crate) fn release_all(&mut self, now: Now, out: &mut Vec<Command<W>>) {
+        let mut fences: Vec<Fence> = self.attempts.keys().copied().collect();
+        fences.sort_unstable();
+        for fence in fences {
+            self.let_go(fence, now, out);
+        }
+        let mut ids: Vec<TaskId> = self.live.keys().cloned().collect();
+        ids.sort_unstable();
+        for id in ids {
+            if let Some(live) = self.live.remove(&id) {
+                for (_, waiter) in live.waiters {
+                    out.push(Command::Answer(waiter, Answer::Refused(draining())));
+                }
+            }
+        }
+    }
+
+    /// Bodies that were given up and have not returned.
+    pub(crate) fn stuck_bodies(&self) -> usize {
+        self.attempts.values().filter(|attempt| attempt.is_stuck()).count()
+    }
+
+    fn next_fence(&mut self) -> Fence {
+        self.claims += 1;
+        Fence { epoch: self.epoch, counter: self.claims }
+    }
+
+    fn take_sequence(&mut self) -> Sequence {
+        let sequence = Sequence(self.next_sequence);
+        self.next_sequence += 1;
+        sequence
+    }
+}
+
+/// What a caller is told while the server shuts down.
+pub(crate) fn draining() -> Error {
+    Error::new(Code::Draining, "the server is shutting down").retry_after(Duration::from_secs(1))
+}

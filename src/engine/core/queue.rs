@@ -1,0 +1,214 @@
+//! One queue as the core sees it: a window of its best tasks, and what it may run.
+//!
+//! However long the backlog, memory holds at most [`WINDOW`] tasks of a queue. What lies behind the
+//! `horizon` stays in the store and is read when the window runs low. The window is a hint: what it
+//! offers may be gone, and claiming tells.
+
+use std::collections::BTreeMap;
+
+use crate::models::Durability;
+use crate::store::Place;
+use crate::tasks::Kind;
+
+/// The most tasks of one queue that are held in memory.
+pub(crate) const WINDOW: usize = 1_024;
+/// A window that is smaller than this is refilled, if there is more.
+const LOW_WATER: usize = WINDOW / 4;
+
+/// How far into the queue the window reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Horizon {
+    /// To the end: everything claimable is in the window.
+    End,
+    /// To this place; `None`: not even the first is known.
+    After(Option<Place>),
+}
+
+/// A task that can be claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    pub(crate) place: Place,
+    pub(crate) kind: Kind,
+    pub(crate) class: Durability,
+}
+
+/// What a queue was declared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// Its share of turns among queues that have work, from 1.
+    pub weight: u32,
+    /// How many of its tasks may run at once; `None`: any number.
+    pub concurrency: Option<u32>,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        Self { weight: 1, concurrency: None }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(crate) settings: QueueSettings,
+    /// By kind, so that tasks whose kind has no free thread do not hold up the others.
+    lanes: BTreeMap<Kind, BTreeMap<Place, Durability>>,
+    horizon: Horizon,
+    /// Whether a read behind the horizon is under way; and since it began, whether something
+    /// arrived there, and whether the horizon was moved, so that what was read does not join on.
+    refilling: bool,
+    arrived_behind: bool,
+    moved: bool,
+    /// Claimed, or about to be, and not yet stored as ended.
+    pub(crate) running: u32,
+    /// Accepted, and neither running nor ended.
+    pub(crate) waiting: u64,
+    /// Credit in the weighted round robin.
+    pub(crate) credit: i64,
+}
+
+impl Queue {
+    pub(crate) fn new(settings: QueueSettings) -> Self {
+        Self {
+            settings,
+            lanes: BTreeMap::new(),
+            horizon: Horizon::End,
+            refilling: false,
+            arrived_behind: false,
+            moved: false,
+            running: 0,
+            waiting: 0,
+            credit: 0,
+        }
+    }
+
+    fn held(&self) -> usize {
+        self.lanes.values().map(BTreeMap::len).sum()
+    }
+
+    /// Whether its concurrency limit allows one more.
+    pub(crate) fn has_room(&self) -> bool {
+        self.settings.concurrency.is_none_or(|limit| self.running < limit)
+    }
+
+    /// Whether something claimable of that kind waits, or may wait behind the horizon.
+    pub(crate) fn has_claimable(&self, kind: Kind) -> bool {
+        self.lanes.contains_key(&kind) || self.horizon != Horizon::End
+    }
+
+    /// Whether nothing is known to wait.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.lanes.is_empty() && self.horizon == Horizon::End && !self.refilling
+    }
+
+    /// Whether it can be forgotten: nothing waits, nothing runs.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.is_idle() && self.running == 0 && self.waiting == 0
+    }
+
+    /// Takes a task in, unless it belongs behind the horizon.
+    pub(crate) fn arrive(&mut self, candidate: Candidate) {
+        if let Horizon::After(last) = self.horizon
+            && last.is_none_or(|last| candidate.place > last)
+        {
+            self.arrived_behind = true;
+            return;
+        }
+        self.hold(candidate);
+        if self.held() > WINDOW {
+            self.drop_worst();
+        }
+    }
+
+    fn hold(&mut self, candidate: Candidate) {
+        self.lanes.entry(candidate.kind).or_default().insert(candidate.place, candidate.class);
+    }
+
+    fn drop_worst(&mut self) {
+        let worst = self
+            .lanes
+            .iter()
+            .filter_map(|(kind, lane)| Some((*lane.last_key_value()?.0, *kind)))
+            .max();
+        if let Some((place, kind)) = worst {
+            self.remove(place, kind);
+            let last = self.lanes.values().filter_map(|lane| Some(*lane.last_key_value()?.0)).max();
+            self.move_horizon(last);
+        }
+    }
+
+    fn move_horizon(&mut self, last: Option<Place>) {
+        self.horizon = Horizon::After(last);
+        self.moved = true;
+    }
+
+    fn remove(&mut self, place: Place, kind: Kind) -> Option<Durability> {
+        let lane = self.lanes.get_mut(&kind)?;
+        let class = lane.remove(&place);
+        if lane.is_empty() {
+            self.lanes.remove(&kind);
+        }
+        class
+    }
+
+    /// The best task whose kind `may_start`.
+    pub(crate) fn best(&self, may_start: impl Fn(Kind) -> bool) -> Option<Candidate> {
+        self.lanes
+            .iter()
+            .filter(|(kind, _)| may_start(**kind))
+            .filter_map(|(kind, lane)| {
+                let (place, class) = lane.first_key_value()?;
+                Some(Candidate { place: *place, kind: *kind, class: *class })
+            })
+            .min_by_key(|candidate| candidate.place)
+    }
+
+    /// Takes a task out, to claim it.
+    pub(crate) fn take(&mut self, candidate: Candidate) {
+        self.remove(candidate.place, candidate.kind);
+    }
+
+    /// Where to go on reading, if the window is low and there may be more.
+    pub(crate) fn wants_refill(&mut self) -> Option<Option<Place>> {
+        match self.horizon {
+            Horizon::After(after) if !self.refilling && self.held() < LOW_WATER => {
+                self.refilling = true;
+                self.arrived_behind = false;
+                self.moved = false;
+                Some(after)
+            }
+            _ => None,
+        }
+    }
+
+    /// What was read behind the horizon: `last` is the last place that was looked at, `complete`
+    /// whether nothing more stood behind it.
+    pub(crate) fn refilled(
+        &mut self,
+        candidates: impl IntoIterator<Item = Candidate>,
+        last: Option<Place>,
+        complete: bool,
+    ) {
+        self.refilling = false;
+        if self.moved {
+            return;
+        }
+        for candidate in candidates {
+            self.hold(candidate);
+        }
+        let reached = last.map_or(self.horizon, |last| Horizon::After(Some(last)));
+        self.horizon = if complete && !self.arrived_behind { Horizon::End } else { reached };
+        while self.held() > WINDOW {
+            self.drop_worst();
+        }
+    }
+
+    /// A read failed: it is to be asked for again.
+    pub(crate) fn refill_failed(&mut self) {
+        self.refilling = false;
+    }
+
+    /// Forgets how far the window reaches: something before it may have become claimable unseen.
+    pub(crate) fn rescan(&mut self) {
+        self.move_horizon(None);
+    }
+}

@@ -1,0 +1,331 @@
+//! Consequences: what follows, for callers, queues and caches, from what a store has made of a change.
+
+use std::sync::Arc;
+
+use super::admit::{Interest, Phase, id_taken, unmet};
+use super::{Admission, Answer, Attempt, Command, Core, Hook, Ran, Start, Tag, Want, Waiter};
+use super::PRUNE_SLICE;
+use crate::clock::Now;
+use crate::engine::conclusion::{Conclusion, Told, conclude};
+use crate::error::{Code, Error};
+use crate::models::{Accepted, CancelVerdict, Durability, Ended, Ending, Outcome, State, TaskId};
+use crate::store::{Applied, Change, Commit, Insert, RELEASE_SLICE, Verdict};
+use crate::tasks::{Body, Kind};
+
+impl<W: Waiter> Core<W> {
+    /// Has a change made, in the store of its class. Ephemeral ones are made at once.
+    pub(super) fn write(
+        &mut self,
+        class: Durability,
+        change: Change,
+        tag: Tag<W>,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
+        match class {
+            Durability::Durable => out.push(Command::Write(change, tag)),
+            Durability::Ephemeral => {
+                let applied = self.ephemeral.apply(&change, now.wall);
+                self.made(class, applied, tag, now, out);
+            }
+        }
+    }
+
+    /// The store made these changes. One tag for each, in the same order.
+    pub(crate) fn committed(
+        &mut self,
+        tags: Vec<Tag<W>>,
+        commit: Commit,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
+        self.due = commit.due;
+        for (tag, applied) in tags.into_iter().zip(commit.applied) {
+            self.made(Durability::Durable, applied, tag, now, out);
+        }
+        self.dispatch(now, out);
+    }
+
+    /// Nothing of this was stored, or nobody knows whether it was.
+    pub(crate) fn commit_failed(
+        &mut self,
+        tags: Vec<Tag<W>>,
+        error: &Error,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
+        let unknown = Error::new(Code::OutcomeUnknown, error.message.clone());
+        for tag in tags {
+            match tag {
+                Tag::Insert { id, queue, fence: None } => {
+                    self.queue(&queue).waiting -= 1;
+                    self.leave(&id, error, out);
+                }
+                Tag::Insert { id, .. } => self.leave(&id, &unknown, out),
+                Tag::Attempt { fence, id } => {
+                    self.leave(&id, &unknown, out);
+                    self.attempt_stored(fence, out);
+                }
+                Tag::During(waiter) | Tag::Cancel { waiter, .. } => {
+                    out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
+                }
+                Tag::Promote => self.promoting = false,
+                Tag::Prune | Tag::Release => {}
+            }
+        }
+        self.pause_store(now);
+    }
+
+    fn made(
+        &mut self,
+        class: Durability,
+        applied: Applied,
+        tag: Tag<W>,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
+        let Applied { verdict, ready, ended, more } = applied;
+        for ready in ready {
+            self.arrive(ready, class);
+        }
+        let own = match &tag {
+            Tag::Attempt { id, .. } => Some(id),
+            _ => None,
+        };
+        for ended in ended {
+            self.settle(ended, class, own, now, out);
+        }
+        if more {
+            let (change, tag) = match tag {
+                Tag::Prune => {
+                    let retention = self.settings.retention;
+                    (Change::Prune { retention, limit: PRUNE_SLICE }, Tag::Prune)
+                }
+                _ => (Change::ReleaseDependants { limit: RELEASE_SLICE }, Tag::Release),
+            };
+            self.write(class, change, tag, now, out);
+        }
+        match tag {
+            Tag::Insert { id, queue, fence } => {
+                if let Some(error) = self.inserted(&id, verdict, out) {
+                    if fence.is_none() {
+                        self.queue(&queue).waiting -= 1;
+                    }
+                    self.leave(&id, &error, out);
+                }
+            }
+            Tag::Attempt { fence, id } => {
+                if let Verdict::Expanded { joined } = verdict {
+                    self.count_joined(fence, joined);
+                }
+                if let Some(live) = self.live.get_mut(&id)
+                    && live.fence == Some(fence)
+                {
+                    live.fence = None;
+                    self.forget_if_idle(&id);
+                }
+                self.attempt_stored(fence, out);
+            }
+            Tag::During(waiter) => {
+                let answer = match verdict {
+                    Verdict::Stale => Answer::Stale,
+                    _ => Answer::Stored,
+                };
+                out.push(Command::Answer(waiter, answer));
+            }
+            Tag::Cancel { waiter, reason } => {
+                if let Verdict::Cancel { verdict, running } = verdict {
+                    if let Some(fence) = running {
+                        self.cancel_attempt(fence, &reason, now, out);
+                    }
+                    out.push(Command::Answer(waiter, Answer::Cancel(verdict)));
+                }
+            }
+            Tag::Promote => self.promoting = false,
+            Tag::Prune | Tag::Release => {}
+        }
+    }
+
+    /// What came of an insert. Answers why the task is not in, if it is not.
+    fn inserted(
+        &mut self,
+        id: &TaskId,
+        verdict: Verdict,
+        out: &mut Vec<Command<W>>,
+    ) -> Option<Error> {
+        match verdict {
+            Verdict::Inserted(state) => {
+                if let Some(live) = self.live.get_mut(id) {
+                    live.phase = Phase::Known;
+                    let mut joined = false;
+                    for (interest, waiter) in std::mem::take(&mut live.waiters) {
+                        if interest == Interest::Acceptance {
+                            let accepted = Accepted { id: id.clone(), state, joined };
+                            out.push(Command::Answer(waiter, Answer::Accepted(accepted)));
+                            joined = true;
+                        } else {
+                            live.wait(interest, waiter);
+                        }
+                    }
+                    self.forget_if_idle(id);
+                }
+                None
+            }
+            // Only on a store that others write to: somebody else was first.
+            Verdict::Exists(_) => {
+                self.let_in_others(id, out);
+                Some(id_taken(id))
+            }
+            Verdict::Unmet { dependency, problem } => Some(unmet(&dependency, problem)),
+            _ => None,
+        }
+    }
+
+    /// A task has its outcome, and that is stored: the cache, its callers and whoever waits for it
+    /// learn of it. `own` is the task whose attempt ended; all others ended without running.
+    pub(super) fn settle(
+        &mut self,
+        ended: Arc<Ended>,
+        class: Durability,
+        own: Option<&TaskId>,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
+        let id = &ended.task.id;
+        if own != Some(id) {
+            let queue = ended.task.options.queue.clone();
+            self.queue(&queue).waiting -= 1;
+            self.forget_if_empty(&queue);
+        }
+        let well = ended.outcome.state() == State::Succeeded;
+        if well || class == Durability::Ephemeral {
+            self.cache.put(ended.clone());
+        }
+        self.answer_ended(id, &ended, out);
+        if let Some(method) = self.resolve(&ended.task.method)
+            && let Body::Handler(_) = method.body
+        {
+            let (task, outcome) = (ended.task.clone(), ended.outcome.clone());
+            let hook =
+                if well { Hook::Success(task, outcome) } else { Hook::Failure(task, outcome) };
+            out.push(Command::Hook(method, hook));
+        }
+        if class == Durability::Durable {
+            self.foreign_ended(id, well, now, out);
+        }
+    }
+
+    /// A durable task ended that ephemeral ones may wait for.
+    pub(crate) fn foreign_ended(
+        &mut self,
+        id: &TaskId,
+        well: bool,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
+        if self.ephemeral.waits_for(id) {
+            let change = Change::ForeignEnded { id: id.clone(), well };
+            self.write(Durability::Ephemeral, change, Tag::Release, now, out);
+        }
+    }
+
+    pub(super) fn answer_ended(
+        &mut self,
+        id: &TaskId,
+        ended: &Arc<Ended>,
+        out: &mut Vec<Command<W>>,
+    ) {
+        let Some(live) = self.live.remove(id) else { return };
+        for (interest, waiter) in live.waiters {
+            let answer = match interest {
+                Interest::Outcome => Answer::Ended(ended.clone()),
+                Interest::Acceptance => Answer::Accepted(Accepted {
+                    id: id.clone(),
+                    state: ended.outcome.state(),
+                    joined: false,
+                }),
+                Interest::Decision => Answer::AskAgain,
+            };
+            out.push(Command::Answer(waiter, answer));
+        }
+    }
+
+    /// Somebody wishes a task cancelled.
+    pub(crate) fn cancel(
+        &mut self,
+        id: TaskId,
+        reason: String,
+        waiter: W,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
+        let class = match self.cache.get(&id) {
+            Some(ended) => {
+                let verdict = CancelVerdict::AlreadyEnded(ended.outcome.state());
+                out.push(Command::Answer(waiter, Answer::Cancel(verdict)));
+                return;
+            }
+            None if self.ephemeral.knows(&id) => Durability::Ephemeral,
+            None => self.live.get(&id).map_or(Durability::Durable, |live| live.class),
+        };
+        if class == Durability::Ephemeral && !self.ephemeral.knows(&id) {
+            // An inline body, at work on another thread. It will be over before it could be told.
+            out.push(Command::Answer(waiter, Answer::Cancel(CancelVerdict::Requested)));
+            return;
+        }
+        let tag = Tag::Cancel { waiter, reason: reason.clone() };
+        self.write(class, Change::Cancel { id, reason }, tag, now, out);
+        self.dispatch(now, out);
+    }
+
+    /// An inline body of an ephemeral task returned on the thread that started it. Unless it is to
+    /// run again, its outcome goes straight to the cache: it never needs a row.
+    pub(crate) fn ended_inline(
+        &mut self,
+        start: &Start,
+        want: Want,
+        ran: Ran,
+        now: Now,
+        waiter: impl FnOnce() -> W,
+        out: &mut Vec<Command<W>>,
+    ) -> Admission {
+        let Start { fence, sequence, task, number, .. } = start;
+        let queue = &task.options.queue;
+        let conclusion = conclude(&task.options.retry, *number, &Told::Nothing, ran, &mut self.rng);
+        let ending = match conclusion {
+            Conclusion::Succeed(result) => Ending::Succeeded(result),
+            Conclusion::Skip => Ending::Skipped,
+            Conclusion::Fail(failure) => Ending::Failed(failure),
+            Conclusion::GiveIn(reason) => Ending::Cancelled(reason),
+            again => {
+                self.wait(&task.id, task.digest, want.into(), waiter());
+                let insert = Insert {
+                    sequence: *sequence,
+                    task: task.clone(),
+                    deps: Vec::new(),
+                    foreign: Vec::new(),
+                    claim: Some(*fence),
+                };
+                self.watch(*fence, Attempt::gone(start, now));
+                let tag =
+                    Tag::Insert { id: task.id.clone(), queue: queue.clone(), fence: Some(*fence) };
+                self.write(Durability::Ephemeral, Change::Insert(insert), tag, now, out);
+                self.decide(*fence, again, now, out);
+                return Admission::Wait;
+            }
+        };
+        let outcome = Outcome {
+            ending,
+            attempts: 1,
+            started_at: Some(task.submitted_at),
+            ended_at: now.wall,
+        };
+        let ended = Arc::new(Ended { task: task.clone(), outcome });
+        self.cache.put(ended.clone());
+        self.answer_ended(&task.id, &ended, out);
+        self.slots.free(Kind::Inline);
+        self.left(queue);
+        self.dispatch(now, out);
+        Admission::Ended(ended)
+    }
+}

@@ -1,0 +1,195 @@
+//! The gate: from a request to a task that may enter. Pure: a function of the request, the registry
+//! and the defaults.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Now, Timestamp};
+use crate::engine::core::Admittable;
+use crate::error::Error;
+use crate::models::{
+    Asked, Digest, Ended, MAX_BACKOFF, MAX_DEPENDENCIES, MAX_LABEL_BYTES, MAX_RETRIES, MAX_TAGS,
+    MAX_TIMEOUT, Options, QueueName, Request, RetryPolicy, Task, TaskId, When,
+};
+use crate::tasks::{Method, TaskRegistry};
+
+/// What tasks get that neither the request nor the method decides.
+#[derive(Clone, Copy, Debug)]
+pub struct Defaults {
+    /// The bound on one attempt.
+    pub timeout: Duration,
+    /// Attempts after the first, for tasks that nobody waits for.
+    pub retries: u32,
+}
+
+/// A request, looked at.
+#[derive(Clone)]
+pub(crate) struct Checked {
+    pub(crate) id: TaskId,
+    /// The server gave the id.
+    pub(crate) fresh: bool,
+    pub(crate) digest: Digest,
+    /// The task, or why it may not enter (which counts only if its id is not known).
+    pub(crate) gate: Result<Admittable, Error>,
+}
+
+impl Checked {
+    /// Whether that is the very task that this request made, and not one from before.
+    pub(crate) fn is(&self, ended: &Ended) -> bool {
+        self.gate.as_ref().is_ok_and(|gate| Arc::ptr_eq(&gate.task, &ended.task))
+    }
+}
+
+/// Looks at a request. `retries` is what it gets if nobody says.
+pub(crate) fn check(
+    request: Request,
+    registry: &TaskRegistry,
+    defaults: &Defaults,
+    retries: u32,
+    now: Now,
+) -> Checked {
+    let Request { id, method, args, deps, options } = request;
+    let digest = Digest::of(&method, &args, &deps);
+    let fresh = id.is_none();
+    let id = id.unwrap_or_else(TaskId::generate);
+    let gate = registry.find(&method).and_then(|found| {
+        (found.signature.check)(&args)?;
+        check_deps(&id, &deps)?;
+        let asked = options.as_deref();
+        let options = fill_in(asked, &found, defaults, retries, now.wall)?;
+        let unread = deps.iter().map(|dep| (dep.clone(), None)).collect();
+        let task = Task {
+            id: id.clone(),
+            method: method.into(),
+            args,
+            deps,
+            digest,
+            submitted_at: now.wall,
+            options,
+        };
+        Ok(Admittable { task: Arc::new(task), method: found, deps: unread })
+    });
+    Checked { id, fresh, digest, gate }
+}
+
+fn check_deps(id: &TaskId, deps: &[TaskId]) -> Result<(), Error> {
+    if deps.len() > MAX_DEPENDENCIES {
+        let given = deps.len();
+        return Err(Error::invalid(
+            "deps",
+            format!("{given} dependencies; at most {MAX_DEPENDENCIES} are accepted"),
+        ));
+    }
+    match deps.iter().position(|dep| dep == id) {
+        Some(at) => Err(Error::invalid(
+            format!("deps[{at}]"),
+            format!("{id} cannot depend on itself; name another task"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The request's options, then the method's, then the server's.
+fn fill_in(
+    asked: Option<&Asked>,
+    method: &Method,
+    defaults: &Defaults,
+    retries: u32,
+    now: Timestamp,
+) -> Result<Options, Error> {
+    let of_method = &method.defaults;
+    let none = Asked::default();
+    let asked = asked.unwrap_or(&none);
+    let queue = match &asked.queue {
+        Some(name) => QueueName::parse(name, "options.queue")?,
+        None => of_method.queue.clone().unwrap_or_else(default_queue),
+    };
+    let at = |when: Option<When>| match when {
+        None => None,
+        Some(When::At(at)) => Some(at),
+        Some(When::After(wait)) => Some(now.plus(wait)),
+    };
+    let timeout = asked.timeout.or(of_method.timeout).unwrap_or(defaults.timeout);
+    if timeout.is_zero() || timeout > MAX_TIMEOUT {
+        return Err(Error::invalid(
+            "options.timeout",
+            format!("{timeout:?}; expected more than 0 and at most 7 days"),
+        ));
+    }
+    check_labels(asked)?;
+    Ok(Options {
+        queue,
+        priority: asked.priority.or(of_method.priority).unwrap_or(0),
+        run_at: at(asked.start),
+        expires_at: at(asked.expiry),
+        timeout,
+        retry: retry_policy(asked, method, retries)?,
+        durability: asked.durability.or(of_method.durability).unwrap_or_default(),
+        wait_for_dependencies: asked.wait_for_dependencies,
+        on_dependency_failure: asked.on_dependency_failure.unwrap_or_default(),
+        labels: (asked.labels != none.labels).then(|| Box::new(asked.labels.clone())),
+    })
+}
+
+/// The name without an allocation.
+fn default_queue() -> QueueName {
+    static DEFAULT: std::sync::LazyLock<QueueName> = std::sync::LazyLock::new(QueueName::default);
+    DEFAULT.clone()
+}
+
+fn retry_policy(asked: &Asked, method: &Method, retries: u32) -> Result<RetryPolicy, Error> {
+    let standard =
+        RetryPolicy::with_retries(asked.retries.or(method.defaults.retries).unwrap_or(retries));
+    let policy = RetryPolicy {
+        retries: standard.retries,
+        base: asked.backoff_base.or(method.defaults.backoff).unwrap_or(standard.base),
+        multiplier: asked.backoff_multiplier.unwrap_or(standard.multiplier),
+        max: asked.backoff_max.unwrap_or(standard.max),
+        jitter: asked.jitter.unwrap_or(standard.jitter),
+    };
+    let refuse = |field: &str, why: String| Err(Error::invalid(format!("options.retry.{field}"), why));
+    if policy.retries > MAX_RETRIES {
+        return refuse("retries", format!("{}; at most {MAX_RETRIES} are accepted", policy.retries));
+    }
+    for (field, delay) in [("base", policy.base), ("max", policy.max)] {
+        if delay > MAX_BACKOFF {
+            return refuse(field, format!("{delay:?}; at most 24 hours are accepted"));
+        }
+    }
+    if !(1.0..=100.0).contains(&policy.multiplier) {
+        return refuse("multiplier", format!("{}; expected 1 to 100", policy.multiplier));
+    }
+    if !(0.0..=1.0).contains(&policy.jitter) {
+        return refuse("jitter", format!("{}; expected 0 to 1", policy.jitter));
+    }
+    Ok(policy)
+}
+
+fn check_labels(asked: &Asked) -> Result<(), Error> {
+    let labels = &asked.labels;
+    if labels.tags.len() > MAX_TAGS {
+        return Err(Error::invalid(
+            "options.tags",
+            format!("{} tags; at most {MAX_TAGS} are accepted", labels.tags.len()),
+        ));
+    }
+    let words = [
+        ("options.initiator", &labels.initiator),
+        ("options.reason", &labels.reason),
+        ("options.source_system", &labels.source_system),
+        ("options.correlation_id", &labels.correlation_id),
+    ];
+    let tags = labels.tags.iter().map(|tag| ("options.tags", tag));
+    for (field, word) in words.into_iter().chain(tags) {
+        if word.len() > MAX_LABEL_BYTES {
+            return Err(Error::invalid(
+                field,
+                format!("{} bytes long; at most {MAX_LABEL_BYTES} are accepted", word.len()),
+            ));
+        }
+    }
+    match labels.tags.iter().position(String::is_empty) {
+        Some(at) => Err(Error::invalid(format!("options.tags[{at}]"), "empty; expected a word")),
+        None => Ok(()),
+    }
+}

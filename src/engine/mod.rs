@@ -1,0 +1,533 @@
+//! The engine: from a request to an outcome.
+//!
+//! [`core`] decides; everything else here carries out what it decided. One commit loop writes to
+//! the store whatever has gathered, one claim loop fetches what may start, one tick loop watches
+//! the time. Bodies run elsewhere: async ones on a runtime of their own, sync ones on its threads,
+//! inline ones on whichever thread starts them.
+
+mod attempt;
+mod conclusion;
+mod core;
+mod gate;
+mod loops;
+mod perform;
+mod retry;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
+
+use ahash::{HashMap, HashMapExt};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+pub use self::core::QueueSettings;
+pub use gate::Defaults;
+
+use self::core::{Admission, Answer, Core, Entry, Settings, Submission, Want};
+use crate::cache::ResultsCache;
+use crate::clock::now;
+use crate::error::{Code, Error};
+use crate::models::{
+    Accepted, CancelRequest, CancelVerdict, Ended, Fence, QueueName, Request, Snapshot,
+    State, TaskId,
+};
+use crate::store::{Change, Retention, Store, Wanted};
+use crate::tasks::TaskRegistry;
+use gate::Checked;
+use perform::Running;
+
+type Caller = oneshot::Sender<Answer>;
+type Command = self::core::Command<Caller>;
+type Tag = self::core::Tag<Caller>;
+
+/// The largest result, in bytes.
+pub const MAX_RESULT_BYTES: usize = 4 << 20;
+/// How many tasks one cancel by tag reads at a time.
+const CANCEL_PAGE: usize = 1_000;
+/// How long a drain waits for what it put back to be stored.
+const FLUSH_WAIT: Duration = Duration::from_secs(2);
+
+impl self::core::Waiter for Caller {
+    fn is_gone(&self) -> bool {
+        self.is_closed()
+    }
+}
+
+/// How an engine works.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Async bodies that may run at once.
+    pub async_tasks: usize,
+    /// Threads for sync bodies.
+    pub sync_threads: usize,
+    /// The most tasks that may wait in one queue.
+    pub queue_length: u64,
+    /// How long a body has to stop after it was told to.
+    pub cancel_grace: Duration,
+    /// How long after that it is given up.
+    pub stuck_after: Duration,
+    /// How long ended tasks are kept.
+    pub retention: Retention,
+    /// What tasks get that nobody decides.
+    pub defaults: Defaults,
+    /// Declared queues.
+    pub queues: BTreeMap<QueueName, QueueSettings>,
+}
+
+/// Takes tasks in, runs them and remembers what became of them. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine(Arc<Shared>);
+
+struct Shared {
+    core: Mutex<Core<Caller>>,
+    store: Arc<dyn Store>,
+    cache: Arc<ResultsCache>,
+    registry: Arc<TaskRegistry>,
+    defaults: Defaults,
+    /// What the commit loop takes next.
+    writes: Mutex<Vec<(Change, Tag)>>,
+    write_wake: Notify,
+    /// Whether the commit loop is at work.
+    committing: AtomicBool,
+    claims: Mutex<Vec<Wanted>>,
+    claim_wake: Notify,
+    /// When the tick loop wakes by itself: microseconds on the steady clock.
+    tick_at: AtomicU64,
+    tick_wake: Notify,
+    /// Bodies under way.
+    running: Mutex<HashMap<Fence, Running>>,
+    draining: AtomicBool,
+    quiet: Notify,
+    bodies: Mutex<Option<tokio::runtime::Runtime>>,
+    on_bodies: tokio::runtime::Handle,
+    on_loops: tokio::runtime::Handle,
+    loops: Mutex<Option<tokio::runtime::Runtime>>,
+}
+
+/// What was said at once to a submission.
+enum Begun {
+    Ended(Arc<Ended>),
+    Accepted(Accepted),
+    Waits(oneshot::Receiver<Answer>),
+    AskAgain,
+}
+
+impl Engine {
+    /// Opens the store and begins to work.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE` when the store cannot be opened, `INTERNAL` when threads cannot be had.
+    pub async fn start(
+        options: Options,
+        registry: Arc<TaskRegistry>,
+        cache: Arc<ResultsCache>,
+        store: Arc<dyn Store>,
+    ) -> Result<Self, Error> {
+        let started = now();
+        let opened = store.open(started.wall).await?;
+        let spare_threads = options.sync_threads;
+        let settings = Settings {
+            async_bodies: options.async_tasks,
+            sync_bodies: options.sync_threads,
+            spare_threads,
+            queue_length: options.queue_length,
+            cancel_grace: options.cancel_grace,
+            stuck_after: options.stuck_after,
+            early_start: !store.properties().shared,
+            retention: options.retention,
+            queues: options.queues,
+        };
+        let seed = fastrand::u64(..);
+        let core =
+            Core::new(settings, registry.clone(), cache.clone(), &opened, seed, started);
+        let declared = core.declare();
+        store.commit(declared.into(), started.wall).await?;
+        tracing::info!(
+            store = store.properties().name,
+            durable = store.properties().durable,
+            epoch = opened.epoch,
+            rescued = opened.rescued,
+            "store opened"
+        );
+        let no_threads =
+            |error: std::io::Error| Error::new(Code::Internal, format!("cannot start threads: {error}"));
+        let bodies = tokio::runtime::Builder::new_multi_thread()
+            .thread_name("body")
+            .max_blocking_threads(options.sync_threads + spare_threads)
+            .enable_all()
+            .build()
+            .map_err(no_threads)?;
+        let loops = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("engine")
+            .enable_all()
+            .build()
+            .map_err(no_threads)?;
+        let shared = Arc::new(Shared {
+            core: Mutex::new(core),
+            store,
+            cache,
+            registry,
+            defaults: options.defaults,
+            writes: Mutex::default(),
+            write_wake: Notify::new(),
+            committing: AtomicBool::new(false),
+            claims: Mutex::default(),
+            claim_wake: Notify::new(),
+            tick_at: AtomicU64::new(0),
+            tick_wake: Notify::new(),
+            running: Mutex::new(HashMap::new()),
+            draining: AtomicBool::new(false),
+            quiet: Notify::new(),
+            on_bodies: bodies.handle().clone(),
+            on_loops: loops.handle().clone(),
+            bodies: Mutex::new(Some(bodies)),
+            loops: Mutex::new(Some(loops)),
+        });
+        loops::spawn(&shared);
+        Ok(Self(shared))
+    }
+
+    /// Runs a task and answers when it has ended; the same id with the same content joins the first
+    /// request or gets its outcome. A caller that goes away does not stop it.
+    ///
+    /// # Errors
+    /// Every refusal of DESIGN §4; `OUTCOME_UNKNOWN` when the body may have run and its end could
+    /// not be stored.
+    pub async fn submit(&self, request: Request) -> Result<Arc<Ended>, Error> {
+        let checked = self.check(request, 0);
+        loop {
+            let receiver = match self.begin(&checked, Want::Outcome).await? {
+                Begun::Ended(ended) => return Ok(ended),
+                Begun::Waits(receiver) => receiver,
+                Begun::Accepted(_) => unreachable!("only asked for by enqueue"),
+                Begun::AskAgain => continue,
+            };
+            match receiver.await {
+                Ok(Answer::Ended(ended)) => return Ok(ended),
+                Ok(Answer::Refused(error)) => return Err(error),
+                Ok(Answer::AskAgain) => {}
+                Ok(answer) => unreachable!("{answer:?} is no answer to a submission"),
+                Err(_) => return Err(self::core::draining()),
+            }
+        }
+    }
+
+    /// Takes a task in and answers when it is stored.
+    ///
+    /// # Errors
+    /// Every refusal of DESIGN §4.
+    pub async fn enqueue(&self, request: Request) -> Result<Accepted, Error> {
+        let checked = self.check(request, self.0.defaults.retries);
+        let begun = self.begin(&checked, Want::Acceptance).await;
+        self.accepted(&checked, begun).await
+    }
+
+    /// Takes many tasks in; each has its own answer, in the order asked. A task may wait for one
+    /// that stands before it.
+    pub async fn enqueue_many(
+        &self,
+        requests: Vec<Result<Request, Error>>,
+    ) -> Vec<Result<Accepted, Error>> {
+        let mut begun = Vec::with_capacity(requests.len());
+        for request in requests {
+            let entry = match request {
+                Ok(request) => {
+                    let checked = self.check(request, self.0.defaults.retries);
+                    let first = self.begin(&checked, Want::Acceptance).await;
+                    Ok((checked, first))
+                }
+                Err(error) => Err(error),
+            };
+            begun.push(entry);
+        }
+        let mut answers = Vec::with_capacity(begun.len());
+        for entry in begun {
+            answers.push(match entry {
+                Ok((checked, first)) => self.accepted(&checked, first).await,
+                Err(error) => Err(error),
+            });
+        }
+        answers
+    }
+
+    async fn accepted(
+        &self,
+        checked: &Checked,
+        mut begun: Result<Begun, Error>,
+    ) -> Result<Accepted, Error> {
+        loop {
+            match begun? {
+                Begun::Ended(ended) => {
+                    let state = ended.outcome.state();
+                    return Ok(Accepted { id: checked.id.clone(), state, joined: !checked.is(&ended) });
+                }
+                Begun::Accepted(mut accepted) => {
+                    accepted.state = self.find(&accepted.id).await?.state;
+                    return Ok(accepted);
+                }
+                Begun::Waits(receiver) => match receiver.await {
+                    Ok(Answer::Accepted(accepted)) => return Ok(accepted),
+                    Ok(Answer::Ended(ended)) => {
+                        let state = ended.outcome.state();
+                        return Ok(Accepted { id: checked.id.clone(), state, joined: false });
+                    }
+                    Ok(Answer::Refused(error)) => return Err(error),
+                    Ok(Answer::AskAgain) => {}
+                    Ok(answer) => unreachable!("{answer:?} is no answer to a submission"),
+                    Err(_) => return Err(self::core::draining()),
+                },
+                Begun::AskAgain => {}
+            }
+            begun = self.begin(checked, Want::Acceptance).await;
+        }
+    }
+
+    fn check(&self, request: Request, retries: u32) -> Checked {
+        gate::check(request, &self.0.registry, &self.0.defaults, retries, now())
+    }
+
+    /// Reads what has to be read and hands the request to the core.
+    async fn begin(&self, checked: &Checked, want: Want) -> Result<Begun, Error> {
+        let shared = &self.0;
+        let mut gate = checked.gate.clone();
+        // What the cache knows as succeeded stays so.
+        let mut unread: Vec<TaskId> = Vec::new();
+        if let Ok(admittable) = &mut gate {
+            admittable.deps.retain(|(dep, _)| {
+                shared.cache.get(dep).is_none_or(|ended| ended.outcome.state() != State::Succeeded)
+            });
+            unread.extend(admittable.deps.iter().map(|(dep, _)| dep.clone()));
+        }
+        let id_unread = !checked.fresh && shared.store.may_know(&checked.id);
+        let must_read = id_unread || !unread.is_empty();
+        let mut looked_up = None;
+        if must_read && self.enter(checked) {
+            let mut held = Held { shared, id: &checked.id, armed: true };
+            let mut ids = unread;
+            ids.push(checked.id.clone());
+            let mut found = shared.store.find(&ids).await?;
+            held.armed = false;
+            looked_up = Some(found.pop().flatten());
+            if let Ok(admittable) = &mut gate {
+                for ((_, state), snapshot) in admittable.deps.iter_mut().zip(found) {
+                    *state = snapshot.map(|snapshot| snapshot.state);
+                }
+            }
+        }
+        let submission = Submission {
+            id: checked.id.clone(),
+            fresh: checked.fresh,
+            digest: checked.digest,
+            want,
+            must_read,
+            looked_up,
+            gate,
+        };
+        let mut receiver = None;
+        let mut waiter = || {
+            let (sender, waits) = oneshot::channel();
+            receiver = Some(waits);
+            sender
+        };
+        let mut admission =
+            shared.act(|core, now, out| core.submit(submission, now, &mut waiter, out));
+        if let Admission::Run(start) = admission {
+            let ran = attempt::run_inline(&start);
+            admission = shared
+                .act(|core, now, out| core.ended_inline(&start, want, ran, now, &mut waiter, out));
+        }
+        match admission {
+            Admission::Ended(ended) => Ok(Begun::Ended(ended)),
+            Admission::Accepted(accepted) => Ok(Begun::Accepted(accepted)),
+            Admission::Refused(error) => Err(error),
+            Admission::AskAgain => {
+                // Somebody else holds the id for the moment that a look-up takes.
+                tokio::task::yield_now().await;
+                Ok(Begun::AskAgain)
+            }
+            Admission::Wait => {
+                Ok(Begun::Waits(receiver.expect("the core took the waiter that it waits with")))
+            }
+            Admission::Run(_) => unreachable!("an inline body was run above"),
+        }
+    }
+
+    fn enter(&self, checked: &Checked) -> bool {
+        let entry = self.0.act(|core, _, _| core.enter(&checked.id, checked.digest));
+        matches!(entry, Entry::Yours)
+    }
+
+    /// Everything known about a task.
+    ///
+    /// # Errors
+    /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
+    pub async fn find(&self, id: &TaskId) -> Result<Snapshot, Error> {
+        let (ephemeral, fence) = self.0.core.lock().find(id);
+        let mut snapshot = match ephemeral {
+            Some(snapshot) => snapshot,
+            None => {
+                let stored = self.0.store.find(std::slice::from_ref(id)).await?.pop().flatten();
+                match (stored, self.0.cache.get(id)) {
+                    (Some(snapshot), _) => snapshot,
+                    (None, Some(ended)) => Snapshot::of_ended(&ended),
+                    (None, None) => return Err(not_found(id)),
+                }
+            }
+        };
+        if let Some(fence) = fence
+            && let Some(running) = self.0.running.lock().get(&fence)
+        {
+            let progress = running.context.current_progress();
+            snapshot.progress = (progress.fraction, progress.message);
+        }
+        Ok(snapshot)
+    }
+
+    /// What became of a task: `None` while it has not ended.
+    ///
+    /// # Errors
+    /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
+    pub async fn result(&self, id: &TaskId) -> Result<Option<Arc<Ended>>, Error> {
+        if let Some(ended) = self.0.cache.get(id) {
+            return Ok(Some(ended));
+        }
+        let (ephemeral, live) = {
+            let core = self.0.core.lock();
+            (core.find(id).0.is_some(), core.is_live(id))
+        };
+        if ephemeral {
+            return Ok(None);
+        }
+        match self.0.store.find(std::slice::from_ref(id)).await?.pop().flatten() {
+            Some(Snapshot { task, outcome: Some(outcome), .. }) => {
+                Ok(Some(Arc::new(Ended { task, outcome })))
+            }
+            Some(_) => Ok(None),
+            // It may have ended since the cache was asked.
+            None => match self.0.cache.get(id) {
+                Some(ended) => Ok(Some(ended)),
+                None if live => Ok(None),
+                None => Err(not_found(id)),
+            },
+        }
+    }
+
+    /// Cancels tasks, by id and by tag. One answer each, in the order asked.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`; what was cancelled before that stays cancelled.
+    pub async fn cancel(
+        &self,
+        request: CancelRequest,
+    ) -> Result<Vec<(TaskId, CancelVerdict)>, Error> {
+        let CancelRequest { mut ids, tag, reason } = request;
+        if let Some(tag) = tag {
+            ids.extend(self.0.core.lock().tagged(&tag, usize::MAX));
+            let mut after = None;
+            loop {
+                let page = self.0.store.tagged(&tag, after, CANCEL_PAGE).await?;
+                let full = page.len() == CANCEL_PAGE;
+                after = page.last().map(|(sequence, _)| *sequence);
+                ids.extend(page.into_iter().map(|(_, id)| id));
+                if !full {
+                    break;
+                }
+            }
+        }
+        let mut asked = Vec::with_capacity(ids.len());
+        for id in ids {
+            let (sender, receiver) = oneshot::channel();
+            let reason = if reason.is_empty() { "cancelled".to_owned() } else { reason.clone() };
+            self.0.act(|core, now, out| core.cancel(id.clone(), reason, sender, now, out));
+            asked.push((id, receiver));
+        }
+        let mut verdicts = Vec::with_capacity(asked.len());
+        for (id, receiver) in asked {
+            match receiver.await {
+                Ok(Answer::Cancel(verdict)) => verdicts.push((id, verdict)),
+                Ok(Answer::Refused(error)) => return Err(error),
+                Ok(answer) => unreachable!("{answer:?} is no answer to a cancel"),
+                Err(_) => return Err(self::core::draining()),
+            }
+        }
+        Ok(verdicts)
+    }
+
+    /// Methods were registered while the engine ran.
+    pub fn methods_changed(&self) {
+        self.0.act(|core, now, out| core.methods_changed(now, out));
+    }
+
+    /// How many bodies were given up and have not returned.
+    pub fn stuck_bodies(&self) -> usize {
+        self.0.core.lock().stuck_bodies()
+    }
+
+    /// From now on nothing is taken in.
+    pub fn refuse(&self) {
+        self.0.core.lock().drain();
+        self.0.draining.store(true, std::sync::atomic::Ordering::Release);
+    }
+
+    /// Takes nothing in any more, lets bodies finish within `patience`, and puts the rest back.
+    /// Answers whether everything finished.
+    pub async fn drain(&self, patience: Duration) -> bool {
+        self.refuse();
+        let finished = tokio::time::timeout(patience, self.quiet()).await.is_ok();
+        self.0.act(|core, now, out| core.release_all(now, out));
+        if tokio::time::timeout(FLUSH_WAIT, self.flushed()).await.is_err() {
+            tracing::warn!("the store did not take the last changes in time");
+        }
+        finished
+    }
+
+    async fn quiet(&self) {
+        loop {
+            let wake = self.0.quiet.notified();
+            if self.0.core.lock().is_quiet() {
+                return;
+            }
+            wake.await;
+        }
+    }
+
+    async fn flushed(&self) {
+        loop {
+            let wake = self.0.quiet.notified();
+            let busy = self.0.committing.load(std::sync::atomic::Ordering::Acquire);
+            if !busy && self.0.writes.lock().is_empty() {
+                return;
+            }
+            wake.await;
+        }
+    }
+
+    /// Ends the loops and the threads of bodies. Does not wait for bodies that are still there.
+    pub fn stop(&self) {
+        for runtime in [self.0.loops.lock().take(), self.0.bodies.lock().take()].into_iter().flatten() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Lets go of an id if the store cannot be read, or its caller goes away meanwhile.
+struct Held<'a> {
+    shared: &'a Arc<Shared>,
+    id: &'a TaskId,
+    armed: bool,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.shared.act(|core, _, out| core.let_in_others(self.id, out));
+        }
+    }
+}
+
+fn not_found(id: &TaskId) -> Error {
+    Error::new(Code::TaskNotFound, format!("no task {id} is known"))
+}

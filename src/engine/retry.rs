@@ -1,0 +1,85 @@
+//! What follows from a failed attempt: a pure function of the policy, the error and chance.
+
+use std::time::Duration;
+
+use crate::models::RetryPolicy;
+use crate::tasks::Then;
+
+/// What to do after an attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Another attempt, after this long.
+    Retry(Duration),
+    /// The same attempt again, after this long.
+    Snooze(Duration),
+    /// No more.
+    Fail,
+    /// No more: the body asked to be cancelled.
+    Cancel,
+}
+
+/// Decides what follows attempt `number` (from 1), whose body said `then`.
+pub(crate) fn after(
+    policy: &RetryPolicy,
+    number: u32,
+    then: Then,
+    rng: &mut fastrand::Rng,
+) -> Next {
+    match then {
+        Then::Snooze(wait) => Next::Snooze(wait),
+        Then::Cancel => Next::Cancel,
+        Then::Fail => Next::Fail,
+        Then::Retry | Then::RetryAfter(_) if number > policy.retries => Next::Fail,
+        // A server that says when to come back knows better than a formula.
+        Then::RetryAfter(wait) => Next::Retry(wait),
+        Then::Retry => Next::Retry(backoff(policy, number, rng)),
+    }
+}
+
+/// The delay after attempt `number`: `min(base · multiplier^(number-1), max)`, less a random part.
+fn backoff(policy: &RetryPolicy, number: u32, rng: &mut fastrand::Rng) -> Duration {
+    let growth = policy.multiplier.powi(i32::try_from(number - 1).unwrap_or(i32::MAX));
+    let whole = (policy.base.as_secs_f64() * growth).min(policy.max.as_secs_f64());
+    Duration::from_secs_f64(whole * (1.0 - policy.jitter * rng.f64()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_allowed_attempt_is_not_retried() {
+        let policy = RetryPolicy::with_retries(2);
+        let mut rng = fastrand::Rng::with_seed(1);
+        assert!(matches!(after(&policy, 2, Then::Retry, &mut rng), Next::Retry(_)));
+        assert_eq!(after(&policy, 3, Then::Retry, &mut rng), Next::Fail);
+        let wait = Duration::from_secs(9);
+        assert_eq!(after(&policy, 3, Then::RetryAfter(wait), &mut rng), Next::Fail);
+    }
+
+    #[test]
+    fn a_server_that_says_when_to_come_back_wins_over_the_policy() {
+        let policy = RetryPolicy::with_retries(1);
+        let wait = Duration::from_secs(3600);
+        let next = after(&policy, 1, Then::RetryAfter(wait), &mut fastrand::Rng::with_seed(1));
+        assert_eq!(next, Next::Retry(wait));
+    }
+
+    #[test]
+    fn snoozing_needs_no_retry_left() {
+        let policy = RetryPolicy::with_retries(0);
+        let wait = Duration::from_secs(2);
+        let next = after(&policy, 7, Then::Snooze(wait), &mut fastrand::Rng::with_seed(1));
+        assert_eq!(next, Next::Snooze(wait));
+    }
+
+    #[test]
+    fn without_jitter_the_delay_doubles_up_to_its_cap() {
+        let policy = RetryPolicy { jitter: 0.0, ..RetryPolicy::with_retries(100) };
+        let mut rng = fastrand::Rng::with_seed(1);
+        let seconds: Vec<u64> =
+            (1..=7).map(|number| backoff(&policy, number, &mut rng).as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(backoff(&policy, u32::MAX, &mut rng), policy.max);
+    }
+}

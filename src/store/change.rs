@@ -1,0 +1,219 @@
+//! What a store is told and what it answers.
+
+use std::cmp::{Ordering, Reverse};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::models::{
+    ArgValue, CancelVerdict, Ended, Failure, Fence, QueueName, Sequence, Snapshot, State, Task,
+    TaskId,
+};
+
+/// A task that enters.
+#[derive(Clone, Debug)]
+pub struct Insert {
+    /// Its place in the order of acceptance.
+    pub sequence: Sequence,
+    /// What was asked.
+    pub task: Arc<Task>,
+    /// The dependencies to look at: those that are not known to have succeeded.
+    pub deps: Vec<TaskId>,
+    /// Dependencies that live in another store and had not ended; told of with
+    /// [`Change::ForeignEnded`].
+    pub foreign: Vec<TaskId>,
+    /// It starts at once, under this fence.
+    pub claim: Option<Fence>,
+}
+
+/// One transition, or a bounded slice of one kind of upkeep.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A task enters. Refused when its id is taken or a dependency forbids it.
+    Insert(Insert),
+    /// `RUNNING` → `SUCCEEDED`.
+    Complete { sequence: Sequence, fence: Fence, result: Arc<ArgValue> },
+    /// `RUNNING` → `SUCCEEDED`, marked as skipped.
+    Skip { sequence: Sequence, fence: Fence },
+    /// `RUNNING` → `FAILED`.
+    Fail { sequence: Sequence, fence: Fence, failure: Failure },
+    /// `RUNNING` → `CANCELLED`.
+    GiveIn { sequence: Sequence, fence: Fence, reason: String },
+    /// `RUNNING` → `RETRYING` until `due`.
+    Retry { sequence: Sequence, fence: Fence, failure: Failure, due: Timestamp },
+    /// `RUNNING` → `PENDING` until `due`; the attempt does not count.
+    Snooze { sequence: Sequence, fence: Fence, due: Timestamp },
+    /// `RUNNING` → `QUEUED`; the attempt does not count.
+    Release { sequence: Sequence, fence: Fence },
+    /// What the task runs with was decided when it was claimed; later attempts run with the same.
+    Decide { sequence: Sequence, fence: Fence, args: Vec<ArgValue> },
+    /// `RUNNING` → `PENDING` on children that enter with it; the attempt does not count.
+    Expand { sequence: Sequence, fence: Fence, children: Vec<Insert> },
+    /// Anything that has not ended → `CANCELLED`; while `RUNNING` the wish is stored.
+    Cancel { id: TaskId, reason: String },
+    /// A dependency that lives in another store ended, well or badly.
+    ForeignEnded { id: TaskId, well: bool },
+    /// What is due becomes `QUEUED`, what is over becomes `EXPIRED`; at most `limit` of them.
+    Promote { limit: usize },
+    /// The next slice of dependants of tasks that ended.
+    ReleaseDependants { limit: usize },
+    /// Forgets tasks that ended long ago; at most `limit` of them.
+    Prune { retention: Retention, limit: usize },
+    /// How many tasks of a queue may run at once; `None`: any number.
+    SetQueue { queue: QueueName, concurrency: Option<u32> },
+}
+
+/// How long tasks that ended are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Those that succeeded.
+    pub succeeded_for: Duration,
+    /// The most of those that succeeded.
+    pub succeeded_most: usize,
+    /// The others.
+    pub others_for: Duration,
+}
+
+/// A task's place in its queue. The smallest is the next: strict priority, then first in, first out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// Higher first.
+    pub priority: i32,
+    /// Lower first.
+    pub sequence: Sequence,
+}
+
+impl Ord for Place {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (Reverse(self.priority), self.sequence).cmp(&(Reverse(other.priority), other.sequence))
+    }
+}
+
+impl PartialOrd for Place {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// A task that can be claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// Its queue.
+    pub queue: QueueName,
+    /// Where it stands there.
+    pub place: Place,
+    /// The method as written.
+    pub method: Arc<str>,
+}
+
+/// What came of one change.
+#[derive(Clone, Debug, Default)]
+pub struct Applied {
+    /// What was said to it.
+    pub verdict: Verdict,
+    /// Tasks that became claimable.
+    pub ready: Vec<Ready>,
+    /// Tasks that ended.
+    pub ended: Vec<Arc<Ended>>,
+    /// A slice was full: ask for the next one.
+    pub more: bool,
+}
+
+/// What was said to one change.
+#[derive(Clone, Debug, Default)]
+pub enum Verdict {
+    /// It was made (or had been made before, by the same words).
+    #[default]
+    Done,
+    /// A task entered, in this state.
+    Inserted(State),
+    /// The id is taken by this task.
+    Exists(Box<Snapshot>),
+    /// A dependency forbids it.
+    Unmet { dependency: TaskId, problem: DependencyProblem },
+    /// The task waits for its children; so many of them had been there before.
+    Expanded { joined: u64 },
+    /// The fence is not the task's latest.
+    Stale,
+    /// What became of a wish to cancel, and the claim that is to be told.
+    Cancel { verdict: CancelVerdict, running: Option<Fence> },
+}
+
+/// Why a dependency forbids a task.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DependencyProblem {
+    /// No such task.
+    Unknown,
+    /// It has not ended, and the request did not ask to wait.
+    Unfinished,
+    /// It ended badly.
+    EndedBadly(State),
+}
+
+/// What came of a commit.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    /// One for each change.
+    pub applied: Vec<Applied>,
+    /// When the next task is due or over, as far as is known.
+    pub due: Option<Timestamp>,
+}
+
+/// A claim that somebody would like to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which task.
+    pub sequence: Sequence,
+    /// The number that the claim is to have.
+    pub fence: Fence,
+}
+
+/// A task that was given to whoever asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claimed {
+    /// Its place in the order of acceptance.
+    pub sequence: Sequence,
+    /// The number of this claim.
+    pub fence: Fence,
+    /// What was asked.
+    pub task: Arc<Task>,
+    /// The number of the attempt that begins, from 1.
+    pub attempt: u32,
+    /// What an earlier claim decided.
+    pub decided: Option<Vec<ArgValue>>,
+    /// The children that an earlier claim expanded it into, which have ended.
+    pub children: Vec<TaskId>,
+}
+
+/// What came of a wish to claim.
+#[derive(Clone, Debug, Default)]
+pub struct Claims {
+    /// One for each wish; `None` where it could not be had.
+    pub claimed: Vec<Option<Claimed>>,
+    /// Tasks whose time to live turned out to be over.
+    pub ended: Vec<Arc<Ended>>,
+}
+
+/// How many tasks of a queue wait for something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// Which queue.
+    pub queue: QueueName,
+    /// How many have neither started nor ended.
+    pub waiting: u64,
+}
+
+/// What a boot begins with.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The number of this boot.
+    pub epoch: u64,
+    /// The first place in the order of acceptance that was never given.
+    pub next_sequence: Sequence,
+    /// Queues that hold something.
+    pub queues: Vec<QueueDepth>,
+    /// How many tasks were put back into their queues.
+    pub rescued: u64,
+    /// When the next task is due.
+    pub due: Option<Timestamp>,
+}

@@ -1,0 +1,73 @@
+//! The store in memory: the reference for what every verb means, and the home of ephemeral tasks.
+//!
+//! [`Tables`] is the whole of it, without locks, clocks or chance, so that a simulation can drive
+//! it; [`MemoryStore`] puts a lock around it.
+
+mod dependants;
+mod row;
+mod tables;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+
+pub use tables::Tables;
+
+use crate::clock::Timestamp;
+use crate::models::{QueueName, Sequence, Snapshot, TaskId};
+use crate::store::{
+    Change, Claims, Commit, Error, Opened, Place, Properties, Ready, Store, Wanted,
+};
+
+/// Keeps tasks for as long as the process lives.
+#[derive(Debug, Default)]
+pub struct MemoryStore(Mutex<Tables>);
+
+#[async_trait]
+impl Store for MemoryStore {
+    fn properties(&self) -> Properties {
+        Properties { name: "memory", shared: false, durable: false }
+    }
+
+    async fn open(&self, now: Timestamp) -> Result<Opened, Error> {
+        Ok(self.0.lock().open(now))
+    }
+
+    async fn commit(&self, changes: Arc<[Change]>, now: Timestamp) -> Result<Commit, Error> {
+        let mut tables = self.0.lock();
+        let applied = changes.iter().map(|change| tables.apply(change, now)).collect();
+        Ok(Commit { applied, due: tables.due() })
+    }
+
+    async fn claim(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Claims, Error> {
+        Ok(self.0.lock().claim(&wanted, now))
+    }
+
+    fn may_know(&self, id: &TaskId) -> bool {
+        self.0.lock().knows(id)
+    }
+
+    async fn find(&self, ids: &[TaskId]) -> Result<Vec<Option<Snapshot>>, Error> {
+        let tables = self.0.lock();
+        Ok(ids.iter().map(|id| tables.find(id)).collect())
+    }
+
+    async fn window(
+        &self,
+        queue: &QueueName,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Vec<Ready>, Error> {
+        Ok(self.0.lock().window(queue, after, limit))
+    }
+
+    async fn tagged(
+        &self,
+        tag: &str,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<(Sequence, TaskId)>, Error> {
+        Ok(self.0.lock().tagged(tag, after, limit))
+    }
+}

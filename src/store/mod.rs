@@ -1,0 +1,122 @@
+//! Where tasks are kept: the [`Store`] trait and the stores that implement it.
+//!
+//! A store owns the truth about every task that it holds. It is told of [`Change`]s, each a
+//! transition of DESIGN's state table in domain words, and answers what followed from each. It
+//! knows nothing of bodies, callers or queues' turns.
+//!
+//! Invariants, asserted by the conformance suite on every store:
+//! - All changes of one `commit` are one transaction; a change that is refused changes nothing and
+//!   does not touch its neighbours.
+//! - A write about an attempt carries the fence of its claim; a stale one is refused.
+//! - The dependants of a task are released in the transaction that ends it.
+//! - Repeating a commit whose answer was lost changes nothing more and answers the same.
+
+mod change;
+pub mod memory;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+pub use change::{
+    Applied, Change, Claimed, Claims, Commit, DependencyProblem, Insert, Opened, Place, QueueDepth,
+    Ready, Retention, Verdict, Wanted,
+};
+pub use memory::MemoryStore;
+
+use crate::clock::Timestamp;
+use crate::error::{self, Code};
+use crate::models::{QueueName, Sequence, Snapshot, TaskId};
+
+/// How many rows one commit releases or ends in the wake of others; the rest follows in slices.
+pub const RELEASE_SLICE: usize = 1_000;
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing was changed; asking again may work.
+    #[error("the store is not available: {0}")]
+    Unavailable(String),
+    /// The change may or may not be there; asking again tells.
+    #[error("the store's answer was lost: {0}")]
+    AnswerLost(String),
+}
+
+impl From<Error> for error::Error {
+    fn from(error: Error) -> Self {
+        let code = match error {
+            Error::Unavailable(_) => Code::StoreUnavailable,
+            Error::AnswerLost(_) => Code::OutcomeUnknown,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+/// What a store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Properties {
+    /// Its name, for people.
+    pub name: &'static str,
+    /// Whether other nodes write to it. A body may start beside its insert only where none does.
+    pub shared: bool,
+    /// Whether what it acknowledged survives the process.
+    pub durable: bool,
+}
+
+/// Keeps tasks.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// What it is.
+    fn properties(&self) -> Properties;
+
+    /// Begins a boot: commits a new epoch and puts what an earlier boot left running back into its
+    /// queue. On a shared store, only what nodes that are gone left running.
+    ///
+    /// # Errors
+    /// [`Error`], and then nothing was begun.
+    async fn open(&self, now: Timestamp) -> Result<Opened, Error>;
+
+    /// Makes all changes in one transaction and says what followed from each, in the same order.
+    ///
+    /// # Errors
+    /// [`Error`]: nothing was changed, or it is not known whether.
+    async fn commit(&self, changes: Arc<[Change]>, now: Timestamp) -> Result<Commit, Error>;
+
+    /// Gives tasks that are `QUEUED` to whoever asks, each under the fence it was asked with. What
+    /// cannot be claimed (any more) is `None`; a queue's concurrency limit is kept.
+    ///
+    /// # Errors
+    /// [`Error`]: nothing was claimed, or it is not known whether.
+    async fn claim(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Claims, Error>;
+
+    /// `false` means that this id is surely not here. Never blocks.
+    fn may_know(&self, id: &TaskId) -> bool;
+
+    /// What is known of each id, in the same order.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn find(&self, ids: &[TaskId]) -> Result<Vec<Option<Snapshot>>, Error>;
+
+    /// The best `limit` claimable tasks of a queue that come after `after`, best first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn window(
+        &self,
+        queue: &QueueName,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Vec<Ready>, Error>;
+
+    /// Up to `limit` tasks that carry `tag`, have not ended and come after `after`, in order.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn tagged(
+        &self,
+        tag: &str,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<(Sequence, TaskId)>, Error>;
+}

@@ -1,0 +1,13 @@
+//! What compiles, and what is said where something does not.
+//!
+//! After a change of a message: `TRYBUILD=overwrite cargo test -p task-macro`, then read the diff.
+
+#[test]
+fn mistakes_are_errors_that_say_what_to_write() {
+    trybuild::TestCases::new().compile_fail("tests/fail/*.rs");
+}
+
+#[test]
+fn every_shape_of_a_task_compiles_and_registers() {
+    trybuild::TestCases::new().pass("tests/pass/*.rs");
+}

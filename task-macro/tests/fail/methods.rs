@@ -1,0 +1,12 @@
+use task_macro::sync_task;
+
+struct Service;
+
+impl Service {
+    #[sync_task]
+    fn charge(&self, order: i64) -> i64 {
+        order
+    }
+}
+
+fn main() {}
