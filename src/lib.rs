@@ -5,14 +5,19 @@ extern crate self as task_scheduler;
 
 pub mod cache;
 pub mod clock;
+pub mod config;
 pub mod engine;
 pub mod error;
+pub mod logger;
 pub mod models;
 pub mod pb;
+pub mod server;
+mod start;
 pub mod store;
 pub mod system;
 pub mod tasks;
 
+pub use start::main;
 pub use task_macro::{async_task, sync_task};
 
 /// What the attributes' expansion is made of. Not for use by hand: it changes without notice.

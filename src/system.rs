@@ -8,9 +8,7 @@ use std::time::Duration;
 use crate::cache::ResultsCache;
 use crate::engine::{self, Engine};
 use crate::error::Error;
-use crate::models::{
-    Accepted, CancelRequest, CancelVerdict, Ended, Request, Snapshot, TaskId,
-};
+use crate::models::{Accepted, CancelRequest, CancelVerdict, Ended, Request, Snapshot, TaskId};
 use crate::store::Store;
 use crate::tasks::{Method, TaskHandler, TaskRegistry};
 

@@ -54,7 +54,7 @@ impl System {
             }
             Self::Ephemeral | Self::Durable => {
                 let mut command = Command::new(env!("CARGO_BIN_EXE_task-scheduler"));
-                command.args(["--addr", "127.0.0.1:0"]);
+                command.args(["--addr", "127.0.0.1:0", "--serve-threads", &threads.to_string()]);
                 command
             }
         }

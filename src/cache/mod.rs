@@ -59,6 +59,8 @@ pub struct Statistics {
     pub bytes: usize,
 }
 
+/// Aligned so that two shards never share a cache line: whoever locks one leaves the others be.
+#[repr(align(128))]
 struct Shard {
     entries: LruCache<Key, Entry, PassThrough>,
     capacity: usize,

@@ -126,8 +126,13 @@ fn expand(shared: &Shared, start: &Start, children: Vec<Child>) -> Ran {
             durability: Some(options.durability),
             ..Asked::default()
         };
-        let request =
-            Request { id: Some(id), method, args, deps: Vec::new(), options: Some(Box::new(asked)) };
+        let request = Request {
+            id: Some(id),
+            method,
+            args,
+            deps: Vec::new(),
+            options: Some(Box::new(asked)),
+        };
         let defaults = &shared.defaults;
         match gate::check(request, &shared.registry, defaults, defaults.retries, now()).gate {
             Ok(admittable) => tasks.push(admittable.task),

@@ -147,9 +147,13 @@ fn retry_policy(asked: &Asked, method: &Method, retries: u32) -> Result<RetryPol
         max: asked.backoff_max.unwrap_or(standard.max),
         jitter: asked.jitter.unwrap_or(standard.jitter),
     };
-    let refuse = |field: &str, why: String| Err(Error::invalid(format!("options.retry.{field}"), why));
+    let refuse =
+        |field: &str, why: String| Err(Error::invalid(format!("options.retry.{field}"), why));
     if policy.retries > MAX_RETRIES {
-        return refuse("retries", format!("{}; at most {MAX_RETRIES} are accepted", policy.retries));
+        return refuse(
+            "retries",
+            format!("{}; at most {MAX_RETRIES} are accepted", policy.retries),
+        );
     }
     for (field, delay) in [("base", policy.base), ("max", policy.max)] {
         if delay > MAX_BACKOFF {

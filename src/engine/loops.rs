@@ -88,9 +88,7 @@ async fn ticks(shared: Arc<Shared>) {
         // Until the next time is known, everything that sets a time wakes this loop.
         shared.tick_at.store(u64::MAX, Ordering::Release);
         let next = shared.core.lock().next_tick(now());
-        let at = next.map_or(u64::MAX, |next| {
-            u64::try_from(next.as_micros()).unwrap_or(u64::MAX)
-        });
+        let at = next.map_or(u64::MAX, |next| u64::try_from(next.as_micros()).unwrap_or(u64::MAX));
         shared.tick_at.store(at, Ordering::Release);
         let wait = next.map_or(Duration::MAX, |next| next.saturating_sub(now().steady));
         tokio::select! {

@@ -30,8 +30,8 @@ use crate::cache::ResultsCache;
 use crate::clock::now;
 use crate::error::{Code, Error};
 use crate::models::{
-    Accepted, CancelRequest, CancelVerdict, Ended, Fence, QueueName, Request, Snapshot,
-    State, TaskId,
+    Accepted, CancelRequest, CancelVerdict, Ended, Fence, QueueName, Request, Snapshot, State,
+    TaskId,
 };
 use crate::store::{Change, Retention, Store, Wanted};
 use crate::tasks::TaskRegistry;
@@ -140,8 +140,7 @@ impl Engine {
             queues: options.queues,
         };
         let seed = fastrand::u64(..);
-        let core =
-            Core::new(settings, registry.clone(), cache.clone(), &opened, seed, started);
+        let core = Core::new(settings, registry.clone(), cache.clone(), &opened, seed, started);
         let declared = core.declare();
         store.commit(declared.into(), started.wall).await?;
         tracing::info!(
@@ -151,8 +150,9 @@ impl Engine {
             rescued = opened.rescued,
             "store opened"
         );
-        let no_threads =
-            |error: std::io::Error| Error::new(Code::Internal, format!("cannot start threads: {error}"));
+        let no_threads = |error: std::io::Error| {
+            Error::new(Code::Internal, format!("cannot start threads: {error}"))
+        };
         let bodies = tokio::runtime::Builder::new_multi_thread()
             .thread_name("body")
             .max_blocking_threads(options.sync_threads + spare_threads)
@@ -262,7 +262,11 @@ impl Engine {
             match begun? {
                 Begun::Ended(ended) => {
                     let state = ended.outcome.state();
-                    return Ok(Accepted { id: checked.id.clone(), state, joined: !checked.is(&ended) });
+                    return Ok(Accepted {
+                        id: checked.id.clone(),
+                        state,
+                        joined: !checked.is(&ended),
+                    });
                 }
                 Begun::Accepted(mut accepted) => {
                     accepted.state = self.find(&accepted.id).await?.state;
@@ -507,7 +511,9 @@ impl Engine {
 
     /// Ends the loops and the threads of bodies. Does not wait for bodies that are still there.
     pub fn stop(&self) {
-        for runtime in [self.0.loops.lock().take(), self.0.bodies.lock().take()].into_iter().flatten() {
+        for runtime in
+            [self.0.loops.lock().take(), self.0.bodies.lock().take()].into_iter().flatten()
+        {
             runtime.shutdown_background();
         }
     }

@@ -46,7 +46,8 @@ impl Shared {
         let quiet = self.draining.load(Ordering::Acquire) && core.is_quiet();
         drop(core);
         if let Some(next) = next
-            && u64::try_from(next.as_micros()).unwrap_or(u64::MAX) < self.tick_at.load(Ordering::Acquire)
+            && u64::try_from(next.as_micros()).unwrap_or(u64::MAX)
+                < self.tick_at.load(Ordering::Acquire)
         {
             self.tick_wake.notify_one();
         }
@@ -76,7 +77,9 @@ impl Shared {
                     if start.method.body.kind() == Kind::Inline && attempt::is_ready(&start) {
                         let ran = attempt::run_inline(&start);
                         let mut more = Vec::new();
-                        self.tell(&mut more, |core, now, out| core.ended(start.fence, ran, now, out));
+                        self.tell(&mut more, |core, now, out| {
+                            core.ended(start.fence, ran, now, out)
+                        });
                         work.extend(more);
                     } else {
                         self.start(*start);

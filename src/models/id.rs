@@ -85,7 +85,9 @@ impl QueueName {
         let shown: String = name.chars().take(MAX_QUEUE_NAME_BYTES).collect();
         Err(Error::invalid(
             field,
-            format!("{shown:?} is no queue name; expected 1 to {MAX_QUEUE_NAME_BYTES} letters, digits, `_`, `-` or `.`"),
+            format!(
+                "{shown:?} is no queue name; expected 1 to {MAX_QUEUE_NAME_BYTES} letters, digits, `_`, `-` or `.`"
+            ),
         ))
     }
 

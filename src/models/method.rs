@@ -67,7 +67,10 @@ impl<'a> MethodWish<'a> {
             ));
         }
         let malformed = |what: &str| {
-            Error::invalid("method", format!("{text:?}: {what}; expected [namespace/]name[@version]"))
+            Error::invalid(
+                "method",
+                format!("{text:?}: {what}; expected [namespace/]name[@version]"),
+            )
         };
         let (path, version) = match text.split_once('@') {
             Some((path, version)) => (path, Some(version)),

@@ -18,7 +18,9 @@ pub use arg_convert::Mismatch;
 pub use arg_value::ArgValue;
 pub use digest::Digest;
 pub use id::{Fence, MAX_ID_BYTES, MAX_QUEUE_NAME_BYTES, QueueName, Sequence, TaskId};
-pub use method::{DEFAULT_NAMESPACE, MAX_METHOD_BYTES, MethodName, MethodWish, VersionWish, is_word};
+pub use method::{
+    DEFAULT_NAMESPACE, MAX_METHOD_BYTES, MethodName, MethodWish, VersionWish, is_word,
+};
 pub use outcome::{Ended, Ending, Failure, HistoryEntry, MAX_HISTORY, Outcome};
 pub use policy::{Durability, MAX_BACKOFF, MAX_RETRIES, OnDependencyFailure, RetryPolicy};
 pub use request::{Accepted, Asked, CancelRequest, CancelVerdict, Request, Snapshot, When};

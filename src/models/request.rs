@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::models::{
-    ArgValue, Durability, Ended, HistoryEntry, Labels, OnDependencyFailure, Outcome, State, Task, TaskId,
+    ArgValue, Durability, Ended, HistoryEntry, Labels, OnDependencyFailure, Outcome, State, Task,
+    TaskId,
 };
 
 /// A task as somebody asks for it; not checked yet.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::models::{ArgValue, Digest, Durability, OnDependencyFailure, QueueName, RetryPolicy, TaskId};
+use crate::models::{
+    ArgValue, Digest, Durability, OnDependencyFailure, QueueName, RetryPolicy, TaskId,
+};
 
 /// The most dependencies one task may have.
 pub const MAX_DEPENDENCIES: usize = 1_000;

@@ -232,7 +232,11 @@ mod tests {
             ("echo_bool", vec![true.into(), false.into()], "true,false"),
             ("echo_string", vec!["hello".into(), "world".into()], "hello,world"),
             ("echo_bytes", vec![b"abc".to_vec().into(), b"123".to_vec().into()], "abc,123"),
-            ("process_collection", vec![list([10, 20]), map([("key", 42.into())])], "Array: 2 items, Map: 1 items"),
+            (
+                "process_collection",
+                vec![list([10, 20]), map([("key", 42.into())])],
+                "Array: 2 items, Map: 1 items",
+            ),
             (
                 "process_nested_list",
                 vec![ArgValue::Array(vec![list(["a", "b"]), list(["c", "d"])])],
@@ -243,7 +247,11 @@ mod tests {
                 vec![complex],
                 "Received complex map: ID=98765, Active=false, Metadata={ source=client, timestamp=1700 }, Tags=[a, b]",
             ),
-            ("process_complex_map", vec![map([("key1", "value1".into())])], "Received complex map: "),
+            (
+                "process_complex_map",
+                vec![map([("key1", "value1".into())])],
+                "Received complex map: ",
+            ),
             ("process_person_map", vec![map(person)], "Processing person: Name=Alice, Age=30"),
             (
                 "process_person_map",
@@ -278,7 +286,11 @@ mod tests {
                 vec![ArgValue::Map(BTreeMap::new())],
                 "args[0]: missing field `name` (parameter `person`)",
             ),
-            ("process_nested_list", vec![], "args[0]: missing; expected list of list of anything (parameter `lists`)"),
+            (
+                "process_nested_list",
+                vec![],
+                "args[0]: missing; expected list of list of anything (parameter `lists`)",
+            ),
         ];
         for (name, args, expected) in rows {
             assert_eq!(call(name, &args).await, Err(expected.to_owned()), "{name}");
@@ -287,7 +299,9 @@ mod tests {
 
     #[test]
     fn the_list_of_builtin_tasks_is_complete() {
-        let here = collected().into_iter().filter(|method| method.declared_at.file.ends_with("builtin.rs"));
+        let here = collected()
+            .into_iter()
+            .filter(|method| method.declared_at.file.ends_with("builtin.rs"));
         let names: Vec<_> = here.map(|method| method.name).collect();
         assert_eq!(
             names,

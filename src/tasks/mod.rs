@@ -17,9 +17,7 @@ mod returns;
 mod task_error;
 
 pub use context::{BadProgress, MAX_PROGRESS_MESSAGE_BYTES, Progress, TaskContext};
-pub use extract::{
-    ArgumentCheck, Arguments, BadArgument, FromArg, FromArgs, Json, Rest,
-};
+pub use extract::{ArgumentCheck, Arguments, BadArgument, FromArg, FromArgs, Json, Rest};
 pub use handler::{Child, Decision, TaskHandler, make_handler};
 pub use method::{
     Body, BodyFuture, BodyResult, Kind, Location, Method, MethodDefaults, Parameter, Signature,

@@ -10,10 +10,10 @@ use crate::tasks::{BodyResult, TaskError};
 /// For a type with a `Serialize` of its own, return [`Json<T>`](crate::tasks::Json) instead of
 /// implementing this.
 #[diagnostic::on_unimplemented(
-    message = "a task cannot return a `{Self}`",
-    label = "no result can be made of a `{Self}`",
-    note = "write `Json<{Self}>` if it implements `serde::Serialize`",
-    note = "or return `()`, `bool`, a number, `String`, `Vec<T>`, `BTreeMap<String, T>`, `Option<T>`, `ArgValue`, or `Result<_, TaskError>` of these"
+    message = "a task cannot return `{Self}`",
+    label = "no result can be made of `{Self}`",
+    note = "a type that implements `serde::Serialize` is returned as `Json<…>`",
+    note = "others are `()`, `bool`, numbers, `String`, `&'static str`, `Vec<T>`, `BTreeMap<String, T>`, `Option<T>`, `ArgValue`, and `Result<…, TaskError>` of these"
 )]
 pub trait IntoReturn {
     /// The result, or why there is none.

@@ -8,10 +8,12 @@ use task_macro::{async_task, sync_task};
 
 use crate::clock::Timestamp;
 use crate::models::{
-    ArgValue, Digest, Durability, Fence, OnDependencyFailure, Options, QueueName, RetryPolicy, Task, TaskId,
+    ArgValue, Digest, Durability, Fence, OnDependencyFailure, Options, QueueName, RetryPolicy,
+    Task, TaskId,
 };
 use crate::tasks::{
-    Body, BodyResult, MethodDefaults, Parameter, Registration, Rest, TaskContext, TaskError, collected,
+    Body, BodyResult, MethodDefaults, Parameter, Registration, Rest, TaskContext, TaskError,
+    collected,
 };
 
 /// Runs a body once, as attempt 1 of a task.
@@ -37,7 +39,7 @@ pub(super) async fn run(body: &Body, args: Vec<ArgValue>) -> BodyResult {
         },
     };
     let fence = Fence { epoch: 1, counter: 1 };
-    let ctx = TaskContext::new(Arc::new(task), 1, fence, Duration::from_secs(1), Vec::new());
+    let ctx = TaskContext::new(Arc::new(task), 1, fence);
     match body {
         Body::Sync(body) | Body::Inline(body) => body(ctx, args),
         Body::Async(body) => body(ctx, args).await,
@@ -100,10 +102,18 @@ fn an_attribute_s_words_arrive_in_the_registration() {
     assert!(method.replace);
     assert!(matches!(method.body, Body::Async(_)));
     assert!(method.declared_at.file.ends_with("tests.rs"), "{}", method.declared_at);
-    let parameter = |name, expects: &str, optional| Parameter { name, expects: expects.into(), optional, rest: false };
+    let parameter = |name, expects: &str, optional| Parameter {
+        name,
+        expects: expects.into(),
+        optional,
+        rest: false,
+    };
     assert_eq!(
         method.signature.parameters,
-        Some(vec![parameter("order", "integer of 64 bits", false), parameter("notes", "text or nothing", true)])
+        Some(vec![
+            parameter("order", "integer of 64 bits", false),
+            parameter("notes", "text or nothing", true)
+        ])
     );
 }
 

@@ -136,7 +136,8 @@ impl Attribute {
             "description" => self.description = text(key, input)?.value(),
             _ => {
                 let keys: Vec<_> = EXAMPLES.iter().map(|(key, _)| format!("`{key}`")).collect();
-                let message = format!("`{key}` is no attribute of a task; there are {}", keys.join(", "));
+                let message =
+                    format!("`{key}` is no attribute of a task; there are {}", keys.join(", "));
                 return Err(Error::new(key.span(), message));
             }
         }
@@ -146,7 +147,10 @@ impl Attribute {
 
 fn parse_key(input: ParseStream<'_>) -> Result<Ident> {
     input.call(Ident::parse_any).map_err(|error| {
-        Error::new(error.span(), "expected attributes like `name = \"charge\", retries = 5, inline`")
+        Error::new(
+            error.span(),
+            "expected attributes like `name = \"charge\", retries = 5, inline`",
+        )
     })
 }
 
@@ -164,9 +168,9 @@ fn example(key: &Ident) -> &'static str {
 
 fn text(key: &Ident, input: ParseStream<'_>) -> Result<LitStr> {
     equals(key, input)?;
-    input
-        .parse()
-        .map_err(|error| Error::new(error.span(), format!("expected text: write `{}`", example(key))))
+    input.parse().map_err(|error| {
+        Error::new(error.span(), format!("expected text: write `{}`", example(key)))
+    })
 }
 
 fn word(key: &Ident, input: ParseStream<'_>) -> Result<String> {
@@ -174,7 +178,8 @@ fn word(key: &Ident, input: ParseStream<'_>) -> Result<String> {
     if is_word(&text.value()) {
         return Ok(text.value());
     }
-    let message = format!("expected ASCII letters, digits, `_`, `-` and `.` only, like `{}`", example(key));
+    let message =
+        format!("expected ASCII letters, digits, `_`, `-` and `.` only, like `{}`", example(key));
     Err(Error::new(text.span(), message))
 }
 
@@ -208,20 +213,29 @@ fn queue(key: &Ident, input: ParseStream<'_>) -> Result<String> {
 fn priority(key: &Ident, input: ParseStream<'_>) -> Result<i32> {
     equals(key, input)?;
     let wrong = |error: Error| {
-        Error::new(error.span(), "expected a whole number of 32 bits, like `priority = 5` or `priority = -5`")
+        Error::new(
+            error.span(),
+            "expected a whole number of 32 bits, like `priority = 5` or `priority = -5`",
+        )
     };
     let minus = input.parse::<Option<Token![-]>>()?.is_some();
     let number: LitInt = input.parse().map_err(wrong)?;
     let sign = if minus { "-" } else { "" };
     // The digits and the sign are read together: `-2147483648` has no positive counterpart.
-    let read = number.suffix().is_empty().then(|| format!("{sign}{}", number.base10_digits()).parse().ok());
+    let read = number
+        .suffix()
+        .is_empty()
+        .then(|| format!("{sign}{}", number.base10_digits()).parse().ok());
     read.flatten().ok_or_else(|| wrong(Error::new(number.span(), "")))
 }
 
 fn retries(key: &Ident, input: ParseStream<'_>) -> Result<u32> {
     equals(key, input)?;
     let wrong = |error: Error| {
-        Error::new(error.span(), format!("expected a whole number from 0 to {MAX_RETRIES}, like `retries = 5`"))
+        Error::new(
+            error.span(),
+            format!("expected a whole number from 0 to {MAX_RETRIES}, like `retries = 5`"),
+        )
     };
     let number: LitInt = input.parse().map_err(wrong)?;
     match number.base10_parse() {
@@ -241,7 +255,10 @@ fn backoff(key: &Ident, input: ParseStream<'_>) -> Result<Duration> {
 fn timeout(key: &Ident, input: ParseStream<'_>) -> Result<Duration> {
     let (value, text) = duration(key, input)?;
     if value.is_zero() {
-        return Err(Error::new(text.span(), "no attempt ends within no time: write a timeout from `1ms` to `168h`"));
+        return Err(Error::new(
+            text.span(),
+            "no attempt ends within no time: write a timeout from `1ms` to `168h`",
+        ));
     }
     if value <= MAX_TIMEOUT {
         return Ok(value);

@@ -10,7 +10,11 @@ use crate::attribute::{Attribute, Durability};
 use crate::signature::{Arguments, Flavour, Output, Parameter, Signature};
 
 /// Names start with two underscores, because the function's own types are resolved beside them.
-pub(crate) fn registration(attribute: &Attribute, signature: &Signature<'_>, function: &ItemFn) -> TokenStream {
+pub(crate) fn registration(
+    attribute: &Attribute,
+    signature: &Signature<'_>,
+    function: &ItemFn,
+) -> TokenStream {
     let cfgs = function.attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
     let check = check(&signature.arguments);
     let body = body(signature, function);
@@ -57,9 +61,9 @@ fn check(arguments: &Arguments<'_>) -> TokenStream {
     let Arguments::Typed(parameters) = arguments else {
         return TokenStream::new();
     };
-    let checks = parameters.iter().map(|Parameter { name, ty }| {
-        quote!(<#ty as __rt::FromArgs>::check(#name, &mut __args)?;)
-    });
+    let checks = parameters
+        .iter()
+        .map(|Parameter { name, ty }| quote!(<#ty as __rt::FromArgs>::check(#name, &mut __args)?;));
     quote! {
         fn __check(__args: &[__rt::ArgValue]) -> ::core::result::Result<(), __rt::Error> {
             let mut __args = __rt::ArgumentCheck::new(__args);
@@ -79,14 +83,18 @@ fn body(signature: &Signature<'_>, function: &ItemFn) -> TokenStream {
     };
     let returned = returned(signature, &quote!(#ident(#context #passed)));
     let parameters = quote!(__ctx: __rt::TaskContext, __args: ::std::vec::Vec<__rt::ArgValue>);
+    let deprecated = function.attrs.iter().any(|attr| attr.path().is_ident("deprecated"));
+    let expect = deprecated.then(|| quote!(#[expect(deprecated)]));
     match signature.flavour {
         Flavour::Sync => quote! {
+            #expect
             fn __body(#parameters) -> __rt::BodyResult {
                 #extract
                 #returned
             }
         },
         Flavour::Async => quote! {
+            #expect
             fn __body(#parameters) -> __rt::BodyFuture {
                 ::std::boxed::Box::pin(async move {
                     #extract
@@ -133,8 +141,9 @@ fn described(arguments: &Arguments<'_>) -> TokenStream {
     let Arguments::Typed(parameters) = arguments else {
         return quote!(__rt::Signature::ANY);
     };
-    let parameters =
-        parameters.iter().map(|Parameter { name, ty }| quote!(<#ty as __rt::FromArgs>::describe(#name)));
+    let parameters = parameters
+        .iter()
+        .map(|Parameter { name, ty }| quote!(<#ty as __rt::FromArgs>::describe(#name)));
     quote! {
         __rt::Signature {
             parameters: ::core::option::Option::Some(::std::vec![#(#parameters),*]),

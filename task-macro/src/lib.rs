@@ -10,8 +10,9 @@ mod expand;
 mod signature;
 
 use proc_macro::TokenStream;
+use proc_macro2::TokenStream as TokenStream2;
 use quote::quote;
-use syn::{ItemFn, parse_macro_input};
+use syn::{Error, Item, ItemFn, Result, parse_macro_input};
 
 use crate::attribute::Attribute;
 use crate::signature::{Flavour, Signature};
@@ -59,11 +60,25 @@ pub fn async_task(attribute: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 fn task(flavour: Flavour, attribute: TokenStream, item: TokenStream) -> TokenStream {
-    let function = parse_macro_input!(item as ItemFn);
-    let registration = Attribute::parse(flavour, &function, attribute.into())
-        .and_then(|attribute| Ok((attribute, Signature::of(flavour, &function.sig)?)))
-        .map(|(attribute, signature)| expand::registration(&attribute, &signature, &function))
-        .unwrap_or_else(|error| error.into_compile_error());
+    let item = parse_macro_input!(item as Item);
+    let registration = match &item {
+        Item::Fn(function) => registration(flavour, function, attribute.into()),
+        other => Err(Error::new_spanned(
+            other,
+            "a task is a function with a body: put the attribute on one",
+        )),
+    };
+    let registration = registration.unwrap_or_else(Error::into_compile_error);
     // The function stays usable, also when it cannot be a method: one mistake, one error.
-    quote!(#function #registration).into()
+    quote!(#item #registration).into()
+}
+
+fn registration(
+    flavour: Flavour,
+    function: &ItemFn,
+    attribute: TokenStream2,
+) -> Result<TokenStream2> {
+    let attribute = Attribute::parse(flavour, function, attribute)?;
+    let signature = Signature::of(flavour, &function.sig)?;
+    Ok(expand::registration(&attribute, &signature, function))
 }

@@ -8,8 +8,8 @@ use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{
-    Error, FnArg, GenericArgument, Pat, PatType, PathArguments, PathSegment, Result, ReturnType, Type,
-    TypeReference,
+    Error, FnArg, GenericArgument, Pat, PatType, PathArguments, PathSegment, Result, ReturnType,
+    Type, TypeReference,
 };
 
 /// Which attribute was used.
@@ -138,9 +138,10 @@ fn output(flavour: Flavour, sig: &syn::Signature) -> Result<Output<'_>> {
         _ => None,
     };
     match (flavour, sig.asyncness, future) {
-        (Flavour::Sync, Some(token), _) => {
-            Err(Error::new(token.span(), "this function is async: write `#[async_task]`, or remove `async`"))
-        }
+        (Flavour::Sync, Some(token), _) => Err(Error::new(
+            token.span(),
+            "this function is async: write `#[async_task]`, or remove `async`",
+        )),
         (Flavour::Sync, None, Some(ty)) => {
             Err(Error::new(ty.span(), "this function returns a future: write `#[async_task]`"))
         }
@@ -157,6 +158,7 @@ fn output(flavour: Flavour, sig: &syn::Signature) -> Result<Output<'_>> {
         (Flavour::Sync, None, None) | (Flavour::Async, Some(_), None) => {
             if let ReturnType::Type(_, ty) = &sig.output {
                 refuse_unnamed(ty)?;
+                refuse_text_as_error(ty)?;
             }
             Ok(Output::Value(&sig.output))
         }
@@ -166,13 +168,40 @@ fn output(flavour: Flavour, sig: &syn::Signature) -> Result<Output<'_>> {
 /// A result's type has to be written out: the expansion repeats it.
 fn refuse_unnamed(ty: &Type) -> Result<()> {
     if let Type::Never(never) = ty {
-        return Err(Error::new(never.span(), "a task has to return: write the type of its result, or nothing"));
+        return Err(Error::new(
+            never.span(),
+            "a task has to return: write the type of its result, or nothing",
+        ));
     }
     match find(ty.to_token_stream(), &|token| is_ident(token, "impl") || is_ident(token, "_")) {
-        Some(span) => {
-            Err(Error::new(span, "a task's result needs a named type, like `String` or `Json<Receipt>`"))
-        }
+        Some(span) => Err(Error::new(
+            span,
+            "a task's result needs a named type, like `String` or `Json<Receipt>`",
+        )),
         None => Ok(()),
+    }
+}
+
+/// The most common type that is no error; the trait could only say that text is none.
+fn refuse_text_as_error(ty: &Type) -> Result<()> {
+    let Some(PathSegment { ident, arguments: PathArguments::AngleBracketed(generic) }) =
+        last_segment(ty)
+    else {
+        return Ok(());
+    };
+    let is_text = |ty: &Type| match ty {
+        Type::Reference(reference) => is_named(&reference.elem, "str"),
+        ty => is_named(ty, "String"),
+    };
+    match generic.args.get(1) {
+        Some(GenericArgument::Type(error)) if ident == "Result" && is_text(error) => {
+            Err(Error::new(
+                error.span(),
+                "text does not say whether to try again: write `TaskError`, \
+             made by `TaskError::new(text)` or `TaskError::permanent(text)`",
+            ))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -185,7 +214,10 @@ fn typed<'a>(inputs: &[&'a PatType], errors: &mut Errors) -> Vec<Parameter<'a>> 
             errors.add(error);
         } else if is_named(ty, "Rest") {
             if index + 1 < inputs.len() {
-                errors.push(ty.span(), "`Rest` takes every argument that is left: make it the last parameter");
+                errors.push(
+                    ty.span(),
+                    "`Rest` takes every argument that is left: make it the last parameter",
+                );
             }
         } else if is_named(ty, "Option") {
             optional_before = true;
@@ -231,14 +263,20 @@ fn refuse_type(ty: &Type) -> Option<Error> {
         return Some(Error::new(ty.span(), message));
     }
     if let Type::ImplTrait(_) = ty {
-        return Some(Error::new(ty.span(), "a task cannot be generic: write a type, like `String`"));
+        return Some(Error::new(
+            ty.span(),
+            "a task cannot be generic: write a type, like `String`",
+        ));
     }
     let borrowed = find(ty.to_token_stream(), &|token| match token {
         TokenTree::Punct(punct) => matches!(punct.as_char(), '&' | '\''),
         _ => false,
     });
     borrowed.map(|span| {
-        Error::new(span, "arguments are passed by value: write an owned type, like `String` for `&str`")
+        Error::new(
+            span,
+            "arguments are passed by value: write an owned type, like `String` for `&str`",
+        )
     })
 }
 
@@ -259,13 +297,17 @@ fn shown(ty: &Type) -> String {
 
 fn is_future(ty: &Type) -> bool {
     match ty {
-        Type::ImplTrait(bounds) => find(bounds.to_token_stream(), &|token| is_ident(token, "Future")).is_some(),
+        Type::ImplTrait(bounds) => {
+            find(bounds.to_token_stream(), &|token| is_ident(token, "Future")).is_some()
+        }
         _ => is_named(ty, "Pin") || is_named(ty, "BoxFuture"),
     }
 }
 
 fn is_vec_of_arg_value(ty: &Type) -> bool {
-    let Some(PathSegment { ident, arguments: PathArguments::AngleBracketed(generic) }) = last_segment(ty) else {
+    let Some(PathSegment { ident, arguments: PathArguments::AngleBracketed(generic) }) =
+        last_segment(ty)
+    else {
         return false;
     };
     ident == "Vec"

@@ -43,12 +43,12 @@ def known_part(message_class, answer: bytes) -> bytes:
 
 
 # Written out by hand, so that no library of today has a say in it.
-INT32 = b"\n/type.googleapis.com/google.protobuf.Int32Value"
+INT32 = b"\n\x2etype.googleapis.com/google.protobuf.Int32Value"
 ADD = (
     b"\n\x05old-1"  # task_id = 1
     b"\x12\x03add"  # method = 2
-    b"\x1a\x35" + INT32 + b"\x12\x02\x08\x01"  # args = 3: 1
-    b"\x1a\x35" + INT32 + b"\x12\x02\x08\x02"  # 2
+    b"\x1a\x34" + INT32 + b"\x12\x02\x08\x01"  # args = 3: 1
+    b"\x1a\x34" + INT32 + b"\x12\x02\x08\x02"  # 2
     b"\x28\x01"  # is_async = 5
 )
 

@@ -285,11 +285,17 @@ impl<W: Waiter> Core<W> {
         let class = task.options.durability;
         let queue_name = &task.options.queue;
         let deps = self.judge(&task, deps)?;
-        if self.queues.get(queue_name).is_some_and(|queue| queue.waiting >= self.settings.queue_length)
+        if self
+            .queues
+            .get(queue_name)
+            .is_some_and(|queue| queue.waiting >= self.settings.queue_length)
         {
             return Err(Error::new(
                 Code::QueueFull,
-                format!("queue {queue_name} holds {} tasks, as many as it may", self.settings.queue_length),
+                format!(
+                    "queue {queue_name} holds {} tasks, as many as it may",
+                    self.settings.queue_length
+                ),
             )
             .retry_after(QUEUE_FULL_WAIT));
         }
@@ -321,7 +327,9 @@ impl<W: Waiter> Core<W> {
         let start = match start {
             // Nobody needs it stored: it will have ended before anybody could look.
             Some(start)
-                if class == Durability::Ephemeral && kind == Kind::Inline && task.deps.is_empty() =>
+                if class == Durability::Ephemeral
+                    && kind == Kind::Inline
+                    && task.deps.is_empty() =>
             {
                 live.phase = Phase::Known;
                 return Ok(Admission::Run(start));
@@ -354,11 +362,7 @@ impl<W: Waiter> Core<W> {
     }
 
     /// What the dependencies of a new task mean for it.
-    fn judge(
-        &self,
-        task: &Task,
-        deps: Vec<(TaskId, Option<State>)>,
-    ) -> Result<Judged, Error> {
+    fn judge(&self, task: &Task, deps: Vec<(TaskId, Option<State>)>) -> Result<Judged, Error> {
         let mut judged = Judged { none_unfinished: true, ..Judged::default() };
         for (id, stored) in deps {
             if self.cache.get(&id).is_some_and(|ended| is_met(task, ended.outcome.state())) {
@@ -384,10 +388,12 @@ impl<W: Waiter> Core<W> {
                 Some(DependencyProblem::Unfinished) if task.options.wait_for_dependencies => {
                     judged.none_unfinished = false;
                     match (task.options.durability, ephemeral) {
-                        (Durability::Durable, true) => return Err(Error::new(
-                            Code::DependencyUnmet,
-                            format!("a durable task cannot wait for {id}, which is ephemeral"),
-                        )),
+                        (Durability::Durable, true) => {
+                            return Err(Error::new(
+                                Code::DependencyUnmet,
+                                format!("a durable task cannot wait for {id}, which is ephemeral"),
+                            ));
+                        }
                         (Durability::Ephemeral, false) => judged.foreign.push(id),
                         _ => judged.here.push(id),
                     }

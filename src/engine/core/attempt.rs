@@ -157,13 +157,7 @@ impl<W: Waiter> Core<W> {
     }
 
     /// A body is gone, and this is how.
-    pub(crate) fn ended(
-        &mut self,
-        fence: Fence,
-        ran: Ran,
-        now: Now,
-        out: &mut Vec<Command<W>>,
-    ) {
+    pub(crate) fn ended(&mut self, fence: Fence, ran: Ran, now: Now, out: &mut Vec<Command<W>>) {
         self.alarm(fence, None);
         let Some(attempt) = self.attempts.get_mut(&fence) else { return };
         if attempt.replaced {
@@ -193,9 +187,7 @@ impl<W: Waiter> Core<W> {
         out: &mut Vec<Command<W>>,
     ) {
         let children = match &conclusion {
-            Conclusion::Expand(children) => {
-                children.iter().map(|task| self.child(task)).collect()
-            }
+            Conclusion::Expand(children) => children.iter().map(|task| self.child(task)).collect(),
             _ => Vec::new(),
         };
         let Some(attempt) = self.attempts.get_mut(&fence) else { return };
@@ -221,10 +213,8 @@ impl<W: Waiter> Core<W> {
                 Change::Retry { sequence, fence, failure, due: now.wall.plus(delay) }
             }
         };
-        let stays = matches!(
-            change,
-            Change::Retry { .. } | Change::Snooze { .. } | Change::Expand { .. }
-        );
+        let stays =
+            matches!(change, Change::Retry { .. } | Change::Snooze { .. } | Change::Expand { .. });
         let class = attempt.class;
         let queue = attempt.task.options.queue.clone();
         let tag = Tag::Attempt { fence, id: attempt.task.id.clone() };

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::admit::{Interest, Phase, id_taken, unmet};
-use super::{Admission, Answer, Attempt, Command, Core, Hook, Ran, Start, Tag, Want, Waiter};
 use super::PRUNE_SLICE;
+use super::admit::{Interest, Phase, id_taken, unmet};
+use super::{Admission, Answer, Attempt, Command, Core, Hook, Ran, Start, Tag, Waiter, Want};
 use crate::clock::Now;
 use crate::engine::conclusion::{Conclusion, Told, conclude};
 use crate::error::{Code, Error};

@@ -12,8 +12,7 @@ impl Tables {
         let options = &insert.task.options;
         let mut parents = Vec::new();
         for dependency in &insert.deps {
-            let unmet =
-                |problem| Err(Verdict::Unmet { dependency: dependency.clone(), problem });
+            let unmet = |problem| Err(Verdict::Unmet { dependency: dependency.clone(), problem });
             let Some(sequence) = self.ids.get(dependency) else {
                 return unmet(DependencyProblem::Unknown);
             };

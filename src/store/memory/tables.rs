@@ -377,12 +377,8 @@ impl Tables {
     ) {
         let row = self.rows.get_mut(&sequence).expect("only rows that are there end");
         let was = row.state;
-        let outcome = Outcome {
-            ending,
-            attempts: row.attempts,
-            started_at: row.started_at,
-            ended_at: now,
-        };
+        let outcome =
+            Outcome { ending, attempts: row.attempts, started_at: row.started_at, ended_at: now };
         let error = outcome.failure().map(|failure| failure.message);
         row.enter(outcome.state(), now, error);
         row.unmet = 0;
@@ -549,13 +545,7 @@ impl Tables {
         applied.more |= self.timers.first().is_some_and(|(at, _)| *at <= now);
     }
 
-    fn prune(
-        &mut self,
-        retention: Retention,
-        limit: usize,
-        now: Timestamp,
-        applied: &mut Applied,
-    ) {
+    fn prune(&mut self, retention: Retention, limit: usize, now: Timestamp, applied: &mut Applied) {
         let mut left = limit;
         let before = self.rows.len();
         let mut spared = Vec::new();

@@ -21,6 +21,12 @@ pub struct Rest<T>(pub Vec<T>);
 
 /// Fills one parameter from the arguments that are left. Written for every [`FromArg`], which takes
 /// one of them, and for [`Rest`], which takes them all.
+#[diagnostic::on_unimplemented(
+    message = "a task cannot take `{Self}`",
+    label = "no argument becomes `{Self}`",
+    note = "a type that implements `serde::Deserialize` is taken as `Json<…>`",
+    note = "others are `bool`, integers, `f64`, `String`, `Vec<T>`, `BTreeMap<String, T>`, `Option<T>`, `Rest<T>` at the end, `ArgValue`, timestamps and durations"
+)]
 pub trait FromArgs: Sized {
     /// The parameter, for those who list methods.
     fn describe(name: &'static str) -> Parameter;
@@ -84,7 +90,11 @@ impl Arguments {
     /// # Errors
     /// A permanent error when arguments are left.
     pub fn end(self) -> Result<(), TaskError> {
-        if self.left.len() == 0 { Ok(()) } else { Err(permanent(too_many(self.taken, self.left.len()))) }
+        if self.left.len() == 0 {
+            Ok(())
+        } else {
+            Err(permanent(too_many(self.taken, self.left.len())))
+        }
     }
 
     fn next(&mut self) -> Option<(usize, ArgValue)> {
@@ -101,7 +111,9 @@ impl<T: FromArg> FromArgs for T {
 
     fn check(name: &str, args: &mut ArgumentCheck<'_>) -> Result<(), Error> {
         match args.next() {
-            Some((index, arg)) => from_arg::check::<T>(arg).map_err(|bad| refusal(index, name, &bad)),
+            Some((index, arg)) => {
+                from_arg::check::<T>(arg).map_err(|bad| refusal(index, name, &bad))
+            }
             None if T::absent().is_some() => Ok(()),
             None => Err(missing::<T>(args.taken, name)),
         }
@@ -177,7 +189,10 @@ mod tests {
         let check = T::check("p", &mut checked).and_then(|()| checked.end());
         let mut taken = Arguments::new(args.to_vec());
         let value = T::take("p", &mut taken).and_then(|value| taken.end().map(|()| value));
-        assert_eq!(check.err().map(|error| error.message), value.as_ref().err().map(ToString::to_string));
+        assert_eq!(
+            check.err().map(|error| error.message),
+            value.as_ref().err().map(ToString::to_string)
+        );
         value.map_err(|error| error.to_string())
     }
 
@@ -188,9 +203,11 @@ mod tests {
             fill::<Vec<i32>>(&[list]).unwrap_err(),
             "args[0][1]: expected an integer from -2147483648 to 2147483647, got text (parameter `p`)"
         );
-        let people: Vec<BTreeMap<String, ArgValue>> = vec![[("name".to_owned(), true.into())].into()];
+        let people: Vec<BTreeMap<String, ArgValue>> =
+            vec![[("name".to_owned(), true.into())].into()];
         assert_eq!(
-            fill::<Rest<Vec<BTreeMap<String, String>>>>(&[ArgValue::Array(vec![]), people.into()]).unwrap_err(),
+            fill::<Rest<Vec<BTreeMap<String, String>>>>(&[ArgValue::Array(vec![]), people.into()])
+                .unwrap_err(),
             "args[1][0].name: expected text, got boolean (parameter `p`)"
         );
         let odd: BTreeMap<String, ArgValue> = [("a key".to_owned(), ArgValue::Null)].into();
@@ -202,7 +219,10 @@ mod tests {
 
     #[test]
     fn too_few_and_too_many_arguments_are_refused() {
-        assert_eq!(fill::<bool>(&[]).unwrap_err(), "args[0]: missing; expected boolean (parameter `p`)");
+        assert_eq!(
+            fill::<bool>(&[]).unwrap_err(),
+            "args[0]: missing; expected boolean (parameter `p`)"
+        );
         assert_eq!(
             fill::<bool>(&[true.into(), true.into()]).unwrap_err(),
             "args[1]: at most 1 argument is accepted, got 2"
@@ -227,7 +247,10 @@ mod tests {
         assert_eq!(check::<i64>(unknown()), Ok(()));
         assert_eq!(check::<Option<String>>(unknown()), Ok(()));
         assert_eq!(check::<Vec<bool>>(ArgValue::Array(vec![unknown(), true.into()])), Ok(()));
-        assert_eq!(check::<Rest<BTreeMap<String, u8>>>(ArgValue::Map([("a".into(), unknown())].into())), Ok(()));
+        assert_eq!(
+            check::<Rest<BTreeMap<String, u8>>>(ArgValue::Map([("a".into(), unknown())].into())),
+            Ok(())
+        );
         let mixed = ArgValue::Array(vec![unknown(), "no".into()]);
         assert!(check::<Vec<bool>>(mixed).is_err(), "what is known is checked");
     }
@@ -235,6 +258,9 @@ mod tests {
     #[test]
     fn a_body_that_gets_bad_arguments_fails_for_good() {
         let error = bool::take("p", &mut Arguments::new(vec![1.into()])).unwrap_err();
-        assert_eq!(error, TaskError::permanent("args[0]: expected a boolean, got integer (parameter `p`)"));
+        assert_eq!(
+            error,
+            TaskError::permanent("args[0]: expected a boolean, got integer (parameter `p`)")
+        );
     }
 }

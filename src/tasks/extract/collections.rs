@@ -19,7 +19,9 @@ impl<T: FromArg> FromArg for Vec<T> {
         match arg {
             ArgValue::Array(values) => {
                 let values = values.into_iter().enumerate();
-                values.map(|(index, value)| T::from_arg(value).map_err(|bad| bad.in_element(index))).collect()
+                values
+                    .map(|(index, value)| T::from_arg(value).map_err(|bad| bad.in_element(index)))
+                    .collect()
             }
             ArgValue::Bytes(bytes) => T::list_from_bytes(bytes)
                 .ok_or_else(|| BadArgument::expected::<Self>(&ArgValue::Bytes(Vec::new()))),
@@ -29,10 +31,9 @@ impl<T: FromArg> FromArg for Vec<T> {
 
     fn check(arg: &ArgValue) -> Result<(), BadArgument> {
         match arg {
-            ArgValue::Array(values) => values
-                .iter()
-                .enumerate()
-                .try_for_each(|(index, value)| from_arg::check::<T>(value).map_err(|bad| bad.in_element(index))),
+            ArgValue::Array(values) => values.iter().enumerate().try_for_each(|(index, value)| {
+                from_arg::check::<T>(value).map_err(|bad| bad.in_element(index))
+            }),
             ArgValue::Bytes(_) if T::list_from_bytes(Vec::new()).is_some() => Ok(()),
             other => Err(BadArgument::expected::<Self>(other)),
         }
@@ -79,7 +80,10 @@ map!(HashMap<String, T, S>, [S: BuildHasher + Default]);
 mod tests {
     use super::*;
 
-    fn check<T: FromArg + PartialEq + std::fmt::Debug>(arg: impl Into<ArgValue>, expected: Result<T, &str>) {
+    fn check<T: FromArg + PartialEq + std::fmt::Debug>(
+        arg: impl Into<ArgValue>,
+        expected: Result<T, &str>,
+    ) {
         let arg = arg.into();
         let said = T::check(&arg).map_err(|bad| format!("{}: {}", bad.path(), bad.description()));
         let read = T::from_arg(arg).map_err(|bad| format!("{}: {}", bad.path(), bad.description()));
@@ -102,6 +106,9 @@ mod tests {
         check::<BTreeMap<String, i64>>(ages(), Ok(ages()));
         check::<HashMap<String, i64>>(ages(), Ok(ages().into_iter().collect()));
         check::<HashMap<String, u8>>(ages(), Err(".b: expected an integer from 0 to 255, got 300"));
-        check::<BTreeMap<String, i64>>(true, Err(": expected map of integer of 64 bits, got boolean"));
+        check::<BTreeMap<String, i64>>(
+            true,
+            Err(": expected map of integer of 64 bits, got boolean"),
+        );
     }
 }

@@ -53,10 +53,10 @@ impl BadArgument {
 /// For a type with a `Deserialize` of its own, take [`Json<T>`](crate::tasks::Json) instead of
 /// implementing this.
 #[diagnostic::on_unimplemented(
-    message = "a task cannot take a `{Self}`",
-    label = "no argument becomes a `{Self}`",
-    note = "write `Json<{Self}>` if it implements `serde::Deserialize`",
-    note = "or take `bool`, an integer, `f64`, `String`, `Vec<T>`, `BTreeMap<String, T>`, `Option<T>`, a trailing `Rest<T>`, a timestamp, a duration or `ArgValue`"
+    message = "a task cannot take `{Self}`",
+    label = "no argument becomes `{Self}`",
+    note = "a type that implements `serde::Deserialize` is taken as `Json<…>`",
+    note = "others are `bool`, integers, `f64`, `String`, `Vec<T>`, `BTreeMap<String, T>`, `Option<T>`, `Rest<T>` at the end, `ArgValue`, timestamps and durations"
 )]
 pub trait FromArg: Sized {
     /// What is accepted, in words: `text`, `list of text`.

@@ -131,7 +131,10 @@ mod tests {
         let rows = [
             ("cash".into(), Method::Cash),
             (entries([("card", "4242".into())]), Method::Card("4242".into())),
-            (entries([("transfer", entries([("iban", "NO1".into())]))]), Method::Transfer { iban: "NO1".into() }),
+            (
+                entries([("transfer", entries([("iban", "NO1".into())]))]),
+                Method::Transfer { iban: "NO1".into() },
+            ),
         ];
         for (sent, paid_by) in rows {
             let line = Line { sku: "a".into(), price: Price { cents: 250 }, digest: vec![1, 2] };
@@ -151,9 +154,13 @@ mod tests {
         assert_eq!(bad.path(), ".lines[0].sku");
         assert_eq!(bad.description(), "expected a string, got boolean `true`");
 
-        let bad = Json::<Order>::check(&order(1, entries([("cheque", ArgValue::Null)]))).unwrap_err();
+        let bad =
+            Json::<Order>::check(&order(1, entries([("cheque", ArgValue::Null)]))).unwrap_err();
         assert_eq!(bad.path(), ".paid_by");
-        assert_eq!(bad.description(), "unknown variant `cheque`, expected one of `cash`, `card`, `transfer`");
+        assert_eq!(
+            bad.description(),
+            "unknown variant `cheque`, expected one of `cash`, `card`, `transfer`"
+        );
         assert_eq!(Json::<Order>::expects(), "JSON of Order");
     }
 
@@ -170,6 +177,9 @@ mod tests {
         assert_eq!(Json(&paid_by).into_return(), Ok(entries([("card", "4242".into())])));
         let unwritable = BTreeMap::from([((1, 2), 3)]);
         let error = Json(unwritable).into_return().unwrap_err();
-        assert_eq!(error, TaskError::permanent("the result cannot be written as JSON: key must be a string"));
+        assert_eq!(
+            error,
+            TaskError::permanent("the result cannot be written as JSON: key must be a string")
+        );
     }
 }

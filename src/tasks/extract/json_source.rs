@@ -9,8 +9,8 @@ use std::slice;
 
 use serde::de::value::{BorrowedStrDeserializer, SeqDeserializer, StrDeserializer};
 use serde::de::{
-    self, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer as _, MapAccess, SeqAccess,
-    VariantAccess, Visitor,
+    self, DeserializeSeed, Deserializer, EnumAccess, Expected, IntoDeserializer as _, MapAccess,
+    SeqAccess, VariantAccess, Visitor,
 };
 
 use super::from_arg::BadArgument;
@@ -73,8 +73,12 @@ impl<'de> Deserializer<'de> for Source<'de> {
             other @ (ArgValue::Bytes(_) | ArgValue::Timestamp(_) | ArgValue::Duration(_)) => {
                 visitor.visit_string(other.to_string())
             }
-            ArgValue::Array(values) => visitor.visit_seq(Elements { values: values.iter(), next: 0 }),
-            ArgValue::Map(entries) => visitor.visit_map(Entries { entries: entries.iter(), current: None }),
+            ArgValue::Array(values) => {
+                visitor.visit_seq(Elements { values: values.iter(), next: 0 })
+            }
+            ArgValue::Map(entries) => {
+                visitor.visit_map(Entries { entries: entries.iter(), current: None })
+            }
             ArgValue::ResultOf(id) => {
                 Err(de::Error::custom(format_args!("the result of task {id} is not known yet")))
             }
@@ -94,7 +98,9 @@ impl<'de> Deserializer<'de> for Source<'de> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refused> {
         match self.0 {
-            ArgValue::Bytes(bytes) => visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied())),
+            ArgValue::Bytes(bytes) => {
+                visitor.visit_seq(SeqDeserializer::new(bytes.iter().copied()))
+            }
             _ => self.deserialize_any(visitor),
         }
     }
@@ -159,13 +165,18 @@ struct Elements<'de> {
 impl<'de> SeqAccess<'de> for Elements<'de> {
     type Error = Refused;
 
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Refused> {
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Refused> {
         let Some(value) = self.values.next() else {
             return Ok(None);
         };
         let index = self.next;
         self.next += 1;
-        seed.deserialize(Source(value)).map(Some).map_err(|Refused(bad)| Refused(bad.in_element(index)))
+        seed.deserialize(Source(value))
+            .map(Some)
+            .map_err(|Refused(bad)| Refused(bad.in_element(index)))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -181,7 +192,10 @@ struct Entries<'de> {
 impl<'de> MapAccess<'de> for Entries<'de> {
     type Error = Refused;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Refused> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Refused> {
         self.current = self.entries.next().map(|(key, value)| (key.as_str(), value));
         match self.current {
             Some((key, _)) => seed.deserialize(BorrowedStrDeserializer::new(key)).map(Some),
@@ -190,8 +204,9 @@ impl<'de> MapAccess<'de> for Entries<'de> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
-        let (key, value) =
-            self.current.ok_or_else(|| de::Error::custom("a value was asked for before its key"))?;
+        let (key, value) = self
+            .current
+            .ok_or_else(|| de::Error::custom("a value was asked for before its key"))?;
         seed.deserialize(Source(value)).map_err(|Refused(bad)| Refused(bad.in_entry(key)))
     }
 
@@ -217,7 +232,10 @@ impl<'de> EnumAccess<'de> for Variant<'de> {
 }
 
 impl<'de> Variant<'de> {
-    fn content<T>(&self, read: impl FnOnce(Source<'de>) -> Result<T, Refused>) -> Result<T, Refused> {
+    fn content<T>(
+        &self,
+        read: impl FnOnce(Source<'de>) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
         read(Source(self.content)).map_err(|Refused(bad)| Refused(bad.in_entry(self.variant)))
     }
 }

@@ -114,7 +114,10 @@ impl<T: FromArg> FromArg for Option<T> {
 mod tests {
     use super::*;
 
-    fn check<T: FromArg + PartialEq + std::fmt::Debug>(arg: impl Into<ArgValue>, expected: Option<T>) {
+    fn check<T: FromArg + PartialEq + std::fmt::Debug>(
+        arg: impl Into<ArgValue>,
+        expected: Option<T>,
+    ) {
         let arg = arg.into();
         assert_eq!(T::check(&arg).is_ok(), expected.is_some(), "check {arg:?} as {}", T::expects());
         assert_eq!(T::from_arg(arg.clone()).ok(), expected, "{arg:?} as {}", T::expects());

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 use task_macro::{async_task, sync_task};
 
 #[sync_task("charge")]

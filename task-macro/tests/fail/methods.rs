@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 use task_macro::sync_task;
 
 struct Service;
@@ -7,6 +9,11 @@ impl Service {
     fn charge(&self, order: i64) -> i64 {
         order
     }
+}
+
+trait Charges {
+    #[sync_task]
+    fn charge(order: i64) -> i64;
 }
 
 fn main() {}

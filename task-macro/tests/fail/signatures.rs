@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 use std::fmt::Display;
 use std::future::{Future, ready};
 
@@ -58,6 +60,11 @@ fn some_display() -> impl Display {
 #[sync_task]
 fn never() -> ! {
     panic!()
+}
+
+#[async_task]
+async fn fails_with_text() -> Result<(), String> {
+    Ok(())
 }
 
 #[sync_task]

@@ -1,3 +1,5 @@
+#![allow(unused)]
+
 use task_macro::{async_task, sync_task};
 use task_scheduler::tasks::Rest;
 
@@ -24,7 +26,7 @@ async fn returns_it_or_fails() -> Result<Receipt, std::io::Error> {
 }
 
 #[async_task]
-async fn fails_with_text() -> Result<(), String> {
+async fn fails_with_what_is_no_error() -> Result<(), Order> {
     Ok(())
 }
 

@@ -1,7 +1,6 @@
-//! Every shape that a task can have, in a crate that forbids what a constructor is made of.
+//! Every shape that a task can have, in a crate that denies what a constructor is made of.
 
-#![forbid(unsafe_code)]
-#![deny(warnings, missing_docs, unused)]
+#![deny(unsafe_code, warnings, missing_docs, unused)]
 
 use std::collections::BTreeMap;
 use std::future::{Future, ready};
@@ -25,7 +24,12 @@ fn seed_with_context(_: tasks::TaskContext, args: std::vec::Vec<tasks_models::Ar
 use task_scheduler::models as tasks_models;
 
 #[sync_task]
-fn typed(ctx: TaskContext, mut a: i64, r#type: bool, note: Option<String>) -> Result<String, TaskError> {
+fn typed(
+    ctx: TaskContext,
+    mut a: i64,
+    r#type: bool,
+    note: Option<String>,
+) -> Result<String, TaskError> {
     let _ = ctx.clone();
     a += 1;
     Ok(format!("{a} {type} {note:?}", type = r#type))
@@ -41,7 +45,12 @@ fn limits() -> &'static str {
     "limits"
 }
 
-#[sync_task(name = "other.name-1", namespace = "space", version = "1.2.3-rc.1+b", durability = "durable")]
+#[sync_task(
+    name = "other.name-1",
+    namespace = "space",
+    version = "1.2.3-rc.1+b",
+    durability = "durable"
+)]
 fn named() -> Vec<String> {
     vec![]
 }
@@ -60,7 +69,10 @@ fn deprecated() {}
 fn left_out() {}
 
 #[async_task]
-async fn asynchronous(ctx: TaskContext, text: String) -> Result<Json<BTreeMap<String, i64>>, TaskError> {
+async fn asynchronous(
+    ctx: TaskContext,
+    text: String,
+) -> Result<Json<BTreeMap<String, i64>>, TaskError> {
     let _ = (ctx, text, ready(()).await);
     Err(TaskError::permanent("no"))
 }
@@ -75,6 +87,7 @@ fn boxed(_args: Vec<ArgValue>) -> Pin<Box<dyn Future<Output = Result<String, Tas
     Box::pin(ready(Ok("boxed".to_owned())))
 }
 
+#[expect(dead_code, non_upper_case_globals)]
 mod names_that_might_clash {
     use task_macro::sync_task;
 
@@ -83,7 +96,6 @@ mod names_that_might_clash {
     pub struct Option;
     pub struct Box;
     pub struct String;
-    #[allow(non_upper_case_globals, dead_code)]
     pub const args: i64 = 1;
 
     #[sync_task]
@@ -109,25 +121,33 @@ fn main() {
         let method = methods.iter().find(|method| method.name == name).expect(name);
         (method.signature.check)(&args).map_err(|error| error.message)?;
         match method.body {
-            Body::Sync(body) | Body::Inline(body) => body(TaskContext, args).map_err(|error| error.to_string()),
+            Body::Sync(body) | Body::Inline(body) => {
+                body(TaskContext, args).map_err(|error| error.to_string())
+            }
             Body::Async(_) => Err("async".into()),
         }
     };
-    assert_eq!(call("seed", vec![1.into(), true.into()]), Ok("2".into()));
+    assert_eq!(call("seed", vec![1_i64.into(), true.into()]), Ok("2".into()));
     assert_eq!(call("seed_with_context", vec![]), Ok("0".into()));
-    assert_eq!(call("typed", vec![1.into(), true.into()]), Ok("2 true None".into()));
+    assert_eq!(call("typed", vec![1_i64.into(), true.into()]), Ok("2 true None".into()));
     assert_eq!(
-        call("typed", vec![1.into(), 2.into()]),
+        call("typed", vec![1_i64.into(), 2_i64.into()]),
         Err("args[1]: expected boolean, got value (parameter `type`)".into())
     );
-    assert_eq!(call("wrapped", vec![true.into(), vec![1].into(), 2.into(), 3.into()]), Ok(5.into()));
+    assert_eq!(
+        call("wrapped", vec![true.into(), vec![1_i64].into(), 2_i64.into(), 3_i64.into()]),
+        Ok(5_i64.into())
+    );
     assert_eq!(call("fails", vec![]), Err("disk full".into()));
-    assert_eq!(call("check", vec![4.into(), true.into()]), Ok(4.into()));
+    assert_eq!(call("check", vec![4_i64.into(), true.into()]), Ok(4_i64.into()));
     assert_eq!(call("from_a_macro", vec![]), Ok(ArgValue::Null));
     assert_eq!(seed(vec![]), "0", "a task is still a function");
 
     let named = methods.iter().find(|method| method.name == "other.name-1").expect("is registered");
     assert_eq!((named.namespace, named.version), (Some("space"), Some("1.2.3-rc.1+b")));
-    assert_eq!(methods.iter().find(|method| method.name == "seed").expect("it").description, "Seed shape.");
+    assert_eq!(
+        methods.iter().find(|method| method.name == "seed").expect("it").description,
+        "Seed shape."
+    );
     assert!(!methods.iter().any(|method| method.name == "left_out"));
 }

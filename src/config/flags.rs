@@ -1,0 +1,97 @@
+//! The command line: one flag for each row of the settings' table, and those that are no settings.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, Command, value_parser};
+
+use crate::config::Config;
+use crate::config::settings::{SETTINGS, Setting};
+
+/// What the command line says.
+pub(super) struct Flags {
+    /// The configuration file.
+    pub(super) config: Option<PathBuf>,
+    /// Print the configuration instead of serving.
+    pub(super) print_config: bool,
+    /// Values, already checked.
+    pub(super) values: Vec<(&'static Setting, String)>,
+}
+
+/// Reads the command line, the program's name first.
+///
+/// # Errors
+/// Whatever clap wants printed: a wrong flag, but also the help and the version.
+pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, clap::Error> {
+    let mut matches = command().try_get_matches_from(args)?;
+    Ok(Flags {
+        config: matches.remove_one("config"),
+        print_config: matches.get_flag("print-config"),
+        values: SETTINGS
+            .iter()
+            .filter_map(|setting| Some((setting, matches.remove_one(setting.name)?)))
+            .collect(),
+    })
+}
+
+const EXPLANATION: &str = "\
+Every option can also be given by an environment variable (--cache-bytes is
+TASK_SCHEDULER_CACHE_BYTES) or in the file named by --config (cache-bytes = \"64MiB\"). Options win
+over variables, variables over the file. Queues are set in the file alone:
+
+    [queues.mail]
+    weight = 3         # its share of the turns, 1 to 1000; others have 1
+    concurrency = 10   # bodies running at once; not bounded unless set
+
+RUST_LOG chooses what is logged: info (the default), debug, task_scheduler=trace,…
+
+Exit codes: 0 stopped as asked, 1 failed, 2 wrong options, 78 wrong configuration.";
+
+fn command() -> Command {
+    Command::new("task-scheduler")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Runs Rust functions elsewhere, later or reliably; call them over gRPC.")
+        .after_help(EXPLANATION)
+        .max_term_width(100)
+        .next_help_heading("Configuration")
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("Read settings from this TOML file"),
+        )
+        .arg(
+            Arg::new("print-config")
+                .long("print-config")
+                .action(ArgAction::SetTrue)
+                .help("Print every setting and where it came from, as TOML, and exit"),
+        )
+        .args(SETTINGS.iter().map(arg))
+}
+
+fn arg(setting: &'static Setting) -> Arg {
+    let default = setting.show(&Config::default());
+    let arg = Arg::new(setting.name)
+        .long(setting.name)
+        .help_heading(setting.group)
+        .value_name(setting.kind.placeholder())
+        // `-1` is a wrong value, not a wrong flag.
+        .allow_negative_numbers(true)
+        .help(format!("{} [default: {default}]", setting.help))
+        .value_parser(move |text: &str| -> Result<String, String> {
+            setting.set(&mut Config::default(), text).map(|()| text.to_owned())
+        });
+    // The only short one: seed clients' scripts say `-a`.
+    if setting.name == "addr" { arg.short('a') } else { arg }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+}

@@ -1,0 +1,290 @@
+//! Puts the layers on top of each other: defaults, file, environment, flags.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+
+use crate::config::file::{self, QueueKey, Written};
+use crate::config::print::print;
+use crate::config::problem::{Place, Problem, Refusal};
+use crate::config::settings::{SETTINGS, Setting};
+use crate::config::{Config, env, flags};
+use crate::models::QueueName;
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq)]
+pub enum Loaded {
+    /// Serve like this.
+    Serve {
+        /// The settings.
+        config: Box<Config>,
+        /// Oddities worth a warning.
+        remarks: Vec<String>,
+    },
+    /// Print this text and stop.
+    Print(String),
+}
+
+/// Where a value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Default,
+    File(Place),
+    Environment(String),
+    Flag,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(place) => write!(f, "file {place}"),
+            Self::Environment(variable) => write!(f, "env {variable}"),
+            Self::Flag => f.write_str("flag"),
+        }
+    }
+}
+
+/// The settings and where each came from.
+#[derive(Default)]
+pub(super) struct Resolved {
+    pub(super) config: Config,
+    /// By the setting's name; what is absent has its default.
+    origins: BTreeMap<&'static str, Origin>,
+    queue_places: BTreeMap<(QueueName, QueueKey), Place>,
+    /// Oddities worth a warning.
+    pub(super) remarks: Vec<String>,
+}
+
+impl Resolved {
+    pub(super) fn origin(&self, setting: &Setting) -> Origin {
+        self.origins.get(setting.name).cloned().unwrap_or(Origin::Default)
+    }
+
+    pub(super) fn queue_origin(&self, name: &QueueName, key: QueueKey) -> Origin {
+        let place = self.queue_places.get(&(name.clone(), key));
+        place.map_or(Origin::Default, |place| Origin::File(place.clone()))
+    }
+
+    fn set(&mut self, setting: &Setting, text: &str, origin: Origin) -> Result<(), String> {
+        setting.set(&mut self.config, text)?;
+        self.origins.insert(setting.name, origin);
+        Ok(())
+    }
+}
+
+/// Resolves the settings from the command line (the program's name first) and the environment; the
+/// file is the one that they name.
+///
+/// Every layer is checked whole, also where a higher one wins.
+///
+/// # Errors
+/// [`Refusal::Flags`] for a wrong flag and for `--help` and `--version`, else
+/// [`Refusal::Configuration`] with everything that is wrong.
+pub fn load(
+    args: impl IntoIterator<Item = OsString>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Loaded, Refusal> {
+    let flags = flags::parse(args)?;
+    let mut problems = Vec::new();
+    let environment = env::read(variables, &mut problems);
+    let mut resolved = Resolved { remarks: environment.remarks, ..Resolved::default() };
+
+    if let Some(path) = flags.config.or(environment.config) {
+        let file = file::read(&path, &mut problems);
+        for (setting, Written { text, source, place }) in file.values {
+            let set = match text {
+                Some(text) => resolved.set(setting, &text, Origin::File(place.clone())),
+                None => Err(setting.kind.accepts()),
+            };
+            if let Err(expected) = set {
+                let what = setting.name.to_owned();
+                problems.push(Problem::BadValue { place, what, value: source, expected });
+            }
+        }
+        resolved.config.engine.queues = file.queues;
+        resolved.queue_places = file.queue_places;
+    }
+    for (setting, text) in environment.values {
+        let what = setting.env();
+        if let Err(expected) = resolved.set(setting, &text, Origin::Environment(what.clone())) {
+            let value = format!("{text:?}");
+            problems.push(Problem::BadValue { place: Place::Environment, what, value, expected });
+        }
+    }
+    for (setting, text) in flags.values {
+        let checked = resolved.set(setting, &text, Origin::Flag);
+        debug_assert_eq!(checked, Ok(()), "flags are checked when they are parsed");
+    }
+
+    if !problems.is_empty() {
+        problems.sort_by_cached_key(|problem| problem.place().cloned());
+        return Err(Refusal::Configuration(problems));
+    }
+    if flags.print_config {
+        return Ok(Loaded::Print(print(&resolved, SETTINGS)));
+    }
+    Ok(Loaded::Serve { config: Box::new(resolved.config), remarks: resolved.remarks })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Address, Queue};
+
+    /// A command line, an environment and a file, all small.
+    fn load_all(flags: &[&str], variables: &[(&str, &str)], file: &str) -> Result<Loaded, Refusal> {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let path = dir.path().join("ts.toml");
+        std::fs::write(&path, file).expect("the file can be written");
+        let own = [OsString::from("task-scheduler"), "--config".into(), path.into()];
+        load(
+            own.into_iter().chain(flags.iter().map(OsString::from)),
+            variables.iter().map(|(name, value)| (name.into(), value.into())),
+        )
+    }
+
+    fn config(flags: &[&str], variables: &[(&str, &str)], file: &str) -> Config {
+        match load_all(flags, variables, file) {
+            Ok(Loaded::Serve { config, .. }) => *config,
+            other => panic!("not served: {other:?}"),
+        }
+    }
+
+    /// The problems as they are printed, without the temporary directory.
+    fn problems(variables: &[(&str, &str)], file: &str) -> Vec<String> {
+        match load_all(&[], variables, file) {
+            Err(Refusal::Configuration(problems)) => {
+                let tail = |text: String| match text.rsplit_once("/ts.toml") {
+                    Some((_, tail)) => format!("ts.toml{tail}"),
+                    None => text,
+                };
+                problems.iter().map(|problem| tail(problem.to_string())).collect()
+            }
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_over_the_file_over_defaults() {
+        let retries = |flags, variables, file| config(flags, variables, file).engine.retries;
+        let env = &[("TASK_SCHEDULER_RETRIES", "6")][..];
+        assert_eq!(retries(&["--retries", "7"], env, "retries = 5"), 7);
+        assert_eq!(retries(&[], env, "retries = 5"), 6);
+        assert_eq!(retries(&[], &[], "retries = 5"), 5);
+        assert_eq!(retries(&[], &[], ""), 3);
+    }
+
+    #[test]
+    fn a_file_sets_what_flags_set_and_queues() {
+        let config = config(
+            &[],
+            &[],
+            "addr = 'localhost:0'\ncache-bytes = 1_048_576\nretention = \"36h\"\nlog-dir = 'none'\n\
+             [queues.mail]\nweight = 3\nconcurrency = 2\n[queues]\n\"a.b\" = { weight = 0x10 }",
+        );
+        let mut expected = Config::default();
+        expected.listen.addr = Address { host: "localhost".into(), port: 0 };
+        expected.cache.bytes = 1 << 20;
+        expected.engine.retention = Duration::from_secs(36 * 3_600);
+        expected.log.dir = None;
+        let queue = |name| QueueName::parse(name, "queues").expect("a queue's name");
+        let mail = Queue { weight: 3, concurrency: Some(2) };
+        expected.engine.queues.insert(queue("mail"), mail);
+        expected.engine.queues.insert(queue("a.b"), Queue { weight: 16, concurrency: None });
+        assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_file_is_told_with_line_and_key() {
+        for (file, expected) in [
+            (
+                "\ncache-capasity = 5",
+                "ts.toml:2: unknown key \"cache-capasity\"; did you mean \"cache-capacity\"?",
+            ),
+            (
+                "cache_capacity = 5",
+                "ts.toml:1: unknown key \"cache_capacity\"; did you mean \"cache-capacity\"?",
+            ),
+            ("colour = 5", "ts.toml:1: unknown key \"colour\""),
+            ("[queue.mail]", "ts.toml:1: unknown key \"queue\"; did you mean \"queues\"?"),
+            (
+                "[queues.mail]\nwieght = 3",
+                "ts.toml:2: unknown key \"queues.mail.wieght\"; did you mean \"weight\"?",
+            ),
+            (
+                "[queues.mail]\nweight = 1001",
+                "ts.toml:2: queues.mail.weight is 1001; expected a whole number from 1 to 1000",
+            ),
+            (
+                "[queues.mail]\nconcurrency = 0",
+                "ts.toml:2: queues.mail.concurrency is 0; expected a whole number from 1 to 1000000",
+            ),
+            ("queues = 3", "ts.toml:1: queues is 3; expected tables, such as [queues.mail]"),
+            (
+                "[queues]\nmail = 3",
+                "ts.toml:2: queues.mail is 3; expected a table with weight and concurrency",
+            ),
+            ("retries = -1", "ts.toml:1: retries is -1; expected a whole number from 0 to 1000"),
+            (
+                "retries = true",
+                "ts.toml:1: retries is true; expected a whole number from 0 to 1000",
+            ),
+            ("log-format = 'xml'", "ts.toml:1: log-format is 'xml'; expected text or json"),
+            ("log-dir = [\n1]", "ts.toml:1: log-dir is […; expected a directory, or none"),
+            ("retries = ", "ts.toml:1: string values must be quoted, expected literal string"),
+        ] {
+            assert_eq!(problems(&[], file), [expected], "{file}");
+        }
+        let [name] = &problems(&[], "[queues.'a b']")[..] else { panic!("one problem") };
+        assert!(name.starts_with("ts.toml:1: queues: \"a b\" is no queue name"), "{name}");
+    }
+
+    #[test]
+    fn every_problem_is_told_and_a_wrong_value_is_one_even_where_another_wins() {
+        let variables = [("TASK_SCHEDULER_RETENTION", "soon"), ("TASK_SCHEDULER_RETRIES", "2")];
+        assert_eq!(
+            problems(&variables, "retries = 'x'\nfoo = 1"),
+            [
+                "ts.toml:1: retries is 'x'; expected a whole number from 0 to 1000",
+                "ts.toml:2: unknown key \"foo\"",
+                "environment: TASK_SCHEDULER_RETENTION is \"soon\"; expected a duration from 1s to \
+                 87600h, such as 500ms, 30s, 5m or 24h",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_empty_variable_is_not_set_and_a_slip_is_remarked() {
+        let variables = [
+            ("TASK_SCHEDULER_RETRIES", ""),
+            ("TASK_SCHEDULER_RETRYS", "4"),
+            ("TASK_SCHEDULER_SERVICE_PORT", "50051"),
+            ("TASK_SCHEDULER_PORT", "tcp://10.0.0.1:50051"),
+        ];
+        match load_all(&[], &variables, "") {
+            Ok(Loaded::Serve { config, remarks }) => {
+                assert_eq!(*config, Config::default());
+                assert_eq!(
+                    remarks,
+                    ["TASK_SCHEDULER_RETRYS is no setting; did you mean TASK_SCHEDULER_RETRIES?"]
+                );
+            }
+            other => panic!("not served: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_printed_configuration_reads_back_as_itself() {
+        let flags =
+            ["--addr", "[::1]:0", "--log-dir", "a \"dir\"", "--keepalive-timeout", "1500ms"];
+        let file = "[queues.mail]\nconcurrency = 2\n[queues.'a.b']\nweight = 7";
+        let printed = match load_all(&[&flags[..], &["--print-config"]].concat(), &[], file) {
+            Ok(Loaded::Print(text)) => text,
+            other => panic!("not printed: {other:?}"),
+        };
+        assert_eq!(config(&[], &[], &printed), config(&flags, &[], file));
+    }
+}

@@ -1,0 +1,292 @@
+//! Answers: from the facade's words to the wire.
+
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::models::{
+    Accepted, ArgValue, CancelVerdict, Durability, Ended, Ending, HistoryEntry, Outcome, Snapshot,
+    State, TaskId,
+};
+use crate::pb;
+use crate::pb::cancel_outcome::Verdict;
+use crate::pb::enqueue_outcome::Outcome as EnqueueOutcome;
+use crate::pb::task_response::Status as OldStatus;
+use crate::server::status::cut;
+use crate::tasks::{Kind, Method};
+
+/// The most text that is shown of one argument, in bytes.
+const MAX_ARG_TEXT_BYTES: usize = 4_096;
+
+/// To SubmitTask.
+pub(super) fn submitted(ended: &Ended) -> pb::TaskResponse {
+    let Settled { status, result, failure, state } = settled(&ended.outcome);
+    pb::TaskResponse { task_id: ended.task.id.as_str().into(), status, result, failure, state }
+}
+
+/// To GetResult, for a task that has its outcome.
+pub(super) fn result(outcome: &Outcome) -> pb::ResultResponse {
+    let Settled { status, result, failure, state } = settled(outcome);
+    pb::ResultResponse { status, result, failure, state }
+}
+
+/// To GetResult, for a task that has none yet.
+pub(super) fn no_result_yet(current: State) -> pb::ResultResponse {
+    pb::ResultResponse {
+        status: old_status(current) as i32,
+        state: state(current) as i32,
+        ..Default::default()
+    }
+}
+
+/// To EnqueueTask.
+pub(super) fn accepted(accepted: &Accepted) -> pb::EnqueueTaskResponse {
+    pb::EnqueueTaskResponse {
+        task_id: accepted.id.as_str().into(),
+        state: state(accepted.state) as i32,
+        joined: accepted.joined,
+    }
+}
+
+/// To EnqueueTasks.
+pub(super) fn enqueued(outcomes: Vec<Result<Accepted, Error>>) -> pb::EnqueueTasksResponse {
+    let outcome = |outcome| match outcome {
+        Ok(done) => EnqueueOutcome::Accepted(accepted(&done)),
+        Err(error) => EnqueueOutcome::Refused(pb::Refusal::from(error)),
+    };
+    let outcomes =
+        outcomes.into_iter().map(|one| pb::EnqueueOutcome { outcome: Some(outcome(one)) });
+    pb::EnqueueTasksResponse { outcomes: outcomes.collect() }
+}
+
+/// To CancelTasks.
+pub(super) fn cancelled(verdicts: Vec<(TaskId, CancelVerdict)>) -> pb::CancelTasksResponse {
+    let outcome = |(id, verdict): (TaskId, CancelVerdict)| {
+        let (verdict, at) = match verdict {
+            CancelVerdict::Cancelled => (Verdict::Cancelled, state(State::Cancelled)),
+            CancelVerdict::Requested => (Verdict::Requested, state(State::Running)),
+            CancelVerdict::AlreadyEnded(ended) => (Verdict::AlreadyEnded, state(ended)),
+            CancelVerdict::NotFound => (Verdict::NotFound, pb::TaskState::Unspecified),
+        };
+        pb::CancelOutcome { task_id: id.as_str().into(), verdict: verdict as i32, state: at as i32 }
+    };
+    pb::CancelTasksResponse { outcomes: verdicts.into_iter().map(outcome).collect() }
+}
+
+/// To GetTask.
+pub(super) fn task(snapshot: Snapshot) -> pb::Task {
+    let Snapshot { task, outcome, history, progress, .. } = snapshot;
+    let labels = task.options.labels.as_deref().cloned().unwrap_or_default();
+    let (progress, progress_message) = progress;
+    pb::Task {
+        task_id: task.id.as_str().into(),
+        method: task.method.as_ref().into(),
+        queue: task.options.queue.as_str().into(),
+        priority: task.options.priority,
+        state: state(snapshot.state) as i32,
+        result: outcome.as_ref().and_then(Outcome::result).map(text).unwrap_or_default(),
+        failure: outcome.as_ref().and_then(failure),
+        attempts: snapshot.attempts,
+        rescues: snapshot.rescues,
+        deps: task.deps.iter().map(|dep| dep.as_str().into()).collect(),
+        tags: labels.tags,
+        submitted_at: Some(stamp(task.submitted_at)),
+        started_at: snapshot.started_at.map(stamp),
+        ended_at: outcome.as_ref().map(|outcome| stamp(outcome.ended_at)),
+        run_at: snapshot.due_at.map(stamp),
+        progress,
+        progress_message,
+        history: history.into_iter().map(history_entry).collect(),
+        durability: durability(task.options.durability) as i32,
+        initiator: labels.initiator,
+        reason: labels.reason,
+        source_system: labels.source_system,
+        correlation_id: labels.correlation_id,
+        skipped: outcome.is_some_and(|outcome| outcome.ending == Ending::Skipped),
+        cancel_requested: snapshot.cancel_requested,
+        args: task.args.iter().map(|arg| cut(&text(arg), MAX_ARG_TEXT_BYTES)).collect(),
+    }
+}
+
+/// One method, to ListMethods.
+pub(super) fn method(method: &Method) -> pb::Method {
+    let kind = match method.body.kind() {
+        Kind::Sync => pb::MethodKind::Sync,
+        Kind::Async => pb::MethodKind::Async,
+        Kind::Inline => pb::MethodKind::Inline,
+    };
+    let parameters = method.signature.parameters.iter().flatten().map(|parameter| pb::Parameter {
+        name: parameter.name.into(),
+        expects: parameter.expects.clone(),
+        optional: parameter.optional,
+    });
+    pb::Method {
+        name: method.name.to_string(),
+        kind: kind as i32,
+        description: method.description.clone(),
+        parameters: parameters.collect(),
+        untyped: method.signature.parameters.is_none(),
+        queue: method.defaults.queue.as_ref().map_or_else(String::new, ToString::to_string),
+        declared_at: method.declared_at.to_string(),
+    }
+}
+
+/// A point in time.
+pub(super) fn stamp(time: Timestamp) -> prost_types::Timestamp {
+    let micros = time.as_micros();
+    prost_types::Timestamp {
+        seconds: (micros / 1_000_000).cast_signed(),
+        nanos: i32::try_from(micros % 1_000_000 * 1_000).expect("less than a second"),
+    }
+}
+
+/// What the two calls that answer with an outcome have in common.
+struct Settled {
+    status: i32,
+    result: String,
+    failure: Option<pb::TaskFailure>,
+    state: i32,
+}
+
+fn settled(outcome: &Outcome) -> Settled {
+    let failure = failure(outcome);
+    let result = match (&failure, outcome.result()) {
+        (Some(failure), _) => failure.message.clone(),
+        (None, Some(value)) => text(value),
+        (None, None) => String::new(),
+    };
+    let current = outcome.state();
+    Settled { status: old_status(current) as i32, result, failure, state: state(current) as i32 }
+}
+
+fn failure(outcome: &Outcome) -> Option<pb::TaskFailure> {
+    let failure = outcome.failure()?;
+    Some(pb::TaskFailure {
+        code: failure.code.as_str().into(),
+        message: failure.message,
+        attempts: outcome.attempts,
+    })
+}
+
+/// A value as text. Most results are text already.
+fn text(value: &ArgValue) -> String {
+    match value {
+        ArgValue::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn history_entry(entry: HistoryEntry) -> pb::HistoryEntry {
+    pb::HistoryEntry {
+        state: state(entry.state) as i32,
+        at: Some(stamp(entry.at)),
+        attempt: entry.attempt,
+        error: entry.error.unwrap_or_default(),
+    }
+}
+
+/// What clients that know only three statuses are told.
+fn old_status(state: State) -> OldStatus {
+    match state {
+        State::Pending | State::Queued | State::Running | State::Retrying => OldStatus::Pending,
+        State::Succeeded => OldStatus::Success,
+        State::Failed | State::Cancelled | State::Expired => OldStatus::Failed,
+    }
+}
+
+fn state(state: State) -> pb::TaskState {
+    match state {
+        State::Pending => pb::TaskState::Pending,
+        State::Queued => pb::TaskState::Queued,
+        State::Running => pb::TaskState::Running,
+        State::Retrying => pb::TaskState::Retrying,
+        State::Succeeded => pb::TaskState::Succeeded,
+        State::Failed => pb::TaskState::Failed,
+        State::Cancelled => pb::TaskState::Cancelled,
+        State::Expired => pb::TaskState::Expired,
+    }
+}
+
+fn durability(durability: Durability) -> pb::Durability {
+    match durability {
+        Durability::Durable => pb::Durability::Durable,
+        Durability::Ephemeral => pb::Durability::Ephemeral,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::error::Code;
+    use crate::models::Failure;
+
+    fn outcome(ending: Ending) -> Outcome {
+        Outcome { ending, attempts: 2, started_at: None, ended_at: Timestamp::EPOCH }
+    }
+
+    #[test]
+    fn old_clients_see_three_statuses_and_new_ones_the_failure() {
+        let check = |ending: Ending,
+                     status: OldStatus,
+                     result_text: &str,
+                     code: Option<&str>,
+                     at: pb::TaskState| {
+            let answer = result(&outcome(ending));
+            let failure = code.map(|code| pb::TaskFailure {
+                code: code.into(),
+                message: result_text.into(),
+                attempts: 2,
+            });
+            let expected = pb::ResultResponse {
+                status: status as i32,
+                result: result_text.into(),
+                failure,
+                state: at as i32,
+            };
+            assert_eq!(answer, expected);
+        };
+        let said = |text: &str| Ending::Succeeded(Arc::new(ArgValue::String(text.into())));
+        let failed = Failure { code: Code::BodyFailed, message: "no".into() };
+        check(said("6"), OldStatus::Success, "6", None, pb::TaskState::Succeeded);
+        check(Ending::Skipped, OldStatus::Success, "", None, pb::TaskState::Succeeded);
+        check(
+            Ending::Failed(failed),
+            OldStatus::Failed,
+            "no",
+            Some("BODY_FAILED"),
+            pb::TaskState::Failed,
+        );
+        check(
+            Ending::Cancelled("why".into()),
+            OldStatus::Failed,
+            "why",
+            Some("CANCELLED"),
+            pb::TaskState::Cancelled,
+        );
+        check(
+            Ending::Expired,
+            OldStatus::Failed,
+            "its time to live was over before it started",
+            Some("EXPIRED"),
+            pb::TaskState::Expired,
+        );
+    }
+
+    #[test]
+    fn a_task_without_an_outcome_is_pending_to_old_clients() {
+        for current in [State::Pending, State::Queued, State::Running, State::Retrying] {
+            let answer = no_result_yet(current);
+            assert_eq!(answer.status, OldStatus::Pending as i32);
+            assert_eq!(answer.state, state(current) as i32);
+        }
+    }
+
+    #[test]
+    fn times_keep_their_microseconds() {
+        let time = Timestamp::from_micros(1_700_000_000_123_456).unwrap();
+        assert_eq!(
+            stamp(time),
+            prost_types::Timestamp { seconds: 1_700_000_000, nanos: 123_456_000 }
+        );
+    }
+}

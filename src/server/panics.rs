@@ -1,0 +1,94 @@
+//! A panic while a call is served is that call's `INTERNAL`, and nobody else's trouble.
+//!
+//! Bodies' panics never come here: the engine catches those, and they are failures of their tasks.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use pin_project_lite::pin_project;
+use tonic::Status;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use crate::error::{Code, Error};
+
+/// Answers for calls that panic.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CatchPanicsLayer;
+
+impl<S> Layer<S> for CatchPanicsLayer {
+    type Service = CatchPanics<S>;
+
+    fn layer(&self, inner: S) -> CatchPanics<S> {
+        CatchPanics { inner }
+    }
+}
+
+/// A service whose calls do not panic.
+#[derive(Clone, Debug)]
+pub(super) struct CatchPanics<S> {
+    inner: S,
+}
+
+pin_project! {
+    /// A call that does not panic.
+    pub(super) struct Call<F> {
+        #[pin]
+        call: F,
+    }
+}
+
+impl<S> Service<Request<Body>> for CatchPanics<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Call<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        Call { call: self.inner.call(request) }
+    }
+}
+
+impl<F, E> Future for Call<F>
+where
+    F: Future<Output = Result<Response<Body>, E>>,
+{
+    type Output = Result<Response<Body>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let call = self.project().call;
+        // What the panic leaves half done is the call's own: it is never polled again.
+        catch_unwind(AssertUnwindSafe(|| call.poll(cx))).unwrap_or_else(|_| {
+            tracing::error!("a call panicked; it is answered INTERNAL");
+            let error = Error::new(Code::Internal, "the server failed while it served this call");
+            Poll::Ready(Ok(Status::from(error).into_http()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_that_panics_is_answered_internal() {
+        let inner = tower::service_fn(|_: Request<Body>| async {
+            tokio::task::yield_now().await;
+            if true {
+                panic!("on purpose");
+            }
+            Ok::<_, std::convert::Infallible>(Response::new(Body::empty()))
+        });
+        let mut service = CatchPanicsLayer.layer(inner);
+        let answer = service.call(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(answer.headers()["grpc-status"], "13");
+    }
+}

@@ -1,0 +1,231 @@
+//! Puts the server together: settings, log, methods, and then everything that serves.
+//!
+//! Owns the order of starting, and what is said and returned when it does not succeed: one line on
+//! stderr for each thing that is wrong, and an exit code.
+//!
+//! | code | when |
+//! |---|---|
+//! | 0 | stopped as asked; help, version and configuration printed |
+//! | 1 | something failed that may succeed next time: the port is taken |
+//! | 2 | wrong flags |
+//! | 78 | starting again cannot help before something is changed: the file, the environment, the log directory, the methods |
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::cache::ResultsCache;
+use crate::config::{self, Address, Config, Loaded, Refusal};
+use crate::error::Error;
+use crate::logger;
+use crate::server::{self, Server};
+use crate::store::MemoryStore;
+use crate::system::System;
+use crate::tasks::{self, RegistryHealth, TaskRegistry};
+
+/// `EX_CONFIG` of sysexits.h.
+const EXIT_CONFIGURATION: u8 = 78;
+const EXIT_FAILURE: u8 = 1;
+/// How long connections may take to close once everything has been answered.
+const HANG_UP: Duration = Duration::from_secs(5);
+
+/// Why the server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    /// Wrong flags, or a call for help.
+    #[error(transparent)]
+    Flags(clap::Error),
+    /// Wrong environment or file.
+    #[error("{}", lines(.0))]
+    Configuration(Vec<config::Problem>),
+    /// No log.
+    #[error(transparent)]
+    Log(#[from] logger::Error),
+    /// Methods that clash or are malformed.
+    #[error(transparent)]
+    Methods(Error),
+    /// The address's name stands for nothing.
+    #[error("cannot listen on {address}: {why}")]
+    Host { address: Address, why: String },
+    /// The port is taken, or threads cannot be had.
+    #[error(transparent)]
+    Server(#[from] server::Error),
+    /// The store does not open.
+    #[error(transparent)]
+    System(Error),
+    /// No runtime, or no signals.
+    #[error("cannot start: {0}")]
+    Runtime(io::Error),
+    /// Nobody reads what was asked for.
+    #[error("cannot write to stdout: {0}")]
+    Stdout(io::Error),
+}
+
+impl From<Refusal> for StartError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Flags(error) => Self::Flags(error),
+            Refusal::Configuration(problems) => Self::Configuration(problems),
+        }
+    }
+}
+
+impl StartError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            // Help and version are "errors" with code 0.
+            Self::Flags(error) => u8::try_from(error.exit_code()).unwrap_or(EXIT_FAILURE),
+            Self::Configuration(_) | Self::Log(_) | Self::Methods(_) => EXIT_CONFIGURATION,
+            Self::Host { .. }
+            | Self::Server(_)
+            | Self::System(_)
+            | Self::Runtime(_)
+            | Self::Stdout(_) => EXIT_FAILURE,
+        }
+    }
+
+    /// Says what is wrong. A terminal that has gone away cannot be told, so failures are dropped.
+    fn tell(&self) {
+        if let Self::Flags(error) = self {
+            return drop(error.print());
+        }
+        let mut stderr = io::stderr().lock();
+        for line in self.to_string().lines() {
+            drop(writeln!(stderr, "task-scheduler: {line}"));
+        }
+    }
+}
+
+fn lines(problems: &[config::Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// The whole program: reads the command line and the environment, serves every method that was
+/// registered, and returns when it was told to stop and has drained.
+///
+/// A binary with methods of its own is `fn main() -> std::process::ExitCode { task_scheduler::main() }`.
+pub fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.tell();
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run() -> Result<(), StartError> {
+    let (config, remarks) = match config::load(std::env::args_os(), std::env::vars_os())? {
+        Loaded::Print(text) => return print(&text),
+        Loaded::Serve { config, remarks } => (config, remarks),
+    };
+    let filter = std::env::var_os("RUST_LOG").map(|filter| filter.to_string_lossy().into_owned());
+    // Dropped last, and before `main` says what went wrong: the log is whole by then.
+    let _log = logger::start(&config.log, filter.as_deref())?;
+    for remark in remarks {
+        tracing::warn!("{remark}");
+    }
+    let registry =
+        TaskRegistry::from_registrations(tasks::collected()).map_err(StartError::Methods)?;
+    match registry.health() {
+        RegistryHealth::Healthy(methods) => tracing::info!(methods, "methods registered"),
+        // Nearly always a library that nothing mentions, so that it was not linked.
+        RegistryHealth::Empty => {
+            tracing::warn!("no method is registered; see task_scheduler::link!")
+        }
+    }
+    serve(&config, registry)
+}
+
+/// Starts the system and the doors, and waits until they have stopped.
+fn serve(config: &Config, registry: TaskRegistry) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(StartError::Runtime)?;
+    let stopped = runtime.block_on(async {
+        let addr = look_up(&config.listen.addr).await?;
+        let listener = server::bind(addr)?;
+        let cache = ResultsCache::new(config.cache.capacity(), config.cache.bytes);
+        let store = Arc::new(MemoryStore::default());
+        let options = config.engine.options();
+        let system = System::start(options, Arc::new(registry), Arc::new(cache), store)
+            .await
+            .map_err(StartError::System)?;
+        // Before anything is told of the address, so that whoever reads it can rely on them.
+        let mut stop = Signals::new().map_err(StartError::Runtime)?;
+        let handle = Server::start(listener, system.clone(), config.listen.options()).await?;
+        let addr = handle.local_addr();
+        if !addr.ip().is_loopback() {
+            tracing::warn!(
+                %addr,
+                "anybody who can reach this address can submit and enqueue tasks; everything else \
+                 answers callers on this machine only"
+            );
+        }
+        print(&format!("listening on {addr}\n"))?;
+        tracing::info!(%addr, store = "memory", "serving; nothing is kept when the process ends");
+        stop.next().await;
+        tracing::info!(within = ?config.engine.drain_timeout, "draining");
+        system.refuse();
+        handle.refuse().await;
+        tokio::select! {
+            finished = system.drain(config.engine.drain_timeout) => {
+                if !finished {
+                    tracing::warn!("bodies that had not finished were put back into their queues");
+                }
+                let cut = handle.stop(HANG_UP).await;
+                tracing::info!(connections_cut = cut, "stopped");
+            }
+            () = stop.next() => tracing::warn!("stopped at once, as told twice"),
+        }
+        system.stop();
+        Ok(())
+    });
+    // A body that does not return must not keep the process.
+    runtime.shutdown_background();
+    stopped
+}
+
+/// The address to listen on. The first one that the name stands for.
+async fn look_up(address: &Address) -> Result<SocketAddr, StartError> {
+    let unknown = |why: String| StartError::Host { address: address.clone(), why };
+    let mut found = tokio::net::lookup_host((address.host.as_str(), address.port))
+        .await
+        .map_err(|error| unknown(error.to_string()))?;
+    found.next().ok_or_else(|| unknown("the name has no address".to_owned()))
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+fn print(text: &str) -> Result<(), StartError> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        // `--print-config | head` has what it wanted.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(StartError::Stdout),
+    }
+}

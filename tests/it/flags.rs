@@ -1,0 +1,272 @@
+//! What the binary says and returns before it serves: help, configuration, refusals.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Long enough for a busy machine; a binary that serves instead of refusing is found by it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+struct Binary {
+    dir: TempDir,
+    variables: Vec<(&'static str, &'static str)>,
+}
+
+#[derive(Debug)]
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Binary {
+    /// In an empty directory and an empty environment.
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), variables: Vec::new() }
+    }
+
+    fn file(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.path().join(name), text).unwrap();
+        self
+    }
+
+    fn env(mut self, name: &'static str, value: &'static str) -> Self {
+        self.variables.push((name, value));
+        self
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn run(&self, flags: &[&str]) -> Ran {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_task-scheduler"))
+            .args(flags)
+            .env_clear()
+            .envs(self.variables.iter().copied())
+            .current_dir(self.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if began.elapsed() > PATIENCE {
+                child.kill().unwrap();
+                panic!("still running with {flags:?}: {:?}", child.wait_with_output().unwrap());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let output = child.wait_with_output().unwrap();
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// The lines `name = value  # origin` of `--print-config`, without the padding.
+    fn printed(&self, flags: &[&str]) -> Vec<String> {
+        let ran = self.run(&[&["--print-config"], flags].concat());
+        assert_eq!((ran.code, &*ran.stderr), (Some(0), ""), "{ran:?}");
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        ran.stdout.lines().map(words).filter(|line| !line.is_empty()).collect()
+    }
+}
+
+#[track_caller]
+fn assert_printed(printed: &[String], line: &str) {
+    assert!(printed.iter().any(|printed| printed == line), "no {line:?} in {printed:#?}");
+}
+
+#[track_caller]
+fn assert_refused(ran: &Ran, code: i32, stderr: &str) {
+    assert_eq!((ran.code, &*ran.stderr, &*ran.stdout), (Some(code), stderr, ""));
+}
+
+#[test]
+fn help_names_every_setting_with_its_default() {
+    let help = Binary::new().run(&["--help"]);
+    assert_eq!((help.code, &*help.stderr), (Some(0), ""));
+    let words = help.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [
+        "-a, --addr <HOST:PORT> Where to listen; port 0 takes any free port [default: 127.0.0.1:50051]",
+        "--max-message-size <SIZE> The largest message taken or given [default: 4MiB]",
+        "--log-format <text|json>",
+        "--drain-timeout <DURATION>",
+        "TASK_SCHEDULER_CACHE_BYTES",
+        "[queues.mail]",
+        "Exit codes: 0 ",
+    ] {
+        assert!(words.contains(part), "no {part:?} in\n{}", help.stdout);
+    }
+    let widest = help.stdout.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(100), "{widest:?} columns wide");
+    assert_eq!(Binary::new().run(&["-h"]).stdout, help.stdout);
+    for line in Binary::new().printed(&[]) {
+        if let Some((name, _)) = line.split_once(" = ") {
+            assert!(help.stdout.contains(&format!("--{name} <")), "no --{name} in the help");
+        }
+    }
+}
+
+#[test]
+fn version_is_one_line() {
+    let ran = Binary::new().run(&["--version"]);
+    assert_eq!(ran.stdout, format!("task-scheduler {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(ran.code, Some(0));
+}
+
+#[test]
+fn a_wrong_flag_is_exit_code_2_and_says_what_is_accepted() {
+    let refused = |flags: &[&str], part: &str| {
+        let ran = Binary::new().run(flags);
+        assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{ran:?}");
+        assert!(ran.stderr.contains(part), "no {part:?} in {}", ran.stderr);
+    };
+    refused(&["--adr", "x"], "unexpected argument '--adr' found");
+    refused(&["--adr", "x"], "a similar argument exists: '--addr'");
+    refused(&["serve"], "unexpected argument 'serve' found");
+    refused(&["--addr"], "a value is required for '--addr <HOST:PORT>'");
+    refused(
+        &["-a", "localhost"],
+        "invalid value 'localhost' for '--addr <HOST:PORT>': expected HOST:PORT, such as",
+    );
+    refused(
+        &["--drain-timeout", "30"],
+        "invalid value '30' for '--drain-timeout <DURATION>': expected a duration from 0s to 24h",
+    );
+    refused(&["--retries", "-1"], "invalid value '-1' for '--retries <COUNT>': expected a whole");
+    refused(&["--print-config", "--log-retention", "0"], "expected a whole number from 1 to 3650");
+    // Wrong flags are told before a wrong file is looked at.
+    refused(&["--config", "nowhere.toml", "--retries", "x"], "invalid value 'x' for '--retries");
+}
+
+#[test]
+fn each_value_is_printed_with_where_it_came_from() {
+    let binary = Binary::new()
+        .file("ts.toml", "log-format = 'json'\nretention = '36h'\nretries = 1\n\n[queues.mail]\nconcurrency = 2\n")
+        .env("TASK_SCHEDULER_RETENTION", "48h")
+        .env("TASK_SCHEDULER_RETRIES", "2")
+        .env("TASK_SCHEDULER_CONFIG", "ts.toml");
+    let printed = binary.printed(&["--retries", "3", "-a", "localhost:0"]);
+    for line in [
+        "addr = \"localhost:0\" # flag",
+        "retries = 3 # flag",
+        "retention = \"48h\" # env TASK_SCHEDULER_RETENTION",
+        "log-format = \"json\" # file ts.toml:1",
+        "cache-bytes = \"64MiB\" # default",
+        "[queues.mail]",
+        "weight = 1 # default",
+        "concurrency = 2 # file ts.toml:6",
+    ] {
+        assert_printed(&printed, line);
+    }
+    // The flag names another file than the environment.
+    let binary = binary.file("other.toml", "retention-count = 5");
+    let printed = binary.printed(&["--config", "other.toml"]);
+    assert_printed(&printed, "retention-count = 5 # file other.toml:1");
+    assert_printed(&printed, "log-format = \"text\" # default");
+}
+
+#[test]
+fn a_printed_configuration_is_one_that_is_taken_back() {
+    let binary = Binary::new();
+    let flags = ["--print-config", "--cancel-grace", "1500ms", "--log-dir", "my \"logs\""];
+    let first = binary.run(&flags).stdout;
+    let binary = binary.file("printed.toml", &first);
+    let values = |text: &str| -> Vec<String> {
+        let value = |line: &str| Some(line.split_once("  #")?.0.trim().to_owned());
+        text.lines().filter_map(value).collect()
+    };
+    let second = binary.run(&["--print-config", "--config", "printed.toml"]).stdout;
+    assert_eq!(values(&second), values(&first));
+    assert!(!second.contains("# default"), "{second}");
+}
+
+#[test]
+fn a_wrong_file_is_exit_code_78_and_a_line_for_each_problem() {
+    let refused = |text: &str, stderr: &str| {
+        let binary = Binary::new().file("ts.toml", text);
+        assert_refused(&binary.run(&["--config", "ts.toml"]), 78, stderr);
+    };
+    refused(
+        "\ncache-capasity = 5\n",
+        "task-scheduler: ts.toml:2: unknown key \"cache-capasity\"; did you mean \"cache-capacity\"?\n",
+    );
+    refused(
+        "retries = 'many'\nlog-dir = 7.5\n[queues.mail]\nweight = 0",
+        "task-scheduler: ts.toml:1: retries is 'many'; expected a whole number from 0 to 1000\n\
+         task-scheduler: ts.toml:2: log-dir is 7.5; expected a directory, or none\n\
+         task-scheduler: ts.toml:4: queues.mail.weight is 0; expected a whole number from 1 to 1000\n",
+    );
+    let ran = Binary::new().file("ts.toml", "a = 1\nb 2").run(&["--config", "ts.toml"]);
+    assert_eq!(ran.code, Some(78));
+    assert!(ran.stderr.starts_with("task-scheduler: ts.toml:2: "), "{}", ran.stderr);
+    assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_one_line() {
+    assert_refused(
+        &Binary::new().run(&["--config", "nowhere.toml"]),
+        78,
+        "task-scheduler: cannot read the configuration file nowhere.toml: No such file or directory \
+         (os error 2)\n",
+    );
+    assert_refused(
+        &Binary::new().env("TASK_SCHEDULER_CONFIG", ".").run(&[]),
+        78,
+        "task-scheduler: cannot read the configuration file .: Is a directory (os error 21)\n",
+    );
+    assert_refused(
+        &Binary::new().run(&["--config", "/dev/zero"]),
+        78,
+        "task-scheduler: the configuration file /dev/zero is larger than 1048576 bytes\n",
+    );
+}
+
+#[test]
+fn a_wrong_variable_is_exit_code_78_also_where_a_flag_wins() {
+    let binary = Binary::new().env("TASK_SCHEDULER_MAX_STREAMS", "many");
+    let stderr = "task-scheduler: environment: TASK_SCHEDULER_MAX_STREAMS is \"many\"; expected a whole \
+                  number from 1 to 100000\n";
+    assert_refused(&binary.run(&[]), 78, stderr);
+    assert_refused(&binary.run(&["--max-streams", "5"]), 78, stderr);
+}
+
+#[test]
+fn a_variable_that_looks_like_a_slip_is_remarked() {
+    let printed = Binary::new().env("TASK_SCHEDULER_ADR", "x").printed(&[]);
+    assert_printed(
+        &printed,
+        "# TASK_SCHEDULER_ADR is no setting; did you mean TASK_SCHEDULER_ADDR?",
+    );
+}
+
+#[test]
+fn a_log_directory_that_cannot_be_used_is_one_line() {
+    let binary = Binary::new().file("taken", "");
+    assert_refused(
+        &binary.run(&["--log-dir", "taken"]),
+        78,
+        "task-scheduler: cannot use the log directory taken: File exists (os error 17); choose another \
+         with --log-dir, or none\n",
+    );
+    assert_refused(
+        &binary.run(&["--log-dir", "/proc/self/fdinfo"]),
+        78,
+        "task-scheduler: cannot write to the log directory /proc/self/fdinfo: No such file or directory \
+         (os error 2); choose another with --log-dir, or none\n",
+    );
+}
+
+#[test]
+fn a_malformed_rust_log_is_one_line() {
+    let ran = Binary::new().env("RUST_LOG", "task_scheduler=lots").run(&["--log-dir", "none"]);
+    assert_eq!((ran.code, ran.stderr.lines().count()), (Some(78), 1), "{ran:?}");
+    assert!(ran.stderr.starts_with("task-scheduler: RUST_LOG is \"task_scheduler=lots\": "));
+}

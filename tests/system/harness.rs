@@ -1,0 +1,73 @@
+//! A system on a memory store, with methods made for one test.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use task_scheduler::cache::ResultsCache;
+use task_scheduler::engine::{Defaults, Options, QueueSettings};
+use task_scheduler::models::{ArgValue, Asked, Durability, QueueName, Request, TaskId};
+use task_scheduler::store::{MemoryStore, Retention, Store};
+use task_scheduler::system::System;
+use task_scheduler::tasks::{TaskRegistry, collected};
+
+pub(crate) fn options() -> Options {
+    Options {
+        async_tasks: 64,
+        sync_threads: 4,
+        queue_length: 1_000,
+        cancel_grace: Duration::from_millis(50),
+        stuck_after: Duration::from_millis(100),
+        retention: Retention {
+            succeeded_for: Duration::from_secs(3600),
+            succeeded_most: 10_000,
+            others_for: Duration::from_secs(3600),
+        },
+        defaults: Defaults { timeout: Duration::from_secs(60), retries: 3 },
+        queues: BTreeMap::new(),
+    }
+}
+
+pub(crate) async fn start() -> System {
+    start_with(options()).await
+}
+
+pub(crate) async fn start_with(options: Options) -> System {
+    start_on(options, Arc::new(MemoryStore::default())).await
+}
+
+pub(crate) async fn start_on(options: Options, store: Arc<dyn Store>) -> System {
+    let registry = TaskRegistry::from_registrations(collected()).expect("built-in tasks");
+    let cache = ResultsCache::new(std::num::NonZero::new(10_000).expect("not zero"), 64 << 20);
+    System::start(options, Arc::new(registry), Arc::new(cache), store).await.expect("it starts")
+}
+
+pub(crate) fn queue(settings: QueueSettings) -> BTreeMap<QueueName, QueueSettings> {
+    BTreeMap::from([(QueueName::parse("narrow", "queue").expect("a name"), settings)])
+}
+
+pub(crate) fn id(text: &str) -> TaskId {
+    TaskId::parse(text, "task_id").expect("a good id")
+}
+
+pub(crate) fn request(method: &str, args: &[i32]) -> Request {
+    Request {
+        method: method.to_owned(),
+        args: args.iter().copied().map(ArgValue::Int32).collect(),
+        ..Request::default()
+    }
+}
+
+pub(crate) fn named(task: &str, method: &str, args: &[i32]) -> Request {
+    Request { id: Some(id(task)), ..request(method, args) }
+}
+
+pub(crate) fn with(request: Request, set: impl FnOnce(&mut Asked)) -> Request {
+    let mut asked = Asked::default();
+    set(&mut asked);
+    Request { options: Some(Box::new(asked)), ..request }
+}
+
+pub(crate) fn ephemeral(request: Request) -> Request {
+    with(request, |asked| asked.durability = Some(Durability::Ephemeral))
+}
