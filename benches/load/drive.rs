@@ -1,4 +1,4 @@
-//! The client: keeps a number of calls in flight and notes how long each took.
+//! The load: keeps a number of calls in flight and notes how long each took.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use task_scheduler::pb;
 use task_scheduler::pb::task_response::Status;
-use task_scheduler::pb::task_scheduler_client::TaskSchedulerClient;
 use tokio::task::JoinSet;
-use tonic::transport::{Channel, Endpoint};
+
+use crate::client::Client;
 
 /// How many calls wait for their answer at any time, over how many connections.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -112,27 +112,21 @@ fn call_until_stopped(
     runtime.block_on(async {
         let mut callers = JoinSet::new();
         for &in_flight in calls {
-            let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address");
-            let channel = endpoint.tcp_nodelay(true).connect().await.expect("the server listens");
-            let client = TaskSchedulerClient::new(channel);
+            let client = Client::connect(address, request).await;
             for _ in 0..in_flight {
-                callers.spawn(call(client.clone(), request.clone(), phase.clone()));
+                callers.spawn(call_one_by_one(client.clone(), phase.clone()));
             }
         }
         callers.join_all().await.concat()
     })
 }
 
-/// One call after the other; answers how long each took that ended in time.
-async fn call(
-    mut client: TaskSchedulerClient<Channel>,
-    request: pb::TaskRequest,
-    phase: Arc<Phase>,
-) -> Vec<Duration> {
+/// Answers how long each call took that ended in time.
+async fn call_one_by_one(mut client: Client, phase: Arc<Phase>) -> Vec<Duration> {
     let mut latencies = Vec::new();
     loop {
         let started = Instant::now();
-        let answer = client.submit_task(request.clone()).await.expect("an answer").into_inner();
+        let answer = client.call().await;
         let took = started.elapsed();
         assert!(answer.status() == Status::Success && answer.result == "6", "{answer:?}");
         match phase.get() {

@@ -4,6 +4,7 @@
 //! rounds each, and prints medians and the ratios to the echo. Only the ratios mean something on
 //! another machine. `cargo bench --bench load -- --help` has the settings.
 
+mod client;
 mod drive;
 mod echo;
 mod report;

@@ -1,8 +1,7 @@
-//! The facade in process: what a program that embeds the system sees.
+//! The facade in process: what a program that embeds the system sees, and what only shows there:
+//! handlers that are objects, and stores that fail.
 
-mod bench_like;
-mod dependencies;
 mod endings;
+mod faults;
+mod handlers;
 mod harness;
-mod queues;
-mod retries;

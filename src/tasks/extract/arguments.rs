@@ -201,19 +201,19 @@ mod tests {
         let list: ArgValue = vec![ArgValue::from(1), "two".into()].into();
         assert_eq!(
             fill::<Vec<i32>>(&[list]).unwrap_err(),
-            "args[0][1]: expected an integer from -2147483648 to 2147483647, got text (parameter `p`)"
+            "args[0].values[1]: expected an integer from -2147483648 to 2147483647, got text (parameter `p`)"
         );
         let people: Vec<BTreeMap<String, ArgValue>> =
             vec![[("name".to_owned(), true.into())].into()];
         assert_eq!(
             fill::<Rest<Vec<BTreeMap<String, String>>>>(&[ArgValue::Array(vec![]), people.into()])
                 .unwrap_err(),
-            "args[1][0].name: expected text, got boolean (parameter `p`)"
+            "args[1].values[0].fields[\"name\"]: expected text, got boolean (parameter `p`)"
         );
         let odd: BTreeMap<String, ArgValue> = [("a key".to_owned(), ArgValue::Null)].into();
         assert_eq!(
             fill::<BTreeMap<String, String>>(&[odd.into()]).unwrap_err(),
-            "args[0][\"a key\"]: expected text, got nothing (parameter `p`)"
+            "args[0].fields[\"a key\"]: expected text, got nothing (parameter `p`)"
         );
     }
 

@@ -5,7 +5,7 @@ use crate::models::ArgValue;
 /// Why an argument cannot be what a parameter is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadArgument {
-    /// Where inside the argument: `[0].name`; empty for the argument itself.
+    /// Where inside the argument: `.values[0].fields["name"]`; empty for the argument itself.
     path: String,
     description: String,
 }
@@ -24,20 +24,18 @@ impl BadArgument {
     /// The same, seen from the list whose element `index` it is about.
     #[must_use]
     pub fn in_element(mut self, index: usize) -> Self {
-        self.path.insert_str(0, &format!("[{index}]"));
+        self.path.insert_str(0, &format!(".values[{index}]"));
         self
     }
 
     /// The same, seen from the map whose entry `key` it is about.
     #[must_use]
     pub fn in_entry(mut self, key: &str) -> Self {
-        let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        let step = if plain { format!(".{key}") } else { format!("[{key:?}]") };
-        self.path.insert_str(0, &step);
+        self.path.insert_str(0, &format!(".fields[{key:?}]"));
         self
     }
 
-    /// Where inside the argument it is wrong: `[0].name`; empty for the argument itself.
+    /// Where inside the argument it is wrong: `.values[0].fields["name"]`; empty for the argument itself.
     pub fn path(&self) -> &str {
         &self.path
     }

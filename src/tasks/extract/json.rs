@@ -151,7 +151,7 @@ mod tests {
             ("paid_by", "cash".into()),
         ]);
         let bad = Json::<Order>::check(&wrong).unwrap_err();
-        assert_eq!(bad.path(), ".lines[0].sku");
+        assert_eq!(bad.path(), r#".fields["lines"].values[0].fields["sku"]"#);
         assert_eq!(bad.description(), "expected a string, got boolean `true`");
 
         let bad =

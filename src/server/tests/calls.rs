@@ -1,0 +1,247 @@
+//! Calls, as clients see them: the whole service in front of a system on a memory store.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use prost::Message as _;
+use tokio::sync::Semaphore;
+use tonic::codec::CompressionEncoding;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_types::StatusExt as _;
+
+use crate::cache::ResultsCache;
+use crate::engine;
+use crate::models::{ArgValue, Task};
+use crate::pb::task_response::Status;
+use crate::pb::task_scheduler_client::TaskSchedulerClient;
+use crate::pb::{
+    CancelTasksRequest, EnqueueTasksRequest, GetTaskRequest, ListMethodsRequest, ResultRequest,
+    TaskOptions, TaskRequest, enqueue_outcome,
+};
+use crate::server::{Handle, Options, Server, bind};
+use crate::store::{MemoryStore, Retention};
+use crate::system::System;
+use crate::tasks::{BodyResult, TaskContext, TaskHandler, TaskRegistry, collected};
+
+/// Longer than any test may take.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Says when it has begun, and ends when it may.
+struct Gate {
+    begun: Semaphore,
+    may_end: Semaphore,
+}
+
+#[async_trait]
+impl TaskHandler for Arc<Gate> {
+    fn name(&self) -> String {
+        "gate@1.0.0".into()
+    }
+
+    async fn execute(&self, _: &Task, _: &TaskContext, _: Vec<ArgValue>) -> BodyResult {
+        self.begun.add_permits(1);
+        self.may_end.acquire().await.expect("never closed").forget();
+        Ok(ArgValue::String("through".into()))
+    }
+}
+
+impl Gate {
+    async fn has_begun(&self) {
+        self.begun.acquire().await.expect("never closed").forget();
+    }
+}
+
+struct Running {
+    handle: Handle,
+    client: TaskSchedulerClient<Channel>,
+    gate: Arc<Gate>,
+}
+
+async fn start() -> Running {
+    let options = engine::Options {
+        async_tasks: 16,
+        sync_threads: 2,
+        queue_length: 100,
+        cancel_grace: Duration::from_millis(10),
+        stuck_after: LONG,
+        retention: Retention { succeeded_for: LONG, succeeded_most: 100, others_for: LONG },
+        defaults: engine::Defaults { timeout: LONG, retries: 0 },
+        queues: BTreeMap::new(),
+    };
+    let registry = Arc::new(TaskRegistry::from_registrations(collected()).unwrap());
+    let cache = Arc::new(ResultsCache::new(NonZeroUsize::new(100).unwrap(), 1 << 20));
+    let system =
+        System::start(options, registry, cache, Arc::new(MemoryStore::default())).await.unwrap();
+    let gate = Arc::new(Gate { begun: Semaphore::new(0), may_end: Semaphore::new(0) });
+    system.register_handler(Arc::new(Arc::clone(&gate))).unwrap();
+
+    let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let options = Options { serve_threads: NonZeroUsize::MIN, ..Options::default() };
+    let handle = Server::start(listener, system, options).await.unwrap();
+    let client = TaskSchedulerClient::new(channel(&handle).await);
+    Running { handle, client, gate }
+}
+
+async fn channel(handle: &Handle) -> Channel {
+    let url = format!("http://{}", handle.local_addr());
+    Endpoint::try_from(url).unwrap().connect().await.unwrap()
+}
+
+fn ask(task_id: &str, method: &str, args: Vec<prost_types::Any>) -> TaskRequest {
+    TaskRequest { task_id: task_id.into(), method: method.into(), args, ..Default::default() }
+}
+
+fn int(value: i32) -> prost_types::Any {
+    prost_types::Any {
+        type_url: "type.googleapis.com/google.protobuf.Int32Value".into(),
+        value: value.encode_to_vec(),
+    }
+}
+
+fn text(value: &str) -> prost_types::Any {
+    prost_types::Any {
+        type_url: "type.googleapis.com/google.protobuf.StringValue".into(),
+        value: value.to_owned().encode_to_vec(),
+    }
+}
+
+fn attended(request: TaskRequest) -> TaskRequest {
+    let options = TaskOptions { cancel_on_disconnect: true, ..Default::default() };
+    TaskRequest { options: Some(options), ..request }
+}
+
+#[tokio::test]
+async fn a_plain_client_submits_and_asks_again() {
+    let Running { handle: _handle, mut client, .. } = start().await;
+    let added = client.submit_task(ask("", "add", vec![int(1), int(2), int(3)])).await.unwrap();
+    let added = added.into_inner();
+    assert_eq!((added.status(), added.result.as_str()), (Status::Success, "6"));
+    assert_eq!(added.task_id.len(), 36, "the server gave it an id");
+
+    let task_id = added.task_id;
+    let again = client.get_result(ResultRequest { task_id: task_id.clone() }).await.unwrap();
+    assert_eq!(again.into_inner().result, "6");
+    let task = client.get_task(GetTaskRequest { task_id }).await.unwrap().into_inner();
+    assert_eq!(task.task.unwrap().args, ["1", "2", "3"]);
+
+    let methods = client.list_methods(ListMethodsRequest::default()).await.unwrap().into_inner();
+    assert!(methods.methods.iter().any(|method| method.name == "default/gate@1.0.0"));
+    let elsewhere = ListMethodsRequest { namespace: "elsewhere".into() };
+    assert!(client.list_methods(elsewhere).await.unwrap().into_inner().methods.is_empty());
+}
+
+#[tokio::test]
+async fn refusals_carry_a_reason_and_the_field_at_fault() {
+    let Running { handle: _handle, mut client, .. } = start().await;
+    let unknown = client.submit_task(ask("", "ad", vec![])).await.unwrap_err();
+    assert_eq!(unknown.code(), Code::NotFound);
+    assert_eq!(unknown.get_error_details().error_info().unwrap().reason, "METHOD_NOT_FOUND");
+
+    let wrong = client.submit_task(ask("", "add", vec![int(1), text("x")])).await.unwrap_err();
+    assert_eq!(wrong.code(), Code::InvalidArgument);
+    let details = wrong.get_error_details();
+    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "args[1]");
+
+    let missing = client.get_result(ResultRequest { task_id: "x".into() }).await.unwrap_err();
+    assert_eq!(missing.code(), Code::NotFound);
+    let nothing = client.cancel_tasks(CancelTasksRequest::default()).await.unwrap_err();
+    assert_eq!(nothing.code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn each_of_many_tasks_has_its_own_answer() {
+    let Running { handle: _handle, mut client, .. } = start().await;
+    let tasks = vec![ask("a", "add", vec![]), ask("b", "nothing", vec![]), ask("c", "add", vec![])];
+    let answer = client.enqueue_tasks(EnqueueTasksRequest { tasks }).await.unwrap().into_inner();
+    let said: Vec<_> = answer
+        .outcomes
+        .into_iter()
+        .map(|one| match one.outcome.unwrap() {
+            enqueue_outcome::Outcome::Accepted(accepted) => accepted.task_id,
+            enqueue_outcome::Outcome::Refused(refusal) => refusal.reason,
+        })
+        .collect();
+    assert_eq!(said, ["a", "METHOD_NOT_FOUND", "c"]);
+}
+
+#[tokio::test]
+async fn a_task_outlives_its_caller_unless_it_is_to_go_with_it() {
+    let Running { handle: _handle, client, gate } = start().await;
+    let submit = |request| {
+        let mut client = client.clone();
+        tokio::spawn(async move { client.submit_task(request).await })
+    };
+    let (stays, goes) = (ask("stays", "gate", vec![]), attended(ask("goes", "gate", vec![])));
+    let callers = [submit(stays.clone()), submit(goes.clone())];
+    gate.has_begun().await;
+    gate.has_begun().await;
+    callers.iter().for_each(tokio::task::JoinHandle::abort);
+
+    // Asking for the same again joins what is under way, and learns how it ends.
+    let gone = submit(goes).await.unwrap().unwrap().into_inner();
+    assert_eq!(gone.failure.unwrap().code, "CANCELLED");
+    let joined = submit(stays);
+    gate.may_end.add_permits(1);
+    assert_eq!(joined.await.unwrap().unwrap().into_inner().result, "through");
+}
+
+#[tokio::test]
+async fn a_deadline_ends_the_wait_and_not_the_task() {
+    let Running { handle: _handle, mut client, gate } = start().await;
+    let mut hasty = Request::new(ask("long", "gate", vec![]));
+    hasty.set_timeout(Duration::from_millis(200));
+    assert!(client.submit_task(hasty).await.is_err());
+    gate.has_begun().await;
+    let asked = ResultRequest { task_id: "long".into() };
+    assert_eq!(client.get_result(asked).await.unwrap().into_inner().status(), Status::Pending);
+    gate.may_end.add_permits(1);
+    let joined = client.submit_task(ask("long", "gate", vec![])).await.unwrap().into_inner();
+    assert_eq!(joined.result, "through");
+}
+
+#[tokio::test]
+async fn messages_are_compressed_both_ways() {
+    let Running { handle: _handle, client, .. } = start().await;
+    let long = "x".repeat(100_000);
+    for encoding in [CompressionEncoding::Gzip, CompressionEncoding::Zstd] {
+        let mut client = client.clone().accept_compressed(encoding).send_compressed(encoding);
+        let echoed = client.submit_task(ask("", "echo_string", vec![text(&long)])).await.unwrap();
+        assert!(echoed.metadata().contains_key("grpc-encoding"));
+        assert!(echoed.into_inner().result.contains(&long));
+        let short = client.submit_task(ask("", "add", vec![int(1)])).await.unwrap();
+        assert_eq!(short.into_inner().result, "1");
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_is_too_large_ends_its_call_alone() {
+    let Running { handle: _handle, mut client, .. } = start().await;
+    let huge = text(&"x".repeat(5_000_000));
+    let refused = client.submit_task(ask("", "echo_string", vec![huge])).await.unwrap_err();
+    assert_eq!(refused.code(), Code::OutOfRange);
+    client.submit_task(ask("", "add", vec![])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stop_lets_calls_under_way_finish() {
+    let Running { handle, mut client, gate } = start().await;
+    let mut health = HealthClient::new(channel(&handle).await);
+    handle.refuse().await;
+    for service in ["", "taskscheduler.TaskScheduler"] {
+        let asked = HealthCheckRequest { service: service.into() };
+        let answer = health.check(asked).await.unwrap().into_inner();
+        assert_eq!(answer.status().as_str_name(), "NOT_SERVING");
+    }
+    let call = tokio::spawn(async move { client.submit_task(ask("late", "gate", vec![])).await });
+    gate.has_begun().await;
+    let stopping = tokio::spawn(handle.stop(LONG));
+    gate.may_end.add_permits(1);
+    assert_eq!(call.await.unwrap().unwrap().into_inner().result, "through");
+    assert_eq!(stopping.await.unwrap(), 0, "nothing was cut");
+}

@@ -1,0 +1,145 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use task_scheduler::clock::Timestamp;
+use task_scheduler::error::Code;
+use task_scheduler::models::{QueueName, Sequence, Snapshot, State, TaskId};
+use task_scheduler::store::{
+    Change, Claims, Commit, Error, MemoryStore, Opened, Place, Properties, Ready, Store, Wanted,
+};
+
+use crate::harness::*;
+
+/// A memory store that fails at some verbs for a while.
+#[derive(Default)]
+struct Faulty {
+    inner: MemoryStore,
+    /// Commits still to fail, having changed nothing.
+    refused_commits: AtomicU32,
+    /// Commits still to fail, having changed everything.
+    lost_answers: AtomicU32,
+    /// Claims still to fail.
+    refused_claims: AtomicU32,
+}
+
+/// Counts one down; whether there was one.
+fn take(left: &AtomicU32) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+}
+
+#[async_trait]
+impl Store for Faulty {
+    fn properties(&self) -> Properties {
+        self.inner.properties()
+    }
+
+    async fn open(&self, now: Timestamp) -> Result<Opened, Error> {
+        self.inner.open(now).await
+    }
+
+    async fn commit(&self, changes: Arc<[Change]>, now: Timestamp) -> Result<Commit, Error> {
+        if take(&self.refused_commits) {
+            return Err(Error::Unavailable("told to".into()));
+        }
+        let commit = self.inner.commit(changes, now).await?;
+        if take(&self.lost_answers) {
+            return Err(Error::AnswerLost("told to".into()));
+        }
+        Ok(commit)
+    }
+
+    async fn claim(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Claims, Error> {
+        if take(&self.refused_claims) {
+            return Err(Error::Unavailable("told to".into()));
+        }
+        self.inner.claim(wanted, now).await
+    }
+
+    fn may_know(&self, id: &TaskId) -> bool {
+        self.inner.may_know(id)
+    }
+
+    async fn find(&self, ids: &[TaskId]) -> Result<Vec<Option<Snapshot>>, Error> {
+        self.inner.find(ids).await
+    }
+
+    async fn window(
+        &self,
+        queue: &QueueName,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Vec<Ready>, Error> {
+        self.inner.window(queue, after, limit).await
+    }
+
+    async fn tagged(
+        &self,
+        tag: &str,
+        after: Option<Sequence>,
+        limit: usize,
+    ) -> Result<Vec<(Sequence, TaskId)>, Error> {
+        self.inner.tagged(tag, after, limit).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_fails_for_a_moment_is_tried_again() {
+    let store = Arc::new(Faulty::default());
+    let system = start_on(options(), store.clone()).await;
+    store.refused_commits.store(2, Ordering::SeqCst);
+    let ended = system.submit(request("add", &[1, 2])).await.expect("it runs");
+    assert_eq!((ended.outcome.state(), ended.outcome.attempts), (State::Succeeded, 1));
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_answer_was_lost_is_not_made_twice() {
+    let store = Arc::new(Faulty::default());
+    let system = start_on(options(), store.clone()).await;
+    store.lost_answers.store(3, Ordering::SeqCst);
+    let ended = system.submit(named("once", "add", &[1, 2])).await.expect("it runs");
+    assert_eq!((ended.outcome.state(), ended.outcome.attempts), (State::Succeeded, 1));
+    let kept = system.find(&id("once")).await.expect("it is kept");
+    assert_eq!((kept.state, kept.rescues, kept.history.len()), (State::Succeeded, 0, 2));
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_stays_away_refuses_what_had_not_started() {
+    let store = Arc::new(Faulty::default());
+    let system = start_on(options(), store.clone()).await;
+    store.refused_commits.store(5, Ordering::SeqCst);
+    let later = with(request("add", &[1]), |asked| {
+        asked.start = Some(task_scheduler::models::When::After(std::time::Duration::from_secs(60)));
+    });
+    let refused = system.enqueue(later).await.expect_err("nothing was stored");
+    assert_eq!(refused.code, Code::StoreUnavailable);
+    let ended = system.submit(request("add", &[1])).await.expect("the store is back");
+    assert_eq!(ended.outcome.state(), State::Succeeded);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_that_cannot_be_stored_is_not_told() {
+    let store = Arc::new(Faulty::default());
+    let system = start_on(options(), store.clone()).await;
+    store.refused_commits.store(5, Ordering::SeqCst);
+    let refused = system.submit(request("add", &[1])).await.expect_err("it was not stored");
+    assert_eq!(refused.code, Code::OutcomeUnknown);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_that_fails_leaves_its_task_in_the_queue() {
+    let store = Arc::new(Faulty::default());
+    let system = start_on(options(), store.clone()).await;
+    store.refused_claims.store(1, Ordering::SeqCst);
+    let later = with(request("add", &[1, 1]), |asked| {
+        asked.start =
+            Some(task_scheduler::models::When::After(std::time::Duration::from_millis(20)));
+    });
+    let ended = system.submit(later).await.expect("it runs in the end");
+    assert_eq!(ended.outcome.result().map(ToString::to_string), Some("2".to_owned()));
+    system.stop();
+}

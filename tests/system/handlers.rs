@@ -1,0 +1,166 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use task_scheduler::error::Code;
+use task_scheduler::models::{ArgValue, Outcome, Request, State, Task};
+use task_scheduler::tasks::{
+    BodyResult, Child, Decision, TaskContext, TaskError, TaskHandler, make_handler,
+};
+use tokio::sync::mpsc;
+
+use crate::harness::*;
+
+type Decide = fn(Vec<ArgValue>) -> Decision;
+
+/// Fails as often as it is told to, decides as it is told to, and says what happened to it.
+struct Probe {
+    failures: AtomicU32,
+    decide: Decide,
+    seen: Mutex<Vec<Vec<ArgValue>>>,
+    hooks: mpsc::UnboundedSender<String>,
+}
+
+impl Probe {
+    fn new(failures: u32, decide: Decide) -> (Arc<Self>, mpsc::UnboundedReceiver<String>) {
+        let (hooks, heard) = mpsc::unbounded_channel();
+        let failures = AtomicU32::new(failures);
+        (Arc::new(Self { failures, decide, seen: Mutex::default(), hooks }), heard)
+    }
+
+    fn say(&self, what: String) {
+        self.hooks.send(what).expect("the test listens");
+    }
+}
+
+#[async_trait]
+impl TaskHandler for Probe {
+    fn name(&self) -> String {
+        "tests/probe@1.2.0".to_owned()
+    }
+
+    async fn execute(&self, _: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> BodyResult {
+        self.seen.lock().push(args);
+        if self.failures.load(Ordering::Relaxed) > 0 {
+            self.failures.fetch_sub(1, Ordering::Relaxed);
+            return Err(TaskError::retry_after("not yet", Duration::ZERO));
+        }
+        let children = ctx.dependencies().iter().filter_map(|(_, outcome)| outcome.result());
+        Ok(ArgValue::Array(children.cloned().collect()))
+    }
+
+    fn decide(&self, _: &Task, _: &TaskContext, args: Vec<ArgValue>) -> Decision {
+        (self.decide)(args)
+    }
+
+    async fn on_retry(&self, _: &Task, attempt: u32, error: &TaskError) {
+        self.say(format!("retry after {attempt}: {error}"));
+    }
+
+    async fn on_failure(&self, task: &Task, outcome: &Outcome) {
+        self.say(format!("{} failed after {}", task.id, outcome.attempts));
+    }
+
+    async fn on_success(&self, task: &Task, outcome: &Outcome) {
+        self.say(format!("{} succeeded after {}", task.id, outcome.attempts));
+    }
+}
+
+fn probe(id: &str, retries: u32) -> Request {
+    with(named(id, "tests/probe", &[7]), |asked| asked.retries = Some(retries))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hooks_are_told_of_each_retry_and_of_the_end() {
+    let system = start().await;
+    let (handler, mut heard) = Probe::new(2, Decision::Run);
+    system.register_handler(handler).expect("a good handler");
+    let ended = system.submit(probe("a", 2)).await.expect("it runs");
+    assert_eq!((ended.outcome.state(), ended.outcome.attempts), (State::Succeeded, 3));
+    // Hooks run beside each other, so they may overtake one another.
+    let mut said = Vec::new();
+    for _ in 0..3 {
+        said.push(heard.recv().await.expect("hooks are called"));
+    }
+    said.sort();
+    assert_eq!(said, ["a succeeded after 3", "retry after 1: not yet", "retry after 2: not yet"]);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_failure_hook_is_told_after_the_last_attempt() {
+    let system = start().await;
+    let (handler, mut heard) = Probe::new(9, Decision::Run);
+    system.register_handler(handler).expect("a good handler");
+    let ended = system.submit(probe("b", 0)).await.expect("it runs");
+    assert_eq!(ended.outcome.failure().map(|failure| failure.code), Some(Code::BodyFailed));
+    assert_eq!(heard.recv().await.as_deref(), Some("b failed after 1"));
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_decides_to_skip_never_runs() {
+    let system = start().await;
+    let (handler, _heard) = Probe::new(0, |_| Decision::Skip);
+    system.register_handler(handler.clone()).expect("a good handler");
+    let ended = system.submit(probe("c", 0)).await.expect("it is decided");
+    assert_eq!((ended.outcome.state(), ended.outcome.result()), (State::Succeeded, None));
+    assert!(handler.seen.lock().is_empty());
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_decided_at_the_first_claim_stands_for_later_attempts() {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let system = start().await;
+    let (handler, _heard) = Probe::new(1, |_| {
+        let times = ASKED.fetch_add(1, Ordering::Relaxed);
+        Decision::Run(vec![ArgValue::UInt32(times)])
+    });
+    system.register_handler(handler.clone()).expect("a good handler");
+    system.submit(probe("d", 1)).await.expect("it runs");
+    assert_eq!(*handler.seen.lock(), vec![vec![ArgValue::UInt32(0)]; 2]);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_expands_runs_after_its_children_and_sees_their_results() {
+    let system = start().await;
+    let (handler, _heard) = Probe::new(0, |_| {
+        let child = |ordinal: i32| Child {
+            name: ordinal.to_string(),
+            method: "add".to_owned(),
+            args: vec![ArgValue::Int32(ordinal), ArgValue::Int32(100)],
+        };
+        Decision::Expand((0..3).map(child).collect())
+    });
+    system.register_handler(handler).expect("a good handler");
+    let ended = system.submit(probe("e", 0)).await.expect("it runs");
+    let results: Vec<ArgValue> = (100..103).map(ArgValue::Int32).collect();
+    assert_eq!(ended.outcome.result(), Some(&ArgValue::Array(results)));
+    assert_eq!(ended.outcome.attempts, 1);
+    let child = system.find(&id("e/2")).await.expect("children are tasks like any other");
+    assert_eq!(child.state, State::Succeeded);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closure_is_a_method() {
+    let system = start().await;
+    let shout = make_handler("tests/shout", |_, _, args| {
+        Ok(args.iter().map(ToString::to_string).collect::<String>().to_uppercase().into())
+    });
+    system.register_handler(shout.clone()).expect("a good handler");
+    let request = Request {
+        method: "tests/shout".to_owned(),
+        args: vec!["quiet".to_owned().into()],
+        ..Request::default()
+    };
+    let ended = system.submit(request).await.expect("it runs");
+    assert_eq!(ended.outcome.result(), Some(&ArgValue::String("QUIET".into())));
+    let taken = system.register_handler(shout).expect_err("the name is taken");
+    assert!(taken.message.contains("tests/shout"), "{taken}");
+    system.stop();
+}
