@@ -60,7 +60,7 @@ pub(crate) fn check(
         let unread = deps.iter().map(|dep| (dep.clone(), None)).collect();
         let task = Task {
             id: id.clone(),
-            method: method.into(),
+            method: written(&method, &found),
             args,
             deps,
             digest,
@@ -70,6 +70,12 @@ pub(crate) fn check(
         Ok(Admittable { task: Arc::new(task), method: found, deps: unread })
     });
     Checked { id, fresh, digest, gate }
+}
+
+/// The method as it was written. The usual way of writing it is the method's own name, which needs no
+/// copy.
+fn written(method: &str, found: &Method) -> Arc<str> {
+    if *method == *found.name.name { found.name.name.clone() } else { method.into() }
 }
 
 fn check_deps(id: &TaskId, deps: &[TaskId]) -> Result<(), Error> {

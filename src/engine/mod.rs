@@ -12,6 +12,7 @@ mod gate;
 mod loops;
 mod perform;
 mod retry;
+mod submit;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,17 +26,13 @@ use tokio::sync::{Notify, oneshot};
 pub use self::core::QueueSettings;
 pub use gate::Defaults;
 
-use self::core::{Admission, Answer, Core, Entry, Settings, Submission, Want};
+use self::core::{Answer, Core, Settings};
 use crate::cache::ResultsCache;
 use crate::clock::now;
 use crate::error::{Code, Error};
-use crate::models::{
-    Accepted, CancelRequest, CancelVerdict, Ended, Fence, QueueName, Request, Snapshot, State,
-    TaskId,
-};
+use crate::models::{CancelRequest, CancelVerdict, Ended, Fence, QueueName, Snapshot, TaskId};
 use crate::store::{Change, Retention, Store, Wanted};
 use crate::tasks::TaskRegistry;
-use gate::Checked;
 use perform::Running;
 
 type Caller = oneshot::Sender<Answer>;
@@ -104,14 +101,6 @@ struct Shared {
     on_bodies: tokio::runtime::Handle,
     on_loops: tokio::runtime::Handle,
     loops: Mutex<Option<tokio::runtime::Runtime>>,
-}
-
-/// What was said at once to a submission.
-enum Begun {
-    Ended(Arc<Ended>),
-    Accepted(Accepted),
-    Waits(oneshot::Receiver<Answer>),
-    AskAgain,
 }
 
 impl Engine {
@@ -188,180 +177,6 @@ impl Engine {
         });
         loops::spawn(&shared);
         Ok(Self(shared))
-    }
-
-    /// Runs a task and answers when it has ended; the same id with the same content joins the first
-    /// request or gets its outcome. A caller that goes away does not stop it.
-    ///
-    /// # Errors
-    /// Every refusal of DESIGN §4; `OUTCOME_UNKNOWN` when the body may have run and its end could
-    /// not be stored.
-    pub async fn submit(&self, request: Request) -> Result<Arc<Ended>, Error> {
-        let checked = self.check(request, 0);
-        loop {
-            let receiver = match self.begin(&checked, Want::Outcome).await? {
-                Begun::Ended(ended) => return Ok(ended),
-                Begun::Waits(receiver) => receiver,
-                Begun::Accepted(_) => unreachable!("only asked for by enqueue"),
-                Begun::AskAgain => continue,
-            };
-            match receiver.await {
-                Ok(Answer::Ended(ended)) => return Ok(ended),
-                Ok(Answer::Refused(error)) => return Err(error),
-                Ok(Answer::AskAgain) => {}
-                Ok(answer) => unreachable!("{answer:?} is no answer to a submission"),
-                Err(_) => return Err(self::core::draining()),
-            }
-        }
-    }
-
-    /// Takes a task in and answers when it is stored.
-    ///
-    /// # Errors
-    /// Every refusal of DESIGN §4.
-    pub async fn enqueue(&self, request: Request) -> Result<Accepted, Error> {
-        let checked = self.check(request, self.0.defaults.retries);
-        let begun = self.begin(&checked, Want::Acceptance).await;
-        self.accepted(&checked, begun).await
-    }
-
-    /// Takes many tasks in; each has its own answer, in the order asked. A task may wait for one
-    /// that stands before it.
-    pub async fn enqueue_many(
-        &self,
-        requests: Vec<Result<Request, Error>>,
-    ) -> Vec<Result<Accepted, Error>> {
-        let mut begun = Vec::with_capacity(requests.len());
-        for request in requests {
-            let entry = match request {
-                Ok(request) => {
-                    let checked = self.check(request, self.0.defaults.retries);
-                    let first = self.begin(&checked, Want::Acceptance).await;
-                    Ok((checked, first))
-                }
-                Err(error) => Err(error),
-            };
-            begun.push(entry);
-        }
-        let mut answers = Vec::with_capacity(begun.len());
-        for entry in begun {
-            answers.push(match entry {
-                Ok((checked, first)) => self.accepted(&checked, first).await,
-                Err(error) => Err(error),
-            });
-        }
-        answers
-    }
-
-    async fn accepted(
-        &self,
-        checked: &Checked,
-        mut begun: Result<Begun, Error>,
-    ) -> Result<Accepted, Error> {
-        loop {
-            match begun? {
-                Begun::Ended(ended) => {
-                    let state = ended.outcome.state();
-                    return Ok(Accepted {
-                        id: checked.id.clone(),
-                        state,
-                        joined: !checked.is(&ended),
-                    });
-                }
-                Begun::Accepted(mut accepted) => {
-                    accepted.state = self.find(&accepted.id).await?.state;
-                    return Ok(accepted);
-                }
-                Begun::Waits(receiver) => match receiver.await {
-                    Ok(Answer::Accepted(accepted)) => return Ok(accepted),
-                    Ok(Answer::Ended(ended)) => {
-                        let state = ended.outcome.state();
-                        return Ok(Accepted { id: checked.id.clone(), state, joined: false });
-                    }
-                    Ok(Answer::Refused(error)) => return Err(error),
-                    Ok(Answer::AskAgain) => {}
-                    Ok(answer) => unreachable!("{answer:?} is no answer to a submission"),
-                    Err(_) => return Err(self::core::draining()),
-                },
-                Begun::AskAgain => {}
-            }
-            begun = self.begin(checked, Want::Acceptance).await;
-        }
-    }
-
-    fn check(&self, request: Request, retries: u32) -> Checked {
-        gate::check(request, &self.0.registry, &self.0.defaults, retries, now())
-    }
-
-    /// Reads what has to be read and hands the request to the core.
-    async fn begin(&self, checked: &Checked, want: Want) -> Result<Begun, Error> {
-        let shared = &self.0;
-        let mut gate = checked.gate.clone();
-        // What the cache knows as succeeded stays so.
-        let mut unread: Vec<TaskId> = Vec::new();
-        if let Ok(admittable) = &mut gate {
-            admittable.deps.retain(|(dep, _)| {
-                shared.cache.get(dep).is_none_or(|ended| ended.outcome.state() != State::Succeeded)
-            });
-            unread.extend(admittable.deps.iter().map(|(dep, _)| dep.clone()));
-        }
-        let id_unread = !checked.fresh && shared.store.may_know(&checked.id);
-        let must_read = id_unread || !unread.is_empty();
-        let mut looked_up = None;
-        if must_read && self.enter(checked) {
-            let mut held = Held { shared, id: &checked.id, armed: true };
-            let mut ids = unread;
-            ids.push(checked.id.clone());
-            let mut found = shared.store.find(&ids).await?;
-            held.armed = false;
-            looked_up = Some(found.pop().flatten());
-            if let Ok(admittable) = &mut gate {
-                for ((_, state), snapshot) in admittable.deps.iter_mut().zip(found) {
-                    *state = snapshot.map(|snapshot| snapshot.state);
-                }
-            }
-        }
-        let submission = Submission {
-            id: checked.id.clone(),
-            fresh: checked.fresh,
-            digest: checked.digest,
-            want,
-            must_read,
-            looked_up,
-            gate,
-        };
-        let mut receiver = None;
-        let mut waiter = || {
-            let (sender, waits) = oneshot::channel();
-            receiver = Some(waits);
-            sender
-        };
-        let mut admission =
-            shared.act(|core, now, out| core.submit(submission, now, &mut waiter, out));
-        if let Admission::Run(start) = admission {
-            let ran = attempt::run_inline(&start);
-            admission = shared
-                .act(|core, now, out| core.ended_inline(&start, want, ran, now, &mut waiter, out));
-        }
-        match admission {
-            Admission::Ended(ended) => Ok(Begun::Ended(ended)),
-            Admission::Accepted(accepted) => Ok(Begun::Accepted(accepted)),
-            Admission::Refused(error) => Err(error),
-            Admission::AskAgain => {
-                // Somebody else holds the id for the moment that a look-up takes.
-                tokio::task::yield_now().await;
-                Ok(Begun::AskAgain)
-            }
-            Admission::Wait => {
-                Ok(Begun::Waits(receiver.expect("the core took the waiter that it waits with")))
-            }
-            Admission::Run(_) => unreachable!("an inline body was run above"),
-        }
-    }
-
-    fn enter(&self, checked: &Checked) -> bool {
-        let entry = self.0.act(|core, _, _| core.enter(&checked.id, checked.digest));
-        matches!(entry, Entry::Yours)
     }
 
     /// Everything known about a task.
@@ -515,21 +330,6 @@ impl Engine {
             [self.0.loops.lock().take(), self.0.bodies.lock().take()].into_iter().flatten()
         {
             runtime.shutdown_background();
-        }
-    }
-}
-
-/// Lets go of an id if the store cannot be read, or its caller goes away meanwhile.
-struct Held<'a> {
-    shared: &'a Arc<Shared>,
-    id: &'a TaskId,
-    armed: bool,
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        if self.armed {
-            self.shared.act(|core, _, out| core.let_in_others(self.id, out));
         }
     }
 }

@@ -1,0 +1,246 @@
+//! Bodies, what they come to, and the methods that they belong to.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::world::{Work, World};
+use crate::engine::core::{Ran, Settings, Start};
+use crate::error::Code;
+use crate::models::{
+    ArgValue, Digest, Failure, Fence, MethodName, OnDependencyFailure, Options, Sequence, Task,
+    TaskId,
+};
+use crate::tasks::{
+    Body, BodyResult, Kind, Location, Method, MethodDefaults, Signature, TaskContext, TaskError,
+    TaskHandler, TaskRegistry,
+};
+
+pub(super) const METHODS: [&str; 4] = ["sync", "async", "inline", "handler"];
+
+/// A method of each kind. The simulation decides what bodies do; none of this is ever called.
+pub(super) fn methods() -> TaskRegistry {
+    let registry = TaskRegistry::default();
+    let bodies = [
+        ("sync", Body::Sync(|_, _| Ok(ArgValue::Null))),
+        ("async", Body::Async(|_, _| Box::pin(async { Ok(ArgValue::Null) }))),
+        ("inline", Body::Inline(|_, _| Ok(ArgValue::Null))),
+        ("handler", Body::Handler(Arc::new(Idle))),
+    ];
+    for (name, body) in bodies {
+        let name = MethodName {
+            namespace: "default".into(),
+            name: name.into(),
+            version: semver::Version::new(1, 0, 0),
+        };
+        let method = Method {
+            name,
+            body,
+            signature: Signature::ANY,
+            defaults: MethodDefaults::default(),
+            description: String::new(),
+            declared_at: Location { file: file!(), line: line!() },
+        };
+        registry.register(method, false).expect("a fresh name");
+    }
+    registry
+}
+
+struct Idle;
+
+#[async_trait]
+impl TaskHandler for Idle {
+    fn name(&self) -> String {
+        "handler".into()
+    }
+
+    async fn execute(&self, _: &Task, _: &TaskContext, _: Vec<ArgValue>) -> BodyResult {
+        Ok(ArgValue::Null)
+    }
+}
+
+/// Bodies under way.
+#[derive(Default)]
+pub(super) struct Bodies {
+    running: BTreeMap<Fence, UnderWay>,
+    /// Told to stop, or dropped, before they were started.
+    told_early: BTreeSet<Fence>,
+    aborted_early: BTreeSet<Fence>,
+    gone: BTreeSet<Fence>,
+}
+
+struct UnderWay {
+    start: Start,
+    told: bool,
+    aborted: bool,
+    /// Does not return before the world is calm, whatever it is told.
+    stubborn: bool,
+}
+
+impl Bodies {
+    pub(super) fn tell(&mut self, fence: Fence) {
+        match self.running.get_mut(&fence) {
+            Some(body) => body.told = true,
+            None => drop(self.told_early.insert(fence)),
+        }
+    }
+
+    pub(super) fn abort(&mut self, fence: Fence) {
+        match self.running.get_mut(&fence) {
+            Some(body) => body.aborted = true,
+            None => drop(self.aborted_early.insert(fence)),
+        }
+    }
+
+    pub(super) fn are_gone(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    pub(super) fn die(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn check(&self, settings: &Settings) {
+        let mut sequences: BTreeSet<Sequence> = BTreeSet::new();
+        let mut kinds: BTreeMap<Kind, usize> = BTreeMap::new();
+        for body in self.running.values() {
+            assert!(sequences.insert(body.start.sequence), "two bodies of {:?}", body.start.task);
+            *kinds.entry(body.start.method.body.kind()).or_default() += 1;
+        }
+        let sync = settings.sync_bodies + settings.spare_threads;
+        assert!(kinds.get(&Kind::Sync).is_none_or(|running| *running <= sync));
+        assert!(kinds.get(&Kind::Async).is_none_or(|running| *running <= settings.async_bodies));
+        let mut queues: BTreeMap<_, u32> = BTreeMap::new();
+        for body in self.running.values() {
+            *queues.entry(&body.start.task.options.queue).or_default() += 1;
+        }
+        for (name, running) in queues {
+            let limit = settings.queues.get(name).and_then(|queue| queue.concurrency);
+            assert!(limit.is_none_or(|limit| running <= limit), "{name} runs {running} bodies");
+        }
+    }
+}
+
+impl World {
+    pub(super) fn start(&mut self, start: Start) {
+        let fence = start.fence;
+        let body = UnderWay {
+            told: self.bodies.told_early.remove(&fence),
+            aborted: self.bodies.aborted_early.remove(&fence),
+            stubborn: self.rng.u32(0..20) == 0,
+            start,
+        };
+        self.bodies.running.insert(fence, body);
+    }
+
+    /// Some body returns. All but stubborn ones do so soon after they were told.
+    pub(super) fn end_some_body(&mut self) {
+        let calm = self.calm;
+        let may_end = |body: &UnderWay| calm || !body.stubborn;
+        let fences: Vec<Fence> = self
+            .bodies
+            .running
+            .iter()
+            .filter(|(_, body)| may_end(body))
+            .map(|(fence, _)| *fence)
+            .collect();
+        let Some(fence) = self.rng.choice(fences) else { return };
+        let body = self.bodies.running.remove(&fence).expect("just listed");
+        let ran = if body.aborted && body.start.method.body.kind() == Kind::Async {
+            Ran::Aborted
+        } else {
+            self.result(&body.start)
+        };
+        self.bodies.gone.insert(fence);
+        self.act(|core, now, out| core.ended(fence, ran, now, out));
+    }
+
+    pub(super) fn result(&mut self, start: &Start) -> Ran {
+        let is_handler = matches!(start.method.body, Body::Handler(_));
+        let undecided = start.decided.is_none() && start.children.is_empty();
+        let soon = Duration::from_millis(self.rng.u64(0..300));
+        match self.rng.u32(0..20) {
+            0..3 => Ran::Returned(Err(TaskError::new("try again"))),
+            3 => Ran::Returned(Err(TaskError::permanent("hopeless"))),
+            4 => Ran::Returned(Err(TaskError::retry_after("later", soon))),
+            5 | 6 if !self.calm => Ran::Returned(Err(TaskError::snooze(soon))),
+            7 => Ran::Returned(Err(TaskError::cancel("not wanted"))),
+            8 => {
+                let failure = Failure { code: Code::Panicked, message: "oh".into() };
+                Ran::Failed { failure, retryable: self.rng.bool() }
+            }
+            9 if is_handler && undecided => Ran::Skipped,
+            10..14 if is_handler && undecided => Ran::Expanded(self.children(&start.task)),
+            _ => {
+                let value = ArgValue::UInt64(self.ledger.returned(&start.task.id));
+                Ran::Returned(Ok(Arc::new(value)))
+            }
+        }
+    }
+
+    fn children(&mut self, parent: &Task) -> Vec<Arc<Task>> {
+        (0..self.rng.usize(1..6))
+            .map(|ordinal| {
+                let id = TaskId::parse(&format!("{}/{ordinal}", parent.id), "").expect("an id");
+                let method = self.rng.choice(METHODS).expect("there are some");
+                let options = Options {
+                    run_at: None,
+                    expires_at: None,
+                    wait_for_dependencies: false,
+                    on_dependency_failure: OnDependencyFailure::Fail,
+                    ..parent.options.clone()
+                };
+                self.ledger.asked(&id);
+                Arc::new(Task {
+                    digest: Digest::of(method, &[], &[]),
+                    id,
+                    method: method.into(),
+                    args: Vec::new(),
+                    deps: Vec::new(),
+                    submitted_at: self.now.wall,
+                    options,
+                })
+            })
+            .collect()
+    }
+
+    /// An attempt that runs has decided what it runs with.
+    pub(super) fn record_something(&mut self) {
+        let fences: Vec<Fence> = self.bodies.running.keys().copied().collect();
+        if let Some(fence) = self.rng.choice(fences) {
+            let ticket = self.requests.record_ticket(&mut self.rng);
+            let args = vec![ArgValue::Int32(7)];
+            self.act(|core, now, out| core.record(fence, args, ticket, now, out));
+        }
+    }
+
+    pub(super) fn check_start(&mut self, start: &Start) {
+        let task = &start.task;
+        self.ledger.starts(start);
+        let retries = task.options.retry.retries;
+        assert!(start.number <= retries + 1, "attempt {} of {} retries", start.number, retries);
+        for dependency in task.deps.iter().chain(&start.children) {
+            let stored = self.store.find(dependency).and_then(|it| it.outcome);
+            let outcome = self.cache.get(dependency).map(|it| it.outcome.clone()).or(stored);
+            assert!(outcome.is_some(), "{dependency} has not ended and {task:?} starts");
+        }
+    }
+}
+
+impl World {
+    /// An inline body on the thread that asked for it.
+    pub(super) fn run_inline(&mut self, start: Start, asking: super::requests::Asking) {
+        let ran = self.result(&start);
+        let (ticket, want) = (asking.ticket, asking.want);
+        let admission =
+            self.act(|core, now, out| core.ended_inline(&start, want, ran, now, || ticket, out));
+        self.admitted(asking, admission);
+    }
+
+    pub(super) fn run_inline_later(&mut self, start: Box<Start>, asking: super::requests::Asking) {
+        self.check_start(&start);
+        self.work.push(Work::Inline(start, asking));
+    }
+}

@@ -1,0 +1,145 @@
+//! What happens on the way to the store and back.
+
+use std::sync::Arc;
+
+use super::world::{Ticket, Work, World};
+use crate::engine::core::Tag;
+use crate::error::{Code, Error};
+use crate::models::{QueueName, State, TaskId};
+use crate::store::{Change, Claims, Commit, Place, Wanted};
+
+/// How often a commit of which nothing was stored is tried.
+const TRIES: u32 = 3;
+
+/// A commit under way: one at a time, as in production.
+pub(super) struct Committing {
+    changes: Arc<[Change]>,
+    tags: Vec<Tag<Ticket>>,
+    tries: u32,
+    /// What the store has made of it; it would say the same again.
+    made: Option<Commit>,
+}
+
+impl World {
+    /// One step on the way of a commit.
+    pub(super) fn commit_step(&mut self) {
+        let Some(mut committing) = self.committing.take() else {
+            self.begin_commit();
+            return;
+        };
+        let fault = if self.calm { 0 } else { self.rng.u32(0..10) };
+        match fault {
+            8 if committing.made.is_none() => {
+                committing.tries += 1;
+                if committing.tries < TRIES {
+                    self.committing = Some(committing);
+                } else {
+                    self.commit_failed(committing);
+                }
+            }
+            9 => {
+                // It is made, but the answer is lost.
+                self.make(&mut committing);
+                self.committing = Some(committing);
+            }
+            _ => {
+                self.make(&mut committing);
+                let Committing { made, tags, .. } = committing;
+                let commit = made.expect("just made");
+                self.act(|core, now, out| core.committed(tags, commit, now, out));
+            }
+        }
+    }
+
+    fn begin_commit(&mut self) {
+        if self.writes.is_empty() {
+            return;
+        }
+        let size = self.rng.usize(1..=self.writes.len());
+        let (changes, tags): (Vec<Change>, Vec<Tag<Ticket>>) = self.writes.drain(..size).unzip();
+        self.committing = Some(Committing { changes: changes.into(), tags, tries: 0, made: None });
+    }
+
+    fn make(&mut self, committing: &mut Committing) {
+        if committing.made.is_none() {
+            let wall = self.now.wall;
+            let applied = committing
+                .changes
+                .iter()
+                .map(|change| {
+                    let applied = self.store.apply(change, wall);
+                    self.ledger.applied(change, &applied);
+                    applied
+                })
+                .collect();
+            committing.made = Some(Commit { applied, due: self.store.due() });
+        }
+    }
+
+    /// Nothing of it was stored.
+    fn commit_failed(&mut self, committing: Committing) {
+        let Committing { tags, .. } = committing;
+        let error = Error::new(Code::StoreUnavailable, "the disk is full");
+        self.act(|core, now, out| core.commit_failed(tags, &error, now, out));
+    }
+
+    /// The store makes what is on its way, and nobody is there to hear.
+    pub(super) fn commit_unheard(&mut self) {
+        if let Some(mut committing) = self.committing.take() {
+            self.make(&mut committing);
+        }
+    }
+
+    pub(super) fn claim(&mut self, wanted: Vec<Wanted>, maybe_made: bool) {
+        let fault = if self.calm { 0 } else { self.rng.u32(0..12) };
+        match fault {
+            10 if !maybe_made => self.act(|core, now, _| core.claim_failed(&wanted, now)),
+            11 => {
+                self.store_claims(&wanted);
+                self.work.push(Work::Claim { wanted, maybe_made: true });
+            }
+            _ => {
+                let claims = self.store_claims(&wanted);
+                self.work.push(Work::Claimed(wanted, claims));
+            }
+        }
+    }
+
+    fn store_claims(&mut self, wanted: &[Wanted]) -> Claims {
+        let claims = self.store.claim(wanted, self.now.wall);
+        for claimed in claims.claimed.iter().flatten() {
+            let task = &claimed.task;
+            let now = self.now.wall;
+            assert!(task.options.run_at.is_none_or(|at| at <= now) || claimed.attempt > 1);
+        }
+        claims
+    }
+
+    pub(super) fn read_queue(&mut self, queue: QueueName, after: Option<Place>, limit: usize) {
+        if !self.calm && self.rng.u32(0..10) == 0 {
+            self.act(|core, now, _| core.refill_failed(&queue, now));
+            return;
+        }
+        let ready = self.store.window(&queue, after, limit);
+        self.work.push(Work::Refilled(queue, after, ready));
+    }
+
+    pub(super) fn recheck(&mut self, ids: Vec<TaskId>) {
+        let found = ids
+            .into_iter()
+            .map(|id| {
+                let outcome = self.store.find(&id).and_then(|it| it.outcome);
+                (id, outcome.map(|it| it.state() == State::Succeeded))
+            })
+            .collect();
+        self.work.push(Work::Rechecked(found));
+    }
+
+    pub(super) fn rechecked(&mut self, found: Vec<(TaskId, Option<bool>)>) {
+        for (id, well) in found {
+            if let Some(well) = well {
+                self.act(|core, now, out| core.foreign_ended(&id, well, now, out));
+            }
+        }
+    }
+}

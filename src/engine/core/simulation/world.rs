@@ -1,0 +1,395 @@
+//! The world around the core: what is under way in it, and its end.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bodies::{Bodies, methods};
+use super::ledger::Ledger;
+use super::requests::{Asking, Requests};
+use super::stores::Committing;
+use crate::cache::ResultsCache;
+use crate::clock::{Now, Timestamp};
+use crate::engine::core::queue::WINDOW;
+use crate::engine::core::{
+    Answer, Command, Core, Hook, QueueSettings, Settings, Start, Tag, Waiter,
+};
+use crate::models::{Fence, QueueName, TaskId};
+use crate::store::memory::Tables;
+use crate::store::{Change, Claims, Place, Ready, Retention, Wanted};
+use crate::tasks::TaskRegistry;
+
+const STEPS: u32 = 600;
+/// More than enough for whatever is left to come to its end.
+const QUIET_ROUNDS: u32 = 100_000;
+
+/// Somebody who waits. Those with odd numbers went away at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ticket(pub(super) u64);
+
+impl Waiter for Ticket {
+    fn is_gone(&self) -> bool {
+        self.0 % 2 == 1
+    }
+}
+
+/// Something that will be done, at any time and in any order.
+pub(super) enum Work {
+    Claim { wanted: Vec<Wanted>, maybe_made: bool },
+    Claimed(Vec<Wanted>, Claims),
+    Refill { queue: QueueName, after: Option<Place>, limit: usize },
+    Refilled(QueueName, Option<Place>, Vec<Ready>),
+    Recheck(Vec<TaskId>),
+    Rechecked(Vec<(TaskId, Option<bool>)>),
+    Start(Box<Start>),
+    Signal(Fence),
+    Abort(Fence),
+    Ask(Asking),
+    LookUp(Asking),
+    Submit(Asking),
+    Inline(Box<Start>, Asking),
+}
+
+pub(super) struct World {
+    pub(super) rng: fastrand::Rng,
+    pub(super) now: Now,
+    /// Nothing new is asked for and nothing fails any more.
+    pub(super) calm: bool,
+    pub(super) settings: Settings,
+    pub(super) registry: Arc<TaskRegistry>,
+    pub(super) cache: Arc<ResultsCache>,
+    pub(super) core: Core<Ticket>,
+    pub(super) store: Tables,
+    pub(super) writes: VecDeque<(Change, Tag<Ticket>)>,
+    pub(super) committing: Option<Committing>,
+    pub(super) work: Vec<Work>,
+    pub(super) bodies: Bodies,
+    pub(super) requests: Requests,
+    pub(super) ledger: Ledger,
+}
+
+impl World {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let now = Now {
+            wall: Timestamp::EPOCH.plus(Duration::from_secs(1_700_000_000)),
+            steady: Duration::ZERO,
+        };
+        let settings = settings(&mut rng);
+        let registry = Arc::new(methods());
+        let cache = Arc::new(cache());
+        let mut store = Tables::default();
+        let opened = store.open(now.wall);
+        let core = Core::new(
+            settings.clone(),
+            registry.clone(),
+            cache.clone(),
+            &opened,
+            rng.u64(..),
+            now,
+        );
+        let mut world = Self {
+            ledger: Ledger::new(opened.epoch),
+            requests: Requests::new(&mut rng),
+            bodies: Bodies::default(),
+            rng,
+            now,
+            calm: false,
+            settings,
+            registry,
+            cache,
+            core,
+            store,
+            writes: VecDeque::new(),
+            committing: None,
+            work: Vec::new(),
+        };
+        world.declare();
+        world
+    }
+
+    pub(super) fn run(mut self) {
+        for _ in 0..STEPS {
+            match self.rng.u32(0..1_000) {
+                0..140 => self.ask_something(),
+                140..170 => self.wish_to_cancel(),
+                170..200 => self.record_something(),
+                200..420 => self.commit_step(),
+                420..780 => self.work_step(),
+                780..920 => self.end_some_body(),
+                920..995 => self.time_passes(),
+                995..998 => self.crash(),
+                _ => self.drain(),
+            }
+            self.check();
+        }
+        self.come_to_rest();
+        self.check_the_end();
+    }
+
+    /// Tells the core something and takes on what it wants done.
+    pub(super) fn act<T>(
+        &mut self,
+        tell: impl FnOnce(&mut Core<Ticket>, Now, &mut Vec<Command<Ticket>>) -> T,
+    ) -> T {
+        let mut out = Vec::new();
+        let told = tell(&mut self.core, self.now, &mut out);
+        for command in out {
+            self.take_on(command);
+        }
+        told
+    }
+
+    fn take_on(&mut self, command: Command<Ticket>) {
+        match command {
+            Command::Write(change, tag) => self.writes.push_back((change, tag)),
+            Command::Claim(wanted) => self.work.push(Work::Claim { wanted, maybe_made: false }),
+            Command::Refill { queue, after, limit } => {
+                self.work.push(Work::Refill { queue, after, limit });
+            }
+            Command::Recheck(ids) => self.work.push(Work::Recheck(ids)),
+            Command::Start(start) => {
+                self.check_start(&start);
+                self.work.push(Work::Start(start));
+            }
+            Command::Signal(fence) => self.work.push(Work::Signal(fence)),
+            Command::Abort(fence) => self.work.push(Work::Abort(fence)),
+            Command::Answer(ticket, answer) => self.answered(ticket, answer),
+            Command::Hook(_, hook) => self.check_hook(&hook),
+        }
+    }
+
+    fn check_hook(&self, hook: &Hook) {
+        if let Hook::Success(task, outcome) | Hook::Failure(task, outcome) = hook {
+            self.check_is_stored(&task.id, outcome);
+        }
+    }
+
+    fn answered(&mut self, ticket: Ticket, answer: Answer) {
+        if let Answer::Stored | Answer::Stale | Answer::Cancel(_) = answer {
+            self.cancel_or_record_answered(ticket, answer);
+        } else {
+            self.request_answered(ticket, answer);
+        }
+    }
+
+    fn work_step(&mut self) {
+        if self.work.is_empty() {
+            return;
+        }
+        let at = self.rng.usize(0..self.work.len());
+        let work = self.work.swap_remove(at);
+        self.do_work(work);
+    }
+
+    pub(super) fn do_work(&mut self, work: Work) {
+        match work {
+            Work::Claim { wanted, maybe_made } => self.claim(wanted, maybe_made),
+            Work::Claimed(wanted, claims) => {
+                self.act(|core, now, out| core.claimed(&wanted, claims, now, out));
+            }
+            Work::Refill { queue, after, limit } => self.read_queue(queue, after, limit),
+            Work::Refilled(queue, after, ready) => {
+                self.act(|core, now, out| core.refilled(&queue, after, ready, now, out));
+            }
+            Work::Recheck(ids) => self.recheck(ids),
+            Work::Rechecked(found) => self.rechecked(found),
+            Work::Start(start) => self.start(*start),
+            Work::Signal(fence) => self.bodies.tell(fence),
+            Work::Abort(fence) => self.bodies.abort(fence),
+            Work::Ask(asking) => self.ask(asking),
+            Work::LookUp(asking) => self.look_up(asking),
+            Work::Submit(asking) => self.submit(asking),
+            Work::Inline(start, asking) => self.run_inline(*start, asking),
+        }
+    }
+
+    fn time_passes(&mut self) {
+        let step = match self.core.next_tick(self.now) {
+            Some(next) if self.rng.bool() => next.saturating_sub(self.now.steady),
+            _ => Duration::from_millis(self.rng.u64(0..400)),
+        };
+        self.now.steady += step;
+        self.now.wall = self.now.wall.plus(step);
+        if !self.calm && self.rng.u32(0..20) == 0 {
+            // Somebody sets the clock.
+            let jump = Duration::from_millis(self.rng.u64(0..2_000));
+            self.now.wall = if self.rng.bool() {
+                self.now.wall.plus(jump)
+            } else {
+                Timestamp::from_micros(
+                    self.now.wall.as_micros().saturating_sub(jump.as_micros() as u64),
+                )
+                .expect("earlier than before")
+            };
+        }
+        self.act(|core, now, out| core.tick(now, out));
+    }
+
+    /// The process dies; another one opens the store.
+    fn crash(&mut self) {
+        // A commit on its way may reach the store all the same.
+        if self.rng.bool() {
+            self.commit_unheard();
+        }
+        self.reopen();
+    }
+
+    /// The process shuts down in order.
+    fn drain(&mut self) {
+        self.act(|core, _, _| core.drain());
+        for _ in 0..self.rng.u32(0..60) {
+            match self.rng.u32(0..3) {
+                0 => self.commit_step(),
+                1 => self.work_step(),
+                _ => self.end_some_body(),
+            }
+        }
+        self.act(|core, now, out| core.release_all(now, out));
+        let faults = std::mem::replace(&mut self.calm, true);
+        while !self.writes.is_empty() || self.committing.is_some() || self.claims_are_under_way() {
+            self.commit_step();
+            self.hear_claims();
+        }
+        self.calm = faults;
+        self.reopen();
+        assert_eq!(self.ledger.rescued, 0, "a drain leaves nothing running");
+    }
+
+    fn claims_are_under_way(&self) -> bool {
+        self.work.iter().any(|it| matches!(it, Work::Claim { .. } | Work::Claimed(..)))
+    }
+
+    fn hear_claims(&mut self) {
+        let (claims, rest) = std::mem::take(&mut self.work)
+            .into_iter()
+            .partition(|it| matches!(it, Work::Claim { .. } | Work::Claimed(..)));
+        self.work = rest;
+        for work in claims {
+            self.do_work(work);
+        }
+    }
+
+    fn reopen(&mut self) {
+        self.writes.clear();
+        self.committing = None;
+        self.work.clear();
+        self.bodies.die();
+        self.requests.die();
+        self.cache = Arc::new(cache());
+        let opened = self.store.open(self.now.wall);
+        self.ledger.reopened(&opened, &self.store);
+        self.core = Core::new(
+            self.settings.clone(),
+            self.registry.clone(),
+            self.cache.clone(),
+            &opened,
+            self.rng.u64(..),
+            self.now,
+        );
+        self.declare();
+    }
+
+    fn declare(&mut self) {
+        for change in self.core.declare() {
+            self.store.apply(&change, self.now.wall);
+        }
+        self.act(|core, now, out| core.tick(now, out));
+    }
+
+    /// Lets everything that is under way come to its end.
+    fn come_to_rest(&mut self) {
+        self.calm = true;
+        for _ in 0..QUIET_ROUNDS {
+            while let Some(work) = self.work.pop() {
+                self.do_work(work);
+                self.check();
+            }
+            while !self.writes.is_empty() || self.committing.is_some() {
+                self.commit_step();
+            }
+            self.end_some_body();
+            self.check();
+            let idle = self.work.is_empty() && self.writes.is_empty() && self.bodies.are_gone();
+            if idle {
+                if self.everything_has_ended() {
+                    return;
+                }
+                self.time_passes();
+            }
+        }
+        panic!("it does not come to rest: {:#?}", self.unfinished());
+    }
+
+    fn everything_has_ended(&self) -> bool {
+        self.unfinished().is_empty()
+    }
+
+    fn unfinished(&self) -> Vec<String> {
+        let durable = self.ledger.ids().filter_map(|id| self.store.find(id));
+        let ephemeral = self.ledger.ids().filter_map(|id| self.core.find(id).0);
+        durable
+            .chain(ephemeral)
+            .filter(|it| !it.state.has_ended())
+            .map(|it| format!("{it:?}"))
+            .collect()
+    }
+
+    /// What holds at every moment.
+    fn check(&self) {
+        self.bodies.check(&self.settings);
+        for (name, queue) in &self.core.queues {
+            assert!(queue.held() <= WINDOW, "the window of {name} is bounded");
+            if let Some(limit) = queue.settings.concurrency {
+                assert!(queue.running <= limit, "{name} runs {} of {limit}", queue.running);
+            }
+        }
+    }
+
+    /// What holds when everything has ended.
+    fn check_the_end(&mut self) {
+        self.ledger.check_the_end(&self.store, &self.cache);
+        self.requests.check_the_end();
+        let core = &self.core;
+        assert!(core.attempts.is_empty(), "{:#?}", core.attempts);
+        assert!(core.claiming.is_empty(), "{:?}", core.claiming);
+        assert!(core.live.is_empty(), "{:#?}", core.live);
+        assert!(core.ephemeral.is_empty(), "{:#?}", core.ephemeral);
+        let free = (self.settings.async_bodies, self.settings.sync_bodies, 0);
+        assert_eq!(core.slots.counts(), free, "async, sync, replaced");
+        for (name, queue) in &core.queues {
+            assert_eq!((queue.running, queue.waiting), (0, 0), "running, waiting in {name}");
+        }
+    }
+}
+
+fn cache() -> ResultsCache {
+    ResultsCache::new(NonZeroUsize::new(10_000).expect("not zero"), 64 << 20)
+}
+
+fn settings(rng: &mut fastrand::Rng) -> Settings {
+    let mut queues = BTreeMap::new();
+    for name in ["wide", "narrow", "heavy"] {
+        let settings = QueueSettings {
+            weight: rng.u32(1..4),
+            concurrency: if name == "wide" { None } else { Some(rng.u32(1..4)) },
+        };
+        queues.insert(QueueName::parse(name, "").expect("a name"), settings);
+    }
+    Settings {
+        async_bodies: rng.usize(1..5),
+        sync_bodies: rng.usize(1..4),
+        spare_threads: rng.usize(0..3),
+        queue_length: rng.u64(5..60),
+        cancel_grace: Duration::from_millis(rng.u64(1..300)),
+        stuck_after: Duration::from_millis(rng.u64(1..300)),
+        early_start: rng.u32(0..4) > 0,
+        retention: Retention {
+            succeeded_for: Duration::from_secs(1_000_000),
+            succeeded_most: 1_000_000,
+            others_for: Duration::from_secs(1_000_000),
+        },
+        queues,
+    }
+}

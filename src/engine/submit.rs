@@ -1,0 +1,245 @@
+//! From a request to an answer: what can be said at once, and what has to be waited for.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::core::{self, Admission, Answer, Entry, Submission, Want};
+use super::gate::{self, Checked};
+use super::{Engine, Shared, attempt};
+use crate::clock::now;
+use crate::error::Error;
+use crate::models::{Accepted, Ended, Request, Snapshot, State, TaskId};
+
+/// What was said at once to a submission.
+enum Begun {
+    Ended(Arc<Ended>),
+    Accepted(Accepted),
+    Waits(oneshot::Receiver<Answer>),
+    AskAgain,
+}
+
+/// What the store was asked before a submission, and what it said.
+#[derive(Default)]
+struct Read {
+    must_read: bool,
+    looked_up: Option<Option<Snapshot>>,
+    /// In the order in which the gate left the dependencies.
+    deps: Vec<Option<State>>,
+}
+
+impl Engine {
+    /// Runs a task and answers when it has ended; the same id with the same content joins the first
+    /// request or gets its outcome. A caller that goes away does not stop it.
+    ///
+    /// # Errors
+    /// Every refusal of DESIGN §4; `OUTCOME_UNKNOWN` when the body may have run and its end could
+    /// not be stored.
+    pub async fn submit(&self, request: Request) -> Result<Arc<Ended>, Error> {
+        let checked = self.check(request, 0);
+        let unread = self.unread(&checked);
+        if unread.is_empty() {
+            // The usual case never waits, so its future carries nothing about.
+            match self.begin(&checked, Want::Outcome, Read::default()) {
+                Ok(Begun::Ended(ended)) => Ok(ended),
+                begun => Box::pin(self.ended(checked, begun)).await,
+            }
+        } else {
+            Box::pin(self.ended(checked, Ok(Begun::AskAgain))).await
+        }
+    }
+
+    async fn ended(
+        &self,
+        checked: Checked,
+        mut begun: Result<Begun, Error>,
+    ) -> Result<Arc<Ended>, Error> {
+        loop {
+            match begun? {
+                Begun::Ended(ended) => return Ok(ended),
+                Begun::Waits(receiver) => match receiver.await {
+                    Ok(Answer::Ended(ended)) => return Ok(ended),
+                    Ok(Answer::Refused(error)) => return Err(error),
+                    Ok(Answer::AskAgain) => {}
+                    Ok(answer) => unreachable!("{answer:?} is no answer to a submission"),
+                    Err(_) => return Err(core::draining()),
+                },
+                Begun::Accepted(_) => unreachable!("only asked for by enqueue"),
+                Begun::AskAgain => {}
+            }
+            begun = self.read_and_begin(&checked, Want::Outcome).await;
+        }
+    }
+
+    /// Takes a task in and answers when it is stored.
+    ///
+    /// # Errors
+    /// Every refusal of DESIGN §4.
+    pub async fn enqueue(&self, request: Request) -> Result<Accepted, Error> {
+        let checked = self.check(request, self.0.defaults.retries);
+        let begun = self.read_and_begin(&checked, Want::Acceptance).await;
+        self.accepted(&checked, begun).await
+    }
+
+    /// Takes many tasks in; each has its own answer, in the order asked. A task may wait for one
+    /// that stands before it.
+    pub async fn enqueue_many(
+        &self,
+        requests: Vec<Result<Request, Error>>,
+    ) -> Vec<Result<Accepted, Error>> {
+        let mut begun = Vec::with_capacity(requests.len());
+        for request in requests {
+            begun.push(match request {
+                Ok(request) => {
+                    let checked = self.check(request, self.0.defaults.retries);
+                    let first = self.read_and_begin(&checked, Want::Acceptance).await;
+                    Ok((checked, first))
+                }
+                Err(error) => Err(error),
+            });
+        }
+        let mut answers = Vec::with_capacity(begun.len());
+        for entry in begun {
+            answers.push(match entry {
+                Ok((checked, first)) => self.accepted(&checked, first).await,
+                Err(error) => Err(error),
+            });
+        }
+        answers
+    }
+
+    async fn accepted(
+        &self,
+        checked: &Checked,
+        mut begun: Result<Begun, Error>,
+    ) -> Result<Accepted, Error> {
+        let of = |ended: &Ended| Accepted {
+            id: checked.id.clone(),
+            state: ended.outcome.state(),
+            joined: !checked.is(ended),
+        };
+        loop {
+            match begun? {
+                Begun::Ended(ended) => return Ok(of(&ended)),
+                Begun::Accepted(mut accepted) => {
+                    accepted.state = self.find(&accepted.id).await?.state;
+                    return Ok(accepted);
+                }
+                Begun::Waits(receiver) => match receiver.await {
+                    Ok(Answer::Accepted(accepted)) => return Ok(accepted),
+                    Ok(Answer::Ended(ended)) => return Ok(of(&ended)),
+                    Ok(Answer::Refused(error)) => return Err(error),
+                    Ok(Answer::AskAgain) => {}
+                    Ok(answer) => unreachable!("{answer:?} is no answer to a submission"),
+                    Err(_) => return Err(core::draining()),
+                },
+                Begun::AskAgain => {}
+            }
+            begun = self.read_and_begin(checked, Want::Acceptance).await;
+        }
+    }
+
+    fn check(&self, request: Request, retries: u32) -> Checked {
+        let mut checked = gate::check(request, &self.0.registry, &self.0.defaults, retries, now());
+        if let Ok(admittable) = &mut checked.gate {
+            // What the cache knows as succeeded stays so.
+            admittable.deps.retain(|(dep, _)| {
+                let ended = self.0.cache.get(dep);
+                ended.is_none_or(|ended| ended.outcome.state() != State::Succeeded)
+            });
+        }
+        checked
+    }
+
+    /// The ids that the store has to be asked about: dependencies, then perhaps the task itself.
+    fn unread(&self, checked: &Checked) -> Vec<TaskId> {
+        let deps = checked.gate.as_ref().map_or(&[][..], |admittable| &admittable.deps);
+        let mut ids: Vec<TaskId> = deps.iter().map(|(dep, _)| dep.clone()).collect();
+        if !ids.is_empty() || (!checked.fresh && self.0.store.may_know(&checked.id)) {
+            ids.push(checked.id.clone());
+        }
+        ids
+    }
+
+    /// Reads what has to be read and hands the request to the core.
+    async fn read_and_begin(&self, checked: &Checked, want: Want) -> Result<Begun, Error> {
+        let shared = &self.0;
+        let ids = self.unread(checked);
+        let mut read = Read { must_read: !ids.is_empty(), ..Read::default() };
+        if read.must_read {
+            let entry = shared.act(|core, _, _| core.enter(&checked.id, checked.digest));
+            if let Entry::Yours = entry {
+                let mut held = Held { shared, id: &checked.id, armed: true };
+                let mut found = shared.store.find(&ids).await?;
+                held.armed = false;
+                read.looked_up = Some(found.pop().flatten());
+                read.deps =
+                    found.into_iter().map(|task| task.map(|snapshot| snapshot.state)).collect();
+            }
+        }
+        let begun = self.begin(checked, want, read);
+        if let Ok(Begun::AskAgain) = begun {
+            // Somebody else holds the id for the moment that a look-up takes.
+            tokio::task::yield_now().await;
+        }
+        begun
+    }
+
+    /// Hands the request to the core.
+    fn begin(&self, checked: &Checked, want: Want, read: Read) -> Result<Begun, Error> {
+        let shared = &self.0;
+        let mut gate = checked.gate.clone();
+        if let Ok(admittable) = &mut gate {
+            for ((_, known), state) in admittable.deps.iter_mut().zip(read.deps) {
+                *known = state;
+            }
+        }
+        let submission = Submission {
+            id: checked.id.clone(),
+            fresh: checked.fresh,
+            digest: checked.digest,
+            want,
+            must_read: read.must_read,
+            looked_up: read.looked_up,
+            gate,
+        };
+        let mut receiver = None;
+        let mut waiter = || {
+            let (sender, waits) = oneshot::channel();
+            receiver = Some(waits);
+            sender
+        };
+        let mut admission =
+            shared.act(|core, now, out| core.submit(submission, now, &mut waiter, out));
+        if let Admission::Run(start) = admission {
+            let ran = attempt::run_inline(&start);
+            admission = shared
+                .act(|core, now, out| core.ended_inline(&start, want, ran, now, &mut waiter, out));
+        }
+        match admission {
+            Admission::Ended(ended) => Ok(Begun::Ended(ended)),
+            Admission::Accepted(accepted) => Ok(Begun::Accepted(accepted)),
+            Admission::Refused(error) => Err(error),
+            Admission::AskAgain => Ok(Begun::AskAgain),
+            Admission::Wait => {
+                Ok(Begun::Waits(receiver.expect("the core took the waiter that it waits with")))
+            }
+            Admission::Run(_) => unreachable!("an inline body was run above"),
+        }
+    }
+}
+
+/// Lets go of an id if the store cannot be read, or its caller goes away meanwhile.
+struct Held<'a> {
+    shared: &'a Arc<Shared>,
+    id: &'a TaskId,
+    armed: bool,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if self.armed {
+            self.shared.act(|core, _, out| core.let_in_others(self.id, out));
+        }
+    }
+}
