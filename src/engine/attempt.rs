@@ -10,8 +10,9 @@ use std::task::Poll;
 use tokio::sync::oneshot;
 
 use super::core::{Answer, Ran, Start};
+use super::fill_in::{Unfillable, fill_in};
 use super::{MAX_RESULT_BYTES, Shared, gate};
-use crate::clock::now;
+use crate::clock::{Now, now};
 use crate::error::Code;
 use crate::models::{ArgValue, Asked, Failure, Fence, Outcome, Request, TaskId};
 use crate::tasks::{Body, BodyResult, Child, Decision, TaskContext};
@@ -29,8 +30,8 @@ pub(super) fn args(start: &Start) -> Vec<ArgValue> {
 }
 
 /// Runs an inline body on this thread.
-pub(super) fn run_inline(start: &Start) -> Ran {
-    let context = TaskContext::new(start.task.clone(), start.number, start.fence);
+pub(super) fn run_inline(start: &Start, now: Now) -> Ran {
+    let context = TaskContext::new(start.task.clone(), start.number, start.fence, now.steady);
     match start.method.body {
         Body::Inline(run) | Body::Sync(run) => {
             ran(catch_unwind(AssertUnwindSafe(|| run(context, args(start)))))
@@ -51,8 +52,14 @@ pub(super) fn run_sync(
 }
 
 /// Prepares and runs any body, and reports its end.
-pub(super) async fn run_async(shared: Arc<Shared>, start: Start, context: TaskContext) {
-    let report = Report::new(shared.clone(), start.fence);
+///
+/// The report comes from outside: a body that is dropped before it was ever polled has ended, too.
+pub(super) async fn run_async(
+    shared: Arc<Shared>,
+    start: Start,
+    context: TaskContext,
+    report: Report,
+) {
     let ran = match prepare(&shared, &start, &context).await {
         Err(ran) => ran,
         Ok(args) => match &start.method.body {
@@ -86,16 +93,25 @@ async fn prepare(
     let dependencies = outcomes(shared, &wanted).await?;
     let asked = match &start.decided {
         Some(decided) => decided.clone(),
-        None => fill_in(&start.task.args, &dependencies)?,
+        None => fill_in(&start.task.args, &dependencies).map_err(|error| {
+            let code = match error {
+                Unfillable::NoResult(_) => Code::DependencyFailed,
+                Unfillable::TooLarge => Code::InvalidArgument,
+            };
+            hopeless(code, error.to_string())
+        })?,
     };
     context.set_dependencies(dependencies);
     let decided_before = start.decided.is_some() || !start.children.is_empty();
     let args = match &start.method.body {
         Body::Handler(handler) if !decided_before => {
+            let undecided = asked.clone();
             let decide = || handler.decide(&start.task, context, asked);
             match catch_unwind(AssertUnwindSafe(decide)) {
                 Ok(Decision::Run(args)) => args,
                 Ok(Decision::Skip) => return Err(Ran::Skipped),
+                // What is expanded into nothing has nothing to wait for.
+                Ok(Decision::Expand(children)) if children.is_empty() => undecided,
                 Ok(Decision::Expand(children)) => return Err(expand(shared, start, children)),
                 Err(panic) => return Err(panicked(&*panic)),
             }
@@ -169,39 +185,6 @@ async fn outcomes(shared: &Shared, ids: &[TaskId]) -> Result<Vec<(TaskId, Outcom
         .collect()
 }
 
-/// Puts results in the place of every `ResultOf`.
-fn fill_in(args: &[ArgValue], dependencies: &[(TaskId, Outcome)]) -> Result<Vec<ArgValue>, Ran> {
-    args.iter().map(|arg| fill_in_one(arg, dependencies)).collect()
-}
-
-/// Recursion is bounded: the decoder accepts no argument deeper than it should be.
-fn fill_in_one(arg: &ArgValue, dependencies: &[(TaskId, Outcome)]) -> Result<ArgValue, Ran> {
-    Ok(match arg {
-        ArgValue::ResultOf(id) => {
-            let outcome = dependencies.iter().find(|(known, _)| known == id).map(|(_, it)| it);
-            match outcome.and_then(Outcome::result) {
-                Some(result) => result.clone(),
-                None => {
-                    return Err(hopeless(
-                        Code::DependencyFailed,
-                        format!("{id} has no result to use as an argument"),
-                    ));
-                }
-            }
-        }
-        ArgValue::Array(values) => ArgValue::Array(
-            values.iter().map(|it| fill_in_one(it, dependencies)).collect::<Result<_, _>>()?,
-        ),
-        ArgValue::Map(fields) => ArgValue::Map(
-            fields
-                .iter()
-                .map(|(key, it)| Ok((key.clone(), fill_in_one(it, dependencies)?)))
-                .collect::<Result<_, _>>()?,
-        ),
-        plain => plain.clone(),
-    })
-}
-
 /// Stores what the attempt runs with, so that later attempts run with the same.
 async fn record(shared: &Arc<Shared>, fence: Fence, args: Vec<ArgValue>) -> Result<(), Ran> {
     let (sender, receiver) = oneshot::channel();
@@ -260,13 +243,13 @@ fn hopeless(code: Code, message: String) -> Ran {
 }
 
 /// Tells the core how an attempt ended: also when its body is dropped.
-struct Report {
+pub(super) struct Report {
     shared: Option<Arc<Shared>>,
     fence: Fence,
 }
 
 impl Report {
-    fn new(shared: Arc<Shared>, fence: Fence) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, fence: Fence) -> Self {
         Self { shared: Some(shared), fence }
     }
 

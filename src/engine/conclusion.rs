@@ -9,6 +9,10 @@ use crate::error::Code;
 use crate::models::{ArgValue, Failure, RetryPolicy, Task};
 use crate::tasks::{TaskError, Then};
 
+/// The longest message of a failure, in bytes. It is kept for every attempt that it ended, and an
+/// answer has to have room for it.
+const MAX_FAILURE_BYTES: usize = 8 << 10;
+
 /// Why a body was told to stop, if it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
@@ -40,7 +44,7 @@ pub(crate) fn conclude(
     ran: Ran,
     rng: &mut fastrand::Rng,
 ) -> Conclusion {
-    let (failure, then) = match (told, ran) {
+    let (mut failure, then) = match (told, ran) {
         // A body that returns well before the cancel takes hold has succeeded.
         (Told::Nothing | Told::Cancel(_), Ran::Returned(Ok(result))) => {
             return Conclusion::Succeed(result);
@@ -59,6 +63,7 @@ pub(crate) fn conclude(
             (Failure { code: Code::Internal, message }, Then::Retry)
         }
     };
+    failure.message.truncate(failure.message.floor_char_boundary(MAX_FAILURE_BYTES));
     match retry::after(policy, number, then, rng) {
         Next::Retry(delay) => Conclusion::Retry { failure, delay },
         Next::Snooze(delay) => Conclusion::Snooze(delay),
@@ -121,6 +126,18 @@ mod tests {
     fn an_error_that_asks_to_be_cancelled_is() {
         let ran = Ran::Returned(Err(TaskError::cancel("not wanted")));
         assert_eq!(concluded(&Told::Nothing, ran), Conclusion::GiveIn("not wanted".into()));
+    }
+
+    #[test]
+    fn a_message_that_goes_on_for_ever_is_cut() {
+        let check = |ran: Ran| match concluded(&Told::Nothing, ran) {
+            Conclusion::Retry { failure, .. } => assert_eq!(failure.message.len(), 8_190),
+            other => panic!("{other:?}"),
+        };
+        let message = "€".repeat(1_000_000);
+        check(Ran::Returned(Err(TaskError::new(message.clone()))));
+        let failure = Failure { code: Code::Panicked, message };
+        check(Ran::Failed { failure, retryable: true });
     }
 
     #[test]

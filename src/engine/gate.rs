@@ -1,15 +1,19 @@
 //! The gate: from a request to a task that may enter. Pure: a function of the request, the registry
 //! and the defaults.
 
+use std::cell::LazyCell;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+use ahash::HashSet;
 
 use crate::clock::{Now, Timestamp};
 use crate::engine::core::Admittable;
 use crate::error::Error;
 use crate::models::{
-    Asked, Digest, Ended, MAX_BACKOFF, MAX_DEPENDENCIES, MAX_LABEL_BYTES, MAX_RETRIES, MAX_TAGS,
-    MAX_TIMEOUT, Options, QueueName, Request, RetryPolicy, Task, TaskId, When,
+    ArgValue, Asked, Digest, Ended, MAX_BACKOFF, MAX_DEPENDENCIES, MAX_LABEL_BYTES, MAX_RETRIES,
+    MAX_TAGS, MAX_TIMEOUT, Options, QueueName, Request, RetryPolicy, Task, TaskId, When,
 };
 use crate::tasks::{Method, TaskRegistry};
 
@@ -55,6 +59,10 @@ pub(crate) fn check(
     let gate = registry.find(&method).and_then(|found| {
         (found.signature.check)(&args)?;
         check_deps(&id, &deps)?;
+        for (at, arg) in args.iter().enumerate() {
+            check_references(arg, &deps, &format_args!("args[{at}]"))?;
+        }
+        check_mentions(&args, &deps)?;
         let asked = options.as_deref();
         let options = fill_in(asked, &found, defaults, retries, now.wall)?;
         let unread = deps.iter().map(|dep| (dep.clone(), None)).collect();
@@ -92,6 +100,57 @@ fn check_deps(id: &TaskId, deps: &[TaskId]) -> Result<(), Error> {
             format!("{id} cannot depend on itself; name another task"),
         )),
         None => Ok(()),
+    }
+}
+
+/// A result can be an argument only where its task is waited for.
+fn check_mentions(args: &[ArgValue], deps: &[TaskId]) -> Result<(), Error> {
+    let known = LazyCell::new(|| deps.iter().collect::<HashSet<_>>());
+    for (at, arg) in args.iter().enumerate() {
+        if let Some((path, id)) = unmet_mention(arg, &|id| known.contains(id)) {
+            return Err(Error::invalid(
+                format!("args[{at}]{path}"),
+                format!("the result of {id}, which is not among `deps`; add it there"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The first result that is not a dependency's, and where it stands. Recursion is bounded: the
+/// decoder accepts no argument deeper than it should be.
+fn unmet_mention<'a>(
+    arg: &'a ArgValue,
+    is_known: &dyn Fn(&TaskId) -> bool,
+) -> Option<(String, &'a TaskId)> {
+    match arg {
+        ArgValue::ResultOf(id) => (!is_known(id)).then(|| (String::new(), id)),
+        ArgValue::Array(values) => values.iter().enumerate().find_map(|(at, value)| {
+            let (path, id) = unmet_mention(value, is_known)?;
+            Some((format!(".values[{at}]{path}"), id))
+        }),
+        ArgValue::Map(fields) => fields.iter().find_map(|(key, value)| {
+            let (path, id) = unmet_mention(value, is_known)?;
+            Some((format!(".fields[{key:?}]{path}"), id))
+        }),
+        _ => None,
+    }
+}
+
+/// A result can only be used where there is one: when the body starts, its dependencies have ended.
+fn check_references(arg: &ArgValue, deps: &[TaskId], path: &dyn fmt::Display) -> Result<(), Error> {
+    match arg {
+        ArgValue::ResultOf(id) if !deps.contains(id) => Err(Error::invalid(
+            path.to_string(),
+            format!("the result of {id}, which is not among deps; add it there"),
+        )),
+        ArgValue::Array(values) => values.iter().enumerate().try_for_each(|(at, value)| {
+            check_references(value, deps, &format_args!("{path}.values[{at}]"))
+        }),
+        ArgValue::Map(fields) => fields.iter().try_for_each(|(key, value)| {
+            check_references(value, deps, &format_args!("{path}.fields[{key:?}]"))
+        }),
+        _ => Ok(()),
     }
 }
 
@@ -133,7 +192,7 @@ fn fill_in(
         durability: asked.durability.or(of_method.durability).unwrap_or_default(),
         wait_for_dependencies: asked.wait_for_dependencies,
         on_dependency_failure: asked.on_dependency_failure.unwrap_or_default(),
-        labels: (asked.labels != none.labels).then(|| Box::new(asked.labels.clone())),
+        labels: (!asked.labels.is_empty()).then(|| Box::new(asked.labels.clone())),
     })
 }
 

@@ -7,13 +7,15 @@ use std::time::Duration;
 use super::{Shared, Tag};
 use crate::clock::now;
 use crate::error::Error;
-use crate::store::{self, Change, Commit};
+use crate::store::{self, Change, Claims, Commit, Wanted};
 
 /// The most changes in one commit.
 const COMMIT_BATCH: usize = 4_096;
 /// How often a commit is tried before its callers are told that it failed, and the pause between.
 const COMMIT_TRIES: u32 = 5;
 const COMMIT_PAUSE: Duration = Duration::from_millis(20);
+/// The most that the pause grows to, in pauses.
+const LONGEST_PAUSE: u32 = 50;
 
 pub(super) fn spawn(shared: &Arc<Shared>) {
     shared.on_loops.spawn(commits(shared.clone()));
@@ -36,29 +38,47 @@ async fn commits(shared: Arc<Shared>) {
             continue;
         }
         let (changes, tags): (Vec<Change>, Vec<Tag>) = batch.into_iter().unzip();
-        match commit(&shared, changes.into()).await {
+        let changes: Arc<[Change]> = changes.into();
+        match commit(&shared, &changes, &tags).await {
             Ok(commit) => shared.act(|core, now, out| core.committed(tags, commit, now, out)),
             Err(error) => {
                 let error = Error::from(error);
                 tracing::error!(%error, changes = tags.len(), "the store does not commit");
-                shared.act(|core, now, out| core.commit_failed(tags, &error, now, out));
+                let writes = changes.iter().cloned().zip(tags).collect();
+                let again =
+                    shared.act(|core, now, out| core.commit_failed(writes, &error, now, out));
+                shared.writes.lock().splice(0..0, again);
             }
         }
     }
 }
 
-/// Changes can be repeated: a store that has made them answers the same again.
-async fn commit(shared: &Shared, changes: Arc<[Change]>) -> Result<Commit, store::Error> {
+/// Changes can be repeated: a store that has made them answers the same again. So a commit whose
+/// answer was lost is asked for until the answer is there, or the process ends.
+async fn commit(
+    shared: &Arc<Shared>,
+    changes: &Arc<[Change]>,
+    tags: &[Tag],
+) -> Result<Commit, store::Error> {
     let mut tries = 1;
+    let mut lost = false;
     loop {
-        match shared.store.commit(changes.clone(), now().wall).await {
-            Err(error) if tries < COMMIT_TRIES => {
-                tracing::warn!(%error, tries, "a commit failed; trying again");
-                tokio::time::sleep(COMMIT_PAUSE * tries).await;
-                tries += 1;
+        let error = match shared.store.commit(changes.clone(), now().wall).await {
+            Ok(commit) => return Ok(commit),
+            Err(error) => error,
+        };
+        lost |= matches!(error, store::Error::AnswerLost(_));
+        if tries == COMMIT_TRIES {
+            if !lost {
+                return Err(error);
             }
-            result => return result,
+            let error = error.into();
+            shared.act(|core, now, out| core.commit_doubted(tags, &error, now, out));
+        } else {
+            tracing::warn!(%error, tries, "a commit failed; trying again");
         }
+        tokio::time::sleep(COMMIT_PAUSE * tries.min(LONGEST_PAUSE)).await;
+        tries += 1;
     }
 }
 
@@ -70,7 +90,7 @@ async fn claims(shared: Arc<Shared>) {
             shared.claim_wake.notified().await;
             continue;
         }
-        match shared.store.claim(wanted.clone(), now().wall).await {
+        match claim(&shared, &wanted).await {
             Ok(claims) => {
                 shared.act(|core, now, out| core.claimed(&wanted, claims, now, out));
             }
@@ -79,6 +99,26 @@ async fn claims(shared: Arc<Shared>) {
                 shared.act(|core, now, _| core.claim_failed(&wanted, now));
             }
         }
+    }
+}
+
+/// A claim whose answer was lost is asked for until the answer is there: it may have been made, and
+/// then nobody else can make it.
+async fn claim(shared: &Shared, wanted: &[Wanted]) -> Result<Claims, store::Error> {
+    let mut tries = 1;
+    let mut lost = false;
+    loop {
+        let error = match shared.store.claim(wanted.to_vec(), now().wall).await {
+            Ok(claims) => return Ok(claims),
+            Err(error) => error,
+        };
+        lost |= matches!(error, store::Error::AnswerLost(_));
+        if !lost {
+            return Err(error);
+        }
+        tracing::warn!(%error, tries, "the answer to a claim was lost; asking again");
+        tokio::time::sleep(COMMIT_PAUSE * tries.min(LONGEST_PAUSE)).await;
+        tries += 1;
     }
 }
 

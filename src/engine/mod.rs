@@ -8,6 +8,7 @@
 mod attempt;
 mod conclusion;
 mod core;
+mod fill_in;
 mod gate;
 mod loops;
 mod perform;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use ahash::{HashMap, HashMapExt};
+use ahash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
@@ -176,6 +177,7 @@ impl Engine {
             loops: Mutex::new(Some(loops)),
         });
         loops::spawn(&shared);
+        shared.act(|core, now, out| core.resume(now, out));
         Ok(Self(shared))
     }
 
@@ -234,7 +236,8 @@ impl Engine {
         }
     }
 
-    /// Cancels tasks, by id and by tag. One answer each, in the order asked.
+    /// Cancels tasks, by id and by tag. One answer each, in the order asked, however often one is
+    /// named.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`; what was cancelled before that stays cancelled.
@@ -256,6 +259,8 @@ impl Engine {
                 }
             }
         }
+        let mut seen = HashSet::with_capacity(ids.len());
+        ids.retain(|id| seen.insert(id.clone()));
         let mut asked = Vec::with_capacity(ids.len());
         for id in ids {
             let (sender, receiver) = oneshot::channel();

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
@@ -13,11 +14,16 @@ use crate::models::{QueueName, TaskId};
 use crate::store::Place;
 use crate::tasks::{Body, Kind, Method, TaskContext};
 
+/// How long a store that could not say what became of dependencies is left alone.
+const RECHECK_PAUSE: Duration = Duration::from_millis(100);
+
 /// A body under way.
 pub(super) struct Running {
     pub(super) context: TaskContext,
     /// How to drop it; a sync body cannot be dropped.
     pub(super) abort: Option<AbortHandle>,
+    /// It was to be dropped before that was known.
+    pub(super) aborted: bool,
 }
 
 impl Shared {
@@ -26,22 +32,33 @@ impl Shared {
         self: &Arc<Self>,
         tell: impl FnOnce(&mut Core<Caller>, Now, &mut Vec<Command>) -> T,
     ) -> T {
+        self.act_at(now(), tell)
+    }
+
+    /// The same, for somebody who knows the time.
+    pub(super) fn act_at<T>(
+        self: &Arc<Self>,
+        now: Now,
+        tell: impl FnOnce(&mut Core<Caller>, Now, &mut Vec<Command>) -> T,
+    ) -> T {
         let mut commands = Vec::new();
-        let told = self.tell(&mut commands, tell);
-        if !commands.is_empty() {
-            self.perform(commands);
+        let (told, wrote) = self.tell(&mut commands, now, tell);
+        if !commands.is_empty() || wrote {
+            self.perform(commands, wrote);
         }
         told
     }
 
+    /// Answers also whether something is to be written.
     fn tell<T>(
         &self,
         commands: &mut Vec<Command>,
+        now: Now,
         tell: impl FnOnce(&mut Core<Caller>, Now, &mut Vec<Command>) -> T,
-    ) -> T {
-        let now = now();
+    ) -> (T, bool) {
         let mut core = self.core.lock();
         let told = tell(&mut core, now, commands);
+        let wrote = !commands.is_empty() && self.keep_order(commands, now);
         let next = core.next_tick(now);
         let quiet = self.draining.load(Ordering::Acquire) && core.is_quiet();
         drop(core);
@@ -54,19 +71,46 @@ impl Shared {
         if quiet {
             self.quiet.notify_waiters();
         }
-        told
+        (told, wrote)
+    }
+
+    /// What must not be overtaken is done while the core is held: writes reach the store in the order
+    /// in which they were decided, and a body can be told to stop from the moment it is to start.
+    /// Answers whether there are writes.
+    fn keep_order(&self, commands: &mut Vec<Command>, now: Now) -> bool {
+        let mut writes = false;
+        for command in commands.iter() {
+            match command {
+                Command::Write(..) => writes = true,
+                Command::Start(start) if !runs_here(start) => {
+                    let context =
+                        TaskContext::new(start.task.clone(), start.number, start.fence, now.steady);
+                    let running = Running { context, abort: None, aborted: false };
+                    self.running.lock().insert(start.fence, running);
+                }
+                _ => {}
+            }
+        }
+        if writes {
+            let mut waiting = self.writes.lock();
+            let is_write = |command: &mut Command| matches!(command, Command::Write(..));
+            for command in commands.extract_if(.., is_write) {
+                if let Command::Write(change, tag) = command {
+                    waiting.push((change, tag));
+                }
+            }
+        }
+        writes
     }
 
     /// A list, not recursion: an inline body's end may start the next one.
-    fn perform(self: &Arc<Self>, commands: Vec<Command>) {
+    ///
+    /// The commit loop is woken last, so that what an inline body came to goes with its insert.
+    fn perform(self: &Arc<Self>, commands: Vec<Command>, mut wrote: bool) {
         let mut work = VecDeque::from(commands);
-        let mut wrote = false;
         while let Some(command) = work.pop_front() {
             match command {
-                Command::Write(change, tag) => {
-                    self.writes.lock().push((change, tag));
-                    wrote = true;
-                }
+                Command::Write(..) => unreachable!("writes are taken out while the core is held"),
                 Command::Claim(wanted) => {
                     self.claims.lock().extend(wanted);
                     self.claim_wake.notify_one();
@@ -74,12 +118,13 @@ impl Shared {
                 Command::Refill { queue, after, limit } => self.refill(queue, after, limit),
                 Command::Recheck(ids) => self.recheck(ids),
                 Command::Start(start) => {
-                    if start.method.body.kind() == Kind::Inline && attempt::is_ready(&start) {
-                        let ran = attempt::run_inline(&start);
+                    if runs_here(&start) {
+                        let ran = attempt::run_inline(&start, now());
                         let mut more = Vec::new();
-                        self.tell(&mut more, |core, now, out| {
-                            core.ended(start.fence, ran, now, out)
+                        let ((), wrote_more) = self.tell(&mut more, now(), |core, now, out| {
+                            core.ended(start.fence, ran, now, out);
                         });
+                        wrote |= wrote_more;
                         work.extend(more);
                     } else {
                         self.start(*start);
@@ -91,9 +136,11 @@ impl Shared {
                     }
                 }
                 Command::Abort(fence) => {
-                    let running = self.running.lock();
-                    if let Some(abort) = running.get(&fence).and_then(|it| it.abort.as_ref()) {
-                        abort.abort();
+                    if let Some(running) = self.running.lock().get_mut(&fence) {
+                        running.aborted = true;
+                        if let Some(abort) = &running.abort {
+                            abort.abort();
+                        }
                     }
                 }
                 Command::Answer(caller, answer) => tell_caller(caller, answer),
@@ -107,10 +154,10 @@ impl Shared {
 
     /// Hands a body to where it runs.
     fn start(self: &Arc<Self>, start: Start) {
-        let context = TaskContext::new(start.task.clone(), start.number, start.fence);
         let fence = start.fence;
-        let running = Running { context: context.clone(), abort: None };
-        self.running.lock().insert(fence, running);
+        let Some(context) = self.running.lock().get(&fence).map(|it| it.context.clone()) else {
+            unreachable!("a body is known from the moment it is to start until it reports its end")
+        };
         let ready = attempt::is_ready(&start);
         match start.method.body {
             Body::Sync(run) | Body::Inline(run) if ready => {
@@ -122,9 +169,14 @@ impl Shared {
             }
             _ => {
                 let shared = self.clone();
-                let body = self.on_bodies.spawn(attempt::run_async(shared, start, context));
+                let report = attempt::Report::new(shared.clone(), fence);
+                let body = attempt::run_async(shared, start, context, report);
+                let abort = self.on_bodies.spawn(body).abort_handle();
                 if let Some(running) = self.running.lock().get_mut(&fence) {
-                    running.abort = Some(body.abort_handle());
+                    if running.aborted {
+                        abort.abort();
+                    }
+                    running.abort = Some(abort);
                 }
             }
         }
@@ -148,20 +200,18 @@ impl Shared {
     fn recheck(self: &Arc<Self>, ids: Vec<TaskId>) {
         let shared = self.clone();
         self.on_loops.spawn(async move {
-            let found = match shared.store.find(&ids).await {
-                Ok(found) => found,
-                Err(error) => {
-                    // Their ends are told by their commits; this only covers what ended just before.
-                    tracing::warn!(%error, "cannot look at dependencies again");
-                    return;
+            let found = loop {
+                match shared.store.find(&ids).await {
+                    Ok(found) => break found,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot look at dependencies again; trying again");
+                        tokio::time::sleep(RECHECK_PAUSE).await;
+                    }
                 }
             };
-            for snapshot in found.into_iter().flatten() {
-                if let Some(outcome) = snapshot.outcome {
-                    let well = outcome.state() == crate::models::State::Succeeded;
-                    let id = &snapshot.task.id;
-                    shared.act(|core, now, out| core.foreign_ended(id, well, now, out));
-                }
+            for (id, snapshot) in ids.iter().zip(found) {
+                let state = snapshot.map(|snapshot| snapshot.state);
+                shared.act(|core, now, out| core.rechecked(id, state, now, out));
             }
         });
     }
@@ -180,6 +230,11 @@ impl Shared {
             }
         });
     }
+}
+
+/// Whether the body runs on the thread that performs.
+fn runs_here(start: &Start) -> bool {
+    start.method.body.kind() == Kind::Inline && attempt::is_ready(start)
 }
 
 fn tell_caller(caller: Caller, answer: Answer) {

@@ -7,8 +7,8 @@ use tokio::sync::oneshot;
 use super::core::{self, Admission, Answer, Entry, Submission, Want};
 use super::gate::{self, Checked};
 use super::{Engine, Shared, attempt};
-use crate::clock::now;
-use crate::error::Error;
+use crate::clock::{Now, now};
+use crate::error::{Code, Error};
 use crate::models::{Accepted, Ended, Request, Snapshot, State, TaskId};
 
 /// What was said at once to a submission.
@@ -24,6 +24,7 @@ enum Begun {
 struct Read {
     must_read: bool,
     looked_up: Option<Option<Snapshot>>,
+    entering: Vec<TaskId>,
     /// In the order in which the gate left the dependencies.
     deps: Vec<Option<State>>,
 }
@@ -36,11 +37,12 @@ impl Engine {
     /// Every refusal of DESIGN §4; `OUTCOME_UNKNOWN` when the body may have run and its end could
     /// not be stored.
     pub async fn submit(&self, request: Request) -> Result<Arc<Ended>, Error> {
-        let checked = self.check(request, 0);
+        let now = now();
+        let checked = self.check(request, 0, now);
         let unread = self.unread(&checked);
         if unread.is_empty() {
             // The usual case never waits, so its future carries nothing about.
-            match self.begin(&checked, Want::Outcome, Read::default()) {
+            match self.begin(&checked, Want::Outcome, Read::default(), now) {
                 Ok(Begun::Ended(ended)) => Ok(ended),
                 begun => Box::pin(self.ended(checked, begun)).await,
             }
@@ -76,7 +78,7 @@ impl Engine {
     /// # Errors
     /// Every refusal of DESIGN §4.
     pub async fn enqueue(&self, request: Request) -> Result<Accepted, Error> {
-        let checked = self.check(request, self.0.defaults.retries);
+        let checked = self.check(request, self.0.defaults.retries, now());
         let begun = self.read_and_begin(&checked, Want::Acceptance).await;
         self.accepted(&checked, begun).await
     }
@@ -91,7 +93,7 @@ impl Engine {
         for request in requests {
             begun.push(match request {
                 Ok(request) => {
-                    let checked = self.check(request, self.0.defaults.retries);
+                    let checked = self.check(request, self.0.defaults.retries, now());
                     let first = self.read_and_begin(&checked, Want::Acceptance).await;
                     Ok((checked, first))
                 }
@@ -121,10 +123,17 @@ impl Engine {
         loop {
             match begun? {
                 Begun::Ended(ended) => return Ok(of(&ended)),
-                Begun::Accepted(mut accepted) => {
-                    accepted.state = self.find(&accepted.id).await?.state;
-                    return Ok(accepted);
-                }
+                Begun::Accepted(mut accepted) => match self.find(&accepted.id).await {
+                    Ok(snapshot) => {
+                        accepted.state = snapshot.state;
+                        return Ok(accepted);
+                    }
+                    // Its inline body is at work, and nobody needs it stored.
+                    Err(error) if error.code == Code::TaskNotFound => {
+                        tokio::task::yield_now().await;
+                    }
+                    Err(error) => return Err(error),
+                },
                 Begun::Waits(receiver) => match receiver.await {
                     Ok(Answer::Accepted(accepted)) => return Ok(accepted),
                     Ok(Answer::Ended(ended)) => return Ok(of(&ended)),
@@ -139,8 +148,8 @@ impl Engine {
         }
     }
 
-    fn check(&self, request: Request, retries: u32) -> Checked {
-        let mut checked = gate::check(request, &self.0.registry, &self.0.defaults, retries, now());
+    fn check(&self, request: Request, retries: u32, now: Now) -> Checked {
+        let mut checked = gate::check(request, &self.0.registry, &self.0.defaults, retries, now);
         if let Ok(admittable) = &mut checked.gate {
             // What the cache knows as succeeded stays so.
             admittable.deps.retain(|(dep, _)| {
@@ -167,8 +176,9 @@ impl Engine {
         let ids = self.unread(checked);
         let mut read = Read { must_read: !ids.is_empty(), ..Read::default() };
         if read.must_read {
-            let entry = shared.act(|core, _, _| core.enter(&checked.id, checked.digest));
-            if let Entry::Yours = entry {
+            let entry = shared.act(|core, _, _| core.enter(&checked.id, checked.digest, &ids));
+            if let Entry::Yours { entering } = entry {
+                read.entering = entering;
                 let mut held = Held { shared, id: &checked.id, armed: true };
                 let mut found = shared.store.find(&ids).await?;
                 held.armed = false;
@@ -177,7 +187,7 @@ impl Engine {
                     found.into_iter().map(|task| task.map(|snapshot| snapshot.state)).collect();
             }
         }
-        let begun = self.begin(checked, want, read);
+        let begun = self.begin(checked, want, read, now());
         if let Ok(Begun::AskAgain) = begun {
             // Somebody else holds the id for the moment that a look-up takes.
             tokio::task::yield_now().await;
@@ -186,7 +196,7 @@ impl Engine {
     }
 
     /// Hands the request to the core.
-    fn begin(&self, checked: &Checked, want: Want, read: Read) -> Result<Begun, Error> {
+    fn begin(&self, checked: &Checked, want: Want, read: Read, now: Now) -> Result<Begun, Error> {
         let shared = &self.0;
         let mut gate = checked.gate.clone();
         if let Ok(admittable) = &mut gate {
@@ -201,6 +211,7 @@ impl Engine {
             want,
             must_read: read.must_read,
             looked_up: read.looked_up,
+            entering: read.entering,
             gate,
         };
         let mut receiver = None;
@@ -209,10 +220,16 @@ impl Engine {
             receiver = Some(waits);
             sender
         };
-        let mut admission =
-            shared.act(|core, now, out| core.submit(submission, now, &mut waiter, out));
+        let mut admission = shared.act(|core, now, out| {
+            // A task of this name may have come and gone since the store said that it knows none.
+            let unsure = !submission.must_read && !submission.fresh;
+            if unsure && !core.is_live(&checked.id) && shared.store.may_know(&checked.id) {
+                return Admission::AskAgain;
+            }
+            core.submit(submission, now, &mut waiter, out)
+        });
         if let Admission::Run(start) = admission {
-            let ran = attempt::run_inline(&start);
+            let ran = attempt::run_inline(&start, now);
             admission = shared
                 .act(|core, now, out| core.ended_inline(&start, want, ran, now, &mut waiter, out));
         }

@@ -39,7 +39,8 @@ pub enum Change {
     Fail { sequence: Sequence, fence: Fence, failure: Failure },
     /// `RUNNING` → `CANCELLED`.
     GiveIn { sequence: Sequence, fence: Fence, reason: String },
-    /// `RUNNING` → `RETRYING` until `due`.
+    /// `RUNNING` → `RETRYING` until `due`. This, and each change after which the task would run
+    /// again, ends it `CANCELLED` instead if somebody wished that while it ran.
     Retry { sequence: Sequence, fence: Fence, failure: Failure, due: Timestamp },
     /// `RUNNING` → `PENDING` until `due`; the attempt does not count.
     Snooze { sequence: Sequence, fence: Fence, due: Timestamp },
@@ -49,11 +50,12 @@ pub enum Change {
     Decide { sequence: Sequence, fence: Fence, args: Vec<ArgValue> },
     /// `RUNNING` → `PENDING` on children that enter with it; the attempt does not count.
     Expand { sequence: Sequence, fence: Fence, children: Vec<Insert> },
-    /// Anything that has not ended → `CANCELLED`; while `RUNNING` the wish is stored.
+    /// Anything that has not ended → `CANCELLED`; while `RUNNING` the first wish is stored.
     Cancel { id: TaskId, reason: String },
     /// A dependency that lives in another store ended, well or badly.
     ForeignEnded { id: TaskId, well: bool },
-    /// What is due becomes `QUEUED`, what is over becomes `EXPIRED`; at most `limit` of them.
+    /// What is due becomes `QUEUED`, what is over becomes `EXPIRED`; at most `limit` of them. `more`
+    /// may be about these or about the dependants of what expired.
     Promote { limit: usize },
     /// The next slice of dependants of tasks that ended.
     ReleaseDependants { limit: usize },
@@ -107,7 +109,7 @@ pub struct Ready {
 }
 
 /// What came of one change.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Applied {
     /// What was said to it.
     pub verdict: Verdict,
@@ -120,7 +122,7 @@ pub struct Applied {
 }
 
 /// What was said to one change.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Verdict {
     /// It was made (or had been made before, by the same words).
     #[default]
@@ -151,7 +153,7 @@ pub enum DependencyProblem {
 }
 
 /// What came of a commit.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Commit {
     /// One for each change.
     pub applied: Vec<Applied>,
@@ -186,12 +188,10 @@ pub struct Claimed {
 }
 
 /// What came of a wish to claim.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Claims {
     /// One for each wish; `None` where it could not be had.
     pub claimed: Vec<Option<Claimed>>,
-    /// Tasks whose time to live turned out to be over.
-    pub ended: Vec<Arc<Ended>>,
 }
 
 /// How many tasks of a queue wait for something.
@@ -204,7 +204,7 @@ pub struct QueueDepth {
 }
 
 /// What a boot begins with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
     /// The number of this boot.
     pub epoch: u64,

@@ -9,7 +9,8 @@
 //!   does not touch its neighbours.
 //! - A write about an attempt carries the fence of its claim; a stale one is refused.
 //! - The dependants of a task are released in the transaction that ends it.
-//! - Repeating a commit whose answer was lost changes nothing more and answers the same.
+//! - Repeating a commit whose answer was lost changes nothing more and answers the same: what it
+//!   released and ended in its wake is told once more, and is told nowhere else.
 
 mod change;
 pub mod memory;
@@ -29,7 +30,8 @@ use crate::error::{self, Code};
 use crate::models::{QueueName, Sequence, Snapshot, TaskId};
 
 /// How many rows one commit releases or ends in the wake of others; the rest follows in slices.
-pub const RELEASE_SLICE: usize = 1_000;
+/// Unit tests see a second slice sooner.
+pub const RELEASE_SLICE: usize = if cfg!(test) { 2 } else { 1_000 };
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -70,20 +72,26 @@ pub trait Store: Send + Sync + 'static {
     fn properties(&self) -> Properties;
 
     /// Begins a boot: commits a new epoch and puts what an earlier boot left running back into its
-    /// queue. On a shared store, only what nodes that are gone left running.
+    /// queue, or ends it if somebody had wished it cancelled. On a shared store, only what nodes
+    /// that are gone left running. Dependants that were not told yet are left to
+    /// [`Change::ReleaseDependants`].
     ///
     /// # Errors
     /// [`Error`], and then nothing was begun.
     async fn open(&self, now: Timestamp) -> Result<Opened, Error>;
 
     /// Makes all changes in one transaction and says what followed from each, in the same order.
+    /// Asked once more with the very same `changes` (the same allocation) before any others, it
+    /// says again what followed.
     ///
     /// # Errors
     /// [`Error`]: nothing was changed, or it is not known whether.
     async fn commit(&self, changes: Arc<[Change]>, now: Timestamp) -> Result<Commit, Error>;
 
     /// Gives tasks that are `QUEUED` to whoever asks, each under the fence it was asked with. What
-    /// cannot be claimed (any more) is `None`; a queue's concurrency limit is kept.
+    /// cannot be claimed (any more) is `None`: also a task whose time to live is over, which
+    /// [`Change::Promote`] will end. A queue's concurrency limit is kept. Asked once more, it gives
+    /// the same again.
     ///
     /// # Errors
     /// [`Error`]: nothing was claimed, or it is not known whether.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock::now;
 use crate::models::{ArgValue, Fence, Outcome, Task, TaskId};
 
 /// The longest progress message that is kept, in bytes.
@@ -31,9 +32,10 @@ struct Attempt {
     task: Arc<Task>,
     number: u32,
     fence: Fence,
-    started: Instant,
-    timeout: Duration,
-    stop: CancellationToken,
+    /// On the steady clock.
+    started: Duration,
+    /// Made when somebody asks for it or uses it: most bodies end before anybody does.
+    stop: OnceLock<CancellationToken>,
     progress: Mutex<Progress>,
     dependencies: OnceLock<Vec<(TaskId, Outcome)>>,
 }
@@ -43,15 +45,14 @@ struct Attempt {
 pub struct TaskContext(Arc<Attempt>);
 
 impl TaskContext {
-    /// The context of attempt `number` (from 1), which starts now.
-    pub fn new(task: Arc<Task>, number: u32, fence: Fence) -> Self {
+    /// The context of attempt `number` (from 1), which `started` then, on the steady clock.
+    pub fn new(task: Arc<Task>, number: u32, fence: Fence, started: Duration) -> Self {
         Self(Arc::new(Attempt {
-            timeout: task.options.timeout,
             task,
             number,
             fence,
-            started: Instant::now(),
-            stop: CancellationToken::new(),
+            started,
+            stop: OnceLock::new(),
             progress: Mutex::default(),
             dependencies: OnceLock::new(),
         }))
@@ -87,22 +88,22 @@ impl TaskContext {
 
     /// How long the attempt has run.
     pub fn elapsed(&self) -> Duration {
-        self.0.started.elapsed()
+        now().steady.saturating_sub(self.0.started)
     }
 
     /// When the attempt's time is over.
     pub fn deadline(&self) -> Instant {
-        self.0.started + self.0.timeout
+        Instant::now() + self.0.task.options.timeout.saturating_sub(self.elapsed())
     }
 
     /// Whether the body should stop: it was cancelled, or its time is over.
     pub fn is_cancelled(&self) -> bool {
-        self.0.stop.is_cancelled()
+        self.0.stop.get().is_some_and(CancellationToken::is_cancelled)
     }
 
     /// Resolves when the body should stop.
     pub async fn cancelled(&self) {
-        self.0.stop.cancelled().await;
+        self.0.stop.get_or_init(CancellationToken::new).cancelled().await;
     }
 
     /// Says how far the body is, from 0 to 1, and what it is doing. The message is cut at
@@ -138,6 +139,6 @@ impl TaskContext {
 
     /// Tells the body to stop.
     pub(crate) fn stop(&self) {
-        self.0.stop.cancel();
+        self.0.stop.get_or_init(CancellationToken::new).cancel();
     }
 }

@@ -39,7 +39,7 @@ pub(super) async fn run(body: &Body, args: Vec<ArgValue>) -> BodyResult {
         },
     };
     let fence = Fence { epoch: 1, counter: 1 };
-    let ctx = TaskContext::new(Arc::new(task), 1, fence);
+    let ctx = TaskContext::new(Arc::new(task), 1, fence, crate::clock::now().steady);
     match body {
         Body::Sync(body) | Body::Inline(body) => body(ctx, args),
         Body::Async(body) => body(ctx, args).await,

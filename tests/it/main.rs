@@ -2,5 +2,26 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the place and the reason")]
 
+mod bad_bodies;
+mod bad_peers;
+mod bad_requests;
+mod cancel;
+mod client;
+mod compression;
+mod deadline;
+mod dependencies;
+mod disconnect;
+mod discovery;
+mod drain;
+mod enqueue;
+mod errors;
 mod flags;
+mod get_task;
+mod ids;
+mod queues;
+mod server;
+mod submit;
 mod task_log;
+mod time;
+mod waiting;
+mod wire;

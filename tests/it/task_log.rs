@@ -65,7 +65,7 @@ fn context(correlation_id: &str) -> TaskContext {
             labels: Some(Box::new(labels)),
         },
     };
-    TaskContext::new(Arc::new(task), 2, Fence { epoch: 1, counter: 1 })
+    TaskContext::new(Arc::new(task), 2, Fence { epoch: 1, counter: 1 }, Duration::ZERO)
 }
 
 #[test]

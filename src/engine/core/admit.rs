@@ -35,6 +35,8 @@ pub(crate) struct Submission {
     pub(crate) must_read: bool,
     /// It was read, under an [`Entry::Yours`], and this has the id.
     pub(crate) looked_up: Option<Option<Snapshot>>,
+    /// Dependencies that were on their way into the store when that was read.
+    pub(crate) entering: Vec<TaskId>,
     pub(crate) gate: Result<Admittable, Error>,
 }
 
@@ -65,8 +67,8 @@ pub(crate) enum Admission {
 
 /// What the core says to somebody who has to read the store before it can submit.
 pub(crate) enum Entry {
-    /// The id is held: read the store, then submit.
-    Yours,
+    /// The id is held: read the store, then submit. These dependencies are on their way into it.
+    Yours { entering: Vec<TaskId> },
     /// Another request with this id is ahead, or the task is known: submit without reading.
     Taken,
 }
@@ -106,11 +108,13 @@ pub(super) struct Live<W> {
     pub(super) phase: Phase,
     pub(super) fence: Option<Fence>,
     pub(super) waiters: Vec<(Interest, W)>,
+    /// Why somebody wished it cancelled, while its inline body was at work.
+    pub(super) cancel: Option<Box<str>>,
 }
 
 impl<W: Waiter> Live<W> {
     pub(super) fn new(digest: Digest, class: Durability, phase: Phase) -> Self {
-        Self { digest, class, phase, fence: None, waiters: Vec::new() }
+        Self { digest, class, phase, fence: None, waiters: Vec::new(), cancel: None }
     }
 
     pub(super) fn wait(&mut self, interest: Interest, waiter: W) {
@@ -128,14 +132,15 @@ impl<W: Waiter> Live<W> {
 }
 
 impl<W: Waiter> Core<W> {
-    /// Holds an id while the store is read for it.
-    pub(crate) fn enter(&mut self, id: &TaskId, digest: Digest) -> Entry {
+    /// Holds an id while the store is read for it and for those that it depends on.
+    pub(crate) fn enter(&mut self, id: &TaskId, digest: Digest, deps: &[TaskId]) -> Entry {
         if self.live.contains_key(id) || self.ephemeral.knows(id) || self.cache.get(id).is_some() {
             return Entry::Taken;
         }
         // Nothing is known of its class yet, and nobody asks before it has entered.
         self.live.insert(id.clone(), Live::new(digest, Durability::Durable, Phase::Entering));
-        Entry::Yours
+        let entering = deps.iter().filter(|dep| self.is_entering(dep)).cloned().collect();
+        Entry::Yours { entering }
     }
 
     /// Lets go of an id that was held; whoever waited for that asks again.
@@ -167,7 +172,8 @@ impl<W: Waiter> Core<W> {
         waiter: impl FnOnce() -> W,
         out: &mut Vec<Command<W>>,
     ) -> Admission {
-        let Submission { id, fresh, digest, want, must_read, looked_up, gate } = submission;
+        let Submission { id, fresh, digest, want, must_read, looked_up, entering, gate } =
+            submission;
         let unread = must_read && looked_up.is_none();
         if !fresh {
             match self.known(&id, digest, want, looked_up, out) {
@@ -182,7 +188,11 @@ impl<W: Waiter> Core<W> {
         if unread {
             return Admission::AskAgain;
         }
-        match self.admit(&id, digest, want, gate, now, waiter, out) {
+        match self.admit(&id, digest, want, gate, &entering, now, waiter, out) {
+            Ok(Admission::AskAgain) => {
+                self.let_in_others(&id, out);
+                Admission::AskAgain
+            }
             Ok(admission) => admission,
             Err(error) => {
                 self.leave(&id, &error, out);
@@ -236,7 +246,12 @@ impl<W: Waiter> Core<W> {
         let class = stored.task.options.durability;
         if let Some(outcome) = stored.outcome {
             let ended = Arc::new(Ended { task: stored.task, outcome });
-            self.answer_ended(&id, &ended, out);
+            if ended.task.digest == digest {
+                self.answer_ended(&id, &ended, out);
+            } else {
+                // Those who joined asked for the same as this one.
+                self.let_in_others(&id, out);
+            }
             return Known::Answered(same(ended, digest));
         }
         if let Some(live) = self.live.get_mut(&id) {
@@ -274,6 +289,7 @@ impl<W: Waiter> Core<W> {
         digest: Digest,
         want: Want,
         gate: Result<Admittable, Error>,
+        entering: &[TaskId],
         now: Now,
         waiter: impl FnOnce() -> W,
         out: &mut Vec<Command<W>>,
@@ -284,7 +300,9 @@ impl<W: Waiter> Core<W> {
         let Admittable { task, method, deps } = gate?;
         let class = task.options.durability;
         let queue_name = &task.options.queue;
-        let deps = self.judge(&task, deps)?;
+        let Some(deps) = self.judge(&task, deps, entering)? else {
+            return Ok(Admission::AskAgain);
+        };
         if self
             .queues
             .get(queue_name)
@@ -302,7 +320,8 @@ impl<W: Waiter> Core<W> {
         let kind = method.body.kind();
         let starts = deps.none_unfinished
             && task.options.run_at.is_none_or(|at| at <= now.wall)
-            && (class == Durability::Ephemeral || self.settings.early_start)
+            && task.options.expires_at.is_none_or(|at| at > now.wall)
+            && (class == Durability::Ephemeral || self.may_start_early())
             && self.may_start_at_once(queue_name, kind);
         let sequence = self.take_sequence();
         let fence = starts.then(|| self.claim_at_once(queue_name, kind));
@@ -340,8 +359,11 @@ impl<W: Waiter> Core<W> {
         if start.is_none() {
             self.queue(queue_name).waiting += 1;
         }
-        if !deps.foreign.is_empty() {
-            out.push(Command::Recheck(deps.foreign.clone()));
+        // Those that are on their way in tell of themselves.
+        let recheck: Vec<TaskId> =
+            deps.foreign.iter().filter(|dep| !self.is_entering(dep)).cloned().collect();
+        if !recheck.is_empty() {
+            out.push(Command::Recheck(recheck));
         }
         let insert = Insert {
             sequence,
@@ -361,8 +383,23 @@ impl<W: Waiter> Core<W> {
         Ok(Admission::Wait)
     }
 
-    /// What the dependencies of a new task mean for it.
-    fn judge(&self, task: &Task, deps: Vec<(TaskId, Option<State>)>) -> Result<Judged, Error> {
+    /// Whether the body of a durable task may start beside its insert.
+    fn may_start_early(&self) -> bool {
+        self.settings.early_start && !self.store_pauses
+    }
+
+    /// Whether its insert is on its way to the store.
+    fn is_entering(&self, id: &TaskId) -> bool {
+        self.live.get(id).is_some_and(|live| live.phase == Phase::Inserting)
+    }
+
+    /// What the dependencies of a new task mean for it; `None` if they have to be looked at again.
+    fn judge(
+        &self,
+        task: &Task,
+        deps: Vec<(TaskId, Option<State>)>,
+        were_entering: &[TaskId],
+    ) -> Result<Option<Judged>, Error> {
         let mut judged = Judged { none_unfinished: true, ..Judged::default() };
         for (id, stored) in deps {
             if self.cache.get(&id).is_some_and(|ended| is_met(task, ended.outcome.state())) {
@@ -373,11 +410,13 @@ impl<W: Waiter> Core<W> {
                     live.class == Durability::Ephemeral && live.phase != Phase::Entering
                 });
             // What comes in ahead of this task is stored ahead of it, too.
-            let entering = self.live.get(&id).is_some_and(|live| live.phase == Phase::Inserting);
+            let entering = self.is_entering(&id);
             let problem = match stored {
                 _ if ephemeral || entering => Some(DependencyProblem::Unfinished),
                 None => match self.cache.get(&id) {
                     Some(ended) => Some(DependencyProblem::EndedBadly(ended.outcome.state())),
+                    // It came in while the store was read, or just after.
+                    None if were_entering.contains(&id) => return Ok(None),
                     None => Some(DependencyProblem::Unknown),
                 },
                 Some(state) if !state.has_ended() => Some(DependencyProblem::Unfinished),
@@ -395,6 +434,10 @@ impl<W: Waiter> Core<W> {
                             ));
                         }
                         (Durability::Ephemeral, false) => judged.foreign.push(id),
+                        // An inline body, at work on another thread: it will be over in a moment.
+                        (Durability::Ephemeral, true) if !self.ephemeral.knows(&id) => {
+                            return Ok(None);
+                        }
                         _ => judged.here.push(id),
                     }
                 }
@@ -404,7 +447,7 @@ impl<W: Waiter> Core<W> {
                 None => {}
             }
         }
-        Ok(judged)
+        Ok(Some(judged))
     }
 
     pub(super) fn wait(&mut self, id: &TaskId, digest: Digest, interest: Interest, waiter: W) {

@@ -8,7 +8,7 @@ use super::{Answer, Command, Core, Hook, Ran, Start, Tag, Waiter};
 use crate::clock::Now;
 use crate::engine::conclusion::{Conclusion, Told, conclude, timed_out};
 use crate::error::Code;
-use crate::models::{ArgValue, Durability, Failure, Fence, Sequence, Task};
+use crate::models::{ArgValue, Durability, Failure, Fence, QueueName, Sequence, Task};
 use crate::store::{Change, Claimed, Insert};
 use crate::tasks::{Body, Kind, Method, TaskError};
 
@@ -39,6 +39,12 @@ pub(super) struct Slots {
 impl Slots {
     pub(super) fn new(free_async: usize, free_sync: usize) -> Self {
         Self { free_async, free_sync, replaced: 0 }
+    }
+
+    /// Free async ones, free sync ones, and threads that stand in for stuck ones.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> (usize, usize, usize) {
+        (self.free_async, self.free_sync, self.replaced)
     }
 
     /// Inline bodies need none: they run on the thread that starts them.
@@ -89,6 +95,8 @@ pub(crate) struct Attempt {
     given_up: bool,
     /// Its slot was given to another thread.
     replaced: bool,
+    /// The queues in which something waits from now on, counted before that is stored.
+    counted: Vec<QueueName>,
     hook: Option<Hook>,
 }
 
@@ -110,6 +118,7 @@ impl Attempt {
             gone: false,
             given_up: false,
             replaced: false,
+            counted: Vec::new(),
             hook: None,
         }
     }
@@ -130,6 +139,7 @@ impl<W: Waiter> Core<W> {
     pub(super) fn begin(
         &mut self,
         claimed: Claimed,
+        method: Arc<Method>,
         class: Durability,
         slot: Kind,
         now: Now,
@@ -137,14 +147,6 @@ impl<W: Waiter> Core<W> {
     ) {
         let Claimed { sequence, fence, task, attempt, decided, children } = claimed;
         self.run_under(&task, class, fence);
-        let Some(method) = self.resolve(&task.method) else {
-            // Registered methods do not go away, so this was claimed by a stale window: put it back.
-            self.slots.free(slot);
-            let tag = Tag::Attempt { fence, id: task.id.clone() };
-            self.queue(&task.options.queue).waiting += 1;
-            self.write(class, Change::Release { sequence, fence }, tag, now, out);
-            return;
-        };
         let start =
             Start { fence, sequence, task, class, number: attempt, method, decided, children };
         self.watch(fence, Attempt::new(&start, slot, now));
@@ -216,22 +218,43 @@ impl<W: Waiter> Core<W> {
         let stays =
             matches!(change, Change::Retry { .. } | Change::Snooze { .. } | Change::Expand { .. });
         let class = attempt.class;
-        let queue = attempt.task.options.queue.clone();
         let tag = Tag::Attempt { fence, id: attempt.task.id.clone() };
+        let mut counted = Vec::new();
         if stays {
-            self.queue(&queue).waiting += 1;
+            counted.push(attempt.task.options.queue.clone());
         }
+        if let Change::Expand { children, .. } = &change {
+            counted.extend(children.iter().map(|child| child.task.options.queue.clone()));
+        }
+        self.count(fence, counted);
         self.write(class, change, tag, now, out);
     }
 
     fn child(&mut self, task: &Arc<Task>) -> Insert {
-        self.queue(&task.options.queue).waiting += 1;
         Insert {
             sequence: self.take_sequence(),
             task: task.clone(),
             deps: task.deps.clone(),
             foreign: Vec::new(),
             claim: None,
+        }
+    }
+
+    /// What an attempt's end leaves waiting is counted at once, as arrivals are.
+    fn count(&mut self, fence: Fence, counted: Vec<QueueName>) {
+        for queue in &counted {
+            self.queue(queue).waiting += 1;
+        }
+        if let Some(attempt) = self.attempts.get_mut(&fence) {
+            attempt.counted = counted;
+        }
+    }
+
+    /// The store had it otherwise: nothing waits.
+    pub(super) fn uncount(&mut self, fence: Fence) {
+        let attempt = self.attempts.get_mut(&fence);
+        for queue in attempt.map(|it| std::mem::take(&mut it.counted)).into_iter().flatten() {
+            self.queue(&queue).waiting -= 1;
         }
     }
 
@@ -299,7 +322,7 @@ impl<W: Waiter> Core<W> {
     }
 
     pub(super) fn time_is_over(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
-        let Some(attempt) = self.attempts.get_mut(&fence) else { return };
+        let Some(attempt) = self.attempts.get_mut(&fence).filter(|it| !it.decided) else { return };
         let timeout = attempt.task.options.timeout;
         attempt.told = Told::OutOfTime(timeout);
         out.push(Command::Signal(fence));
@@ -325,6 +348,9 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
+        if let Some(reserved) = self.claiming.get_mut(&fence) {
+            reserved.cancel = Some(reason.to_owned());
+        }
         let Some(attempt) = self.attempts.get_mut(&fence) else { return };
         if attempt.decided || attempt.told != Told::Nothing {
             return;
@@ -380,7 +406,7 @@ impl<W: Waiter> Core<W> {
         let change = Change::Release { sequence: attempt.sequence, fence };
         let (class, id) = (attempt.class, attempt.task.id.clone());
         let queue = attempt.task.options.queue.clone();
-        self.queue(&queue).waiting += 1;
+        self.count(fence, vec![queue]);
         out.push(Command::Signal(fence));
         self.write(class, change, Tag::Attempt { fence, id }, now, out);
     }

@@ -20,7 +20,7 @@ pub(crate) enum Command<W> {
     /// Read a queue; then tell [`Core::refilled`](super::Core::refilled).
     Refill { queue: QueueName, after: Option<Place>, limit: usize },
     /// Look again at tasks of the durable store that ephemeral ones wait for; then tell
-    /// [`Core::foreign_ended`](super::Core::foreign_ended) of those that have ended.
+    /// [`Core::rechecked`](super::Core::rechecked) of each.
     Recheck(Vec<TaskId>),
     /// Run a body; then tell [`Core::ended`](super::Core::ended).
     Start(Box<Start>),
@@ -84,7 +84,7 @@ pub(crate) enum Tag<W> {
     Promote,
     /// Old tasks.
     Prune,
-    /// Dependants of tasks that ended.
+    /// Dependants of tasks that ended; and tasks that were claimed and put back unstarted.
     Release,
 }
 

@@ -18,6 +18,8 @@ mod attempt;
 mod command;
 mod queue;
 mod settle;
+#[cfg(test)]
+mod simulation;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,16 +38,16 @@ use crate::clock::{Now, Timestamp};
 use crate::error::{Code, Error};
 use crate::models::{Durability, Fence, QueueName, Sequence, Snapshot, TaskId};
 use crate::store::memory::Tables;
-use crate::store::{Change, Opened, Retention};
+use crate::store::{Change, Opened, RELEASE_SLICE, Retention};
 use crate::tasks::TaskRegistry;
 use admit::Live;
 use attempt::{Slots, Timer};
 use queue::Queue;
 
 /// How many due tasks one commit moves.
-const PROMOTE_SLICE: usize = 1_000;
+const PROMOTE_SLICE: usize = if cfg!(test) { 3 } else { 1_000 };
 /// How many ended tasks one commit forgets.
-const PRUNE_SLICE: usize = 1_000;
+const PRUNE_SLICE: usize = if cfg!(test) { 3 } else { 1_000 };
 /// How often ended tasks are looked through.
 const PRUNE_EVERY: Duration = Duration::from_secs(1);
 /// How long a store that failed is left alone.
@@ -154,6 +156,13 @@ impl<W: Waiter> Core<W> {
             .collect()
     }
 
+    /// The store is open and declared to: begins with what an earlier boot left.
+    pub(crate) fn resume(&mut self, now: Now, out: &mut Vec<Command<W>>) {
+        let change = Change::ReleaseDependants { limit: RELEASE_SLICE };
+        out.push(Command::Write(change, Tag::Release));
+        self.tick(now, out);
+    }
+
     /// When [`tick`](Self::tick) is to be called next, counted on the steady clock.
     pub(crate) fn next_tick(&self, now: Now) -> Option<Duration> {
         let timer = self.timers.first().map(|(at, _)| *at);
@@ -233,7 +242,8 @@ impl<W: Waiter> Core<W> {
 
     /// Whether nothing runs and everything that was told has been stored.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.attempts.is_empty() && self.claiming.is_empty()
+        // A body that was given up is not waited for.
+        self.claiming.is_empty() && self.attempts.values().all(|it| it.is_stuck() && it.stored)
     }
 
     /// The time to drain is over: whoever still waits is told, and what runs goes back to its queue.

@@ -10,8 +10,8 @@ use crate::models::Durability;
 use crate::store::Place;
 use crate::tasks::Kind;
 
-/// The most tasks of one queue that are held in memory.
-pub(crate) const WINDOW: usize = 1_024;
+/// The most tasks of one queue that are held in memory. Tests see what lies behind it sooner.
+pub(crate) const WINDOW: usize = if cfg!(test) { 8 } else { 1_024 };
 /// A window that is smaller than this is refilled, if there is more.
 const LOW_WATER: usize = WINDOW / 4;
 
@@ -81,7 +81,7 @@ impl Queue {
         }
     }
 
-    fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.lanes.values().map(BTreeMap::len).sum()
     }
 

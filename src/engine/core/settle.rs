@@ -46,34 +46,65 @@ impl<W: Waiter> Core<W> {
         self.dispatch(now, out);
     }
 
-    /// Nothing of this was stored, or nobody knows whether it was.
+    /// Nothing of this was stored. Answers what has to be tried again, ahead of everything else and
+    /// in this order: what bodies have come to must not be lost, and their callers are told that
+    /// nobody knows. All other changes are given up.
     pub(crate) fn commit_failed(
         &mut self,
-        tags: Vec<Tag<W>>,
+        writes: Vec<(Change, Tag<W>)>,
         error: &Error,
         now: Now,
         out: &mut Vec<Command<W>>,
-    ) {
-        let unknown = Error::new(Code::OutcomeUnknown, error.message.clone());
-        for tag in tags {
+    ) -> Vec<(Change, Tag<W>)> {
+        let mut again = Vec::new();
+        for (change, tag) in writes {
             match tag {
                 Tag::Insert { id, queue, fence: None } => {
                     self.queue(&queue).waiting -= 1;
                     self.leave(&id, error, out);
+                    self.recheck_if_awaited(&id, out);
                 }
-                Tag::Insert { id, .. } => self.leave(&id, &unknown, out),
-                Tag::Attempt { fence, id } => {
-                    self.leave(&id, &unknown, out);
-                    self.attempt_stored(fence, out);
+                Tag::Insert { .. } | Tag::Attempt { .. } => {
+                    self.tell_that_nobody_knows(&tag, error, out);
+                    again.push((change, tag));
                 }
                 Tag::During(waiter) | Tag::Cancel { waiter, .. } => {
                     out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
                 }
                 Tag::Promote => self.promoting = false,
-                Tag::Prune | Tag::Release => {}
+                Tag::Release => again.push((change, tag)),
+                Tag::Prune => {}
             }
         }
         self.pause_store(now);
+        again
+    }
+
+    /// The answer to a commit was lost, and asking again has not helped so far.
+    pub(crate) fn commit_doubted(
+        &mut self,
+        tags: &[Tag<W>],
+        error: &Error,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
+        for tag in tags {
+            self.tell_that_nobody_knows(tag, error, out);
+        }
+        self.pause_store(now);
+    }
+
+    fn tell_that_nobody_knows(&mut self, tag: &Tag<W>, error: &Error, out: &mut Vec<Command<W>>) {
+        let (Tag::Insert { id, .. } | Tag::Attempt { id, .. }) = tag else { return };
+        let Some(live) = self.live.get_mut(id) else { return };
+        let unknown = Error::new(Code::OutcomeUnknown, error.message.clone());
+        for (interest, waiter) in std::mem::take(&mut live.waiters) {
+            match interest {
+                // It asks again when the id is decided.
+                Interest::Decision => live.wait(interest, waiter),
+                _ => out.push(Command::Answer(waiter, Answer::Refused(unknown.clone()))),
+            }
+        }
     }
 
     fn made(
@@ -89,7 +120,13 @@ impl<W: Waiter> Core<W> {
             self.arrive(ready, class);
         }
         let own = match &tag {
-            Tag::Attempt { id, .. } => Some(id),
+            Tag::Attempt { fence, id } => {
+                // Somebody's wish to cancel was stored first, or the claim is over.
+                if verdict == Verdict::Stale || ended.iter().any(|it| it.task.id == *id) {
+                    self.uncount(*fence);
+                }
+                Some(id)
+            }
             _ => None,
         };
         for ended in ended {
@@ -112,6 +149,7 @@ impl<W: Waiter> Core<W> {
                         self.queue(&queue).waiting -= 1;
                     }
                     self.leave(&id, &error, out);
+                    self.recheck_if_awaited(&id, out);
                 }
             }
             Tag::Attempt { fence, id } => {
@@ -216,17 +254,42 @@ impl<W: Waiter> Core<W> {
     }
 
     /// A durable task ended that ephemeral ones may wait for.
-    pub(crate) fn foreign_ended(
-        &mut self,
-        id: &TaskId,
-        well: bool,
-        now: Now,
-        out: &mut Vec<Command<W>>,
-    ) {
+    fn foreign_ended(&mut self, id: &TaskId, well: bool, now: Now, out: &mut Vec<Command<W>>) {
         if self.ephemeral.waits_for(id) {
             let change = Change::ForeignEnded { id: id.clone(), well };
             self.write(Durability::Ephemeral, change, Tag::Release, now, out);
         }
+    }
+
+    /// A durable task that ephemeral ones wait for may not have come in after all.
+    fn recheck_if_awaited(&self, id: &TaskId, out: &mut Vec<Command<W>>) {
+        if self.ephemeral.waits_for(id) {
+            out.push(Command::Recheck(vec![id.clone()]));
+        }
+    }
+
+    /// What a [`Command::Recheck`] found: the state of a task in the store, if it is there.
+    pub(crate) fn rechecked(
+        &mut self,
+        id: &TaskId,
+        stored: Option<State>,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
+        match stored {
+            Some(state) if state.has_ended() => {
+                self.foreign_ended(id, state == State::Succeeded, now, out);
+            }
+            Some(_) => {}
+            // It comes in once more: that will tell.
+            None if self.is_live(id) => {}
+            None => {
+                let ended = self.cache.get(id);
+                let well = ended.is_some_and(|it| it.outcome.state() == State::Succeeded);
+                self.foreign_ended(id, well, now, out);
+            }
+        }
+        self.dispatch(now, out);
     }
 
     pub(super) fn answer_ended(
@@ -269,7 +332,11 @@ impl<W: Waiter> Core<W> {
             None => self.live.get(&id).map_or(Durability::Durable, |live| live.class),
         };
         if class == Durability::Ephemeral && !self.ephemeral.knows(&id) {
-            // An inline body, at work on another thread. It will be over before it could be told.
+            // An inline body, at work on another thread. It will be over before it could be told, but
+            // it will not be tried again.
+            if let Some(live) = self.live.get_mut(&id) {
+                live.cancel = Some(reason.into());
+            }
             out.push(Command::Answer(waiter, Answer::Cancel(CancelVerdict::Requested)));
             return;
         }
@@ -291,7 +358,9 @@ impl<W: Waiter> Core<W> {
     ) -> Admission {
         let Start { fence, sequence, task, number, .. } = start;
         let queue = &task.options.queue;
-        let conclusion = conclude(&task.options.retry, *number, &Told::Nothing, ran, &mut self.rng);
+        let cancel = self.live.get_mut(&task.id).and_then(|live| live.cancel.take());
+        let told = cancel.map_or(Told::Nothing, |reason| Told::Cancel(reason.into()));
+        let conclusion = conclude(&task.options.retry, *number, &told, ran, &mut self.rng);
         let ending = match conclusion {
             Conclusion::Succeed(result) => Ending::Succeeded(result),
             Conclusion::Skip => Ending::Skipped,

@@ -8,23 +8,25 @@
 use std::sync::Arc;
 
 use super::queue::{Candidate, Queue, WINDOW};
-use super::{Command, Core, STORE_PAUSE, Timer, Waiter};
+use super::{Command, Core, STORE_PAUSE, Tag, Timer, Waiter};
 use crate::clock::Now;
 use crate::models::{Durability, Fence, MethodWish, QueueName};
-use crate::store::{Claims, Place, Ready, Wanted};
+use crate::store::{Change, Claims, Place, Ready, Wanted};
 use crate::tasks::{Kind, Method};
 
 /// The most tasks that are asked for in one claim.
 const CLAIM_BATCH: usize = 256;
 
 /// How many queues are remembered while they hold nothing.
-const IDLE_QUEUES: usize = 256;
+const IDLE_QUEUES: usize = if cfg!(test) { 2 } else { 256 };
 
 /// What a claim under way holds.
 #[derive(Debug)]
 pub(super) struct Reserved {
     pub(super) queue: QueueName,
     pub(super) kind: Kind,
+    /// Somebody wished the task cancelled after the store had given it and before we knew.
+    pub(super) cancel: Option<String>,
 }
 
 impl<W: Waiter> Core<W> {
@@ -73,7 +75,8 @@ impl<W: Waiter> Core<W> {
             let fence = self.next_fence();
             self.reserve(&name, candidate.kind);
             let wish = Wanted { sequence: candidate.place.sequence, fence };
-            self.claiming.insert(fence, Reserved { queue: name, kind: candidate.kind });
+            let reserved = Reserved { queue: name, kind: candidate.kind, cancel: None };
+            self.claiming.insert(fence, reserved);
             match candidate.class {
                 Durability::Durable => wanted.push(wish),
                 Durability::Ephemeral => {
@@ -189,20 +192,29 @@ impl<W: Waiter> Core<W> {
         for (wish, claimed) in wanted.iter().zip(claims.claimed) {
             let Some(reserved) = self.claiming.remove(&wish.fence) else { continue };
             let Some(claimed) = claimed else {
-                // It was cancelled or has expired, or the store knows a limit that we do not.
+                // It was cancelled, its time to live is over, or the store knows a limit that we do
+                // not.
                 self.unreserve(&reserved.queue, reserved.kind);
                 self.rescan(&reserved.queue);
                 continue;
             };
+            let method = if self.draining { None } else { self.resolve(&claimed.task.method) };
+            let Some(method) = method else {
+                // Nothing starts any more; or a stale window offered what nobody here can run.
+                self.unreserve(&reserved.queue, reserved.kind);
+                let change = Change::Release { sequence: claimed.sequence, fence: wish.fence };
+                self.write(class, change, Tag::Release, now, out);
+                continue;
+            };
             self.queue(&reserved.queue).waiting -= 1;
-            self.begin(claimed, class, reserved.kind, now, out);
-        }
-        for ended in claims.ended {
-            self.settle(ended, class, None, now, out);
+            self.begin(claimed, method, class, reserved.kind, now, out);
+            if let Some(reason) = reserved.cancel {
+                self.cancel_attempt(wish.fence, &reason, now, out);
+            }
         }
     }
 
-    /// A claim could not be made, or nobody knows.
+    /// A claim was not made.
     pub(crate) fn claim_failed(&mut self, wanted: &[Wanted], now: Now) {
         for wish in wanted {
             if let Some(reserved) = self.claiming.remove(&wish.fence) {

@@ -24,7 +24,8 @@ pub(super) struct Row {
     pub(super) needed_by: u32,
     /// When it may run: set while that is in the future.
     pub(super) due: Option<Timestamp>,
-    pub(super) cancel_requested: bool,
+    /// Why somebody wished it cancelled while it ran. Takes hold when it would run again.
+    pub(super) cancel_requested: Option<String>,
     pub(super) decided: Option<Vec<ArgValue>>,
     pub(super) children: Vec<TaskId>,
     /// The dependencies held in this store, for letting go of them at the end.
@@ -45,7 +46,7 @@ impl Row {
             unmet: 0,
             needed_by: 0,
             due: task.options.run_at,
-            cancel_requested: false,
+            cancel_requested: None,
             decided: None,
             children: Vec::new(),
             parents: Vec::new(),
@@ -101,7 +102,7 @@ impl Row {
             started_at: self.started_at,
             due_at: self.due,
             unmet: self.unmet,
-            cancel_requested: self.cancel_requested,
+            cancel_requested: self.cancel_requested.is_some(),
             outcome: self.ended.as_ref().map(|ended| ended.outcome.clone()),
             history: self.history.clone(),
             progress: (0.0, String::new()),

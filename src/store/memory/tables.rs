@@ -37,6 +37,8 @@ pub struct Tables {
     limits: BTreeMap<QueueName, u32>,
     running: BTreeMap<QueueName, u32>,
     epoch: u64,
+    /// The last place in the order of acceptance that was given.
+    last_sequence: Sequence,
     /// Whether tasks stay after their end.
     keeps_ended: bool,
 }
@@ -56,6 +58,7 @@ impl Default for Tables {
             limits: BTreeMap::new(),
             running: BTreeMap::new(),
             epoch: 0,
+            last_sequence: Sequence(0),
             keeps_ended: true,
         }
     }
@@ -75,16 +78,21 @@ impl Tables {
             let row = self.rows.get_mut(&sequence).expect("just listed");
             row.rescues += 1;
             row.attempts -= 1;
-            self.requeue(sequence, now);
+            match row.cancel_requested.take() {
+                // What it was about to be told holds after all.
+                Some(reason) => {
+                    self.end(sequence, Ending::Cancelled(reason), now, &mut Applied::default());
+                }
+                None => self.requeue(sequence, now),
+            }
         }
         let mut waiting: BTreeMap<QueueName, u64> = BTreeMap::new();
         for row in self.rows.values().filter(|row| !row.state.has_ended()) {
             *waiting.entry(row.task.options.queue.clone()).or_default() += 1;
         }
-        let next = self.rows.last_key_value().map_or(1, |(last, _)| last.0 + 1);
         Opened {
             epoch: self.epoch,
-            next_sequence: Sequence(next),
+            next_sequence: Sequence(self.last_sequence.0 + 1),
             queues: waiting
                 .into_iter()
                 .map(|(queue, waiting)| QueueDepth { queue, waiting })
@@ -115,7 +123,7 @@ impl Tables {
                 self.end_attempt(*sequence, *fence, ending, now, &mut applied);
             }
             Change::Retry { sequence, fence, failure, due } => {
-                if let Some(row) = self.running_under(*sequence, *fence, &mut applied) {
+                if let Some(row) = self.to_run_again(*sequence, *fence, now, &mut applied) {
                     row.due = Some(*due);
                     row.enter(State::Retrying, now, Some(failure.message.clone()));
                     self.stopped(*sequence);
@@ -123,7 +131,7 @@ impl Tables {
                 }
             }
             Change::Snooze { sequence, fence, due } => {
-                if let Some(row) = self.running_under(*sequence, *fence, &mut applied) {
+                if let Some(row) = self.to_run_again(*sequence, *fence, now, &mut applied) {
                     row.attempts -= 1;
                     row.due = Some(*due);
                     row.enter(State::Pending, now, None);
@@ -132,7 +140,7 @@ impl Tables {
                 }
             }
             Change::Release { sequence, fence } => {
-                if let Some(row) = self.running_under(*sequence, *fence, &mut applied) {
+                if let Some(row) = self.to_run_again(*sequence, *fence, now, &mut applied) {
                     row.attempts -= 1;
                     self.requeue(*sequence, now);
                     applied.ready.push(self.rows[sequence].ready());
@@ -169,13 +177,12 @@ impl Tables {
     pub fn claim(&mut self, wanted: &[Wanted], now: Timestamp) -> Claims {
         let mut claims = Claims::default();
         for wish in wanted {
-            let claimed = self.claim_one(wish, now, &mut claims);
-            claims.claimed.push(claimed);
+            claims.claimed.push(self.claim_one(wish, now));
         }
         claims
     }
 
-    fn claim_one(&mut self, wish: &Wanted, now: Timestamp, claims: &mut Claims) -> Option<Claimed> {
+    fn claim_one(&mut self, wish: &Wanted, now: Timestamp) -> Option<Claimed> {
         let row = self.rows.get_mut(&wish.sequence)?;
         if row.state == State::Running && row.fence == Some(wish.fence) {
             // The same claim again: its answer was lost.
@@ -184,18 +191,16 @@ impl Tables {
         if row.state != State::Queued {
             return None;
         }
+        // The next promotion ends it, and tells its dependants.
         if row.expiry().is_some_and(|expiry| expiry <= now) {
-            let mut applied = Applied::default();
-            self.end(wish.sequence, Ending::Expired, now, &mut applied);
-            claims.ended.append(&mut applied.ended);
             return None;
         }
         let queue = row.task.options.queue.clone();
-        let running = self.running.entry(queue.clone()).or_default();
-        if self.limits.get(&queue).is_some_and(|limit| *running >= *limit) {
+        let running = self.running.get(&queue).copied().unwrap_or(0);
+        if self.limits.get(&queue).is_some_and(|limit| running >= *limit) {
             return None;
         }
-        *running += 1;
+        self.running.insert(queue.clone(), running + 1);
         let place = row.place();
         if let Some(expiry) = row.expiry() {
             self.timers.remove(&(expiry, wish.sequence));
@@ -327,6 +332,7 @@ impl Tables {
         if let Some(expiry) = row.expiry() {
             self.timers.insert((expiry, insert.sequence));
         }
+        self.last_sequence = self.last_sequence.max(insert.sequence);
         self.ids.insert(insert.task.id.clone(), insert.sequence);
         self.rows.insert(insert.sequence, row);
         Verdict::Inserted(state)
@@ -349,6 +355,24 @@ impl Tables {
                 None
             }
         }
+    }
+
+    /// The row, if it runs under that fence and is to run again. If somebody wished it cancelled
+    /// meanwhile, it is cancelled instead.
+    fn to_run_again(
+        &mut self,
+        sequence: Sequence,
+        fence: Fence,
+        now: Timestamp,
+        applied: &mut Applied,
+    ) -> Option<&mut Row> {
+        let row = self.running_under(sequence, fence, applied)?;
+        if let Some(reason) = row.cancel_requested.take() {
+            self.end(sequence, Ending::Cancelled(reason), now, applied);
+            self.release(RELEASE_SLICE, now, applied);
+            return None;
+        }
+        self.rows.get_mut(&sequence)
     }
 
     fn end_attempt(
@@ -382,7 +406,7 @@ impl Tables {
         let error = outcome.failure().map(|failure| failure.message);
         row.enter(outcome.state(), now, error);
         row.unmet = 0;
-        row.cancel_requested = false;
+        row.cancel_requested = None;
         let queue = row.task.options.queue.clone();
         let place = row.place();
         let (due, expiry) = (row.due.take(), row.task.options.expires_at);
@@ -471,7 +495,7 @@ impl Tables {
         now: Timestamp,
         applied: &mut Applied,
     ) {
-        let Some(row) = self.running_under(sequence, fence, applied) else { return };
+        let Some(row) = self.to_run_again(sequence, fence, now, applied) else { return };
         row.attempts -= 1;
         row.children = children.iter().map(|child| child.task.id.clone()).collect();
         row.enter(State::Pending, now, None);
@@ -513,7 +537,7 @@ impl Tables {
             return said(CancelVerdict::AlreadyEnded(row.state), None);
         }
         if row.state == State::Running {
-            row.cancel_requested = true;
+            row.cancel_requested.get_or_insert_with(|| reason.to_owned());
             return said(CancelVerdict::Requested, row.fence);
         }
         self.end(sequence, Ending::Cancelled(reason.to_owned()), now, applied);

@@ -40,6 +40,11 @@ impl World {
             9 => {
                 // It is made, but the answer is lost.
                 self.make(&mut committing);
+                if self.rng.u32(0..3) == 0 {
+                    let tags = &committing.tags;
+                    let error = Error::new(Code::OutcomeUnknown, "nobody answers");
+                    self.act(|core, now, out| core.commit_doubted(tags, &error, now, out));
+                }
                 self.committing = Some(committing);
             }
             _ => {
@@ -78,9 +83,13 @@ impl World {
 
     /// Nothing of it was stored.
     fn commit_failed(&mut self, committing: Committing) {
-        let Committing { tags, .. } = committing;
+        let Committing { changes, tags, .. } = committing;
+        let writes = changes.iter().cloned().zip(tags).collect();
         let error = Error::new(Code::StoreUnavailable, "the disk is full");
-        self.act(|core, now, out| core.commit_failed(tags, &error, now, out));
+        let again = self.act(|core, now, out| core.commit_failed(writes, &error, now, out));
+        for write in again.into_iter().rev() {
+            self.writes.push_front(write);
+        }
     }
 
     /// The store makes what is on its way, and nobody is there to hear.
@@ -106,13 +115,7 @@ impl World {
     }
 
     fn store_claims(&mut self, wanted: &[Wanted]) -> Claims {
-        let claims = self.store.claim(wanted, self.now.wall);
-        for claimed in claims.claimed.iter().flatten() {
-            let task = &claimed.task;
-            let now = self.now.wall;
-            assert!(task.options.run_at.is_none_or(|at| at <= now) || claimed.attempt > 1);
-        }
-        claims
+        self.store.claim(wanted, self.now.wall)
     }
 
     pub(super) fn read_queue(&mut self, queue: QueueName, after: Option<Place>, limit: usize) {
@@ -128,18 +131,16 @@ impl World {
         let found = ids
             .into_iter()
             .map(|id| {
-                let outcome = self.store.find(&id).and_then(|it| it.outcome);
-                (id, outcome.map(|it| it.state() == State::Succeeded))
+                let state = self.store.find(&id).map(|it| it.state);
+                (id, state)
             })
             .collect();
         self.work.push(Work::Rechecked(found));
     }
 
-    pub(super) fn rechecked(&mut self, found: Vec<(TaskId, Option<bool>)>) {
-        for (id, well) in found {
-            if let Some(well) = well {
-                self.act(|core, now, out| core.foreign_ended(&id, well, now, out));
-            }
+    pub(super) fn rechecked(&mut self, found: Vec<(TaskId, Option<State>)>) {
+        for (id, state) in found {
+            self.act(|core, now, out| core.rechecked(&id, state, now, out));
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::engine::core::queue::WINDOW;
 use crate::engine::core::{
     Answer, Command, Core, Hook, QueueSettings, Settings, Start, Tag, Waiter,
 };
-use crate::models::{Fence, QueueName, TaskId};
+use crate::models::{Fence, QueueName, State, TaskId};
 use crate::store::memory::Tables;
 use crate::store::{Change, Claims, Place, Ready, Retention, Wanted};
 use crate::tasks::TaskRegistry;
@@ -41,7 +41,7 @@ pub(super) enum Work {
     Refill { queue: QueueName, after: Option<Place>, limit: usize },
     Refilled(QueueName, Option<Place>, Vec<Ready>),
     Recheck(Vec<TaskId>),
-    Rechecked(Vec<(TaskId, Option<bool>)>),
+    Rechecked(Vec<(TaskId, Option<State>)>),
     Start(Box<Start>),
     Signal(Fence),
     Abort(Fence),
@@ -81,14 +81,8 @@ impl World {
         let cache = Arc::new(cache());
         let mut store = Tables::default();
         let opened = store.open(now.wall);
-        let core = Core::new(
-            settings.clone(),
-            registry.clone(),
-            cache.clone(),
-            &opened,
-            rng.u64(..),
-            now,
-        );
+        let core =
+            Core::new(settings.clone(), registry.clone(), cache.clone(), &opened, rng.u64(..), now);
         let mut world = Self {
             ledger: Ledger::new(opened.epoch),
             requests: Requests::new(&mut rng),
@@ -167,10 +161,12 @@ impl World {
     }
 
     fn answered(&mut self, ticket: Ticket, answer: Answer) {
-        if let Answer::Stored | Answer::Stale | Answer::Cancel(_) = answer {
-            self.cancel_or_record_answered(ticket, answer);
-        } else {
-            self.request_answered(ticket, answer);
+        match answer {
+            Answer::Stored | Answer::Stale | Answer::Cancel(_) => {
+                self.cancel_or_record_answered(ticket, answer);
+            }
+            Answer::Refused(_) if !self.is_request(ticket) => self.forget_refused(ticket),
+            _ => self.request_answered(ticket, answer),
         }
     }
 
@@ -295,7 +291,7 @@ impl World {
         for change in self.core.declare() {
             self.store.apply(&change, self.now.wall);
         }
-        self.act(|core, now, out| core.tick(now, out));
+        self.act(|core, now, out| core.resume(now, out));
     }
 
     /// Lets everything that is under way come to its end.

@@ -1,0 +1,167 @@
+//! What was promised to whom, kept outside of everything that is tested.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::cache::ResultsCache;
+use crate::engine::core::Start;
+use crate::models::{
+    ArgValue, CancelVerdict, Durability, Fence, HistoryEntry, Sequence, Snapshot, State, Task,
+    TaskId,
+};
+use crate::store::memory::Tables;
+use crate::store::{Applied, Change, Opened, Verdict};
+
+pub(super) struct Ledger {
+    epoch: u64,
+    pub(super) rescued: u64,
+    asked: BTreeSet<TaskId>,
+    accepted: BTreeMap<TaskId, Durability>,
+    cancelled: BTreeSet<TaskId>,
+    /// Those that were running when somebody wished them cancelled, and under which fence. They
+    /// must not start again.
+    wished_away: BTreeMap<TaskId, Option<Fence>>,
+    fences: BTreeSet<Fence>,
+    /// Which task ran under each id, and its latest start.
+    started: BTreeMap<TaskId, (Sequence, Fence)>,
+    returned: BTreeMap<TaskId, BTreeSet<u64>>,
+    values: u64,
+}
+
+impl Ledger {
+    pub(super) fn new(epoch: u64) -> Self {
+        Self {
+            epoch,
+            rescued: 0,
+            asked: BTreeSet::new(),
+            accepted: BTreeMap::new(),
+            cancelled: BTreeSet::new(),
+            wished_away: BTreeMap::new(),
+            fences: BTreeSet::new(),
+            started: BTreeMap::new(),
+            returned: BTreeMap::new(),
+            values: 0,
+        }
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = &TaskId> {
+        self.asked.iter()
+    }
+
+    pub(super) fn asked(&mut self, id: &TaskId) {
+        self.asked.insert(id.clone());
+    }
+
+    pub(super) fn accepted(&mut self, task: &Task) {
+        self.accepted.insert(task.id.clone(), task.options.durability);
+    }
+
+    pub(super) fn is_accepted(&self, id: &TaskId) -> bool {
+        self.accepted.contains_key(id)
+    }
+
+    pub(super) fn cancelled(&mut self, id: &TaskId) {
+        self.cancelled.insert(id.clone());
+    }
+
+    /// An ephemeral task was running when somebody wished it cancelled.
+    pub(super) fn wished_away(&mut self, id: &TaskId) {
+        let fence = self.started.get(id).map(|(_, fence)| *fence);
+        self.wished_away.insert(id.clone(), fence);
+    }
+
+    /// A body of the task returns well, with this value.
+    pub(super) fn returned(&mut self, id: &TaskId) -> u64 {
+        self.values += 1;
+        self.returned.entry(id.clone()).or_default().insert(self.values);
+        self.values
+    }
+
+    pub(super) fn starts(&mut self, start: &Start) {
+        let id = &start.task.id;
+        assert!(self.fences.insert(start.fence), "{} starts twice", start.fence);
+        assert_eq!(start.fence.epoch, self.epoch);
+        if let Some((sequence, _)) = self.started.get(id) {
+            assert_eq!(*sequence, start.sequence, "{id} runs once more as another task");
+        }
+        if let Some(fence) = self.wished_away.get(id) {
+            assert_eq!(*fence, Some(start.fence), "{id} was cancelled and starts again");
+        }
+        assert!(!self.cancelled.contains(id), "{id} is cancelled and starts");
+        self.started.insert(id.clone(), (start.sequence, start.fence));
+    }
+
+    /// The durable store has made a change.
+    pub(super) fn applied(&mut self, change: &Change, applied: &Applied) {
+        if let (
+            Change::Cancel { id, .. },
+            Verdict::Cancel { verdict: CancelVerdict::Requested, running },
+        ) = (change, &applied.verdict)
+        {
+            assert!(running.is_some(), "{id} runs");
+            self.wished_away.insert(id.clone(), *running);
+        }
+    }
+
+    /// Another process opened the store: what was in memory alone is gone.
+    pub(super) fn reopened(&mut self, opened: &Opened, store: &Tables) {
+        assert!(opened.epoch > self.epoch);
+        self.epoch = opened.epoch;
+        self.rescued = opened.rescued;
+        for (id, class) in &self.accepted {
+            assert!(*class == Durability::Ephemeral || store.knows(id), "{id} was accepted");
+        }
+        self.accepted.retain(|id, _| store.knows(id));
+        self.cancelled.retain(|id| store.knows(id));
+        self.wished_away.retain(|id, _| store.knows(id));
+        self.started.retain(|id, _| store.knows(id));
+        self.returned.retain(|id, _| store.knows(id));
+        for snapshot in self.asked.iter().filter_map(|id| store.find(id)) {
+            let sequence = opened.next_sequence;
+            assert_ne!(snapshot.state, State::Running, "{snapshot:?} before {sequence:?}");
+        }
+    }
+
+    pub(super) fn check_the_end(&self, store: &Tables, cache: &ResultsCache) {
+        for id in self.accepted.keys() {
+            let outcome = store.find(id).and_then(|it| it.outcome);
+            let outcome = outcome.or_else(|| cache.get(id).map(|it| it.outcome.clone()));
+            let outcome = outcome.unwrap_or_else(|| panic!("{id} was accepted and is lost"));
+            if self.cancelled.contains(id) {
+                assert_eq!(outcome.state(), State::Cancelled, "{id}");
+            }
+            if let Some(ArgValue::UInt64(value)) = outcome.result() {
+                let values = self.returned.get(id);
+                assert!(values.is_some_and(|it| it.contains(value)), "{id} never returned {value}");
+            }
+        }
+        for snapshot in self.asked.iter().filter_map(|id| store.find(id)) {
+            check_life(&snapshot);
+        }
+    }
+}
+
+/// DESIGN §6, for tasks that nobody retries or resolves by hand.
+fn check_life(snapshot: &Snapshot) {
+    use State::{Cancelled, Expired, Failed, Pending, Queued, Retrying, Running, Succeeded};
+    let history: &[HistoryEntry] = &snapshot.history;
+    let mut started = false;
+    for pair in history.windows(2) {
+        let (was, is) = (&pair[0], &pair[1]);
+        started |= was.state == Running;
+        let legal = match is.state {
+            Queued => matches!(was.state, Pending | Running | Retrying),
+            Running => was.state == Queued,
+            Succeeded | Retrying | Pending => was.state == Running,
+            Failed => matches!(was.state, Pending | Queued | Running),
+            Cancelled => !was.state.has_ended(),
+            Expired => !started && matches!(was.state, Pending | Queued),
+        };
+        assert!(legal, "{snapshot:#?}");
+        assert!(is.state == Running || is.attempt <= was.attempt, "{snapshot:#?}");
+    }
+    let expires_at = snapshot.task.options.expires_at;
+    let first = history.iter().find(|it| it.state == Running);
+    if let (Some(first), Some(expires_at)) = (first, expires_at) {
+        assert!(first.at < expires_at, "started after its time to live: {snapshot:#?}");
+    }
+}

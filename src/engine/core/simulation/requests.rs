@@ -1,0 +1,387 @@
+//! Those who ask: what for, in which steps, and what they are told. The steps are those of
+//! `Engine::begin`, with time between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::bodies::METHODS;
+use super::world::{Ticket, Work, World};
+use crate::engine::core::{Admission, Admittable, Answer, Entry, Submission, Want};
+use crate::error::{Code, Error};
+use crate::models::{
+    ArgValue, CancelVerdict, Digest, Durability, OnDependencyFailure, Options, QueueName,
+    RetryPolicy, Snapshot, State, Task, TaskId,
+};
+
+/// How many ids are asked for again and again.
+const POOL: usize = 40;
+
+/// A request on its way in.
+#[derive(Clone)]
+pub(super) struct Asking {
+    pub(super) ticket: Ticket,
+    pub(super) want: Want,
+    task: Arc<Task>,
+    fresh: bool,
+    must_read: bool,
+    looked_up: Option<Option<Snapshot>>,
+    entering: Vec<TaskId>,
+    deps: Vec<(TaskId, Option<State>)>,
+    /// Ids that somebody was told of, or that stood before it in its own call.
+    known_before: Arc<BTreeSet<TaskId>>,
+}
+
+enum Waiting {
+    Request(Asking),
+    Cancel(TaskId),
+    Record,
+}
+
+pub(super) struct Requests {
+    contents: Vec<Content>,
+    tickets: u64,
+    fresh: u64,
+    waiting: BTreeMap<Ticket, Waiting>,
+    /// Let in, and not refused since.
+    let_in: BTreeSet<TaskId>,
+}
+
+#[derive(Clone)]
+struct Content {
+    method: &'static str,
+    deps: Vec<TaskId>,
+}
+
+impl Requests {
+    pub(super) fn new(rng: &mut fastrand::Rng) -> Self {
+        let contents = (0..POOL)
+            .map(|number| Content {
+                method: rng.choice(METHODS).expect("there are some"),
+                deps: (0..if rng.bool() { 0 } else { rng.usize(0..4) })
+                    .filter(|_| number > 0)
+                    .map(|_| pool_id(rng.usize(0..number)))
+                    .collect(),
+            })
+            .collect();
+        Self { contents, tickets: 0, fresh: 0, waiting: BTreeMap::new(), let_in: BTreeSet::new() }
+    }
+
+    fn ticket(&mut self, rng: &mut fastrand::Rng) -> Ticket {
+        self.tickets += 2;
+        Ticket(self.tickets + u64::from(rng.u32(0..8) == 0))
+    }
+
+    pub(super) fn record_ticket(&mut self, rng: &mut fastrand::Rng) -> Ticket {
+        let ticket = self.ticket(rng);
+        self.waiting.insert(ticket, Waiting::Record);
+        ticket
+    }
+
+    /// The process has died, and with it everybody's connection.
+    pub(super) fn die(&mut self) {
+        self.waiting.clear();
+        self.let_in.clear();
+    }
+
+    pub(super) fn check_the_end(&self) {
+        let forgotten: Vec<_> = self.waiting.keys().filter(|it| it.0 % 2 == 0).collect();
+        assert!(forgotten.is_empty(), "nobody answered {forgotten:?}");
+    }
+}
+
+fn pool_id(number: usize) -> TaskId {
+    TaskId::parse(&format!("t{number}"), "").expect("an id")
+}
+
+impl World {
+    /// Somebody asks for something; at times for several things in one call.
+    pub(super) fn ask_something(&mut self) {
+        let count = if self.rng.u32(0..4) == 0 { self.rng.usize(2..6) } else { 1 };
+        for _ in 0..count {
+            let asking = self.request();
+            self.ledger.asked(&asking.task.id);
+            self.requests.waiting.insert(asking.ticket, Waiting::Request(asking.clone()));
+            if count == 1 && self.rng.bool() {
+                self.work.push(Work::Ask(asking));
+            } else {
+                self.ask_and_stay(asking);
+            }
+        }
+    }
+
+    /// Nothing but the core's other callers comes between the steps of this one: so a later request
+    /// of the same call finds this one let in.
+    fn ask_and_stay(&mut self, asking: Asking) {
+        let ticket = asking.ticket;
+        self.ask(asking);
+        let own = |work: &Work| match work {
+            Work::LookUp(asking) | Work::Submit(asking) => asking.ticket == ticket,
+            _ => false,
+        };
+        while let Some(at) = self.work.iter().position(own) {
+            if self.rng.bool() {
+                self.commit_step();
+            }
+            let work = self.work.swap_remove(at);
+            self.do_work(work);
+        }
+    }
+
+    fn request(&mut self) -> Asking {
+        let ticket = self.requests.ticket(&mut self.rng);
+        let rng = &mut self.rng;
+        let number = rng.usize(0..POOL);
+        let fresh = rng.u32(0..5) == 0;
+        let id = if fresh {
+            self.requests.fresh += 1;
+            TaskId::parse(&format!("f{}", self.requests.fresh), "").expect("an id")
+        } else {
+            pool_id(number)
+        };
+        let Content { method, deps } = self.requests.contents[number].clone();
+        let other = rng.u32(0..12) == 0;
+        let args = if other { vec![ArgValue::Bool(true)] } else { Vec::new() };
+        let soon = |rng: &mut fastrand::Rng, wall: crate::clock::Timestamp| {
+            let wait = Duration::from_millis(rng.u64(0..1_500));
+            (rng.u32(0..5) == 0).then(|| wall.plus(wait))
+        };
+        let wall = self.now.wall;
+        let queue = rng.choice(["wide", "narrow", "heavy", "other"]).expect("some");
+        let options = Options {
+            queue: QueueName::parse(queue, "").expect("a name"),
+            priority: rng.i32(-1..2),
+            run_at: soon(rng, wall),
+            expires_at: soon(rng, wall),
+            timeout: Duration::from_millis(rng.u64(1..2_000)),
+            retry: RetryPolicy {
+                base: Duration::from_millis(rng.u64(0..200)),
+                ..RetryPolicy::with_retries(rng.u32(0..4))
+            },
+            durability: if rng.u32(0..3) == 0 {
+                Durability::Ephemeral
+            } else {
+                Durability::Durable
+            },
+            wait_for_dependencies: rng.u32(0..4) > 0,
+            on_dependency_failure: if rng.u32(0..4) == 0 {
+                OnDependencyFailure::Run
+            } else {
+                OnDependencyFailure::Fail
+            },
+            labels: None,
+        };
+        let known_before = deps
+            .iter()
+            .filter(|id| self.ledger.is_accepted(id) || self.requests.let_in.contains(*id))
+            .cloned()
+            .collect();
+        let task = Arc::new(Task {
+            digest: Digest::of(method, &args, &deps),
+            id,
+            method: method.into(),
+            args,
+            deps,
+            submitted_at: wall,
+            options,
+        });
+        Asking {
+            ticket,
+            want: if rng.bool() { Want::Acceptance } else { Want::Outcome },
+            task,
+            fresh,
+            must_read: false,
+            looked_up: None,
+            entering: Vec::new(),
+            deps: Vec::new(),
+            known_before: Arc::new(known_before),
+        }
+    }
+
+    /// The first part of `Engine::begin`: what is to be read?
+    pub(super) fn ask(&mut self, mut asking: Asking) {
+        let cache = &self.cache;
+        asking.deps = asking
+            .task
+            .deps
+            .iter()
+            .filter(|dep| {
+                cache.get(dep).is_none_or(|ended| ended.outcome.state() != State::Succeeded)
+            })
+            .map(|dep| (dep.clone(), None))
+            .collect();
+        asking.looked_up = None;
+        let id_unread = !asking.fresh && self.store.knows(&asking.task.id);
+        asking.must_read = id_unread || !asking.deps.is_empty();
+        let (id, digest) = (&asking.task.id, asking.task.digest);
+        let deps: Vec<TaskId> = asking.deps.iter().map(|(dep, _)| dep.clone()).collect();
+        let entry = asking.must_read.then(|| self.core.enter(id, digest, &deps));
+        self.work.push(match entry {
+            Some(Entry::Yours { entering }) => {
+                asking.entering = entering;
+                Work::LookUp(asking)
+            }
+            _ => Work::Submit(asking),
+        });
+    }
+
+    pub(super) fn look_up(&mut self, mut asking: Asking) {
+        if !self.calm && self.rng.u32(0..15) == 0 {
+            // The store cannot be read, or the caller goes away.
+            let id = asking.task.id.clone();
+            self.act(|core, _, out| core.let_in_others(&id, out));
+            self.requests.waiting.remove(&asking.ticket);
+            return;
+        }
+        for (id, state) in &mut asking.deps {
+            *state = self.store.find(id).map(|it| it.state);
+        }
+        asking.looked_up = Some(self.store.find(&asking.task.id));
+        self.work.push(Work::Submit(asking));
+    }
+
+    pub(super) fn submit(&mut self, asking: Asking) {
+        let method = self.registry.find(&asking.task.method).expect("it is registered");
+        let submission = Submission {
+            id: asking.task.id.clone(),
+            fresh: asking.fresh,
+            digest: asking.task.digest,
+            want: asking.want,
+            must_read: asking.must_read,
+            looked_up: asking.looked_up.clone(),
+            entering: asking.entering.clone(),
+            gate: Ok(Admittable { task: asking.task.clone(), method, deps: asking.deps.clone() }),
+        };
+        let ticket = asking.ticket;
+        let id = &asking.task.id;
+        let unsure = !asking.must_read && !asking.fresh;
+        if unsure && !self.core.is_live(id) && self.store.knows(id) {
+            self.work.push(Work::Ask(asking));
+            return;
+        }
+        let admission = self.act(|core, now, out| core.submit(submission, now, || ticket, out));
+        self.admitted(asking, admission);
+    }
+
+    pub(super) fn admitted(&mut self, asking: Asking, admission: Admission) {
+        match admission {
+            Admission::Ended(ended) => self.request_answered(asking.ticket, Answer::Ended(ended)),
+            Admission::Accepted(accepted) => {
+                self.request_answered(asking.ticket, Answer::Accepted(accepted));
+            }
+            Admission::Refused(error) => {
+                self.request_answered(asking.ticket, Answer::Refused(error));
+            }
+            Admission::AskAgain => self.work.push(Work::Ask(asking)),
+            Admission::Wait => drop(self.requests.let_in.insert(asking.task.id.clone())),
+            Admission::Run(start) => self.run_inline_later(start, asking),
+        }
+    }
+
+    pub(super) fn request_answered(&mut self, ticket: Ticket, answer: Answer) {
+        let Some(Waiting::Request(asking)) = self.requests.waiting.remove(&ticket) else {
+            panic!("{ticket:?} does not wait for {answer:?}");
+        };
+        let id = &asking.task.id;
+        match answer {
+            Answer::Ended(ended) => {
+                assert_eq!(ended.task.id, *id);
+                assert_eq!(ended.task.digest, asking.task.digest, "{id} has other content");
+                self.check_is_stored(id, &ended.outcome);
+                self.ledger.accepted(&ended.task);
+            }
+            Answer::Accepted(accepted) => {
+                assert_eq!(accepted.id, *id);
+                if let Some(task) = self.known(id) {
+                    assert_eq!(task.digest, asking.task.digest, "{id} has other content");
+                    self.ledger.accepted(&task);
+                } else {
+                    // An inline body is at work that nobody needs stored.
+                    assert!(self.core.is_live(id), "{id} was accepted and is not known");
+                }
+            }
+            Answer::Refused(error) => self.check_refusal(&asking, &error),
+            Answer::AskAgain => {
+                self.requests.waiting.insert(ticket, Waiting::Request(asking.clone()));
+                self.work.push(Work::Ask(asking));
+            }
+            answer => panic!("{answer:?} is no answer to a request"),
+        }
+    }
+
+    /// The task that has the id, if one has.
+    pub(super) fn known(&self, id: &TaskId) -> Option<Arc<Task>> {
+        let stored = self.store.find(id).map(|it| it.task);
+        let ephemeral = || self.core.find(id).0.map(|it| it.task);
+        stored.or_else(ephemeral).or_else(|| self.cache.get(id).map(|it| it.task.clone()))
+    }
+
+    fn check_refusal(&mut self, asking: &Asking, error: &Error) {
+        let id = &asking.task.id;
+        match error.code {
+            Code::IdTaken => {
+                let taken = self.known(id).is_some_and(|it| it.digest != asking.task.digest);
+                assert!(taken || self.core.is_live(id), "nobody else has {id}");
+            }
+            Code::DependencyUnmet => {
+                if error.message.ends_with("is not known") {
+                    for dependency in asking.known_before.iter() {
+                        let named = error.message.contains(&format!("dependency {dependency} "));
+                        assert!(
+                            !named || self.known(dependency).is_none(),
+                            "{id} was refused: {error}"
+                        );
+                    }
+                }
+            }
+            Code::QueueFull | Code::Draining | Code::StoreUnavailable | Code::OutcomeUnknown => {}
+            _ => panic!("{id} was refused: {error:?}"),
+        }
+    }
+
+    /// Nobody learns of an outcome that is not stored.
+    pub(super) fn check_is_stored(&self, id: &TaskId, outcome: &crate::models::Outcome) {
+        let stored = self.store.find(id).and_then(|it| it.outcome);
+        let kept = || self.cache.get(id).map(|it| it.outcome.clone());
+        assert_eq!(stored.or_else(kept).as_ref(), Some(outcome), "what {id} came to is stored");
+    }
+
+    /// Somebody wishes some task cancelled.
+    pub(super) fn wish_to_cancel(&mut self) {
+        let id = self.rng.choice(self.ledger.ids().cloned().collect::<Vec<_>>());
+        let Some(id) = id else { return };
+        let ticket = self.requests.ticket(&mut self.rng);
+        self.requests.waiting.insert(ticket, Waiting::Cancel(id.clone()));
+        self.act(|core, now, out| core.cancel(id, "tired".into(), ticket, now, out));
+    }
+
+    pub(super) fn cancel_or_record_answered(&mut self, ticket: Ticket, answer: Answer) {
+        match (self.requests.waiting.remove(&ticket), answer) {
+            (Some(Waiting::Record), Answer::Stored | Answer::Stale) => {}
+            (Some(Waiting::Cancel(id)), Answer::Cancel(verdict)) => match verdict {
+                CancelVerdict::AlreadyEnded(state) => {
+                    let stored = self.store.find(&id).map(|it| it.state);
+                    let kept = || self.cache.get(&id).map(|it| it.outcome.state());
+                    assert_eq!(stored.or_else(kept), Some(state), "{id}");
+                }
+                CancelVerdict::Cancelled => self.ledger.cancelled(&id),
+                CancelVerdict::Requested => {
+                    if self.store.find(&id).is_none() {
+                        self.ledger.wished_away(&id);
+                    }
+                }
+                CancelVerdict::NotFound => {}
+            },
+            (_, answer) => panic!("{ticket:?} does not wait for {answer:?}"),
+        }
+    }
+
+    /// Cancels and records whose change was not stored are refused, too.
+    pub(super) fn is_request(&self, ticket: Ticket) -> bool {
+        matches!(self.requests.waiting.get(&ticket), Some(Waiting::Request(_)))
+    }
+
+    pub(super) fn forget_refused(&mut self, ticket: Ticket) {
+        assert!(self.requests.waiting.remove(&ticket).is_some(), "{ticket:?} does not wait");
+    }
+}

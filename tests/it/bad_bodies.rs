@@ -1,0 +1,172 @@
+//! Bodies that misbehave: each is its own task's failure, and the server serves on.
+
+use std::time::{Duration, Instant};
+
+use task_scheduler::models::ArgValue;
+use task_scheduler::pb;
+use task_scheduler::pb::TaskState;
+
+use crate::client::{Failed, NOTHING, ms, named, retries, task, with};
+use crate::server::{Server, Setup, with_methods};
+
+/// A server that loses patience fast, with two threads for sync bodies.
+fn impatient() -> Server {
+    let flags = ["--cancel-grace", "20ms", "--stuck-after", "200ms", "--sync-threads", "2"];
+    Setup::with_methods().flags(flags).start()
+}
+
+#[tokio::test]
+async fn a_panic_is_a_failure_and_is_tried_again() {
+    let server = with_methods();
+    let client = server.client().await;
+    for durability in [pb::Durability::Durable, pb::Durability::Ephemeral] {
+        let fails = async |request: pb::TaskRequest, message: &str, attempts: u32| {
+            let request = with(request, |o| {
+                (o.durability, o.retry) = (durability.into(), retries(attempts - 1));
+            });
+            let expected =
+                Failed::new("PANICKED", &format!("the body panicked: {message}"), attempts);
+            assert_eq!(client.fail(request).await, expected);
+        };
+        for attempts in [1, 3] {
+            fails(task("panic_sync", ["oh"]), "oh", attempts).await;
+            fails(task("panic_inline", ["oh"]), "oh", attempts).await;
+            for late in [false, true] {
+                let args = [ArgValue::from("oh"), late.into()];
+                fails(task("panic_async", args), "oh", attempts).await;
+            }
+        }
+        fails(task("panic_with_a_number", NOTHING), "without a message", 1).await;
+        client.assert_served(server.addr()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_panic_that_says_very_much_does_not_break_the_answer() {
+    let server = with_methods();
+    let client = server.client().await;
+    let failed = client.fail(named("long", "panic_at_length", [3_000_000])).await;
+    assert_eq!(failed.code, "PANICKED");
+    assert!(client.task("long").await.is_ok(), "its history can be shown");
+    // And many times over: each attempt's error is in the history.
+    let request = with(named("longer", "panic_at_length", [1_000_000]), |o| o.retry = retries(9));
+    assert_eq!(client.fail(request).await.attempts, 10);
+    assert!(client.task("longer").await.is_ok(), "its history can be shown");
+    client.assert_served(server.addr()).await;
+}
+
+#[tokio::test]
+async fn an_async_body_that_never_returns_is_dropped_at_its_timeout() {
+    let server = impatient();
+    let client = server.client().await;
+    let request = with(task("never", [server.path("ledger")]), |o| o.timeout = ms(50));
+    let message = "the attempt took longer than its timeout of 50ms";
+    assert_eq!(client.fail(request).await, Failed::new("TIMED_OUT", message, 1));
+    assert_eq!(server.ledger("ledger"), ["started", "dropped"]);
+    client.assert_served(server.addr()).await;
+}
+
+#[tokio::test]
+async fn a_sync_body_that_never_returns_is_stuck_and_its_thread_is_replaced() {
+    let server = impatient();
+    let client = server.client().await;
+    // As many as there are threads.
+    let stuck = ["a", "b"].map(|id| {
+        let request = named(id, "wait_stubbornly", [server.path("gate")]);
+        let request = with(request, |o| (o.timeout, o.retry) = (ms(50), retries(3)));
+        let client = client.clone();
+        tokio::spawn(async move { client.fail(request).await })
+    });
+    for task in stuck {
+        let failed = crate::waiting::soon(task).await.unwrap();
+        let message = "the body did not return within 200ms after it was told to stop";
+        assert_eq!(failed, Failed::new("STUCK", message, 1));
+    }
+    // Sync bodies run all the same.
+    let write = task("write", [server.path("ledger"), "ran".into()]);
+    assert_eq!(client.run(write).await, "ran");
+    client.assert_served(server.addr()).await;
+    // Whatever they come to in the end changes nothing.
+    server.open_gate("gate");
+    for id in ["a", "b"] {
+        assert_eq!(client.task(id).await.unwrap().state(), TaskState::Failed);
+    }
+    let write = task("write", [server.path("ledger"), "again".into()]);
+    assert_eq!(client.run(write).await, "again");
+}
+
+#[tokio::test]
+async fn the_last_attempt_of_a_sync_body_is_answered_at_its_timeout_and_its_thread_is_replaced() {
+    let server = impatient();
+    let client = server.client().await;
+    for id in ["a", "b"] {
+        let request = named(id, "wait_stubbornly", [server.path("gate")]);
+        let failed = client.fail(with(request, |o| o.timeout = ms(50))).await;
+        let message = "the attempt took longer than its timeout of 50ms";
+        assert_eq!(failed, Failed::new("TIMED_OUT", message, 1));
+    }
+    let write = task("write", [server.path("ledger"), "ran".into()]);
+    assert_eq!(client.run(write).await, "ran");
+}
+
+#[tokio::test]
+async fn a_sync_body_that_never_returns_can_be_cancelled() {
+    let server = impatient();
+    let client = server.client().await;
+    let request = named("one", "wait_stubbornly", [server.path("gate")]);
+    client.enqueue(request).await.unwrap();
+    client.once("one", TaskState::Running).await;
+    let cancel = pb::CancelTasksRequest { task_ids: vec!["one".into()], ..Default::default() };
+    client.cancel(cancel).await.unwrap();
+    client.once("one", TaskState::Cancelled).await;
+    client.assert_served(server.addr()).await;
+}
+
+#[tokio::test]
+async fn no_retry_starts_beside_a_sync_body_that_is_still_there() {
+    let server = Setup::with_methods().flags(["--stuck-after", "1h"]).start();
+    let client = server.client().await;
+    let gate = server.path("gate");
+    let request = with(named("one", "wait_stubbornly", [gate]), |o| {
+        (o.timeout, o.retry) = (ms(50), retries(1));
+    });
+    client.enqueue(request.clone()).await.unwrap();
+    client.once("one", TaskState::Running).await;
+    // Times out beside it, and later.
+    client.fail(with(task("until_told", NOTHING), |o| o.timeout = ms(300))).await;
+    let task = client.task("one").await.unwrap();
+    assert_eq!((task.state(), task.attempts), (TaskState::Running, 1));
+    server.open_gate("gate");
+    assert_eq!(client.run(request).await, "waited");
+    assert_eq!(client.task("one").await.unwrap().attempts, 2);
+}
+
+#[tokio::test]
+async fn a_stuck_body_does_not_hold_up_the_exit() {
+    let mut server = impatient();
+    let client = server.client().await;
+    for (id, method, tries) in [
+        ("sync", "wait_stubbornly", 3),
+        ("async", "hog_the_runtime", 3),
+        ("last", "wait_stubbornly", 0),
+    ] {
+        let request = named(id, method, [server.path("gate")]);
+        let request = with(request, |o| (o.timeout, o.retry) = (ms(50), retries(tries)));
+        client.fail(request).await;
+    }
+    server.terminate();
+    let begun = Instant::now();
+    assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
+    assert!(begun.elapsed() < Duration::from_secs(15), "it took {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn an_async_body_that_keeps_its_thread_is_given_up() {
+    let server = impatient();
+    let client = server.client().await;
+    let request = with(task("hog_the_runtime", [server.path("gate")]), |o| o.timeout = ms(50));
+    let failed = client.fail(request).await;
+    assert_eq!((failed.code.as_str(), failed.attempts), ("STUCK", 1), "{failed:?}");
+    client.assert_served(server.addr()).await;
+    assert_eq!(client.run(task("delete", [1])).await, "Deleted 1 items");
+}

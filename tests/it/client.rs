@@ -1,0 +1,236 @@
+//! A client, as anybody with the proto file would generate it, and the words to ask with.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use prost_types::Any;
+use task_scheduler::models::ArgValue;
+use task_scheduler::pb;
+use task_scheduler::pb::task_scheduler_client::TaskSchedulerClient;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, IntoRequest, Response, Status};
+use tonic_types::StatusExt as _;
+
+use crate::waiting::{eventually, soon};
+
+/// A method that is called without arguments.
+pub(crate) const NOTHING: [ArgValue; 0] = [];
+
+/// A request to run `method`; the rest by struct update.
+pub(crate) fn task<T: Into<ArgValue>>(
+    method: &str,
+    args: impl IntoIterator<Item = T>,
+) -> pb::TaskRequest {
+    let args = args.into_iter().map(|arg| Any::from(&arg.into())).collect();
+    pb::TaskRequest { method: method.into(), args, ..Default::default() }
+}
+
+/// The same under an id of our own.
+pub(crate) fn named<T: Into<ArgValue>>(
+    id: &str,
+    method: &str,
+    args: impl IntoIterator<Item = T>,
+) -> pb::TaskRequest {
+    pb::TaskRequest { task_id: id.into(), ..task(method, args) }
+}
+
+/// The same with options.
+pub(crate) fn with(
+    request: pb::TaskRequest,
+    set: impl FnOnce(&mut pb::TaskOptions),
+) -> pb::TaskRequest {
+    let mut options = request.options.clone().unwrap_or_default();
+    set(&mut options);
+    pb::TaskRequest { options: Some(options), ..request }
+}
+
+/// The same after these tasks.
+pub(crate) fn after<const N: usize>(deps: [&str; N], request: pb::TaskRequest) -> pb::TaskRequest {
+    pb::TaskRequest { deps: deps.map(String::from).into(), ..request }
+}
+
+/// A length of time, as the wire has it.
+pub(crate) fn span(length: Duration) -> Option<prost_types::Duration> {
+    Some(length.try_into().expect("tests ask for short times"))
+}
+
+/// So many milliseconds, as the wire has them.
+pub(crate) fn ms(amount: u64) -> Option<prost_types::Duration> {
+    span(Duration::from_millis(amount))
+}
+
+/// Longer than any test.
+pub(crate) fn an_hour() -> Option<prost_types::Duration> {
+    span(Duration::from_secs(3_600))
+}
+
+/// Retries that do not dawdle.
+pub(crate) fn retries(amount: u32) -> Option<pb::RetryPolicy> {
+    Some(pb::RetryPolicy { retries: Some(amount), base: ms(1), max: ms(1), ..Default::default() })
+}
+
+/// A refusal, taken apart.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Refused {
+    pub(crate) code: Code,
+    /// Of the ErrorInfo, whose domain is ours.
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    /// The fields of the BadRequest.
+    pub(crate) fields: Vec<String>,
+    /// Of the RetryInfo.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Refused {
+    /// One without fields and without a time to ask again.
+    pub(crate) fn new(code: Code, reason: &str, message: &str) -> Self {
+        Self {
+            code,
+            reason: reason.into(),
+            message: message.into(),
+            fields: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// `INVALID_ARGUMENT` that names its field.
+    pub(crate) fn invalid(field: &str, description: &str) -> Self {
+        let message = format!("{field}: {description}");
+        let refused = Self::new(Code::InvalidArgument, "INVALID_ARGUMENT", &message);
+        Self { fields: vec![field.into()], ..refused }
+    }
+}
+
+impl From<Status> for Refused {
+    #[track_caller]
+    fn from(status: Status) -> Self {
+        let details = status.get_error_details();
+        let Some(info) = details.error_info() else { panic!("no ErrorInfo: {status:?}") };
+        assert_eq!(info.domain, "taskscheduler");
+        let violations = details.bad_request().map(|bad| bad.field_violations.as_slice());
+        Self {
+            code: status.code(),
+            reason: info.reason.clone(),
+            message: status.message().into(),
+            fields: violations.into_iter().flatten().map(|one| one.field.clone()).collect(),
+            retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
+        }
+    }
+}
+
+/// What a call comes to.
+pub(crate) type Answer<T> = Result<T, Status>;
+
+/// A client. Clones share its connection.
+#[derive(Clone)]
+pub(crate) struct Client(TaskSchedulerClient<Channel>);
+
+impl Client {
+    pub(crate) async fn connect(addr: SocketAddr) -> Self {
+        let endpoint = Endpoint::try_from(format!("http://{addr}")).unwrap();
+        Self(TaskSchedulerClient::new(soon(endpoint.connect()).await.unwrap()))
+    }
+
+    /// The generated client.
+    pub(crate) fn rpc(&self) -> TaskSchedulerClient<Channel> {
+        self.0.clone()
+    }
+
+    pub(crate) async fn submit(
+        &self,
+        request: impl IntoRequest<pb::TaskRequest>,
+    ) -> Answer<pb::TaskResponse> {
+        soon(self.rpc().submit_task(request)).await.map(Response::into_inner)
+    }
+
+    pub(crate) async fn enqueue(
+        &self,
+        request: pb::TaskRequest,
+    ) -> Answer<pb::EnqueueTaskResponse> {
+        soon(self.rpc().enqueue_task(request)).await.map(Response::into_inner)
+    }
+
+    pub(crate) async fn enqueue_many(
+        &self,
+        tasks: Vec<pb::TaskRequest>,
+    ) -> Answer<Vec<pb::EnqueueOutcome>> {
+        let request = pb::EnqueueTasksRequest { tasks };
+        Ok(soon(self.rpc().enqueue_tasks(request)).await?.into_inner().outcomes)
+    }
+
+    pub(crate) async fn result(&self, id: &str) -> Answer<pb::ResultResponse> {
+        let request = pb::ResultRequest { task_id: id.into() };
+        soon(self.rpc().get_result(request)).await.map(Response::into_inner)
+    }
+
+    pub(crate) async fn task(&self, id: &str) -> Answer<pb::Task> {
+        let request = pb::GetTaskRequest { task_id: id.into() };
+        let answer = soon(self.rpc().get_task(request)).await?.into_inner();
+        Ok(answer.task.expect("an answer without a task"))
+    }
+
+    pub(crate) async fn cancel(
+        &self,
+        request: pb::CancelTasksRequest,
+    ) -> Answer<Vec<pb::CancelOutcome>> {
+        Ok(soon(self.rpc().cancel_tasks(request)).await?.into_inner().outcomes)
+    }
+
+    /// The text of the result of a task that has to succeed.
+    pub(crate) async fn run(&self, request: pb::TaskRequest) -> String {
+        let answer = self.submit(request).await.unwrap();
+        assert_eq!(answer.status(), pb::task_response::Status::Success, "{answer:?}");
+        answer.result
+    }
+
+    /// The failure of a task that has to end badly.
+    pub(crate) async fn fail(&self, request: pb::TaskRequest) -> Failed {
+        let answer = self.submit(request).await.unwrap();
+        assert_eq!(answer.status(), pb::task_response::Status::Failed, "{answer:?}");
+        let failure = answer.failure.clone().expect("a failure without its reason");
+        assert_eq!(answer.result, failure.message, "old clients read the error's text there");
+        Failed { code: failure.code, message: failure.message, attempts: failure.attempts }
+    }
+
+    /// The refusal of a task that has to be refused.
+    pub(crate) async fn refused(&self, request: pb::TaskRequest) -> Refused {
+        match self.submit(request).await {
+            Ok(answer) => panic!("it was not refused: {answer:?}"),
+            Err(status) => status.into(),
+        }
+    }
+
+    /// The task, once it is in this state.
+    pub(crate) async fn once(&self, id: &str, state: pb::TaskState) -> pb::Task {
+        eventually(&format!("{id} is {state:?}"), async || match self.task(id).await {
+            Ok(task) => (task.state() == state).then_some(task),
+            Err(status) => {
+                assert_eq!(status.code(), Code::NotFound, "{status:?}");
+                None
+            }
+        })
+        .await
+    }
+
+    /// Fails unless the server runs a task for this client, and for a new one.
+    pub(crate) async fn assert_served(&self, addr: SocketAddr) {
+        assert_eq!(self.run(task("add", [1, 2, 3])).await, "6");
+        let newcomer = Self::connect(addr).await;
+        assert_eq!(newcomer.run(task("add", [4, 5])).await, "9");
+    }
+}
+
+/// How a task ended badly.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Failed {
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) attempts: u32,
+}
+
+impl Failed {
+    pub(crate) fn new(code: &str, message: &str, attempts: u32) -> Self {
+        Self { code: code.into(), message: message.into(), attempts }
+    }
+}
