@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -82,8 +83,27 @@ pub struct Now {
     pub steady: Duration,
 }
 
-/// Reads both clocks.
+/// How long civil time is counted on from the steady clock before it is read anew.
+const READ_ANEW_AFTER: Duration = Duration::from_millis(100);
+
+/// Reads both clocks. A machine's clock that is set is noticed within [`READ_ANEW_AFTER`]: reading one
+/// clock instead of two matters to calls of microseconds.
 pub fn now() -> Now {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    Now { steady: START.elapsed(), wall: SystemTime::now().into() }
+    /// What civil time is ahead of the steady clock, and until when that is taken for granted;
+    /// microseconds. Read and written apart: either is right with an older other.
+    static AHEAD: AtomicU64 = AtomicU64::new(0);
+    static GOOD_UNTIL: AtomicU64 = AtomicU64::new(0);
+    let steady = START.elapsed();
+    let micros = u64::try_from(steady.as_micros()).unwrap_or(u64::MAX);
+    if micros < GOOD_UNTIL.load(Ordering::Acquire) {
+        let wall =
+            Timestamp(AHEAD.load(Ordering::Acquire).saturating_add(micros).min(LATEST_MICROS));
+        return Now { wall, steady };
+    }
+    let wall = Timestamp::from(SystemTime::now());
+    AHEAD.store(wall.0.saturating_sub(micros), Ordering::Release);
+    let until = steady.saturating_add(READ_ANEW_AFTER).as_micros();
+    GOOD_UNTIL.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Release);
+    Now { wall, steady }
 }

@@ -74,8 +74,7 @@ mod tests {
     }
 
     fn ended(text: &str, ending: Ending) -> (TaskId, Outcome) {
-        let outcome =
-            Outcome { ending, attempts: 1, started_at: None, ended_at: Timestamp::EPOCH };
+        let outcome = Outcome { ending, attempts: 1, started_at: None, ended_at: Timestamp::EPOCH };
         (id(text), outcome)
     }
 

@@ -11,12 +11,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
 use tonic::transport::Server;
 use tracing::error;
 
 use crate::server::connection::Connection;
 use crate::server::deadline::DeadlineLayer;
+use crate::server::direct::{DirectLayer, Services};
 use crate::server::panics::CatchPanicsLayer;
 use crate::server::{Error, Options};
 
@@ -40,7 +40,7 @@ pub(super) struct Lane {
 /// What a serving thread needs besides its connections.
 pub(super) struct Thread {
     pub(super) number: usize,
-    pub(super) routes: Routes,
+    pub(super) services: Services,
     pub(super) options: Options,
     /// Cancelled to close connections as soon as their calls are answered.
     pub(super) stop: CancellationToken,
@@ -109,7 +109,7 @@ impl Lane {
 
 impl Thread {
     fn run(self, runtime: Runtime, arrivals: mpsc::Receiver<Arrival>) {
-        let Self { number, routes, options, stop, cut, alive } = self;
+        let Self { number, services, options, stop, cut, alive } = self;
         let keepalive = !options.keepalive_interval.is_zero();
         let incoming = ReceiverStream::new(arrivals)
             .map(move |arrival| arrival.open(options.handshake_timeout));
@@ -122,7 +122,8 @@ impl Thread {
             .http2_max_header_list_size(Some(MAX_HEADER_LIST_BYTES))
             .layer(CatchPanicsLayer)
             .layer(DeadlineLayer)
-            .add_routes(routes)
+            .layer(DirectLayer(services.ours))
+            .add_routes(services.others)
             .serve_with_incoming_shutdown(incoming, stop.cancelled_owned());
         runtime.block_on(async {
             tokio::select! {

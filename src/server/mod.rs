@@ -16,6 +16,7 @@ mod connection;
 mod convert;
 mod deadline;
 mod descriptors;
+mod direct;
 mod disconnect;
 mod health;
 mod lane;
@@ -34,12 +35,14 @@ use std::num::NonZeroUsize;
 use std::thread;
 use std::time::Duration;
 
+pub use direct::Services;
 pub use listen::{Listener, bind};
 pub use serve::{Serving, serve};
 
 use crate::server::health::{Health, reflection, reflection_v1alpha};
 use crate::server::service::Service;
 use crate::system::System;
+use tonic::service::Routes;
 
 /// How to serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,12 +117,12 @@ impl Server {
         let (v1, v1alpha) = (reflection()?, reflection_v1alpha()?);
         let serving = serve(listener, &options, || {
             // Made anew for each thread: threads that share no counters do not slow each other.
-            tonic::service::Routes::new(
-                Service::new(system.clone()).into_server(options.max_message_size),
-            )
-            .add_service(health.service())
-            .add_service(v1.clone())
-            .add_service(v1alpha.clone())
+            Services {
+                ours: Some(Service::new(system.clone()).into_server(options.max_message_size)),
+                others: Routes::new(health.service())
+                    .add_service(v1.clone())
+                    .add_service(v1alpha.clone()),
+            }
         })?;
         Ok(Handle { serving, health })
     }

@@ -1,5 +1,4 @@
-//! Serving any set of routes on the product's shape of threads: what the product does, and what its
-//! benches do with a bare echo.
+//! Serving on one shared listener and several serving threads.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,17 +10,17 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tonic::service::Routes;
 
 use crate::server::accept::Acceptor;
 use crate::server::descriptors::room_for_connections;
+use crate::server::direct::Services;
 use crate::server::lane::{Lane, Thread};
 use crate::server::{Error, Listener, Options};
 
 /// How long threads have to end once their connections are cut.
 const CUT_GRACE: Duration = Duration::from_millis(500);
 
-/// Routes that are being served. Dropping it cuts every connection at once.
+/// Services that are being served. Dropping it cuts every connection at once.
 #[derive(Debug)]
 pub struct Serving {
     addr: SocketAddr,
@@ -34,14 +33,14 @@ pub struct Serving {
     alive: mpsc::Receiver<()>,
 }
 
-/// Serves what `routes` makes, which is called once for each serving thread.
+/// Serves what `services` makes, which is called once for each serving thread.
 ///
 /// # Errors
 /// [`Error::Thread`] when the system gives no more threads or files.
 pub fn serve(
     listener: Listener,
     options: &Options,
-    routes: impl Fn() -> Routes,
+    services: impl Fn() -> Services,
 ) -> Result<Serving, Error> {
     let (alive, ended) = mpsc::channel(1);
     let cut = CancellationToken::new();
@@ -59,7 +58,7 @@ pub fn serve(
         serving.open.push(Arc::clone(&open));
         let thread = Thread {
             number,
-            routes: routes(),
+            services: services(),
             options: *options,
             stop: serving.stop.clone(),
             cut: serving.cut.clone(),

@@ -37,7 +37,7 @@ fn patient() -> Options {
 async fn start(options: Options) -> (Serving, Health) {
     let health = Health::serving().await;
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let serving = serve(listener, &options, || Routes::new(health.service())).unwrap();
+    let serving = serve(listener, &options, || Routes::new(health.service()).into()).unwrap();
     (serving, health)
 }
 
@@ -229,7 +229,7 @@ const EMPTY: &[u8] = &[0; 5];
 
 fn odd_server(options: Options) -> Serving {
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    serve(listener, &options, || Routes::new(health_server::HealthServer::new(Odd))).unwrap()
+    serve(listener, &options, || Routes::new(health_server::HealthServer::new(Odd)).into()).unwrap()
 }
 
 fn call(method: &str) -> http::request::Builder {

@@ -10,8 +10,8 @@ use super::world::{Work, World};
 use crate::engine::core::{Ran, Settings, Start};
 use crate::error::Code;
 use crate::models::{
-    ArgValue, Digest, Failure, Fence, MethodName, OnDependencyFailure, Options, Sequence, Task,
-    TaskId,
+    ArgValue, Digest, Durability, Failure, Fence, MethodName, OnDependencyFailure, Options,
+    Sequence, Task, TaskId,
 };
 use crate::tasks::{
     Body, BodyResult, Kind, Location, Method, MethodDefaults, Signature, TaskContext, TaskError,
@@ -221,10 +221,17 @@ impl World {
         self.ledger.starts(start);
         let retries = task.options.retry.retries;
         assert!(start.number <= retries + 1, "attempt {} of {} retries", start.number, retries);
+        if !self.ledger.is_claimed(start.fence) && start.class == Durability::Durable {
+            let options = &task.options;
+            assert!(options.expires_at.is_none_or(|at| at > self.now.wall), "too late: {task:?}");
+            assert!(options.run_at.is_none_or(|at| at <= self.now.wall), "too early: {task:?}");
+        }
         for dependency in task.deps.iter().chain(&start.children) {
-            let stored = self.store.find(dependency).and_then(|it| it.outcome);
-            let outcome = self.cache.get(dependency).map(|it| it.outcome.clone()).or(stored);
-            assert!(outcome.is_some(), "{dependency} has not ended and {task:?} starts");
+            let stored = self.store.find(dependency).map(|it| it.state);
+            let ephemeral = self.core.find(dependency).0.map(|it| it.state);
+            // What became of an ephemeral one is forgotten by a later process.
+            let unfinished = stored.or(ephemeral).is_some_and(|state| !state.has_ended());
+            assert!(!unfinished, "{dependency} has not ended and {task:?} starts");
         }
     }
 }

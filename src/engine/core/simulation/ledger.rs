@@ -9,7 +9,7 @@ use crate::models::{
     TaskId,
 };
 use crate::store::memory::Tables;
-use crate::store::{Applied, Change, Opened, Verdict};
+use crate::store::{Applied, Change, Claimed, Opened, Verdict};
 
 pub(super) struct Ledger {
     epoch: u64,
@@ -21,6 +21,8 @@ pub(super) struct Ledger {
     /// must not start again.
     wished_away: BTreeMap<TaskId, Option<Fence>>,
     fences: BTreeSet<Fence>,
+    claimed: BTreeSet<Fence>,
+    ever_claimed: BTreeSet<Sequence>,
     /// Which task ran under each id, and its latest start.
     started: BTreeMap<TaskId, (Sequence, Fence)>,
     returned: BTreeMap<TaskId, BTreeSet<u64>>,
@@ -37,6 +39,8 @@ impl Ledger {
             cancelled: BTreeSet::new(),
             wished_away: BTreeMap::new(),
             fences: BTreeSet::new(),
+            claimed: BTreeSet::new(),
+            ever_claimed: BTreeSet::new(),
             started: BTreeMap::new(),
             returned: BTreeMap::new(),
             values: 0,
@@ -74,6 +78,16 @@ impl Ledger {
         self.values += 1;
         self.returned.entry(id.clone()).or_default().insert(self.values);
         self.values
+    }
+
+    /// The durable store gave a task away; whether for the first time.
+    pub(super) fn claimed(&mut self, claimed: &Claimed) -> bool {
+        self.claimed.insert(claimed.fence) && self.ever_claimed.insert(claimed.sequence)
+    }
+
+    /// Whether that body starts under a claim that the durable store has made.
+    pub(super) fn is_claimed(&self, fence: Fence) -> bool {
+        self.claimed.contains(&fence)
     }
 
     pub(super) fn starts(&mut self, start: &Start) {
@@ -158,10 +172,5 @@ fn check_life(snapshot: &Snapshot) {
         };
         assert!(legal, "{snapshot:#?}");
         assert!(is.state == Running || is.attempt <= was.attempt, "{snapshot:#?}");
-    }
-    let expires_at = snapshot.task.options.expires_at;
-    let first = history.iter().find(|it| it.state == Running);
-    if let (Some(first), Some(expires_at)) = (first, expires_at) {
-        assert!(first.at < expires_at, "started after its time to live: {snapshot:#?}");
     }
 }

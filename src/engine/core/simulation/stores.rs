@@ -115,7 +115,13 @@ impl World {
     }
 
     fn store_claims(&mut self, wanted: &[Wanted]) -> Claims {
-        self.store.claim(wanted, self.now.wall)
+        let claims = self.store.claim(wanted, self.now.wall);
+        for claimed in claims.claimed.iter().flatten() {
+            let first = self.ledger.claimed(claimed);
+            let expires_at = claimed.task.options.expires_at;
+            assert!(!first || expires_at.is_none_or(|at| at > self.now.wall), "{claimed:?}");
+        }
+        claims
     }
 
     pub(super) fn read_queue(&mut self, queue: QueueName, after: Option<Place>, limit: usize) {

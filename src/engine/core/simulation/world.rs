@@ -22,7 +22,7 @@ use crate::tasks::TaskRegistry;
 
 const STEPS: u32 = 600;
 /// More than enough for whatever is left to come to its end.
-const QUIET_ROUNDS: u32 = 100_000;
+const QUIET_ROUNDS: u32 = 3_000;
 
 /// Somebody who waits. Those with odd numbers went away at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -315,7 +315,11 @@ impl World {
                 self.time_passes();
             }
         }
-        panic!("it does not come to rest: {:#?}", self.unfinished());
+        let Core { queues, hungry, claiming, attempts, .. } = &self.core;
+        panic!(
+            "it does not come to rest: {:#?}\n{queues:#?}\n{hungry:?} {claiming:?} {attempts:?}",
+            self.unfinished()
+        );
     }
 
     fn everything_has_ended(&self) -> bool {

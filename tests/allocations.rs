@@ -1,0 +1,374 @@
+//! Live allocations: whatever a server in this process was asked, what it holds afterwards is what
+//! it held before.
+//!
+//! The first rounds let buffers and tables grow to their working size; then come rounds of the same
+//! size, and what they leave behind has to be next to nothing. Ended tasks are forgotten at once
+//! here, and the results cache is small.
+
+#![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the place and the reason")]
+
+#[path = "it/client.rs"]
+#[expect(dead_code, reason = "shared with `it`")]
+mod client;
+#[path = "it/waiting.rs"]
+mod waiting;
+#[path = "it/wire.rs"]
+mod wire;
+
+use std::alloc::{GlobalAlloc, Layout, System as Allocator};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicIsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use prost_types::Any;
+use task_scheduler::cache::ResultsCache;
+use task_scheduler::engine::{Defaults, Options};
+use task_scheduler::models::{ArgValue, TaskId};
+use task_scheduler::pb;
+use task_scheduler::server::{self, Handle, Server};
+use task_scheduler::store::{MemoryStore, Retention, Store as _};
+use task_scheduler::system::System;
+use task_scheduler::tasks::{Rest, TaskContext, TaskError, TaskRegistry, collected};
+use task_scheduler::{async_task, sync_task};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+
+use client::{Client, NOTHING, after, ms, named, retries, task, with};
+use waiting::{eventually, soon};
+use wire::{Connection, OPENING, SUBMIT};
+
+/// Rounds that are measured. What each task of them leaves behind, if anything, adds up.
+const ROUNDS: usize = 12;
+/// Tasks of each kind in one round.
+const TASKS: usize = 500;
+/// What timing may change: a table that grew once more, an idle thread, a cached result.
+const SLACK_BYTES: isize = 1 << 20;
+const SLACK_ALLOCATIONS: isize = 4_000;
+
+/// Counts what is live.
+struct Counting;
+
+static BYTES: AtomicIsize = AtomicIsize::new(0);
+static ALLOCATIONS: AtomicIsize = AtomicIsize::new(0);
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn count(bytes: usize, sign: isize) {
+    BYTES.fetch_add(sign * bytes.cast_signed(), Ordering::Relaxed);
+    ALLOCATIONS.fetch_add(sign, Ordering::Relaxed);
+}
+
+#[expect(
+    unsafe_code,
+    reason = "counting what is live takes an allocator, which is an unsafe trait"
+)]
+// SAFETY: everything is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 1);
+        // SAFETY: the caller's promise is the same.
+        unsafe { Allocator.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        count(layout.size(), -1);
+        // SAFETY: the caller's promise is the same.
+        unsafe { Allocator.dealloc(block, layout) }
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        count(layout.size(), -1);
+        count(new_size, 1);
+        // SAFETY: the caller's promise is the same.
+        unsafe { Allocator.realloc(block, layout, new_size) }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Live {
+    bytes: isize,
+    allocations: isize,
+}
+
+fn live() -> Live {
+    let (bytes, allocations) = (&BYTES, &ALLOCATIONS);
+    Live { bytes: bytes.load(Ordering::Relaxed), allocations: allocations.load(Ordering::Relaxed) }
+}
+
+/// Lets stubborn bodies go.
+static RELEASED: AtomicBool = AtomicBool::new(false);
+
+/// Fails this many times.
+#[async_task]
+async fn fail(ctx: TaskContext, times: u32) -> Result<(), TaskError> {
+    if ctx.attempt() <= times { Err(TaskError::new("not yet")) } else { Ok(()) }
+}
+
+/// Never returns.
+#[async_task]
+async fn never(ctx: TaskContext, Rest(_held): Rest<String>) -> Result<(), TaskError> {
+    ctx.progress(0.5, "half-way for ever")?;
+    std::future::pending().await
+}
+
+/// Does not return before the test says so.
+#[sync_task]
+fn stubborn() {
+    while !RELEASED.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Panics.
+#[sync_task]
+fn panic_sync(message: String) {
+    std::panic::panic_any(message);
+}
+
+/// Panics after its first wait.
+#[async_task]
+async fn panic_async(message: String) {
+    tokio::task::yield_now().await;
+    std::panic::panic_any(message);
+}
+
+/// A text of this many bytes.
+#[sync_task]
+fn text(bytes: u32) -> String {
+    "x".repeat(bytes as usize)
+}
+
+/// A system and its server.
+struct House {
+    store: Arc<MemoryStore>,
+    system: System,
+    server: Handle,
+}
+
+impl House {
+    async fn open() -> Self {
+        let options = Options {
+            async_tasks: 64,
+            sync_threads: 4,
+            queue_length: 10_000,
+            cancel_grace: Duration::from_millis(10),
+            stuck_after: Duration::from_millis(50),
+            retention: Retention {
+                succeeded_for: Duration::ZERO,
+                succeeded_most: 1,
+                others_for: Duration::ZERO,
+            },
+            defaults: Defaults { timeout: Duration::from_secs(60), retries: 3 },
+            queues: BTreeMap::new(),
+        };
+        let registry = TaskRegistry::from_registrations(collected()).unwrap();
+        let cache = ResultsCache::new(NonZero::new(64).unwrap(), 1 << 20);
+        let store = Arc::new(MemoryStore::default());
+        let system = System::start(options, Arc::new(registry), Arc::new(cache), store.clone())
+            .await
+            .unwrap();
+        let listener = server::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let options =
+            server::Options { handshake_timeout: Duration::from_secs(2), ..Default::default() };
+        let server = Server::start(listener, system.clone(), options).await.unwrap();
+        Self { store, system, server }
+    }
+
+    fn addr(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    /// What is live once nobody is connected and every task is forgotten.
+    async fn at_rest(&self) -> Live {
+        eventually("every connection is closed", async || {
+            (self.server.connections() == 0).then_some(())
+        })
+        .await;
+        eventually("every task is forgotten", async || {
+            let left = self.store.tagged("", None, 1).await.unwrap();
+            (left.is_empty() && self.store.is_empty()).then_some(())
+        })
+        .await;
+        live()
+    }
+}
+
+/// Work as it should be.
+async fn work(addr: SocketAddr, round: usize) {
+    let mut clients = JoinSet::new();
+    for number in 0..4 {
+        clients.spawn(async move {
+            let client = Client::connect(addr).await;
+            for n in 0..TASKS / 4 {
+                let id = |kind: &str| format!("{round}-{number}-{n}-{kind}");
+                let sum = named(&id("sum"), "add", [1, 2]);
+                client.run(sum.clone()).await;
+                client.run(sum).await;
+                client.run(with(task("add", [1]), |o| o.durability = 2)).await;
+                client.run(with(task("text", [100]), |o| o.tags = vec!["some".into()])).await;
+                let parent = named(&id("parent"), "fail", [1]);
+                client.enqueue(with(parent, |o| o.retry = retries(1))).await.unwrap();
+                let wait = |request| with(request, |o| o.wait_for_dependencies = true);
+                let parent = id("parent");
+                client.run(wait(after([parent.as_str()], task("ping", NOTHING)))).await;
+            }
+        });
+    }
+    soon(clients.join_all()).await;
+    let client = Client::connect(addr).await;
+    let many = (0..TASKS)
+        .map(|n| {
+            let tags = vec![format!("tag-{round}-{}", n % 2)];
+            with(task("text", [10]), |o| {
+                (o.tags, o.delay) = (tags, ms(if n % 2 == 0 { 1 } else { 3_600_000 }));
+            })
+        })
+        .collect();
+    client.enqueue_many(many).await.unwrap();
+    let tag = format!("tag-{round}-1");
+    let cancelled = pb::CancelTasksRequest { tag, ..Default::default() };
+    assert_eq!(client.cancel(cancelled).await.unwrap().len(), TASKS / 2);
+    // The cache holds the same at the end of each round.
+    for _ in 0..TASKS {
+        client.run(task("ping", NOTHING)).await;
+    }
+}
+
+/// Requests and bodies as they should not be.
+async fn misuse(addr: SocketAddr, round: usize) {
+    let client = Client::connect(addr).await;
+    let deep = (0..200).fold(ArgValue::from(1), |inner, _| ArgValue::Array(vec![inner]));
+    let odd = Any { type_url: "type.googleapis.com/shop.Order".into(), value: vec![0; 10_000] };
+    let half = Any {
+        type_url: "type.googleapis.com/google.protobuf.StringValue".into(),
+        value: vec![0x0a, 0xff],
+    };
+    let negative = Some(prost_types::Duration { seconds: -1, nanos: 0 });
+    let refused = [
+        task("no_such_method", NOTHING),
+        task("", NOTHING),
+        task("text", ["no number"]),
+        task("process_collection", [deep]),
+        pb::TaskRequest { args: vec![odd, half], ..task("add", NOTHING) },
+        named("a\0b", "add", [1]),
+        named(&"i".repeat(10_000), "add", [1]),
+        pb::TaskRequest { deps: vec!["d".into(); 100_000], ..task("add", [1]) },
+        after(["me"], named("me", "add", [1])),
+        after(["nobody"], task("add", [1])),
+        with(task("add", [1]), |o| o.timeout = negative),
+        task("echo_string", ["x".repeat(5_000_000)]),
+    ];
+    for request in refused {
+        client.submit(request).await.unwrap_err();
+    }
+    for n in 0..TASKS / 10 {
+        client.submit(task("no_such_method", [n.to_string()])).await.unwrap_err();
+        client.fail(with(task("panic_sync", ["oh"]), |o| o.retry = retries(1))).await;
+        client.fail(with(task("panic_async", ["oh"]), |o| o.durability = 2)).await;
+        client.fail(with(task("never", ["x".repeat(1_000)]), |o| o.timeout = ms(1))).await;
+        let expired = with(task("ping", NOTHING), |o| (o.delay, o.ttl) = (ms(1_000), ms(1)));
+        client.fail(expired).await;
+    }
+    client.fail(task("text", [5_000_000])).await;
+    RELEASED.store(false, Ordering::Relaxed);
+    for _ in 0..2 {
+        let request =
+            with(task("stubborn", NOTHING), |o| (o.timeout, o.retry) = (ms(1), retries(1)));
+        assert_eq!(client.fail(request).await.code, "STUCK");
+    }
+    RELEASED.store(true, Ordering::Relaxed);
+
+    // Callers that go away, with and without their task.
+    for attended in [false, true] {
+        for n in 0..TASKS / 10 {
+            let id = format!("{round}-{attended}-{n}");
+            let request = with(named(&id, "never", ["x"]), |o| {
+                (o.cancel_on_disconnect, o.timeout) = (attended, ms(100));
+            });
+            let caller = client.clone();
+            let calling = tokio::spawn(async move { caller.submit(request).await });
+            client.once(&id, pb::TaskState::Running).await;
+            calling.abort();
+        }
+    }
+    let connection = Connection::open(addr).await;
+    for timeout in ["0n", "1n", "1m"].repeat(TASKS / 10) {
+        let request = with(task("never", ["x"]), |o| o.timeout = ms(10));
+        let status = connection.call(SUBMIT, &[("grpc-timeout", timeout)], &request).await;
+        assert_eq!(status.code(), tonic::Code::DeadlineExceeded);
+    }
+}
+
+/// Peers that do not speak as they should.
+async fn abuse(addr: SocketAddr) {
+    let half_a_frame = [OPENING, b"\x00\x00\x64\x01\x04\x00\x00\x00\x01"].concat();
+    let mut peers = Vec::new();
+    for _ in 0..TASKS {
+        for bytes in [&b""[..], b"GET / HTTP/1.1\r\n\r\n", &OPENING[..30], &half_a_frame] {
+            let mut stream = soon(TcpStream::connect(addr)).await.unwrap();
+            soon(stream.write_all(bytes)).await.unwrap();
+            peers.push(stream);
+        }
+    }
+    drop(peers);
+    let mut flood = Connection::open(addr).await;
+    let request = task("ping", NOTHING);
+    while flood.begin_and_reset(&request).await {}
+    assert!(flood.closed().await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_held_returns_to_where_it_was() {
+    // Panics are part of it; their words are not.
+    std::panic::set_hook(Box::new(|_| ()));
+    let caught = tokio::spawn(rounds()).await;
+    drop(std::panic::take_hook());
+    if let Err(error) = caught {
+        let panic = error.into_panic();
+        let said = panic.downcast_ref::<String>().map_or("a panic", String::as_str);
+        panic!("{said}");
+    }
+}
+
+async fn rounds() {
+    let house = House::open().await;
+    let addr = house.addr();
+    let mut before = house.at_rest().await;
+    for round in 0..=ROUNDS {
+        work(addr, round).await;
+        misuse(addr, round).await;
+        abuse(addr).await;
+        if round == 0 {
+            before = house.at_rest().await;
+        }
+    }
+    house.at_rest().await;
+    let mut least = live();
+    let returned = |now: &Live| {
+        now.bytes <= before.bytes + SLACK_BYTES
+            && now.allocations <= before.allocations + SLACK_ALLOCATIONS
+    };
+    for _ in 0..1_000 {
+        least = live();
+        if returned(&least) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    println!("{before:?} before, {least:?} after");
+    assert!(returned(&least), "{before:?} before, {least:?} after");
+    // What is left works.
+    let client = Client::connect(addr).await;
+    client.assert_served(addr).await;
+    assert_eq!(house.system.stuck_bodies(), 0);
+    drop(client);
+    house.system.drain(Duration::from_secs(5)).await;
+    assert_eq!(house.server.stop(Duration::from_secs(5)).await, 0);
+    house.system.stop();
+}
