@@ -1,6 +1,6 @@
 //! The wire messages, generated from `proto/task_scheduler.proto`.
 
-#![expect(missing_docs, reason = "generated")]
+#![expect(missing_docs, clippy::allow_attributes, reason = "generated")]
 
 tonic::include_proto!("taskscheduler");
 

@@ -54,6 +54,8 @@ impl Connection {
 
     /// Begins a call and takes it back at once. False when the server has closed the connection.
     pub(crate) async fn begin_and_reset(&mut self, message: &impl Message) -> bool {
+        // h2 takes calls without end; this lets it send them.
+        tokio::task::yield_now().await;
         let Ok(mut calls) = soon(self.calls.clone().ready()).await else { return false };
         let Ok((_answer, mut body)) = calls.send_request(request(SUBMIT, &[]), false) else {
             return false;

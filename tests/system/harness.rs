@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use task_scheduler::cache::ResultsCache;
-use task_scheduler::engine::{Defaults, Options, QueueSettings};
-use task_scheduler::models::{ArgValue, Asked, Durability, QueueName, Request, TaskId};
+use task_scheduler::engine::{Defaults, Options};
+use task_scheduler::models::{ArgValue, Asked, Durability, Request, TaskId};
 use task_scheduler::store::{MemoryStore, Retention, Store};
 use task_scheduler::system::System;
 use task_scheduler::tasks::{TaskRegistry, collected};
@@ -42,9 +42,6 @@ pub(crate) async fn start_on(options: Options, store: Arc<dyn Store>) -> System 
     System::start(options, Arc::new(registry), Arc::new(cache), store).await.expect("it starts")
 }
 
-pub(crate) fn queue(settings: QueueSettings) -> BTreeMap<QueueName, QueueSettings> {
-    BTreeMap::from([(QueueName::parse("narrow", "queue").expect("a name"), settings)])
-}
 
 pub(crate) fn id(text: &str) -> TaskId {
     TaskId::parse(text, "task_id").expect("a good id")

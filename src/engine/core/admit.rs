@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::live::{Interest, Live, Phase};
 use super::{Answer, Attempt, Command, Core, Start, Tag, Waiter, draining};
 use crate::clock::Now;
 use crate::error::{Code, Error};
-use crate::models::{
-    Accepted, Digest, Durability, Ended, Fence, OnDependencyFailure, Snapshot, State, Task, TaskId,
-};
-use crate::store::{Change, DependencyProblem, Insert};
+use crate::models::{Accepted, Digest, Durability, Ended, Snapshot, State, Task, TaskId};
+use crate::store::{Change, Insert};
 use crate::tasks::{Kind, Method};
 
 /// When a full queue is worth another try.
@@ -73,64 +72,6 @@ pub(crate) enum Entry {
     Taken,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Interest {
-    Acceptance,
-    Outcome,
-    /// Has the same id and other content; is to ask again.
-    Decision,
-}
-
-impl From<Want> for Interest {
-    fn from(want: Want) -> Self {
-        match want {
-            Want::Acceptance => Self::Acceptance,
-            Want::Outcome => Self::Outcome,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Its id is being looked up.
-    Entering,
-    /// Its insert is under way.
-    Inserting,
-    /// It is stored, or it runs inline and nobody needs it stored.
-    Known,
-}
-
-/// A task that enters, runs or is waited for.
-#[derive(Debug)]
-pub(super) struct Live<W> {
-    pub(super) digest: Digest,
-    pub(super) class: Durability,
-    pub(super) phase: Phase,
-    pub(super) fence: Option<Fence>,
-    pub(super) waiters: Vec<(Interest, W)>,
-    /// Why somebody wished it cancelled, while its inline body was at work.
-    pub(super) cancel: Option<Box<str>>,
-}
-
-impl<W: Waiter> Live<W> {
-    pub(super) fn new(digest: Digest, class: Durability, phase: Phase) -> Self {
-        Self { digest, class, phase, fence: None, waiters: Vec::new(), cancel: None }
-    }
-
-    pub(super) fn wait(&mut self, interest: Interest, waiter: W) {
-        // Callers that went away are swept out whenever the list would have to grow.
-        if self.waiters.len() == self.waiters.capacity() {
-            self.waiters.retain(|(_, waiter)| !waiter.is_gone());
-        }
-        self.waiters.push((interest, waiter));
-    }
-
-    /// Whether it can be forgotten until it is claimed.
-    pub(super) fn is_idle(&self) -> bool {
-        self.phase == Phase::Known && self.fence.is_none() && self.waiters.is_empty()
-    }
-}
-
 impl<W: Waiter> Core<W> {
     /// Holds an id while the store is read for it and for those that it depends on.
     pub(crate) fn enter(&mut self, id: &TaskId, digest: Digest, deps: &[TaskId]) -> Entry {
@@ -141,26 +82,6 @@ impl<W: Waiter> Core<W> {
         self.live.insert(id.clone(), Live::new(digest, Durability::Durable, Phase::Entering));
         let entering = deps.iter().filter(|dep| self.is_entering(dep)).cloned().collect();
         Entry::Yours { entering }
-    }
-
-    /// Lets go of an id that was held; whoever waited for that asks again.
-    pub(crate) fn let_in_others(&mut self, id: &TaskId, out: &mut Vec<Command<W>>) {
-        for (_, waiter) in self.live.remove(id).into_iter().flat_map(|live| live.waiters) {
-            out.push(Command::Answer(waiter, Answer::AskAgain));
-        }
-    }
-
-    /// A task is not in after all; whoever waited for it is told why.
-    pub(super) fn leave(&mut self, id: &TaskId, error: &Error, out: &mut Vec<Command<W>>) {
-        if let Some(live) = self.live.remove(id) {
-            for (interest, waiter) in live.waiters {
-                let answer = match interest {
-                    Interest::Decision => Answer::AskAgain,
-                    _ => Answer::Refused(error.clone()),
-                };
-                out.push(Command::Answer(waiter, answer));
-            }
-        }
     }
 
     /// Decides about a request. A known id is answered even while draining, full, or when its
@@ -188,14 +109,20 @@ impl<W: Waiter> Core<W> {
         if unread {
             return Admission::AskAgain;
         }
-        match self.admit(&id, digest, want, gate, &entering, now, waiter, out) {
+        let gate = if self.draining { Err(draining()) } else { gate };
+        let admitted = gate.and_then(|admittable| {
+            let newcomer = Newcomer { digest, want, admittable, entering };
+            self.admit(newcomer, now, waiter, out)
+        });
+        match admitted {
             Ok(Admission::AskAgain) => {
                 self.let_in_others(&id, out);
                 Admission::AskAgain
             }
             Ok(admission) => admission,
             Err(error) => {
-                self.leave(&id, &error, out);
+                // Those who joined may have asked later, or for other options.
+                self.let_in_others(&id, out);
                 Admission::Refused(error)
             }
         }
@@ -246,12 +173,7 @@ impl<W: Waiter> Core<W> {
         let class = stored.task.options.durability;
         if let Some(outcome) = stored.outcome {
             let ended = Arc::new(Ended { task: stored.task, outcome });
-            if ended.task.digest == digest {
-                self.answer_ended(&id, &ended, out);
-            } else {
-                // Those who joined asked for the same as this one.
-                self.let_in_others(&id, out);
-            }
+            self.answer_ended(&id, &ended, out);
             return Known::Answered(same(ended, digest));
         }
         if let Some(live) = self.live.get_mut(&id) {
@@ -285,22 +207,17 @@ impl<W: Waiter> Core<W> {
 
     fn admit(
         &mut self,
-        id: &TaskId,
-        digest: Digest,
-        want: Want,
-        gate: Result<Admittable, Error>,
-        entering: &[TaskId],
+        newcomer: Newcomer,
         now: Now,
         waiter: impl FnOnce() -> W,
         out: &mut Vec<Command<W>>,
     ) -> Result<Admission, Error> {
-        if self.draining {
-            return Err(draining());
-        }
-        let Admittable { task, method, deps } = gate?;
+        let Newcomer { digest, want, admittable, entering } = newcomer;
+        let Admittable { task, method, deps } = admittable;
+        let id = &task.id;
         let class = task.options.durability;
         let queue_name = &task.options.queue;
-        let Some(deps) = self.judge(&task, deps, entering)? else {
+        let Some(deps) = self.judge(&task, deps, &entering)? else {
             return Ok(Admission::AskAgain);
         };
         if self
@@ -387,81 +304,14 @@ impl<W: Waiter> Core<W> {
     fn may_start_early(&self) -> bool {
         self.settings.early_start && !self.store_pauses
     }
+}
 
-    /// Whether its insert is on its way to the store.
-    fn is_entering(&self, id: &TaskId) -> bool {
-        self.live.get(id).is_some_and(|live| live.phase == Phase::Inserting)
-    }
-
-    /// What the dependencies of a new task mean for it; `None` if they have to be looked at again.
-    fn judge(
-        &self,
-        task: &Task,
-        deps: Vec<(TaskId, Option<State>)>,
-        were_entering: &[TaskId],
-    ) -> Result<Option<Judged>, Error> {
-        let mut judged = Judged { none_unfinished: true, ..Judged::default() };
-        for (id, stored) in deps {
-            if self.cache.get(&id).is_some_and(|ended| is_met(task, ended.outcome.state())) {
-                continue;
-            }
-            let ephemeral = self.ephemeral.knows(&id)
-                || self.live.get(&id).is_some_and(|live| {
-                    live.class == Durability::Ephemeral && live.phase != Phase::Entering
-                });
-            // What comes in ahead of this task is stored ahead of it, too.
-            let entering = self.is_entering(&id);
-            let problem = match stored {
-                _ if ephemeral || entering => Some(DependencyProblem::Unfinished),
-                None => match self.cache.get(&id) {
-                    Some(ended) => Some(DependencyProblem::EndedBadly(ended.outcome.state())),
-                    // It came in while the store was read, or just after.
-                    None if were_entering.contains(&id) => return Ok(None),
-                    None => Some(DependencyProblem::Unknown),
-                },
-                Some(state) if !state.has_ended() => Some(DependencyProblem::Unfinished),
-                Some(state) if !is_met(task, state) => Some(DependencyProblem::EndedBadly(state)),
-                Some(_) => None,
-            };
-            match problem {
-                Some(DependencyProblem::Unfinished) if task.options.wait_for_dependencies => {
-                    judged.none_unfinished = false;
-                    match (task.options.durability, ephemeral) {
-                        (Durability::Durable, true) => {
-                            return Err(Error::new(
-                                Code::DependencyUnmet,
-                                format!("a durable task cannot wait for {id}, which is ephemeral"),
-                            ));
-                        }
-                        (Durability::Ephemeral, false) => judged.foreign.push(id),
-                        // An inline body, at work on another thread: it will be over in a moment.
-                        (Durability::Ephemeral, true) if !self.ephemeral.knows(&id) => {
-                            return Ok(None);
-                        }
-                        _ => judged.here.push(id),
-                    }
-                }
-                Some(problem) => return Err(unmet(&id, problem)),
-                // The store looks again in its transaction; it holds the durable ones.
-                None if task.options.durability == Durability::Durable => judged.here.push(id),
-                None => {}
-            }
-        }
-        Ok(Some(judged))
-    }
-
-    pub(super) fn wait(&mut self, id: &TaskId, digest: Digest, interest: Interest, waiter: W) {
-        self.live
-            .entry(id.clone())
-            .or_insert_with(|| Live::new(digest, Durability::Durable, Phase::Known))
-            .wait(interest, waiter);
-    }
-
-    pub(super) fn forget_if_idle(&mut self, id: &TaskId) {
-        if self.live.get(id).is_some_and(Live::is_idle) {
-            self.live.remove(id);
-        }
-    }
+/// A request whose id nobody has.
+struct Newcomer {
+    digest: Digest,
+    want: Want,
+    admittable: Admittable,
+    entering: Vec<TaskId>,
 }
 
 /// What is known of an id.
@@ -469,21 +319,6 @@ enum Known {
     No,
     Answered(Admission),
     Joins(Interest),
-}
-
-#[derive(Default)]
-struct Judged {
-    /// All have ended.
-    none_unfinished: bool,
-    /// Those that the task's own store is to look at.
-    here: Vec<TaskId>,
-    /// Unfinished ones in the other store.
-    foreign: Vec<TaskId>,
-}
-
-fn is_met(task: &Task, state: State) -> bool {
-    state == State::Succeeded
-        || state.has_ended() && task.options.on_dependency_failure == OnDependencyFailure::Run
 }
 
 fn same(ended: Arc<Ended>, digest: Digest) -> Admission {
@@ -502,16 +337,4 @@ fn joined(id: &TaskId) -> Admission {
 /// A task with other content has the id. Says nothing about that task: it may be somebody else's.
 pub(super) fn id_taken(id: &TaskId) -> Error {
     Error::new(Code::IdTaken, format!("task id {id} is taken by a task with other content"))
-}
-
-/// A dependency forbids the task.
-pub(super) fn unmet(dependency: &TaskId, problem: DependencyProblem) -> Error {
-    let why = match problem {
-        DependencyProblem::Unknown => "is not known".to_owned(),
-        DependencyProblem::Unfinished => {
-            "has not ended; set options.wait_for_dependencies to wait for it".to_owned()
-        }
-        DependencyProblem::EndedBadly(state) => format!("ended {state}"),
-    };
-    Error::new(Code::DependencyUnmet, format!("dependency {dependency} {why}"))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::admit::{Live, Phase};
+use super::live::{Live, Phase};
 use super::{Answer, Command, Core, Hook, Ran, Start, Tag, Waiter};
 use crate::clock::Now;
 use crate::engine::conclusion::{Conclusion, Told, conclude, timed_out};
@@ -25,6 +25,8 @@ pub(super) enum Timer {
     Prune,
     /// A store that failed is asked again.
     StoreBack,
+    /// Queues in which a claim was denied are looked at anew.
+    LookAgain,
 }
 
 /// Slots that bodies run in.

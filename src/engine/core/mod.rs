@@ -16,6 +16,8 @@
 mod admit;
 mod attempt;
 mod command;
+mod judge;
+mod live;
 mod queue;
 mod settle;
 #[cfg(test)]
@@ -40,8 +42,8 @@ use crate::models::{Durability, Fence, QueueName, Sequence, Snapshot, TaskId};
 use crate::store::memory::Tables;
 use crate::store::{Change, Opened, RELEASE_SLICE, Retention};
 use crate::tasks::TaskRegistry;
-use admit::Live;
 use attempt::{Slots, Timer};
+use live::Live;
 use queue::Queue;
 
 /// How many due tasks one commit moves.
@@ -95,6 +97,8 @@ pub(crate) struct Core<W> {
     queues: BTreeMap<QueueName, Queue>,
     /// Queues that are not idle.
     hungry: BTreeSet<QueueName>,
+    /// Queues in which the store did not give what their windows offered.
+    denied: BTreeSet<QueueName>,
     slots: Slots,
     timers: BTreeSet<(Duration, Timer)>,
     /// When the store's next task is due.
@@ -127,6 +131,7 @@ impl<W: Waiter> Core<W> {
             claiming: HashMap::new(),
             queues: BTreeMap::new(),
             hungry: BTreeSet::new(),
+            denied: BTreeSet::new(),
             slots,
             timers: BTreeSet::from([(now.steady + PRUNE_EVERY, Timer::Prune)]),
             due: opened.due,
@@ -190,6 +195,7 @@ impl<W: Waiter> Core<W> {
                     self.timers.insert((now.steady + PRUNE_EVERY, Timer::Prune));
                 }
                 Timer::StoreBack => self.store_pauses = false,
+                Timer::LookAgain => self.look_again(),
                 Timer::Deadline(fence) => self.time_is_over(fence, now, out),
                 Timer::Grace(fence) => self.grace_is_over(fence, now, out),
                 Timer::Stuck(fence) => self.give_up(fence, now, out),

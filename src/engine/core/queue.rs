@@ -53,11 +53,14 @@ pub(crate) struct Queue {
     /// By kind, so that tasks whose kind has no free thread do not hold up the others.
     lanes: BTreeMap<Kind, BTreeMap<Place, Durability>>,
     horizon: Horizon,
-    /// Whether a read behind the horizon is under way; and since it began, whether something
-    /// arrived there, and whether the horizon was moved, so that what was read does not join on.
+    /// Whether a read behind the horizon is under way; and whether the horizon was moved since it
+    /// began, so that what was read does not join on.
     refilling: bool,
-    arrived_behind: bool,
     moved: bool,
+    /// What arrived behind the horizon since then: the read may have missed it. At most [`WINDOW`];
+    /// `beside_end` is the best of those that had no room.
+    beside: BTreeMap<Place, (Kind, Durability)>,
+    beside_end: Option<Place>,
     /// Claimed, or about to be, and not yet stored as ended.
     pub(crate) running: u32,
     /// Accepted, and neither running nor ended.
@@ -73,8 +76,9 @@ impl Queue {
             lanes: BTreeMap::new(),
             horizon: Horizon::End,
             refilling: false,
-            arrived_behind: false,
             moved: false,
+            beside: BTreeMap::new(),
+            beside_end: None,
             running: 0,
             waiting: 0,
             credit: 0,
@@ -110,7 +114,9 @@ impl Queue {
         if let Horizon::After(last) = self.horizon
             && last.is_none_or(|last| candidate.place > last)
         {
-            self.arrived_behind = true;
+            if self.refilling {
+                self.stand_beside(candidate);
+            }
             return;
         }
         self.hold(candidate);
@@ -119,19 +125,27 @@ impl Queue {
         }
     }
 
+    fn stand_beside(&mut self, candidate: Candidate) {
+        self.beside.insert(candidate.place, (candidate.kind, candidate.class));
+        if self.beside.len() > WINDOW
+            && let Some((worst, _)) = self.beside.pop_last()
+        {
+            self.beside_end = Some(self.beside_end.map_or(worst, |end| end.min(worst)));
+        }
+    }
+
     fn hold(&mut self, candidate: Candidate) {
         self.lanes.entry(candidate.kind).or_default().insert(candidate.place, candidate.class);
     }
 
+    fn worst(&self) -> Option<(Place, Kind)> {
+        self.lanes.iter().filter_map(|(kind, lane)| Some((*lane.last_key_value()?.0, *kind))).max()
+    }
+
     fn drop_worst(&mut self) {
-        let worst = self
-            .lanes
-            .iter()
-            .filter_map(|(kind, lane)| Some((*lane.last_key_value()?.0, *kind)))
-            .max();
-        if let Some((place, kind)) = worst {
+        if let Some((place, kind)) = self.worst() {
             self.remove(place, kind);
-            let last = self.lanes.values().filter_map(|lane| Some(*lane.last_key_value()?.0)).max();
+            let last = self.worst().map(|(place, _)| place);
             self.move_horizon(last);
         }
     }
@@ -172,7 +186,6 @@ impl Queue {
         match self.horizon {
             Horizon::After(after) if !self.refilling && self.held() < LOW_WATER => {
                 self.refilling = true;
-                self.arrived_behind = false;
                 self.moved = false;
                 Some(after)
             }
@@ -188,23 +201,42 @@ impl Queue {
         last: Option<Place>,
         complete: bool,
     ) {
-        self.refilling = false;
+        let (beside, beside_end) = self.end_refill();
         if self.moved {
             return;
         }
         for candidate in candidates {
             self.hold(candidate);
         }
+        let covers = |place: Place| complete || last.is_some_and(|last| place <= last);
+        for (place, (kind, class)) in beside {
+            if covers(place) {
+                self.hold(Candidate { place, kind, class });
+            }
+        }
         let reached = last.map_or(self.horizon, |last| Horizon::After(Some(last)));
-        self.horizon = if complete && !self.arrived_behind { Horizon::End } else { reached };
+        self.horizon = if complete { Horizon::End } else { reached };
+        if let Some(end) = beside_end.filter(|end| covers(*end)) {
+            // Everything that is better than this did have room.
+            while self.worst().is_some_and(|(place, _)| place > end) {
+                self.drop_worst();
+            }
+            let last = self.worst().map(|(place, _)| place);
+            self.move_horizon(last);
+        }
         while self.held() > WINDOW {
             self.drop_worst();
         }
     }
 
+    fn end_refill(&mut self) -> (BTreeMap<Place, (Kind, Durability)>, Option<Place>) {
+        self.refilling = false;
+        (std::mem::take(&mut self.beside), self.beside_end.take())
+    }
+
     /// A read failed: it is to be asked for again.
     pub(crate) fn refill_failed(&mut self) {
-        self.refilling = false;
+        self.end_refill();
     }
 
     /// Forgets how far the window reaches: something before it may have become claimable unseen.

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::PRUNE_SLICE;
-use super::admit::{Interest, Phase, id_taken, unmet};
+use super::admit::id_taken;
+use super::judge::unmet;
+use super::live::{Interest, Phase};
 use super::{Admission, Answer, Attempt, Command, Core, Hook, Ran, Start, Tag, Waiter, Want};
 use crate::clock::Now;
 use crate::engine::conclusion::{Conclusion, Told, conclude};
@@ -299,8 +301,12 @@ impl<W: Waiter> Core<W> {
         out: &mut Vec<Command<W>>,
     ) {
         let Some(live) = self.live.remove(id) else { return };
+        // While an id is looked up, those who ask for the same as the first one join it. None of them
+        // may have asked for this.
+        let alike = live.digest == ended.task.digest;
         for (interest, waiter) in live.waiters {
             let answer = match interest {
+                _ if !alike => Answer::AskAgain,
                 Interest::Outcome => Answer::Ended(ended.clone()),
                 Interest::Acceptance => Answer::Accepted(Accepted {
                     id: id.clone(),

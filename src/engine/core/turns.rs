@@ -6,6 +6,7 @@
 //! there are at most ⌈t / w⌉ turns of others.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::queue::{Candidate, Queue, WINDOW};
 use super::{Command, Core, STORE_PAUSE, Tag, Timer, Waiter};
@@ -16,6 +17,9 @@ use crate::tasks::{Kind, Method};
 
 /// The most tasks that are asked for in one claim.
 const CLAIM_BATCH: usize = 256;
+
+/// How long after a denied claim its queue is looked at anew.
+const LOOK_AGAIN_PAUSE: Duration = Duration::from_millis(100);
 
 /// How many queues are remembered while they hold nothing.
 const IDLE_QUEUES: usize = if cfg!(test) { 2 } else { 256 };
@@ -192,10 +196,13 @@ impl<W: Waiter> Core<W> {
         for (wish, claimed) in wanted.iter().zip(claims.claimed) {
             let Some(reserved) = self.claiming.remove(&wish.fence) else { continue };
             let Some(claimed) = claimed else {
-                // It was cancelled, its time to live is over, or the store knows a limit that we do
-                // not.
+                // It was cancelled, or its time to live is over: then that is the end of it. Or the
+                // store knows a limit that we do not: then it is to be found again, but not at once.
                 self.unreserve(&reserved.queue, reserved.kind);
-                self.rescan(&reserved.queue);
+                if self.denied.is_empty() {
+                    self.timers.insert((now.steady + LOOK_AGAIN_PAUSE, Timer::LookAgain));
+                }
+                self.denied.insert(reserved.queue);
                 continue;
             };
             let method = if self.draining { None } else { self.resolve(&claimed.task.method) };
@@ -223,6 +230,13 @@ impl<W: Waiter> Core<W> {
             }
         }
         self.pause_store(now);
+    }
+
+    /// Queues in which a claim was denied are looked at anew.
+    pub(super) fn look_again(&mut self) {
+        for name in std::mem::take(&mut self.denied) {
+            self.rescan(&name);
+        }
     }
 
     /// A store that failed is left alone for a moment.

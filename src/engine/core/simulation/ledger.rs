@@ -16,6 +16,8 @@ pub(super) struct Ledger {
     pub(super) rescued: u64,
     asked: BTreeSet<TaskId>,
     accepted: BTreeMap<TaskId, Durability>,
+    /// Ids under which ephemeral tasks were asked for: they may come to mean others.
+    forgettable: BTreeSet<TaskId>,
     cancelled: BTreeSet<TaskId>,
     /// Those that were running when somebody wished them cancelled, and under which fence. They
     /// must not start again.
@@ -36,6 +38,7 @@ impl Ledger {
             rescued: 0,
             asked: BTreeSet::new(),
             accepted: BTreeMap::new(),
+            forgettable: BTreeSet::new(),
             cancelled: BTreeSet::new(),
             wished_away: BTreeMap::new(),
             fences: BTreeSet::new(),
@@ -53,6 +56,14 @@ impl Ledger {
 
     pub(super) fn asked(&mut self, id: &TaskId) {
         self.asked.insert(id.clone());
+    }
+
+    pub(super) fn may_be_forgotten(&mut self, id: &TaskId) {
+        self.forgettable.insert(id.clone());
+    }
+
+    pub(super) fn is_forgettable(&self, id: &TaskId) -> bool {
+        self.forgettable.contains(id)
     }
 
     pub(super) fn accepted(&mut self, task: &Task) {
@@ -106,6 +117,11 @@ impl Ledger {
 
     /// The durable store has made a change.
     pub(super) fn applied(&mut self, change: &Change, applied: &Applied) {
+        if let (Change::Insert(insert), Verdict::Inserted(State::Running)) =
+            (change, &applied.verdict)
+        {
+            self.ever_claimed.insert(insert.sequence);
+        }
         if let (
             Change::Cancel { id, .. },
             Verdict::Cancel { verdict: CancelVerdict::Requested, running },

@@ -18,7 +18,7 @@ use crate::models::{
 const POOL: usize = 40;
 
 /// A request on its way in.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Asking {
     pub(super) ticket: Ticket,
     pub(super) want: Want,
@@ -101,6 +101,9 @@ impl World {
         for _ in 0..count {
             let asking = self.request();
             self.ledger.asked(&asking.task.id);
+            if asking.task.options.durability == Durability::Ephemeral {
+                self.ledger.may_be_forgotten(&asking.task.id);
+            }
             self.requests.waiting.insert(asking.ticket, Waiting::Request(asking.clone()));
             if count == 1 && self.rng.bool() {
                 self.work.push(Work::Ask(asking));

@@ -35,6 +35,7 @@ impl Waiter for Ticket {
 }
 
 /// Something that will be done, at any time and in any order.
+#[derive(Debug)]
 pub(super) enum Work {
     Claim { wanted: Vec<Wanted>, maybe_made: bool },
     Claimed(Vec<Wanted>, Claims),
@@ -180,6 +181,10 @@ impl World {
     }
 
     pub(super) fn do_work(&mut self, work: Work) {
+        if std::env::var_os("TRACE").is_some() {
+            let t = format!("{work:?}");
+            eprintln!("WORK {} {}", self.now.steady.as_millis(), &t[..t.floor_char_boundary(700)]);
+        }
         match work {
             Work::Claim { wanted, maybe_made } => self.claim(wanted, maybe_made),
             Work::Claimed(wanted, claims) => {
