@@ -76,6 +76,7 @@ fn with_context_and_seed_shape(_ctx: TaskContext, args: Vec<ArgValue>) -> String
 }
 
 #[async_task]
+#[expect(clippy::manual_async_fn, reason = "a shape that the attribute takes")]
 fn returns_a_future(Rest(parts): Rest<String>) -> impl Future<Output = String> + Send {
     async move { parts.concat() }
 }

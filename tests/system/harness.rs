@@ -42,7 +42,6 @@ pub(crate) async fn start_on(options: Options, store: Arc<dyn Store>) -> System 
     System::start(options, Arc::new(registry), Arc::new(cache), store).await.expect("it starts")
 }
 
-
 pub(crate) fn id(text: &str) -> TaskId {
     TaskId::parse(text, "task_id").expect("a good id")
 }

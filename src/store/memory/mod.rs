@@ -4,8 +4,10 @@
 //! it; [`MemoryStore`] puts a lock around it.
 
 mod dependants;
+mod reads;
 mod row;
 mod tables;
+mod upkeep;
 
 use std::sync::Arc;
 

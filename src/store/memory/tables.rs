@@ -1,7 +1,6 @@
 //! Rows and the indexes over them: every verb of the store, as a plain function of what is there.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Bound;
 use std::sync::Arc;
 
 use ahash::{HashMap, HashMapExt};
@@ -9,11 +8,11 @@ use ahash::{HashMap, HashMapExt};
 use super::row::Row;
 use crate::clock::Timestamp;
 use crate::models::{
-    CancelVerdict, Ended, Ending, Fence, Outcome, QueueName, Sequence, Snapshot, State, TaskId,
+    CancelVerdict, Ended, Ending, Fence, Outcome, QueueName, Sequence, State, TaskId,
 };
 use crate::store::{
-    Applied, Change, Claimed, Claims, Insert, Opened, Place, QueueDepth, RELEASE_SLICE, Ready,
-    Retention, Verdict, Wanted,
+    Applied, Change, Claimed, Claims, Insert, Opened, Place, QueueDepth, RELEASE_SLICE, Verdict,
+    Wanted,
 };
 
 /// Everything that a store in memory knows.
@@ -22,9 +21,9 @@ pub struct Tables {
     pub(super) rows: BTreeMap<Sequence, Row>,
     pub(super) ids: HashMap<TaskId, Sequence>,
     /// Claimable tasks by queue, best first.
-    queued: BTreeMap<QueueName, BTreeSet<Place>>,
+    pub(super) queued: BTreeMap<QueueName, BTreeSet<Place>>,
     /// When something becomes due or is over.
-    timers: BTreeSet<(Timestamp, Sequence)>,
+    pub(super) timers: BTreeSet<(Timestamp, Sequence)>,
     /// Who waits for whom, in this store.
     pub(super) dependants: HashMap<Sequence, Vec<Sequence>>,
     /// Who waits for whom, where the parent lives elsewhere.
@@ -32,15 +31,15 @@ pub struct Tables {
     /// Tasks that ended and whose dependants have not all been told.
     pub(super) releases: VecDeque<Sequence>,
     /// In the order of their ends.
-    succeeded: VecDeque<(Timestamp, Sequence)>,
-    others: VecDeque<(Timestamp, Sequence)>,
+    pub(super) succeeded: VecDeque<(Timestamp, Sequence)>,
+    pub(super) others: VecDeque<(Timestamp, Sequence)>,
     limits: BTreeMap<QueueName, u32>,
     running: BTreeMap<QueueName, u32>,
     epoch: u64,
     /// The last place in the order of acceptance that was given.
     last_sequence: Sequence,
     /// Whether tasks stay after their end.
-    keeps_ended: bool,
+    pub(super) keeps_ended: bool,
 }
 
 impl Default for Tables {
@@ -123,7 +122,7 @@ impl Tables {
                 self.end_attempt(*sequence, *fence, ending, now, &mut applied);
             }
             Change::Retry { sequence, fence, failure, due } => {
-                if let Some(row) = self.to_run_again(*sequence, *fence, now, &mut applied) {
+                if let Some(row) = self.running_once_more(*sequence, *fence, now, &mut applied) {
                     row.due = Some(*due);
                     row.enter(State::Retrying, now, Some(failure.message.clone()));
                     self.stopped(*sequence);
@@ -131,7 +130,7 @@ impl Tables {
                 }
             }
             Change::Snooze { sequence, fence, due } => {
-                if let Some(row) = self.to_run_again(*sequence, *fence, now, &mut applied) {
+                if let Some(row) = self.running_once_more(*sequence, *fence, now, &mut applied) {
                     row.attempts -= 1;
                     row.due = Some(*due);
                     row.enter(State::Pending, now, None);
@@ -140,7 +139,7 @@ impl Tables {
                 }
             }
             Change::Release { sequence, fence } => {
-                if let Some(row) = self.to_run_again(*sequence, *fence, now, &mut applied) {
+                if let Some(row) = self.running_once_more(*sequence, *fence, now, &mut applied) {
                     row.attempts -= 1;
                     self.requeue(*sequence, now);
                     applied.ready.push(self.rows[sequence].ready());
@@ -225,61 +224,6 @@ impl Tables {
         }
     }
 
-    /// Whether a task of that name is here.
-    pub fn knows(&self, id: &TaskId) -> bool {
-        self.ids.contains_key(id)
-    }
-
-    /// What is known of a task.
-    pub fn find(&self, id: &TaskId) -> Option<Snapshot> {
-        self.ids.get(id).map(|sequence| self.rows[sequence].snapshot())
-    }
-
-    /// See [`Store::window`](crate::store::Store::window).
-    pub fn window(&self, queue: &QueueName, after: Option<Place>, limit: usize) -> Vec<Ready> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.queued
-            .get(queue)
-            .into_iter()
-            .flat_map(|places| places.range((from, Bound::Unbounded)))
-            .take(limit)
-            .map(|place| self.rows[&place.sequence].ready())
-            .collect()
-    }
-
-    /// See [`Store::tagged`](crate::store::Store::tagged).
-    pub fn tagged(
-        &self,
-        tag: &str,
-        after: Option<Sequence>,
-        limit: usize,
-    ) -> Vec<(Sequence, TaskId)> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.rows
-            .range((from, Bound::Unbounded))
-            .map(|(_, row)| row)
-            .filter(|row| !row.state.has_ended())
-            .filter(|row| row.task.options.tags().iter().any(|carried| carried == tag))
-            .take(limit)
-            .map(|row| (row.sequence, row.task.id.clone()))
-            .collect()
-    }
-
-    /// When the next task is due or over.
-    pub fn due(&self) -> Option<Timestamp> {
-        self.timers.first().map(|(at, _)| *at)
-    }
-
-    /// How many tasks are here, ended or not.
-    pub fn len(&self) -> usize {
-        self.rows.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     fn in_state(&self, state: State) -> Vec<Sequence> {
         self.rows.values().filter(|row| row.state == state).map(|row| row.sequence).collect()
     }
@@ -359,7 +303,7 @@ impl Tables {
 
     /// The row, if it runs under that fence and is to run again. If somebody wished it cancelled
     /// meanwhile, it is cancelled instead.
-    fn to_run_again(
+    fn running_once_more(
         &mut self,
         sequence: Sequence,
         fence: Fence,
@@ -435,23 +379,6 @@ impl Tables {
         applied.ended.push(ended);
     }
 
-    /// Files an ended task for pruning, or forgets it.
-    pub(super) fn keep(&mut self, sequence: Sequence, ended: &Ended) {
-        if !self.keeps_ended {
-            self.forget(sequence);
-        } else if ended.outcome.state() == State::Succeeded {
-            self.succeeded.push_back((ended.outcome.ended_at, sequence));
-        } else {
-            self.others.push_back((ended.outcome.ended_at, sequence));
-        }
-    }
-
-    fn forget(&mut self, sequence: Sequence) {
-        if let Some(row) = self.rows.remove(&sequence) {
-            self.ids.remove(&row.task.id);
-        }
-    }
-
     /// A task that ran does not run any more.
     fn stopped(&mut self, sequence: Sequence) {
         let queue = &self.rows[&sequence].task.options.queue;
@@ -495,7 +422,7 @@ impl Tables {
         now: Timestamp,
         applied: &mut Applied,
     ) {
-        let Some(row) = self.to_run_again(sequence, fence, now, applied) else { return };
+        let Some(row) = self.running_once_more(sequence, fence, now, applied) else { return };
         row.attempts -= 1;
         row.children = children.iter().map(|child| child.task.id.clone()).collect();
         row.enter(State::Pending, now, None);
@@ -543,64 +470,5 @@ impl Tables {
         self.end(sequence, Ending::Cancelled(reason.to_owned()), now, applied);
         self.release(RELEASE_SLICE, now, applied);
         said(CancelVerdict::Cancelled, None)
-    }
-
-    fn promote(&mut self, limit: usize, now: Timestamp, applied: &mut Applied) {
-        for _ in 0..limit {
-            let Some(&(at, sequence)) = self.timers.first() else { return };
-            if at > now {
-                return;
-            }
-            self.timers.pop_first();
-            let row = &self.rows[&sequence];
-            let waits = matches!(row.state, State::Pending | State::Queued);
-            if waits && row.expiry().is_some_and(|expiry| expiry <= now) {
-                self.end(sequence, Ending::Expired, now, applied);
-                self.release(RELEASE_SLICE, now, applied);
-            } else if row.due.is_some_and(|due| due <= now) {
-                let row = self.rows.get_mut(&sequence).expect("timers point at rows");
-                row.due = None;
-                if row.unmet == 0 {
-                    self.queue(sequence, now);
-                    applied.ready.push(self.rows[&sequence].ready());
-                }
-            }
-        }
-        applied.more |= self.timers.first().is_some_and(|(at, _)| *at <= now);
-    }
-
-    fn prune(&mut self, retention: Retention, limit: usize, now: Timestamp, applied: &mut Applied) {
-        let mut left = limit;
-        let before = self.rows.len();
-        let mut spared = Vec::new();
-        while left > 0 {
-            let surplus = self.succeeded.len() + spared.len() > retention.succeeded_most;
-            let Some(&(at, sequence)) = self.succeeded.front() else { break };
-            if !surplus && now.since(at) <= retention.succeeded_for {
-                break;
-            }
-            self.succeeded.pop_front();
-            left -= 1;
-            // A result that an unfinished task may still read stays.
-            if self.rows[&sequence].needed_by > 0 {
-                spared.push((at, sequence));
-            } else {
-                self.forget(sequence);
-            }
-        }
-        while let Some(&spare) = spared.last() {
-            self.succeeded.push_front(spare);
-            spared.pop();
-        }
-        while left > 0 {
-            let Some(&(at, sequence)) = self.others.front() else { break };
-            if now.since(at) <= retention.others_for || self.rows[&sequence].needed_by > 0 {
-                break;
-            }
-            self.others.pop_front();
-            left -= 1;
-            self.forget(sequence);
-        }
-        applied.more |= left == 0 && self.rows.len() < before;
     }
 }

@@ -75,7 +75,7 @@ fn every_problem_at_start_up_is_told_with_its_places() {
         declared("add", None, 5),
         declared("other", Some("1"), 6),
     ]);
-    let error = refused.err().expect("refused");
+    let error = refused.expect_err("refused");
     assert_eq!(error.code, Code::InvalidArgument);
     let places: Vec<_> = error.violations.iter().map(|one| one.field.as_str()).collect();
     assert_eq!(places, ["a.rs:2", "a.rs:4", "a.rs:5", "a.rs:6"]);
@@ -106,7 +106,7 @@ fn two_that_replace_collide() {
         replacing(declared("add", None, 2)),
         replacing(declared("add", None, 3)),
     ]);
-    let error = refused.err().expect("refused");
+    let error = refused.expect_err("refused");
     assert!(error.message.contains("declared at a.rs:2 and at a.rs:3"), "{error}");
 }
 
@@ -127,10 +127,10 @@ fn a_method_that_is_missing_is_refused_with_the_nearest_names() {
         ("unlike_all", "Method not found: unlike_all"),
     ];
     for (written, message) in rows {
-        let error = registry.find(written).err().expect("missing");
+        let error = registry.find(written).expect_err("missing");
         assert_eq!((error.code, &*error.message), (Code::MethodNotFound, message));
     }
-    let error = registry.find("").err().expect("malformed");
+    let error = registry.find("").expect_err("malformed");
     assert_eq!(error.code, Code::InvalidArgument);
 }
 
@@ -146,7 +146,7 @@ fn a_handler_is_registered_under_the_name_that_it_says() {
     assert_eq!((method.declared_at.file, method.declared_at.line), (file!(), line!() - 2));
     assert_eq!(found(&registry, "pay/charge").as_deref(), Some("pay/charge@1.2.0"));
 
-    let error = registry.register_handler(handler("pay/charge@1.2.0")).err().expect("taken");
+    let error = registry.register_handler(handler("pay/charge@1.2.0")).expect_err("taken");
     let first = method.declared_at;
     assert!(matches!(error, RegistryError::Taken { first: at, .. } if at == first), "{error}");
     let second = registry.replace_handler(handler("pay/charge@1.2.0")).expect("replaces");
@@ -164,7 +164,7 @@ fn a_handler_without_a_sound_name_is_refused() {
     ];
     for (name, why) in rows {
         let registry = TaskRegistry::default();
-        let error = registry.register_handler(handler(name)).err().expect("refused");
+        let error = registry.register_handler(handler(name)).expect_err("refused");
         assert!(error.to_string().contains(why), "{error}");
         assert_eq!(Error::from(error).code, Code::InvalidArgument);
         assert_eq!(registry.health(), RegistryHealth::Empty);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::bodies::METHODS;
 use super::world::{Ticket, Work, World};
+use crate::engine::core::live::Phase;
 use crate::engine::core::{Admission, Admittable, Answer, Entry, Submission, Want};
 use crate::error::{Code, Error};
 use crate::models::{
@@ -276,7 +277,13 @@ impl World {
                 self.request_answered(asking.ticket, Answer::Refused(error));
             }
             Admission::AskAgain => self.work.push(Work::Ask(asking)),
-            Admission::Wait => drop(self.requests.let_in.insert(asking.task.id.clone())),
+            Admission::Wait => {
+                let id = &asking.task.id;
+                // Who joins another request's look-up is not in yet.
+                if self.core.live.get(id).is_none_or(|live| live.phase != Phase::Entering) {
+                    self.requests.let_in.insert(id.clone());
+                }
+            }
             Admission::Run(start) => self.run_inline_later(start, asking),
         }
     }
