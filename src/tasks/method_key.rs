@@ -4,6 +4,7 @@ use std::borrow::Borrow;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+#[derive(Debug)]
 pub(super) struct MethodKey {
     pub(super) namespace: Arc<str>,
     pub(super) name: Arc<str>,

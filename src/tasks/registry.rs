@@ -26,7 +26,7 @@ use crate::tasks::{
 const MAX_NEAREST: usize = 3;
 
 /// The methods of this process.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct TaskRegistry {
     methods: DashMap<MethodKey, Vec<Arc<Method>>, RandomState>,
     last_registration: Mutex<Option<Timestamp>>,

@@ -56,7 +56,8 @@ async fn a_long_chain_and_a_wide_fan_come_to_their_end() {
             .map(|n| waiting(after(["link-0"], named(&format!("leaf-{n}"), "ping", NOTHING)))),
     );
     for outcome in client.enqueue_many(tasks).await.unwrap() {
-        assert!(matches!(outcome.outcome, Some(pb::enqueue_outcome::Outcome::Accepted(_))));
+        let accepted = matches!(outcome.outcome, Some(pb::enqueue_outcome::Outcome::Accepted(_)));
+        assert!(accepted, "{outcome:?}");
     }
     let deps = (0..LENGTH).map(|n| format!("leaf-{n}")).collect();
     let all = waiting(pb::TaskRequest { deps, ..named("all", "ping", NOTHING) });
