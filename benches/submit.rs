@@ -39,7 +39,7 @@ async fn system(outcomes: usize) -> System {
         stuck_after: Duration::from_secs(600),
         retention: Retention {
             succeeded_for: Duration::from_secs(3_600),
-            succeeded_most: 100_000,
+            most: 100_000,
             others_for: Duration::from_secs(3_600),
         },
         defaults: Defaults { timeout: Duration::from_secs(300), retries: 3 },

@@ -53,8 +53,6 @@ pub enum Code {
     Cancelled,
     /// Its time to live was over before it started.
     Expired,
-    /// Two nodes died while it ran; it was not given a third.
-    Quarantined,
     /// The body's result is larger than a result may be.
     ResultTooLarge,
 }
@@ -82,7 +80,6 @@ impl Code {
             Self::DependencyFailed => "DEPENDENCY_FAILED",
             Self::Cancelled => "CANCELLED",
             Self::Expired => "EXPIRED",
-            Self::Quarantined => "QUARANTINED",
             Self::ResultTooLarge => "RESULT_TOO_LARGE",
         }
     }

@@ -17,8 +17,10 @@ pub mod store;
 pub mod system;
 pub mod tasks;
 
+pub use models::ArgValue;
 pub use start::main;
 pub use task_macro::{async_task, sync_task};
+pub use tasks::{Json, Rest, TaskContext, TaskError};
 
 /// What the attributes' expansion is made of. Not for use by hand: it changes without notice.
 #[doc(hidden)]

@@ -129,6 +129,7 @@ fn run() -> Result<(), StartError> {
     for remark in remarks {
         tracing::warn!("{remark}");
     }
+    std::panic::set_hook(Box::new(log_panic));
     let registry =
         TaskRegistry::from_registrations(tasks::collected()).map_err(StartError::Methods)?;
     match registry.health() {
@@ -139,6 +140,14 @@ fn run() -> Result<(), StartError> {
         }
     }
     serve(&config, registry)
+}
+
+/// A panic is a line of the log like any other. Those of bodies are their tasks' failures besides.
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let said = panic.payload_as_str().unwrap_or("without a message");
+    let thread = std::thread::current();
+    let place = panic.location().map(ToString::to_string);
+    tracing::error!(thread = thread.name(), place, "a panic: {said}");
 }
 
 /// Starts the system and the doors, and waits until they have stopped.
@@ -179,7 +188,8 @@ fn serve(config: &Config, registry: TaskRegistry) -> Result<(), StartError> {
                     tracing::warn!("bodies that had not finished were put back into their queues");
                 }
                 let cut = handle.stop(HANG_UP).await;
-                tracing::info!(connections_cut = cut, "stopped");
+                let cache = system.cache().statistics();
+                tracing::info!(connections_cut = cut, ?cache, "stopped");
             }
             () = stop.next() => tracing::warn!("stopped at once, as told twice"),
         }

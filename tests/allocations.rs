@@ -168,7 +168,7 @@ impl House {
             stuck_after: Duration::from_millis(50),
             retention: Retention {
                 succeeded_for: Duration::ZERO,
-                succeeded_most: 1,
+                most: 1,
                 others_for: Duration::ZERO,
             },
             defaults: Defaults { timeout: Duration::from_secs(60), retries: 3 },

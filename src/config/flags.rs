@@ -82,7 +82,7 @@ fn arg(setting: &'static Setting) -> Arg {
         .value_parser(move |text: &str| -> Result<String, String> {
             setting.set(&mut Config::default(), text).map(|()| text.to_owned())
         });
-    // The only short one: seed clients' scripts say `-a`.
+    // The only short one: it is what people type most.
     if setting.name == "addr" { arg.short('a') } else { arg }
 }
 

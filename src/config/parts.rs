@@ -49,7 +49,7 @@ impl Engine {
             stuck_after: self.stuck_after,
             retention: Retention {
                 succeeded_for: self.retention,
-                succeeded_most: self.retention_count,
+                most: self.retention_count,
                 others_for: KEEP_OTHERS,
             },
             defaults: Defaults { timeout: self.task_timeout, retries: self.retries },

@@ -185,7 +185,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         LISTENING,
         "max-connections",
         Kind::Count(|c| &mut c.listen.max_connections, 1..=1_000_000),
-        "Connections open at once; more are closed at once",
+        "Connections open at once; beyond that silent newcomers give way",
     ),
     row(
         LISTENING,
@@ -269,7 +269,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         RUNNING,
         "stuck-after",
         Kind::Duration(|c| &mut c.engine.stuck_after, TENTH..=MAX_TIMEOUT),
-        "How long past its timeout or cancel a sync body is waited for before it is given up",
+        "How long past its timeout or cancel a body is waited for before it is given up",
     ),
     row(
         RUNNING,
@@ -281,19 +281,19 @@ pub(super) static SETTINGS: &[Setting] = &[
         KEEPING,
         "queue-length",
         Kind::Count(|c| &mut c.engine.queue_length, 1..=100_000_000),
-        "Unfinished tasks in one queue; more are refused",
+        "Tasks that may wait in one queue; more are refused",
     ),
     row(
         KEEPING,
         "retention",
         Kind::Duration(|c| &mut c.engine.retention, SECOND..=YEARS),
-        "How long ended tasks are kept",
+        "How long tasks that succeeded are kept; others are kept 14 days",
     ),
     row(
         KEEPING,
         "retention-count",
         Kind::Count(|c| &mut c.engine.retention_count, 1..=100_000_000),
-        "How many ended tasks are kept",
+        "How many tasks that succeeded are kept, and how many others",
     ),
     row(
         KEEPING,

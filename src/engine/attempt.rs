@@ -14,7 +14,8 @@ use super::fill_in::{Unfillable, fill_in};
 use super::{MAX_RESULT_BYTES, Shared, gate};
 use crate::clock::{Now, now};
 use crate::error::Code;
-use crate::models::{ArgValue, Asked, Failure, Fence, Outcome, Request, TaskId};
+use crate::models::wrappers::MAX_DEPTH;
+use crate::models::{ArgValue, Asked, Failure, Fence, MAX_DEPENDENCIES, Outcome, Request, TaskId};
 use crate::tasks::{Body, BodyResult, Child, Decision, TaskContext};
 
 /// Whether the body's arguments are known without reading or deciding anything.
@@ -70,7 +71,9 @@ pub(super) async fn run_async(
             Body::Handler(handler) => {
                 ran(catching(handler.execute(&start.task, &context, args)).await)
             }
-            Body::Sync(run) | Body::Inline(run) => {
+            // It takes microseconds, wherever it runs.
+            Body::Inline(run) => ran(catch_unwind(AssertUnwindSafe(|| run(context, args)))),
+            Body::Sync(run) => {
                 let run = *run;
                 let body = move || ran(catch_unwind(AssertUnwindSafe(|| run(context, args))));
                 // The thread reports by itself: nobody can take it back.
@@ -118,6 +121,12 @@ async fn prepare(
         }
         _ => asked,
     };
+    // Results may nest as deep as arguments, but not arguments with results in them deeper.
+    if args.iter().any(|arg| arg.is_deeper_than(MAX_DEPTH)) {
+        let message =
+            format!("with results in their places, arguments nest deeper than {MAX_DEPTH}");
+        return Err(hopeless(Code::InvalidArgument, message));
+    }
     // The method may have changed since the gate looked, and values that were not known are now.
     if let Err(error) = (start.method.signature.check)(&args) {
         return Err(hopeless(Code::InvalidArgument, error.message));
@@ -131,6 +140,10 @@ async fn prepare(
 /// Turns what a handler wants done first into tasks.
 fn expand(shared: &Shared, start: &Start, children: Vec<Child>) -> Ran {
     let options = &start.task.options;
+    if children.len() > MAX_DEPENDENCIES {
+        let message = format!("{} children; at most {MAX_DEPENDENCIES} are taken", children.len());
+        return hopeless(Code::InvalidArgument, message);
+    }
     let mut tasks = Vec::with_capacity(children.len());
     for Child { name, method, args } in children {
         let id = match TaskId::parse(&format!("{}/{name}", start.task.id), "child.name") {
@@ -212,10 +225,22 @@ async fn catching<T>(body: impl Future<Output = T>) -> Result<T, Box<dyn Any + S
     .await
 }
 
+/// What a result takes, in memory or on the wire, where it travels as text. Text is at most six times
+/// as long as what it stands for, so small results need not be written out to know.
+fn size(result: &ArgValue) -> usize {
+    let bytes = result.heap_bytes();
+    if bytes > MAX_RESULT_BYTES / 6 { bytes.max(result.to_string().len()) } else { bytes }
+}
+
 fn ran(returned: Result<BodyResult, Box<dyn Any + Send>>) -> Ran {
     match returned {
         Ok(Ok(result)) => {
-            let bytes = result.heap_bytes();
+            if result.is_deeper_than(MAX_DEPTH) {
+                let message =
+                    format!("the result nests deeper than {MAX_DEPTH}, the most that is kept");
+                return hopeless(Code::ResultTooLarge, message);
+            }
+            let bytes = size(&result);
             if bytes > MAX_RESULT_BYTES {
                 let message =
                     format!("the result has {bytes} bytes; at most {MAX_RESULT_BYTES} are kept");

@@ -2,7 +2,6 @@
 //! and the defaults.
 
 use std::cell::LazyCell;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,9 +58,6 @@ pub(crate) fn check(
     let gate = registry.find(&method).and_then(|found| {
         (found.signature.check)(&args)?;
         check_deps(&id, &deps)?;
-        for (at, arg) in args.iter().enumerate() {
-            check_references(arg, &deps, &format_args!("args[{at}]"))?;
-        }
         check_mentions(&args, &deps)?;
         let asked = options.as_deref();
         let options = fill_in(asked, &found, defaults, retries, now.wall)?;
@@ -110,7 +106,7 @@ fn check_mentions(args: &[ArgValue], deps: &[TaskId]) -> Result<(), Error> {
         if let Some((path, id)) = unmet_mention(arg, &|id| known.contains(id)) {
             return Err(Error::invalid(
                 format!("args[{at}]{path}"),
-                format!("the result of {id}, which is not among `deps`; add it there"),
+                format!("the result of {id}, which is not among deps; add it there"),
             ));
         }
     }
@@ -134,23 +130,6 @@ fn unmet_mention<'a>(
             Some((format!(".fields[{key:?}]{path}"), id))
         }),
         _ => None,
-    }
-}
-
-/// A result can only be used where there is one: when the body starts, its dependencies have ended.
-fn check_references(arg: &ArgValue, deps: &[TaskId], path: &dyn fmt::Display) -> Result<(), Error> {
-    match arg {
-        ArgValue::ResultOf(id) if !deps.contains(id) => Err(Error::invalid(
-            path.to_string(),
-            format!("the result of {id}, which is not among deps; add it there"),
-        )),
-        ArgValue::Array(values) => values.iter().enumerate().try_for_each(|(at, value)| {
-            check_references(value, deps, &format_args!("{path}.values[{at}]"))
-        }),
-        ArgValue::Map(fields) => fields.iter().try_for_each(|(key, value)| {
-            check_references(value, deps, &format_args!("{path}.fields[{key:?}]"))
-        }),
-        _ => Ok(()),
     }
 }
 

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
 use super::{Shared, Tag};
 use crate::clock::now;
 use crate::error::Error;
@@ -18,9 +21,23 @@ const COMMIT_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: u32 = 50;
 
 pub(super) fn spawn(shared: &Arc<Shared>) {
-    shared.on_loops.spawn(commits(shared.clone()));
-    shared.on_loops.spawn(claims(shared.clone()));
-    shared.on_loops.spawn(ticks(shared.clone()));
+    let loops = shared.on_loops.clone();
+    watch(&loops, "commit", loops.spawn(commits(shared.clone())));
+    watch(&loops, "claim", loops.spawn(claims(shared.clone())));
+    watch(&loops, "tick", loops.spawn(ticks(shared.clone())));
+}
+
+/// A loop that panics leaves the core half changed and every caller waiting: better no process than
+/// one that seems to serve.
+fn watch(loops: &Handle, name: &'static str, running: JoinHandle<()>) {
+    loops.spawn(async move {
+        if let Err(error) = running.await
+            && error.is_panic()
+        {
+            tracing::error!(name, "a loop of the engine panicked; the process ends");
+            std::process::abort();
+        }
+    });
 }
 
 /// Commits whatever has gathered, at once and in order.

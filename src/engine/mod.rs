@@ -41,7 +41,9 @@ type Command = self::core::Command<Caller>;
 type Tag = self::core::Tag<Caller>;
 
 /// The largest result, in bytes.
-pub const MAX_RESULT_BYTES: usize = 4 << 20;
+///
+/// With what stands around it, an answer then fits in the 4 MiB that gRPC clients take by default.
+pub const MAX_RESULT_BYTES: usize = (4 << 20) - (64 << 10);
 /// How many tasks one cancel by tag reads at a time.
 const CANCEL_PAGE: usize = 1_000;
 /// How long a drain waits for what it put back to be stored.
@@ -132,7 +134,7 @@ impl Engine {
         let seed = fastrand::u64(..);
         let core = Core::new(settings, registry.clone(), cache.clone(), &opened, seed, started);
         let declared = core.declare();
-        store.commit(declared.into(), started.wall).await?;
+        let declared = store.commit(declared.into(), started.wall).await?;
         tracing::info!(
             store = store.properties().name,
             durable = store.properties().durable,
@@ -177,7 +179,7 @@ impl Engine {
             loops: Mutex::new(Some(loops)),
         });
         loops::spawn(&shared);
-        shared.act(|core, now, out| core.resume(now, out));
+        shared.act(|core, now, out| core.resume(declared, now, out));
         Ok(Self(shared))
     }
 
@@ -321,9 +323,13 @@ impl Engine {
     async fn flushed(&self) {
         loop {
             let wake = self.0.quiet.notified();
-            let busy = self.0.committing.load(std::sync::atomic::Ordering::Acquire);
-            if !busy && self.0.writes.lock().is_empty() {
-                return;
+            {
+                // The commit loop says that it is at work while it holds this, too.
+                let writes = self.0.writes.lock();
+                let busy = self.0.committing.load(std::sync::atomic::Ordering::Acquire);
+                if !busy && writes.is_empty() {
+                    return;
+                }
             }
             wake.await;
         }

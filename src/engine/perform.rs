@@ -219,14 +219,20 @@ impl Shared {
     fn hook(&self, method: Arc<Method>, hook: Hook) {
         let Body::Handler(handler) = &method.body else { return };
         let handler = handler.clone();
-        // A hook that panics ends its own tokio task and nothing else.
-        self.on_bodies.spawn(async move {
+        let called = self.on_bodies.spawn(async move {
             match hook {
                 Hook::Retry { task, attempt, error } => {
                     handler.on_retry(&task, attempt, &error).await;
                 }
                 Hook::Success(task, outcome) => handler.on_success(&task, &outcome).await,
                 Hook::Failure(task, outcome) => handler.on_failure(&task, &outcome).await,
+            }
+        });
+        self.on_bodies.spawn(async move {
+            if let Err(error) = called.await
+                && error.is_panic()
+            {
+                tracing::error!(method = %method.name, "a hook panicked");
             }
         });
     }

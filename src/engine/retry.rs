@@ -38,6 +38,10 @@ pub(crate) fn after(
 
 /// The delay after attempt `number`: `min(base · multiplier^(number-1), max)`, less a random part.
 fn backoff(policy: &RetryPolicy, number: u32, rng: &mut fastrand::Rng) -> Duration {
+    if policy.base.is_zero() {
+        // Not zero times infinity, which is no number.
+        return Duration::ZERO;
+    }
     let growth = policy.multiplier.powi(i32::try_from(number - 1).unwrap_or(i32::MAX));
     let whole = (policy.base.as_secs_f64() * growth).min(policy.max.as_secs_f64());
     Duration::from_secs_f64(whole * (1.0 - policy.jitter * rng.f64()))
@@ -45,7 +49,10 @@ fn backoff(policy: &RetryPolicy, number: u32, rng: &mut fastrand::Rng) -> Durati
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::models::MAX_BACKOFF;
 
     #[test]
     fn the_last_allowed_attempt_is_not_retried() {
@@ -71,6 +78,31 @@ mod tests {
         let wait = Duration::from_secs(2);
         let next = after(&policy, 7, Then::Snooze(wait), &mut fastrand::Rng::with_seed(1));
         assert_eq!(next, Next::Snooze(wait));
+    }
+
+    proptest! {
+        #[test]
+        fn a_delay_is_never_longer_than_the_policy_says_nor_shorter_than_its_jitter_allows(
+            number in 1..2_000_u32,
+            base in 0..=MAX_BACKOFF.as_micros() as u64,
+            max in 0..=MAX_BACKOFF.as_micros() as u64,
+            multiplier in 1.0..=100.0_f64,
+            jitter in 0.0..=1.0_f64,
+            seed: u64,
+        ) {
+            let (base, max) = (Duration::from_micros(base), Duration::from_micros(max));
+            let policy = RetryPolicy { retries: number, base, multiplier, max, jitter };
+            let delay = backoff(&policy, number, &mut fastrand::Rng::with_seed(seed));
+            // Counted step by step, unlike there.
+            let mut whole = base.as_secs_f64();
+            for _ in 1..number {
+                whole = (whole * multiplier).min(max.as_secs_f64());
+            }
+            whole = whole.min(max.as_secs_f64());
+            let slack = 1e-6 * (1.0 + whole);
+            prop_assert!(delay.as_secs_f64() <= whole + slack, "{delay:?} of {whole}");
+            prop_assert!(delay.as_secs_f64() >= whole * (1.0 - jitter) - slack, "{delay:?}");
+        }
     }
 
     #[test]

@@ -89,6 +89,19 @@ impl ArgValue {
         }
     }
 
+    /// Whether lists and maps nest deeper than `levels` in it. Looks no deeper than that.
+    pub fn is_deeper_than(&self, levels: usize) -> bool {
+        let inside = |value: &Self| match levels.checked_sub(1) {
+            Some(left) => value.is_deeper_than(left),
+            None => true,
+        };
+        match self {
+            Self::Array(values) => levels == 0 || values.iter().any(inside),
+            Self::Map(fields) => levels == 0 || fields.values().any(inside),
+            _ => false,
+        }
+    }
+
     /// Appends the value so that different values never read alike, and equal ones always do: a
     /// type's tag, then the content, maps in the order of their keys. A number's type is part of
     /// it, and every NaN is the same.

@@ -115,7 +115,11 @@ pub(super) fn method(method: &Method) -> pb::Method {
     };
     let parameters = method.signature.parameters.iter().flatten().map(|parameter| pb::Parameter {
         name: parameter.name.into(),
-        expects: parameter.expects.clone(),
+        expects: if parameter.rest {
+            format!("any number of {}", parameter.expects)
+        } else {
+            parameter.expects.clone()
+        },
         optional: parameter.optional,
     });
     pb::Method {

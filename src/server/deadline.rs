@@ -106,7 +106,7 @@ where
 fn exceeded() -> Error {
     Error::new(
         Code::DeadlineExceeded,
-        "the call's deadline passed before its answer; a task that it started goes on",
+        "the call's deadline passed before its answer; a task that it started goes on, unless cancel_on_disconnect is set",
     )
 }
 

@@ -73,9 +73,9 @@ impl Default for Options {
             max_message_size: 4 << 20,
             max_connections: 10_000,
             handshake_timeout: Duration::from_secs(10),
-            keepalive_interval: Duration::from_secs(30),
+            keepalive_interval: Duration::from_secs(20),
             keepalive_timeout: Duration::from_secs(20),
-            max_streams: 1_000,
+            max_streams: 1_024,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who may do what: until authentication comes, some calls are for callers on this machine alone.
+//! Who may do what: some calls are for callers on this machine alone.
 
 use tonic::Request;
 

@@ -3,7 +3,8 @@
 use tonic::codec::CompressionEncoding::{Gzip, Zstd};
 use tonic::{Request, Response, Status};
 
-use crate::models::{Request as Asked, TaskId};
+use crate::error::Code;
+use crate::models::{Ended, Request as Asked, Snapshot, State, TaskId};
 use crate::pb::task_scheduler_server::{TaskScheduler, TaskSchedulerServer};
 use crate::pb::{
     CancelTasksRequest, CancelTasksResponse, EnqueueTaskResponse, EnqueueTasksRequest,
@@ -40,13 +41,35 @@ impl Service {
 
     /// Submits a task that is cancelled when this future is dropped before its end.
     async fn submit_attended(&self, mut request: Asked) -> Result<TaskResponse, Status> {
+        // Who joins a task that is known does not take it along when he goes.
+        if let Some(id) = &request.id
+            && self.system.result(id).await.is_ok()
+        {
+            return Ok(answer::submitted(&*self.system.submit(request).await?));
+        }
         // The guard needs the id, so it is given here.
         let id = request.id.get_or_insert_with(TaskId::generate).clone();
         let guard = CancelOnDrop::new(self.system.clone(), id);
         let submitted = self.system.submit(request).await;
         guard.disarm();
-        Ok(answer::submitted(&*submitted?))
+        let ended = submitted?;
+        log(&ended);
+        Ok(answer::submitted(&ended))
     }
+}
+
+/// The one line of a call that was served.
+fn log(ended: &Ended) {
+    let task = &ended.task;
+    let correlation_id = task.options.labels.as_ref().map(|labels| &*labels.correlation_id);
+    tracing::debug!(
+        task_id = %task.id,
+        correlation_id,
+        method = %task.method,
+        state = %ended.outcome.state(),
+        attempts = ended.outcome.attempts,
+        "answered a submission"
+    );
 }
 
 #[tonic::async_trait]
@@ -63,7 +86,9 @@ impl TaskScheduler for Service {
             // Boxed, so that the usual call does not carry the place for it about.
             Box::pin(self.submit_attended(request)).await?
         } else {
-            answer::submitted(&*self.system.submit(request).await?)
+            let ended = self.system.submit(request).await?;
+            log(&ended);
+            answer::submitted(&ended)
         };
         Ok(accepts.answer(answer))
     }
@@ -77,11 +102,12 @@ impl TaskScheduler for Service {
         if let Some(ended) = self.system.result(&id).await? {
             return Ok(accepts.answer(answer::result(&ended.outcome)));
         }
-        // It may have ended in between.
-        let snapshot = self.system.find(&id).await?;
-        Ok(accepts.answer(match &snapshot.outcome {
-            Some(outcome) => answer::result(outcome),
-            None => answer::no_result_yet(snapshot.state),
+        // It may have ended in between; or it is so new that it is not stored yet.
+        Ok(accepts.answer(match self.system.find(&id).await {
+            Ok(Snapshot { outcome: Some(outcome), .. }) => answer::result(&outcome),
+            Ok(snapshot) => answer::no_result_yet(snapshot.state),
+            Err(error) if error.code == Code::TaskNotFound => answer::no_result_yet(State::Pending),
+            Err(error) => return Err(error.into()),
         }))
     }
 
@@ -91,7 +117,9 @@ impl TaskScheduler for Service {
     ) -> Result<Response<EnqueueTaskResponse>, Status> {
         let accepts = Accepts::of(&request);
         let request = convert::unattended(request.into_inner())?;
-        Ok(accepts.answer(answer::accepted(&self.system.enqueue(request).await?)))
+        let accepted = self.system.enqueue(request).await?;
+        tracing::debug!(task_id = %accepted.id, state = %accepted.state, "accepted a task");
+        Ok(accepts.answer(answer::accepted(&accepted)))
     }
 
     async fn enqueue_tasks(

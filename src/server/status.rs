@@ -40,7 +40,6 @@ fn grpc(code: Code) -> tonic::Code {
         | Code::Stuck
         | Code::DependencyFailed
         | Code::Expired
-        | Code::Quarantined
         | Code::ResultTooLarge => tonic::Code::Unknown,
     }
 }

@@ -70,8 +70,8 @@ pub enum Change {
 pub struct Retention {
     /// Those that succeeded.
     pub succeeded_for: Duration,
-    /// The most of those that succeeded.
-    pub succeeded_most: usize,
+    /// The most of those that succeeded, and the most of the others.
+    pub most: usize,
     /// The others.
     pub others_for: Duration,
 }

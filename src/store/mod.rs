@@ -1,7 +1,7 @@
 //! Where tasks are kept: the [`Store`] trait and the stores that implement it.
 //!
 //! A store owns the truth about every task that it holds. It is told of [`Change`]s, each a
-//! transition of DESIGN's state table in domain words, and answers what followed from each. It
+//! transition of the state table ([`State`](crate::models::State)) in domain words, and answers what followed from each. It
 //! knows nothing of bodies, callers or queues' turns.
 //!
 //! Invariants, asserted by the conformance suite on every store:
@@ -97,7 +97,7 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error`]: nothing was claimed, or it is not known whether.
     async fn claim(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Claims, Error>;
 
-    /// `false` means that this id is surely not here. Never blocks.
+    /// `false` means that this id is surely not here. Answers from memory.
     fn may_know(&self, id: &TaskId) -> bool;
 
     /// What is known of each id, in the same order.

@@ -1,6 +1,6 @@
 //! The methods that every server has. Existing clients know their names and results.
 //!
-//! They are also the examples of what a task can look like: seed shape and typed parameters, lists,
+//! They are also the examples of what a task can look like: any arguments and typed parameters, lists,
 //! maps and types of one's own, sync, inline and async.
 
 use std::fmt::Display;

@@ -66,7 +66,7 @@ pub struct Parameter {
 /// What a method's arguments have to look like.
 #[derive(Clone)]
 pub struct Signature {
-    /// `None` for seed shape `Vec<ArgValue>`: any number of arguments of any type.
+    /// `None` for the shape `Vec<ArgValue>`: any number of arguments of any type.
     pub parameters: Option<Vec<Parameter>>,
     /// Refuses arguments that the body could not take, naming the one at fault. An argument that is
     /// [`ArgValue::ResultOf`] passes: its value is not known yet.

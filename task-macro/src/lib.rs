@@ -19,8 +19,8 @@ use crate::signature::{Flavour, Signature};
 
 /// Makes a plain function a method.
 ///
-/// ```ignore
-/// #[sync_task]                                     // seed shape: any number of arguments, any type
+/// ```text
+/// #[sync_task]                                     // any number of arguments of any type
 /// fn add(args: Vec<ArgValue>) -> String { … }
 ///
 /// #[sync_task(queue = "mail", retries = 5, timeout = "30s")]

@@ -195,6 +195,8 @@ async fn calls_taken_back_one_by_one_do_no_harm_and_leave_their_tasks() {
 async fn more_calls_at_once_than_a_connection_may_have_wait_their_turn() {
     let server = Setup::stock().flags(["--max-streams", "4"]).start();
     let client = server.client().await;
+    // From its first answer on, a client knows how many it may have.
+    assert_eq!(client.run(task("ping", NOTHING)).await, "pong");
     let mut calls = JoinSet::new();
     for n in 0..200 {
         let client = client.clone();

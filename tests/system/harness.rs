@@ -20,7 +20,7 @@ pub(crate) fn options() -> Options {
         stuck_after: Duration::from_millis(100),
         retention: Retention {
             succeeded_for: Duration::from_secs(3600),
-            succeeded_most: 10_000,
+            most: 10_000,
             others_for: Duration::from_secs(3600),
         },
         defaults: Defaults { timeout: Duration::from_secs(60), retries: 3 },

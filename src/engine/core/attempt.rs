@@ -25,6 +25,8 @@ pub(super) enum Timer {
     Prune,
     /// A store that failed is asked again.
     StoreBack,
+    /// Slots are given out on and on.
+    Dispatch,
     /// Queues in which a claim was denied are looked at anew.
     LookAgain,
 }

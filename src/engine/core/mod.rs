@@ -40,7 +40,7 @@ use crate::clock::{Now, Timestamp};
 use crate::error::{Code, Error};
 use crate::models::{Durability, Fence, QueueName, Sequence, Snapshot, TaskId};
 use crate::store::memory::Tables;
-use crate::store::{Change, Opened, RELEASE_SLICE, Retention};
+use crate::store::{Change, Commit, Opened, RELEASE_SLICE, Retention};
 use crate::tasks::TaskRegistry;
 use attempt::{Slots, Timer};
 use live::Live;
@@ -149,22 +149,21 @@ impl<W: Waiter> Core<W> {
         core
     }
 
-    /// The changes that make the store know how queues were declared.
+    /// The changes that make the store know how queues were declared, and that begin with what an
+    /// earlier boot has not released.
     pub(crate) fn declare(&self) -> Vec<Change> {
-        self.settings
-            .queues
-            .iter()
-            .map(|(queue, settings)| Change::SetQueue {
-                queue: queue.clone(),
-                concurrency: settings.concurrency,
-            })
-            .collect()
+        let queues = self.settings.queues.iter();
+        let declared = queues.map(|(queue, settings)| Change::SetQueue {
+            queue: queue.clone(),
+            concurrency: settings.concurrency,
+        });
+        declared.chain([Change::ReleaseDependants { limit: RELEASE_SLICE }]).collect()
     }
 
-    /// The store is open and declared to: begins with what an earlier boot left.
-    pub(crate) fn resume(&mut self, now: Now, out: &mut Vec<Command<W>>) {
-        let change = Change::ReleaseDependants { limit: RELEASE_SLICE };
-        out.push(Command::Write(change, Tag::Release));
+    /// The store has made what was [declared](Self::declare) to it: begins to work.
+    pub(crate) fn resume(&mut self, declared: Commit, now: Now, out: &mut Vec<Command<W>>) {
+        let tags = declared.applied.iter().map(|_| Tag::Release).collect();
+        self.committed(tags, declared, now, out);
         self.tick(now, out);
     }
 
@@ -195,6 +194,8 @@ impl<W: Waiter> Core<W> {
                     self.timers.insert((now.steady + PRUNE_EVERY, Timer::Prune));
                 }
                 Timer::StoreBack => self.store_pauses = false,
+                // That is done below.
+                Timer::Dispatch => {}
                 Timer::LookAgain => self.look_again(),
                 Timer::Deadline(fence) => self.time_is_over(fence, now, out),
                 Timer::Grace(fence) => self.grace_is_over(fence, now, out),

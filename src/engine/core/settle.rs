@@ -311,7 +311,7 @@ impl<W: Waiter> Core<W> {
                 Interest::Acceptance => Answer::Accepted(Accepted {
                     id: id.clone(),
                     state: ended.outcome.state(),
-                    joined: false,
+                    joined: true,
                 }),
                 Interest::Decision => Answer::AskAgain,
             };

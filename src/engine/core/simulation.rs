@@ -1,7 +1,8 @@
 //! A seeded simulation: the core and the memory store under a manual clock, with everything that
 //! may go wrong going wrong. Order, time, chance and faults come from the seed alone.
 //!
-//! `SIMULATION_SEEDS` says how many seeds are tried, `SIMULATION_SEED` tries a single one.
+//! `SIMULATION_SEEDS` says how many seeds are tried, `SIMULATION_SEED` tries a single one and
+//! `SIMULATION_TRACE` tells what happens.
 //!
 //! What the performers around the core promise is kept: writes reach the store in their order, a
 //! body that is told to stop before it was started learns of it when it starts, and a commit whose

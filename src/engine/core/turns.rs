@@ -3,7 +3,7 @@
 //!
 //! Smooth weighted round robin: every queue that could run earns its weight, the richest runs and
 //! pays what all earned together. Between two turns of a queue with weight w among a total of t
-//! there are at most ⌈t / w⌉ turns of others.
+//! there are at most ⌈t / w⌉ turns of others; while others come and go, less than twice as many.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,8 +74,12 @@ impl<W: Waiter> Core<W> {
             return;
         }
         let mut wanted = Vec::new();
-        for _ in 0..CLAIM_BATCH {
+        for left in (0..CLAIM_BATCH).rev() {
             let Some((name, candidate)) = self.pick() else { break };
+            if left == 0 {
+                // There may be more, and of ephemeral ones no answer comes that goes on with them.
+                self.timers.insert((now.steady, Timer::Dispatch));
+            }
             let fence = self.next_fence();
             self.reserve(&name, candidate.kind);
             let wish = Wanted { sequence: candidate.place.sequence, fence };
@@ -165,6 +169,7 @@ impl<W: Waiter> Core<W> {
         self.queue(name).refilled(candidates, last, complete);
         self.hungry.insert(name.clone());
         self.dispatch(now, out);
+        self.forget_if_empty(name);
     }
 
     /// A queue could not be read.
@@ -206,8 +211,9 @@ impl<W: Waiter> Core<W> {
                 continue;
             };
             let method = if self.draining { None } else { self.resolve(&claimed.task.method) };
+            let method = method.filter(|method| method.body.kind() == reserved.kind);
             let Some(method) = method else {
-                // Nothing starts any more; or a stale window offered what nobody here can run.
+                // The method was replaced by one of another kind, which needs another slot. Or nothing starts any more; or a stale window offered what nobody here can run.
                 self.unreserve(&reserved.queue, reserved.kind);
                 let change = Change::Release { sequence: claimed.sequence, fence: wish.fence };
                 self.write(class, change, Tag::Release, now, out);
@@ -279,5 +285,157 @@ impl<W: Waiter> Core<W> {
     pub(super) fn claim_at_once(&mut self, name: &QueueName, kind: Kind) -> Fence {
         self.reserve(name, kind);
         self.next_fence()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::num::NonZeroUsize;
+
+    use super::*;
+    use crate::cache::ResultsCache;
+    use crate::clock::Timestamp;
+    use crate::engine::core::{QueueSettings, Settings};
+    use crate::models::Sequence;
+    use crate::store::{Opened, Retention};
+    use crate::tasks::TaskRegistry;
+
+    struct Nobody;
+
+    impl Waiter for Nobody {
+        fn is_gone(&self) -> bool {
+            true
+        }
+    }
+
+    fn name(queue: usize) -> QueueName {
+        QueueName::parse(&format!("q{queue}"), "").expect("a name")
+    }
+
+    /// Queues with these weights, numbered from 0.
+    fn core(weights: &[u32]) -> Core<Nobody> {
+        let queue = |weight: &u32| QueueSettings { weight: *weight, concurrency: None };
+        let queues: BTreeMap<_, _> =
+            weights.iter().enumerate().map(|(at, weight)| (name(at), queue(weight))).collect();
+        let age = Duration::from_secs(60);
+        let settings = Settings {
+            async_bodies: 1,
+            sync_bodies: 1,
+            spare_threads: 0,
+            queue_length: 1_000,
+            cancel_grace: age,
+            stuck_after: age,
+            early_start: true,
+            retention: Retention { succeeded_for: age, most: 1, others_for: age },
+            queues,
+        };
+        let opened = Opened {
+            epoch: 1,
+            next_sequence: Sequence(1),
+            queues: Vec::new(),
+            rescued: 0,
+            due: None,
+        };
+        let cache = Arc::new(ResultsCache::new(NonZeroUsize::MIN, 1_000));
+        let registry = Arc::new(TaskRegistry::default());
+        let now = Now { wall: Timestamp::EPOCH, steady: Duration::ZERO };
+        Core::new(settings, registry, cache, &opened, 1, now)
+    }
+
+    fn stand(core: &mut Core<Nobody>, queue: usize, priority: i32, sequence: u64, kind: Kind) {
+        let place = Place { priority, sequence: Sequence(sequence) };
+        core.queue(&name(queue)).arrive(Candidate { place, kind, class: Durability::Durable });
+        core.hungry.insert(name(queue));
+    }
+
+    /// Which queue's turn it is; whatever is taken is replaced.
+    fn turn(core: &mut Core<Nobody>) -> Option<usize> {
+        let (picked, candidate) = core.pick()?;
+        let queue = picked.as_str()[1..].parse().expect("numbered");
+        stand(core, queue, 0, candidate.place.sequence.0, candidate.kind);
+        Some(queue)
+    }
+
+    #[test]
+    fn queues_that_have_work_take_turns_by_their_weights() {
+        let weights = [1, 2, 5];
+        let mut core = core(&weights);
+        for queue in 0..weights.len() {
+            stand(&mut core, queue, 0, 1, Kind::Inline);
+        }
+        let turns: Vec<usize> = (0..80).map(|_| turn(&mut core).expect("there is work")).collect();
+        for (queue, weight) in weights.into_iter().enumerate() {
+            let own: Vec<usize> = (0..80).filter(|at| turns[*at] == queue).collect();
+            assert_eq!(own.len(), 10 * weight as usize);
+            let longest = own.windows(2).map(|pair| pair[1] - pair[0] - 1).max();
+            assert!(longest <= Some(8_usize.div_ceil(weight as usize)), "{queue}: {longest:?}");
+        }
+    }
+
+    #[test]
+    fn a_queue_that_always_has_work_is_not_starved_by_those_that_come_and_go() {
+        for seed in 0..300 {
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let weights: Vec<u32> = (0..rng.usize(2..6)).map(|_| rng.u32(1..6)).collect();
+            let total: u32 = weights.iter().sum();
+            let mut core = core(&weights);
+            stand(&mut core, 0, 0, 1, Kind::Inline);
+            let mut others = 0;
+            for sequence in 2..400 {
+                let queue = rng.usize(0..weights.len());
+                if rng.bool() {
+                    stand(&mut core, queue, 0, sequence, Kind::Inline);
+                }
+                let (picked, candidate) = core.pick().expect("there is always work");
+                if picked == name(0) {
+                    others = 0;
+                    stand(&mut core, 0, 0, candidate.place.sequence.0, Kind::Inline);
+                } else {
+                    others += 1;
+                }
+                let bound = 2 * total.div_ceil(weights[0]);
+                assert!(others <= bound, "seed {seed}: {others} {weights:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn inside_a_queue_priority_decides_and_then_age() {
+        let mut core = core(&[1]);
+        for (priority, sequence) in [(0, 1), (5, 2), (0, 3), (5, 4), (-1, 5)] {
+            stand(&mut core, 0, priority, sequence, Kind::Inline);
+        }
+        let taken: Vec<u64> = std::iter::from_fn(|| core.pick())
+            .map(|(_, candidate)| candidate.place.sequence.0)
+            .collect();
+        assert_eq!(taken, [2, 4, 1, 3, 5]);
+    }
+
+    #[test]
+    fn a_queue_at_its_limit_is_passed_over_and_saves_nothing_up() {
+        let mut core = core(&[1, 1]);
+        core.queue(&name(0)).settings.concurrency = Some(1);
+        core.queue(&name(0)).running = 1;
+        stand(&mut core, 0, 0, 1, Kind::Inline);
+        stand(&mut core, 1, 0, 1, Kind::Inline);
+        for _ in 0..20 {
+            assert_eq!(turn(&mut core), Some(1));
+        }
+        core.queue(&name(0)).running = 0;
+        let turns: Vec<_> = (0..6).map(|_| turn(&mut core).expect("there is work")).collect();
+        assert_eq!(turns.iter().filter(|queue| **queue == 0).count(), 3);
+    }
+
+    #[test]
+    fn tasks_without_a_free_slot_do_not_hold_up_others() {
+        let mut core = core(&[1]);
+        stand(&mut core, 0, 9, 1, Kind::Sync);
+        stand(&mut core, 0, 0, 2, Kind::Async);
+        core.slots.take(Kind::Sync);
+        assert_eq!(core.pick().map(|(_, it)| it.place.sequence.0), Some(2));
+        assert_eq!(core.pick(), None);
+        core.slots.free(Kind::Sync);
+        assert_eq!(core.pick().map(|(_, it)| it.place.sequence.0), Some(1));
     }
 }

@@ -70,7 +70,7 @@ async fn start() -> Running {
         queue_length: 100,
         cancel_grace: Duration::from_millis(10),
         stuck_after: LONG,
-        retention: Retention { succeeded_for: LONG, succeeded_most: 100, others_for: LONG },
+        retention: Retention { succeeded_for: LONG, most: 100, others_for: LONG },
         defaults: engine::Defaults { timeout: LONG, retries: 0 },
         queues: BTreeMap::new(),
     };

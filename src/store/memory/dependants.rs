@@ -43,7 +43,7 @@ impl Tables {
             let id = row.task.id.clone();
             while let Some(child) = self.next_dependant(parent) {
                 if left == 0 {
-                    self.dependants.entry(parent).or_default().push(child);
+                    self.dependants.entry(parent).or_default().insert(child);
                     applied.more = true;
                     return;
                 }
@@ -52,14 +52,39 @@ impl Tables {
             }
             self.dependants.remove(&parent);
             self.releases.pop_front();
-            if let Some(ended) = self.rows[&parent].ended.clone() {
-                self.keep(parent, &ended);
-            }
+            self.keep(parent);
         }
     }
 
     fn next_dependant(&mut self, parent: Sequence) -> Option<Sequence> {
-        self.dependants.get_mut(&parent)?.pop()
+        self.dependants.get_mut(&parent)?.pop_last()
+    }
+
+    /// A task that ended waits for nobody: its parents, which may live long, forget it.
+    pub(super) fn stop_waiting(
+        &mut self,
+        child: Sequence,
+        parents: &[Sequence],
+        foreign: &[TaskId],
+    ) {
+        for parent in parents {
+            // Of a parent that has ended, the dependants are being told already.
+            let unfinished = self.rows.get(parent).is_some_and(|row| row.ended.is_none());
+            if let Some(children) = self.dependants.get_mut(parent).filter(|_| unfinished) {
+                children.remove(&child);
+                if children.is_empty() {
+                    self.dependants.remove(parent);
+                }
+            }
+        }
+        for parent in foreign {
+            if let Some(children) = self.foreign.get_mut(parent) {
+                children.remove(&child);
+                if children.is_empty() {
+                    self.foreign.remove(parent);
+                }
+            }
+        }
     }
 
     /// Whether anybody here waits for that task of another store.

@@ -13,23 +13,29 @@ pub(super) struct Row {
     pub(super) sequence: Sequence,
     pub(super) task: Arc<Task>,
     pub(super) state: State,
-    /// The latest claim; kept after the end, so that a repeated write is recognised.
+    /// The claim that it runs under, or ended under: so an end that is told twice is recognised.
     pub(super) fence: Option<Fence>,
     pub(super) attempts: u32,
     pub(super) rescues: u32,
     pub(super) started_at: Option<Timestamp>,
     /// Dependencies and children that have not ended.
     pub(super) unmet: u32,
-    /// Unfinished tasks that depend on this one; it is kept for as long as there are any.
+    /// Unfinished tasks that depend on this one or were expanded into it; it is kept for as long as
+    /// there are any.
     pub(super) needed_by: u32,
+    /// Whether it stands among those that may be forgotten.
+    pub(super) filed: bool,
     /// When it may run: set while that is in the future.
     pub(super) due: Option<Timestamp>,
     /// Why somebody wished it cancelled while it ran. Takes hold when it would run again.
     pub(super) cancel_requested: Option<String>,
     pub(super) decided: Option<Vec<ArgValue>>,
     pub(super) children: Vec<TaskId>,
-    /// The dependencies held in this store, for letting go of them at the end.
+    /// The dependencies and children held in this store, ended or not, for letting go of them at the
+    /// end.
     pub(super) parents: Vec<Sequence>,
+    /// Dependencies in another store.
+    pub(super) foreign: Vec<TaskId>,
     pub(super) ended: Option<Arc<Ended>>,
     pub(super) history: Vec<HistoryEntry>,
 }
@@ -45,11 +51,13 @@ impl Row {
             started_at: None,
             unmet: 0,
             needed_by: 0,
+            filed: false,
             due: task.options.run_at,
             cancel_requested: None,
             decided: None,
             children: Vec::new(),
             parents: Vec::new(),
+            foreign: Vec::new(),
             ended: None,
             history: Vec::new(),
             task,

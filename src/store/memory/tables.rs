@@ -7,8 +7,9 @@ use ahash::{HashMap, HashMapExt};
 
 use super::row::Row;
 use crate::clock::Timestamp;
+use crate::error::Code;
 use crate::models::{
-    CancelVerdict, Ended, Ending, Fence, Outcome, QueueName, Sequence, State, TaskId,
+    CancelVerdict, Ended, Ending, Failure, Fence, Outcome, QueueName, Sequence, State, TaskId,
 };
 use crate::store::{
     Applied, Change, Claimed, Claims, Insert, Opened, Place, QueueDepth, RELEASE_SLICE, Verdict,
@@ -25,9 +26,9 @@ pub struct Tables {
     /// When something becomes due or is over.
     pub(super) timers: BTreeSet<(Timestamp, Sequence)>,
     /// Who waits for whom, in this store.
-    pub(super) dependants: HashMap<Sequence, Vec<Sequence>>,
+    pub(super) dependants: HashMap<Sequence, BTreeSet<Sequence>>,
     /// Who waits for whom, where the parent lives elsewhere.
-    pub(super) foreign: HashMap<TaskId, Vec<Sequence>>,
+    pub(super) foreign: HashMap<TaskId, BTreeSet<Sequence>>,
     /// Tasks that ended and whose dependants have not all been told.
     pub(super) releases: VecDeque<Sequence>,
     /// In the order of their ends.
@@ -77,6 +78,7 @@ impl Tables {
             let row = self.rows.get_mut(&sequence).expect("just listed");
             row.rescues += 1;
             row.attempts -= 1;
+            row.fence = None;
             match row.cancel_requested.take() {
                 // What it was about to be told holds after all.
                 Some(reason) => {
@@ -148,6 +150,8 @@ impl Tables {
             Change::Decide { sequence, fence, args } => {
                 if let Some(row) = self.running_under(*sequence, *fence, &mut applied) {
                     row.decided = Some(args.clone());
+                } else {
+                    applied.verdict = Verdict::Stale;
                 }
             }
             Change::Expand { sequence, fence, children } => {
@@ -241,15 +245,16 @@ impl Tables {
             Err(verdict) => return verdict,
         };
         let mut row = Row::new(insert.sequence, insert.task.clone());
-        row.unmet = u32::try_from(parents.len() + insert.foreign.len()).unwrap_or(u32::MAX);
+        let foreign: BTreeSet<&TaskId> = insert.foreign.iter().collect();
+        row.unmet = u32::try_from(parents.len() + foreign.len()).unwrap_or(u32::MAX);
         for parent in &parents {
-            self.dependants.entry(*parent).or_default().push(insert.sequence);
-            self.rows.get_mut(parent).expect("just found").needed_by += 1;
+            self.dependants.entry(*parent).or_default().insert(insert.sequence);
         }
-        for parent in &insert.foreign {
-            self.foreign.entry(parent.clone()).or_default().push(insert.sequence);
+        for parent in foreign {
+            self.foreign.entry(parent.clone()).or_default().insert(insert.sequence);
+            row.foreign.push(parent.clone());
         }
-        row.parents = parents;
+        row.parents = self.hold(&insert.task.deps);
         if row.due.is_some_and(|due| due <= now) {
             row.due = None;
         }
@@ -301,8 +306,8 @@ impl Tables {
         }
     }
 
-    /// The row, if it runs under that fence and is to run again. If somebody wished it cancelled
-    /// meanwhile, it is cancelled instead.
+    /// The row, if it runs under that fence and is to run again; the claim is over then. If somebody
+    /// wished it cancelled meanwhile, it is cancelled instead.
     fn running_once_more(
         &mut self,
         sequence: Sequence,
@@ -316,7 +321,9 @@ impl Tables {
             self.release(RELEASE_SLICE, now, applied);
             return None;
         }
-        self.rows.get_mut(&sequence)
+        let row = self.rows.get_mut(&sequence)?;
+        row.fence = None;
+        Some(row)
     }
 
     fn end_attempt(
@@ -358,6 +365,7 @@ impl Tables {
         row.ended = Some(ended.clone());
         row.decided = None;
         let parents = std::mem::take(&mut row.parents);
+        let foreign = std::mem::take(&mut row.foreign);
         for at in [due, expiry].into_iter().flatten() {
             self.timers.remove(&(at, sequence));
         }
@@ -366,15 +374,12 @@ impl Tables {
             State::Queued => self.unqueue(&queue, place),
             _ => {}
         }
-        for parent in parents {
-            if let Some(parent) = self.rows.get_mut(&parent) {
-                parent.needed_by -= 1;
-            }
-        }
+        self.stop_waiting(sequence, &parents, &foreign);
+        self.let_go(parents);
         if self.dependants.contains_key(&sequence) {
             self.releases.push_back(sequence);
         } else {
-            self.keep(sequence, &ended);
+            self.keep(sequence);
         }
         applied.ended.push(ended);
     }
@@ -422,6 +427,18 @@ impl Tables {
         now: Timestamp,
         applied: &mut Applied,
     ) {
+        // A task of somebody else is no child, whatever it is called.
+        let strange = children.iter().find(|child| {
+            let known = self.ids.get(&child.task.id).map(|known| &self.rows[known]);
+            known.is_some_and(|row| row.task.digest != child.task.digest)
+        });
+        if let Some(child) = strange {
+            let message = format!("a task that is no child of it is called {}", child.task.id);
+            let failure = Failure { code: Code::IdTaken, message };
+            self.end_attempt(sequence, fence, Ending::Failed(failure), now, applied);
+            applied.verdict = Verdict::Expanded { joined: children.len() as u64 };
+            return;
+        }
         let Some(row) = self.running_once_more(sequence, fence, now, applied) else { return };
         row.attempts -= 1;
         row.children = children.iter().map(|child| child.task.id.clone()).collect();
@@ -436,13 +453,13 @@ impl Tables {
             let id = &child.task.id;
             let child = self.ids[id];
             if !self.rows[&child].state.has_ended() {
-                self.dependants.entry(child).or_default().push(sequence);
-                let parent = self.rows.get_mut(&sequence).expect("it was running");
-                parent.unmet += 1;
-                parent.parents.push(child);
-                self.rows.get_mut(&child).expect("just inserted").needed_by += 1;
+                self.dependants.entry(child).or_default().insert(sequence);
+                self.rows.get_mut(&sequence).expect("it was running").unmet += 1;
             }
         }
+        let ids: Vec<TaskId> = children.iter().map(|child| child.task.id.clone()).collect();
+        let held = self.hold(&ids);
+        self.rows.get_mut(&sequence).expect("it was running").parents.extend(held);
         if self.rows[&sequence].unmet == 0 {
             self.queue(sequence, now);
             applied.ready.push(self.rows[&sequence].ready());

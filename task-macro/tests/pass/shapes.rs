@@ -10,9 +10,9 @@ use task_macro::{async_task, sync_task};
 use task_scheduler::models::ArgValue;
 use task_scheduler::tasks::{self, Body, Json, Rest, TaskContext, TaskError, collected};
 
-/// Seed shape.
+/// Any arguments.
 #[sync_task]
-pub fn seed(args: Vec<ArgValue>) -> String {
+pub fn any(args: Vec<ArgValue>) -> String {
     args.len().to_string()
 }
 
@@ -61,7 +61,7 @@ fn fails() -> Result<(), std::io::Error> {
 }
 
 #[sync_task]
-#[deprecated = "use `seed`"]
+#[deprecated = "use `any`"]
 fn deprecated() {}
 
 #[sync_task]
@@ -127,7 +127,7 @@ fn main() {
             Body::Async(_) => Err("async".into()),
         }
     };
-    assert_eq!(call("seed", vec![1_i64.into(), true.into()]), Ok("2".into()));
+    assert_eq!(call("any", vec![1_i64.into(), true.into()]), Ok("2".into()));
     assert_eq!(call("seed_with_context", vec![]), Ok("0".into()));
     assert_eq!(call("typed", vec![1_i64.into(), true.into()]), Ok("2 true None".into()));
     assert_eq!(
@@ -141,13 +141,13 @@ fn main() {
     assert_eq!(call("fails", vec![]), Err("disk full".into()));
     assert_eq!(call("check", vec![4_i64.into(), true.into()]), Ok(4_i64.into()));
     assert_eq!(call("from_a_macro", vec![]), Ok(ArgValue::Null));
-    assert_eq!(seed(vec![]), "0", "a task is still a function");
+    assert_eq!(any(vec![]), "0", "a task is still a function");
 
     let named = methods.iter().find(|method| method.name == "other.name-1").expect("is registered");
     assert_eq!((named.namespace, named.version), (Some("space"), Some("1.2.3-rc.1+b")));
     assert_eq!(
-        methods.iter().find(|method| method.name == "seed").expect("it").description,
-        "Seed shape."
+        methods.iter().find(|method| method.name == "any").expect("it").description,
+        "Any arguments."
     );
     assert!(!methods.iter().any(|method| method.name == "left_out"));
 }

@@ -148,6 +148,7 @@ impl World {
             .collect();
         let Some(fence) = self.rng.choice(fences) else { return };
         let body = self.bodies.running.remove(&fence).expect("just listed");
+        self.ledger.ends(fence);
         let ran = if body.aborted && body.start.method.body.kind() == Kind::Async {
             Ran::Aborted
         } else {

@@ -22,6 +22,8 @@ pub(super) struct Ledger {
     /// Those that were running when somebody wished them cancelled, and under which fence. They
     /// must not start again.
     wished_away: BTreeMap<TaskId, Option<Fence>>,
+    to_signal: BTreeSet<Fence>,
+    signalled: BTreeSet<Fence>,
     fences: BTreeSet<Fence>,
     claimed: BTreeSet<Fence>,
     ever_claimed: BTreeSet<Sequence>,
@@ -41,6 +43,8 @@ impl Ledger {
             forgettable: BTreeSet::new(),
             cancelled: BTreeSet::new(),
             wished_away: BTreeMap::new(),
+            to_signal: BTreeSet::new(),
+            signalled: BTreeSet::new(),
             fences: BTreeSet::new(),
             claimed: BTreeSet::new(),
             ever_claimed: BTreeSet::new(),
@@ -113,6 +117,21 @@ impl Ledger {
         }
         assert!(!self.cancelled.contains(id), "{id} is cancelled and starts");
         self.started.insert(id.clone(), (start.sequence, start.fence));
+    }
+
+    /// Somebody was told that a running task is asked to stop.
+    pub(super) fn promised_to_signal(&mut self, id: &TaskId) {
+        self.to_signal.extend(self.wished_away.get(id).copied().flatten());
+    }
+
+    pub(super) fn signalled(&mut self, fence: Fence) {
+        self.signalled.insert(fence);
+    }
+
+    /// A body that is there returns.
+    pub(super) fn ends(&self, fence: Fence) {
+        let kept = !self.to_signal.contains(&fence) || self.signalled.contains(&fence);
+        assert!(kept, "the body under {fence} was not told to stop");
     }
 
     /// The durable store has made a change.

@@ -34,7 +34,7 @@ pub(super) struct Asking {
 }
 
 enum Waiting {
-    Request(Asking),
+    Request(Box<Asking>),
     Cancel(TaskId),
     Record,
 }
@@ -105,7 +105,7 @@ impl World {
             if asking.task.options.durability == Durability::Ephemeral {
                 self.ledger.may_be_forgotten(&asking.task.id);
             }
-            self.requests.waiting.insert(asking.ticket, Waiting::Request(asking.clone()));
+            self.requests.waiting.insert(asking.ticket, Waiting::Request(Box::new(asking.clone())));
             if count == 1 && self.rng.bool() {
                 self.work.push(Work::Ask(asking));
             } else {
@@ -313,7 +313,7 @@ impl World {
             Answer::Refused(error) => self.check_refusal(&asking, &error),
             Answer::AskAgain => {
                 self.requests.waiting.insert(ticket, Waiting::Request(asking.clone()));
-                self.work.push(Work::Ask(asking));
+                self.work.push(Work::Ask(*asking));
             }
             answer => panic!("{answer:?} is no answer to a request"),
         }
@@ -379,6 +379,7 @@ impl World {
                     if self.store.find(&id).is_none() {
                         self.ledger.wished_away(&id);
                     }
+                    self.ledger.promised_to_signal(&id);
                 }
                 CancelVerdict::NotFound => {}
             },

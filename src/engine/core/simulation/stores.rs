@@ -73,14 +73,7 @@ impl World {
                 .iter()
                 .map(|change| {
                     let applied = self.store.apply(change, wall);
-                    if std::env::var_os("TRACE").is_some() {
-                        eprintln!(
-                            "MADE {} {change:?} -> {:?} ready {:?}",
-                            self.now.steady.as_millis(),
-                            applied.verdict,
-                            applied.ready
-                        );
-                    }
+                    self.trace(&(change, &applied));
                     self.ledger.applied(change, &applied);
                     applied
                 })

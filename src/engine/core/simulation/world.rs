@@ -17,7 +17,7 @@ use crate::engine::core::{
 };
 use crate::models::{Fence, QueueName, State, TaskId};
 use crate::store::memory::Tables;
-use crate::store::{Change, Claims, Place, Ready, Retention, Wanted};
+use crate::store::{Change, Claims, Commit, Place, Ready, Retention, Wanted};
 use crate::tasks::TaskRegistry;
 
 const STEPS: u32 = 600;
@@ -57,6 +57,7 @@ pub(super) struct World {
     pub(super) now: Now,
     /// Nothing new is asked for and nothing fails any more.
     pub(super) calm: bool,
+    traced: bool,
     pub(super) settings: Settings,
     pub(super) registry: Arc<TaskRegistry>,
     pub(super) cache: Arc<ResultsCache>,
@@ -91,6 +92,7 @@ impl World {
             rng,
             now,
             calm: false,
+            traced: std::env::var_os("SIMULATION_TRACE").is_some(),
             settings,
             registry,
             cache,
@@ -148,7 +150,10 @@ impl World {
                 self.check_start(&start);
                 self.work.push(Work::Start(start));
             }
-            Command::Signal(fence) => self.work.push(Work::Signal(fence)),
+            Command::Signal(fence) => {
+                self.ledger.signalled(fence);
+                self.work.push(Work::Signal(fence));
+            }
             Command::Abort(fence) => self.work.push(Work::Abort(fence)),
             Command::Answer(ticket, answer) => self.answered(ticket, answer),
             Command::Hook(_, hook) => self.check_hook(&hook),
@@ -181,10 +186,7 @@ impl World {
     }
 
     pub(super) fn do_work(&mut self, work: Work) {
-        if std::env::var_os("TRACE").is_some() {
-            let t = format!("{work:?}");
-            eprintln!("WORK {} {}", self.now.steady.as_millis(), &t[..t.floor_char_boundary(700)]);
-        }
+        self.trace(&work);
         match work {
             Work::Claim { wanted, maybe_made } => self.claim(wanted, maybe_made),
             Work::Claimed(wanted, claims) => {
@@ -293,10 +295,11 @@ impl World {
     }
 
     fn declare(&mut self) {
-        for change in self.core.declare() {
-            self.store.apply(&change, self.now.wall);
-        }
-        self.act(|core, now, out| core.resume(now, out));
+        let wall = self.now.wall;
+        let changes = self.core.declare();
+        let applied = changes.iter().map(|change| self.store.apply(change, wall)).collect();
+        let declared = Commit { applied, due: self.store.due() };
+        self.act(|core, now, out| core.resume(declared, now, out));
     }
 
     /// Lets everything that is under way come to its end.
@@ -339,6 +342,13 @@ impl World {
             .filter(|it| !it.state.has_ended())
             .map(|it| format!("{it:?}"))
             .collect()
+    }
+
+    /// Tells what happens, for whoever looks at a single seed.
+    pub(super) fn trace(&self, event: &dyn std::fmt::Debug) {
+        if self.traced {
+            eprintln!("{:?} {event:?}", self.now.steady);
+        }
     }
 
     /// What holds at every moment.
@@ -392,7 +402,7 @@ fn settings(rng: &mut fastrand::Rng) -> Settings {
         early_start: rng.u32(0..4) > 0,
         retention: Retention {
             succeeded_for: Duration::from_secs(1_000_000),
-            succeeded_most: 1_000_000,
+            most: 1_000_000,
             others_for: Duration::from_secs(1_000_000),
         },
         queues,

@@ -1,0 +1,298 @@
+//! A store to try things on, with a clock and numbers of its own; and the words that cases are
+//! written in.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use task_scheduler::clock::Timestamp;
+use task_scheduler::error::Code;
+use task_scheduler::models::{
+    ArgValue, Digest, Durability, Ended, Ending, Failure, Fence, OnDependencyFailure, Options,
+    Outcome, QueueName, RetryPolicy, Sequence, Snapshot, State, Task, TaskId,
+};
+use task_scheduler::store::{
+    Applied, Change, Claimed, Claims, Commit, Insert, MemoryStore, Opened, Place, Ready, Store,
+    Verdict, Wanted,
+};
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+/// An open store. Its clock stands still unless a case moves it.
+pub(crate) struct Given {
+    pub(crate) store: Arc<dyn Store>,
+    /// The store as the next process would find it.
+    again: fn(&Arc<dyn Store>) -> Arc<dyn Store>,
+    now: Cell<Timestamp>,
+    epoch: Cell<u64>,
+    sequences: Cell<u64>,
+    fences: Cell<u64>,
+}
+
+impl Given {
+    pub(crate) async fn memory() -> Self {
+        let given = Self {
+            store: Arc::new(MemoryStore::default()),
+            again: |_| Arc::new(MemoryStore::default()),
+            now: Cell::new(Timestamp::EPOCH.plus(Duration::from_secs(1_800_000_000))),
+            epoch: Cell::new(0),
+            sequences: Cell::new(0),
+            fences: Cell::new(0),
+        };
+        given.open().await;
+        given
+    }
+
+    /// Begins another boot on the same store.
+    pub(crate) async fn open(&self) -> Opened {
+        let opened = self.store.open(self.now()).await.expect("it opens");
+        self.epoch.set(opened.epoch);
+        opened
+    }
+
+    /// The process ends, and another one opens what it kept.
+    pub(crate) async fn restart(&mut self) -> Opened {
+        self.store = (self.again)(&self.store);
+        self.open().await
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now.get()
+    }
+
+    pub(crate) fn after(&self, wait: Duration) -> Timestamp {
+        self.now().plus(wait)
+    }
+
+    pub(crate) fn wait(&self, wait: Duration) {
+        self.now.set(self.after(wait));
+    }
+
+    pub(crate) fn sequence(&self) -> Sequence {
+        self.sequences.set(self.sequences.get() + 1);
+        Sequence(self.sequences.get())
+    }
+
+    pub(crate) fn fence(&self) -> Fence {
+        self.fences.set(self.fences.get() + 1);
+        Fence { epoch: self.epoch.get(), counter: self.fences.get() }
+    }
+
+    pub(crate) async fn commit_all(&self, changes: Arc<[Change]>) -> Commit {
+        self.store.commit(changes, self.now()).await.expect("it commits")
+    }
+
+    pub(crate) async fn commit(&self, change: Change) -> Applied {
+        self.commit_all(Arc::new([change])).await.applied.remove(0)
+    }
+
+    /// The change that takes a task in.
+    pub(crate) fn insert(&self, task: Task) -> Insert {
+        let deps = task.deps.clone();
+        let sequence = self.sequence();
+        Insert { sequence, task: Arc::new(task), deps, foreign: Vec::new(), claim: None }
+    }
+
+    /// Takes a task in.
+    pub(crate) async fn enter(&self, task: Task) -> Sequence {
+        let insert = self.insert(task);
+        let sequence = insert.sequence;
+        let applied = self.commit(Change::Insert(insert)).await;
+        assert!(matches!(applied.verdict, Verdict::Inserted(_)), "{applied:?}");
+        sequence
+    }
+
+    /// Takes many tasks in at once.
+    pub(crate) async fn enter_all(&self, tasks: impl IntoIterator<Item = Task>) {
+        let changes = tasks.into_iter().map(|task| Change::Insert(self.insert(task))).collect();
+        for applied in self.commit_all(changes).await.applied {
+            assert!(matches!(applied.verdict, Verdict::Inserted(_)), "{applied:?}");
+        }
+    }
+
+    /// Takes a task in and claims it.
+    pub(crate) async fn run(&self, task: Task) -> (Sequence, Fence) {
+        let sequence = self.enter(task).await;
+        let claimed = self.claim(sequence).await.expect("it can be claimed");
+        (sequence, claimed.fence)
+    }
+
+    pub(crate) async fn claim(&self, sequence: Sequence) -> Option<Claimed> {
+        self.claim_under(sequence, self.fence()).await
+    }
+
+    pub(crate) async fn claim_under(&self, sequence: Sequence, fence: Fence) -> Option<Claimed> {
+        let wanted = vec![Wanted { sequence, fence }];
+        let Claims { mut claimed } = self.claim_all(wanted).await;
+        claimed.pop().expect("one answer for each wish")
+    }
+
+    pub(crate) async fn claim_all(&self, wanted: Vec<Wanted>) -> Claims {
+        let wishes = wanted.len();
+        let claims = self.store.claim(wanted, self.now()).await.expect("it claims");
+        assert_eq!(claims.claimed.len(), wishes);
+        claims
+    }
+
+    /// Takes a task in, runs it, and ends it well.
+    pub(crate) async fn succeed(&self, task: Task) -> Sequence {
+        let (sequence, fence) = self.run(task).await;
+        self.commit(complete(sequence, fence)).await;
+        sequence
+    }
+
+    /// Takes a task in, runs it, and ends it badly.
+    pub(crate) async fn fail(&self, task: Task) -> Sequence {
+        let (sequence, fence) = self.run(task).await;
+        self.commit(fail(sequence, fence)).await;
+        sequence
+    }
+
+    pub(crate) async fn known(&self, id: &str) -> Option<Snapshot> {
+        let found = self.store.find(&[name(id)]).await.expect("it reads");
+        assert_eq!(found.len(), 1);
+        let found = found.into_iter().next().flatten();
+        if found.is_some() {
+            assert!(self.store.may_know(&name(id)), "{id} is known");
+        }
+        found
+    }
+
+    pub(crate) async fn find(&self, id: &str) -> Snapshot {
+        self.known(id).await.unwrap_or_else(|| panic!("{id} is not known"))
+    }
+
+    pub(crate) async fn state(&self, id: &str) -> State {
+        self.find(id).await.state
+    }
+
+    pub(crate) async fn states<const N: usize>(&self, ids: [&str; N]) -> [State; N] {
+        let names: Vec<TaskId> = ids.into_iter().map(name).collect();
+        let found = self.store.find(&names).await.expect("it reads");
+        let states = found.into_iter().map(|it| it.expect("all are known").state);
+        states.collect::<Vec<_>>().try_into().expect("one answer for each id")
+    }
+
+    pub(crate) async fn window(&self, after: Option<Place>, limit: usize) -> Vec<Ready> {
+        self.store.window(&queue("default"), after, limit).await.expect("it reads")
+    }
+
+    /// The sequences of all that can be claimed, best first.
+    pub(crate) async fn claimable(&self) -> Vec<u64> {
+        self.window(None, usize::MAX).await.into_iter().map(|it| it.place.sequence.0).collect()
+    }
+
+    /// Lets dependants learn of ends until all have, `limit` of them at a time; how often.
+    pub(crate) async fn release_dependants(&self, limit: usize) -> usize {
+        for slices in 1.. {
+            if !self.commit(Change::ReleaseDependants { limit }).await.more {
+                return slices;
+            }
+        }
+        unreachable!("more than all there are")
+    }
+}
+
+pub(crate) fn name(id: &str) -> TaskId {
+    TaskId::parse(id, "task_id").expect("a good id")
+}
+
+pub(crate) fn queue(name: &str) -> QueueName {
+    QueueName::parse(name, "queue").expect("a good name")
+}
+
+/// An ordinary task: claimable at once, for ever.
+pub(crate) fn task(id: &str) -> Task {
+    Task {
+        id: name(id),
+        method: "add".into(),
+        args: vec![ArgValue::Int32(1)],
+        deps: Vec::new(),
+        digest: Digest::of("add", &[ArgValue::Int32(1)], &[]),
+        submitted_at: Timestamp::EPOCH,
+        options: Options {
+            queue: QueueName::default(),
+            priority: 0,
+            run_at: None,
+            expires_at: None,
+            timeout: Duration::from_secs(60),
+            retry: RetryPolicy::with_retries(3),
+            durability: Durability::Durable,
+            wait_for_dependencies: true,
+            on_dependency_failure: OnDependencyFailure::Fail,
+            labels: None,
+        },
+    }
+}
+
+pub(crate) fn task_with(id: &str, set: impl FnOnce(&mut Options)) -> Task {
+    let mut task = task(id);
+    set(&mut task.options);
+    task
+}
+
+/// A task that waits for others.
+pub(crate) fn waits(id: &str, deps: &[&str]) -> Task {
+    Task { deps: deps.iter().map(|dep| name(dep)).collect(), ..task(id) }
+}
+
+/// A task that waits for others and runs, however they end.
+pub(crate) fn waits_and_runs(id: &str, deps: &[&str]) -> Task {
+    let mut task = waits(id, deps);
+    task.options.on_dependency_failure = OnDependencyFailure::Run;
+    task
+}
+
+pub(crate) fn result() -> Arc<ArgValue> {
+    Arc::new(ArgValue::Int32(6))
+}
+
+pub(crate) fn failure() -> Failure {
+    Failure { code: Code::BodyFailed, message: "broken".into() }
+}
+
+pub(crate) fn complete(sequence: Sequence, fence: Fence) -> Change {
+    Change::Complete { sequence, fence, result: result() }
+}
+
+pub(crate) fn fail(sequence: Sequence, fence: Fence) -> Change {
+    Change::Fail { sequence, fence, failure: failure() }
+}
+
+pub(crate) fn cancel(id: &str) -> Change {
+    Change::Cancel { id: name(id), reason: "tired".into() }
+}
+
+pub(crate) fn release(sequence: Sequence, fence: Fence) -> Change {
+    Change::Release { sequence, fence }
+}
+
+pub(crate) fn set_queue(concurrency: Option<u32>) -> Change {
+    Change::SetQueue { queue: queue("default"), concurrency }
+}
+
+pub(crate) fn ready(sequence: Sequence) -> Ready {
+    let place = Place { priority: 0, sequence };
+    Ready { queue: queue("default"), place, method: "add".into() }
+}
+
+/// What becomes of a task at the first attempt.
+pub(crate) fn ended(task: Task, ending: Ending, attempts: u32, at: Timestamp) -> Arc<Ended> {
+    let started_at = (attempts > 0).then_some(at);
+    let outcome = Outcome { ending, attempts, started_at, ended_at: at };
+    Arc::new(Ended { task: Arc::new(task), outcome })
+}
+
+pub(crate) fn dependency_failed(dependency: &str) -> Ending {
+    Ending::Failed(Failure {
+        code: Code::DependencyFailed,
+        message: format!("dependency {dependency} ended badly"),
+    })
+}
+
+/// The ids of what ended, sorted.
+pub(crate) fn ids(ended: &[Arc<Ended>]) -> Vec<&str> {
+    let mut ids: Vec<&str> = ended.iter().map(|it| it.task.id.as_str()).collect();
+    ids.sort_unstable();
+    ids
+}

@@ -1,0 +1,34 @@
+//! What every store does, whatever it keeps tasks in. Each case is run on every backend, on a store
+//! that is fresh and open. Where backends may differ, a case asserts what the store's
+//! [`properties`](task_scheduler::store::Store::properties) promise.
+
+/// Runs cases, which are functions of a fresh store, on every backend.
+macro_rules! on_every_store {
+    ($($case:ident),* $(,)?) => {
+        mod on_memory {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$case($crate::given::Given::memory().await).await;
+                }
+            )*
+        }
+    };
+}
+
+mod cancel;
+mod cascade;
+mod claim;
+mod dependencies;
+mod end_attempt;
+mod expand;
+mod find;
+mod foreign_ended;
+mod given;
+mod history;
+mod insert;
+mod open;
+mod promote;
+mod prune;
+mod run_again;
+mod window;

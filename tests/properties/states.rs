@@ -1,0 +1,77 @@
+//! States: what may follow what.
+
+use proptest::prelude::*;
+use task_scheduler::models::State;
+use task_scheduler::models::State::{
+    Cancelled, Expired, Failed, Pending, Queued, Retrying, Running, Succeeded,
+};
+
+/// The table of states, as the design writes it: from, to, and whether only before the first start.
+const TABLE: [(State, &[State], &[State]); 8] = [
+    (Pending, &[Queued, Failed, Cancelled], &[Expired]),
+    (Queued, &[Running, Failed, Cancelled], &[Expired]),
+    (Running, &[Succeeded, Failed, Retrying, Pending, Queued, Cancelled], &[]),
+    (Retrying, &[Queued, Cancelled], &[]),
+    (Succeeded, &[Queued, Succeeded], &[]),
+    (Failed, &[Queued, Succeeded], &[]),
+    (Cancelled, &[Queued, Succeeded], &[]),
+    (Expired, &[Queued, Succeeded], &[]),
+];
+
+#[test]
+fn a_state_may_become_what_the_table_says_and_nothing_else() {
+    for (from, always, before_start) in TABLE {
+        for to in State::ALL {
+            for started in [false, true] {
+                let legal = always.contains(&to) || (!started && before_start.contains(&to));
+                assert_eq!(from.may_become(to, started), legal, "{from} to {to}, {started}");
+            }
+        }
+    }
+}
+
+fn state() -> impl Strategy<Value = State> {
+    prop::sample::select(State::ALL.to_vec())
+}
+
+proptest! {
+    #[test]
+    fn however_states_follow_each_other_an_outcome_changes_by_hand_only(
+        wishes in prop::collection::vec(state(), 1..100),
+    ) {
+        let mut life = vec![Pending];
+        let mut started = false;
+        for wish in wishes {
+            let now = *life.last().expect("it began");
+            if now.may_become(wish, started) {
+                started |= wish == Running;
+                life.push(wish);
+            }
+        }
+        for pair in life.windows(2) {
+            if pair[0].has_ended() {
+                prop_assert!(matches!(pair[1], Queued | Succeeded), "{life:?}");
+            }
+            if pair[1] == Running {
+                prop_assert_eq!(pair[0], Queued, "{:?}", life);
+            }
+        }
+        let first = life.iter().position(|state| *state == Running).unwrap_or(life.len());
+        prop_assert!(!life[first..].contains(&Expired), "{life:?}");
+    }
+
+    #[test]
+    fn from_anywhere_a_task_can_still_end(from in state(), started: bool) {
+        let mut reached = vec![from];
+        let mut at = 0;
+        while at < reached.len() {
+            for next in State::ALL {
+                if reached[at].may_become(next, started) && !reached.contains(&next) {
+                    reached.push(next);
+                }
+            }
+            at += 1;
+        }
+        prop_assert!(reached.iter().any(|state| state.has_ended()));
+    }
+}
