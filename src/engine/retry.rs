@@ -106,6 +106,17 @@ mod tests {
     }
 
     #[test]
+    fn a_base_of_nothing_stays_nothing_however_often_it_is_multiplied() {
+        let policy = RetryPolicy {
+            base: Duration::ZERO,
+            multiplier: 100.0,
+            ..RetryPolicy::with_retries(1_000)
+        };
+        let mut rng = fastrand::Rng::with_seed(1);
+        assert_eq!(backoff(&policy, 1_000, &mut rng), Duration::ZERO);
+    }
+
+    #[test]
     fn without_jitter_the_delay_doubles_up_to_its_cap() {
         let policy = RetryPolicy { jitter: 0.0, ..RetryPolicy::with_retries(100) };
         let mut rng = fastrand::Rng::with_seed(1);

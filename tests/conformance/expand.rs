@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
-use task_scheduler::models::{Ending, Fence, Sequence, State};
+use task_scheduler::error::Code;
+use task_scheduler::models::{Digest, Ending, Fence, Sequence, State};
 use task_scheduler::store::{Applied, Change, Insert, Verdict};
 
 use crate::given::*;
@@ -9,6 +10,7 @@ on_every_store!(
     an_expanded_task_waits_for_its_children_and_is_told_of_them,
     an_expanded_task_judges_its_children_itself,
     a_child_that_is_there_already_is_joined,
+    a_task_of_somebody_else_is_no_child,
     children_that_have_all_ended_are_not_waited_for,
     an_expansion_into_nothing_can_be_claimed_at_once,
     an_expansion_under_a_stale_fence_is_refused,
@@ -61,6 +63,17 @@ async fn a_child_that_is_there_already_is_joined(given: Given) {
     assert_eq!(given.find("a").await.unmet, 2);
     given.commit(complete(child, child_fence)).await;
     assert_eq!(given.find("a").await.unmet, 1);
+}
+
+async fn a_task_of_somebody_else_is_no_child(given: Given) {
+    let (sequence, fence) = given.run(task("a")).await;
+    let mut strange = waits("a/1", &["a"]);
+    strange.digest = Digest::of("something else", &[], &[]);
+    given.enter(strange).await;
+    given.commit(expand(sequence, fence, &children(&given))).await;
+    let failure = given.find("a").await.outcome.and_then(|outcome| outcome.failure());
+    assert_eq!(failure.map(|failure| failure.code), Some(Code::IdTaken));
+    assert_eq!(given.known("a/2").await, None, "and no child entered");
 }
 
 async fn children_that_have_all_ended_are_not_waited_for(given: Given) {

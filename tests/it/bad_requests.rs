@@ -268,7 +268,7 @@ async fn a_large_result_that_is_mentioned_thousands_of_times_does_not_fill_the_m
     let mentions = vec![ArgValue::ResultOf(TaskId::parse("large", "").unwrap()); 50_000];
     let request = after(["large"], task("process_collection", [ArgValue::Array(mentions)]));
     let failed = client.fail(with(request, |o| o.retry = retries(9))).await;
-    let why = "the results that are used as arguments have more than 16777216 bytes together";
+    let why = "the results that are used as arguments have more than 16515072 bytes together";
     assert_eq!(failed, Failed::new("INVALID_ARGUMENT", why, 1));
     client.assert_served(server.addr()).await;
 }

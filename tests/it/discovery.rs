@@ -115,7 +115,7 @@ async fn the_methods_tell_how_they_are_called() {
         [
             parameter("number", "integer of 64 bits", false),
             parameter("word", "text", false),
-            parameter("flags", "boolean", true),
+            parameter("flags", "any number of boolean", true),
         ]
     );
     assert_eq!(described.kind(), pb::MethodKind::Sync);

@@ -372,6 +372,16 @@ mod tests {
         assert_eq!(queue.wants_refill(), Some(None));
     }
 
+    #[test]
+    fn a_better_arrival_is_not_kept_behind_a_window_that_is_read_anew() {
+        let mut queue = full();
+        queue.rescan();
+        queue.arrive(candidate(place(1)));
+        assert_eq!(queue.wants_refill(), Some(None), "it is read at once, however full it was");
+        queue.refilled(candidates([1, 10]), Some(place(10)), true);
+        assert_eq!(queue.best(|_| true), Some(candidate(place(1))));
+    }
+
     /// A queue beside the store that it is a window of; news of arrivals and of reads come late.
     struct Beside {
         rng: fastrand::Rng,

@@ -87,6 +87,12 @@ impl Tables {
         }
     }
 
+    /// Whether every list of dependants is empty, as it is when everything has ended.
+    #[cfg(test)]
+    pub(crate) fn nobody_waits(&self) -> bool {
+        self.dependants.is_empty() && self.foreign.is_empty() && self.releases.is_empty()
+    }
+
     /// Whether anybody here waits for that task of another store.
     pub fn waits_for(&self, id: &TaskId) -> bool {
         self.foreign.contains_key(id)

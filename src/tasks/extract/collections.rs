@@ -95,7 +95,10 @@ mod tests {
     fn a_list_of_u8_is_bytes_and_no_other_list_is() {
         check::<Vec<u8>>(vec![1_u8, 2], Ok(vec![1, 2]));
         check::<Vec<u8>>(vec![1, 255], Ok(vec![1, 255]));
-        check::<Vec<u8>>(vec![1, 256], Err("[1]: expected an integer from 0 to 255, got 256"));
+        check::<Vec<u8>>(
+            vec![1, 256],
+            Err(".values[1]: expected an integer from 0 to 255, got 256"),
+        );
         check::<Vec<u8>>("x", Err(": expected bytes, got text"));
         check::<Vec<i64>>(vec![1_u8, 2], Err(": expected list of integer of 64 bits, got bytes"));
     }
@@ -105,7 +108,10 @@ mod tests {
         let ages = || BTreeMap::from([("a".to_owned(), 1_i64), ("b".to_owned(), 300)]);
         check::<BTreeMap<String, i64>>(ages(), Ok(ages()));
         check::<HashMap<String, i64>>(ages(), Ok(ages().into_iter().collect()));
-        check::<HashMap<String, u8>>(ages(), Err(".b: expected an integer from 0 to 255, got 300"));
+        check::<HashMap<String, u8>>(
+            ages(),
+            Err(".fields[\"b\"]: expected an integer from 0 to 255, got 300"),
+        );
         check::<BTreeMap<String, i64>>(
             true,
             Err(": expected map of integer of 64 bits, got boolean"),

@@ -156,7 +156,7 @@ mod tests {
 
         let bad =
             Json::<Order>::check(&order(1, entries([("cheque", ArgValue::Null)]))).unwrap_err();
-        assert_eq!(bad.path(), ".paid_by");
+        assert_eq!(bad.path(), r#".fields["paid_by"]"#);
         assert_eq!(
             bad.description(),
             "unknown variant `cheque`, expected one of `cash`, `card`, `transfer`"

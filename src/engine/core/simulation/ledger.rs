@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cache::ResultsCache;
 use crate::engine::core::Start;
+use crate::error::Code;
 use crate::models::{
-    ArgValue, CancelVerdict, Durability, Fence, HistoryEntry, Sequence, Snapshot, State, Task,
-    TaskId,
+    ArgValue, CancelVerdict, Durability, Fence, HistoryEntry, Outcome, Sequence, Snapshot, State,
+    Task, TaskId,
 };
 use crate::store::memory::Tables;
 use crate::store::{Applied, Change, Claimed, Opened, Verdict};
@@ -185,6 +186,11 @@ impl Ledger {
         }
         for snapshot in self.asked.iter().filter_map(|id| store.find(id)) {
             check_life(&snapshot);
+            let failure = snapshot.outcome.as_ref().and_then(Outcome::failure);
+            if failure.is_some_and(|failure| failure.code == Code::TimedOut) {
+                let retries = snapshot.task.options.retry.retries;
+                assert_eq!(snapshot.attempts, retries + 1, "given up too early: {snapshot:#?}");
+            }
         }
     }
 }

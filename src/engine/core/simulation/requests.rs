@@ -98,9 +98,15 @@ fn pool_id(number: usize) -> TaskId {
 impl World {
     /// Somebody asks for something; at times for several things in one call.
     pub(super) fn ask_something(&mut self) {
-        let count = if self.rng.u32(0..4) == 0 { self.rng.usize(2..6) } else { 1 };
-        for _ in 0..count {
-            let asking = self.request();
+        let mut numbers = vec![self.rng.usize(0..POOL)];
+        match self.rng.u32(0..8) {
+            0 => numbers.extend((0..self.rng.usize(1..5)).map(|_| self.rng.usize(0..POOL))),
+            1 => self.put_dependencies_first(&mut numbers),
+            _ => {}
+        }
+        let count = numbers.len();
+        for number in numbers {
+            let asking = self.request(number);
             self.ledger.asked(&asking.task.id);
             if asking.task.options.durability == Durability::Ephemeral {
                 self.ledger.may_be_forgotten(&asking.task.id);
@@ -132,10 +138,20 @@ impl World {
         }
     }
 
-    fn request(&mut self) -> Asking {
+    /// Something that has dependencies, behind all of them.
+    fn put_dependencies_first(&mut self, numbers: &mut Vec<usize>) {
+        let contents = &self.requests.contents;
+        let dependants = (0..POOL).filter(|number| !contents[*number].deps.is_empty());
+        if let Some(number) = self.rng.choice(dependants.collect::<Vec<_>>()) {
+            let ids = &contents[number].deps;
+            *numbers = (0..number).filter(|number| ids.contains(&pool_id(*number))).collect();
+            numbers.push(number);
+        }
+    }
+
+    fn request(&mut self, number: usize) -> Asking {
         let ticket = self.requests.ticket(&mut self.rng);
         let rng = &mut self.rng;
-        let number = rng.usize(0..POOL);
         let fresh = rng.u32(0..5) == 0;
         let id = if fresh {
             self.requests.fresh += 1;

@@ -27,9 +27,9 @@ impl World {
             self.begin_commit();
             return;
         };
-        let fault = if self.calm { 0 } else { self.rng.u32(0..10) };
+        let fault = if self.calm { u32::MAX } else { self.rng.u32(0..10) };
         match fault {
-            8 if committing.made.is_none() => {
+            _ if fault < self.full_disk && committing.made.is_none() => {
                 committing.tries += 1;
                 if committing.tries < TRIES {
                     self.committing = Some(committing);

@@ -57,6 +57,8 @@ pub(super) struct World {
     pub(super) now: Now,
     /// Nothing new is asked for and nothing fails any more.
     pub(super) calm: bool,
+    /// In how many of ten commits the disk is full.
+    pub(super) full_disk: u32,
     traced: bool,
     pub(super) settings: Settings,
     pub(super) registry: Arc<TaskRegistry>,
@@ -85,6 +87,7 @@ impl World {
         let opened = store.open(now.wall);
         let core =
             Core::new(settings.clone(), registry.clone(), cache.clone(), &opened, rng.u64(..), now);
+        let full_disk = if rng.u32(0..4) == 0 { 6 } else { 1 };
         let mut world = Self {
             ledger: Ledger::new(opened.epoch),
             requests: Requests::new(&mut rng),
@@ -92,6 +95,7 @@ impl World {
             rng,
             now,
             calm: false,
+            full_disk,
             traced: std::env::var_os("SIMULATION_TRACE").is_some(),
             settings,
             registry,
@@ -371,6 +375,7 @@ impl World {
         assert!(core.claiming.is_empty(), "{:?}", core.claiming);
         assert!(core.live.is_empty(), "{:#?}", core.live);
         assert!(core.ephemeral.is_empty(), "{:#?}", core.ephemeral);
+        assert!(self.store.nobody_waits() && core.ephemeral.nobody_waits(), "lists of dependants");
         let free = (self.settings.async_bodies, self.settings.sync_bodies, 0);
         assert_eq!(core.slots.counts(), free, "async, sync, replaced");
         for (name, queue) in &core.queues {
