@@ -44,7 +44,9 @@ type Tag = self::core::Tag<Caller>;
 ///
 /// With what stands around it, an answer then fits in the 4 MiB that gRPC clients take by default.
 pub const MAX_RESULT_BYTES: usize = (4 << 20) - (64 << 10);
-/// How many tasks one cancel by tag reads at a time.
+/// The most tasks that one cancel by tag takes: all are answered, in one message.
+const MAX_CANCELLED_BY_TAG: usize = 10_000;
+/// How many of them it reads at a time.
 const CANCEL_PAGE: usize = 1_000;
 /// How long a drain waits for what it put back to be stored.
 const FLUSH_WAIT: Duration = Duration::from_secs(2);
@@ -249,9 +251,10 @@ impl Engine {
     ) -> Result<Vec<(TaskId, CancelVerdict)>, Error> {
         let CancelRequest { mut ids, tag, reason } = request;
         if let Some(tag) = tag {
-            ids.extend(self.0.core.lock().tagged(&tag, usize::MAX));
+            let most = ids.len() + MAX_CANCELLED_BY_TAG;
+            ids.extend(self.0.core.lock().tagged(&tag, MAX_CANCELLED_BY_TAG));
             let mut after = None;
-            loop {
+            while ids.len() < most {
                 let page = self.0.store.tagged(&tag, after, CANCEL_PAGE).await?;
                 let full = page.len() == CANCEL_PAGE;
                 after = page.last().map(|(sequence, _)| *sequence);
@@ -260,6 +263,7 @@ impl Engine {
                     break;
                 }
             }
+            ids.truncate(most);
         }
         let mut seen = HashSet::with_capacity(ids.len());
         ids.retain(|id| seen.insert(id.clone()));

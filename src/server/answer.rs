@@ -13,8 +13,12 @@ use crate::pb::task_response::Status as OldStatus;
 use crate::server::status::cut;
 use crate::tasks::{Kind, Method};
 
-/// The most text that is shown of one argument, in bytes.
+/// The most text that is shown of one argument, in bytes, and of how many arguments: what is known of
+/// a task has to fit in one message.
 const MAX_ARG_TEXT_BYTES: usize = 4_096;
+const MAX_ARGS_SHOWN: usize = 64;
+/// The most text of a result that is shown beside everything else; alone it is shown whole.
+const MAX_RESULT_SHOWN_BYTES: usize = 1 << 20;
 
 /// To SubmitTask.
 pub(super) fn submitted(ended: &Ended) -> pb::TaskResponse {
@@ -82,7 +86,11 @@ pub(super) fn task(snapshot: Snapshot) -> pb::Task {
         queue: task.options.queue.as_str().into(),
         priority: task.options.priority,
         state: state(snapshot.state) as i32,
-        result: outcome.as_ref().and_then(Outcome::result).map(text).unwrap_or_default(),
+        result: outcome
+            .as_ref()
+            .and_then(Outcome::result)
+            .map(|result| cut(&text(result), MAX_RESULT_SHOWN_BYTES))
+            .unwrap_or_default(),
         failure: outcome.as_ref().and_then(failure),
         attempts: snapshot.attempts,
         rescues: snapshot.rescues,
@@ -102,7 +110,12 @@ pub(super) fn task(snapshot: Snapshot) -> pb::Task {
         correlation_id: labels.correlation_id,
         skipped: outcome.is_some_and(|outcome| outcome.ending == Ending::Skipped),
         cancel_requested: snapshot.cancel_requested,
-        args: task.args.iter().map(|arg| cut(&text(arg), MAX_ARG_TEXT_BYTES)).collect(),
+        args: task
+            .args
+            .iter()
+            .take(MAX_ARGS_SHOWN)
+            .map(|arg| cut(&text(arg), MAX_ARG_TEXT_BYTES))
+            .collect(),
     }
 }
 
