@@ -86,7 +86,7 @@ pub struct Now {
 /// How long civil time is counted on from the steady clock before it is read anew.
 const READ_ANEW_AFTER: Duration = Duration::from_millis(100);
 
-/// Reads both clocks. A machine's clock that is set is noticed within [`READ_ANEW_AFTER`]: reading one
+/// Reads both clocks. A machine's clock that is set is noticed within 100 ms: reading one
 /// clock instead of two matters to calls of microseconds.
 pub fn now() -> Now {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);

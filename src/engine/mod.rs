@@ -1,6 +1,6 @@
 //! The engine: from a request to an outcome.
 //!
-//! [`core`] decides; everything else here carries out what it decided. One commit loop writes to
+//! `core` decides; everything else here carries out what it decided. One commit loop writes to
 //! the store whatever has gathered, one claim loop fetches what may start, one tick loop watches
 //! the time. Bodies run elsewhere: async ones on a runtime of their own, sync ones on its threads,
 //! inline ones on whichever thread starts them.

@@ -34,7 +34,7 @@ impl Engine {
     /// request or gets its outcome. A caller that goes away does not stop it.
     ///
     /// # Errors
-    /// The refusals, see [`Code`](crate::error::Code); `OUTCOME_UNKNOWN` when the body may have run and its end could
+    /// The refusals, see [`Code`]; `OUTCOME_UNKNOWN` when the body may have run and its end could
     /// not be stored.
     pub async fn submit(&self, request: Request) -> Result<Arc<Ended>, Error> {
         let now = now();
@@ -76,7 +76,7 @@ impl Engine {
     /// Takes a task in and answers when it is stored.
     ///
     /// # Errors
-    /// The refusals, see [`Code`](crate::error::Code).
+    /// The refusals, see [`Code`].
     pub async fn enqueue(&self, request: Request) -> Result<Accepted, Error> {
         let checked = self.check(request, self.0.defaults.retries, now());
         let begun = self.read_and_begin(&checked, Want::Acceptance).await;

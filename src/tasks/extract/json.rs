@@ -14,7 +14,7 @@ use crate::tasks::{BodyResult, IntoReturn, TaskError};
 /// number without a fraction is an integer, bytes fill a list of `u8`. Taking it apart where it is
 /// declared reads best:
 ///
-/// ```ignore
+/// ```text
 /// #[async_task]
 /// async fn charge(Json(order): Json<Order>) -> Result<Json<Receipt>, TaskError> { … }
 /// ```

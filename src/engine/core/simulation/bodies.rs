@@ -231,8 +231,10 @@ impl World {
             let stored = self.store.find(dependency).map(|it| it.state);
             let ephemeral = self.core.find(dependency).0.map(|it| it.state);
             let unfinished = stored.or(ephemeral).is_some_and(|state| !state.has_ended());
-            // A later process may know another task by that name.
-            let another = start.fence.epoch > 1 && self.ledger.is_forgettable(dependency);
+            // A later process may know another task by that name; and another may have come in after
+            // the first did not.
+            let forgotten = start.fence.epoch > 1 && self.ledger.is_forgettable(dependency);
+            let another = forgotten || self.requests.was_put_out(dependency);
             assert!(!unfinished || another, "{dependency} has not ended and {task:?} starts");
         }
     }

@@ -44,8 +44,10 @@ pub(super) struct Requests {
     tickets: u64,
     fresh: u64,
     waiting: BTreeMap<Ticket, Waiting>,
-    /// Let in, and not refused since.
+    /// Let in.
     let_in: BTreeSet<TaskId>,
+    /// Refused after they had been let in: it was not worth anything.
+    put_out: BTreeSet<TaskId>,
 }
 
 #[derive(Clone)]
@@ -65,7 +67,14 @@ impl Requests {
                     .collect(),
             })
             .collect();
-        Self { contents, tickets: 0, fresh: 0, waiting: BTreeMap::new(), let_in: BTreeSet::new() }
+        Self {
+            contents,
+            tickets: 0,
+            fresh: 0,
+            waiting: BTreeMap::new(),
+            let_in: BTreeSet::new(),
+            put_out: BTreeSet::new(),
+        }
     }
 
     fn ticket(&mut self, rng: &mut fastrand::Rng) -> Ticket {
@@ -77,6 +86,11 @@ impl Requests {
         let ticket = self.ticket(rng);
         self.waiting.insert(ticket, Waiting::Record);
         ticket
+    }
+
+    /// Whether a task of that name was refused after it had been let in.
+    pub(super) fn was_put_out(&self, id: &TaskId) -> bool {
+        self.put_out.contains(id)
     }
 
     /// The process has died, and with it everybody's connection.
@@ -344,6 +358,9 @@ impl World {
 
     fn check_refusal(&mut self, asking: &Asking, error: &Error) {
         let id = &asking.task.id;
+        if self.requests.let_in.contains(id) {
+            self.requests.put_out.insert(id.clone());
+        }
         match error.code {
             Code::IdTaken => {
                 let taken = self.known(id).is_some_and(|it| it.digest != asking.task.digest);
@@ -354,7 +371,9 @@ impl World {
                     for dependency in asking.known_before.iter() {
                         let named = error.message.contains(&format!("dependency {dependency} "));
                         assert!(
-                            !named || self.known(dependency).is_none(),
+                            !named
+                                || self.known(dependency).is_none()
+                                || self.requests.put_out.contains(dependency),
                             "{id} was refused: {error}"
                         );
                     }
