@@ -310,8 +310,8 @@ impl World {
     fn come_to_rest(&mut self) {
         self.calm = true;
         for _ in 0..QUIET_ROUNDS {
-            while let Some(work) = self.work.pop() {
-                self.do_work(work);
+            while !self.work.is_empty() {
+                self.work_step();
                 self.check();
             }
             while !self.writes.is_empty() || self.committing.is_some() {
