@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-// Saves about a fifth of the CPU of a call; `docs/performance.md` has the figures.
+// Saves about a seventh of the CPU of a call; `docs/performance.md` has the figures.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
