@@ -22,6 +22,10 @@ pub enum Code {
     TaskNotFound,
     /// The id belongs to a task with other content.
     IdTaken,
+    /// The unique key belongs to another task.
+    UniqueTaken,
+    /// The task has not ended, or has; what was asked needs it otherwise.
+    WrongState,
     /// A dependency has no successful result.
     DependencyUnmet,
     /// The queue holds as much as it may.
@@ -55,6 +59,8 @@ pub enum Code {
     Expired,
     /// The body's result is larger than a result may be.
     ResultTooLarge,
+    /// It ran at one end of the process too many, and may be why the process ended.
+    Quarantined,
 }
 
 impl Code {
@@ -65,6 +71,8 @@ impl Code {
             Self::InvalidArgument => "INVALID_ARGUMENT",
             Self::TaskNotFound => "TASK_NOT_FOUND",
             Self::IdTaken => "ID_TAKEN",
+            Self::UniqueTaken => "UNIQUE_TAKEN",
+            Self::WrongState => "WRONG_STATE",
             Self::DependencyUnmet => "DEPENDENCY_UNMET",
             Self::QueueFull => "QUEUE_FULL",
             Self::Draining => "DRAINING",
@@ -81,6 +89,7 @@ impl Code {
             Self::Cancelled => "CANCELLED",
             Self::Expired => "EXPIRED",
             Self::ResultTooLarge => "RESULT_TOO_LARGE",
+            Self::Quarantined => "QUARANTINED",
         }
     }
 }

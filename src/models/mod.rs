@@ -5,9 +5,12 @@ mod arg_json;
 mod arg_value;
 mod digest;
 mod id;
+mod log;
 mod method;
 mod outcome;
 mod policy;
+mod query;
+mod queue;
 mod request;
 mod state;
 mod task;
@@ -18,11 +21,19 @@ pub use arg_convert::Mismatch;
 pub use arg_value::ArgValue;
 pub use digest::Digest;
 pub use id::{Fence, MAX_ID_BYTES, MAX_QUEUE_NAME_BYTES, QueueName, Sequence, TaskId};
+pub use log::{LogLevel, LogLine, MAX_LOG_LINE_BYTES, MAX_LOG_LINES};
 pub use method::{
     DEFAULT_NAMESPACE, MAX_METHOD_BYTES, MethodName, MethodWish, VersionWish, is_word,
 };
 pub use outcome::{Ended, Ending, Failure, HistoryEntry, MAX_HISTORY, Outcome};
 pub use policy::{Durability, MAX_BACKOFF, MAX_RETRIES, OnDependencyFailure, RetryPolicy};
-pub use request::{Accepted, Asked, CancelRequest, CancelVerdict, Request, Snapshot, When};
+pub use query::{MAX_PAGE, TaskFilter, TaskPage};
+pub use queue::{MAX_RATE_PERIOD, MAX_WEIGHT, QueueLimits, QueueSettings, Rate};
+pub use request::{
+    Accepted, Asked, CancelRequest, CancelVerdict, Held, Request, Snapshot, When,
+};
 pub use state::State;
-pub use task::{Labels, MAX_DEPENDENCIES, MAX_LABEL_BYTES, MAX_TAGS, MAX_TIMEOUT, Options, Task};
+pub use task::{
+    Keys, Labels, MAX_DEPENDENCIES, MAX_KEY_BYTES, MAX_LABEL_BYTES, MAX_TAGS, MAX_TIMEOUT,
+    MAX_UNIQUE_WINDOW, OnClash, Options, Task, Unique,
+};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::models::{
-    ArgValue, Durability, Ended, HistoryEntry, Labels, OnDependencyFailure, Outcome, State, Task,
-    TaskId,
+    ArgValue, Durability, Ended, HistoryEntry, Keys, Labels, OnDependencyFailure, Outcome,
+    Sequence, State, Task, TaskFilter, TaskId,
 };
 
 /// A task as somebody asks for it; not checked yet.
@@ -56,6 +56,8 @@ pub struct Asked {
     pub durability: Option<Durability>,
     /// Tags and words for people.
     pub labels: Labels,
+    /// Concurrency and uniqueness.
+    pub keys: Keys,
 }
 
 /// A time that was asked for.
@@ -74,8 +76,10 @@ pub struct Accepted {
     pub id: TaskId,
     /// Where it stands.
     pub state: State,
-    /// It had been accepted before, with the same content.
+    /// It had been accepted before, with the same content or the same unique key.
     pub joined: bool,
+    /// The arguments of the one with the same unique key were replaced.
+    pub replaced: bool,
 }
 
 /// Everything known about one task.
@@ -83,6 +87,8 @@ pub struct Accepted {
 pub struct Snapshot {
     /// What was asked.
     pub task: Arc<Task>,
+    /// Its place in the order of acceptance; `None` if only its outcome is still known.
+    pub sequence: Option<Sequence>,
     /// Where it stands.
     pub state: State,
     /// Attempts begun so far.
@@ -103,6 +109,23 @@ pub struct Snapshot {
     pub history: Vec<HistoryEntry>,
     /// How far its body says it is; `(0, "")` before it says anything.
     pub progress: (f64, String),
+    /// The size of the checkpoint that the next attempt finds.
+    pub checkpoint_bytes: usize,
+    /// How many lines of its log are kept.
+    pub log_lines: u32,
+    /// The outcome was given by hand.
+    pub resolved: bool,
+    /// Why it is not claimable although it is `QUEUED`.
+    pub held: Option<Held>,
+}
+
+/// Why a task that is `QUEUED` is not given to anybody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// Others with its concurrency key run, or started too lately.
+    ByKey,
+    /// It may be what killed the process, and another suspect runs.
+    AsSuspect,
 }
 
 impl Snapshot {
@@ -118,6 +141,7 @@ impl Snapshot {
         history.push(entry(outcome.state(), outcome.ended_at, outcome.attempts, error));
         Self {
             task: task.clone(),
+            sequence: None,
             state: outcome.state(),
             attempts: outcome.attempts,
             rescues: 0,
@@ -128,17 +152,21 @@ impl Snapshot {
             outcome: Some(outcome.clone()),
             history,
             progress: (0.0, String::new()),
+            checkpoint_bytes: 0,
+            log_lines: 0,
+            resolved: false,
+            held: None,
         }
     }
 }
 
-/// Which tasks to cancel: those named and those that carry the tag.
+/// Which tasks to cancel: those named and those that match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CancelRequest {
     /// By id.
     pub ids: Vec<TaskId>,
-    /// Every task that has not ended and carries this tag.
-    pub tag: Option<String>,
+    /// Every task that has not ended and is meant by this.
+    pub matching: Option<TaskFilter>,
     /// Kept with each.
     pub reason: String,
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Timestamp;
 use crate::models::{
     ArgValue, Digest, Durability, OnDependencyFailure, QueueName, RetryPolicy, TaskId,
@@ -14,6 +16,10 @@ pub const MAX_DEPENDENCIES: usize = 1_000;
 pub const MAX_TAGS: usize = 16;
 /// The longest tag, initiator, reason, source system or correlation id, in bytes.
 pub const MAX_LABEL_BYTES: usize = 100;
+/// The longest concurrency key or unique key, in bytes.
+pub const MAX_KEY_BYTES: usize = 255;
+/// The longest time for which a unique key can be kept.
+pub const MAX_UNIQUE_WINDOW: Duration = Duration::from_secs(366 * 24 * 3600);
 /// The longest bound on one attempt.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -32,6 +38,8 @@ pub struct Task {
     pub digest: Digest,
     /// When it was accepted.
     pub submitted_at: Timestamp,
+    /// The task that spawned it or was expanded into it.
+    pub parent: Option<TaskId>,
     /// Everything else that was asked, with defaults filled in.
     pub options: Options,
 }
@@ -59,6 +67,44 @@ pub struct Options {
     pub on_dependency_failure: OnDependencyFailure,
     /// What nearly no task has.
     pub labels: Option<Box<Labels>>,
+    /// What few tasks have.
+    pub keys: Option<Box<Keys>>,
+}
+
+/// Words by which tasks get in each other's way.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// Tasks of one queue with the same one share the queue's limits per key. At most
+    /// [`MAX_KEY_BYTES`].
+    pub concurrency: Option<String>,
+    /// At most one task at a time with the same one.
+    pub unique: Option<Unique>,
+}
+
+/// At most one task with that key, for as long as it has not ended and for `window` after it was
+/// accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unique {
+    /// At most [`MAX_KEY_BYTES`].
+    pub key: String,
+    /// At most [`MAX_UNIQUE_WINDOW`].
+    pub window: Option<Duration>,
+    /// What becomes of a second one.
+    pub on_clash: OnClash,
+}
+
+/// What becomes of a second task with the same unique key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnClash {
+    /// Whoever asks is told of the first.
+    #[default]
+    ReturnFirst,
+    /// The first runs with the second's arguments, if it waits and was never started. If it runs, the
+    /// second enters and the key is its own from then on; if it has ended, as `ReturnFirst`.
+    Replace,
+    /// It is refused.
+    Refuse,
 }
 
 /// Words that a task carries for people and for look-ups.
@@ -86,6 +132,16 @@ impl Labels {
 }
 
 impl Options {
+    /// The key whose limits it shares.
+    pub fn concurrency_key(&self) -> Option<&str> {
+        self.keys.as_ref()?.concurrency.as_deref()
+    }
+
+    /// What keeps others like it out.
+    pub fn unique(&self) -> Option<&Unique> {
+        self.keys.as_ref()?.unique.as_ref()
+    }
+
     /// The task's tags.
     pub fn tags(&self) -> &[String] {
         self.labels.as_ref().map_or(&[], |labels| &labels.tags)

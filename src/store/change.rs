@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::models::{
-    ArgValue, CancelVerdict, Ended, Failure, Fence, QueueName, Sequence, Snapshot, State, Task,
-    TaskId,
+    ArgValue, CancelVerdict, Ended, Failure, Fence, LogLine, QueueLimits, QueueName, QueueSettings,
+    Sequence, Snapshot, State, Task, TaskId,
 };
 
 /// A task that enters.
@@ -50,8 +50,27 @@ pub enum Change {
     Decide { sequence: Sequence, fence: Fence, args: Vec<ArgValue> },
     /// `RUNNING` → `PENDING` on children that enter with it; the attempt does not count.
     Expand { sequence: Sequence, fence: Fence, children: Vec<Insert> },
+    /// A running body asks for a child. One that is there already, from an earlier attempt, is
+    /// joined; if it ended badly it runs again.
+    Spawn { sequence: Sequence, fence: Fence, child: Insert },
+    /// What the next attempt finds; `None` clears it. The task is no suspect any more.
+    Checkpoint { sequence: Sequence, fence: Fence, data: Option<Arc<[u8]>> },
+    /// How far a running body says it is.
+    Progress { sequence: Sequence, fence: Fence, fraction: f64, message: String },
+    /// What a running body wrote down. Numbered by whoever writes, from what the claim said; lines
+    /// beyond [`MAX_LOG_LINES`](crate::models::MAX_LOG_LINES) are dropped, and so are numbers that
+    /// are there already.
+    Log { sequence: Sequence, fence: Fence, lines: Vec<LogLine> },
     /// Anything that has not ended → `CANCELLED`; while `RUNNING` the first wish is stored.
     Cancel { id: TaskId, reason: String },
+    /// Anything that has ended → `QUEUED`, with all its retries. Dependants that had ended only
+    /// because it had wait for it again.
+    RunAgain { id: TaskId, reason: String },
+    /// Anything that has ended → `SUCCEEDED` by hand. Dependants that had ended only because it had
+    /// are released.
+    Resolve { id: TaskId, result: Arc<ArgValue>, reason: String },
+    /// A task that has ended is forgotten.
+    Forget { id: TaskId },
     /// A dependency that lives in another store ended, well or badly.
     ForeignEnded { id: TaskId, well: bool },
     /// What is due becomes `QUEUED`, what is over becomes `EXPIRED`; at most `limit` of them. `more`
@@ -61,19 +80,28 @@ pub enum Change {
     ReleaseDependants { limit: usize },
     /// Forgets tasks that ended long ago; at most `limit` of them.
     Prune { retention: Retention, limit: usize },
-    /// How many tasks of a queue may run at once; `None`: any number.
-    SetQueue { queue: QueueName, concurrency: Option<u32> },
+    /// What a queue allows from now on.
+    SetQueue { queue: QueueName, limits: QueueLimits },
+    /// Whether anything of a queue may start.
+    PauseQueue { queue: QueueName, paused: bool },
 }
 
 /// How long tasks that ended are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Those that succeeded.
-    pub succeeded_for: Duration,
-    /// The most of those that succeeded, and the most of the others.
-    pub most: usize,
+    pub succeeded: Keep,
     /// The others.
-    pub others_for: Duration,
+    pub others: Keep,
+}
+
+/// How long tasks that ended in one way are kept: until either bound is passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// After its end.
+    pub within: Duration,
+    /// The most of them.
+    pub most: usize,
 }
 
 /// A task's place in its queue. The smallest is the next: strict priority, then first in, first out.
@@ -117,6 +145,10 @@ pub struct Applied {
     pub ready: Vec<Ready>,
     /// Tasks that ended.
     pub ended: Vec<Arc<Ended>>,
+    /// Tasks that had ended and have not any more.
+    pub returned: Vec<Arc<Task>>,
+    /// Running tasks that are to be told to stop, in the wake of their parents' ends; and why.
+    pub told: Vec<(Fence, String)>,
     /// A slice was full: ask for the next one.
     pub more: bool,
 }
@@ -131,6 +163,19 @@ pub enum Verdict {
     Inserted(State),
     /// The id is taken by this task.
     Exists(Box<Snapshot>),
+    /// The unique key is this task's; `replaced` says whether it runs with the newcomer's arguments.
+    Clash { first: Box<Snapshot>, replaced: bool },
+    /// The unique key is another task's, and the newcomer was to be refused then, or cannot take its
+    /// place because it asks for another method or has dependencies.
+    UniqueTaken,
+    /// It runs again, or was resolved; so many dependants were brought back with it at once.
+    Changed { state: State, brought_back: u32 },
+    /// No such task.
+    NotFound,
+    /// It has not ended, and only what has can be changed so.
+    Unfinished(State),
+    /// Somebody unfinished needs it: it depends on it, or has spawned it.
+    Needed,
     /// A dependency forbids it.
     Unmet { dependency: TaskId, problem: DependencyProblem },
     /// The task waits for its children; so many of them had been there before.
@@ -185,6 +230,12 @@ pub struct Claimed {
     pub decided: Option<Vec<ArgValue>>,
     /// The children that an earlier claim expanded it into, which have ended.
     pub children: Vec<TaskId>,
+    /// What an earlier attempt saved.
+    pub checkpoint: Option<Arc<[u8]>>,
+    /// How many log lines there are.
+    pub log_lines: u32,
+    /// Attempts that do not count against its retries: those made before somebody had it run again.
+    pub forgiven: u32,
 }
 
 /// What came of a wish to claim.
@@ -192,15 +243,33 @@ pub struct Claimed {
 pub struct Claims {
     /// One for each wish; `None` where it could not be had.
     pub claimed: Vec<Option<Claimed>>,
+    /// Tasks that became claimable: the next ones with a key whose rate has room.
+    pub ready: Vec<Ready>,
+    /// When the next task is due or over, as far as is known.
+    pub due: Option<Timestamp>,
 }
 
-/// How many tasks of a queue wait for something.
+/// How a queue stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct QueueDepth {
+pub struct QueueStatus {
     /// Which queue.
     pub queue: QueueName,
-    /// How many have neither started nor ended.
+    /// What people decided about it.
+    pub settings: QueueSettings,
+    /// How many are accepted and neither run nor have ended.
     pub waiting: u64,
+    /// How many run.
+    pub running: u64,
+}
+
+/// What begins a boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// When.
+    pub now: Timestamp,
+    /// After how many ends of a process a task that ran at each of them is a suspect, and quarantined
+    /// at the next one; 0: never.
+    pub suspect_after: u32,
 }
 
 /// What a boot begins with.
@@ -210,10 +279,12 @@ pub struct Opened {
     pub epoch: u64,
     /// The first place in the order of acceptance that was never given.
     pub next_sequence: Sequence,
-    /// Queues that hold something.
-    pub queues: Vec<QueueDepth>,
+    /// Queues that hold something or were decided about.
+    pub queues: Vec<QueueStatus>,
     /// How many tasks were put back into their queues.
     pub rescued: u64,
+    /// How many were ended because they ran at one end of a process too many.
+    pub quarantined: u64,
     /// When the next task is due.
     pub due: Option<Timestamp>,
 }

@@ -20,14 +20,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use change::{
-    Applied, Change, Claimed, Claims, Commit, DependencyProblem, Insert, Opened, Place, QueueDepth,
-    Ready, Retention, Verdict, Wanted,
+    Applied, Boot, Change, Claimed, Claims, Commit, DependencyProblem, Insert, Keep, Opened, Place,
+    QueueStatus, Ready, Retention, Verdict, Wanted,
 };
 pub use memory::MemoryStore;
 
 use crate::clock::Timestamp;
 use crate::error::{self, Code};
-use crate::models::{QueueName, Sequence, Snapshot, TaskId};
+use crate::models::{LogLine, QueueName, Sequence, Snapshot, TaskFilter, TaskId, TaskPage};
 
 /// How many rows one commit releases or ends in the wake of others; the rest follows in slices.
 /// Unit tests see a second slice sooner.
@@ -42,13 +42,20 @@ pub enum Error {
     /// The change may or may not be there; asking again tells.
     #[error("the store's answer was lost: {0}")]
     AnswerLost(String),
+    /// Nothing that it acknowledged is lost, but it must not acknowledge anything more, and asking
+    /// again does not help: the process has to end.
+    #[error("the store cannot go on: {0}")]
+    Broken(String),
+    /// What is there cannot be opened as a store; why, and what to do.
+    #[error("{0}")]
+    Unusable(String),
 }
 
 impl From<Error> for error::Error {
     fn from(error: Error) -> Self {
         let code = match error {
-            Error::Unavailable(_) => Code::StoreUnavailable,
-            Error::AnswerLost(_) => Code::OutcomeUnknown,
+            Error::Unavailable(_) | Error::Unusable(_) => Code::StoreUnavailable,
+            Error::AnswerLost(_) | Error::Broken(_) => Code::OutcomeUnknown,
         };
         Self::new(code, error.to_string())
     }
@@ -72,13 +79,13 @@ pub trait Store: Send + Sync + 'static {
     fn properties(&self) -> Properties;
 
     /// Begins a boot: commits a new epoch and puts what an earlier boot left running back into its
-    /// queue, or ends it if somebody had wished it cancelled. On a shared store, only what nodes
-    /// that are gone left running. Dependants that were not told yet are left to
+    /// queue, or ends it if somebody had wished it cancelled or it is quarantined. On a shared store,
+    /// only what nodes that are gone left running. Dependants that were not told yet are left to
     /// [`Change::ReleaseDependants`].
     ///
     /// # Errors
     /// [`Error`], and then nothing was begun.
-    async fn open(&self, now: Timestamp) -> Result<Opened, Error>;
+    async fn open(&self, boot: Boot) -> Result<Opened, Error>;
 
     /// Makes all changes in one transaction and says what followed from each, in the same order.
     /// Asked once more with the very same `changes` (the same allocation) before any others, it
@@ -117,14 +124,27 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Ready>, Error>;
 
-    /// Up to `limit` tasks that carry `tag`, have not ended and come after `after`, in order.
+    /// Tasks that match, newest first, from before `before` on: at most `limit`, looked for among a
+    /// bounded number of tasks, so that a page can be short or empty although there are more.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    async fn tagged(
+    async fn list(
         &self,
-        tag: &str,
-        after: Option<Sequence>,
+        filter: &TaskFilter,
+        before: Option<Sequence>,
         limit: usize,
-    ) -> Result<Vec<(Sequence, TaskId)>, Error>;
+    ) -> Result<TaskPage, Error>;
+
+    /// Up to `limit` lines of a task's log whose numbers are greater than `after`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn logs(&self, id: &TaskId, after: u32, limit: usize) -> Result<Vec<LogLine>, Error>;
+
+    /// Queues that hold something or were decided about, by name.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn queues(&self) -> Result<Vec<QueueStatus>, Error>;
 }
