@@ -1,0 +1,175 @@
+//! One task as the rules see it.
+
+use std::sync::Arc;
+
+use crate::clock::Timestamp;
+use crate::models::{
+    ArgValue, Ended, Fence, Held, HistoryEntry, MAX_HISTORY, Sequence, Snapshot, State, Task,
+    TaskId,
+};
+use crate::store::{Place, Ready};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) sequence: Sequence,
+    /// What was asked. Changes only if another task with the same unique key replaces its arguments.
+    pub(crate) task: Arc<Task>,
+    pub(crate) state: State,
+    /// The claim that it runs under, or ended under: so an end that is told twice is recognised.
+    pub(crate) fence: Option<Fence>,
+    pub(crate) attempts: u32,
+    /// Attempts made before somebody had it run again; they do not count against its retries.
+    pub(crate) forgiven: u32,
+    pub(crate) rescues: u32,
+    /// Ends of processes that it ran at, since it last showed that it is not the cause.
+    pub(crate) deaths: u32,
+    pub(crate) started_at: Option<Timestamp>,
+    /// Dependencies and children that have not ended.
+    pub(crate) unmet: u32,
+    /// Unfinished tasks that depend on this one or were expanded into it; it is kept for as long as
+    /// there are any.
+    pub(crate) needed_by: u32,
+    /// When it may run: set while that is in the future.
+    pub(crate) due: Option<Timestamp>,
+    /// When its time to live is over, if it is not started before.
+    pub(crate) expires_at: Option<Timestamp>,
+    /// Why somebody wished it cancelled while it ran. Takes hold when it would run again.
+    pub(crate) cancel_requested: Option<String>,
+    pub(crate) decided: Option<Arc<Vec<ArgValue>>>,
+    pub(crate) checkpoint: Option<Arc<[u8]>>,
+    pub(crate) progress: (f64, String),
+    pub(crate) log_lines: u32,
+    /// What a claim expanded it into.
+    pub(crate) children: Vec<TaskId>,
+    /// The dependencies and children held in this store, ended or not, for letting go of them at the
+    /// end.
+    pub(crate) parents: Vec<Sequence>,
+    /// Dependencies in another store.
+    pub(crate) foreign: Vec<TaskId>,
+    /// Whose child it is.
+    pub(crate) child_of: Option<Sequence>,
+    /// It has one of the places that its concurrency key allows.
+    pub(crate) holds_key: bool,
+    /// It is the suspect that may run.
+    pub(crate) holds_suspicion: bool,
+    /// Why it is not given to anybody although it is `QUEUED`.
+    pub(crate) held: Option<Held>,
+    /// Kept for its unique key until then.
+    pub(crate) keep_until: Option<Timestamp>,
+    /// The outcome was given by hand.
+    pub(crate) resolved: bool,
+    /// It ended only because this one of its dependencies had ended badly.
+    pub(crate) failed_for: Option<Sequence>,
+    pub(crate) ended: Option<Arc<Ended>>,
+    pub(crate) history: Vec<HistoryEntry>,
+}
+
+impl Row {
+    pub(crate) fn new(sequence: Sequence, task: Arc<Task>) -> Self {
+        Self {
+            sequence,
+            state: State::Pending,
+            fence: None,
+            attempts: 0,
+            forgiven: 0,
+            rescues: 0,
+            deaths: 0,
+            started_at: None,
+            unmet: 0,
+            needed_by: 0,
+            due: task.options.run_at,
+            expires_at: task.options.expires_at,
+            cancel_requested: None,
+            decided: None,
+            checkpoint: None,
+            progress: (0.0, String::new()),
+            log_lines: 0,
+            children: Vec::new(),
+            parents: Vec::new(),
+            foreign: Vec::new(),
+            child_of: None,
+            holds_key: false,
+            holds_suspicion: false,
+            held: None,
+            keep_until: None,
+            resolved: false,
+            failed_for: None,
+            ended: None,
+            history: Vec::new(),
+            task,
+        }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        Place { priority: self.task.options.priority, sequence: self.sequence }
+    }
+
+    pub(crate) fn ready(&self) -> Ready {
+        Ready {
+            queue: self.task.options.queue.clone(),
+            place: self.place(),
+            method: self.task.method.clone(),
+        }
+    }
+
+    /// Whether any attempt was ever begun.
+    pub(crate) fn started(&self) -> bool {
+        self.started_at.is_some()
+    }
+
+    /// Whether it can be claimed as far as it is concerned: its queue may be paused or full.
+    pub(crate) fn is_claimable(&self) -> bool {
+        self.state == State::Queued && self.held.is_none()
+    }
+
+    /// When its time to live is over; only what was never started can expire.
+    pub(crate) fn expiry(&self) -> Option<Timestamp> {
+        if self.started() || self.state.has_ended() { None } else { self.expires_at }
+    }
+
+    /// When time next does something to it: it becomes due or its time to live is over.
+    pub(crate) fn alarm(&self) -> Option<Timestamp> {
+        [self.due, self.expiry()].into_iter().flatten().min()
+    }
+
+    /// Whether it has ended and nobody needs it any more.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.ended.is_some() && self.needed_by == 0
+    }
+
+    /// Enters `state`, which must be legal, and remembers when and why.
+    pub(crate) fn enter(&mut self, state: State, now: Timestamp, error: Option<String>) {
+        assert!(
+            self.history.is_empty() || self.state.may_become(state, self.started()),
+            "{} may not become {state}",
+            self.state
+        );
+        self.state = state;
+        if self.history.len() == MAX_HISTORY {
+            // How it came in says more than the oldest of many retries.
+            self.history.remove(1);
+        }
+        self.history.push(HistoryEntry { state, at: now, attempt: self.attempts, error });
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            task: self.task.clone(),
+            sequence: Some(self.sequence),
+            state: self.state,
+            attempts: self.attempts,
+            rescues: self.rescues,
+            started_at: self.started_at,
+            due_at: self.due,
+            unmet: self.unmet,
+            cancel_requested: self.cancel_requested.is_some(),
+            outcome: self.ended.as_ref().map(|ended| ended.outcome.clone()),
+            history: self.history.clone(),
+            progress: self.progress.clone(),
+            checkpoint_bytes: self.checkpoint.as_ref().map_or(0, |saved| saved.len()),
+            log_lines: self.log_lines,
+            resolved: self.resolved,
+            held: self.held,
+        }
+    }
+}
