@@ -190,3 +190,22 @@ pub enum CancelVerdict {
     /// No such task.
     NotFound,
 }
+
+/// What running a task again, or resolving it, came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Where it stands now.
+    pub state: State,
+    /// Dependants that had ended only because it had, and have not any more. Those of slices that
+    /// are still under way are not counted.
+    pub brought_back: u32,
+}
+
+/// What a purge came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// So many tasks were forgotten.
+    pub purged: u64,
+    /// There may be more that match.
+    pub more: bool,
+}
