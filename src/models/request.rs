@@ -82,6 +82,13 @@ pub struct Accepted {
     pub replaced: bool,
 }
 
+impl Accepted {
+    /// What whoever asked for a task that was there already is told.
+    pub(crate) fn joined(id: &TaskId, state: State) -> Self {
+        Self { id: id.clone(), state, joined: true, replaced: false }
+    }
+}
+
 /// Everything known about one task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
