@@ -23,7 +23,7 @@ pub use context::{
 };
 pub(crate) use context::Unwritten;
 pub use extract::{ArgumentCheck, Arguments, BadArgument, FromArg, FromArgs, Json, Rest};
-pub use handler::{Child, Decision, TaskHandler, make_handler};
+pub use handler::{Child, Decision, TaskHandler, make_async_handler, make_handler};
 pub use host::{Host, HostError};
 pub use method::{
     Body, BodyFuture, BodyResult, Kind, Location, Method, MethodDefaults, Parameter, Signature,
