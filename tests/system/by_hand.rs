@@ -3,7 +3,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use task_scheduler::error::Code;
-use task_scheduler::models::{ArgValue, CancelRequest, Changed, Purged, State, TaskFilter, TaskId};
+use task_scheduler::models::{
+    ArgValue, CancelRequest, Changed, Purged, QueueName, Request, Snapshot, State, TaskFilter,
+    TaskId, When,
+};
 use task_scheduler::system::System;
 use task_scheduler::tasks::TaskError;
 
@@ -23,7 +26,15 @@ async fn switched() -> (System, Arc<AtomicBool>, Arc<AtomicU32>) {
     (system, works, runs)
 }
 
-fn waits_for(task: &str, method: &str, dep: &str) -> task_scheduler::models::Request {
+/// Late enough for others to be there first.
+fn soon(request: Request, retries: u32) -> Request {
+    with(request, |it| {
+        it.retries = Some(retries);
+        it.start = Some(When::After(Duration::from_millis(100)));
+    })
+}
+
+fn waits_for(task: &str, method: &str, dep: &str) -> Request {
     let mut request = with(named(task, method, &[1, 2]), |it| it.wait_for_dependencies = true);
     request.deps.push(id(dep));
     request
@@ -32,7 +43,7 @@ fn waits_for(task: &str, method: &str, dep: &str) -> task_scheduler::models::Req
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_task_that_is_run_again_has_all_its_retries_and_brings_its_dependants_back() {
     let (system, works, runs) = switched().await;
-    let first = with(named("first", "tests/flaky", &[]), |it| it.retries = Some(2));
+    let first = soon(named("first", "tests/flaky", &[]), 2);
     system.enqueue(first).await.expect("it enters");
     for (task, dep) in [("second", "first"), ("third", "second")] {
         system.enqueue(waits_for(task, "add", dep)).await.expect("it enters");
@@ -55,7 +66,7 @@ async fn a_failed_task_that_is_run_again_has_all_its_retries_and_brings_its_depe
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failed_task_can_be_given_a_result_that_its_dependants_use() {
     let (system, _, runs) = switched().await;
-    let first = with(named("first", "tests/flaky", &[]), |it| it.retries = Some(0));
+    let first = soon(named("first", "tests/flaky", &[]), 0);
     system.enqueue(first).await.expect("it enters");
     let mut second = waits_for("second", "add", "first");
     second.args = vec![ArgValue::ResultOf(id("first")), ArgValue::Int32(1)];
@@ -63,7 +74,7 @@ async fn a_failed_task_can_be_given_a_result_that_its_dependants_use() {
     assert_eq!(state(&system, "second").await, State::Failed);
     let resolved = system.resolve(&id("first"), 41.into(), "by hand".into()).await;
     assert_eq!(resolved, Ok(Changed { state: State::Succeeded, brought_back: 1 }));
-    assert_eq!(outcome(&system, "second").await.result(), Some(&ArgValue::Int64(42)));
+    assert_eq!(outcome(&system, "second").await.result(), Some(&ArgValue::Int32(42)));
     let kept = system.find(&id("first")).await.expect("it is kept");
     assert!(kept.resolved && kept.outcome.is_some_and(|it| it.result() == Some(&41.into())));
     assert_eq!(runs.load(Ordering::SeqCst), 1);
@@ -85,7 +96,7 @@ async fn a_success_that_is_run_again_is_not_answered_from_memory() {
 async fn only_what_has_ended_and_is_durable_can_be_changed_by_hand() {
     let system = start().await;
     let later = |task| with(named(task, "add", &[1, 2]), |it| {
-        it.start = Some(task_scheduler::models::When::After(Duration::from_secs(3600)));
+        it.start = Some(When::After(Duration::from_secs(3600)));
     });
     system.enqueue(later("later")).await.expect("it enters");
     system.submit(ephemeral(named("gone", "add", &[1, 2]))).await.expect("it runs");
@@ -103,14 +114,14 @@ async fn only_what_has_ended_and_is_durable_can_be_changed_by_hand() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tasks_are_listed_cancelled_and_purged_by_what_they_are() {
     let system = start().await;
-    let names = |tasks: &[task_scheduler::models::Snapshot]| -> Vec<TaskId> {
+    let names = |tasks: &[Snapshot]| -> Vec<TaskId> {
         tasks.iter().map(|it| it.task.id.clone()).collect()
     };
     for number in 0..5 {
         let request = with(named(&format!("t{number}"), "add", &[1, 2]), |it| {
             it.queue = Some(if number % 2 == 0 { "even" } else { "odd" }.to_owned());
             it.start = (number >= 2)
-                .then_some(task_scheduler::models::When::After(Duration::from_secs(3600)));
+                .then_some(When::After(Duration::from_secs(3600)));
         });
         system.enqueue(request).await.expect("it enters");
     }
@@ -118,7 +129,7 @@ async fn tasks_are_listed_cancelled_and_purged_by_what_they_are() {
         assert_eq!(state(&system, task).await, State::Succeeded);
     }
     let even = TaskFilter {
-        queue: Some(task_scheduler::models::QueueName::parse("even", "queue").expect("good")),
+        queue: Some(QueueName::parse("even", "queue").expect("good")),
         ..TaskFilter::default()
     };
     let first = system.list(&even, None, 2).await.expect("it lists");

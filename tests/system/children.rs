@@ -20,11 +20,11 @@ fn summing(name: &str, child: &'static str) -> Arc<dyn task_scheduler::tasks::Ta
         let mut sum = 0;
         for outcome in ctx.join_all(&children).await? {
             match outcome.result() {
-                Some(ArgValue::Int64(number)) => sum += number,
+                Some(ArgValue::Int32(number)) => sum += number,
                 other => return Err(TaskError::permanent(format!("{other:?}"))),
             }
         }
-        Ok(ArgValue::Int64(sum))
+        Ok(ArgValue::Int32(sum))
     })
 }
 
@@ -43,7 +43,7 @@ async fn a_parent_that_waits_for_its_children_does_not_keep_them_from_running() 
         .expect("a good handler");
     system.enqueue(named("outer", "tests/outer", &[])).await.expect("it enters");
     let came_to = outcome(&system, "outer").await;
-    assert_eq!(came_to.result(), Some(&ArgValue::Int64(6)));
+    assert_eq!(came_to.result(), Some(&ArgValue::Int32(6)));
     let child = system.find(&id("outer/inner/2")).await.expect("it is kept");
     assert_eq!(child.task.parent, Some(id("outer/inner")));
     let of_inner = TaskFilter { parent: Some(id("outer/inner")), ..TaskFilter::default() };
@@ -59,7 +59,7 @@ async fn a_parent_that_runs_again_joins_its_children() {
     system
         .register_handler(body("tests/child", |_, _| async {
             CHILD_RUNS.fetch_add(1, Ordering::SeqCst);
-            Ok(ArgValue::Int64(7))
+            Ok(ArgValue::Int32(7))
         }))
         .expect("a good handler");
     system

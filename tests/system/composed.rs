@@ -15,7 +15,7 @@ async fn in_a_chain_each_result_feeds_the_next() {
         .await
         .expect("all enter");
     assert_eq!((ids.len(), &ids[2]), (3, &id("last")));
-    assert_eq!(outcome(&system, "last").await.result(), Some(&ArgValue::Int64(113)));
+    assert_eq!(outcome(&system, "last").await.result(), Some(&ArgValue::Int32(113)));
     system.stop();
 }
 
@@ -30,7 +30,7 @@ async fn a_callback_gets_all_results_of_its_group() {
     assert_eq!(ids.len(), 3);
     let callback = callback.expect("it was asked for");
     let ended = system.wait(&callback, LONG).await.expect("known").expect("it ends");
-    let sums = ArgValue::Array(vec![2_i64.into(), 4_i64.into(), 6_i64.into()]);
+    let sums = ArgValue::Array(vec![2.into(), 4.into(), 6.into()]);
     assert_eq!(ended.outcome.result(), Some(&ArgValue::Array(vec![sums, 7.into()])));
     system.stop();
 }

@@ -92,7 +92,7 @@ async fn a_unique_key_keeps_others_out_until_its_task_has_ended() {
     // Who waits for the second waits for the first, and gets what it came to.
     let ended = system.submit(unique("fifth", 5, OnClash::ReturnFirst)).await.expect("it runs");
     assert_eq!(ended.task.id, id("first"));
-    assert_eq!(ended.outcome.result(), Some(&ArgValue::Int64(4)));
+    assert_eq!(ended.outcome.result(), Some(&ArgValue::Int32(4)));
     for task in ["second", "third", "fourth", "fifth"] {
         let unknown = system.find(&id(task)).await.expect_err(task);
         assert_eq!(unknown.code, Code::TaskNotFound, "{task}");
