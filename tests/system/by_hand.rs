@@ -20,7 +20,9 @@ async fn switched() -> (System, Arc<AtomicBool>, Arc<AtomicU32>) {
     let flaky = body("tests/flaky", move |_, _| {
         let works = switch.load(Ordering::SeqCst);
         count.fetch_add(1, Ordering::SeqCst);
-        async move { if works { Ok(5.into()) } else { Err(TaskError::retry_after("off", Duration::ZERO)) } }
+        async move {
+            if works { Ok(5.into()) } else { Err(TaskError::retry_after("off", Duration::ZERO)) }
+        }
     });
     system.register_handler(flaky).expect("a good handler");
     (system, works, runs)
@@ -95,9 +97,11 @@ async fn a_success_that_is_run_again_is_not_answered_from_memory() {
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_has_ended_and_is_durable_can_be_changed_by_hand() {
     let system = start().await;
-    let later = |task| with(named(task, "add", &[1, 2]), |it| {
-        it.start = Some(When::After(Duration::from_secs(3600)));
-    });
+    let later = |task| {
+        with(named(task, "add", &[1, 2]), |it| {
+            it.start = Some(When::After(Duration::from_secs(3600)));
+        })
+    };
     system.enqueue(later("later")).await.expect("it enters");
     system.submit(ephemeral(named("gone", "add", &[1, 2]))).await.expect("it runs");
     let check = async |task: &str, code: Code| {
@@ -114,14 +118,12 @@ async fn only_what_has_ended_and_is_durable_can_be_changed_by_hand() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tasks_are_listed_cancelled_and_purged_by_what_they_are() {
     let system = start().await;
-    let names = |tasks: &[Snapshot]| -> Vec<TaskId> {
-        tasks.iter().map(|it| it.task.id.clone()).collect()
-    };
+    let names =
+        |tasks: &[Snapshot]| -> Vec<TaskId> { tasks.iter().map(|it| it.task.id.clone()).collect() };
     for number in 0..5 {
         let request = with(named(&format!("t{number}"), "add", &[1, 2]), |it| {
             it.queue = Some(if number % 2 == 0 { "even" } else { "odd" }.to_owned());
-            it.start = (number >= 2)
-                .then_some(When::After(Duration::from_secs(3600)));
+            it.start = (number >= 2).then_some(When::After(Duration::from_secs(3600)));
         });
         system.enqueue(request).await.expect("it enters");
     }

@@ -70,7 +70,10 @@ async fn a_queue_that_is_full_refuses() {
     system.pause(&slow(), true).await.expect("it is stored");
     system.enqueue(in_slow("a")).await.expect("it enters");
     let refused = system.enqueue(in_slow("b")).await.expect_err("full");
-    assert_eq!((refused.code, refused.message.as_str()), (Code::QueueFull, "queue slow holds 1 tasks, as many as it may"));
+    assert_eq!(
+        (refused.code, refused.message.as_str()),
+        (Code::QueueFull, "queue slow holds 1 tasks, as many as it may")
+    );
     system.stop();
 }
 

@@ -21,7 +21,10 @@ async fn the_next_attempt_finds_what_the_last_one_saved() {
     for request in [named("durable", "tests/pages", &[]), ephemeral_named("ephemeral")] {
         let request = with_retries(request, 5);
         let ended = system.submit(request).await.expect("it runs");
-        assert_eq!((ended.outcome.attempts, ended.outcome.result()), (3, Some(&ArgValue::Int32(2))));
+        assert_eq!(
+            (ended.outcome.attempts, ended.outcome.result()),
+            (3, Some(&ArgValue::Int32(2)))
+        );
     }
     system.stop();
 }
@@ -53,10 +56,8 @@ async fn what_a_body_says_is_kept_with_its_task() {
     let request = with_retries(named("talker", "tests/talker", &[]), 1);
     system.submit(request).await.expect("it runs");
     let lines = system.logs(&id("talker"), 0, 10).await.expect("it reads");
-    let lines: Vec<_> = lines
-        .into_iter()
-        .map(|line| (line.number, line.attempt, line.level, line.text))
-        .collect();
+    let lines: Vec<_> =
+        lines.into_iter().map(|line| (line.number, line.attempt, line.level, line.text)).collect();
     let expected = [
         (1, 1, LogLevel::Info, "attempt 1".to_owned()),
         (2, 1, LogLevel::Warn, "broke".to_owned()),
