@@ -82,6 +82,13 @@ pub struct Accepted {
     pub replaced: bool,
 }
 
+impl Accepted {
+    /// What whoever asked for a task that was there already is told.
+    pub(crate) fn joined(id: &TaskId, state: State) -> Self {
+        Self { id: id.clone(), state, joined: true, replaced: false }
+    }
+}
+
 /// Everything known about one task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
@@ -107,6 +114,8 @@ pub struct Snapshot {
     pub outcome: Option<Outcome>,
     /// Its life so far: at most [`MAX_HISTORY`](crate::models::MAX_HISTORY) entries.
     pub history: Vec<HistoryEntry>,
+    /// How many entries were dropped between the first and the second.
+    pub history_dropped: u32,
     /// How far its body says it is; `(0, "")` before it says anything.
     pub progress: (f64, String),
     /// The size of the checkpoint that the next attempt finds.
@@ -151,6 +160,7 @@ impl Snapshot {
             cancel_requested: false,
             outcome: Some(outcome.clone()),
             history,
+            history_dropped: 0,
             progress: (0.0, String::new()),
             checkpoint_bytes: 0,
             log_lines: 0,
@@ -182,4 +192,23 @@ pub enum CancelVerdict {
     AlreadyEnded(State),
     /// No such task.
     NotFound,
+}
+
+/// What running a task again, or resolving it, came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Where it stands now.
+    pub state: State,
+    /// Dependants that had ended only because it had, and have not any more. Those of slices that
+    /// are still under way are not counted.
+    pub brought_back: u32,
+}
+
+/// What a purge came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// So many tasks were forgotten.
+    pub purged: u64,
+    /// There may be more that match.
+    pub more: bool,
 }
