@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::ResultsCache;
-use crate::engine::{self, Engine, Watch};
+pub use crate::engine::Watch;
+use crate::engine::{self, Engine};
 use crate::error::Error;
 use crate::models::{
     Accepted, ArgValue, CancelRequest, CancelVerdict, Changed, Cursor, Ended, LogLine, Purged,

@@ -26,7 +26,7 @@ mod row;
 mod rows;
 mod time;
 
-pub(crate) use boot::{Rescued, open};
+pub(crate) use boot::open;
 pub(crate) use row::Row;
 pub(crate) use rows::{Holders, Pace, Rows};
 
