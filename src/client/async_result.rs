@@ -234,7 +234,7 @@ impl AsyncResult {
             async move { rpc.get_result(request).await }
         };
         self.client
-            .call_within(within, tries, Repeat::Harmless, send)
+            .call_within(within, tries, Repeat::HARMLESS, send)
             .await
             .map_err(|error| error.about(&self.id))
     }

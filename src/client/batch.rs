@@ -29,7 +29,7 @@ struct Chunk {
 
 impl Chunk {
     fn new() -> Self {
-        Self { requests: Vec::new(), places: Vec::new(), bytes: 0, repeat: Repeat::Harmless }
+        Self { requests: Vec::new(), places: Vec::new(), bytes: 0, repeat: Repeat::HARMLESS }
     }
 
     fn has_room(&self, bytes: usize, bound: usize) -> bool {
@@ -68,9 +68,7 @@ impl TaskClient {
             chunk.bytes += bytes;
             chunk.requests.push(request);
             chunk.places.push(place);
-            if twice == Repeat::Harmful {
-                chunk.repeat = Repeat::Harmful;
-            }
+            chunk.repeat = chunk.repeat.and(twice);
         }
         self.send_chunk(chunk, &mut results, &mut broken).await;
         let unanswered = || {

@@ -4,7 +4,10 @@ use crate::client::answers::id;
 use crate::client::retry::Repeat;
 use crate::client::submit::repeat;
 use crate::client::{AsyncResult, ClientError, TaskBuilder, TaskClient};
+use crate::error::Error;
 use crate::pb;
+
+const GROUP: &str = "SubmitGroup";
 
 /// Tasks that run side by side and the one that gets all their results.
 #[derive(Clone, Debug)]
@@ -25,7 +28,7 @@ impl TaskClient {
         &self,
         tasks: impl IntoIterator<Item = TaskBuilder>,
     ) -> Result<Vec<AsyncResult>, ClientError> {
-        let (tasks, repeat) = self.requests(tasks)?;
+        let (tasks, repeat) = self.requests(tasks, Repeat::TOGETHER)?;
         let request = pb::SubmitChainRequest { tasks, wait: None };
         let send = |mut rpc: super::call::Rpc| {
             let request = request.clone();
@@ -66,10 +69,15 @@ impl TaskClient {
         tasks: impl IntoIterator<Item = TaskBuilder>,
         callback: Option<TaskBuilder>,
     ) -> Result<(Vec<AsyncResult>, String), ClientError> {
-        let (tasks, repeat_tasks) = self.requests(tasks)?;
-        let (mut callbacks, repeat_callback) = self.requests(callback)?;
-        let repeat = if repeat_tasks == Repeat::Harmless { repeat_callback } else { repeat_tasks };
-        let request = pb::SubmitGroupRequest { tasks, callback: callbacks.pop(), wait: None };
+        let twice =
+            callback.as_ref().map_or(Repeat::TOGETHER, |task| Repeat::TOGETHER.and(repeat(task)));
+        let build = |task| match self.build(task) {
+            Ok((_, request)) => Ok(request),
+            Err(refused) => Err(within("callback", refused)),
+        };
+        let callback = callback.map(build).transpose()?;
+        let (tasks, repeat) = self.requests(tasks, twice)?;
+        let request = pb::SubmitGroupRequest { tasks, callback, wait: None };
         let send = |mut rpc: super::call::Rpc| {
             let request = request.clone();
             async move { rpc.submit_group(request).await }
@@ -79,17 +87,18 @@ impl TaskClient {
         Ok((handles, answer.callback_id))
     }
 
+    /// The messages, and after what they may be sent twice, together with something else of which that
+    /// is known.
     fn requests(
         &self,
         tasks: impl IntoIterator<Item = TaskBuilder>,
-    ) -> Result<(Vec<pb::TaskRequest>, Repeat), ClientError> {
-        let mut twice = Repeat::Harmless;
+        mut twice: Repeat,
+    ) -> Result<(Vec<pb::TaskRequest>, Repeat), Error> {
         let mut requests = Vec::new();
-        for task in tasks {
-            if repeat(&task) == Repeat::Harmful {
-                twice = Repeat::Harmful;
-            }
-            requests.push(self.build(task)?.1);
+        for (at, task) in tasks.into_iter().enumerate() {
+            twice = twice.and(repeat(&task));
+            let built = self.build(task).map_err(|error| within(&format!("tasks[{at}]"), error));
+            requests.push(built?.1);
         }
         Ok((requests, twice))
     }
@@ -107,4 +116,12 @@ impl TaskClient {
     }
 }
 
-const GROUP: &str = "SubmitGroup";
+/// The refusal of a task that stands at `place` in the request, as the server says it.
+fn within(place: &str, error: Error) -> Error {
+    match error.violations.first() {
+        Some(at_fault) => {
+            Error::invalid(format!("{place}.{}", at_fault.field), at_fault.description.clone())
+        }
+        None => error,
+    }
+}

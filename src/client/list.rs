@@ -86,7 +86,7 @@ impl TaskList {
             let request = request.clone();
             async move { rpc.list_tasks(request).await }
         };
-        let answer = self.client.call(Repeat::Harmless, send).await?;
+        let answer = self.client.call(Repeat::HARMLESS, send).await?;
         self.is_over = answer.next_page_token.is_empty();
         self.request.page_token = answer.next_page_token;
         self.page = answer.tasks.into();

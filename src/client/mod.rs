@@ -9,12 +9,15 @@
 //! *made* again depends on what making it twice would do. The client gives every task an id of its
 //! own (a UUIDv7) before the first try, so that a second one joins the first instead of doubling it.
 //!
-//! | what came back | reads; calls that carry ids (submit, send, batch, chain, group, chord); cancel; what is set on a queue | `retry_task`, `resolve_task`, `purge`; a task with [`OnClash::Replace`](crate::models::OnClash::Replace), or submitted with `cancel_on_disconnect` |
-//! |---|---|---|
-//! | no connection could be made | again | again |
-//! | refused: `DRAINING`, `STORE_UNAVAILABLE`, anything with a RetryInfo | again | again |
-//! | connection lost, `UNAVAILABLE` of a stranger, `OUTCOME_UNKNOWN` | again | told |
-//! | no answer in time, any other refusal or status | told | told |
+//! | what came back | reads; what carries ids (submit, send, batch); cancel; what is set on a queue | chain, group, chord | `retry_task`, `resolve_task`, `purge`; a task with [`OnClash::Replace`](crate::models::OnClash::Replace), or submitted with `cancel_on_disconnect` |
+//! |---|---|---|---|
+//! | no connection could be made | again | again | again |
+//! | refused: `DRAINING`, `STORE_UNAVAILABLE`, anything with a RetryInfo | again | told | again |
+//! | connection lost, `UNAVAILABLE` of a stranger, `OUTCOME_UNKNOWN` | again | again | told |
+//! | no answer in time, any other refusal or status | told | told | told |
+//!
+//! (Of tasks that are refused together, those that had come in may be kept as cancelled, and a second
+//! call would join them: send them under new ids.)
 //!
 //! Between two tries it waits: 100 ms, doubling, at most 5 s, up to half of that left to chance; and
 //! never shorter than a RetryInfo says. A call is made at most ten times, within 30 s (`submit`: 10

@@ -17,7 +17,7 @@ impl TaskClient {
         let send = |mut rpc: super::call::Rpc| async move {
             rpc.list_queues(pb::ListQueuesRequest {}).await
         };
-        Ok(self.call(Repeat::Harmless, send).await?.queues)
+        Ok(self.call(Repeat::HARMLESS, send).await?.queues)
     }
 
     /// Nothing more of the queue starts until it is resumed; what runs goes on.
@@ -30,7 +30,7 @@ impl TaskClient {
             let request = request.clone();
             async move { rpc.pause_queue(request).await }
         };
-        part("PauseQueue", self.call(Repeat::Harmless, send).await?.queue, NO_QUEUE)
+        part("PauseQueue", self.call(Repeat::HARMLESS, send).await?.queue, NO_QUEUE)
     }
 
     /// What waits in the queue starts again.
@@ -43,7 +43,7 @@ impl TaskClient {
             let request = request.clone();
             async move { rpc.resume_queue(request).await }
         };
-        part("ResumeQueue", self.call(Repeat::Harmless, send).await?.queue, NO_QUEUE)
+        part("ResumeQueue", self.call(Repeat::HARMLESS, send).await?.queue, NO_QUEUE)
     }
 
     /// Replaces the queue's limits.
@@ -62,7 +62,7 @@ impl TaskClient {
             let request = request.clone();
             async move { rpc.set_queue_limits(request).await }
         };
-        part("SetQueueLimits", self.call(Repeat::Harmless, send).await?.queue, NO_QUEUE)
+        part("SetQueueLimits", self.call(Repeat::HARMLESS, send).await?.queue, NO_QUEUE)
     }
 
     /// The methods that the server can run, of one namespace or (empty) of all.
@@ -75,6 +75,6 @@ impl TaskClient {
             let request = request.clone();
             async move { rpc.list_methods(request).await }
         };
-        Ok(self.call(Repeat::Harmless, send).await?.methods)
+        Ok(self.call(Repeat::HARMLESS, send).await?.methods)
     }
 }

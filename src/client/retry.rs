@@ -9,13 +9,32 @@ use tonic_types::StatusExt as _;
 use crate::client::{ClientError, Reason};
 use crate::error::Code;
 
-/// What making a call a second time would do.
+/// After what a call may be made a second time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repeat {
-    /// Nothing more than the first time: it reads, it sets, or it carries the task's id.
-    Harmless,
-    /// Something that was not asked for, if the first one arrived.
-    Harmful,
+pub(super) struct Repeat {
+    /// After a refusal that passes. Not where a refusal of one of many may leave traces of others.
+    pub(super) when_refused: bool,
+    /// When the first one may have arrived: where a second does nothing more, because it reads, sets,
+    /// or carries the task's id.
+    pub(super) when_in_doubt: bool,
+}
+
+impl Repeat {
+    /// After both.
+    pub(super) const HARMLESS: Self = Self { when_refused: true, when_in_doubt: true };
+    /// Only if nothing was done.
+    pub(super) const HARMFUL: Self = Self { when_refused: true, when_in_doubt: false };
+    /// Tasks that are accepted together: of those that were refused together, some may be kept as
+    /// cancelled, and a second call would join them.
+    pub(super) const TOGETHER: Self = Self { when_refused: false, when_in_doubt: true };
+
+    /// After what is fine for both.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            when_refused: self.when_refused && other.when_refused,
+            when_in_doubt: self.when_in_doubt && other.when_in_doubt,
+        }
+    }
 }
 
 /// How long to go on.
@@ -32,8 +51,10 @@ pub(super) struct Patience {
 /// What a try came to, as far as trying again goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
-    /// Nothing was done, and that may change.
-    NothingDone,
+    /// It never left.
+    NotSent,
+    /// The server did not take it, and that may change.
+    NotTaken,
     /// Perhaps it was done, and its answer was lost.
     InDoubt,
     /// It will not be different the next time.
@@ -51,8 +72,9 @@ impl Patience {
         chance: f64,
     ) -> Option<Duration> {
         let again = match fault(error) {
-            Fault::NothingDone => true,
-            Fault::InDoubt => repeat == Repeat::Harmless,
+            Fault::NotSent => true,
+            Fault::NotTaken => repeat.when_refused,
+            Fault::InDoubt => repeat.when_in_doubt,
             Fault::Lasting => false,
         };
         if !again || tries >= self.tries {
@@ -73,13 +95,13 @@ impl Patience {
 fn fault(error: &ClientError) -> Fault {
     match error {
         ClientError::Refused(refusal) => match refusal.reason {
-            Reason::Known(Code::Draining | Code::StoreUnavailable) => Fault::NothingDone,
+            Reason::Known(Code::Draining | Code::StoreUnavailable) => Fault::NotTaken,
             Reason::Known(Code::OutcomeUnknown) => Fault::InDoubt,
             // The server says so itself.
-            _ if refusal.retry_after.is_some() => Fault::NothingDone,
+            _ if refusal.retry_after.is_some() => Fault::NotTaken,
             _ => Fault::Lasting,
         },
-        ClientError::Transport(_) if error.was_never_sent() => Fault::NothingDone,
+        ClientError::Transport(_) if error.was_never_sent() => Fault::NotSent,
         // One with a source was made on this side, of a connection that broke.
         ClientError::Transport(status)
             if status.code() == Grpc::Unavailable || status.source().is_some() =>
@@ -126,23 +148,35 @@ mod tests {
 
     #[test]
     fn what_is_tried_again() {
-        let check = |error: ClientError, harmless, harmful| {
-            assert_eq!(waits(&error, Repeat::Harmless), harmless, "{error:?}");
-            assert_eq!(waits(&error, Repeat::Harmful), harmful, "{error:?}");
+        let check = |error: ClientError, expected: [[Option<u128>; 4]; 3]| {
+            let repeats = [Repeat::HARMLESS, Repeat::HARMFUL, Repeat::TOGETHER];
+            assert_eq!(repeats.map(|repeat| waits(&error, repeat)), expected, "{error:?}");
         };
-        check(refused(Code::Draining), GOES_ON, GOES_ON);
-        check(refused(Code::StoreUnavailable), GOES_ON, GOES_ON);
-        check(refused(Code::OutcomeUnknown), GOES_ON, GIVES_UP);
-        check(ClientError::from(Status::unavailable("a proxy")), GOES_ON, GIVES_UP);
+        check(refused(Code::Draining), [GOES_ON, GOES_ON, GIVES_UP]);
+        check(refused(Code::StoreUnavailable), [GOES_ON, GOES_ON, GIVES_UP]);
+        check(refused(Code::OutcomeUnknown), [GOES_ON, GIVES_UP, GOES_ON]);
+        check(ClientError::from(Status::unavailable("a proxy")), [GOES_ON, GIVES_UP, GOES_ON]);
 
-        check(refused(Code::MethodNotFound), GIVES_UP, GIVES_UP);
-        check(refused(Code::InvalidArgument), GIVES_UP, GIVES_UP);
-        check(refused(Code::IdTaken), GIVES_UP, GIVES_UP);
-        check(refused(Code::QueueFull), GIVES_UP, GIVES_UP);
-        check(refused(Code::Internal), GIVES_UP, GIVES_UP);
-        check(ClientError::from(Status::unimplemented("old")), GIVES_UP, GIVES_UP);
         let waited = Duration::from_secs(1);
-        check(ClientError::Timeout { id: None, waited }, GIVES_UP, GIVES_UP);
+        for lasting in [
+            refused(Code::MethodNotFound),
+            refused(Code::InvalidArgument),
+            refused(Code::IdTaken),
+            refused(Code::QueueFull),
+            refused(Code::Internal),
+            Status::unimplemented("old").into(),
+            ClientError::Timeout { id: None, waited },
+        ] {
+            check(lasting, [GIVES_UP; 3]);
+        }
+    }
+
+    #[test]
+    fn what_is_fine_for_both_is_fine_for_neither_more() {
+        let neither = Repeat { when_refused: false, when_in_doubt: false };
+        assert_eq!(Repeat::HARMFUL.and(Repeat::TOGETHER), neither);
+        assert_eq!(Repeat::HARMLESS.and(Repeat::TOGETHER), Repeat::TOGETHER);
+        assert_eq!(Repeat::HARMFUL.and(Repeat::HARMLESS), Repeat::HARMFUL);
     }
 
     #[test]
@@ -152,12 +186,12 @@ mod tests {
             ClientError::from(Error::new(Code::QueueFull, "full").retry_after(wait))
         };
         assert_eq!(
-            waits(&full(250), Repeat::Harmful),
+            waits(&full(250), Repeat::HARMFUL),
             [Some(250), Some(250), Some(300), None],
             "at least that long"
         );
         assert_eq!(
-            waits(&full(9_000), Repeat::Harmful),
+            waits(&full(9_000), Repeat::HARMFUL),
             [Some(9_000), Some(9_000), Some(9_000), None]
         );
     }

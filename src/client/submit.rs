@@ -103,9 +103,9 @@ impl TaskClient {
     }
 }
 
-/// What sending this task twice does.
+/// After what this task may be sent twice.
 pub(super) fn repeat(task: &TaskBuilder) -> Repeat {
-    if task.is_harmful_twice() { Repeat::Harmful } else { Repeat::Harmless }
+    if task.is_harmful_twice() { Repeat::HARMFUL } else { Repeat::HARMLESS }
 }
 
 fn submitted(answer: pb::TaskResponse) -> Result<Ended, ClientError> {

@@ -22,7 +22,7 @@ impl TaskClient {
             let request = request.clone();
             async move { rpc.get_task(request).await }
         };
-        part("GetTask", self.call(Repeat::Harmless, send).await?.task, "no task")
+        part("GetTask", self.call(Repeat::HARMLESS, send).await?.task, "no task")
     }
 
     /// The tasks that match, newest first. Asks nothing yet.
@@ -61,7 +61,7 @@ impl TaskClient {
             let request = request.clone();
             async move { rpc.cancel_tasks(request).await }
         };
-        let answer = self.call(Repeat::Harmless, send).await?;
+        let answer = self.call(Repeat::HARMLESS, send).await?;
         answer.outcomes.iter().map(cancel_outcome).collect()
     }
 
@@ -82,7 +82,7 @@ impl TaskClient {
             let request = request.clone();
             async move { rpc.retry_task(request).await }
         };
-        let answer = self.call(Repeat::Harmful, send).await?;
+        let answer = self.call(Repeat::HARMFUL, send).await?;
         Ok(Changed { state: state(CALL, answer.state)?, brought_back: answer.brought_back })
     }
 
@@ -106,7 +106,7 @@ impl TaskClient {
             let request = request.clone();
             async move { rpc.resolve_task(request).await }
         };
-        let answer = self.call(Repeat::Harmful, send).await?;
+        let answer = self.call(Repeat::HARMFUL, send).await?;
         Ok(Changed { state: state(CALL, answer.state)?, brought_back: answer.brought_back })
     }
 
@@ -138,7 +138,7 @@ impl TaskClient {
             let request = request.clone();
             async move { rpc.purge_tasks(request).await }
         };
-        let answer = self.call(Repeat::Harmful, send).await?;
+        let answer = self.call(Repeat::HARMFUL, send).await?;
         Ok(Purged { purged: answer.purged, more: answer.more })
     }
 }

@@ -87,7 +87,7 @@ impl TaskWatch {
             }
             self.faults += 1;
             let patience = &self.client.shared.patience;
-            match patience.wait(&error, Repeat::Harmless, self.faults, fastrand::f64()) {
+            match patience.wait(&error, Repeat::HARMLESS, self.faults, fastrand::f64()) {
                 Some(wait) => self.not_before = Some(deadline(wait)),
                 None => {
                     self.is_over = true;
@@ -147,5 +147,5 @@ async fn open(
         let request = request.clone();
         async move { rpc.watch_task(request).await }
     };
-    client.call_within(within, 1, Repeat::Harmless, send).await.map_err(|error| error.about(id))
+    client.call_within(within, 1, Repeat::HARMLESS, send).await.map_err(|error| error.about(id))
 }

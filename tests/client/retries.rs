@@ -47,11 +47,8 @@ fn accepted() -> pb::EnqueueTaskResponse {
 fn harmless() -> Vec<Call> {
     let queue = || Some(pb::Queue { name: "q".into(), ..Default::default() });
     let running = pb::TaskState::Running as i32;
-    let ids = || vec!["t".to_owned()];
     let outcome =
         pb::EnqueueOutcome { outcome: Some(pb::enqueue_outcome::Outcome::Accepted(accepted())) };
-    let group =
-        pb::SubmitGroupResponse { task_ids: ids(), callback_id: "c".into(), ..Default::default() };
     vec![
         call("SubmitTask", success(), |client| {
             Box::pin(async move { client.submit(add()).await.map(drop) })
@@ -61,14 +58,6 @@ fn harmless() -> Vec<Call> {
         }),
         call("EnqueueTasks", answer(&pb::EnqueueTasksResponse { outcomes: vec![outcome] }), |c| {
             Box::pin(async move { c.batch([add()]).await.remove(0).map(drop) })
-        }),
-        call(
-            "SubmitChain",
-            answer(&pb::SubmitChainResponse { task_ids: ids(), outcome: None }),
-            |client| Box::pin(async move { client.chain([add()]).await.map(drop) }),
-        ),
-        call("SubmitGroup", answer(&group), |client| {
-            Box::pin(async move { client.chord([add()], add()).await.map(drop) })
         }),
         call(
             "GetResult",
@@ -111,6 +100,23 @@ fn harmless() -> Vec<Call> {
     ]
 }
 
+/// Those whose refusal may leave traces.
+fn together() -> Vec<Call> {
+    let ids = || vec!["t".to_owned()];
+    let group =
+        pb::SubmitGroupResponse { task_ids: ids(), callback_id: "c".into(), ..Default::default() };
+    vec![
+        call(
+            "SubmitChain",
+            answer(&pb::SubmitChainResponse { task_ids: ids(), outcome: None }),
+            |client| Box::pin(async move { client.chain([add()]).await.map(drop) }),
+        ),
+        call("SubmitGroup", answer(&group), |client| {
+            Box::pin(async move { client.chord([add()], add()).await.map(drop) })
+        }),
+    ]
+}
+
 /// Those that do more the second time.
 fn harmful() -> Vec<Call> {
     let state = pb::TaskState::Queued as i32;
@@ -147,7 +153,7 @@ async fn check(calls: Vec<Call>, faults: &[(&str, Step)], expected_tries: usize)
     }
 }
 
-fn nothing_done() -> [(&'static str, Step); 3] {
+fn not_taken() -> [(&'static str, Step); 3] {
     let soon = Duration::from_millis(1);
     [
         ("DRAINING", Step::Refuse(refusal(Grpc::Unavailable, "DRAINING"))),
@@ -174,26 +180,29 @@ fn lasting() -> [(&'static str, Step); 4] {
 }
 
 #[tokio::test]
-async fn what_was_not_done_is_asked_for_again() {
-    check(harmless(), &nothing_done(), 2).await;
-    check(harmful(), &nothing_done(), 2).await;
+async fn what_was_not_taken_is_asked_for_again_unless_it_left_traces() {
+    check(harmless(), &not_taken(), 2).await;
+    check(harmful(), &not_taken(), 2).await;
+    check(together(), &not_taken(), 1).await;
 }
 
 #[tokio::test]
 async fn what_is_in_doubt_is_asked_for_again_only_where_that_is_harmless() {
     check(harmless(), &in_doubt(), 2).await;
+    check(together(), &in_doubt(), 2).await;
     check(harmful(), &in_doubt(), 1).await;
 }
 
 #[tokio::test]
 async fn what_will_not_change_is_told_at_once() {
     check(harmless(), &lasting(), 1).await;
+    check(together(), &lasting(), 1).await;
     check(harmful(), &lasting(), 1).await;
 }
 
 #[tokio::test]
 async fn every_call_waits_for_a_server_that_is_not_there_yet() {
-    for Call { name, make, answer } in harmless().into_iter().chain(harmful()) {
+    for Call { name, make, answer } in harmless().into_iter().chain(together()).chain(harmful()) {
         let fake = Fake::playing([answer]).await;
         fake.proxy.down().await;
         let told = make(quick().tries(2).connect(fake.proxy.addr()).unwrap()).await;
