@@ -9,7 +9,7 @@ use crate::client::call::deadline;
 use crate::client::outcome::{self, Ended};
 use crate::client::retry::Repeat;
 use crate::client::{Callbacks, ClientError, TaskClient, TaskList, TaskOutcome, TaskWatch, Update};
-use crate::models::{CancelRequest, CancelVerdict, LogLine, State, TaskFilter, TaskId};
+use crate::models::{CancelRequest, CancelVerdict, LogLine, State, TaskId};
 use crate::pb;
 
 /// The longest that one call waits for a task's end; a longer wait is several calls.
@@ -155,12 +155,11 @@ impl AsyncResult {
         part("CancelTasks", verdict, "no outcome")
     }
 
-    /// The tasks that its body spawned or that it was expanded into, newest first.
-    ///
-    /// # Errors
-    /// None of its own; asks nothing yet.
-    pub fn children(&self) -> Result<TaskList, ClientError> {
-        self.client.list(TaskFilter { parent: Some(self.id.clone()), ..TaskFilter::default() })
+    /// The tasks that its body spawned or that it was expanded into, newest first. Asks nothing yet.
+    pub fn children(&self) -> TaskList {
+        let parent_id = self.id.as_str().to_owned();
+        let request = pb::ListTasksRequest { parent_id, ..pb::ListTasksRequest::default() };
+        TaskList::new(self.client.clone(), request)
     }
 
     /// The lines of its log that are there now, at most 1,000.

@@ -37,8 +37,8 @@ pub enum ClientError {
     },
     /// The server could not be reached, the connection broke, or something between answered in the
     /// server's stead.
-    #[error("the call did not get through: {0}")]
-    Transport(Status),
+    #[error("the call did not get through: {}", .0.message())]
+    Transport(#[source] Status),
     /// The server answered, and not as the contract says; it may be a newer one.
     #[error("the answer to {call} is not understood: {what}")]
     BadAnswer {

@@ -2,11 +2,8 @@
 
 use std::collections::VecDeque;
 
-use crate::client::answers::stamp;
 use crate::client::retry::Repeat;
-use crate::client::tasks::{name, only};
-use crate::client::{ClientError, TaskClient, encode};
-use crate::models::TaskFilter;
+use crate::client::{ClientError, TaskClient};
 use crate::pb;
 
 /// The tasks that match, newest first; asked for a page at a time, as they are taken. A task of it is
@@ -22,23 +19,8 @@ pub struct TaskList {
 }
 
 impl TaskList {
-    pub(super) fn new(client: TaskClient, filter: TaskFilter) -> Result<Self, ClientError> {
-        let filter = only(Some(filter), "listings", |filter| TaskFilter {
-            ended_before: None,
-            ..filter.clone()
-        })?;
-        let request = pb::ListTasksRequest {
-            states: filter.states.into_iter().map(encode::state).collect(),
-            queue: name(filter.queue),
-            method: filter.method.unwrap_or_default(),
-            tag: filter.tag.unwrap_or_default(),
-            parent_id: filter.parent.map(|id| id.as_str().to_owned()).unwrap_or_default(),
-            submitted_after: filter.submitted_after.map(stamp),
-            submitted_before: filter.submitted_before.map(stamp),
-            page_size: 0,
-            page_token: String::new(),
-        };
-        Ok(Self { client, request, page: VecDeque::new(), is_over: false })
+    pub(super) fn new(client: TaskClient, request: pb::ListTasksRequest) -> Self {
+        Self { client, request, page: VecDeque::new(), is_over: false }
     }
 
     /// How many tasks to ask for at a time: at most 1,000; the server's default, 50, unless set.

@@ -30,7 +30,21 @@ impl TaskClient {
     /// # Errors
     /// `INVALID_ARGUMENT` for `ended_before`, which listings do not know.
     pub fn list(&self, filter: TaskFilter) -> Result<TaskList, ClientError> {
-        TaskList::new(self.clone(), filter)
+        let filter = only(Some(filter), "listings", |filter| TaskFilter {
+            ended_before: None,
+            ..filter.clone()
+        })?;
+        let request = pb::ListTasksRequest {
+            states: filter.states.into_iter().map(encode::state).collect(),
+            queue: name(filter.queue),
+            method: filter.method.unwrap_or_default(),
+            tag: filter.tag.unwrap_or_default(),
+            parent_id: filter.parent.map(|id| id.as_str().to_owned()).unwrap_or_default(),
+            submitted_after: filter.submitted_after.map(stamp),
+            submitted_before: filter.submitted_before.map(stamp),
+            ..pb::ListTasksRequest::default()
+        };
+        Ok(TaskList::new(self.clone(), request))
     }
 
     /// Cancels the tasks that are named (at most 1,000) and the first 10,000 of those that match by
@@ -144,7 +158,7 @@ impl TaskClient {
 }
 
 /// The filter, if what the call knows is all that it asks for: nothing is left out silently.
-pub(super) fn only(
+fn only(
     filter: Option<TaskFilter>,
     call: &str,
     known: impl FnOnce(&TaskFilter) -> TaskFilter,
@@ -170,7 +184,7 @@ fn texts(ids: &[TaskId]) -> Vec<String> {
 }
 
 /// What is empty on the wire is not set.
-pub(super) fn name(queue: Option<QueueName>) -> String {
+fn name(queue: Option<QueueName>) -> String {
     queue.map(|queue| queue.as_str().to_owned()).unwrap_or_default()
 }
 

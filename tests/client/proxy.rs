@@ -15,7 +15,7 @@ pub(crate) struct Proxy {
 }
 
 struct Shared {
-    target: SocketAddr,
+    target: Mutex<SocketAddr>,
     connections: Mutex<JoinSet<()>>,
     accepting: Mutex<Option<JoinHandle<()>>>,
 }
@@ -24,7 +24,11 @@ impl Proxy {
     /// One that listens.
     pub(crate) async fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let shared = Shared { target, connections: Mutex::default(), accepting: Mutex::default() };
+        let shared = Shared {
+            target: Mutex::new(target),
+            connections: Mutex::default(),
+            accepting: Mutex::default(),
+        };
         let proxy = Self { addr: listener.local_addr().unwrap(), shared: Arc::new(shared) };
         proxy.accept(listener);
         proxy
@@ -54,13 +58,20 @@ impl Proxy {
         self.accept(TcpListener::bind(self.addr).await.unwrap());
     }
 
+    /// Ends every connection, and leads to another server from now on.
+    pub(crate) fn lead_to(&self, target: SocketAddr) {
+        *self.shared.target.lock().unwrap() = target;
+        self.cut();
+    }
+
     fn accept(&self, listener: TcpListener) {
         let shared = Arc::downgrade(&self.shared);
         let accepting = tokio::spawn(async move {
             loop {
                 let (near, _) = listener.accept().await.unwrap();
                 let Some(shared) = shared.upgrade() else { return };
-                shared.connections.lock().unwrap().spawn(pass(near, shared.target));
+                let target = *shared.target.lock().unwrap();
+                shared.connections.lock().unwrap().spawn(pass(near, target));
             }
         });
         *self.shared.accepting.lock().unwrap() = Some(accepting);

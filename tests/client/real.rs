@@ -208,7 +208,7 @@ async fn children_are_found() {
     let task = soon(client.send(task)).await.unwrap();
     server.open_gate("gate");
     let told = soon(task.get(PATIENCE)).await.unwrap();
-    let child = soon(task.children().unwrap().next()).await.unwrap().unwrap();
+    let child = soon(task.children().next()).await.unwrap().unwrap();
     assert_eq!(told.text(), format!("{} SUCCEEDED", child.task_id));
 }
 
@@ -233,6 +233,35 @@ async fn a_submission_whose_connection_breaks_joins_itself() {
     .await;
     assert_eq!(came.unwrap().text(), "ran");
     assert_eq!(server.ledger("ledger"), ["ran"], "once");
+}
+
+#[tokio::test]
+async fn a_submission_is_made_again_to_a_server_that_does_not_know_it() {
+    let server = with_methods();
+    let proxy = Proxy::to(server.addr()).await;
+    let client = TaskClient::connect(proxy.addr()).unwrap();
+    let sent = soon(client.send(waiting(&server, "gate"))).await.unwrap();
+    let task = TaskBuilder::new("write_and_wait").args([
+        server.path("ledger"),
+        "ran".into(),
+        server.path("gate"),
+    ]);
+    let (came, after) = soon(async {
+        tokio::join!(client.submit(task), async {
+            eventually("it runs", async || (!server.ledger("ledger").is_empty()).then_some(()))
+                .await;
+            let after = with_methods();
+            proxy.lead_to(after.addr());
+            server.open_gate("gate");
+            after
+        })
+    })
+    .await;
+    assert_eq!(came.unwrap().text(), "ran");
+    assert_eq!(server.ledger("ledger"), ["ran", "ran"], "each server ran it");
+    let told = soon(sent.get(PATIENCE)).await.unwrap_err();
+    assert!(told.is(Code::TaskNotFound), "a server with another store: {told:?}");
+    drop(after);
 }
 
 #[tokio::test]
