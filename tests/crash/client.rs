@@ -12,7 +12,7 @@ use tonic_types::StatusExt as _;
 
 use crate::check::{Standing, Standings};
 use crate::ledger::Told;
-use crate::waiting::PATIENCE;
+use crate::waiting::{PATIENCE, eventually};
 
 /// How many calls are made at once where many are.
 const AT_ONCE: usize = 64;
@@ -116,15 +116,13 @@ impl Client {
         }
     }
 
-    /// The ids of all tasks, or of those in one of these states.
-    pub(crate) async fn list(&self, states: &[pb::TaskState]) -> Result<Vec<String>, Not> {
-        let states: Vec<i32> = states.iter().map(|state| (*state).into()).collect();
+    /// The ids of all tasks.
+    pub(crate) async fn list(&self) -> Result<Vec<String>, Not> {
         let mut ids = Vec::new();
         let mut page_token = String::new();
         loop {
-            let states = states.clone();
             let request =
-                pb::ListTasksRequest { states, page_size: PAGE, page_token, ..Default::default() };
+                pb::ListTasksRequest { page_size: PAGE, page_token, ..Default::default() };
             let page = self.rpc().list_tasks(request).await?.into_inner();
             ids.extend(page.tasks.into_iter().map(|task| task.task_id));
             page_token = page.next_page_token;
@@ -134,9 +132,27 @@ impl Client {
         }
     }
 
+    /// Returns when nothing waits and nothing runs.
+    pub(crate) async fn at_rest(&self) {
+        eventually("every task has ended", async || {
+            let queues = self.rpc().list_queues(pb::ListQueuesRequest {}).await;
+            let queues = queues.expect("a server that is left alone answers").into_inner().queues;
+            queues.iter().all(|queue| queue.waiting + queue.running == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// What became of a task, once it has ended.
+    pub(crate) async fn outcome(&self, id: &str) -> Told {
+        eventually(&format!("{id} has ended"), async || {
+            self.result(id).await.expect("a server that is left alone answers")
+        })
+        .await
+    }
+
     /// How every task stands.
     pub(crate) async fn standings(&self) -> Standings {
-        let ids = self.list(&[]).await.expect("a server that is left alone lists");
+        let ids = self.list().await.expect("a server that is left alone lists");
         let mut standings = Standings::new();
         for some in ids.chunks(AT_ONCE) {
             let calls: Vec<_> = some
@@ -167,11 +183,7 @@ fn accepted(outcome: Option<pb::enqueue_outcome::Outcome>) -> Result<(), Not> {
     }
 }
 
-fn told(
-    state: pb::TaskState,
-    result: &str,
-    failure: Option<&pb::TaskFailure>,
-) -> Option<Told> {
+fn told(state: pb::TaskState, result: &str, failure: Option<&pb::TaskFailure>) -> Option<Told> {
     let state = match state {
         pb::TaskState::Succeeded => State::Succeeded,
         pb::TaskState::Failed => State::Failed,

@@ -3,11 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the place and the reason")]
 
+mod asking;
 mod check;
 mod client;
+mod deaths;
 mod disk;
+mod faults;
 mod ledger;
 mod load;
+mod many;
 mod rounds;
 mod server;
 mod waiting;

@@ -8,16 +8,15 @@ use std::time::Duration;
 use fastrand::Rng;
 use rustix::process::Signal;
 use task_scheduler::models::ArgValue;
-use task_scheduler::pb;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::check::check;
+use crate::check::assert_sound;
 use crate::client::named;
 use crate::disk::{Disk, Loss, Syncs, Writes};
 use crate::ledger::{Ends, Entry};
 use crate::load::Caller;
-use crate::server::{Place, Server};
+use crate::server::{Place, RESCUE_MS, Server};
 use crate::waiting::eventually;
 
 const CALLERS: u64 = 4;
@@ -27,9 +26,6 @@ const ROUND_MS: std::ops::Range<u64> = 50..400;
 const STANDSTILL: Duration = Duration::from_millis(800);
 const FLAGS: [&str; 6] =
     ["--cancel-grace", "50ms", "--stuck-after", "200ms", "--drain-timeout", "150ms"];
-/// What ran at a kill runs again within a second of the boot. The bound leaves room for a machine
-/// that is busy with something else.
-const RESCUE_MS: u64 = 5_000;
 const WITNESS: &str = "witness";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -165,7 +161,12 @@ impl Story {
         let gate = self.place.gate("gate");
         let witness = named(WITNESS, "witness", [ArgValue::from(gate)]);
         let id = WITNESS.to_owned();
-        self.place.ledger.write(&Entry::Asked { id: id.clone(), ends: Ends::Well, retries: 3, due: 0 });
+        self.place.ledger.write(&Entry::Asked {
+            id: id.clone(),
+            ends: Ends::Well,
+            retries: 3,
+            due: 0,
+        });
         assert_eq!(server.client().await.enqueue(vec![witness]).await, Ok(vec![Ok(())]));
         self.place.ledger.write(&Entry::Accepted { id });
     }
@@ -191,7 +192,7 @@ impl Story {
     }
 
     /// Nothing is in the way any more: everything ends, and is judged.
-    async fn come_to_rest(mut self) {
+    async fn come_to_rest(self) {
         let server = self.place.boot(&FLAGS);
         self.settle(server).await;
     }
@@ -202,16 +203,7 @@ impl Story {
         for caller in &mut self.callers {
             while caller.ask_again(&client).await.is_err() {}
         }
-        let open = [
-            pb::TaskState::Pending,
-            pb::TaskState::Queued,
-            pb::TaskState::Running,
-            pb::TaskState::Retrying,
-        ];
-        eventually("every task has ended", async || {
-            client.list(&open).await.unwrap().is_empty().then_some(())
-        })
-        .await;
+        client.at_rest().await;
         let standings = client.standings().await;
         self.place.drain(server).await;
         let entries = self.place.ledger.read();
@@ -223,8 +215,6 @@ impl Story {
             self.slowest_rescue_ms,
             self.loss
         );
-        let findings = check(&entries, &standings);
-        let shown: Vec<&String> = findings.iter().take(50).collect();
-        assert!(findings.is_empty(), "{} findings: {shown:#?}", findings.len());
+        assert_sound(&entries, &standings);
     }
 }

@@ -20,6 +20,10 @@ use crate::waiting::eventually;
 /// How long a server may take to listen, or to say why not, on a busy machine.
 const TO_BOOT: Duration = Duration::from_secs(20);
 
+/// What ran at a kill runs again within a second of the boot. The bound leaves room for a machine
+/// that is busy with something else.
+pub(crate) const RESCUE_MS: u64 = 5_000;
+
 /// The folder of one test: the data, the ledger, the log, gates. It is kept if the test fails.
 pub(crate) struct Place {
     dir: Option<TempDir>,
@@ -46,6 +50,11 @@ impl Place {
     /// Makes a file that bodies wait for.
     pub(crate) fn open_gate(&self, name: &str) {
         fs::write(self.path(name), "").unwrap();
+    }
+
+    /// Takes it away again.
+    pub(crate) fn close_gate(&self, name: &str) {
+        fs::remove_file(self.path(name)).unwrap();
     }
 
     /// Where the store is.
@@ -75,7 +84,8 @@ impl Place {
         let log = OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
         let mut command = Command::new(binary());
         command
-            .args(["--addr", "127.0.0.1:0", "--log-dir", "none"])
+            .args(["--addr", "127.0.0.1:0", "--log-dir", "none", "--data-dir"])
+            .arg(self.data())
             .args(flags)
             .env_clear()
             .env("CRASH_LEDGER", self.ledger.path())
@@ -118,6 +128,29 @@ impl Place {
         status
     }
 
+    /// The same for one that is about to take itself away.
+    pub(crate) async fn gone(&self, mut server: Server) -> ExitStatus {
+        server.ended().await;
+        self.buried(&mut server)
+    }
+
+    /// When the last start of each of these tasks was, once each has started so often.
+    pub(crate) async fn started(&self, ids: &[String], times: usize) -> Vec<u64> {
+        eventually(&format!("{ids:?} have started {times} times"), async || {
+            let entries = self.ledger.read();
+            ids.iter()
+                .map(|one| {
+                    let starts = entries.iter().filter_map(|entry| match entry {
+                        Entry::Start { id, at, .. } if id == one => Some(*at),
+                        _ => None,
+                    });
+                    starts.skip(times - 1).last()
+                })
+                .collect()
+        })
+        .await
+    }
+
     /// Asks the server to stop, and waits until it has.
     pub(crate) async fn drain(&self, mut server: Server) {
         server.signal(Signal::TERM);
@@ -152,9 +185,7 @@ fn binary() -> PathBuf {
 }
 
 /// Reads on a thread of its own, which ends with the process that writes.
-fn first_line(
-    mut from: impl BufRead + Send + 'static,
-) -> mpsc::Receiver<String> {
+fn first_line(mut from: impl BufRead + Send + 'static) -> mpsc::Receiver<String> {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
         let mut line = String::new();
@@ -172,10 +203,6 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
     /// A client with a connection of its own.
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.addr).await

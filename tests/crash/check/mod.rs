@@ -27,8 +27,19 @@ pub(crate) struct Standing {
 /// Every task that the server knows, by id.
 pub(crate) type Standings = BTreeMap<String, Standing>;
 
+/// How many findings are shown; one fault makes many.
+const SHOWN: usize = 50;
+
+/// Fails unless all is well.
+#[track_caller]
+pub(crate) fn assert_sound(entries: &[Entry], standings: &Standings) {
+    let findings = check(entries, standings);
+    let shown: Vec<&String> = findings.iter().take(SHOWN).collect();
+    assert!(findings.is_empty(), "{} findings: {shown:#?}", findings.len());
+}
+
 /// Everything that is wrong, one a line; empty when all is well.
-pub(crate) fn check(entries: &[Entry], standings: &Standings) -> Vec<String> {
+fn check(entries: &[Entry], standings: &Standings) -> Vec<String> {
     let history = History::of(entries);
     let mut findings = Vec::new();
     outcomes::what_was_acknowledged_is_there_and_has_ended(&history, standings, &mut findings);

@@ -34,7 +34,8 @@ pub(super) fn everything_was_asked_for(
     standings: &Standings,
     findings: &mut Vec<String>,
 ) {
-    let started = history.tasks.iter().filter(|(_, life)| !life.starts.is_empty()).map(|(id, _)| *id);
+    let started =
+        history.tasks.iter().filter(|(_, life)| !life.starts.is_empty()).map(|(id, _)| *id);
     for id in started.chain(standings.keys().map(String::as_str)) {
         let life = history.tasks.get(id);
         if life.is_none_or(|life| life.asked.is_none() && life.parent.is_none()) {

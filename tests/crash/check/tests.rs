@@ -75,7 +75,8 @@ fn findings(ledger: &str, standings: &str) -> Vec<String> {
         .filter(|line| !line.is_empty())
         .map(|line| line.parse().unwrap_or_else(|()| panic!("not a line: {line}")))
         .collect();
-    let standings: Standings = standings.lines().map(str::trim).filter(|l| !l.is_empty()).map(standing).collect();
+    let standings: Standings =
+        standings.lines().map(str::trim).filter(|l| !l.is_empty()).map(standing).collect();
     check(&entries, &standings)
 }
 
@@ -98,7 +99,8 @@ fn broken(changes: &[(&str, &str)], expected: &[&str]) {
     for (old, new) in changes {
         let old = format!("    {old}\n");
         assert_eq!(both.matches(&old).count(), 1, "{old}");
-        both = both.replace(&old, &if new.is_empty() { String::new() } else { format!("    {new}\n") });
+        both = both
+            .replace(&old, &if new.is_empty() { String::new() } else { format!("    {new}\n") });
     }
     let (ledger, standings) = both.split_once("===").unwrap();
     assert_eq!(findings(ledger, standings), expected);
@@ -154,7 +156,9 @@ fn an_outcome_that_changes_is_found() {
     );
     broken(
         &[("verdict h REQUESTED", "verdict h ALREADY_ENDED CANCELLED")],
-        &["h: who cancelled it was told ALREADY_ENDED Some(Cancelled), and it is SUCCEEDED 2.8 in the end"],
+        &[
+            "h: who cancelled it was told ALREADY_ENDED Some(Cancelled), and it is SUCCEEDED 2.8 in the end",
+        ],
     );
     broken(
         &[("verdict h REQUESTED", "verdict h CANCELLED")],
@@ -177,13 +181,23 @@ fn an_ending_without_a_reason_is_found() {
         &[("needs d c well", "needs d a well")],
         &["d is FAILED DEPENDENCY_FAILED:c for no reason"],
     );
-    broken(&[("asked c failed 0 0", "asked c well 0 0")], &["c is FAILED BODY_FAILED:2.5 for no reason"]);
+    broken(
+        &[("asked c failed 0 0", "asked c well 0 0")],
+        &["c is FAILED BODY_FAILED:2.5 for no reason"],
+    );
 }
 
 #[test]
 fn a_death_that_quarantines_two_is_found() {
-    let deaths = "killed 1\nkilled 2\nkilled 3\nasked q well 0 0\nkilled 4\nkilled 5\nkilled 6\ndrained 300";
-    broken(&[("drained 300", deaths), ("f 0 0 CANCELLED", "f 0 0 CANCELLED\nq 0 3 FAILED QUARANTINED:x")], &[]);
+    let deaths =
+        "killed 1\nkilled 2\nkilled 3\nasked q well 0 0\nkilled 4\nkilled 5\nkilled 6\ndrained 300";
+    broken(
+        &[
+            ("drained 300", deaths),
+            ("f 0 0 CANCELLED", "f 0 0 CANCELLED\nq 0 3 FAILED QUARANTINED:x"),
+        ],
+        &[],
+    );
     let two = "asked p well 0 0\nasked q well 0 0\nkilled 4\nkilled 5\nkilled 6\ndrained 300";
     let standings = (1..=5).map(|n| format!("\nq{n} 0 0 FAILED QUARANTINED:x")).collect::<String>();
     let asked = (1..=5).map(|n| format!("asked q{n} well 0 0\n")).collect::<String>();
@@ -199,9 +213,12 @@ fn a_death_that_quarantines_two_is_found() {
 #[test]
 fn a_fence_that_is_used_twice_is_found() {
     broken(
-        &[("start c 1 2.5 220 0", "start c 1 2.6 220 0"), ("end c 2.5 failed 221 0", "end c 2.6 failed 221 0"),
-          ("told c FAILED BODY_FAILED:2.5", "told c FAILED BODY_FAILED:2.6"),
-          ("c 1 0 FAILED BODY_FAILED:2.5", "c 1 0 FAILED BODY_FAILED:2.6")],
+        &[
+            ("start c 1 2.5 220 0", "start c 1 2.6 220 0"),
+            ("end c 2.5 failed 221 0", "end c 2.6 failed 221 0"),
+            ("told c FAILED BODY_FAILED:2.5", "told c FAILED BODY_FAILED:2.6"),
+            ("c 1 0 FAILED BODY_FAILED:2.5", "c 1 0 FAILED BODY_FAILED:2.6"),
+        ],
         &["e starts under 2.6, as c did"],
     );
 }
@@ -209,12 +226,20 @@ fn a_fence_that_is_used_twice_is_found() {
 #[test]
 fn a_fence_that_goes_back_is_found() {
     broken(
-        &[("start h 1 2.7 240 0", "start h 1 2.9 240 0"), ("end h 2.7 snoozed 241 20", "end h 2.9 snoozed 241 20")],
+        &[
+            ("start h 1 2.7 240 0", "start h 1 2.9 240 0"),
+            ("end h 2.7 snoozed 241 20", "end h 2.9 snoozed 241 20"),
+        ],
         &["h starts under 2.9 and then under 2.8"],
     );
     broken(
-        &[("drained 300", "drained 300\nasked x well 0 0\nstart x 1 2.99 400 0\nend x 2.99 well 401 0"),
-          ("f 0 0 CANCELLED", "f 0 0 CANCELLED\nx 1 0 SUCCEEDED 2.99")],
+        &[
+            (
+                "drained 300",
+                "drained 300\nasked x well 0 0\nstart x 1 2.99 400 0\nend x 2.99 well 401 0",
+            ),
+            ("f 0 0 CANCELLED", "f 0 0 CANCELLED\nx 1 0 SUCCEEDED 2.99"),
+        ],
         &["x starts under 2.99, of a boot that is over"],
     );
 }
@@ -240,18 +265,18 @@ fn a_run_after_the_end_is_found() {
         &["f starts under 2.9 after CANCELLED"],
     );
     broken(
-        &[("verdict h REQUESTED", "verdict h REQUESTED\nkilled 1\nstart h 1 3.8 263 0"),
-          ("end h 2.8 well 263 0", "end h 3.8 well 263 0"), ("h 1 0 SUCCEEDED 2.8", "h 1 0 SUCCEEDED 3.8")],
+        &[
+            ("verdict h REQUESTED", "verdict h REQUESTED\nkilled 1\nstart h 1 3.8 263 0"),
+            ("end h 2.8 well 263 0", "end h 3.8 well 263 0"),
+            ("h 1 0 SUCCEEDED 2.8", "h 1 0 SUCCEEDED 3.8"),
+        ],
         &["h starts under 3.8 after REQUESTED"],
     );
 }
 
 #[test]
 fn an_outcome_that_no_body_said_is_found() {
-    broken(
-        &[("end b 2.3 well 215 0", "")],
-        &["b is SUCCEEDED 2.3, and its body did not say so"],
-    );
+    broken(&[("end b 2.3 well 215 0", "")], &["b is SUCCEEDED 2.3, and its body did not say so"]);
     broken(
         &[("b 2 0 SUCCEEDED 2.3", "b 2 0 SUCCEEDED nonsense")],
         &["b is SUCCEEDED nonsense, which no body said"],
@@ -264,7 +289,10 @@ fn a_dependant_that_runs_too_early_is_found() {
         &[("needs b a well", "needs b a well\nneeds b h anyhow")],
         &["b starts before h starts", "b starts before h ends"],
     );
-    broken(&[("needs b a well", "needs b d well")], &["b is SUCCEEDED 2.3 for no reason", "b starts, and d is FAILED DEPENDENCY_FAILED:c"]);
+    broken(
+        &[("needs b a well", "needs b d well")],
+        &["b is SUCCEEDED 2.3 for no reason", "b starts, and d is FAILED DEPENDENCY_FAILED:c"],
+    );
     broken(
         &[("needs e c anyhow", "needs e h anyhow"), ("h 1 0 SUCCEEDED 2.8", "h 1 0")],
         &["h has not ended", "e starts, and h has not ended"],
@@ -275,7 +303,10 @@ fn a_dependant_that_runs_too_early_is_found() {
 fn a_start_before_its_time_is_found() {
     broken(&[("start b 1 2.2 201 0", "start b 1 2.2 190 0")], &["b starts 10 ms before its time"]);
     broken(&[("start h 1 2.8 262 0", "start h 1 2.8 250 0")], &["h starts again 11 ms too early"]);
-    broken(&[("end b 2.2 failed 202 10", "end b 2.2 failed 202 20")], &["b starts again 10 ms too early"]);
+    broken(
+        &[("end b 2.2 failed 202 10", "end b 2.2 failed 202 20")],
+        &["b starts again 10 ms too early"],
+    );
 }
 
 #[test]
@@ -309,18 +340,27 @@ fn a_stale_write_is_found() {
 #[test]
 fn an_attempt_that_is_misnumbered_is_found() {
     broken(
-        &[("start b 2 2.3 212 0", "start b 3 2.3 212 0"), ("b 2 0 SUCCEEDED 2.3", "b 2 0 SUCCEEDED 2.3")],
+        &[
+            ("start b 2 2.3 212 0", "start b 3 2.3 212 0"),
+            ("b 2 0 SUCCEEDED 2.3", "b 2 0 SUCCEEDED 2.3"),
+        ],
         &[
             "b: after attempt 1 (2.2, Some(Failed)) comes attempt 3 (2.3)",
             "b counts 2 attempts; the last was 3",
         ],
     );
     broken(
-        &[("start b 2 2.3 212 0", "start b 1 2.3 212 0"), ("b 2 0 SUCCEEDED 2.3", "b 1 0 SUCCEEDED 2.3")],
+        &[
+            ("start b 2 2.3 212 0", "start b 1 2.3 212 0"),
+            ("b 2 0 SUCCEEDED 2.3", "b 1 0 SUCCEEDED 2.3"),
+        ],
         &["b: after attempt 1 (2.2, Some(Failed)) comes attempt 1 (2.3)"],
     );
     broken(
-        &[("start h 1 2.8 262 0", "start h 2 2.8 262 0"), ("h 1 0 SUCCEEDED 2.8", "h 1 0 SUCCEEDED 2.8")],
+        &[
+            ("start h 1 2.8 262 0", "start h 2 2.8 262 0"),
+            ("h 1 0 SUCCEEDED 2.8", "h 1 0 SUCCEEDED 2.8"),
+        ],
         &[
             "h: after attempt 1 (2.7, Some(Snoozed)) comes attempt 2 (2.8)",
             "h counts 1 attempts; the last was 2",
@@ -328,19 +368,31 @@ fn an_attempt_that_is_misnumbered_is_found() {
     );
     broken(
         &[("start h 1 2.7 240 0", "start h 2 2.7 240 0")],
-        &["h begins with attempt 2", "h: after attempt 2 (2.7, Some(Snoozed)) comes attempt 1 (2.8)"],
+        &[
+            "h begins with attempt 2",
+            "h: after attempt 2 (2.7, Some(Snoozed)) comes attempt 1 (2.8)",
+        ],
     );
 }
 
 #[test]
 fn attempts_and_rescues_that_are_miscounted_are_found() {
-    broken(&[("a 1 1 SUCCEEDED 2.1", "a 1 0 SUCCEEDED 2.1")], &["a counts 0 rescues; there were 1 to 1"]);
-    broken(&[("a 1 1 SUCCEEDED 2.1", "a 1 2 SUCCEEDED 2.1")], &["a counts 2 rescues; there were 1 to 1"]);
-    broken(&[("e 1 0 SUCCEEDED 2.6", "e 1 1 SUCCEEDED 2.6")], &["e counts 1 rescues; there were 0 to 0"]);
-    broken(&[("asked b well 1 200", "asked b well 0 200")], &["b had 2 attempts, and might have 1"]);
-    // The start was before the acknowledgement, so the insert may have been lost with it.
     broken(
-        &[("accepted a", ""), ("a 1 1 SUCCEEDED 2.1", "a 1 0 SUCCEEDED 2.1")],
-        &[],
+        &[("a 1 1 SUCCEEDED 2.1", "a 1 0 SUCCEEDED 2.1")],
+        &["a counts 0 rescues; there were 1 to 1"],
     );
+    broken(
+        &[("a 1 1 SUCCEEDED 2.1", "a 1 2 SUCCEEDED 2.1")],
+        &["a counts 2 rescues; there were 1 to 1"],
+    );
+    broken(
+        &[("e 1 0 SUCCEEDED 2.6", "e 1 1 SUCCEEDED 2.6")],
+        &["e counts 1 rescues; there were 0 to 0"],
+    );
+    broken(
+        &[("asked b well 1 200", "asked b well 0 200")],
+        &["b had 2 attempts, and might have 1"],
+    );
+    // The start was before the acknowledgement, so the insert may have been lost with it.
+    broken(&[("accepted a", ""), ("a 1 1 SUCCEEDED 2.1", "a 1 0 SUCCEEDED 2.1")], &[]);
 }

@@ -155,8 +155,7 @@ fn read(words: &mut SplitWhitespace<'_>) -> Option<Entry> {
             found: next()?.parse().ok()?,
         },
         "saving" | "saved" => {
-            let (id, fence, value) =
-                (next()?.into(), fence(next()?)?, next()?.parse().ok()?);
+            let (id, fence, value) = (next()?.into(), fence(next()?)?, next()?.parse().ok()?);
             match kind {
                 "saving" => Entry::Saving { id, fence, value },
                 _ => Entry::Saved { id, fence, value },

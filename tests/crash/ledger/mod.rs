@@ -15,8 +15,8 @@
 //! | `cancelling ID`, `verdict ID VERDICT STATE` | client | before and after CancelTasks |
 //! | `booted MS`, `killed MS`, `drained MS` | test | the server listens; is dead; has stopped as asked |
 
-pub(crate) mod line;
 pub(crate) mod entry;
+pub(crate) mod line;
 
 pub(crate) use entry::{Death, Ending, Ends, Entry, Need, Told};
 pub(crate) use line::{LINE_BYTES, Pen, wall_ms};
