@@ -230,15 +230,26 @@ fn merge(one: TaskPage, other: TaskPage, limit: usize) -> TaskPage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::Snapshot;
+    use crate::clock::Timestamp;
+    use crate::models::{Ended, Ending, Outcome, Snapshot};
 
     fn page(sequences: &[u64], next: Option<u64>) -> TaskPage {
         let of = |sequence: &u64| {
-            let mut snapshot = Snapshot::of_ended(&crate::engine::tests::ended());
+            let mut snapshot = Snapshot::of_ended(&ended());
             snapshot.sequence = Some(Sequence(*sequence));
             snapshot
         };
         TaskPage { tasks: sequences.iter().map(of).collect(), next: next.map(Sequence) }
+    }
+
+    fn ended() -> Ended {
+        let outcome = Outcome {
+            ending: Ending::Expired,
+            attempts: 0,
+            started_at: None,
+            ended_at: Timestamp::EPOCH,
+        };
+        Ended { task: Arc::new(crate::models::TaskMaker::new("a").make()), outcome }
     }
 
     fn merged(one: TaskPage, other: TaskPage, limit: usize) -> (Vec<u64>, Option<u64>) {

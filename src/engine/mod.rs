@@ -37,7 +37,7 @@ use crate::cache::ResultsCache;
 use crate::clock::now;
 use crate::error::{Code, Error};
 use crate::models::{Ended, Fence, QueueLimits, QueueName, QueueSettings, Snapshot, TaskId};
-use crate::store::{Boot, Change, Retention, Store, Wanted};
+use crate::store::{Boot, Change, Keep, Retention, Store, Wanted};
 use crate::tasks::{Host, TaskRegistry};
 use host::ForBodies;
 use perform::Running;
@@ -82,6 +82,26 @@ pub struct Options {
     pub quarantine_after: u32,
     /// Declared queues.
     pub queues: BTreeMap<QueueName, QueueLimits>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            async_tasks: 1_024,
+            sync_threads: 4 * cores,
+            queue_length: u64::MAX,
+            cancel_grace: Duration::from_secs(5),
+            stuck_after: Duration::from_secs(10 * 60),
+            retention: Retention {
+                succeeded: Keep { within: Duration::from_secs(24 * 3600), most: 1_000_000 },
+                others: Keep { within: Duration::from_secs(14 * 24 * 3600), most: 1_000_000 },
+            },
+            defaults: Defaults { timeout: Duration::from_secs(5 * 60), retries: 3 },
+            quarantine_after: 2,
+            queues: BTreeMap::new(),
+        }
+    }
 }
 
 /// Takes tasks in, runs them and remembers what became of them. Cheap to clone.
