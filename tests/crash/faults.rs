@@ -10,7 +10,7 @@ use task_scheduler::pb;
 use crate::asking::{Asking, delayed, task};
 use crate::client::Not;
 use crate::disk::{Disk, Syncs, Writes};
-use crate::ledger::{Ends, Entry};
+use crate::ledger::{Death, Ends, Entry};
 use crate::server::Place;
 use crate::waiting::eventually;
 
@@ -109,7 +109,7 @@ async fn a_sync_that_fails_ends_the_process_and_acknowledges_nothing() {
         status.code().is_some_and(|code| code != 0),
         "it ends by itself, and says so: {status}"
     );
-    place.buried(&mut server);
+    place.buried(&mut server, Death::PowerLost);
     // The kernel forgets what it could not write.
     let loss = disk.lose_power(&mut fastrand::Rng::new());
     assert!(loss.writes > 0, "there was something to sync");

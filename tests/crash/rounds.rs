@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::check::assert_sound;
 use crate::client::named;
 use crate::disk::{Disk, Loss, Syncs, Writes};
-use crate::ledger::{Ends, Entry};
+use crate::ledger::{Death, Ends, Entry};
 use crate::load::Caller;
 use crate::server::{Place, RESCUE_MS, Server};
 use crate::waiting::eventually;
@@ -137,7 +137,7 @@ impl Story {
             Fate::Power => {
                 self.disk.set(Writes::Work, Syncs::Kill);
                 server.ended().await;
-                self.place.buried(&mut server);
+                self.place.buried(&mut server, Death::PowerLost);
                 let loss = self.disk.lose_power(&mut self.rng);
                 println!("  {loss:?}");
                 self.loss.writes += loss.writes;

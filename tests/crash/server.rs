@@ -118,20 +118,20 @@ impl Place {
     /// Ends the server on the spot.
     pub(crate) fn kill(&self, mut server: Server) {
         server.process.kill().unwrap();
-        self.buried(&mut server);
+        self.buried(&mut server, Death::Killed);
     }
 
     /// Waits for a server that has been, or is about to be, ended by something else than a wish.
-    pub(crate) fn buried(&self, server: &mut Server) -> ExitStatus {
+    pub(crate) fn buried(&self, server: &mut Server, how: Death) -> ExitStatus {
         let status = server.process.wait().unwrap();
-        self.ledger.write(&Entry::Died { how: Death::Killed, at: wall_ms() });
+        self.ledger.write(&Entry::Died { how, at: wall_ms() });
         status
     }
 
     /// The same for one that is about to take itself away.
     pub(crate) async fn gone(&self, mut server: Server) -> ExitStatus {
         server.ended().await;
-        self.buried(&mut server)
+        self.buried(&mut server, Death::Killed)
     }
 
     /// When the last start of each of these tasks was, once each has started so often.

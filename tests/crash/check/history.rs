@@ -156,9 +156,9 @@ impl<'a> History<'a> {
         self.deaths.iter().filter(within).map(|(_, how)| *how)
     }
 
-    /// How many processes were killed after this place.
+    /// How many processes did not stop as asked after this place.
     pub(super) fn kills_after(&self, from: Place) -> usize {
-        self.deaths_between(from, Place::MAX).filter(|how| *how == Death::Killed).count()
+        self.deaths_between(from, Place::MAX).filter(|how| *how != Death::Drained).count()
     }
 }
 

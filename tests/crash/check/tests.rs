@@ -393,6 +393,11 @@ fn attempts_and_rescues_that_are_miscounted_are_found() {
         &[("asked b well 1 200", "asked b well 0 200")],
         &["b had 2 attempts, and might have 1"],
     );
+    // A claim that was not synced is no run that was cut short.
+    broken(
+        &[("killed 120", "power-lost 120"), ("a 1 1 SUCCEEDED 2.1", "a 1 0 SUCCEEDED 2.1")],
+        &[],
+    );
     // The start was before the acknowledgement, so the insert may have been lost with it.
     broken(&[("accepted a", ""), ("a 1 1 SUCCEEDED 2.1", "a 1 0 SUCCEEDED 2.1")], &[]);
 }

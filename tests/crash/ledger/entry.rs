@@ -38,6 +38,8 @@ pub(crate) enum Ending {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Death {
     Killed,
+    /// And what was not synced went with it: claims need not be.
+    PowerLost,
     Drained,
 }
 
@@ -217,7 +219,8 @@ const ENDS: [(Ends, &str); 4] = [
 const NEEDS: [(Need, &str); 2] = [(Need::Well, "well"), (Need::Anyhow, "anyhow")];
 const ENDINGS: [(Ending, &str); 3] =
     [(Ending::Well, "well"), (Ending::Failed, "failed"), (Ending::Snoozed, "snoozed")];
-const DEATHS: [(Death, &str); 2] = [(Death::Killed, "killed"), (Death::Drained, "drained")];
+const DEATHS: [(Death, &str); 3] =
+    [(Death::Killed, "killed"), (Death::PowerLost, "power-lost"), (Death::Drained, "drained")];
 
 fn name<T: PartialEq>(names: &[(T, &'static str)], value: T) -> &'static str {
     names.iter().find(|(known, _)| *known == value).expect("every value has a name").1
@@ -258,6 +261,7 @@ fn what_is_written_is_read() {
         Entry::Verdict { id: "a".into(), verdict: "X".into(), state: Some(State::Expired) },
         Entry::Booted { at: 1 },
         Entry::Died { how: Death::Killed, at: 2 },
+        Entry::Died { how: Death::PowerLost, at: 2 },
         Entry::Died { how: Death::Drained, at: 2 },
     ];
     for entry in entries {

@@ -13,7 +13,8 @@
 //! | `told ID STATE TEXT` | client | an outcome, from SubmitTask or GetResult |
 //! | `missing ID` | client | GetResult did not know it |
 //! | `cancelling ID`, `verdict ID VERDICT STATE` | client | before and after CancelTasks |
-//! | `booted MS`, `killed MS`, `drained MS` | test | the server listens; is dead; has stopped as asked |
+//! | `booted MS` | test | the server listens |
+//! | `killed MS`, `power-lost MS`, `drained MS` | test | it is dead; and what was not synced is lost; it stopped as asked |
 
 pub(crate) mod entry;
 pub(crate) mod line;
