@@ -14,6 +14,7 @@ mod queue;
 mod request;
 mod state;
 mod task;
+mod watch;
 mod wire;
 pub mod wrappers;
 
@@ -30,10 +31,11 @@ pub use policy::{Durability, MAX_BACKOFF, MAX_RETRIES, OnDependencyFailure, Retr
 pub use query::{MAX_PAGE, TaskFilter, TaskPage};
 pub use queue::{MAX_RATE_PERIOD, MAX_WEIGHT, QueueLimits, QueueSettings, Rate};
 pub use request::{
-    Accepted, Asked, CancelRequest, CancelVerdict, Held, Request, Snapshot, When,
+    Accepted, Asked, CancelRequest, CancelVerdict, Changed, Held, Purged, Request, Snapshot, When,
 };
 pub use state::State;
 pub use task::{
     Keys, Labels, MAX_DEPENDENCIES, MAX_KEY_BYTES, MAX_LABEL_BYTES, MAX_TAGS, MAX_TIMEOUT,
     MAX_UNIQUE_WINDOW, OnClash, Options, Task, Unique,
 };
+pub use watch::{Cursor, MAX_CURSOR_BYTES, Update};

@@ -82,6 +82,13 @@ pub struct Accepted {
     pub replaced: bool,
 }
 
+impl Accepted {
+    /// What whoever asked for a task that was there already is told.
+    pub(crate) fn joined(id: &TaskId, state: State) -> Self {
+        Self { id: id.clone(), state, joined: true, replaced: false }
+    }
+}
+
 /// Everything known about one task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
@@ -182,4 +189,23 @@ pub enum CancelVerdict {
     AlreadyEnded(State),
     /// No such task.
     NotFound,
+}
+
+/// What running a task again, or resolving it, came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Where it stands now.
+    pub state: State,
+    /// Dependants that had ended only because it had, and have not any more. Those of slices that
+    /// are still under way are not counted.
+    pub brought_back: u32,
+}
+
+/// What a purge came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// So many tasks were forgotten.
+    pub purged: u64,
+    /// There may be more that match.
+    pub more: bool,
 }

@@ -48,7 +48,7 @@ impl State {
     /// only a task that was never started can expire.
     ///
     /// `RetryTask` and `ResolveTask`, the two ways in which an outcome changes, are the only exits
-    /// from a state that has ended.
+    /// from a state that has ended; dependants that had ended only because of it come back with it.
     pub fn may_become(self, next: Self, started: bool) -> bool {
         use State::{Cancelled, Expired, Failed, Pending, Queued, Retrying, Running, Succeeded};
         match (self, next) {
@@ -59,7 +59,7 @@ impl State {
             | (Queued, Running | Failed)
             | (Running, Succeeded | Failed | Retrying | Pending | Queued)
             | (Retrying, Queued) => true,
-            (ended, Queued | Succeeded) => ended.has_ended(),
+            (ended, Pending | Queued | Succeeded) => ended.has_ended(),
             _ => false,
         }
     }

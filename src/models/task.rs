@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::error::Error;
 use crate::models::{
     ArgValue, Digest, Durability, OnDependencyFailure, QueueName, RetryPolicy, TaskId,
 };
@@ -81,6 +82,37 @@ pub struct Keys {
     pub unique: Option<Unique>,
 }
 
+impl Keys {
+    /// # Errors
+    /// `INVALID_ARGUMENT`, naming the field below `field`: a key that is empty or longer than
+    /// [`MAX_KEY_BYTES`], a window longer than [`MAX_UNIQUE_WINDOW`].
+    pub fn check(&self, field: &str) -> Result<(), Error> {
+        if let Some(key) = &self.concurrency {
+            check_key(key, field, "concurrency_key")?;
+        }
+        let Some(unique) = &self.unique else { return Ok(()) };
+        check_key(&unique.key, field, "unique.key")?;
+        match unique.window {
+            Some(window) if window > MAX_UNIQUE_WINDOW => Err(Error::invalid(
+                format!("{field}.unique.window"),
+                format!("{window:?}; at most 366 days are accepted"),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_key(key: &str, field: &str, name: &str) -> Result<(), Error> {
+    let refuse = |why: String| Err(Error::invalid(format!("{field}.{name}"), why));
+    if key.is_empty() {
+        return refuse(format!("empty; expected 1 to {MAX_KEY_BYTES} bytes"));
+    }
+    if key.len() > MAX_KEY_BYTES {
+        return refuse(format!("{} bytes long; at most {MAX_KEY_BYTES} are accepted", key.len()));
+    }
+    Ok(())
+}
+
 /// At most one task with that key, for as long as it has not ended and for `window` after it was
 /// accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,5 +177,47 @@ impl Options {
     /// The task's tags.
     pub fn tags(&self) -> &[String] {
         self.labels.as_ref().map_or(&[], |labels| &labels.tags)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_bounded() {
+        let check = |keys: Keys, expected: &str| {
+            let refused = keys.check("options").expect_err("refused");
+            assert_eq!(refused.message, expected);
+        };
+        let concurrency = |key: &str| Keys { concurrency: Some(key.into()), ..Keys::default() };
+        let unique = |key: &str, window| {
+            let unique = Unique { key: key.into(), window, on_clash: OnClash::default() };
+            Keys { unique: Some(unique), ..Keys::default() }
+        };
+        let (longest, too_long) = ("k".repeat(255), "k".repeat(256));
+        check(concurrency(""), "options.concurrency_key: empty; expected 1 to 255 bytes");
+        check(
+            concurrency(&too_long),
+            "options.concurrency_key: 256 bytes long; at most 255 are accepted",
+        );
+        check(unique("", None), "options.unique.key: empty; expected 1 to 255 bytes");
+        check(
+            unique(&too_long, None),
+            "options.unique.key: 256 bytes long; at most 255 are accepted",
+        );
+        check(
+            unique("k", Some(MAX_UNIQUE_WINDOW + Duration::from_secs(1))),
+            "options.unique.window: 31622401s; at most 366 days are accepted",
+        );
+        for sound in [
+            Keys::default(),
+            concurrency(&longest),
+            unique(&longest, None),
+            unique("k", Some(Duration::ZERO)),
+            unique("k", Some(MAX_UNIQUE_WINDOW)),
+        ] {
+            assert_eq!(sound.check("options"), Ok(()));
+        }
     }
 }

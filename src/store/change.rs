@@ -53,6 +53,9 @@ pub enum Change {
     /// A running body asks for a child. One that is there already, from an earlier attempt, is
     /// joined; if it ended badly it runs again.
     Spawn { sequence: Sequence, fence: Fence, child: Insert },
+    /// A running body waits for its children, and has no place in its queue and of its key meanwhile;
+    /// or goes on, and has one place too many where others took it.
+    Rest { sequence: Sequence, fence: Fence, resting: bool },
     /// What the next attempt finds; `None` clears it. The task is no suspect any more.
     Checkpoint { sequence: Sequence, fence: Fence, data: Option<Arc<[u8]>> },
     /// How far a running body says it is.
@@ -168,8 +171,9 @@ pub enum Verdict {
     /// The unique key is another task's, and the newcomer was to be refused then, or cannot take its
     /// place because it asks for another method or has dependencies.
     UniqueTaken,
-    /// It runs again, or was resolved; so many dependants were brought back with it at once.
-    Changed { state: State, brought_back: u32 },
+    /// It runs again, or was resolved and has this outcome; so many dependants were brought back with
+    /// it at once.
+    Changed { state: State, brought_back: u32, ended: Option<Arc<Ended>> },
     /// No such task.
     NotFound,
     /// It has not ended, and only what has can be changed so.

@@ -14,6 +14,7 @@
 
 mod change;
 pub mod memory;
+pub(crate) mod rules;
 
 use std::sync::Arc;
 
@@ -32,6 +33,9 @@ use crate::models::{LogLine, QueueName, Sequence, Snapshot, TaskFilter, TaskId, 
 /// How many rows one commit releases or ends in the wake of others; the rest follows in slices.
 /// Unit tests see a second slice sooner.
 pub const RELEASE_SLICE: usize = if cfg!(test) { 2 } else { 1_000 };
+
+/// How many tasks one page of a listing looks at.
+pub const LIST_BUDGET: usize = 10_000;
 
 /// Why a store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,7 @@ mod context;
 mod declared_name;
 mod extract;
 mod handler;
+mod host;
 mod link;
 mod method;
 mod method_key;
@@ -16,9 +17,14 @@ mod registry_error;
 mod returns;
 mod task_error;
 
-pub use context::{BadProgress, MAX_PROGRESS_MESSAGE_BYTES, Progress, TaskContext};
+pub use context::{
+    BadProgress, Begun, CheckpointError, ChildHandle, MAX_CHECKPOINT_BYTES,
+    MAX_PROGRESS_MESSAGE_BYTES, MustNotBlock, Progress, SpawnError, Subtask, TaskContext,
+};
+pub(crate) use context::Unwritten;
 pub use extract::{ArgumentCheck, Arguments, BadArgument, FromArg, FromArgs, Json, Rest};
 pub use handler::{Child, Decision, TaskHandler, make_handler};
+pub use host::{Host, HostError};
 pub use method::{
     Body, BodyFuture, BodyResult, Kind, Location, Method, MethodDefaults, Parameter, Signature,
 };

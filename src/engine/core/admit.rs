@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::live::{Interest, Live, Phase};
-use super::{Answer, Attempt, Command, Core, Start, Tag, Waiter, draining};
+use super::{Answer, Attempt, Command, Core, Found, Start, Tag, Waiter, draining};
 use crate::clock::Now;
 use crate::error::{Code, Error};
-use crate::models::{Accepted, Digest, Durability, Ended, Snapshot, State, Task, TaskId};
+use crate::models::{
+    Accepted, Digest, Durability, Ended, QueueName, Snapshot, State, Task, TaskId,
+};
 use crate::store::{Change, Insert};
 use crate::tasks::{Kind, Method};
 
@@ -184,8 +186,7 @@ impl<W: Waiter> Core<W> {
                 match interest {
                     Interest::Outcome if live.digest == digest => live.wait(interest, waiter),
                     Interest::Acceptance if live.digest == digest => {
-                        let accepted =
-                            Accepted { id: id.clone(), state: stored.state, joined: true };
+                        let accepted = Accepted::joined(&id, stored.state);
                         out.push(Command::Answer(waiter, Answer::Accepted(accepted)));
                     }
                     _ => out.push(Command::Answer(waiter, Answer::AskAgain)),
@@ -220,28 +221,17 @@ impl<W: Waiter> Core<W> {
         let Some(deps) = self.judge(&task, deps, &entering)? else {
             return Ok(Admission::AskAgain);
         };
-        if self
-            .queues
-            .get(queue_name)
-            .is_some_and(|queue| queue.waiting >= self.settings.queue_length)
-        {
-            return Err(Error::new(
-                Code::QueueFull,
-                format!(
-                    "queue {queue_name} holds {} tasks, as many as it may",
-                    self.settings.queue_length
-                ),
-            )
-            .retry_after(QUEUE_FULL_WAIT));
-        }
+        self.check_length(queue_name)?;
         let kind = method.body.kind();
         let starts = deps.none_unfinished
             && task.options.run_at.is_none_or(|at| at <= now.wall)
             && task.options.expires_at.is_none_or(|at| at > now.wall)
+            // Whether keys allow it is for the store to say.
+            && task.options.keys.is_none()
             && (class == Durability::Ephemeral || self.may_start_early())
-            && self.may_start_at_once(queue_name, kind);
+            && self.may_start_at_once(queue_name, kind, now);
         let sequence = self.take_sequence();
-        let fence = starts.then(|| self.claim_at_once(queue_name, kind));
+        let fence = starts.then(|| self.claim_at_once(queue_name, kind, now));
         let start = fence.map(|fence| {
             Box::new(Start {
                 fence,
@@ -250,8 +240,7 @@ impl<W: Waiter> Core<W> {
                 class,
                 number: 1,
                 method,
-                decided: None,
-                children: Vec::new(),
+                found: Found::default(),
             })
         });
         let live = self
@@ -300,6 +289,16 @@ impl<W: Waiter> Core<W> {
         Ok(Admission::Wait)
     }
 
+    fn check_length(&self, name: &QueueName) -> Result<(), Error> {
+        let Some(queue) = self.queues.get(name) else { return Ok(()) };
+        let most = queue.settings.limits.max_length.unwrap_or(self.settings.queue_length);
+        if queue.waiting < most {
+            return Ok(());
+        }
+        let why = format!("queue {name} holds {most} tasks, as many as it may");
+        Err(Error::new(Code::QueueFull, why).retry_after(QUEUE_FULL_WAIT))
+    }
+
     /// Whether the body of a durable task may start beside its insert.
     fn may_start_early(&self) -> bool {
         self.settings.early_start && !self.store_pauses
@@ -331,7 +330,7 @@ fn same(ended: Arc<Ended>, digest: Digest) -> Admission {
 
 /// The state is filled in by whoever can look it up.
 fn joined(id: &TaskId) -> Admission {
-    Admission::Accepted(Accepted { id: id.clone(), state: State::Pending, joined: true })
+    Admission::Accepted(Accepted::joined(id, State::Pending))
 }
 
 /// A task with other content has the id. Says nothing about that task: it may be somebody else's.

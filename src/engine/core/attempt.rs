@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::live::{Live, Phase};
-use super::{Answer, Command, Core, Hook, Ran, Start, Tag, Waiter};
+use super::{Command, Core, Found, Hook, Ran, Start, Tag, Touched, Waiter};
 use crate::clock::Now;
 use crate::engine::conclusion::{Conclusion, Told, conclude, timed_out};
 use crate::error::Code;
-use crate::models::{ArgValue, Durability, Failure, Fence, QueueName, Sequence, Task};
+use crate::models::{Durability, Failure, Fence, QueueName, Sequence, Task};
 use crate::store::{Change, Claimed, Insert};
 use crate::tasks::{Body, Kind, Method, TaskError};
 
@@ -34,20 +34,22 @@ pub(super) enum Timer {
 /// Slots that bodies run in.
 #[derive(Debug)]
 pub(super) struct Slots {
-    free_async: usize,
-    free_sync: usize,
+    /// Less than nothing while bodies that waited for their children go on.
+    free_async: isize,
+    free_sync: isize,
     /// Stuck sync bodies whose threads were replaced.
     replaced: usize,
 }
 
 impl Slots {
-    pub(super) fn new(free_async: usize, free_sync: usize) -> Self {
-        Self { free_async, free_sync, replaced: 0 }
+    pub(super) fn new(async_bodies: usize, sync_bodies: usize) -> Self {
+        let count = |bodies: usize| isize::try_from(bodies).unwrap_or(isize::MAX);
+        Self { free_async: count(async_bodies), free_sync: count(sync_bodies), replaced: 0 }
     }
 
     /// Free async ones, free sync ones, and threads that stand in for stuck ones.
     #[cfg(test)]
-    pub(super) fn counts(&self) -> (usize, usize, usize) {
+    pub(super) fn counts(&self) -> (isize, isize, usize) {
         (self.free_async, self.free_sync, self.replaced)
     }
 
@@ -80,13 +82,17 @@ impl Slots {
 /// One execution of a task's body, from its claim until its end is stored and the body is gone.
 #[derive(Debug)]
 pub(crate) struct Attempt {
-    sequence: Sequence,
+    pub(super) sequence: Sequence,
     pub(super) task: Arc<Task>,
-    class: Durability,
+    pub(super) class: Durability,
     method: Arc<Method>,
     number: u32,
+    /// How many attempts before it do not count against its retries.
+    forgiven: u32,
     /// The kind of slot that it holds.
-    slot: Kind,
+    pub(super) slot: Kind,
+    /// Its body waits for its children, and it holds none.
+    pub(super) resting: bool,
     told: Told,
     timer: Option<(Duration, Timer)>,
     /// What is to be stored about it is on its way; later words of the body do not count.
@@ -113,7 +119,9 @@ impl Attempt {
             class: start.class,
             method: start.method.clone(),
             number: start.number,
+            forgiven: start.found.forgiven,
             slot,
+            resting: false,
             told: Told::Nothing,
             // What takes microseconds needs no alarm.
             timer: (slot != Kind::Inline).then_some((deadline, Timer::Deadline(start.fence))),
@@ -130,6 +138,16 @@ impl Attempt {
     /// The attempt of an inline body that has returned.
     pub(super) fn gone(start: &Start, now: Now) -> Self {
         Self { gone: true, ..Self::new(start, Kind::Inline, now) }
+    }
+
+    /// Whether what is to be stored about it is on its way.
+    pub(super) fn is_decided(&self) -> bool {
+        self.decided
+    }
+
+    /// Which try this is of those that its policy counts, from 1.
+    fn counted_number(&self) -> u32 {
+        self.number.saturating_sub(self.forgiven).max(1)
     }
 
     /// Whether it was given up while its body is still there.
@@ -149,10 +167,17 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
-        let Claimed { sequence, fence, task, attempt, decided, children } = claimed;
+        let Claimed { sequence, fence, task, attempt: number, .. } = claimed;
         self.run_under(&task, class, fence);
-        let start =
-            Start { fence, sequence, task, class, number: attempt, method, decided, children };
+        self.touch(|| Touched::Unfinished(sequence), out);
+        let found = Found {
+            decided: claimed.decided,
+            children: claimed.children,
+            checkpoint: claimed.checkpoint,
+            log_lines: claimed.log_lines,
+            forgiven: claimed.forgiven,
+        };
+        let start = Start { fence, sequence, task, class, number, method, found };
         self.watch(fence, Attempt::new(&start, slot, now));
         out.push(Command::Start(Box::new(start)));
     }
@@ -169,14 +194,14 @@ impl<W: Waiter> Core<W> {
         if attempt.replaced {
             // Its slot was given away when it was given up: the spare one goes back.
             self.slots.replaced -= 1;
-        } else {
+        } else if !attempt.resting {
             self.slots.free(attempt.slot);
         }
         attempt.gone = true;
         if attempt.decided {
             self.forget_if_over(fence);
         } else {
-            let (number, told) = (attempt.number, attempt.told.clone());
+            let (number, told) = (attempt.counted_number(), attempt.told.clone());
             let policy = attempt.task.options.retry;
             let conclusion = conclude(&policy, number, &told, ran, &mut self.rng);
             self.decide(fence, conclusion, now, out);
@@ -234,7 +259,7 @@ impl<W: Waiter> Core<W> {
         self.write(class, change, tag, now, out);
     }
 
-    fn child(&mut self, task: &Arc<Task>) -> Insert {
+    pub(super) fn child(&mut self, task: &Arc<Task>) -> Insert {
         Insert {
             sequence: self.take_sequence(),
             task: task.clone(),
@@ -270,23 +295,6 @@ impl<W: Waiter> Core<W> {
         }
     }
 
-    /// What a running attempt decided about its own arguments is to be stored before it goes on.
-    pub(crate) fn record(
-        &mut self,
-        fence: Fence,
-        args: Vec<ArgValue>,
-        waiter: W,
-        now: Now,
-        out: &mut Vec<Command<W>>,
-    ) {
-        let Some(attempt) = self.attempts.get(&fence) else {
-            out.push(Command::Answer(waiter, Answer::Stale));
-            return;
-        };
-        let change = Change::Decide { sequence: attempt.sequence, fence, args };
-        self.write(attempt.class, change, Tag::During(waiter), now, out);
-    }
-
     /// What is stored about an attempt is stored.
     pub(super) fn attempt_stored(&mut self, fence: Fence, out: &mut Vec<Command<W>>) {
         if let Some(attempt) = self.attempts.get_mut(&fence) {
@@ -308,9 +316,13 @@ impl<W: Waiter> Core<W> {
 
     fn forget_if_over(&mut self, fence: Fence) {
         if let Some(attempt) = self.attempts.get(&fence).filter(|it| it.gone && it.stored) {
-            let queue = attempt.task.options.queue.clone();
+            let (queue, resting) = (attempt.task.options.queue.clone(), attempt.resting);
             self.attempts.remove(&fence);
-            self.left(&queue);
+            if resting {
+                self.forget_if_empty(&queue);
+            } else {
+                self.left(&queue);
+            }
         }
     }
 
@@ -330,7 +342,7 @@ impl<W: Waiter> Core<W> {
         let timeout = attempt.task.options.timeout;
         attempt.told = Told::OutOfTime(timeout);
         out.push(Command::Signal(fence));
-        let last = attempt.number > attempt.task.options.retry.retries;
+        let last = attempt.counted_number() > attempt.task.options.retry.retries;
         if attempt.slot == Kind::Sync {
             self.alarm(fence, Some((now.steady + self.settings.stuck_after, Timer::Stuck(fence))));
             // Whoever waits need not wait for a thread that cannot be stopped. While a retry is
@@ -383,7 +395,7 @@ impl<W: Waiter> Core<W> {
         let Some(attempt) = self.attempts.get_mut(&fence) else { return };
         attempt.timer = None;
         attempt.given_up = true;
-        if attempt.slot == Kind::Sync && self.slots.replaced < self.settings.spare_threads {
+        if attempt.slot == Kind::Sync && !attempt.resting && self.slots.replaced < self.settings.spare_threads {
             self.slots.replaced += 1;
             self.slots.free(Kind::Sync);
             attempt.replaced = true;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::models::{
     Accepted, ArgValue, CancelVerdict, Durability, Ended, Failure, Fence, Outcome, QueueName,
-    Sequence, Task, TaskId,
+    QueueSettings, Sequence, Task, TaskId,
 };
-use crate::store::{Change, Place, Wanted};
+use crate::store::{Change, Place, Verdict, Wanted};
 use crate::tasks::{Method, TaskError};
 
 /// Something to be done, in the order in which commands come.
@@ -32,6 +32,8 @@ pub(crate) enum Command<W> {
     Answer(W, Answer),
     /// Call a handler's hook.
     Hook(Arc<Method>, Hook),
+    /// Wake whoever watches it.
+    Touch(Touched),
 }
 
 /// One attempt that is to be performed.
@@ -44,10 +46,31 @@ pub(crate) struct Start {
     /// From 1.
     pub(crate) number: u32,
     pub(crate) method: Arc<Method>,
+    pub(crate) found: Found,
+}
+
+/// What an attempt finds from those before it. Nothing, at the first.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
     /// What an earlier claim decided.
     pub(crate) decided: Option<Vec<ArgValue>>,
     /// What an earlier claim expanded it into.
     pub(crate) children: Vec<TaskId>,
+    /// What an earlier attempt saved.
+    pub(crate) checkpoint: Option<Arc<[u8]>>,
+    /// How many log lines there are.
+    pub(crate) log_lines: u32,
+    /// Attempts that do not count against its retries.
+    pub(crate) forgiven: u32,
+}
+
+/// Whose state or words changed, for whoever watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Touched {
+    /// A task that has not ended, or has just come back.
+    Unfinished(Sequence),
+    /// A task that ended.
+    Ended(TaskId),
 }
 
 /// What whoever waits is told.
@@ -63,10 +86,8 @@ pub(crate) enum Answer {
     AskAgain,
     /// What a wish to cancel did.
     Cancel(CancelVerdict),
-    /// The write is stored.
-    Stored,
-    /// The write was refused: the claim is over.
-    Stale,
+    /// What the store said to a write.
+    Said(Verdict),
 }
 
 /// What a write was for.
@@ -76,8 +97,15 @@ pub(crate) enum Tag<W> {
     Insert { id: TaskId, queue: QueueName, fence: Option<Fence> },
     /// The end of an attempt, or of its claim.
     Attempt { fence: Fence, id: TaskId },
-    /// Something that a running attempt waits for.
-    During(W),
+    /// Something that a running attempt waits for. Counted as waiting in that queue, if it is a task
+    /// that enters.
+    During { waiter: W, entering: Option<QueueName> },
+    /// Something that a running attempt says without waiting for an answer.
+    Said(Sequence),
+    /// Something that people did.
+    ByHand(W),
+    /// What people decided about a queue.
+    Queue { waiter: W, queue: QueueName, settings: QueueSettings },
     /// A wish to cancel.
     Cancel { waiter: W, reason: String },
     /// Due tasks.

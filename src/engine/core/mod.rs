@@ -16,8 +16,10 @@
 mod admit;
 mod attempt;
 mod command;
+mod during;
 mod judge;
 mod live;
+mod by_hand;
 mod queue;
 mod settle;
 #[cfg(test)]
@@ -32,13 +34,14 @@ use ahash::{HashMap, HashMapExt};
 
 pub(crate) use admit::{Admission, Admittable, Entry, Submission, Want};
 pub(crate) use attempt::Attempt;
-pub(crate) use command::{Answer, Command, Hook, Ran, Start, Tag, Waiter};
-pub use queue::QueueSettings;
+pub(crate) use command::{Answer, Command, Found, Hook, Ran, Start, Tag, Touched, Waiter};
 
 use crate::cache::ResultsCache;
 use crate::clock::{Now, Timestamp};
 use crate::error::{Code, Error};
-use crate::models::{Durability, Fence, QueueName, Sequence, Snapshot, TaskId};
+use crate::models::{
+    Durability, Fence, QueueName, QueueSettings, Sequence, Snapshot, TaskFilter, TaskId, TaskPage,
+};
 use crate::store::memory::Tables;
 use crate::store::{Change, Commit, Opened, RELEASE_SLICE, Retention};
 use crate::tasks::TaskRegistry;
@@ -74,7 +77,7 @@ pub(crate) struct Settings {
     pub(crate) early_start: bool,
     /// How long ended tasks are kept.
     pub(crate) retention: Retention,
-    /// Declared queues.
+    /// Queues that something was declared or decided about.
     pub(crate) queues: BTreeMap<QueueName, QueueSettings>,
 }
 
@@ -106,6 +109,8 @@ pub(crate) struct Core<W> {
     promoting: bool,
     store_pauses: bool,
     draining: bool,
+    /// How many watch a task.
+    watched: usize,
 }
 
 impl<W: Waiter> Core<W> {
@@ -118,6 +123,13 @@ impl<W: Waiter> Core<W> {
         now: Now,
     ) -> Self {
         let slots = Slots::new(settings.async_bodies, settings.sync_bodies);
+        let mut settings = settings;
+        // What was decided while an earlier boot ran holds, where nothing else is declared.
+        for status in &opened.queues {
+            let declared = settings.queues.entry(status.queue.clone()).or_insert(status.settings);
+            declared.paused = status.settings.paused;
+        }
+        settings.queues.retain(|_, settings| *settings != QueueSettings::default());
         let mut core = Self {
             registry,
             cache,
@@ -138,13 +150,20 @@ impl<W: Waiter> Core<W> {
             promoting: false,
             store_pauses: false,
             draining: false,
+            watched: 0,
             settings,
         };
+        let declared = core.settings.queues.clone();
+        for (queue, settings) in declared {
+            core.decide_about_ephemeral(&queue, settings, now);
+        }
         for depth in &opened.queues {
             let queue = core.queue(&depth.queue);
             queue.waiting = depth.waiting;
-            queue.rescan();
-            core.hungry.insert(depth.queue.clone());
+            if depth.waiting > 0 {
+                queue.rescan();
+                core.hungry.insert(depth.queue.clone());
+            }
         }
         core
     }
@@ -155,7 +174,7 @@ impl<W: Waiter> Core<W> {
         let queues = self.settings.queues.iter();
         let declared = queues.map(|(queue, settings)| Change::SetQueue {
             queue: queue.clone(),
-            concurrency: settings.concurrency,
+            limits: settings.limits,
         });
         declared.chain([Change::ReleaseDependants { limit: RELEASE_SLICE }]).collect()
     }
@@ -232,9 +251,14 @@ impl<W: Waiter> Core<W> {
         (self.ephemeral.find(id), self.live.get(id).and_then(|live| live.fence))
     }
 
-    /// Ephemeral tasks that carry a tag and have not ended.
-    pub(crate) fn tagged(&self, tag: &str, limit: usize) -> Vec<TaskId> {
-        self.ephemeral.tagged(tag, None, limit).into_iter().map(|(_, id)| id).collect()
+    /// Ephemeral tasks that match and have not ended, newest first.
+    pub(crate) fn list(
+        &self,
+        filter: &TaskFilter,
+        before: Option<Sequence>,
+        limit: usize,
+    ) -> TaskPage {
+        self.ephemeral.list(filter, before, limit)
     }
 
     /// Whether this id enters, runs or is waited for here.

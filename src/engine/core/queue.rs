@@ -5,8 +5,10 @@
 //! offers may be gone, and claiming tells.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::models::Durability;
+use crate::clock::Now;
+use crate::models::{Durability, QueueSettings};
 use crate::store::Place;
 use crate::tasks::Kind;
 
@@ -32,21 +34,6 @@ pub(crate) struct Candidate {
     pub(crate) class: Durability,
 }
 
-/// What a queue was declared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct QueueSettings {
-    /// Its share of turns among queues that have work, from 1.
-    pub weight: u32,
-    /// How many of its tasks may run at once; `None`: any number.
-    pub concurrency: Option<u32>,
-}
-
-impl Default for QueueSettings {
-    fn default() -> Self {
-        Self { weight: 1, concurrency: None }
-    }
-}
-
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) settings: QueueSettings,
@@ -67,6 +54,9 @@ pub(crate) struct Queue {
     pub(crate) waiting: u64,
     /// Credit in the weighted round robin.
     pub(crate) credit: i64,
+    /// When the next would start if they had started evenly, on the steady clock; where a rate is
+    /// limited (the theoretical arrival time of the generic cell rate algorithm).
+    next_start: Duration,
 }
 
 impl Queue {
@@ -82,6 +72,7 @@ impl Queue {
             running: 0,
             waiting: 0,
             credit: 0,
+            next_start: Duration::ZERO,
         }
     }
 
@@ -89,9 +80,28 @@ impl Queue {
         self.lanes.values().map(BTreeMap::len).sum()
     }
 
-    /// Whether its concurrency limit allows one more.
-    pub(crate) fn has_room(&self) -> bool {
-        self.settings.concurrency.is_none_or(|limit| self.running < limit)
+    /// Whether one more may start as far as the queue is concerned.
+    pub(crate) fn has_room(&self, now: Now) -> bool {
+        let limits = &self.settings.limits;
+        !self.settings.paused
+            && limits.concurrency.is_none_or(|limit| self.running < limit)
+            && self.wait_for_rate(now).is_none()
+    }
+
+    /// When the rate allows the next start, if not at once.
+    pub(crate) fn wait_for_rate(&self, now: Now) -> Option<Duration> {
+        let rate = self.settings.limits.rate?;
+        let rest = rate.interval() * (rate.count - 1);
+        let free = self.next_start.saturating_sub(rest);
+        (free > now.steady).then_some(free)
+    }
+
+    /// One more starts.
+    pub(crate) fn start(&mut self, now: Now) {
+        self.running += 1;
+        if let Some(rate) = self.settings.limits.rate {
+            self.next_start = self.next_start.max(now.steady) + rate.interval();
+        }
     }
 
     /// Whether something claimable of that kind waits, or may wait behind the horizon.
@@ -105,8 +115,11 @@ impl Queue {
     }
 
     /// Whether it can be forgotten: nothing waits, nothing runs.
+    ///
+    /// Where a rate is limited, how fast tasks started is remembered.
     pub(crate) fn is_empty(&self) -> bool {
-        self.is_idle() && self.running == 0 && self.waiting == 0
+        let rests = self.is_idle() && self.running == 0 && self.waiting == 0;
+        rests && self.settings.limits.rate.is_none()
     }
 
     /// Takes a task in, unless it belongs behind the horizon.

@@ -6,11 +6,15 @@ use super::PRUNE_SLICE;
 use super::admit::id_taken;
 use super::judge::unmet;
 use super::live::{Interest, Phase};
-use super::{Admission, Answer, Attempt, Command, Core, Hook, Ran, Start, Tag, Waiter, Want};
+use super::{
+    Admission, Answer, Attempt, Command, Core, Hook, Ran, Start, Tag, Touched, Waiter, Want,
+};
 use crate::clock::Now;
 use crate::engine::conclusion::{Conclusion, Told, conclude};
 use crate::error::{Code, Error};
-use crate::models::{Accepted, CancelVerdict, Durability, Ended, Ending, Outcome, State, TaskId};
+use crate::models::{
+    Accepted, CancelVerdict, Durability, Ended, Ending, Outcome, Snapshot, State, Task, TaskId,
+};
 use crate::store::{Applied, Change, Commit, Insert, RELEASE_SLICE, Verdict};
 use crate::tasks::{Body, Kind};
 
@@ -70,11 +74,18 @@ impl<W: Waiter> Core<W> {
                     self.tell_that_nobody_knows(&tag, error, out);
                     again.push((change, tag));
                 }
-                Tag::During(waiter) | Tag::Cancel { waiter, .. } => {
+                Tag::During { waiter, entering } => {
+                    if let Some(queue) = entering {
+                        self.queue(&queue).waiting -= 1;
+                    }
+                    out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
+                }
+                Tag::Cancel { waiter, .. } | Tag::ByHand(waiter) | Tag::Queue { waiter, .. } => {
                     out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
                 }
                 Tag::Promote => self.promoting = false,
-                Tag::Release => again.push((change, tag)),
+                // Said in vain, a rest would leave a place taken, or free, for ever.
+                Tag::Release | Tag::Said(_) => again.push((change, tag)),
                 Tag::Prune => {}
             }
         }
@@ -117,8 +128,12 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
-        let Applied { verdict, ready, ended, more } = applied;
+        let Applied { verdict, ready, ended, returned, told, more } = applied;
+        for task in returned {
+            self.came_back(&task);
+        }
         for ready in ready {
+            self.touch(|| Touched::Unfinished(ready.place.sequence), out);
             self.arrive(ready, class);
         }
         let own = match &tag {
@@ -133,6 +148,9 @@ impl<W: Waiter> Core<W> {
         };
         for ended in ended {
             self.settle(ended, class, own, now, out);
+        }
+        for (fence, reason) in told {
+            self.cancel_attempt(fence, &reason, now, out);
         }
         if more {
             let (change, tag) = match tag {
@@ -164,14 +182,31 @@ impl<W: Waiter> Core<W> {
                     live.fence = None;
                     self.forget_if_idle(&id);
                 }
+                if let Some(attempt) = self.attempts.get(&fence) {
+                    let sequence = attempt.sequence;
+                    self.touch(|| Touched::Unfinished(sequence), out);
+                }
                 self.attempt_stored(fence, out);
             }
-            Tag::During(waiter) => {
-                let answer = match verdict {
-                    Verdict::Stale => Answer::Stale,
-                    _ => Answer::Stored,
-                };
-                out.push(Command::Answer(waiter, answer));
+            Tag::During { waiter, entering } => {
+                if let Some(queue) = entering
+                    && !matches!(verdict, Verdict::Inserted(_))
+                {
+                    self.queue(&queue).waiting -= 1;
+                }
+                out.push(Command::Answer(waiter, Answer::Said(verdict)));
+            }
+            Tag::Said(sequence) => self.touch(|| Touched::Unfinished(sequence), out),
+            Tag::ByHand(waiter) => {
+                if let Verdict::Changed { ended: Some(ended), .. } = &verdict {
+                    self.touch(|| Touched::Ended(ended.task.id.clone()), out);
+                    self.cache.put(ended.clone());
+                }
+                out.push(Command::Answer(waiter, Answer::Said(verdict)));
+            }
+            Tag::Queue { waiter, queue, settings } => {
+                self.decided_about(&queue, settings, now, out);
+                out.push(Command::Answer(waiter, Answer::Said(verdict)));
             }
             Tag::Cancel { waiter, reason } => {
                 if let Verdict::Cancel { verdict, running } = verdict {
@@ -200,7 +235,8 @@ impl<W: Waiter> Core<W> {
                     let mut joined = false;
                     for (interest, waiter) in std::mem::take(&mut live.waiters) {
                         if interest == Interest::Acceptance {
-                            let accepted = Accepted { id: id.clone(), state, joined };
+                            let accepted =
+                                Accepted { joined, ..Accepted::joined(id, state) };
                             out.push(Command::Answer(waiter, Answer::Accepted(accepted)));
                             joined = true;
                         } else {
@@ -211,7 +247,13 @@ impl<W: Waiter> Core<W> {
                 }
                 None
             }
-            // Only on a store that others write to: somebody else was first.
+            Verdict::Clash { first, replaced } => {
+                self.clashed(id, &first, replaced, out);
+                Some(unique_taken())
+            }
+            Verdict::UniqueTaken => Some(unique_taken()),
+            // A body had a child of that name meanwhile; or, on a store that others write to, somebody
+            // else was first.
             Verdict::Exists(_) => {
                 self.let_in_others(id, out);
                 Some(id_taken(id))
@@ -219,6 +261,43 @@ impl<W: Waiter> Core<W> {
             Verdict::Unmet { dependency, problem } => Some(unmet(&dependency, problem)),
             _ => None,
         }
+    }
+
+    /// The unique key belongs to another task: those who asked for this one are told of that one, or
+    /// wait for it.
+    fn clashed(
+        &mut self,
+        id: &TaskId,
+        first: &Snapshot,
+        replaced: bool,
+        out: &mut Vec<Command<W>>,
+    ) {
+        let Some(live) = self.live.get_mut(id) else { return };
+        let other = &first.task.id;
+        for (interest, waiter) in std::mem::take(&mut live.waiters) {
+            let answer = match (interest, &first.outcome) {
+                (Interest::Acceptance, _) => {
+                    let joined = Accepted::joined(other, first.state);
+                    Answer::Accepted(Accepted { replaced, ..joined })
+                }
+                (Interest::Outcome, Some(outcome)) => Answer::Ended(Arc::new(Ended {
+                    task: first.task.clone(),
+                    outcome: outcome.clone(),
+                })),
+                (Interest::Outcome, None) => {
+                    self.wait(other, first.task.digest, Interest::Outcome, waiter);
+                    continue;
+                }
+                (Interest::Decision, _) => Answer::AskAgain,
+            };
+            out.push(Command::Answer(waiter, answer));
+        }
+    }
+
+    /// A task that had ended has not any more.
+    fn came_back(&mut self, task: &Task) {
+        self.queue(&task.options.queue).waiting += 1;
+        self.cache.remove(&task.id);
     }
 
     /// A task has its outcome, and that is stored: the cache, its callers and whoever waits for it
@@ -237,6 +316,7 @@ impl<W: Waiter> Core<W> {
             self.queue(&queue).waiting -= 1;
             self.forget_if_empty(&queue);
         }
+        self.touch(|| Touched::Ended(id.clone()), out);
         let well = ended.outcome.state() == State::Succeeded;
         if well || class == Durability::Ephemeral {
             self.cache.put(ended.clone());
@@ -308,11 +388,9 @@ impl<W: Waiter> Core<W> {
             let answer = match interest {
                 _ if !alike => Answer::AskAgain,
                 Interest::Outcome => Answer::Ended(ended.clone()),
-                Interest::Acceptance => Answer::Accepted(Accepted {
-                    id: id.clone(),
-                    state: ended.outcome.state(),
-                    joined: true,
-                }),
+                Interest::Acceptance => {
+                    Answer::Accepted(Accepted::joined(id, ended.outcome.state()))
+                }
                 Interest::Decision => Answer::AskAgain,
             };
             out.push(Command::Answer(waiter, answer));
@@ -403,4 +481,8 @@ impl<W: Waiter> Core<W> {
         self.dispatch(now, out);
         Admission::Ended(ended)
     }
+}
+
+fn unique_taken() -> Error {
+    Error::new(Code::UniqueTaken, "the unique key belongs to another task, which has not ended")
 }

@@ -45,14 +45,16 @@ impl<W: Waiter> Core<W> {
 
     /// Whether a task may be inserted already claimed: nothing claimable waits in its queue, no
     /// other queue is owed the slot, and slot and limit allow.
-    pub(super) fn may_start_at_once(&self, name: &QueueName, kind: Kind) -> bool {
-        let own = self.queues.get(name).is_none_or(|queue| queue.is_idle() && queue.has_room());
+    pub(super) fn may_start_at_once(&mut self, name: &QueueName, kind: Kind, now: Now) -> bool {
+        // It comes into being with what was decided about it.
+        let queue = self.queue(name);
+        let own = queue.is_idle() && queue.has_room(now);
         own && self.slots.has_free(kind)
             && self
                 .hungry
                 .iter()
                 .filter_map(|other| self.queues.get(other))
-                .all(|other| !(other.has_room() && other.has_claimable(kind)))
+                .all(|other| !(other.has_room(now) && other.has_claimable(kind)))
     }
 
     /// A task became claimable.
@@ -75,13 +77,13 @@ impl<W: Waiter> Core<W> {
         }
         let mut wanted = Vec::new();
         for left in (0..CLAIM_BATCH).rev() {
-            let Some((name, candidate)) = self.pick() else { break };
+            let Some((name, candidate)) = self.pick(now) else { break };
             if left == 0 {
                 // There may be more, and of ephemeral ones no answer comes that goes on with them.
                 self.timers.insert((now.steady, Timer::Dispatch));
             }
             let fence = self.next_fence();
-            self.reserve(&name, candidate.kind);
+            self.reserve(&name, candidate.kind, now);
             let wish = Wanted { sequence: candidate.place.sequence, fence };
             let reserved = Reserved { queue: name, kind: candidate.kind, cancel: None };
             self.claiming.insert(fence, reserved);
@@ -100,17 +102,21 @@ impl<W: Waiter> Core<W> {
     }
 
     /// Takes the best task of the queue whose turn it is.
-    fn pick(&mut self) -> Option<(QueueName, Candidate)> {
+    fn pick(&mut self, now: Now) -> Option<(QueueName, Candidate)> {
         let mut total = 0;
         let mut chosen: Option<(&QueueName, i64, Candidate)> = None;
         let slots = &self.slots;
         for name in &self.hungry {
-            let Some(queue) = self.queues.get_mut(name).filter(|queue| queue.has_room()) else {
-                continue;
-            };
+            let Some(queue) = self.queues.get_mut(name) else { continue };
             let Some(best) = queue.best(|kind| slots.has_free(kind)) else { continue };
-            queue.credit += i64::from(queue.settings.weight);
-            total += i64::from(queue.settings.weight);
+            if !queue.has_room(now) {
+                if let Some(at) = queue.wait_for_rate(now) {
+                    self.timers.insert((at, Timer::Dispatch));
+                }
+                continue;
+            }
+            queue.credit += i64::from(queue.settings.limits.weight);
+            total += i64::from(queue.settings.limits.weight);
             if chosen.as_ref().is_none_or(|(_, credit, _)| queue.credit > *credit) {
                 chosen = Some((name, queue.credit, best));
             }
@@ -198,6 +204,12 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
+        for ready in claims.ready {
+            self.arrive(ready, class);
+        }
+        if class == Durability::Durable {
+            self.due = claims.due;
+        }
         for (wish, claimed) in wanted.iter().zip(claims.claimed) {
             let Some(reserved) = self.claiming.remove(&wish.fence) else { continue };
             let Some(claimed) = claimed else {
@@ -256,9 +268,9 @@ impl<W: Waiter> Core<W> {
         self.hungry.insert(name.clone());
     }
 
-    pub(super) fn reserve(&mut self, name: &QueueName, kind: Kind) {
+    pub(super) fn reserve(&mut self, name: &QueueName, kind: Kind, now: Now) {
         self.slots.take(kind);
-        self.queue(name).running += 1;
+        self.queue(name).start(now);
     }
 
     fn unreserve(&mut self, name: &QueueName, kind: Kind) {
@@ -282,8 +294,8 @@ impl<W: Waiter> Core<W> {
     }
 
     /// The fence under which an attempt is to run at once.
-    pub(super) fn claim_at_once(&mut self, name: &QueueName, kind: Kind) -> Fence {
-        self.reserve(name, kind);
+    pub(super) fn claim_at_once(&mut self, name: &QueueName, kind: Kind, now: Now) -> Fence {
+        self.reserve(name, kind, now);
         self.next_fence()
     }
 }
@@ -296,10 +308,12 @@ mod tests {
     use super::*;
     use crate::cache::ResultsCache;
     use crate::clock::Timestamp;
-    use crate::engine::core::{QueueSettings, Settings};
-    use crate::models::Sequence;
-    use crate::store::{Opened, Retention};
+    use crate::engine::core::Settings;
+    use crate::models::{QueueLimits, QueueSettings, Rate, Sequence};
+    use crate::store::{Keep, Opened, Retention};
     use crate::tasks::TaskRegistry;
+
+    const NOW: Now = Now { wall: Timestamp::EPOCH, steady: Duration::ZERO };
 
     struct Nobody;
 
@@ -315,7 +329,8 @@ mod tests {
 
     /// Queues with these weights, numbered from 0.
     fn core(weights: &[u32]) -> Core<Nobody> {
-        let queue = |weight: &u32| QueueSettings { weight: *weight, concurrency: None };
+        let limits = |weight: &u32| QueueLimits { weight: *weight, ..QueueLimits::default() };
+        let queue = |weight: &u32| QueueSettings { limits: limits(weight), paused: false };
         let queues: BTreeMap<_, _> =
             weights.iter().enumerate().map(|(at, weight)| (name(at), queue(weight))).collect();
         let age = Duration::from_secs(60);
@@ -327,7 +342,10 @@ mod tests {
             cancel_grace: age,
             stuck_after: age,
             early_start: true,
-            retention: Retention { succeeded_for: age, most: 1, others_for: age },
+            retention: Retention {
+                succeeded: Keep { within: age, most: 1 },
+                others: Keep { within: age, most: 1 },
+            },
             queues,
         };
         let opened = Opened {
@@ -335,12 +353,12 @@ mod tests {
             next_sequence: Sequence(1),
             queues: Vec::new(),
             rescued: 0,
+            quarantined: 0,
             due: None,
         };
         let cache = Arc::new(ResultsCache::new(NonZeroUsize::MIN, 1_000));
         let registry = Arc::new(TaskRegistry::default());
-        let now = Now { wall: Timestamp::EPOCH, steady: Duration::ZERO };
-        Core::new(settings, registry, cache, &opened, 1, now)
+        Core::new(settings, registry, cache, &opened, 1, NOW)
     }
 
     fn stand(core: &mut Core<Nobody>, queue: usize, priority: i32, sequence: u64, kind: Kind) {
@@ -351,7 +369,7 @@ mod tests {
 
     /// Which queue's turn it is; whatever is taken is replaced.
     fn turn(core: &mut Core<Nobody>) -> Option<usize> {
-        let (picked, candidate) = core.pick()?;
+        let (picked, candidate) = core.pick(NOW)?;
         let queue = picked.as_str()[1..].parse().expect("numbered");
         stand(core, queue, 0, candidate.place.sequence.0, candidate.kind);
         Some(queue)
@@ -387,7 +405,7 @@ mod tests {
                 if rng.bool() {
                     stand(&mut core, queue, 0, sequence, Kind::Inline);
                 }
-                let (picked, candidate) = core.pick().expect("there is always work");
+                let (picked, candidate) = core.pick(NOW).expect("there is always work");
                 if picked == name(0) {
                     others = 0;
                     stand(&mut core, 0, 0, candidate.place.sequence.0, Kind::Inline);
@@ -406,7 +424,7 @@ mod tests {
         for (priority, sequence) in [(0, 1), (5, 2), (0, 3), (5, 4), (-1, 5)] {
             stand(&mut core, 0, priority, sequence, Kind::Inline);
         }
-        let taken: Vec<u64> = std::iter::from_fn(|| core.pick())
+        let taken: Vec<u64> = std::iter::from_fn(|| core.pick(NOW))
             .map(|(_, candidate)| candidate.place.sequence.0)
             .collect();
         assert_eq!(taken, [2, 4, 1, 3, 5]);
@@ -415,7 +433,7 @@ mod tests {
     #[test]
     fn a_queue_at_its_limit_is_passed_over_and_saves_nothing_up() {
         let mut core = core(&[1, 1]);
-        core.queue(&name(0)).settings.concurrency = Some(1);
+        core.queue(&name(0)).settings.limits.concurrency = Some(1);
         core.queue(&name(0)).running = 1;
         stand(&mut core, 0, 0, 1, Kind::Inline);
         stand(&mut core, 1, 0, 1, Kind::Inline);
@@ -433,9 +451,9 @@ mod tests {
         stand(&mut core, 0, 9, 1, Kind::Sync);
         stand(&mut core, 0, 0, 2, Kind::Async);
         core.slots.take(Kind::Sync);
-        assert_eq!(core.pick().map(|(_, it)| it.place.sequence.0), Some(2));
-        assert_eq!(core.pick(), None);
+        assert_eq!(core.pick(NOW).map(|(_, it)| it.place.sequence.0), Some(2));
+        assert_eq!(core.pick(NOW), None);
         core.slots.free(Kind::Sync);
-        assert_eq!(core.pick().map(|(_, it)| it.place.sequence.0), Some(1));
+        assert_eq!(core.pick(NOW).map(|(_, it)| it.place.sequence.0), Some(1));
     }
 }

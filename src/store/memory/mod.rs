@@ -1,13 +1,12 @@
 //! The store in memory: the reference for what every verb means, and the home of ephemeral tasks.
 //!
-//! [`Tables`] is the whole of it, without locks, clocks or chance, so that a simulation can drive
-//! it; [`MemoryStore`] puts a lock around it.
+//! [`Tables`] keeps rows and indexes for the rules, without locks, clocks or chance, so that a
+//! simulation can drive it; [`MemoryStore`] puts a lock around it.
 
-mod dependants;
+mod facts;
 mod reads;
-mod row;
+mod rows;
 mod tables;
-mod upkeep;
 
 use std::sync::Arc;
 
@@ -17,9 +16,10 @@ use parking_lot::Mutex;
 pub use tables::Tables;
 
 use crate::clock::Timestamp;
-use crate::models::{QueueName, Sequence, Snapshot, TaskId};
+use crate::models::{LogLine, QueueName, Sequence, Snapshot, TaskFilter, TaskId, TaskPage};
 use crate::store::{
-    Change, Claims, Commit, Error, Opened, Place, Properties, Ready, Store, Wanted,
+    Boot, Change, Claims, Commit, Error, Opened, Place, Properties, QueueStatus, Ready, Store,
+    Wanted,
 };
 
 /// Keeps tasks for as long as the process lives.
@@ -36,8 +36,8 @@ impl Store for MemoryStore {
         Properties { name: "memory", shared: false, durable: false }
     }
 
-    async fn open(&self, now: Timestamp) -> Result<Opened, Error> {
-        Ok(self.tables.lock().open(now))
+    async fn open(&self, boot: Boot) -> Result<Opened, Error> {
+        Ok(self.tables.lock().open(boot))
     }
 
     async fn commit(&self, changes: Arc<[Change]>, now: Timestamp) -> Result<Commit, Error> {
@@ -77,12 +77,20 @@ impl Store for MemoryStore {
         Ok(self.tables.lock().window(queue, after, limit))
     }
 
-    async fn tagged(
+    async fn list(
         &self,
-        tag: &str,
-        after: Option<Sequence>,
+        filter: &TaskFilter,
+        before: Option<Sequence>,
         limit: usize,
-    ) -> Result<Vec<(Sequence, TaskId)>, Error> {
-        Ok(self.tables.lock().tagged(tag, after, limit))
+    ) -> Result<TaskPage, Error> {
+        Ok(self.tables.lock().list(filter, before, limit))
+    }
+
+    async fn logs(&self, id: &TaskId, after: u32, limit: usize) -> Result<Vec<LogLine>, Error> {
+        Ok(self.tables.lock().log(id, after, limit))
+    }
+
+    async fn queues(&self) -> Result<Vec<QueueStatus>, Error> {
+        Ok(self.tables.lock().queues())
     }
 }

@@ -1,11 +1,11 @@
 //! What the tables say when they are asked.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::tables::Tables;
-use crate::clock::Timestamp;
-use crate::models::{QueueName, Sequence, Snapshot, TaskId};
-use crate::store::{Place, Ready};
+use crate::models::{LogLine, QueueName, Sequence, Snapshot, TaskFilter, TaskId, TaskPage};
+use crate::store::{LIST_BUDGET, Place, QueueStatus, Ready};
 
 impl Tables {
     /// Whether a task of that name is here.
@@ -30,27 +30,59 @@ impl Tables {
             .collect()
     }
 
-    /// See [`Store::tagged`](crate::store::Store::tagged).
-    pub fn tagged(
-        &self,
-        tag: &str,
-        after: Option<Sequence>,
-        limit: usize,
-    ) -> Vec<(Sequence, TaskId)> {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.rows
-            .range((from, Bound::Unbounded))
-            .map(|(_, row)| row)
-            .filter(|row| !row.state.has_ended())
-            .filter(|row| row.task.options.tags().iter().any(|carried| carried == tag))
-            .take(limit)
-            .map(|row| (row.sequence, row.task.id.clone()))
-            .collect()
+    /// See [`Store::list`](crate::store::Store::list).
+    pub fn list(&self, filter: &TaskFilter, before: Option<Sequence>, limit: usize) -> TaskPage {
+        let to = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut page = TaskPage::default();
+        let rows = self.rows.range((Bound::Unbounded, to)).rev();
+        for (looked, (sequence, row)) in rows.enumerate() {
+            if looked == LIST_BUDGET || page.tasks.len() == limit {
+                break;
+            }
+            page.next = Some(*sequence);
+            let ended_at = row.ended.as_ref().map(|ended| ended.outcome.ended_at);
+            if filter.matches(&row.task, row.state, ended_at) {
+                page.tasks.push(row.snapshot());
+            }
+        }
+        if self.rows.first_key_value().map(|(first, _)| *first) == page.next {
+            page.next = None;
+        }
+        page
     }
 
-    /// When the next task is due or over.
-    pub fn due(&self) -> Option<Timestamp> {
-        self.timers.first().map(|(at, _)| *at)
+    /// See [`Store::logs`](crate::store::Store::logs).
+    pub fn log(&self, id: &TaskId, after: u32, limit: usize) -> Vec<LogLine> {
+        let lines = self.ids.get(id).and_then(|sequence| self.logs.get(sequence));
+        let lines = lines.into_iter().flatten().filter(|line| line.number > after);
+        lines.take(limit).cloned().collect()
+    }
+
+    /// See [`Store::queues`](crate::store::Store::queues).
+    pub fn queues(&self) -> Vec<QueueStatus> {
+        let names: BTreeSet<&QueueName> =
+            self.unfinished_in.keys().chain(self.settings.keys()).collect();
+        let status = |queue: &QueueName| {
+            let running = self.running_in.get(queue).copied().unwrap_or(0);
+            QueueStatus {
+                queue: queue.clone(),
+                settings: self.settings.get(queue).copied().unwrap_or_default(),
+                waiting: self.unfinished_in.get(queue).copied().unwrap_or(0) - running,
+                running,
+            }
+        };
+        names.into_iter().map(status).collect()
+    }
+
+    /// Whether anybody here waits for that task of another store.
+    pub fn waits_for(&self, id: &TaskId) -> bool {
+        self.abroad.contains_key(id)
+    }
+
+    /// Whether every list of dependants is empty, as it is when everything has ended.
+    #[cfg(test)]
+    pub(crate) fn nobody_waits(&self) -> bool {
+        self.waiting.is_empty() && self.abroad.is_empty() && self.marked.is_empty()
     }
 
     /// How many tasks are here, ended or not.

@@ -50,12 +50,18 @@ pub(crate) struct Row {
     pub(crate) child_of: Option<Sequence>,
     /// It has one of the places that its concurrency key allows.
     pub(crate) holds_key: bool,
+    /// It ran at so many ends of processes that it may be why they ended.
+    pub(crate) suspect: bool,
     /// It is the suspect that may run.
     pub(crate) holds_suspicion: bool,
+    /// Its body waits for its children.
+    pub(crate) resting: bool,
     /// Why it is not given to anybody although it is `QUEUED`.
     pub(crate) held: Option<Held>,
     /// Kept for its unique key until then.
     pub(crate) keep_until: Option<Timestamp>,
+    /// Its relatives are still to be told what became of it.
+    pub(crate) marked: bool,
     /// The outcome was given by hand.
     pub(crate) resolved: bool,
     /// It ended only because this one of its dependencies had ended badly.
@@ -89,9 +95,12 @@ impl Row {
             foreign: Vec::new(),
             child_of: None,
             holds_key: false,
+            resting: false,
+            suspect: false,
             holds_suspicion: false,
             held: None,
             keep_until: None,
+            marked: false,
             resolved: false,
             failed_for: None,
             ended: None,
@@ -137,6 +146,11 @@ impl Row {
         self.ended.is_some() && self.needed_by == 0
     }
 
+    /// Whether its body runs and takes a place in its queue.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.state == State::Running && !self.resting
+    }
+
     /// Enters `state`, which must be legal, and remembers when and why.
     pub(crate) fn enter(&mut self, state: State, now: Timestamp, error: Option<String>) {
         assert!(
@@ -145,6 +159,7 @@ impl Row {
             self.state
         );
         self.state = state;
+        self.resting = false;
         if self.history.len() == MAX_HISTORY {
             // How it came in says more than the oldest of many retries.
             self.history.remove(1);

@@ -76,7 +76,7 @@ pub(crate) trait Rows {
     fn next_alarm(&mut self, now: Timestamp) -> Result<Option<Sequence>, Self::Error>;
     /// Index: rows that are `RUNNING`, in order.
     fn running(&mut self) -> Result<Vec<Sequence>, Self::Error>;
-    /// Index: how many rows of the queue are `RUNNING`.
+    /// Index: how many rows of the queue are [at work](Row::is_at_work).
     fn running_in(&mut self, queue: &QueueName) -> Result<u32, Self::Error>;
     /// Index: the first unfinished child of a row that nobody wished cancelled.
     fn next_child(&mut self, parent: Sequence) -> Result<Option<Sequence>, Self::Error>;

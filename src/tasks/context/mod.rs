@@ -1,60 +1,96 @@
 //! What a body knows about the attempt that it is, and what it can say meanwhile.
+//!
+//! One context an attempt, made before its body starts, with one allocation: most bodies take
+//! microseconds and ask for nothing. What a body says goes to the [`Host`].
 
+mod blocking;
+mod checkpoint;
+mod said;
+mod subtask;
+
+use std::fmt;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::now;
+pub use blocking::MustNotBlock;
+pub(in crate::tasks) use blocking::block_on;
+pub use checkpoint::{CheckpointError, MAX_CHECKPOINT_BYTES};
+pub(crate) use said::Unwritten;
+pub use said::{BadProgress, MAX_PROGRESS_MESSAGE_BYTES, Progress};
+pub use subtask::{ChildHandle, SpawnError, Subtask};
+
 use crate::models::{ArgValue, Fence, Outcome, Task, TaskId};
+use crate::tasks::{Host, Kind};
+use checkpoint::Checkpoint;
+use said::Said;
 
-/// The longest progress message that is kept, in bytes.
-pub const MAX_PROGRESS_MESSAGE_BYTES: usize = 1_024;
-
-/// How far a body says it is.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Progress {
-    /// From 0 to 1.
-    pub fraction: f64,
-    /// For people.
-    pub message: String,
+/// What is known about an attempt when it begins.
+#[derive(Clone, Debug)]
+pub struct Begun {
+    /// The number of the attempt, from 1.
+    pub number: u32,
+    /// The number of the claim.
+    pub fence: Fence,
+    /// When, on the steady clock of the host.
+    pub started: Duration,
+    /// Where the body runs.
+    pub kind: Kind,
+    /// What an earlier attempt saved.
+    pub checkpoint: Option<Arc<[u8]>>,
+    /// How many lines the task's log has.
+    pub log_lines: u32,
 }
 
-/// Why a progress report was not taken.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[error("progress must be a number from 0 to 1, not {0}")]
-pub struct BadProgress(pub f64);
-
 /// What one attempt shares between its body and whoever watches over it.
-#[derive(Debug)]
 struct Attempt {
     task: Arc<Task>,
     number: u32,
     fence: Fence,
-    /// On the steady clock.
     started: Duration,
+    kind: Kind,
+    host: Arc<dyn Host>,
     /// Made when somebody asks for it or uses it: most bodies end before anybody does.
     stop: OnceLock<CancellationToken>,
-    progress: Mutex<Progress>,
     dependencies: OnceLock<Vec<(TaskId, Outcome)>>,
+    said: Said,
+    checkpoint: Checkpoint,
+    /// How many children without a name were asked for.
+    unnamed: AtomicU32,
 }
 
 /// A body's view of its own attempt. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TaskContext(Arc<Attempt>);
 
+impl fmt::Debug for TaskContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskContext")
+            .field("task_id", self.task_id())
+            .field("attempt", &self.attempt())
+            .field("fence", &self.fence())
+            .finish_non_exhaustive()
+    }
+}
+
 impl TaskContext {
-    /// The context of attempt `number` (from 1), which `started` then, on the steady clock.
-    pub fn new(task: Arc<Task>, number: u32, fence: Fence, started: Duration) -> Self {
+    /// The context of an attempt that begins.
+    pub fn new(task: Arc<Task>, begun: Begun, host: Arc<dyn Host>) -> Self {
+        let Begun { number, fence, started, kind, checkpoint, log_lines } = begun;
         Self(Arc::new(Attempt {
             task,
             number,
             fence,
             started,
+            kind,
+            host,
             stop: OnceLock::new(),
-            progress: Mutex::default(),
             dependencies: OnceLock::new(),
+            said: Said::after(log_lines),
+            checkpoint: Checkpoint::new(checkpoint),
+            unnamed: AtomicU32::new(0),
         }))
     }
 
@@ -88,12 +124,17 @@ impl TaskContext {
 
     /// How long the attempt has run.
     pub fn elapsed(&self) -> Duration {
-        now().steady.saturating_sub(self.0.started)
+        self.0.host.now().steady.saturating_sub(self.0.started)
+    }
+
+    /// How long it may still run; zero when its time is over.
+    pub fn remaining(&self) -> Duration {
+        self.0.task.options.timeout.saturating_sub(self.elapsed())
     }
 
     /// When the attempt's time is over.
     pub fn deadline(&self) -> Instant {
-        Instant::now() + self.0.task.options.timeout.saturating_sub(self.elapsed())
+        Instant::now() + self.remaining()
     }
 
     /// Whether the body should stop: it was cancelled, or its time is over.
@@ -104,26 +145,6 @@ impl TaskContext {
     /// Resolves when the body should stop.
     pub async fn cancelled(&self) {
         self.0.stop.get_or_init(CancellationToken::new).cancelled().await;
-    }
-
-    /// Says how far the body is, from 0 to 1, and what it is doing. The message is cut at
-    /// [`MAX_PROGRESS_MESSAGE_BYTES`].
-    ///
-    /// # Errors
-    /// [`BadProgress`] when `fraction` is not a number from 0 to 1; nothing changes then.
-    pub fn progress(&self, fraction: f64, message: impl Into<String>) -> Result<(), BadProgress> {
-        if !(0.0..=1.0).contains(&fraction) {
-            return Err(BadProgress(fraction));
-        }
-        let mut message = message.into();
-        message.truncate(message.floor_char_boundary(MAX_PROGRESS_MESSAGE_BYTES));
-        *self.0.progress.lock() = Progress { fraction, message };
-        Ok(())
-    }
-
-    /// What the body last said.
-    pub fn current_progress(&self) -> Progress {
-        self.0.progress.lock().clone()
     }
 
     /// The outcomes of the task's dependencies, in the order asked.

@@ -1,0 +1,104 @@
+//! What people do: to tasks that have ended, and to queues.
+
+use super::{Command, Core, Tag, Touched, Waiter};
+use crate::clock::Now;
+use crate::models::{QueueName, QueueSettings};
+use crate::store::{Change, QueueStatus};
+
+impl<W: Waiter> Core<W> {
+    /// Has something done to a durable task that has ended.
+    pub(crate) fn do_by_hand(&mut self, change: Change, waiter: W, out: &mut Vec<Command<W>>) {
+        out.push(Command::Write(change, Tag::ByHand(waiter)));
+    }
+
+    /// What was decided about a queue, if anything was.
+    pub(crate) fn settings_of(&self, queue: &QueueName) -> QueueSettings {
+        self.settings.queues.get(queue).copied().unwrap_or_default()
+    }
+
+    /// How many queues something was decided about.
+    pub(crate) fn decided_queues(&self) -> usize {
+        self.settings.queues.len()
+    }
+
+    /// Somebody decided about a queue. It holds once it is stored.
+    pub(crate) fn decide_about(
+        &mut self,
+        queue: QueueName,
+        settings: QueueSettings,
+        waiter: W,
+        out: &mut Vec<Command<W>>,
+    ) {
+        let before = self.settings_of(&queue);
+        let change = if before.limits == settings.limits {
+            Change::PauseQueue { queue: queue.clone(), paused: settings.paused }
+        } else {
+            Change::SetQueue { queue: queue.clone(), limits: settings.limits }
+        };
+        out.push(Command::Write(change, Tag::Queue { waiter, queue, settings }));
+    }
+
+    /// That is stored.
+    pub(super) fn decided_about(
+        &mut self,
+        name: &QueueName,
+        settings: QueueSettings,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
+        if settings == QueueSettings::default() {
+            self.settings.queues.remove(name);
+        } else {
+            self.settings.queues.insert(name.clone(), settings);
+        }
+        for ready in self.decide_about_ephemeral(name, settings, now) {
+            self.arrive(ready, crate::models::Durability::Ephemeral);
+        }
+        self.queue(name).settings = settings;
+        self.rescan(name);
+        self.dispatch(now, out);
+    }
+
+    /// Ephemeral tasks stand in the same queues.
+    pub(super) fn decide_about_ephemeral(
+        &mut self,
+        queue: &QueueName,
+        settings: QueueSettings,
+        now: Now,
+    ) -> Vec<crate::store::Ready> {
+        let QueueSettings { limits, paused } = settings;
+        let changes = [
+            Change::SetQueue { queue: queue.clone(), limits },
+            Change::PauseQueue { queue: queue.clone(), paused },
+        ];
+        let applied = changes.map(|change| self.ephemeral.apply(&change, now.wall));
+        applied.into_iter().flat_map(|applied| applied.ready).collect()
+    }
+
+    /// How the queues stand of which anything is known here.
+    pub(crate) fn queue_statuses(&self) -> Vec<QueueStatus> {
+        let known = self.queues.iter().map(|(name, queue)| QueueStatus {
+            queue: name.clone(),
+            settings: queue.settings,
+            waiting: queue.waiting,
+            running: u64::from(queue.running),
+        });
+        known.collect()
+    }
+
+    /// Somebody begins to watch a task, or ends.
+    pub(crate) fn watch_for(&mut self, begins: bool) {
+        if begins {
+            self.watched += 1;
+        } else {
+            self.watched -= 1;
+        }
+    }
+
+    /// Something about a task changed that whoever watches it should see.
+    pub(super) fn touch(&self, touched: impl FnOnce() -> Touched, out: &mut Vec<Command<W>>) {
+        if self.watched > 0 {
+            out.push(Command::Touch(touched()));
+        }
+    }
+}

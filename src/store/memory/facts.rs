@@ -1,0 +1,72 @@
+//! What of a row the indexes are made of.
+
+use crate::clock::Timestamp;
+use crate::models::{Held, Sequence, State};
+use crate::store::rules::Row;
+
+/// How a row stands to its concurrency key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum OfKey {
+    #[default]
+    Nothing,
+    Holds {
+        claimable: bool,
+    },
+    Held,
+}
+
+/// How a row stands to the suspicion that it ends processes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Suspicion {
+    #[default]
+    Nothing,
+    Holds,
+    Held,
+}
+
+/// What of a row the indexes are made of. The default is that of no row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) claimable: bool,
+    pub(super) alarm: Option<Timestamp>,
+    pub(super) running: bool,
+    pub(super) at_work: bool,
+    pub(super) unfinished: bool,
+    /// Unfinished, and nobody wished it cancelled.
+    pub(super) child_of: Option<Sequence>,
+    pub(super) failed_for: Option<Sequence>,
+    pub(super) of_key: OfKey,
+    pub(super) suspicion: Suspicion,
+    /// Whether it ended well, and when.
+    pub(super) spent: Option<(bool, Timestamp)>,
+}
+
+impl Facts {
+    pub(super) fn of(row: &Row) -> Self {
+        let unfinished = !row.state.has_ended();
+        let claimable = row.is_claimable();
+        let left_alone = unfinished && row.cancel_requested.is_none();
+        Self {
+            claimable,
+            alarm: row.alarm(),
+            running: row.state == State::Running,
+            at_work: row.is_at_work(),
+            unfinished,
+            child_of: row.child_of.filter(|_| left_alone),
+            failed_for: row.failed_for,
+            of_key: match (row.holds_key, row.held) {
+                (true, _) => OfKey::Holds { claimable },
+                (false, Some(Held::ByKey)) => OfKey::Held,
+                _ => OfKey::Nothing,
+            },
+            suspicion: match (row.holds_suspicion, row.held) {
+                (true, _) => Suspicion::Holds,
+                (false, Some(Held::AsSuspect)) => Suspicion::Held,
+                _ => Suspicion::Nothing,
+            },
+            spent: row.ended.as_ref().filter(|_| row.needed_by == 0 && !row.marked).map(|ended| {
+                (row.state == State::Succeeded, ended.outcome.ended_at)
+            }),
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! The tables as the rules see them. Nothing here can fail.
+
+use std::convert::Infallible;
+use std::ops::Bound;
+
+use super::facts::Facts;
+use super::tables::Tables;
+use crate::clock::Timestamp;
+use crate::models::{LogLine, QueueName, QueueSettings, Sequence, TaskId};
+use crate::store::rules::{Holders, Pace, Row, Rows};
+use crate::store::{Keep, Retention};
+
+impl Rows for Tables {
+    type Error = Infallible;
+
+    fn sequence_of(&mut self, id: &TaskId) -> Result<Option<Sequence>, Infallible> {
+        Ok(self.ids.get(id).copied())
+    }
+
+    fn get(&mut self, sequence: Sequence) -> Result<Option<&Row>, Infallible> {
+        Ok(self.rows.get(&sequence))
+    }
+
+    fn update<T>(
+        &mut self,
+        sequence: Sequence,
+        change: impl FnOnce(&mut Row) -> T,
+    ) -> Result<T, Infallible> {
+        let row = self.rows.get_mut(&sequence).expect("only rows that are there are changed");
+        let before = Facts::of(row);
+        let said = change(row);
+        let after = Facts::of(row);
+        if before != after {
+            let (task, place) = (row.task.clone(), row.place());
+            let options = &task.options;
+            self.index(&options.queue, options.concurrency_key(), place, Some(before), Some(after));
+        }
+        Ok(said)
+    }
+
+    fn insert(&mut self, row: Row) -> Result<(), Infallible> {
+        let (task, place, facts) = (row.task.clone(), row.place(), Facts::of(&row));
+        self.last_sequence = self.last_sequence.max(row.sequence);
+        self.ids.insert(task.id.clone(), row.sequence);
+        self.rows.insert(row.sequence, row);
+        let options = &task.options;
+        self.index(&options.queue, options.concurrency_key(), place, None, Some(facts));
+        Ok(())
+    }
+
+    fn forget(&mut self, sequence: Sequence) -> Result<(), Infallible> {
+        if let Some(row) = self.rows.remove(&sequence) {
+            let options = &row.task.options;
+            let key = options.concurrency_key();
+            self.index(&options.queue, key, row.place(), Some(Facts::of(&row)), None);
+            self.ids.remove(&row.task.id);
+            self.logs.remove(&sequence);
+        }
+        Ok(())
+    }
+
+    fn keeps_ended(&self) -> bool {
+        self.keeps_ended
+    }
+
+    fn wait(&mut self, parent: Sequence, child: Sequence) -> Result<(), Infallible> {
+        self.waiting.entry(parent).or_default().insert(child);
+        Ok(())
+    }
+
+    fn stop_waiting(&mut self, parent: Sequence, child: Sequence) -> Result<(), Infallible> {
+        if let Some(children) = self.waiting.get_mut(&parent) {
+            children.remove(&child);
+            if children.is_empty() {
+                self.waiting.remove(&parent);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_awaited(&mut self, parent: Sequence) -> Result<bool, Infallible> {
+        Ok(self.waiting.contains_key(&parent))
+    }
+
+    fn next_waiting(&mut self, parent: Sequence) -> Result<Option<Sequence>, Infallible> {
+        let Some(children) = self.waiting.get_mut(&parent) else { return Ok(None) };
+        let child = children.pop_last();
+        if children.is_empty() {
+            self.waiting.remove(&parent);
+        }
+        Ok(child)
+    }
+
+    fn wait_abroad(&mut self, parent: &TaskId, child: Sequence) -> Result<(), Infallible> {
+        self.abroad.entry(parent.clone()).or_default().insert(child);
+        Ok(())
+    }
+
+    fn stop_waiting_abroad(&mut self, parent: &TaskId, child: Sequence) -> Result<(), Infallible> {
+        if let Some(children) = self.abroad.get_mut(parent) {
+            children.remove(&child);
+            if children.is_empty() {
+                self.abroad.remove(parent);
+            }
+        }
+        Ok(())
+    }
+
+    fn waiting_abroad(&mut self, parent: &TaskId) -> Result<Vec<Sequence>, Infallible> {
+        Ok(self.abroad.remove(parent).unwrap_or_default().into_iter().collect())
+    }
+
+    fn mark(&mut self, sequence: Sequence) -> Result<(), Infallible> {
+        self.marked.push_back(sequence);
+        Ok(())
+    }
+
+    fn marked(&mut self) -> Result<Option<Sequence>, Infallible> {
+        Ok(self.marked.front().copied())
+    }
+
+    fn unmark(&mut self, sequence: Sequence) -> Result<(), Infallible> {
+        if self.marked.front() == Some(&sequence) {
+            self.marked.pop_front();
+        } else {
+            self.marked.retain(|marked| *marked != sequence);
+        }
+        Ok(())
+    }
+
+    fn next_alarm(&mut self, now: Timestamp) -> Result<Option<Sequence>, Infallible> {
+        Ok(self.alarms.first().filter(|(at, _)| *at <= now).map(|(_, sequence)| *sequence))
+    }
+
+    fn running(&mut self) -> Result<Vec<Sequence>, Infallible> {
+        Ok(self.running.iter().copied().collect())
+    }
+
+    fn running_in(&mut self, queue: &QueueName) -> Result<u32, Infallible> {
+        Ok(self.at_work_in.get(queue).copied().unwrap_or(0))
+    }
+
+    fn next_child(&mut self, parent: Sequence) -> Result<Option<Sequence>, Infallible> {
+        Ok(self.children.get(&parent).and_then(|children| children.first().copied()))
+    }
+
+    fn failed_for(
+        &mut self,
+        parent: Sequence,
+        after: Option<Sequence>,
+    ) -> Result<Option<Sequence>, Infallible> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let failed = self.failed_for.get(&parent);
+        Ok(failed.and_then(|failed| failed.range((from, Bound::Unbounded)).next().copied()))
+    }
+
+    fn holders(&mut self, queue: &QueueName, key: &str) -> Result<Holders, Infallible> {
+        let Some(rows) = self.keyed.get(&(queue.clone(), key.to_owned())) else {
+            return Ok(Holders::default());
+        };
+        let count = |held: usize| u32::try_from(held).unwrap_or(u32::MAX);
+        Ok(Holders { all: count(rows.holders.len()), claimable: count(rows.claimable.len()) })
+    }
+
+    fn next_held(&mut self, queue: &QueueName, key: &str) -> Result<Option<Sequence>, Infallible> {
+        let rows = self.keyed.get(&(queue.clone(), key.to_owned()));
+        Ok(rows.and_then(|rows| rows.held.first()).map(|place| place.sequence))
+    }
+
+    fn pace(&mut self, queue: &QueueName, key: &str) -> Result<Option<Pace>, Infallible> {
+        Ok(self.paces.get(&(queue.clone(), key.to_owned())).copied())
+    }
+
+    fn set_pace(
+        &mut self,
+        queue: &QueueName,
+        key: &str,
+        pace: Option<Pace>,
+    ) -> Result<(), Infallible> {
+        let entry = (queue.clone(), key.to_owned());
+        let before = match pace {
+            Some(pace) => self.paces.insert(entry.clone(), pace),
+            None => self.paces.remove(&entry),
+        };
+        let (queue, key) = entry;
+        if let Some(at) = before.and_then(|pace| pace.wake) {
+            self.key_alarms.remove(&(at, queue.clone(), key.clone()));
+        }
+        if let Some(at) = pace.and_then(|pace| pace.wake) {
+            self.key_alarms.insert((at, queue, key));
+        }
+        Ok(())
+    }
+
+    fn wake_keys(&mut self, queue: &QueueName, at: Timestamp) -> Result<(), Infallible> {
+        let first = (queue.clone(), String::new());
+        let of_queue = self.keyed.range(first..).take_while(|((name, _), _)| name == queue);
+        let holding_back = of_queue.filter(|(_, rows)| !rows.held.is_empty());
+        let keys: Vec<String> = holding_back.map(|((_, key), _)| key.clone()).collect();
+        for key in keys {
+            let pace = self.pace(queue, &key)?.unwrap_or_default();
+            self.set_pace(queue, &key, Some(Pace { wake: Some(at), ..pace }))?;
+        }
+        Ok(())
+    }
+
+    fn next_key(&mut self, now: Timestamp) -> Result<Option<(QueueName, String)>, Infallible> {
+        let first = self.key_alarms.first().filter(|(at, ..)| *at <= now);
+        Ok(first.map(|(_, queue, key)| (queue.clone(), key.clone())))
+    }
+
+    fn has_suspect(&mut self) -> Result<bool, Infallible> {
+        Ok(!self.suspects.is_empty())
+    }
+
+    fn next_suspect(&mut self) -> Result<Option<Sequence>, Infallible> {
+        Ok(self.held_suspects.first().copied())
+    }
+
+    fn unique(&mut self, key: &str) -> Result<Option<Sequence>, Infallible> {
+        Ok(self.uniques.get(key).copied())
+    }
+
+    fn set_unique(&mut self, key: &str, holder: Option<Sequence>) -> Result<(), Infallible> {
+        match holder {
+            Some(sequence) => self.uniques.insert(key.to_owned(), sequence),
+            None => self.uniques.remove(key),
+        };
+        Ok(())
+    }
+
+    fn add_log(&mut self, sequence: Sequence, lines: &[LogLine]) -> Result<(), Infallible> {
+        self.logs.entry(sequence).or_default().extend_from_slice(lines);
+        Ok(())
+    }
+
+    fn settings(&mut self, queue: &QueueName) -> Result<QueueSettings, Infallible> {
+        Ok(self.settings.get(queue).copied().unwrap_or_default())
+    }
+
+    fn set_settings(
+        &mut self,
+        queue: &QueueName,
+        settings: QueueSettings,
+    ) -> Result<(), Infallible> {
+        if settings == QueueSettings::default() {
+            self.settings.remove(queue);
+        } else {
+            self.settings.insert(queue.clone(), settings);
+        }
+        Ok(())
+    }
+
+    fn prunable(
+        &mut self,
+        retention: Retention,
+        limit: usize,
+        now: Timestamp,
+    ) -> Result<(Vec<Sequence>, bool), Infallible> {
+        let mut old = Vec::new();
+        for (ends, Keep { within, most }) in
+            [(&self.succeeded, retention.succeeded), (&self.others, retention.others)]
+        {
+            let mut surplus = ends.len().saturating_sub(most);
+            for (at, sequence) in ends {
+                if old.len() == limit || surplus == 0 && now.since(*at) <= within {
+                    break;
+                }
+                // One that is kept for its unique key lets others go before it.
+                if self.rows[sequence].keep_until.is_none_or(|until| until <= now) {
+                    surplus = surplus.saturating_sub(1);
+                    old.push(*sequence);
+                }
+            }
+        }
+        let more = old.len() == limit;
+        Ok((old, more))
+    }
+
+    fn next_epoch(&mut self) -> Result<u64, Infallible> {
+        self.epoch += 1;
+        Ok(self.epoch)
+    }
+
+    fn last_alive(&mut self) -> Result<Timestamp, Infallible> {
+        Ok(self.last_alive)
+    }
+}

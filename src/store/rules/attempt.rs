@@ -1,0 +1,271 @@
+//! Claims, what running bodies write, and how attempts end.
+
+use std::sync::Arc;
+
+use super::{Row, Rows, Transition};
+use crate::clock::Timestamp;
+use crate::models::{
+    ArgValue, Ending, Failure, Fence, LogLine, MAX_LOG_LINES, Sequence, State,
+};
+use crate::store::{Claimed, RELEASE_SLICE, Wanted};
+
+impl<R: Rows> Transition<'_, R> {
+    /// Gives a task to whoever asks, if it can be had.
+    pub(super) fn claim(&mut self, wish: &Wanted) -> Result<Option<Claimed>, R::Error> {
+        let now = self.now;
+        let Some(row) = self.rows.get(wish.sequence)? else { return Ok(None) };
+        if row.state == State::Running && row.fence == Some(wish.fence) {
+            // The same claim again: its answer was lost.
+            return Ok(Some(claimed(row, wish.fence)));
+        }
+        // What is over is ended by the next promotion, which tells its dependants.
+        if !row.is_claimable() || row.expiry().is_some_and(|expiry| expiry <= now) {
+            return Ok(None);
+        }
+        let task = row.task.clone();
+        let queue = &task.options.queue;
+        let settings = self.rows.settings(queue)?;
+        if settings.paused {
+            return Ok(None);
+        }
+        if let Some(limit) = settings.limits.concurrency
+            && self.rows.running_in(queue)? >= limit
+        {
+            return Ok(None);
+        }
+        let claimed = self.rows.update(wish.sequence, |row| {
+            row.fence = Some(wish.fence);
+            row.attempts += 1;
+            row.started_at = Some(now);
+            row.enter(State::Running, now, None);
+            claimed(row, wish.fence)
+        })?;
+        if let Some(key) = task.options.concurrency_key()
+            && let Some(rate) = settings.limits.rate_per_key
+        {
+            self.keep_pace(queue, key, rate)?;
+        }
+        Ok(Some(claimed))
+    }
+
+    /// Whether the row runs under that fence.
+    pub(super) fn runs_under(
+        &mut self,
+        sequence: Sequence,
+        fence: Fence,
+    ) -> Result<bool, R::Error> {
+        let row = self.rows.get(sequence)?;
+        Ok(row.is_some_and(|row| row.fence == Some(fence) && row.state == State::Running))
+    }
+
+    /// Whether the row runs under that fence and is to run again. If somebody wished it cancelled
+    /// meanwhile, it is cancelled instead.
+    pub(super) fn runs_once_more(
+        &mut self,
+        sequence: Sequence,
+        fence: Fence,
+    ) -> Result<bool, R::Error> {
+        if !self.runs_under(sequence, fence)? {
+            self.told_again(sequence, fence)?;
+            return Ok(false);
+        }
+        if let Some(reason) = self.row(sequence)?.cancel_requested.clone() {
+            self.end(sequence, Ending::Cancelled(reason))?;
+            self.release(RELEASE_SLICE)?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// The write is stale, unless it is the very one that ended the task, told again.
+    fn told_again(&mut self, sequence: Sequence, fence: Fence) -> Result<(), R::Error> {
+        match self.rows.get(sequence)?.filter(|row| row.fence == Some(fence)) {
+            Some(row) => {
+                let ended = row.ended.clone();
+                self.applied.ended.extend(ended);
+            }
+            None => self.refuse_as_stale(),
+        }
+        Ok(())
+    }
+
+    pub(super) fn end_attempt(
+        &mut self,
+        sequence: Sequence,
+        fence: Fence,
+        ending: Ending,
+    ) -> Result<(), R::Error> {
+        if !self.runs_under(sequence, fence)? {
+            return self.told_again(sequence, fence);
+        }
+        self.end(sequence, ending)?;
+        self.release(RELEASE_SLICE)?;
+        Ok(())
+    }
+
+    pub(super) fn retry(
+        &mut self,
+        sequence: Sequence,
+        fence: Fence,
+        failure: &Failure,
+        due: Timestamp,
+    ) -> Result<(), R::Error> {
+        if !self.runs_once_more(sequence, fence)? {
+            return Ok(());
+        }
+        let now = self.now;
+        self.rows.update(sequence, |row| {
+            row.fence = None;
+            row.due = Some(due);
+            row.enter(State::Retrying, now, Some(failure.message.clone()));
+        })?;
+        self.rest_from_key(sequence)
+    }
+
+    pub(super) fn snooze(
+        &mut self,
+        sequence: Sequence,
+        fence: Fence,
+        due: Timestamp,
+    ) -> Result<(), R::Error> {
+        if !self.runs_once_more(sequence, fence)? {
+            return Ok(());
+        }
+        let now = self.now;
+        self.rows.update(sequence, |row| {
+            row.fence = None;
+            row.attempts -= 1;
+            row.due = Some(due);
+            row.enter(State::Pending, now, None);
+        })?;
+        self.rest_from_key(sequence)
+    }
+
+    /// `RUNNING` → `QUEUED`: a drain, or a claim that nobody could use.
+    pub(super) fn put_back(&mut self, sequence: Sequence, fence: Fence) -> Result<(), R::Error> {
+        if !self.runs_once_more(sequence, fence)? {
+            return Ok(());
+        }
+        self.rows.update(sequence, |row| {
+            row.fence = None;
+            row.attempts -= 1;
+        })?;
+        self.queue(sequence, None)
+    }
+
+    /// Makes a task claimable, as far as its keys allow; `why` is kept in its history.
+    pub(super) fn queue(&mut self, sequence: Sequence, why: Option<String>) -> Result<(), R::Error> {
+        let row = self.row(sequence)?.clone();
+        let stand = self.stand(&row)?;
+        let now = self.now;
+        let ready = self.rows.update(sequence, |row| {
+            row.due = None;
+            row.take(stand);
+            row.enter(State::Queued, now, why);
+            row.is_claimable().then(|| row.ready())
+        })?;
+        self.applied.ready.extend(ready);
+        Ok(())
+    }
+
+    pub(super) fn decide(
+        &mut self,
+        sequence: Sequence,
+        fence: Fence,
+        args: &[ArgValue],
+    ) -> Result<(), R::Error> {
+        self.write(sequence, fence, |row| row.decided = Some(Arc::new(args.to_vec())))
+    }
+
+    /// A body that waits for its children must not keep them from running.
+    pub(super) fn rest(
+        &mut self,
+        sequence: Sequence,
+        fence: Fence,
+        resting: bool,
+    ) -> Result<(), R::Error> {
+        if !self.runs_under(sequence, fence)? {
+            self.refuse_as_stale();
+            return Ok(());
+        }
+        self.rows.update(sequence, |row| row.resting = resting)?;
+        if resting { self.leave_key(sequence) } else { Ok(()) }
+    }
+
+    pub(super) fn progress(
+        &mut self,
+        sequence: Sequence,
+        fence: Fence,
+        progress: (f64, String),
+    ) -> Result<(), R::Error> {
+        self.write(sequence, fence, |row| row.progress = progress)
+    }
+
+    /// A new checkpoint shows that the task gets on: it is no suspect any more.
+    pub(super) fn checkpoint(
+        &mut self,
+        sequence: Sequence,
+        fence: Fence,
+        data: &Option<Arc<[u8]>>,
+    ) -> Result<(), R::Error> {
+        let mut was_suspect = false;
+        self.write(sequence, fence, |row| {
+            row.checkpoint = data.clone();
+            if data.is_some() {
+                row.deaths = 0;
+                row.suspect = false;
+                was_suspect = std::mem::take(&mut row.holds_suspicion);
+            }
+        })?;
+        if was_suspect { self.free_suspicion() } else { Ok(()) }
+    }
+
+    pub(super) fn log(
+        &mut self,
+        sequence: Sequence,
+        fence: Fence,
+        lines: &[LogLine],
+    ) -> Result<(), R::Error> {
+        if !self.runs_under(sequence, fence)? {
+            self.refuse_as_stale();
+            return Ok(());
+        }
+        let known = self.row(sequence)?.log_lines;
+        let new = |line: &&LogLine| line.number > known && line.number <= MAX_LOG_LINES;
+        let new: Vec<LogLine> = lines.iter().filter(new).cloned().collect();
+        if let Some(last) = new.last() {
+            self.rows.add_log(sequence, &new)?;
+            self.rows.update(sequence, |row| row.log_lines = last.number)?;
+        }
+        Ok(())
+    }
+
+    /// What a running body writes.
+    fn write(
+        &mut self,
+        sequence: Sequence,
+        fence: Fence,
+        change: impl FnOnce(&mut Row),
+    ) -> Result<(), R::Error> {
+        if self.runs_under(sequence, fence)? {
+            self.rows.update(sequence, change)?;
+        } else {
+            self.refuse_as_stale();
+        }
+        Ok(())
+    }
+}
+
+fn claimed(row: &Row, fence: Fence) -> Claimed {
+    Claimed {
+        sequence: row.sequence,
+        fence,
+        task: row.task.clone(),
+        attempt: row.attempts,
+        decided: row.decided.as_deref().cloned(),
+        children: row.children.clone(),
+        checkpoint: row.checkpoint.clone(),
+        log_lines: row.log_lines,
+        forgiven: row.forgiven,
+    }
+}

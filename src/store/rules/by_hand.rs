@@ -1,0 +1,129 @@
+//! What people do to tasks: cancel, run again, resolve, forget.
+
+use std::sync::Arc;
+
+use super::{Rows, Transition};
+use crate::models::{
+    ArgValue, CancelVerdict, Ended, Ending, OnDependencyFailure, Outcome, State, TaskId,
+};
+use crate::store::{DependencyProblem, RELEASE_SLICE, Verdict};
+
+impl<R: Rows> Transition<'_, R> {
+    pub(super) fn cancel(&mut self, id: &TaskId, reason: &str) -> Result<(), R::Error> {
+        let said = |verdict, running| Verdict::Cancel { verdict, running };
+        let Some(sequence) = self.rows.sequence_of(id)? else {
+            self.applied.verdict = said(CancelVerdict::NotFound, None);
+            return Ok(());
+        };
+        let row = self.row(sequence)?;
+        let (state, fence) = (row.state, row.fence);
+        self.applied.verdict = if state.has_ended() {
+            said(CancelVerdict::AlreadyEnded(state), None)
+        } else if state == State::Running {
+            self.rows.update(sequence, |row| {
+                row.cancel_requested.get_or_insert_with(|| reason.to_owned());
+            })?;
+            said(CancelVerdict::Requested, fence)
+        } else {
+            self.end(sequence, Ending::Cancelled(reason.to_owned()))?;
+            self.release(RELEASE_SLICE)?;
+            said(CancelVerdict::Cancelled, None)
+        };
+        Ok(())
+    }
+
+    pub(super) fn run_again(&mut self, id: &TaskId, reason: &str) -> Result<(), R::Error> {
+        if let Some(refusal) = self.refuse_to_run_again(id)? {
+            self.applied.verdict = refusal;
+            return Ok(());
+        }
+        let Some(sequence) = self.rows.sequence_of(id)? else { return Ok(()) };
+        self.revive(sequence, &because("run again by hand", reason))?;
+        let brought_back = self.release(RELEASE_SLICE)?;
+        let state = self.row(sequence)?.state;
+        self.applied.verdict = Verdict::Changed { state, brought_back, ended: None };
+        Ok(())
+    }
+
+    fn refuse_to_run_again(&mut self, id: &TaskId) -> Result<Option<Verdict>, R::Error> {
+        let Some(sequence) = self.rows.sequence_of(id)? else { return Ok(Some(Verdict::NotFound)) };
+        let row = self.row(sequence)?;
+        let (task, state) = (row.task.clone(), row.state);
+        if !state.has_ended() {
+            return Ok(Some(Verdict::Unfinished(state)));
+        }
+        if let Some(unique) = task.options.unique()
+            && self.unique_holder(unique)?.is_some_and(|holder| holder != sequence)
+        {
+            return Ok(Some(Verdict::UniqueTaken));
+        }
+        if task.options.on_dependency_failure == OnDependencyFailure::Fail {
+            for dependency in &task.deps {
+                let Some(parent) = self.rows.sequence_of(dependency)? else { continue };
+                let state = self.row(parent)?.state;
+                if state.has_ended() && state != State::Succeeded {
+                    let problem = DependencyProblem::EndedBadly(state);
+                    let dependency = dependency.clone();
+                    return Ok(Some(Verdict::Unmet { dependency, problem }));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    pub(super) fn resolve(
+        &mut self,
+        id: &TaskId,
+        result: &Arc<ArgValue>,
+        reason: &str,
+    ) -> Result<(), R::Error> {
+        let Some(sequence) = self.rows.sequence_of(id)? else {
+            self.applied.verdict = Verdict::NotFound;
+            return Ok(());
+        };
+        let state = self.row(sequence)?.state;
+        if !state.has_ended() {
+            self.applied.verdict = Verdict::Unfinished(state);
+            return Ok(());
+        }
+        let now = self.now;
+        let why = because("resolved by hand", reason);
+        let ended = self.rows.update(sequence, |row| {
+            let outcome = Outcome {
+                ending: Ending::Succeeded(result.clone()),
+                attempts: row.attempts,
+                started_at: row.started_at,
+                ended_at: now,
+            };
+            row.enter(State::Succeeded, now, Some(why));
+            row.resolved = true;
+            row.failed_for = None;
+            let ended = Arc::new(Ended { task: row.task.clone(), outcome });
+            row.ended = Some(ended.clone());
+            ended
+        })?;
+        self.mark(sequence)?;
+        let brought_back = self.release(RELEASE_SLICE)?;
+        let state = State::Succeeded;
+        self.applied.verdict = Verdict::Changed { state, brought_back, ended: Some(ended) };
+        Ok(())
+    }
+
+    pub(super) fn forget(&mut self, id: &TaskId) -> Result<Verdict, R::Error> {
+        let Some(sequence) = self.rows.sequence_of(id)? else { return Ok(Verdict::NotFound) };
+        let row = self.row(sequence)?;
+        let (state, needed) = (row.state, row.needed_by > 0 || row.marked);
+        if !state.has_ended() {
+            return Ok(Verdict::Unfinished(state));
+        }
+        if needed {
+            return Ok(Verdict::Needed);
+        }
+        self.forget_row(sequence)?;
+        Ok(Verdict::Done)
+    }
+}
+
+fn because(what: &str, reason: &str) -> String {
+    if reason.is_empty() { what.to_owned() } else { format!("{what}: {reason}") }
+}

@@ -1,0 +1,198 @@
+//! How tasks come in.
+
+use super::{Row, Rows, Transition};
+use crate::error::Code;
+use crate::models::{
+    Digest, Ending, Failure, Fence, OnClash, Sequence, State, Task, TaskId, Unique,
+};
+use crate::store::{Insert, Verdict};
+
+impl<R: Rows> Transition<'_, R> {
+    /// Takes a task in; `child_of` is whose child it is.
+    pub(super) fn enter(
+        &mut self,
+        insert: &Insert,
+        child_of: Option<Sequence>,
+    ) -> Result<Verdict, R::Error> {
+        let task = &insert.task;
+        if let Some(known) = self.rows.sequence_of(&task.id)? {
+            let row = self.row(known)?;
+            return Ok(match known == insert.sequence {
+                true => Verdict::Inserted(row.state),
+                false => Verdict::Exists(Box::new(row.snapshot())),
+            });
+        }
+        if let Some(unique) = task.options.unique()
+            && let Some(clash) = self.clash(unique, task)?
+        {
+            return Ok(clash);
+        }
+        let parents = match self.unfinished_parents(task, &insert.deps)? {
+            Ok(parents) => parents,
+            Err(unmet) => return Ok(unmet),
+        };
+        let mut row = Row::new(insert.sequence, task.clone());
+        row.child_of = child_of;
+        row.foreign = insert.foreign.clone();
+        row.foreign.sort_unstable();
+        row.foreign.dedup();
+        row.unmet = u32::try_from(parents.len() + row.foreign.len()).unwrap_or(u32::MAX);
+        for parent in &parents {
+            self.rows.wait(*parent, insert.sequence)?;
+        }
+        for parent in &row.foreign {
+            self.rows.wait_abroad(parent, insert.sequence)?;
+        }
+        row.parents = self.hold(&task.deps)?;
+        if row.due.is_some_and(|due| due <= self.now) {
+            row.due = None;
+        }
+        if let (Some(fence), 0) = (insert.claim, row.unmet) {
+            row.fence = Some(fence);
+            row.attempts = 1;
+            row.due = None;
+            row.enter(State::Running, self.now, None);
+            row.started_at = Some(self.now);
+        } else if row.unmet == 0 && row.due.is_none() {
+            let stand = self.stand(&row)?;
+            row.take(stand);
+            row.enter(State::Queued, self.now, None);
+            if row.is_claimable() {
+                self.applied.ready.push(row.ready());
+            }
+        } else {
+            row.enter(State::Pending, self.now, None);
+        }
+        if let Some(unique) = task.options.unique() {
+            self.rows.set_unique(&unique.key, Some(insert.sequence))?;
+        }
+        let state = row.state;
+        self.rows.insert(row)?;
+        Ok(Verdict::Inserted(state))
+    }
+
+    /// What becomes of a newcomer whose unique key is somebody else's; `None`: it may come in.
+    fn clash(&mut self, unique: &Unique, newcomer: &Task) -> Result<Option<Verdict>, R::Error> {
+        let Some(first) = self.unique_holder(unique)? else { return Ok(None) };
+        let row = self.row(first)?;
+        let waits = !row.started() && !row.state.has_ended();
+        let clash = |row: &Row, replaced| {
+            Ok(Some(Verdict::Clash { first: Box::new(row.snapshot()), replaced }))
+        };
+        match unique.on_clash {
+            OnClash::ReturnFirst => clash(row, false),
+            OnClash::Refuse => Ok(Some(Verdict::UniqueTaken)),
+            OnClash::Replace if row.state.has_ended() => clash(row, false),
+            // Its latest arguments are to be used: those of whoever runs cannot be changed.
+            OnClash::Replace if !waits => Ok(None),
+            OnClash::Replace => {
+                let alike = row.task.method == newcomer.method
+                    && row.task.deps.is_empty()
+                    && newcomer.deps.is_empty();
+                if !alike {
+                    return Ok(Some(Verdict::UniqueTaken));
+                }
+                let args = newcomer.args.clone();
+                let digest = Digest::of(&newcomer.method, &args, &[]);
+                self.rows.update(first, |row| {
+                    row.task = Task { args, digest, ..Task::clone(&row.task) }.into();
+                })?;
+                clash(self.row(first)?, true)
+            }
+        }
+    }
+
+    /// Who keeps others with that key out.
+    pub(super) fn unique_holder(&mut self, unique: &Unique) -> Result<Option<Sequence>, R::Error> {
+        let Some(holder) = self.rows.unique(&unique.key)? else { return Ok(None) };
+        let now = self.now;
+        let held = self.rows.get(holder)?.is_some_and(|row| {
+            !row.state.has_ended() || row.keep_until.is_some_and(|until| until > now)
+        });
+        Ok(held.then_some(holder))
+    }
+
+    /// A running body asks for a child.
+    pub(super) fn spawn(
+        &mut self,
+        sequence: Sequence,
+        fence: Fence,
+        child: &Insert,
+    ) -> Result<(), R::Error> {
+        if !self.runs_under(sequence, fence)? {
+            self.refuse_as_stale();
+            return Ok(());
+        }
+        if let Some(known) = self.rows.sequence_of(&child.task.id)?
+            && known != child.sequence
+        {
+            let row = self.row(known)?;
+            let own = row.child_of == Some(sequence) && row.task.digest == child.task.digest;
+            let ended_badly = row.state.has_ended() && row.state != State::Succeeded;
+            if own && ended_badly {
+                self.revive(known, "its parent runs again")?;
+            }
+            let snapshot = self.row(known)?.snapshot();
+            self.applied.verdict = Verdict::Exists(Box::new(snapshot));
+            return Ok(());
+        }
+        self.applied.verdict = self.enter(child, Some(sequence))?;
+        Ok(())
+    }
+
+    /// What a handler wants done first comes in, and the task waits for it.
+    pub(super) fn expand(
+        &mut self,
+        sequence: Sequence,
+        fence: Fence,
+        children: &[Insert],
+    ) -> Result<(), R::Error> {
+        // A task of somebody else is no child, whatever it is called.
+        for child in children {
+            let Some(known) = self.rows.sequence_of(&child.task.id)? else { continue };
+            if self.row(known)?.task.digest != child.task.digest {
+                let message = format!("a task that is no child of it is called {}", child.task.id);
+                let failure = Failure { code: Code::IdTaken, message };
+                self.end_attempt(sequence, fence, Ending::Failed(failure))?;
+                self.applied.verdict = Verdict::Expanded { joined: children.len() as u64 };
+                return Ok(());
+            }
+        }
+        if !self.runs_once_more(sequence, fence)? {
+            return Ok(());
+        }
+        let now = self.now;
+        let ids: Vec<TaskId> = children.iter().map(|child| child.task.id.clone()).collect();
+        self.rows.update(sequence, |row| {
+            row.fence = None;
+            row.attempts -= 1;
+            row.children = ids.clone();
+            row.enter(State::Pending, now, None);
+        })?;
+        // Its children may have the same key.
+        self.leave_key(sequence)?;
+        let mut joined = 0;
+        let mut unmet = 0;
+        for child in children {
+            // A child that is there already came from an earlier run of the parent: it is joined.
+            if let Verdict::Exists(_) = self.enter(child, Some(sequence))? {
+                joined += 1;
+            }
+            let Some(known) = self.rows.sequence_of(&child.task.id)? else { continue };
+            if !self.row(known)?.state.has_ended() {
+                self.rows.wait(known, sequence)?;
+                unmet += 1;
+            }
+        }
+        let held = self.hold(&ids)?;
+        self.rows.update(sequence, |row| {
+            row.unmet += unmet;
+            row.parents.extend(held);
+        })?;
+        if unmet == 0 {
+            self.queue(sequence, None)?;
+        }
+        self.applied.verdict = Verdict::Expanded { joined };
+        Ok(())
+    }
+}

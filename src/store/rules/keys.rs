@@ -1,0 +1,158 @@
+//! Limits per concurrency key, and one suspect at a time.
+//!
+//! Of the tasks with one key in one queue, as many as may run hold a place, from when they become
+//! claimable; the others are `QUEUED` and held back, so that nobody's window offers them. Whoever
+//! leaves a place gives it to the best of those, in the same transaction. With a limit of one, a place
+//! is kept while its holder waits to be tried again: that is what strict order means.
+//!
+//! Where a key's rate is limited, one task at a time is claimable and unclaimed, and the next becomes
+//! so when the rate allows: so a rest of the whole queue does not save starts up.
+
+use super::{Pace, Row, Rows, Transition};
+use crate::models::{Held, QueueLimits, QueueName, QueueSettings, Rate, Sequence};
+use crate::store::RELEASE_SLICE;
+
+/// How a task that is to be claimable stands to its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stand {
+    holds_key: bool,
+    holds_suspicion: bool,
+    held: Option<Held>,
+}
+
+impl Row {
+    pub(super) fn take(&mut self, stand: Stand) {
+        self.holds_key = stand.holds_key;
+        self.holds_suspicion = stand.holds_suspicion;
+        self.held = stand.held;
+    }
+}
+
+impl<R: Rows> Transition<'_, R> {
+    /// What a row that is about to be `QUEUED` may have.
+    pub(super) fn stand(&mut self, row: &Row) -> Result<Stand, R::Error> {
+        let mut stand =
+            Stand { holds_key: row.holds_key, holds_suspicion: row.holds_suspicion, held: None };
+        if let Some(key) = row.task.options.concurrency_key()
+            && !row.holds_key
+        {
+            let queue = &row.task.options.queue;
+            // Those who came before it come first.
+            let free = self.rows.next_held(queue, key)?.is_none() && self.has_room(queue, key)?;
+            stand.holds_key = free;
+            if !free {
+                stand.held = Some(Held::ByKey);
+                return Ok(stand);
+            }
+        }
+        if row.suspect && !row.holds_suspicion {
+            stand.holds_suspicion = !self.rows.has_suspect()?;
+            stand.held = (!stand.holds_suspicion).then_some(Held::AsSuspect);
+        }
+        Ok(stand)
+    }
+
+    /// Whether one more may have a place of that key. If only the pace forbids it, the key is looked at
+    /// again in time.
+    fn has_room(&mut self, queue: &QueueName, key: &str) -> Result<bool, R::Error> {
+        let limits = self.rows.settings(queue)?.limits;
+        let holders = self.rows.holders(queue, key)?;
+        if holders.all >= limits.concurrency_per_key {
+            return Ok(false);
+        }
+        let Some(rate) = limits.rate_per_key else { return Ok(true) };
+        if holders.claimable > 0 {
+            return Ok(false);
+        }
+        let pace = self.rows.pace(queue, key)?.unwrap_or_default();
+        let rest = rate.interval() * (rate.count - 1);
+        let free = pace.next <= self.now.plus(rest);
+        if !free {
+            let wake = self.now.plus(pace.next.since(self.now.plus(rest)));
+            self.rows.set_pace(queue, key, Some(Pace { wake: Some(wake), ..pace }))?;
+        }
+        Ok(free)
+    }
+
+    /// A task of that key was claimed.
+    pub(super) fn keep_pace(
+        &mut self,
+        queue: &QueueName,
+        key: &str,
+        rate: Rate,
+    ) -> Result<(), R::Error> {
+        let pace = self.rows.pace(queue, key)?.unwrap_or_default();
+        let next = pace.next.max(self.now).plus(rate.interval());
+        // When it is even again there is nothing to remember.
+        let pace = Pace { next, wake: Some(next) };
+        self.rows.set_pace(queue, key, Some(pace))?;
+        self.free_key(queue, key)
+    }
+
+    /// Gives the free places of a key to those who are held back.
+    pub(super) fn free_key(&mut self, queue: &QueueName, key: &str) -> Result<(), R::Error> {
+        while let Some(next) = self.rows.next_held(queue, key)? {
+            if !self.has_room(queue, key)? {
+                break;
+            }
+            let row = self.row(next)?;
+            let suspect = row.suspect && !row.holds_suspicion;
+            let held = (suspect && self.rows.has_suspect()?).then_some(Held::AsSuspect);
+            let ready = self.rows.update(next, |row| {
+                row.holds_key = true;
+                row.holds_suspicion |= suspect && held.is_none();
+                row.held = held;
+                row.is_claimable().then(|| row.ready())
+            })?;
+            self.applied.ready.extend(ready);
+        }
+        Ok(())
+    }
+
+    /// A task that will be tried again rests: it keeps its place where strict order is wanted.
+    pub(super) fn rest_from_key(&mut self, sequence: Sequence) -> Result<(), R::Error> {
+        let task = self.row(sequence)?.task.clone();
+        let limits = self.rows.settings(&task.options.queue)?.limits;
+        if limits.concurrency_per_key == 1 { Ok(()) } else { self.leave_key(sequence) }
+    }
+
+    /// A task leaves the place that it has.
+    pub(super) fn leave_key(&mut self, sequence: Sequence) -> Result<(), R::Error> {
+        let held = self.rows.update(sequence, |row| std::mem::take(&mut row.holds_key))?;
+        let task = self.row(sequence)?.task.clone();
+        match task.options.concurrency_key() {
+            Some(key) if held => self.free_key(&task.options.queue, key),
+            _ => Ok(()),
+        }
+    }
+
+    /// What a queue allows from now on.
+    pub(super) fn set_limits(
+        &mut self,
+        queue: &QueueName,
+        limits: &QueueLimits,
+    ) -> Result<(), R::Error> {
+        let settings = self.rows.settings(queue)?;
+        let before = settings.limits;
+        self.rows.set_settings(queue, QueueSettings { limits: *limits, ..settings })?;
+        if before.concurrency_per_key < limits.concurrency_per_key
+            || before.rate_per_key != limits.rate_per_key
+        {
+            self.rows.wake_keys(queue, self.now)?;
+            self.wake_due_keys(RELEASE_SLICE)?;
+        }
+        Ok(())
+    }
+
+    /// Looks at keys whose time has come, at most `limit` of them; how many it were.
+    pub(super) fn wake_due_keys(&mut self, limit: usize) -> Result<usize, R::Error> {
+        for done in 0..limit {
+            let Some((queue, key)) = self.rows.next_key(self.now)? else { return Ok(done) };
+            let pace = self.rows.pace(&queue, &key)?.unwrap_or_default();
+            let kept = (pace.next > self.now).then_some(Pace { wake: Some(pace.next), ..pace });
+            self.rows.set_pace(&queue, &key, kept)?;
+            self.free_key(&queue, &key)?;
+        }
+        Ok(limit)
+    }
+}

@@ -1,0 +1,138 @@
+//! What every change means: the one set of rules that all stores with rows share.
+//!
+//! A [`Transition`] makes one [`Change`] in [`Rows`], which are a store's tables within one
+//! transaction, and gathers what followed. No locks, clocks, I/O or chance: the simulation of the
+//! engine runs the very rules that run in production.
+//!
+//! | file | rules about |
+//! |---|---|
+//! | `enter` | inserts, children, unique keys |
+//! | `attempt` | claims and their ends, checkpoints, logs |
+//! | `end` | outcomes, and what is kept |
+//! | `relatives` | dependencies and children: who is told what became of whom |
+//! | `keys` | limits per concurrency key; suspects |
+//! | `by_hand` | cancel, run again, resolve, forget |
+//! | `time` | what is due, over or old |
+//! | `boot` | what a process that ended left behind |
+
+mod attempt;
+mod boot;
+mod by_hand;
+mod end;
+mod enter;
+mod keys;
+mod relatives;
+mod row;
+mod rows;
+mod time;
+
+pub(crate) use boot::{Rescued, open};
+pub(crate) use row::Row;
+pub(crate) use rows::{Holders, Pace, Rows};
+
+use crate::clock::Timestamp;
+use crate::models::{Ending, Sequence};
+use crate::store::{Applied, Change, Claims, Verdict, Wanted};
+
+/// One change under way.
+pub(super) struct Transition<'a, R> {
+    rows: &'a mut R,
+    now: Timestamp,
+    applied: Applied,
+}
+
+/// Makes one change and says what followed.
+///
+/// # Errors
+/// Those of the rows; then nothing of the transaction holds.
+pub(crate) fn apply<R: Rows>(
+    rows: &mut R,
+    change: &Change,
+    now: Timestamp,
+) -> Result<Applied, R::Error> {
+    let mut transition = Transition { rows, now, applied: Applied::default() };
+    transition.make(change)?;
+    Ok(transition.applied)
+}
+
+/// See [`Store::claim`](crate::store::Store::claim). When the next task is due is for the store to
+/// say.
+///
+/// # Errors
+/// Those of the rows; then nothing of the transaction holds.
+pub(crate) fn claim<R: Rows>(
+    rows: &mut R,
+    wanted: &[Wanted],
+    now: Timestamp,
+) -> Result<Claims, R::Error> {
+    let mut transition = Transition { rows, now, applied: Applied::default() };
+    let mut claimed = Vec::with_capacity(wanted.len());
+    for wish in wanted {
+        claimed.push(transition.claim(wish)?);
+    }
+    Ok(Claims { claimed, ready: transition.applied.ready, due: None })
+}
+
+impl<R: Rows> Transition<'_, R> {
+    fn make(&mut self, change: &Change) -> Result<(), R::Error> {
+        match change {
+            Change::Insert(insert) => self.applied.verdict = self.enter(insert, None)?,
+            Change::Complete { sequence, fence, result } => {
+                self.end_attempt(*sequence, *fence, Ending::Succeeded(result.clone()))?;
+            }
+            Change::Skip { sequence, fence } => {
+                self.end_attempt(*sequence, *fence, Ending::Skipped)?;
+            }
+            Change::Fail { sequence, fence, failure } => {
+                self.end_attempt(*sequence, *fence, Ending::Failed(failure.clone()))?;
+            }
+            Change::GiveIn { sequence, fence, reason } => {
+                self.end_attempt(*sequence, *fence, Ending::Cancelled(reason.clone()))?;
+            }
+            Change::Retry { sequence, fence, failure, due } => {
+                self.retry(*sequence, *fence, failure, *due)?;
+            }
+            Change::Snooze { sequence, fence, due } => self.snooze(*sequence, *fence, *due)?,
+            Change::Release { sequence, fence } => self.put_back(*sequence, *fence)?,
+            Change::Decide { sequence, fence, args } => self.decide(*sequence, *fence, args)?,
+            Change::Expand { sequence, fence, children } => {
+                self.expand(*sequence, *fence, children)?;
+            }
+            Change::Spawn { sequence, fence, child } => self.spawn(*sequence, *fence, child)?,
+            Change::Rest { sequence, fence, resting } => self.rest(*sequence, *fence, *resting)?,
+            Change::Checkpoint { sequence, fence, data } => {
+                self.checkpoint(*sequence, *fence, data)?;
+            }
+            Change::Progress { sequence, fence, fraction, message } => {
+                self.progress(*sequence, *fence, (*fraction, message.clone()))?;
+            }
+            Change::Log { sequence, fence, lines } => self.log(*sequence, *fence, lines)?,
+            Change::Cancel { id, reason } => self.cancel(id, reason)?,
+            Change::RunAgain { id, reason } => self.run_again(id, reason)?,
+            Change::Resolve { id, result, reason } => self.resolve(id, result, reason)?,
+            Change::Forget { id } => self.applied.verdict = self.forget(id)?,
+            Change::ForeignEnded { id, well } => self.foreign_ended(id, *well)?,
+            Change::Promote { limit } => self.promote(*limit)?,
+            Change::ReleaseDependants { limit } => {
+                self.release(*limit)?;
+            }
+            Change::Prune { retention, limit } => self.prune(*retention, *limit)?,
+            Change::SetQueue { queue, limits } => self.set_limits(queue, limits)?,
+            Change::PauseQueue { queue, paused } => {
+                let settings = self.rows.settings(queue)?;
+                let settings = crate::models::QueueSettings { paused: *paused, ..settings };
+                self.rows.set_settings(queue, settings)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The row, which is there: the caller has its sequence from an index.
+    fn row(&mut self, sequence: Sequence) -> Result<&Row, R::Error> {
+        Ok(self.rows.get(sequence)?.expect("indexes point at rows"))
+    }
+
+    fn refuse_as_stale(&mut self) {
+        self.applied.verdict = Verdict::Stale;
+    }
+}

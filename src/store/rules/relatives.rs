@@ -1,0 +1,238 @@
+//! Dependencies and children: who has to wait for whom, and what the end of one means for the others.
+
+use super::{Rows, Transition};
+use crate::error::Code;
+use crate::models::{Ending, Failure, OnDependencyFailure, Sequence, State, Task, TaskId};
+use crate::store::{DependencyProblem, RELEASE_SLICE, Verdict};
+
+impl<R: Rows> Transition<'_, R> {
+    /// Which of these a task has to wait for; or why it may not enter.
+    pub(super) fn unfinished_parents(
+        &mut self,
+        task: &Task,
+        deps: &[TaskId],
+    ) -> Result<Result<Vec<Sequence>, Verdict>, R::Error> {
+        let options = &task.options;
+        let mut parents = Vec::new();
+        for dependency in deps {
+            let unmet =
+                |problem| Ok(Err(Verdict::Unmet { dependency: dependency.clone(), problem }));
+            let Some(sequence) = self.rows.sequence_of(dependency)? else {
+                return unmet(DependencyProblem::Unknown);
+            };
+            let state = self.row(sequence)?.state;
+            if !state.has_ended() {
+                if !options.wait_for_dependencies {
+                    return unmet(DependencyProblem::Unfinished);
+                }
+                // A dependency that is named twice is waited for once.
+                if !parents.contains(&sequence) {
+                    parents.push(sequence);
+                }
+            } else if state != State::Succeeded
+                && options.on_dependency_failure == OnDependencyFailure::Fail
+            {
+                return unmet(DependencyProblem::EndedBadly(state));
+            }
+        }
+        Ok(Ok(parents))
+    }
+
+    /// Tells the relatives of tasks that ended or came back, transitively, up to `limit` of them.
+    /// Answers how many came back.
+    pub(super) fn release(&mut self, limit: usize) -> Result<u32, R::Error> {
+        let mut left = limit;
+        let mut brought_back = 0;
+        while let Some(marked) = self.rows.marked()? {
+            let Some(row) = self.rows.get(marked)? else {
+                self.rows.unmark(marked)?;
+                continue;
+            };
+            let (id, state) = (row.task.id.clone(), row.state);
+            let told = (!state.has_ended() || self.tell_waiting(marked, &id, state, &mut left)?)
+                && self.bring_back_all(marked, state, &mut left, &mut brought_back)?
+                && self.cancel_children(marked, &id, state, &mut left)?;
+            if !told {
+                self.applied.more = true;
+                break;
+            }
+            self.rows.unmark(marked)?;
+            self.rows.update(marked, |row| row.marked = false)?;
+            self.keep(marked)?;
+        }
+        Ok(brought_back)
+    }
+
+    /// Answers whether all were told.
+    fn tell_waiting(
+        &mut self,
+        parent: Sequence,
+        id: &TaskId,
+        state: State,
+        left: &mut usize,
+    ) -> Result<bool, R::Error> {
+        while let Some(child) = self.rows.next_waiting(parent)? {
+            if *left == 0 {
+                self.rows.wait(parent, child)?;
+                return Ok(false);
+            }
+            *left -= 1;
+            self.parent_ended(child, id, Some(parent), state == State::Succeeded)?;
+        }
+        Ok(true)
+    }
+
+    /// Those that had ended only because this one had wait for it again, or go on.
+    fn bring_back_all(
+        &mut self,
+        parent: Sequence,
+        state: State,
+        left: &mut usize,
+        brought_back: &mut u32,
+    ) -> Result<bool, R::Error> {
+        if state.has_ended() && state != State::Succeeded {
+            return Ok(true);
+        }
+        let mut after = None;
+        while let Some(child) = self.rows.failed_for(parent, after)? {
+            if *left == 0 {
+                return Ok(false);
+            }
+            *left -= 1;
+            after = Some(child);
+            *brought_back += u32::from(self.bring_back(child)?);
+        }
+        Ok(true)
+    }
+
+    /// The children of a task that ended badly are cancelled.
+    fn cancel_children(
+        &mut self,
+        parent: Sequence,
+        id: &TaskId,
+        state: State,
+        left: &mut usize,
+    ) -> Result<bool, R::Error> {
+        if !state.has_ended() || state == State::Succeeded {
+            return Ok(true);
+        }
+        while let Some(child) = self.rows.next_child(parent)? {
+            if *left == 0 {
+                return Ok(false);
+            }
+            *left -= 1;
+            let reason = format!("its parent {id} ended {state}");
+            let row = self.row(child)?;
+            match (row.state, row.fence) {
+                (State::Running, Some(fence)) => {
+                    self.rows.update(child, |row| {
+                        row.cancel_requested = Some(reason.clone());
+                    })?;
+                    self.applied.told.push((fence, reason));
+                }
+                _ => self.end(child, Ending::Cancelled(reason))?,
+            }
+        }
+        Ok(true)
+    }
+
+    /// A dependency that lives in another store ended.
+    pub(super) fn foreign_ended(&mut self, id: &TaskId, well: bool) -> Result<(), R::Error> {
+        for child in self.rows.waiting_abroad(id)? {
+            self.parent_ended(child, id, None, well)?;
+        }
+        self.release(RELEASE_SLICE)?;
+        Ok(())
+    }
+
+    fn parent_ended(
+        &mut self,
+        child: Sequence,
+        id: &TaskId,
+        parent: Option<Sequence>,
+        well: bool,
+    ) -> Result<(), R::Error> {
+        // It may have been cancelled or have expired meanwhile.
+        let Some(row) = self.rows.get(child)?.filter(|row| !row.state.has_ended()) else {
+            return Ok(());
+        };
+        // Children that a task was expanded into are its own to judge.
+        let judges_itself = row.task.options.on_dependency_failure == OnDependencyFailure::Run
+            || row.children.contains(id);
+        if !well && !judges_itself {
+            let failure = Failure {
+                code: Code::DependencyFailed,
+                message: format!("dependency {id} ended badly"),
+            };
+            self.rows.update(child, |row| row.failed_for = parent)?;
+            return self.end(child, Ending::Failed(failure));
+        }
+        let free = self.rows.update(child, |row| {
+            row.unmet -= 1;
+            row.unmet == 0 && row.due.is_none() && row.state == State::Pending
+        })?;
+        if free { self.queue(child, None) } else { Ok(()) }
+    }
+
+    /// A task that ended only because a dependency had waits again, or goes on. Answers whether it
+    /// does: another dependency may have ended badly, too.
+    fn bring_back(&mut self, sequence: Sequence) -> Result<bool, R::Error> {
+        let task = self.row(sequence)?.task.clone();
+        for dep in &task.deps {
+            let Some(parent) = self.rows.sequence_of(dep)? else { continue };
+            let state = self.row(parent)?.state;
+            if state.has_ended() && state != State::Succeeded {
+                self.rows.update(sequence, |row| row.failed_for = Some(parent))?;
+                return Ok(false);
+            }
+        }
+        if let Some(unique) = task.options.unique()
+            && self.unique_holder(unique)?.is_some_and(|holder| holder != sequence)
+        {
+            self.rows.update(sequence, |row| row.failed_for = None)?;
+            return Ok(false);
+        }
+        self.revive(sequence, "a dependency came back")?;
+        Ok(true)
+    }
+
+    /// A task that had ended runs again, once the dependencies that have not ended have.
+    pub(super) fn revive(&mut self, sequence: Sequence, why: &str) -> Result<(), R::Error> {
+        let task = self.row(sequence)?.task.clone();
+        let mut unfinished = Vec::new();
+        for dep in &task.deps {
+            let Some(parent) = self.rows.sequence_of(dep)? else { continue };
+            if !self.row(parent)?.state.has_ended() && !unfinished.contains(&parent) {
+                unfinished.push(parent);
+                self.rows.wait(parent, sequence)?;
+            }
+        }
+        let parents = self.hold(&task.deps)?;
+        if let Some(unique) = task.options.unique() {
+            self.rows.set_unique(&unique.key, Some(sequence))?;
+        }
+        let now = self.now;
+        let waits = !unfinished.is_empty();
+        self.rows.update(sequence, |row| {
+            row.ended = None;
+            row.fence = None;
+            row.failed_for = None;
+            row.resolved = false;
+            row.keep_until = None;
+            // Its time to live was for its first start.
+            row.expires_at = None;
+            row.forgiven = row.attempts;
+            row.deaths = 0;
+            row.children.clear();
+            row.unmet = u32::try_from(unfinished.len()).unwrap_or(u32::MAX);
+            row.parents = parents;
+            if waits {
+                row.enter(State::Pending, now, Some(why.to_owned()));
+            }
+        })?;
+        self.applied.returned.push(task);
+        // Those that had ended because of it come back, too.
+        self.mark(sequence)?;
+        if waits { Ok(()) } else { self.queue(sequence, Some(why.to_owned())) }
+    }
+}

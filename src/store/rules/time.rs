@@ -1,0 +1,48 @@
+//! What happens to tasks as time goes by: they become due, are over, and are forgotten.
+
+use super::{Rows, Transition};
+use crate::models::{Ending, Sequence, State};
+use crate::store::{RELEASE_SLICE, Retention};
+
+impl<R: Rows> Transition<'_, R> {
+    pub(super) fn promote(&mut self, limit: usize) -> Result<(), R::Error> {
+        let mut left = limit;
+        while let Some(sequence) = self.rows.next_alarm(self.now)? {
+            if left == 0 {
+                self.applied.more = true;
+                return Ok(());
+            }
+            left -= 1;
+            self.ring(sequence)?;
+        }
+        let woken = self.wake_due_keys(left)?;
+        self.applied.more |= woken == left && self.rows.next_key(self.now)?.is_some();
+        Ok(())
+    }
+
+    /// A row's time has come.
+    fn ring(&mut self, sequence: Sequence) -> Result<(), R::Error> {
+        let now = self.now;
+        let row = self.row(sequence)?;
+        let waits = matches!(row.state, State::Pending | State::Queued);
+        if waits && row.expiry().is_some_and(|expiry| expiry <= now) {
+            self.end(sequence, Ending::Expired)?;
+            self.release(RELEASE_SLICE)?;
+            return Ok(());
+        }
+        let free = self.rows.update(sequence, |row| {
+            row.due = None;
+            row.unmet == 0
+        })?;
+        if free { self.queue(sequence, None) } else { Ok(()) }
+    }
+
+    pub(super) fn prune(&mut self, retention: Retention, limit: usize) -> Result<(), R::Error> {
+        let (old, more) = self.rows.prunable(retention, limit, self.now)?;
+        for sequence in old {
+            self.forget_row(sequence)?;
+        }
+        self.applied.more |= more;
+        Ok(())
+    }
+}

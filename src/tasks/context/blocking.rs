@@ -1,0 +1,58 @@
+//! Waiting on a thread that is a sync body's own.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use super::TaskContext;
+use crate::tasks::Kind;
+
+/// Why a body cannot wait for its host on the spot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MustNotBlock {
+    /// It runs on the thread that serves calls, and its host may need that very thread.
+    #[error("an inline body must not wait for `{0}`; make it `#[sync_task]` without `inline`")]
+    Inline(&'static str),
+    /// It runs on the bodies' async runtime, which others need meanwhile.
+    #[error("an async body must not block; await `{0}` instead")]
+    Async(&'static str),
+}
+
+impl TaskContext {
+    /// Waits for a host on this thread, if it is the body's own; `verb` is the call to make instead.
+    pub(super) fn blocking<T>(
+        &self,
+        verb: &'static str,
+        host: impl Future<Output = T>,
+    ) -> Result<T, MustNotBlock> {
+        match self.0.kind {
+            Kind::Sync => Ok(block_on(host)),
+            Kind::Inline => Err(MustNotBlock::Inline(verb)),
+            Kind::Async => Err(MustNotBlock::Async(verb)),
+        }
+    }
+}
+
+/// Polls on this thread, which sleeps in between. Needs no runtime, and works where one is entered.
+pub(in crate::tasks) fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Sleeper(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            // Woken too often, it polls too often; never too seldom.
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+struct Sleeper(Thread);
+
+impl Wake for Sleeper {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}

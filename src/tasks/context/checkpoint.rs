@@ -1,0 +1,153 @@
+//! What an attempt leaves to the next one.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{MustNotBlock, TaskContext};
+use crate::tasks::HostError;
+
+/// The largest checkpoint, in bytes of JSON.
+pub const MAX_CHECKPOINT_BYTES: usize = 4 << 20;
+
+/// Why a checkpoint was not saved, cleared or loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// It is larger than [`MAX_CHECKPOINT_BYTES`]. The last one still stands.
+    #[error("the checkpoint has {bytes} bytes; at most {MAX_CHECKPOINT_BYTES} are kept")]
+    TooLarge {
+        /// What it has.
+        bytes: usize,
+    },
+    /// It has no form in JSON. The last one still stands.
+    #[error("the checkpoint cannot be written as JSON")]
+    Unwritable(#[source] serde_json::Error),
+    /// There is one, and it is something else than was asked for.
+    #[error("the checkpoint that was saved is something else")]
+    Unreadable(#[source] serde_json::Error),
+    /// The body runs where nobody may wait.
+    #[error(transparent)]
+    MustNotBlock(#[from] MustNotBlock),
+    /// It may have been stored or not.
+    #[error(transparent)]
+    Host(#[from] HostError),
+}
+
+/// The checkpoint as this attempt knows it.
+#[derive(Debug)]
+pub(super) struct Checkpoint(Mutex<Option<Arc<[u8]>>>);
+
+impl Checkpoint {
+    pub(super) fn new(found: Option<Arc<[u8]>>) -> Self {
+        Self(Mutex::new(found))
+    }
+}
+
+impl TaskContext {
+    /// Saves what the next attempt is to go on from, as JSON; the last one is replaced. It is stored
+    /// when this returns, so it survives a crash from then on. One at a time: of two that are saved
+    /// at once, either may be the one that stays.
+    ///
+    /// ```
+    /// # use task_scheduler::{TaskContext, TaskError};
+    /// # async fn send(page: u64) -> Result<(), TaskError> { Ok(()) }
+    /// async fn send_all(ctx: TaskContext, pages: u64) -> Result<(), TaskError> {
+    ///     for page in ctx.load_checkpoint()?.unwrap_or(0)..pages {
+    ///         send(page).await?;
+    ///         ctx.save_checkpoint(&(page + 1)).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`CheckpointError::TooLarge`] past [`MAX_CHECKPOINT_BYTES`], `Unwritable`, `Host`.
+    pub fn save_checkpoint<T>(
+        &self,
+        state: &T,
+    ) -> impl Future<Output = Result<(), CheckpointError>> + Send
+    where
+        T: Serialize + ?Sized,
+    {
+        // Written at once, so that the state need not be shared between threads.
+        let data = write(state);
+        async move { self.put_checkpoint(Some(data?)).await }
+    }
+
+    /// [`save_checkpoint`](Self::save_checkpoint) for sync bodies.
+    ///
+    /// # Errors
+    /// The same, and [`CheckpointError::MustNotBlock`] in inline and async bodies.
+    pub fn save_checkpoint_blocking<T>(&self, state: &T) -> Result<(), CheckpointError>
+    where
+        T: Serialize + ?Sized,
+    {
+        self.blocking("save_checkpoint", self.save_checkpoint(state))?
+    }
+
+    /// What this attempt last saved, else what the one before left; `None` if there is nothing.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Unreadable`] when it is no `T`: an older version of the body may have left
+    /// it.
+    pub fn load_checkpoint<T: DeserializeOwned>(&self) -> Result<Option<T>, CheckpointError> {
+        let Some(data) = self.0.checkpoint.0.lock().clone() else { return Ok(None) };
+        serde_json::from_slice(&data).map(Some).map_err(CheckpointError::Unreadable)
+    }
+
+    /// Forgets the checkpoint: the next attempt begins anew.
+    ///
+    /// # Errors
+    /// [`CheckpointError::Host`].
+    pub async fn clear_checkpoint(&self) -> Result<(), CheckpointError> {
+        self.put_checkpoint(None).await
+    }
+
+    /// [`clear_checkpoint`](Self::clear_checkpoint) for sync bodies.
+    ///
+    /// # Errors
+    /// The same, and [`CheckpointError::MustNotBlock`] in inline and async bodies.
+    pub fn clear_checkpoint_blocking(&self) -> Result<(), CheckpointError> {
+        self.blocking("clear_checkpoint", self.clear_checkpoint())?
+    }
+
+    async fn put_checkpoint(&self, data: Option<Arc<[u8]>>) -> Result<(), CheckpointError> {
+        self.0.host.checkpoint(self.fence(), data.clone()).await?;
+        *self.0.checkpoint.0.lock() = data;
+        Ok(())
+    }
+}
+
+fn write<T: Serialize + ?Sized>(state: &T) -> Result<Arc<[u8]>, CheckpointError> {
+    let mut out = Bounded::default();
+    serde_json::to_writer(&mut out, state).map_err(CheckpointError::Unwritable)?;
+    if out.bytes > MAX_CHECKPOINT_BYTES {
+        return Err(CheckpointError::TooLarge { bytes: out.bytes });
+    }
+    Ok(out.kept.into())
+}
+
+/// Counts what is written and keeps it up to the bound.
+#[derive(Default)]
+struct Bounded {
+    kept: Vec<u8>,
+    bytes: usize,
+}
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes = self.bytes.saturating_add(bytes.len());
+        if self.bytes <= MAX_CHECKPOINT_BYTES {
+            self.kept.extend_from_slice(bytes);
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
