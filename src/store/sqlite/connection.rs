@@ -10,9 +10,9 @@ use super::problem::Result;
 /// The size of a page, given when the file is made.
 pub(super) const PAGE_BYTES: u32 = 4 << 10;
 /// The most memory that the writer's page cache may take.
-pub const WRITER_CACHE_BYTES: u32 = 16 << 20;
+pub(super) const WRITER_CACHE_BYTES: u32 = 16 << 20;
 /// The most memory that one reader's page cache may take.
-pub const READER_CACHE_BYTES: u32 = 2 << 20;
+pub(super) const READER_CACHE_BYTES: u32 = 2 << 20;
 /// The log beside the file is cut back to this when it is begun anew.
 pub(super) const WAL_BYTES: u32 = 64 << 20;
 /// How long to wait for a lock that another program holds.

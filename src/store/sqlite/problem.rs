@@ -17,6 +17,16 @@ pub(crate) enum Fault {
     Unreadable(u64, String),
     #[error("the store's meta row is missing")]
     NoMeta,
+    #[error("a thread could not be started: {0}")]
+    Thread(std::io::Error),
+    #[error(transparent)]
+    Io(std::io::Error),
+}
+
+impl From<rusqlite::types::FromSqlError> for Fault {
+    fn from(error: rusqlite::types::FromSqlError) -> Self {
+        Self::Sqlite(error.into())
+    }
 }
 
 impl Fault {
@@ -52,20 +62,21 @@ impl Fault {
         Error::Unavailable(self.to_string())
     }
 
-    fn is_damage(&self) -> bool {
+    pub(super) fn is_damage(&self) -> bool {
         match self {
             Self::Sqlite(_) => matches!(
                 self.code(),
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
             ),
             Self::Unreadable(..) | Self::NoMeta => true,
+            Self::Thread(_) | Self::Io(_) => false,
         }
     }
 
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Unreadable(..) | Self::NoMeta => None,
+            Self::Unreadable(..) | Self::NoMeta | Self::Thread(_) | Self::Io(_) => None,
         }
     }
 }

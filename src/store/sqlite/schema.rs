@@ -2,9 +2,14 @@
 //!
 //! Nothing here is ever edited once released: a change is one more step at the end.
 
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
 use rusqlite::Connection;
 
-use super::problem::Result;
+use super::problem::{Fault, Result};
+use super::{DATABASE, connection};
+use crate::store::Error;
 
 /// Stands in the file's header and says that it is a store of ours: "TaSk".
 pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"TaSk");
@@ -35,9 +40,11 @@ const STEPS: [&str; 2] = [
         alarms INTEGER NOT NULL,
         children INTEGER NOT NULL,
         failed_for INTEGER NOT NULL,
-        uniques INTEGER NOT NULL
+        uniques INTEGER NOT NULL,
+        spent_well INTEGER NOT NULL,
+        spent_badly INTEGER NOT NULL
     );
-    INSERT INTO meta VALUES (1, randomblob(16), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+    INSERT INTO meta VALUES (1, randomblob(16), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
 
     CREATE TABLE tasks (
         seq INTEGER PRIMARY KEY,
@@ -73,10 +80,9 @@ const STEPS: [&str; 2] = [
         seq INTEGER PRIMARY KEY,
         state INTEGER NOT NULL,
         at INTEGER NOT NULL,
-        needed INTEGER,
+        spent INTEGER NOT NULL,
         keep_until INTEGER,
         failed_for INTEGER,
-        belongings INTEGER NOT NULL,
         body BLOB NOT NULL
     );
     CREATE INDEX ended_failed_for ON ended (failed_for) WHERE failed_for IS NOT NULL;
@@ -149,11 +155,107 @@ fn migrate_to(connection: &Connection, target: usize) -> Result<()> {
     for (done, step) in STEPS.iter().enumerate().take(target).skip(from) {
         let transaction = connection.unchecked_transaction()?;
         transaction.execute_batch(step)?;
-        transaction.pragma_update(None, "user_version", done + 1)?;
+        transaction.pragma_update(None, "user_version", done as i64 + 1)?;
         if done == 0 {
             transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         }
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// Sees to it that `directory`, which is locked, holds a file that this program can use; where it is.
+///
+/// A new file gets its final name when it is whole, so that an empty one of that name is damage.
+///
+/// # Errors
+/// [`Error::Unusable`].
+pub(super) fn prepare(directory: &Path) -> std::result::Result<PathBuf, Error> {
+    let path = directory.join(DATABASE);
+    match std::fs::metadata(&path) {
+        Ok(metadata) if metadata.len() == 0 => {
+            let why = "it is empty";
+            return Err(damaged(&path, &why));
+        }
+        Ok(_) => check(&path)?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let log = directory.join(format!("{DATABASE}-wal"));
+            if log.exists() {
+                return Err(Error::Unusable(format!(
+                    "{} is missing, but its log {} is there; put the file back, or move the log away",
+                    path.display(),
+                    log.display()
+                )));
+            }
+            create(directory, &path).map_err(|fault| unusable(&path, &fault))?;
+        }
+        Err(error) => {
+            return Err(Error::Unusable(format!("{} cannot be read: {error}", path.display())));
+        }
+    }
+    Ok(path)
+}
+
+fn create(directory: &Path, path: &Path) -> Result<()> {
+    let new = directory.join(format!("{DATABASE}-new"));
+    for left in [format!("{DATABASE}-new"), format!("{DATABASE}-new-wal")] {
+        match std::fs::remove_file(directory.join(left)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Fault::Io(error));
+            }
+            _ => {}
+        }
+    }
+    let connection = connection::create(&new)?;
+    migrate(&connection)?;
+    connection.close().map_err(|(_, error)| error)?;
+    // Closing copied the log back and took it away.
+    let file = File::open(&new).and_then(|file| file.sync_all());
+    file.and_then(|()| std::fs::rename(&new, path))
+        .and_then(|()| File::open(directory)?.sync_all())
+        .map_err(Fault::Io)
+}
+
+/// Whether an open file is a store, and of no newer version.
+fn check(path: &Path) -> std::result::Result<(), Error> {
+    let (application, version) = connection::reader(path)
+        .and_then(|connection| {
+            let application =
+                connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))?;
+            // Reads what a damaged file cannot show.
+            connection.query_one("SELECT count(*) FROM sqlite_schema", [], |row| {
+                row.get::<_, i64>(0)
+            })?;
+            Ok((application, version(&connection)?))
+        })
+        .map_err(|fault| unusable(path, &fault))?;
+    if application != APPLICATION_ID || version == 0 {
+        return Err(Error::Unusable(format!(
+            "{} is a database, but not one of tasks; choose another directory",
+            path.display()
+        )));
+    }
+    if version > VERSION {
+        return Err(Error::Unusable(format!(
+            "{} has schema version {version}, and this program knows versions up to {VERSION}; use \
+             the newer program that wrote it",
+            path.display()
+        )));
+    }
+    Ok(())
+}
+
+/// What a fault means while a store is opened.
+pub(super) fn unusable(path: &Path, fault: &Fault) -> Error {
+    if fault.is_damage() {
+        return damaged(path, fault);
+    }
+    Error::Unusable(format!("{} cannot be opened: {fault}", path.display()))
+}
+
+fn damaged(path: &Path, why: &dyn std::fmt::Display) -> Error {
+    Error::Unusable(format!(
+        "{} is damaged: {why}; restore a backup, or move the file away to begin with nothing",
+        path.display()
+    ))
 }

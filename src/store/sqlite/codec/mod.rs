@@ -26,6 +26,7 @@ pub(super) enum Malformed {
 }
 
 pub(super) const RUNNING: i64 = 2;
+pub(super) const SUCCEEDED: i64 = 4;
 
 pub(super) fn state_number(state: State) -> i64 {
     match state {
@@ -33,7 +34,7 @@ pub(super) fn state_number(state: State) -> i64 {
         State::Queued => 1,
         State::Running => RUNNING,
         State::Retrying => 3,
-        State::Succeeded => 4,
+        State::Succeeded => SUCCEEDED,
         State::Failed => 5,
         State::Cancelled => 6,
         State::Expired => 7,
