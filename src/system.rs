@@ -6,10 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::ResultsCache;
+pub use crate::engine::Watch;
 use crate::engine::{self, Engine};
 use crate::error::Error;
-use crate::models::{Accepted, CancelRequest, CancelVerdict, Ended, Request, Snapshot, TaskId};
-use crate::store::Store;
+use crate::models::{
+    Accepted, ArgValue, CancelRequest, CancelVerdict, Changed, Cursor, Ended, LogLine, Purged,
+    QueueLimits, QueueName, Request, Sequence, Snapshot, TaskFilter, TaskId, TaskPage,
+};
+use crate::store::{QueueStatus, Store};
 use crate::tasks::{Method, TaskHandler, TaskRegistry};
 
 /// A running task system. Cheap to clone; all clones are the same system.
@@ -100,7 +104,54 @@ impl System {
         self.engine.result(id).await
     }
 
-    /// Cancels tasks, by id and by tag, and says what that did to each.
+    /// Waits until a task has ended, but no longer than `patience`: `None` then.
+    ///
+    /// # Errors
+    /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
+    pub async fn wait(
+        &self,
+        id: &TaskId,
+        patience: Duration,
+    ) -> Result<Option<Arc<Ended>>, Error> {
+        self.engine.wait(id, patience).await
+    }
+
+    /// What happens to a task from `cursor` on, as it happens.
+    ///
+    /// # Errors
+    /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
+    pub async fn watch(&self, id: &TaskId, cursor: Cursor) -> Result<Watch, Error> {
+        self.engine.watch(id, cursor).await
+    }
+
+    /// Tasks that match, newest first, from before `before` on, at most `limit`. A page can be short
+    /// although there are more: ask again from [`TaskPage::next`] on.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`.
+    pub async fn list(
+        &self,
+        filter: &TaskFilter,
+        before: Option<Sequence>,
+        limit: usize,
+    ) -> Result<TaskPage, Error> {
+        self.engine.list(filter, before, limit).await
+    }
+
+    /// Up to `limit` lines of a task's log whose numbers are greater than `after`.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`.
+    pub async fn logs(
+        &self,
+        id: &TaskId,
+        after: u32,
+        limit: usize,
+    ) -> Result<Vec<LogLine>, Error> {
+        self.engine.logs(id, after, limit).await
+    }
+
+    /// Cancels tasks, by id and by what they are, and says what that did to each.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`; what was cancelled before that stays cancelled.
@@ -109,6 +160,91 @@ impl System {
         request: CancelRequest,
     ) -> Result<Vec<(TaskId, CancelVerdict)>, Error> {
         self.engine.cancel(request).await
+    }
+
+    /// Runs a task that has ended once more, with all its retries. Dependants that had ended only
+    /// because of it wait for it again.
+    ///
+    /// # Errors
+    /// `TASK_NOT_FOUND`, `WRONG_STATE`, `DEPENDENCY_UNMET`, `UNIQUE_TAKEN`, `STORE_UNAVAILABLE`.
+    pub async fn run_again(&self, id: &TaskId, reason: String) -> Result<Changed, Error> {
+        self.engine.run_again(id, reason).await
+    }
+
+    /// Gives a task that has ended a result by hand. Dependants that had ended only because of it go
+    /// on.
+    ///
+    /// # Errors
+    /// `TASK_NOT_FOUND`, `WRONG_STATE`, `STORE_UNAVAILABLE`.
+    pub async fn resolve(
+        &self,
+        id: &TaskId,
+        result: ArgValue,
+        reason: String,
+    ) -> Result<Changed, Error> {
+        self.engine.resolve(id, result, reason).await
+    }
+
+    /// Forgets tasks that have ended, by id and by what they are.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`; what was forgotten before that is forgotten.
+    pub async fn purge(
+        &self,
+        ids: Vec<TaskId>,
+        matching: Option<TaskFilter>,
+    ) -> Result<Purged, Error> {
+        self.engine.purge(ids, matching).await
+    }
+
+    /// Takes tasks in that run one after the other; each gets the result of the one before it as its
+    /// first argument. All or none.
+    ///
+    /// # Errors
+    /// The refusals: see [`Code`](crate::error::Code).
+    pub async fn chain(&self, tasks: Vec<Request>) -> Result<Vec<TaskId>, Error> {
+        self.engine.chain(tasks).await
+    }
+
+    /// Takes tasks in that run side by side, and perhaps one that gets the list of all their results as
+    /// its first argument. All or none.
+    ///
+    /// # Errors
+    /// The refusals: see [`Code`](crate::error::Code).
+    pub async fn group(
+        &self,
+        tasks: Vec<Request>,
+        callback: Option<Request>,
+    ) -> Result<(Vec<TaskId>, Option<TaskId>), Error> {
+        self.engine.group(tasks, callback).await
+    }
+
+    /// Queues that hold something or were decided about, by name.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`.
+    pub async fn queues(&self) -> Result<Vec<QueueStatus>, Error> {
+        self.engine.queues().await
+    }
+
+    /// Lets nothing of a queue start, or lets it start again.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`, `QUEUE_FULL`.
+    pub async fn pause(&self, queue: &QueueName, paused: bool) -> Result<QueueStatus, Error> {
+        self.engine.pause(queue, paused).await
+    }
+
+    /// Replaces what a queue allows.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`, `STORE_UNAVAILABLE`, `QUEUE_FULL`.
+    pub async fn limit(
+        &self,
+        queue: &QueueName,
+        limits: QueueLimits,
+    ) -> Result<QueueStatus, Error> {
+        self.engine.limit(queue, limits).await
     }
 
     /// How many bodies ignored their end for so long that they were given up, and are still there.

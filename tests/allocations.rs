@@ -167,12 +167,11 @@ impl House {
             cancel_grace: Duration::from_millis(10),
             stuck_after: Duration::from_millis(50),
             retention: Retention {
-                succeeded_for: Duration::ZERO,
-                most: 1,
-                others_for: Duration::ZERO,
+                succeeded: Keep { within: Duration::ZERO, most: 1 },
+                others: Keep { within: Duration::ZERO, most: 1 },
             },
             defaults: Defaults { timeout: Duration::from_secs(60), retries: 3 },
-            queues: BTreeMap::new(),
+            ..Options::default()
         };
         let registry = TaskRegistry::from_registrations(collected()).unwrap();
         let cache = ResultsCache::new(NonZero::new(64).unwrap(), 1 << 20);

@@ -4,9 +4,10 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::config::{Cache, Engine, Listen};
-use crate::engine::{self, Defaults, QueueSettings};
+use crate::engine::{self, Defaults};
+use crate::models::QueueLimits;
 use crate::server;
-use crate::store::Retention;
+use crate::store::{Keep, Retention};
 
 /// How long tasks that ended badly are kept.
 const KEEP_OTHERS: Duration = Duration::from_secs(14 * 24 * 3600);
@@ -39,7 +40,7 @@ impl Engine {
         let queues = self.queues.iter().map(|(name, queue)| {
             let concurrency =
                 queue.concurrency.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
-            (name.clone(), QueueSettings { weight: queue.weight, concurrency })
+            (name.clone(), QueueLimits { weight: queue.weight, concurrency, ..QueueLimits::default() })
         });
         engine::Options {
             async_tasks: self.async_tasks,
@@ -47,10 +48,10 @@ impl Engine {
             queue_length: self.queue_length as u64,
             cancel_grace: self.cancel_grace,
             stuck_after: self.stuck_after,
+            quarantine_after: 2,
             retention: Retention {
-                succeeded_for: self.retention,
-                most: self.retention_count,
-                others_for: KEEP_OTHERS,
+                succeeded: Keep { within: self.retention, most: self.retention_count },
+                others: Keep { within: KEEP_OTHERS, most: self.retention_count },
             },
             defaults: Defaults { timeout: self.task_timeout, retries: self.retries },
             queues: queues.collect(),

@@ -9,36 +9,61 @@ use std::task::Poll;
 
 use tokio::sync::oneshot;
 
-use super::core::{Answer, Ran, Start};
+use super::core::{Answer, Asked, Ran, Said, Start};
 use super::fill_in::{Unfillable, fill_in};
 use super::{MAX_RESULT_BYTES, Shared, gate};
-use crate::clock::{Now, now};
+use crate::clock::Now;
 use crate::error::Code;
 use crate::models::wrappers::MAX_DEPTH;
-use crate::models::{ArgValue, Asked, Failure, Fence, MAX_DEPENDENCIES, Outcome, Request, TaskId};
-use crate::tasks::{Body, BodyResult, Child, Decision, TaskContext};
+use crate::models::{
+    self, ArgValue, Failure, Fence, MAX_DEPENDENCIES, Outcome, Request, TaskId,
+};
+use crate::store::Verdict;
+use crate::tasks::{Begun, Body, BodyResult, Child, Decision, Host, TaskContext, Unwritten};
 
 /// Whether the body's arguments are known without reading or deciding anything.
 pub(super) fn is_ready(start: &Start) -> bool {
     start.task.deps.is_empty()
-        && start.children.is_empty()
+        && start.found.children.is_empty()
         && !matches!(start.method.body, Body::Handler(_))
 }
 
 /// The arguments of a body that [`is_ready`].
 pub(super) fn args(start: &Start) -> Vec<ArgValue> {
-    start.decided.as_ref().unwrap_or(&start.task.args).clone()
+    start.found.decided.as_ref().unwrap_or(&start.task.args).clone()
 }
 
-/// Runs an inline body on this thread.
-pub(super) fn run_inline(start: &Start, now: Now) -> Ran {
-    let context = TaskContext::new(start.task.clone(), start.number, start.fence, now.steady);
-    match start.method.body {
+/// What an attempt's body is given to know itself by.
+pub(super) fn context(start: &Start, host: Arc<dyn Host>, now: Now) -> TaskContext {
+    let begun = Begun {
+        number: start.number,
+        fence: start.fence,
+        started: now.steady,
+        kind: start.method.body.kind(),
+        checkpoint: start.found.checkpoint.clone(),
+        log_lines: start.found.log_lines,
+    };
+    TaskContext::new(start.task.clone(), begun, host)
+}
+
+/// Runs an inline body on this thread. Answers also what it said.
+pub(super) fn run_inline(start: &Start, host: Arc<dyn Host>, now: Now) -> (Ran, Said) {
+    let context = context(start, host, now);
+    let ran = match start.method.body {
         Body::Inline(run) | Body::Sync(run) => {
+            let context = context.clone();
             ran(catch_unwind(AssertUnwindSafe(|| run(context, args(start)))))
         }
         Body::Async(_) | Body::Handler(_) => unreachable!("only inline bodies run inline"),
-    }
+    };
+    (ran, said(&context))
+}
+
+/// What a body said that nobody has taken yet.
+pub(super) fn said(context: &TaskContext) -> Said {
+    let Unwritten { progress, lines } = context.take_unwritten();
+    let progress = progress.map(|progress| (progress.fraction, progress.message));
+    Said { progress, lines }
 }
 
 /// Runs a sync body on this thread and reports its end.
@@ -92,9 +117,9 @@ async fn prepare(
     start: &Start,
     context: &TaskContext,
 ) -> Result<Vec<ArgValue>, Ran> {
-    let wanted: Vec<TaskId> = start.task.deps.iter().chain(&start.children).cloned().collect();
+    let wanted: Vec<TaskId> = start.task.deps.iter().chain(&start.found.children).cloned().collect();
     let dependencies = outcomes(shared, &wanted).await?;
-    let asked = match &start.decided {
+    let asked = match &start.found.decided {
         Some(decided) => decided.clone(),
         None => fill_in(&start.task.args, &dependencies).map_err(|error| {
             let code = match error {
@@ -105,7 +130,7 @@ async fn prepare(
         })?,
     };
     context.set_dependencies(dependencies);
-    let decided_before = start.decided.is_some() || !start.children.is_empty();
+    let decided_before = start.found.decided.is_some() || !start.found.children.is_empty();
     let args = match &start.method.body {
         Body::Handler(handler) if !decided_before => {
             let undecided = asked.clone();
@@ -131,7 +156,7 @@ async fn prepare(
     if let Err(error) = (start.method.signature.check)(&args) {
         return Err(hopeless(Code::InvalidArgument, error.message));
     }
-    if start.decided.is_none() && args != start.task.args {
+    if start.found.decided.is_none() && args != start.task.args {
         record(shared, start.fence, args.clone()).await?;
     }
     Ok(args)
@@ -150,10 +175,10 @@ fn expand(shared: &Shared, start: &Start, children: Vec<Child>) -> Ran {
             Ok(id) => id,
             Err(error) => return hopeless(error.code, error.message),
         };
-        let asked = Asked {
+        let asked = models::Asked {
             queue: Some(options.queue.as_str().to_owned()),
             durability: Some(options.durability),
-            ..Asked::default()
+            ..models::Asked::default()
         };
         let request = Request {
             id: Some(id),
@@ -162,9 +187,8 @@ fn expand(shared: &Shared, start: &Start, children: Vec<Child>) -> Ran {
             deps: Vec::new(),
             options: Some(Box::new(asked)),
         };
-        let defaults = &shared.defaults;
-        match gate::check(request, &shared.registry, defaults, defaults.retries, now()).gate {
-            Ok(admittable) => tasks.push(admittable.task),
+        match gate::check_child(request, &start.task.id, shared) {
+            Ok(task) => tasks.push(task),
             Err(error) => return hopeless(error.code, error.message),
         }
     }
@@ -201,9 +225,9 @@ async fn outcomes(shared: &Shared, ids: &[TaskId]) -> Result<Vec<(TaskId, Outcom
 /// Stores what the attempt runs with, so that later attempts run with the same.
 async fn record(shared: &Arc<Shared>, fence: Fence, args: Vec<ArgValue>) -> Result<(), Ran> {
     let (sender, receiver) = oneshot::channel();
-    shared.act(|core, now, out| core.record(fence, args, sender, now, out));
+    shared.act(|core, now, out| core.ask(fence, Asked::Decide(args), sender, now, out));
     match receiver.await {
-        Ok(Answer::Stored) => Ok(()),
+        Ok(Answer::Said(verdict)) if verdict != Verdict::Stale => Ok(()),
         Ok(Answer::Refused(error)) => Err(Ran::Failed {
             failure: Failure { code: error.code, message: error.message },
             retryable: true,
@@ -290,8 +314,13 @@ impl Report {
     fn tell(&mut self, ran: Ran) {
         if let Some(shared) = self.shared.take() {
             let fence = self.fence;
-            shared.running.lock().remove(&fence);
-            shared.act(|core, now, out| core.ended(fence, ran, now, out));
+            let said = shared.running.lock().remove(&fence).map(|it| said(&it.context));
+            shared.act(|core, now, out| {
+                if let Some(said) = said {
+                    core.said(fence, said, now, out);
+                }
+                core.ended(fence, ran, now, out);
+            });
         }
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use ahash::HashSet;
 
-use crate::clock::{Now, Timestamp};
+use super::Shared;
+use crate::clock::{self, Now, Timestamp};
 use crate::engine::core::Admittable;
 use crate::error::Error;
 use crate::models::{
@@ -51,6 +52,32 @@ pub(crate) fn check(
     retries: u32,
     now: Now,
 ) -> Checked {
+    check_within(request, None, registry, defaults, retries, now)
+}
+
+/// Looks at what a running body asks for: it has the durability of its parent.
+///
+/// # Errors
+/// Those of the gate.
+pub(super) fn check_child(
+    request: Request,
+    parent: &TaskId,
+    shared: &Shared,
+) -> Result<Arc<Task>, Error> {
+    let Shared { registry, defaults, .. } = shared;
+    let checked =
+        check_within(request, Some(parent), registry, defaults, defaults.retries, clock::now());
+    Ok(checked.gate?.task)
+}
+
+fn check_within(
+    request: Request,
+    parent: Option<&TaskId>,
+    registry: &TaskRegistry,
+    defaults: &Defaults,
+    retries: u32,
+    now: Now,
+) -> Checked {
     let Request { id, method, args, deps, options } = request;
     let digest = Digest::of(&method, &args, &deps);
     let fresh = id.is_none();
@@ -69,6 +96,7 @@ pub(crate) fn check(
             deps,
             digest,
             submitted_at: now.wall,
+            parent: parent.cloned(),
             options,
         };
         Ok(Admittable { task: Arc::new(task), method: found, deps: unread })
@@ -161,6 +189,7 @@ fn fill_in(
         ));
     }
     check_labels(asked)?;
+    asked.keys.check("options")?;
     Ok(Options {
         queue,
         priority: asked.priority.or(of_method.priority).unwrap_or(0),
@@ -172,6 +201,7 @@ fn fill_in(
         wait_for_dependencies: asked.wait_for_dependencies,
         on_dependency_failure: asked.on_dependency_failure.unwrap_or_default(),
         labels: (!asked.labels.is_empty()).then(|| Box::new(asked.labels.clone())),
+        keys: (!asked.keys.is_empty()).then(|| Box::new(asked.keys.clone())),
     })
 }
 

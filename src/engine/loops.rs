@@ -84,6 +84,11 @@ async fn commit(
             Ok(commit) => return Ok(commit),
             Err(error) => error,
         };
+        if let store::Error::Broken(_) = error {
+            // What was not acknowledged may or may not be there: the next boot finds out.
+            tracing::error!(%error, "the process ends");
+            std::process::abort();
+        }
         lost |= matches!(error, store::Error::AnswerLost(_));
         if tries == COMMIT_TRIES {
             if !lost {

@@ -6,35 +6,42 @@
 //! inline ones on whichever thread starts them.
 
 mod attempt;
+mod by_hand;
+mod compose;
 mod conclusion;
 mod core;
 mod fill_in;
 mod gate;
+mod host;
 mod loops;
 mod perform;
+mod queues;
 mod retry;
 mod submit;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
-use ahash::{HashMap, HashMapExt, HashSet, HashSetExt};
+use ahash::{HashMap, HashMapExt};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
-pub use self::core::QueueSettings;
 pub use gate::Defaults;
+pub use watch::Watch;
 
 use self::core::{Answer, Core, Settings};
 use crate::cache::ResultsCache;
 use crate::clock::now;
 use crate::error::{Code, Error};
-use crate::models::{CancelRequest, CancelVerdict, Ended, Fence, QueueName, Snapshot, TaskId};
-use crate::store::{Change, Retention, Store, Wanted};
-use crate::tasks::TaskRegistry;
+use crate::models::{Ended, Fence, QueueLimits, QueueName, QueueSettings, Snapshot, TaskId};
+use crate::store::{Boot, Change, Keep, Retention, Store, Wanted};
+use crate::tasks::{Host, TaskRegistry};
+use host::ForBodies;
 use perform::Running;
+use watch::Watches;
 
 type Caller = oneshot::Sender<Answer>;
 type Command = self::core::Command<Caller>;
@@ -44,10 +51,6 @@ type Tag = self::core::Tag<Caller>;
 ///
 /// With what stands around it, an answer then fits in the 4 MiB that gRPC clients take by default.
 pub const MAX_RESULT_BYTES: usize = (4 << 20) - (64 << 10);
-/// The most tasks that one cancel by tag takes: all are answered, in one message.
-const MAX_CANCELLED_BY_TAG: usize = 10_000;
-/// How many of them it reads at a time.
-const CANCEL_PAGE: usize = 1_000;
 /// How long a drain waits for what it put back to be stored.
 const FLUSH_WAIT: Duration = Duration::from_secs(2);
 
@@ -64,7 +67,7 @@ pub struct Options {
     pub async_tasks: usize,
     /// Threads for sync bodies.
     pub sync_threads: usize,
-    /// The most tasks that may wait in one queue.
+    /// The most tasks that may wait in a queue that does not say otherwise.
     pub queue_length: u64,
     /// How long a body has to stop after it was told to.
     pub cancel_grace: Duration,
@@ -74,8 +77,31 @@ pub struct Options {
     pub retention: Retention,
     /// What tasks get that nobody decides.
     pub defaults: Defaults,
+    /// After how many ends of the process a task that ran at each of them is a suspect: suspects run
+    /// one at a time, and are quarantined at the next such end. 0: never.
+    pub quarantine_after: u32,
     /// Declared queues.
-    pub queues: BTreeMap<QueueName, QueueSettings>,
+    pub queues: BTreeMap<QueueName, QueueLimits>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            async_tasks: 1_024,
+            sync_threads: 4 * cores,
+            queue_length: u64::MAX,
+            cancel_grace: Duration::from_secs(5),
+            stuck_after: Duration::from_secs(10 * 60),
+            retention: Retention {
+                succeeded: Keep { within: Duration::from_secs(24 * 3600), most: 1_000_000 },
+                others: Keep { within: Duration::from_secs(14 * 24 * 3600), most: 1_000_000 },
+            },
+            defaults: Defaults { timeout: Duration::from_secs(5 * 60), retries: 3 },
+            quarantine_after: 2,
+            queues: BTreeMap::new(),
+        }
+    }
 }
 
 /// Takes tasks in, runs them and remembers what became of them. Cheap to clone.
@@ -88,6 +114,9 @@ struct Shared {
     cache: Arc<ResultsCache>,
     registry: Arc<TaskRegistry>,
     defaults: Defaults,
+    /// What bodies see of this.
+    host: Arc<dyn Host>,
+    watches: Watches,
     /// What the commit loop takes next.
     writes: Mutex<Vec<(Change, Tag)>>,
     write_wake: Notify,
@@ -120,7 +149,8 @@ impl Engine {
         store: Arc<dyn Store>,
     ) -> Result<Self, Error> {
         let started = now();
-        let opened = store.open(started.wall).await?;
+        let boot = Boot { now: started.wall, suspect_after: options.quarantine_after };
+        let opened = store.open(boot).await?;
         let spare_threads = options.sync_threads;
         let settings = Settings {
             async_bodies: options.async_tasks,
@@ -131,7 +161,11 @@ impl Engine {
             stuck_after: options.stuck_after,
             early_start: !store.properties().shared,
             retention: options.retention,
-            queues: options.queues,
+            queues: options
+                .queues
+                .into_iter()
+                .map(|(queue, limits)| (queue, QueueSettings { limits, paused: false }))
+                .collect(),
         };
         let seed = fastrand::u64(..);
         let core = Core::new(settings, registry.clone(), cache.clone(), &opened, seed, started);
@@ -142,6 +176,7 @@ impl Engine {
             durable = store.properties().durable,
             epoch = opened.epoch,
             rescued = opened.rescued,
+            quarantined = opened.quarantined,
             "store opened"
         );
         let no_threads = |error: std::io::Error| {
@@ -159,7 +194,9 @@ impl Engine {
             .enable_all()
             .build()
             .map_err(no_threads)?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new_cyclic(|shared| Shared {
+            host: ForBodies::of(shared),
+            watches: Watches::default(),
             core: Mutex::new(core),
             store,
             cache,
@@ -238,52 +275,6 @@ impl Engine {
                 None => Err(not_found(id)),
             },
         }
-    }
-
-    /// Cancels tasks, by id and by tag. One answer each, in the order asked, however often one is
-    /// named.
-    ///
-    /// # Errors
-    /// `STORE_UNAVAILABLE`; what was cancelled before that stays cancelled.
-    pub async fn cancel(
-        &self,
-        request: CancelRequest,
-    ) -> Result<Vec<(TaskId, CancelVerdict)>, Error> {
-        let CancelRequest { mut ids, tag, reason } = request;
-        if let Some(tag) = tag {
-            let most = ids.len() + MAX_CANCELLED_BY_TAG;
-            ids.extend(self.0.core.lock().tagged(&tag, MAX_CANCELLED_BY_TAG));
-            let mut after = None;
-            while ids.len() < most {
-                let page = self.0.store.tagged(&tag, after, CANCEL_PAGE).await?;
-                let full = page.len() == CANCEL_PAGE;
-                after = page.last().map(|(sequence, _)| *sequence);
-                ids.extend(page.into_iter().map(|(_, id)| id));
-                if !full {
-                    break;
-                }
-            }
-            ids.truncate(most);
-        }
-        let mut seen = HashSet::with_capacity(ids.len());
-        ids.retain(|id| seen.insert(id.clone()));
-        let mut asked = Vec::with_capacity(ids.len());
-        for id in ids {
-            let (sender, receiver) = oneshot::channel();
-            let reason = if reason.is_empty() { "cancelled".to_owned() } else { reason.clone() };
-            self.0.act(|core, now, out| core.cancel(id.clone(), reason, sender, now, out));
-            asked.push((id, receiver));
-        }
-        let mut verdicts = Vec::with_capacity(asked.len());
-        for (id, receiver) in asked {
-            match receiver.await {
-                Ok(Answer::Cancel(verdict)) => verdicts.push((id, verdict)),
-                Ok(Answer::Refused(error)) => return Err(error),
-                Ok(answer) => unreachable!("{answer:?} is no answer to a cancel"),
-                Err(_) => return Err(self::core::draining()),
-            }
-        }
-        Ok(verdicts)
     }
 
     /// Methods were registered while the engine ran.

@@ -83,8 +83,7 @@ impl Shared {
             match command {
                 Command::Write(..) => writes = true,
                 Command::Start(start) if !runs_here(start) => {
-                    let context =
-                        TaskContext::new(start.task.clone(), start.number, start.fence, now.steady);
+                    let context = attempt::context(start, self.host.clone(), now);
                     let running = Running { context, abort: None, aborted: false };
                     self.running.lock().insert(start.fence, running);
                 }
@@ -119,9 +118,10 @@ impl Shared {
                 Command::Recheck(ids) => self.recheck(ids),
                 Command::Start(start) => {
                     if runs_here(&start) {
-                        let ran = attempt::run_inline(&start, now());
+                        let (ran, said) = attempt::run_inline(&start, self.host.clone(), now());
                         let mut more = Vec::new();
                         let ((), wrote_more) = self.tell(&mut more, now(), |core, now, out| {
+                            core.said(start.fence, said, now, out);
                             core.ended(start.fence, ran, now, out);
                         });
                         wrote |= wrote_more;
@@ -145,6 +145,7 @@ impl Shared {
                 }
                 Command::Answer(caller, answer) => tell_caller(caller, answer),
                 Command::Hook(method, hook) => self.hook(method, hook),
+                Command::Touch(touched) => self.watches.touch(&touched),
             }
         }
         if wrote {

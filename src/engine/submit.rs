@@ -121,10 +121,9 @@ impl Engine {
         checked: &Checked,
         mut begun: Result<Begun, Error>,
     ) -> Result<Accepted, Error> {
-        let of = |ended: &Ended| Accepted {
-            id: checked.id.clone(),
-            state: ended.outcome.state(),
-            joined: !checked.is(ended),
+        let of = |ended: &Ended| {
+            let joined = Accepted::joined(&ended.task.id, ended.outcome.state());
+            Accepted { joined: !checked.is(ended), ..joined }
         };
         loop {
             match begun? {
@@ -152,6 +151,14 @@ impl Engine {
             }
             begun = self.read_and_begin(checked, Want::Acceptance).await;
         }
+    }
+
+    /// What the gate says to a request, without taking it in.
+    ///
+    /// # Errors
+    /// The gate's refusals.
+    pub(super) fn look_at(&self, request: &Request) -> Result<(), Error> {
+        self.check(request.clone(), self.0.defaults.retries, now()).gate.map(drop)
     }
 
     fn check(&self, request: Request, retries: u32, now: Now) -> Checked {
@@ -235,7 +242,8 @@ impl Engine {
             core.submit(submission, now, &mut waiter, out)
         });
         if let Admission::Run(start) = admission {
-            let ran = attempt::run_inline(&start, now);
+            // It has no row that what it says could be kept with.
+            let (ran, _) = attempt::run_inline(&start, shared.host.clone(), now);
             admission = shared
                 .act(|core, now, out| core.ended_inline(&start, want, ran, now, &mut waiter, out));
         }

@@ -114,6 +114,8 @@ pub struct Snapshot {
     pub outcome: Option<Outcome>,
     /// Its life so far: at most [`MAX_HISTORY`](crate::models::MAX_HISTORY) entries.
     pub history: Vec<HistoryEntry>,
+    /// How many entries were dropped between the first and the second.
+    pub history_dropped: u32,
     /// How far its body says it is; `(0, "")` before it says anything.
     pub progress: (f64, String),
     /// The size of the checkpoint that the next attempt finds.
@@ -158,6 +160,7 @@ impl Snapshot {
             cancel_requested: false,
             outcome: Some(outcome.clone()),
             history,
+            history_dropped: 0,
             progress: (0.0, String::new()),
             checkpoint_bytes: 0,
             log_lines: 0,

@@ -83,6 +83,11 @@ pub struct Keys {
 }
 
 impl Keys {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.concurrency.is_none() && self.unique.is_none()
+    }
+
     /// # Errors
     /// `INVALID_ARGUMENT`, naming the field below `field`: a key that is empty or longer than
     /// [`MAX_KEY_BYTES`], a window longer than [`MAX_UNIQUE_WINDOW`].

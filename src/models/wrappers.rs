@@ -59,6 +59,15 @@ pub fn decode_args(args: Vec<Any>) -> Result<Vec<ArgValue>, Error> {
     Ok(values)
 }
 
+/// Decodes one value that stands at `field` of a request.
+///
+/// # Errors
+/// As [`decode_args`], with the place as `result.values[0]`.
+pub fn decode_value(any: &Any, field: &str) -> Result<ArgValue, Error> {
+    let value = Decoder { left: MAX_VALUES }.any(&any.type_url, &any.value, 0);
+    value.map_err(|fault| Error::invalid(format!("{field}{}", fault.path), fault.why))
+}
+
 /// Why an argument could not be decoded. The path grows at its front on the way out.
 struct Fault {
     path: String,

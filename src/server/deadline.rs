@@ -6,6 +6,9 @@
 //! runtime, where the timers do not advance between the two.)
 //!
 //! The task goes on: only the wait for it ends.
+//!
+//! A stream is answered when it begins, and this layer is done with it then; a stream keeps its
+//! [`end`] itself.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,7 +16,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Request, Response};
 use pin_project_lite::pin_project;
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tonic::Status;
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -101,6 +104,13 @@ where
         };
         Poll::Ready(Ok(Status::from(error).into_http()))
     }
+}
+
+/// When the call's time is over, if it has a deadline that can be reckoned with. The layer has
+/// refused what is malformed.
+pub(super) fn end<T>(request: &tonic::Request<T>) -> Option<Instant> {
+    let timeout = timeout(request.metadata().as_ref()).ok().flatten()?;
+    Instant::now().checked_add(timeout)
 }
 
 fn exceeded() -> Error {

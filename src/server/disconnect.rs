@@ -34,7 +34,7 @@ impl Drop for CancelOnDrop {
         let system = self.system.clone();
         runtime.spawn(async move {
             let reason = "its caller went away".into();
-            let request = CancelRequest { ids: vec![id], tag: None, reason };
+            let request = CancelRequest { ids: vec![id], matching: None, reason };
             match system.cancel(request).await {
                 Ok(verdicts) => debug!(?verdicts, "cancelled a task whose caller went away"),
                 Err(error) => debug!(%error, "could not cancel a task whose caller went away"),

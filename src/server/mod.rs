@@ -7,13 +7,14 @@
 //!
 //! Shutting down takes two steps. [`Handle::refuse`] turns the health service to `NOT_SERVING`, and
 //! the engine answers submissions with `UNAVAILABLE` while connections stay open for the answers
-//! that are still due. [`Handle::stop`] then closes them.
+//! that are still due. [`Handle::stop`] then ends every watch and every long wait, and closes them.
 
 mod accept;
 mod answer;
 mod compression;
 mod connection;
 mod convert;
+mod cursors;
 mod deadline;
 mod descriptors;
 mod direct;
@@ -21,13 +22,16 @@ mod disconnect;
 mod health;
 mod lane;
 mod listen;
+mod page_token;
 mod panics;
 mod peer;
+mod sealed;
 mod serve;
 mod service;
 mod status;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::io;
 use std::net::SocketAddr;
@@ -42,6 +46,7 @@ pub use serve::{Serving, serve};
 use crate::server::health::{Health, reflection, reflection_v1alpha};
 use crate::server::service::Service;
 use crate::system::System;
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 /// How to serve.
@@ -114,17 +119,21 @@ impl Server {
         options: Options,
     ) -> Result<Handle, Error> {
         let health = Health::serving().await;
+        let hang_up = CancellationToken::new();
         let (v1, v1alpha) = (reflection()?, reflection_v1alpha()?);
         let serving = serve(listener, &options, || {
             // Made anew for each thread: threads that share no counters do not slow each other.
             Services {
-                ours: Some(Service::new(system.clone()).into_server(options.max_message_size)),
+                ours: Some(
+                    Service::new(system.clone(), options.max_message_size, hang_up.clone())
+                        .into_server(),
+                ),
                 others: Routes::new(health.service())
                     .add_service(v1.clone())
                     .add_service(v1alpha.clone()),
             }
         })?;
-        Ok(Handle { serving, health })
+        Ok(Handle { serving, health, hang_up })
     }
 }
 
@@ -133,6 +142,8 @@ impl Server {
 pub struct Handle {
     serving: Serving,
     health: Health,
+    /// Cancelled to end watches and long waits; those of health have their own way.
+    hang_up: CancellationToken,
 }
 
 impl Handle {
@@ -155,6 +166,7 @@ impl Handle {
     /// Stops listening, lets calls under way finish within `timeout`, cuts what is left, and
     /// returns how many connections that were. A thread that a body blocks is left behind.
     pub async fn stop(self, timeout: Duration) -> usize {
+        self.hang_up.cancel();
         self.health.hang_up().await;
         self.serving.stop(timeout).await
     }

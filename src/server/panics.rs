@@ -66,12 +66,18 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let call = self.project().call;
         // What the panic leaves half done is the call's own: it is never polled again.
-        catch_unwind(AssertUnwindSafe(|| call.poll(cx))).unwrap_or_else(|_| {
-            tracing::error!("a call panicked; it is answered INTERNAL");
-            let error = Error::new(Code::Internal, "the server failed while it served this call");
-            Poll::Ready(Ok(Status::from(error).into_http()))
-        })
+        caught(|| call.poll(cx))
+            .unwrap_or_else(|error| Poll::Ready(Ok(Status::from(error).into_http())))
     }
+}
+
+/// What `serve` answers; `INTERNAL` when it panics, and then nothing that it held may be used again.
+/// Streams, which are polled after their call was answered, do this themselves.
+pub(super) fn caught<T>(serve: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(serve)).map_err(|_| {
+        tracing::error!("a call panicked; it is answered INTERNAL");
+        Error::new(Code::Internal, "the server failed while it served this call")
+    })
 }
 
 #[cfg(test)]

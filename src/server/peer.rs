@@ -16,7 +16,7 @@ pub(super) fn must_be_local<T>(request: &Request<T>) -> Result<(), Error> {
     let local = request.remote_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     let why = if !local {
         "this call is for clients on the server's own machine (loopback); from elsewhere \
-         SubmitTask, GetResult, EnqueueTask and EnqueueTasks are open"
+         SubmitTask, GetResult, EnqueueTask, EnqueueTasks, SubmitChain and SubmitGroup are open"
     } else if FORWARDED.iter().any(|header| request.metadata().contains_key(*header)) {
         "this call is for clients on the server's own machine, and this one came through a proxy"
     } else {

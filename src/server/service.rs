@@ -1,35 +1,44 @@
 //! The product's gRPC service: each call is translated, passed to the facade, and translated back.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding::{Gzip, Zstd};
 use tonic::{Request, Response, Status};
 
-use crate::error::Code;
+use crate::error::{Code, Error};
 use crate::models::{Ended, Request as Asked, Snapshot, State, TaskId};
+use crate::pb;
 use crate::pb::task_scheduler_server::{TaskScheduler, TaskSchedulerServer};
-use crate::pb::{
-    CancelTasksRequest, CancelTasksResponse, EnqueueTaskResponse, EnqueueTasksRequest,
-    EnqueueTasksResponse, GetTaskRequest, GetTaskResponse, ListMethodsRequest, ListMethodsResponse,
-    RegistryStatistics, ResultRequest, ResultResponse, TaskRequest, TaskResponse,
-};
 use crate::server::compression::Accepts;
+use crate::server::convert::{Chain, Group, Listing, Resolve};
+use crate::server::cursors::Cursors;
 use crate::server::disconnect::CancelOnDrop;
 use crate::server::peer::must_be_local;
-use crate::server::{answer, convert};
+use crate::server::watch::{Updates, Watching};
+use crate::server::{answer, convert, deadline};
 use crate::system::System;
 
 /// Answers the calls of `taskscheduler.TaskScheduler`.
 pub(super) struct Service {
     system: System,
+    /// The largest message, in and out, in bytes.
+    max_message_size: usize,
+    /// Cancelled when watches and long waits have to end.
+    hang_up: CancellationToken,
 }
 
 impl Service {
-    /// Answers for `system`.
-    pub(super) fn new(system: System) -> Self {
-        Self { system }
+    /// Answers for `system`, with messages of at most so many bytes, until it is told to hang up.
+    pub(super) fn new(system: System, max_message_size: usize, hang_up: CancellationToken) -> Self {
+        Self { system, max_message_size, hang_up }
     }
 
     /// As tonic wants it.
-    pub(super) fn into_server(self, max_message_size: usize) -> TaskSchedulerServer<Self> {
+    pub(super) fn into_server(self) -> TaskSchedulerServer<Self> {
+        let max_message_size = self.max_message_size;
         TaskSchedulerServer::new(self)
             .max_decoding_message_size(max_message_size)
             .max_encoding_message_size(max_message_size)
@@ -39,8 +48,40 @@ impl Service {
             .send_compressed(Zstd)
     }
 
+    /// What became of a task, waiting for it at most so long; `None` also when the server hangs up.
+    async fn outcome(&self, id: &TaskId, wait: Duration) -> Result<Option<Arc<Ended>>, Error> {
+        if wait.is_zero() {
+            return self.system.result(id).await;
+        }
+        tokio::select! {
+            ended = self.system.wait(id, wait) => ended,
+            () = self.hang_up.cancelled() => Ok(None),
+        }
+    }
+
+    /// What became of the last of `ids`, when all have ended within `wait`. They are accepted: that
+    /// an outcome cannot be had is no reason not to say so.
+    async fn outcome_of_all(&self, ids: &[TaskId], wait: Duration) -> Option<Arc<Ended>> {
+        if wait.is_zero() {
+            return None;
+        }
+        let end = Instant::now() + wait;
+        let mut last = None;
+        for id in ids {
+            match self.outcome(id, end.saturating_duration_since(Instant::now())).await {
+                Ok(Some(ended)) => last = Some(ended),
+                Ok(None) => return None,
+                Err(error) => {
+                    tracing::debug!(task_id = %id, %error, "cannot wait for a task");
+                    return None;
+                }
+            }
+        }
+        last
+    }
+
     /// Submits a task that is cancelled when this future is dropped before its end.
-    async fn submit_attended(&self, mut request: Asked) -> Result<TaskResponse, Status> {
+    async fn submit_attended(&self, mut request: Asked) -> Result<pb::TaskResponse, Status> {
         // Who joins a task that is known does not take it along when he goes.
         if let Some(id) = &request.id
             && self.system.result(id).await.is_ok()
@@ -76,8 +117,8 @@ fn log(ended: &Ended) {
 impl TaskScheduler for Service {
     async fn submit_task(
         &self,
-        request: Request<TaskRequest>,
-    ) -> Result<Response<TaskResponse>, Status> {
+        request: Request<pb::TaskRequest>,
+    ) -> Result<Response<pb::TaskResponse>, Status> {
         let accepts = Accepts::of(&request);
         let message = request.into_inner();
         let attended = convert::cancels_on_disconnect(&message);
@@ -95,11 +136,16 @@ impl TaskScheduler for Service {
 
     async fn get_result(
         &self,
-        request: Request<ResultRequest>,
-    ) -> Result<Response<ResultResponse>, Status> {
+        request: Request<pb::ResultRequest>,
+    ) -> Result<Response<pb::ResultResponse>, Status> {
         let accepts = Accepts::of(&request);
-        let id = TaskId::parse(&request.get_ref().task_id, "task_id")?;
-        if let Some(ended) = self.system.result(&id).await? {
+        let (id, wait) = convert::result(request.get_ref())?;
+        let ended = if wait.is_zero() {
+            self.system.result(&id).await?
+        } else {
+            Box::pin(self.outcome(&id, wait)).await?
+        };
+        if let Some(ended) = ended {
             return Ok(accepts.answer(answer::result(&ended.outcome)));
         }
         // It may have ended in between; or it is so new that it is not stored yet.
@@ -113,8 +159,8 @@ impl TaskScheduler for Service {
 
     async fn enqueue_task(
         &self,
-        request: Request<TaskRequest>,
-    ) -> Result<Response<EnqueueTaskResponse>, Status> {
+        request: Request<pb::TaskRequest>,
+    ) -> Result<Response<pb::EnqueueTaskResponse>, Status> {
         let accepts = Accepts::of(&request);
         let request = convert::unattended(request.into_inner())?;
         let accepted = self.system.enqueue(request).await?;
@@ -124,8 +170,8 @@ impl TaskScheduler for Service {
 
     async fn enqueue_tasks(
         &self,
-        request: Request<EnqueueTasksRequest>,
-    ) -> Result<Response<EnqueueTasksResponse>, Status> {
+        request: Request<pb::EnqueueTasksRequest>,
+    ) -> Result<Response<pb::EnqueueTasksResponse>, Status> {
         let accepts = Accepts::of(&request);
         let requests = convert::requests(request.into_inner())?;
         Ok(accepts.answer(answer::enqueued(self.system.enqueue_many(requests).await)))
@@ -133,29 +179,171 @@ impl TaskScheduler for Service {
 
     async fn get_task(
         &self,
-        request: Request<GetTaskRequest>,
-    ) -> Result<Response<GetTaskResponse>, Status> {
+        request: Request<pb::GetTaskRequest>,
+    ) -> Result<Response<pb::GetTaskResponse>, Status> {
         must_be_local(&request)?;
         let accepts = Accepts::of(&request);
         let id = TaskId::parse(&request.get_ref().task_id, "task_id")?;
         let snapshot = self.system.find(&id).await?;
-        Ok(accepts.answer(GetTaskResponse { task: Some(answer::task(snapshot)) }))
+        Ok(accepts.answer(pb::GetTaskResponse { task: Some(answer::task(snapshot)) }))
+    }
+
+    async fn list_tasks(
+        &self,
+        request: Request<pb::ListTasksRequest>,
+    ) -> Result<Response<pb::ListTasksResponse>, Status> {
+        must_be_local(&request)?;
+        let accepts = Accepts::of(&request);
+        let Listing { filter, before, limit, tokens } = convert::list(request.into_inner())?;
+        let page = self.system.list(&filter, before, limit).await?;
+        Ok(accepts.answer(answer::page(page, &tokens, self.max_message_size)))
+    }
+
+    type WatchTaskStream = Updates;
+
+    async fn watch_task(
+        &self,
+        request: Request<pb::WatchTaskRequest>,
+    ) -> Result<Response<Updates>, Status> {
+        must_be_local(&request)?;
+        let end = deadline::end(&request);
+        let id = TaskId::parse(&request.get_ref().task_id, "task_id")?;
+        let cursors = Cursors::of(&id);
+        let cursor = cursors.read(&request.get_ref().cursor)?;
+        let watch = self.system.watch(&id, cursor).await?;
+        let watching = Watching { watch, hang_up: self.hang_up.clone(), end };
+        let mut answer = Response::new(Updates::new(watching, cursors));
+        // Updates are small, and each is sent as soon as it is there.
+        answer.disable_compression();
+        Ok(answer)
     }
 
     async fn cancel_tasks(
         &self,
-        request: Request<CancelTasksRequest>,
-    ) -> Result<Response<CancelTasksResponse>, Status> {
+        request: Request<pb::CancelTasksRequest>,
+    ) -> Result<Response<pb::CancelTasksResponse>, Status> {
         must_be_local(&request)?;
         let accepts = Accepts::of(&request);
         let request = convert::cancel(request.into_inner())?;
         Ok(accepts.answer(answer::cancelled(self.system.cancel(request).await?)))
     }
 
+    async fn retry_task(
+        &self,
+        request: Request<pb::RetryTaskRequest>,
+    ) -> Result<Response<pb::RetryTaskResponse>, Status> {
+        must_be_local(&request)?;
+        let accepts = Accepts::of(&request);
+        let (id, reason) = convert::run_again(request.into_inner())?;
+        let changed = self.system.run_again(&id, reason).await?;
+        tracing::info!(task_id = %id, "a task runs once more, as asked");
+        Ok(accepts.answer(answer::ran_again(changed)))
+    }
+
+    async fn resolve_task(
+        &self,
+        request: Request<pb::ResolveTaskRequest>,
+    ) -> Result<Response<pb::ResolveTaskResponse>, Status> {
+        must_be_local(&request)?;
+        let accepts = Accepts::of(&request);
+        let Resolve { id, result, reason } = convert::resolve(request.into_inner())?;
+        let changed = self.system.resolve(&id, result, reason).await?;
+        tracing::info!(task_id = %id, "a task was resolved by hand");
+        Ok(accepts.answer(answer::resolved(changed)))
+    }
+
+    async fn purge_tasks(
+        &self,
+        request: Request<pb::PurgeTasksRequest>,
+    ) -> Result<Response<pb::PurgeTasksResponse>, Status> {
+        must_be_local(&request)?;
+        let accepts = Accepts::of(&request);
+        let (ids, matching) = convert::purge(request.into_inner())?;
+        let purged = self.system.purge(ids, matching).await?;
+        tracing::info!(purged = purged.purged, more = purged.more, "purged tasks, as asked");
+        Ok(accepts.answer(answer::purged(purged)))
+    }
+
+    async fn submit_chain(
+        &self,
+        request: Request<pb::SubmitChainRequest>,
+    ) -> Result<Response<pb::SubmitChainResponse>, Status> {
+        let accepts = Accepts::of(&request);
+        let Chain { tasks, wait } = convert::chain(request.into_inner())?;
+        let ids = self.system.chain(tasks).await?;
+        let ended = self.outcome_of_all(&ids[ids.len().saturating_sub(1)..], wait).await;
+        Ok(accepts.answer(answer::chain(&ids, ended.as_deref(), self.max_message_size)))
+    }
+
+    async fn submit_group(
+        &self,
+        request: Request<pb::SubmitGroupRequest>,
+    ) -> Result<Response<pb::SubmitGroupResponse>, Status> {
+        let accepts = Accepts::of(&request);
+        let Group { tasks, callback, wait } = convert::group(request.into_inner())?;
+        let (ids, callback) = self.system.group(tasks, callback).await?;
+        let ended = match &callback {
+            Some(id) => self.outcome_of_all(std::slice::from_ref(id), wait).await,
+            None => {
+                self.outcome_of_all(&ids, wait).await;
+                None
+            }
+        };
+        let (callback, ended) = (callback.as_ref(), ended.as_deref());
+        Ok(accepts.answer(answer::group(&ids, callback, ended, self.max_message_size)))
+    }
+
+    async fn list_queues(
+        &self,
+        request: Request<pb::ListQueuesRequest>,
+    ) -> Result<Response<pb::ListQueuesResponse>, Status> {
+        must_be_local(&request)?;
+        let accepts = Accepts::of(&request);
+        Ok(accepts.answer(answer::queues(self.system.queues().await?)))
+    }
+
+    async fn pause_queue(
+        &self,
+        request: Request<pb::PauseQueueRequest>,
+    ) -> Result<Response<pb::PauseQueueResponse>, Status> {
+        must_be_local(&request)?;
+        let accepts = Accepts::of(&request);
+        let queue = convert::queue(&request.get_ref().queue)?;
+        let status = self.system.pause(&queue, true).await?;
+        tracing::info!(%queue, "paused a queue, as asked");
+        Ok(accepts.answer(pb::PauseQueueResponse { queue: Some(answer::queue(status)) }))
+    }
+
+    async fn resume_queue(
+        &self,
+        request: Request<pb::ResumeQueueRequest>,
+    ) -> Result<Response<pb::ResumeQueueResponse>, Status> {
+        must_be_local(&request)?;
+        let accepts = Accepts::of(&request);
+        let queue = convert::queue(&request.get_ref().queue)?;
+        let status = self.system.pause(&queue, false).await?;
+        tracing::info!(%queue, "resumed a queue, as asked");
+        Ok(accepts.answer(pb::ResumeQueueResponse { queue: Some(answer::queue(status)) }))
+    }
+
+    async fn set_queue_limits(
+        &self,
+        request: Request<pb::SetQueueLimitsRequest>,
+    ) -> Result<Response<pb::SetQueueLimitsResponse>, Status> {
+        must_be_local(&request)?;
+        let accepts = Accepts::of(&request);
+        let request = request.into_inner();
+        let queue = convert::queue(&request.queue)?;
+        let limits = convert::limits(request.limits)?;
+        let status = self.system.limit(&queue, limits).await?;
+        tracing::info!(%queue, ?limits, "limited a queue, as asked");
+        Ok(accepts.answer(pb::SetQueueLimitsResponse { queue: Some(answer::queue(status)) }))
+    }
+
     async fn list_methods(
         &self,
-        request: Request<ListMethodsRequest>,
-    ) -> Result<Response<ListMethodsResponse>, Status> {
+        request: Request<pb::ListMethodsRequest>,
+    ) -> Result<Response<pb::ListMethodsResponse>, Status> {
         must_be_local(&request)?;
         let accepts = Accepts::of(&request);
         let wanted = request.into_inner().namespace;
@@ -163,9 +351,9 @@ impl TaskScheduler for Service {
         let mut methods = registry.list();
         methods.retain(|method| wanted.is_empty() || *method.name.namespace == *wanted);
         let statistics = registry.statistics();
-        Ok(accepts.answer(ListMethodsResponse {
+        Ok(accepts.answer(pb::ListMethodsResponse {
             methods: methods.iter().map(|method| answer::method(method)).collect(),
-            statistics: Some(RegistryStatistics {
+            statistics: Some(pb::RegistryStatistics {
                 total: u32::try_from(statistics.total).unwrap_or(u32::MAX),
                 namespaces: statistics.namespaces,
                 versions: statistics.versions.iter().map(ToString::to_string).collect(),

@@ -24,8 +24,8 @@ fn grpc(code: Code) -> tonic::Code {
     match code {
         Code::MethodNotFound | Code::TaskNotFound => tonic::Code::NotFound,
         Code::InvalidArgument => tonic::Code::InvalidArgument,
-        Code::IdTaken => tonic::Code::AlreadyExists,
-        Code::DependencyUnmet => tonic::Code::FailedPrecondition,
+        Code::IdTaken | Code::UniqueTaken => tonic::Code::AlreadyExists,
+        Code::DependencyUnmet | Code::WrongState => tonic::Code::FailedPrecondition,
         Code::QueueFull => tonic::Code::ResourceExhausted,
         Code::Draining | Code::StoreUnavailable | Code::OutcomeUnknown => tonic::Code::Unavailable,
         Code::DeadlineExceeded => tonic::Code::DeadlineExceeded,
@@ -40,7 +40,8 @@ fn grpc(code: Code) -> tonic::Code {
         | Code::Stuck
         | Code::DependencyFailed
         | Code::Expired
-        | Code::ResultTooLarge => tonic::Code::Unknown,
+        | Code::ResultTooLarge
+        | Code::Quarantined => tonic::Code::Unknown,
     }
 }
 
@@ -115,6 +116,8 @@ mod tests {
         check(Code::TaskNotFound, tonic::Code::NotFound);
         check(Code::InvalidArgument, tonic::Code::InvalidArgument);
         check(Code::IdTaken, tonic::Code::AlreadyExists);
+        check(Code::UniqueTaken, tonic::Code::AlreadyExists);
+        check(Code::WrongState, tonic::Code::FailedPrecondition);
         check(Code::DependencyUnmet, tonic::Code::FailedPrecondition);
         check(Code::QueueFull, tonic::Code::ResourceExhausted);
         check(Code::Draining, tonic::Code::Unavailable);

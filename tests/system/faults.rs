@@ -1,87 +1,11 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
-use async_trait::async_trait;
-use task_scheduler::clock::Timestamp;
 use task_scheduler::error::Code;
-use task_scheduler::models::{QueueName, Sequence, Snapshot, State, TaskId};
-use task_scheduler::store::{
-    Change, Claims, Commit, Error, MemoryStore, Opened, Place, Properties, Ready, Store, Wanted,
-};
+use task_scheduler::models::State;
 
+use crate::faulty::Faulty;
 use crate::harness::*;
-
-/// A memory store that fails at some verbs for a while.
-#[derive(Default)]
-struct Faulty {
-    inner: MemoryStore,
-    /// Commits still to fail, having changed nothing.
-    refused_commits: AtomicU32,
-    /// Commits still to fail, having changed everything.
-    lost_answers: AtomicU32,
-    /// Claims still to fail.
-    refused_claims: AtomicU32,
-}
-
-/// Counts one down; whether there was one.
-fn take(left: &AtomicU32) -> bool {
-    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
-}
-
-#[async_trait]
-impl Store for Faulty {
-    fn properties(&self) -> Properties {
-        self.inner.properties()
-    }
-
-    async fn open(&self, now: Timestamp) -> Result<Opened, Error> {
-        self.inner.open(now).await
-    }
-
-    async fn commit(&self, changes: Arc<[Change]>, now: Timestamp) -> Result<Commit, Error> {
-        if take(&self.refused_commits) {
-            return Err(Error::Unavailable("told to".into()));
-        }
-        let commit = self.inner.commit(changes, now).await?;
-        if take(&self.lost_answers) {
-            return Err(Error::AnswerLost("told to".into()));
-        }
-        Ok(commit)
-    }
-
-    async fn claim(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Claims, Error> {
-        if take(&self.refused_claims) {
-            return Err(Error::Unavailable("told to".into()));
-        }
-        self.inner.claim(wanted, now).await
-    }
-
-    fn may_know(&self, id: &TaskId) -> bool {
-        self.inner.may_know(id)
-    }
-
-    async fn find(&self, ids: &[TaskId]) -> Result<Vec<Option<Snapshot>>, Error> {
-        self.inner.find(ids).await
-    }
-
-    async fn window(
-        &self,
-        queue: &QueueName,
-        after: Option<Place>,
-        limit: usize,
-    ) -> Result<Vec<Ready>, Error> {
-        self.inner.window(queue, after, limit).await
-    }
-
-    async fn tagged(
-        &self,
-        tag: &str,
-        after: Option<Sequence>,
-        limit: usize,
-    ) -> Result<Vec<(Sequence, TaskId)>, Error> {
-        self.inner.tagged(tag, after, limit).await
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_commit_that_fails_for_a_moment_is_tried_again() {

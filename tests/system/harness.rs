@@ -1,13 +1,12 @@
 //! A system on a memory store, with methods made for one test.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use task_scheduler::cache::ResultsCache;
 use task_scheduler::engine::{Defaults, Options};
 use task_scheduler::models::{ArgValue, Asked, Durability, Request, TaskId};
-use task_scheduler::store::{MemoryStore, Retention, Store};
+use task_scheduler::store::{MemoryStore, Store};
 use task_scheduler::system::System;
 use task_scheduler::tasks::{TaskRegistry, collected};
 
@@ -18,13 +17,8 @@ pub(crate) fn options() -> Options {
         queue_length: 1_000,
         cancel_grace: Duration::from_millis(50),
         stuck_after: Duration::from_millis(100),
-        retention: Retention {
-            succeeded_for: Duration::from_secs(3600),
-            most: 10_000,
-            others_for: Duration::from_secs(3600),
-        },
         defaults: Defaults { timeout: Duration::from_secs(60), retries: 3 },
-        queues: BTreeMap::new(),
+        ..Options::default()
     }
 }
 

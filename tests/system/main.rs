@@ -3,5 +3,6 @@
 
 mod endings;
 mod faults;
+mod faulty;
 mod handlers;
 mod harness;

@@ -169,7 +169,7 @@ impl<W: Waiter> Core<W> {
     ) {
         let Claimed { sequence, fence, task, attempt: number, .. } = claimed;
         self.run_under(&task, class, fence);
-        self.touch(|| Touched::Unfinished(sequence), out);
+        self.touch(|| Touched::At(sequence), out);
         let found = Found {
             decided: claimed.decided,
             children: claimed.children,

@@ -68,9 +68,9 @@ pub(crate) struct Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Touched {
     /// A task that has not ended, or has just come back.
-    Unfinished(Sequence),
-    /// A task that ended.
-    Ended(TaskId),
+    At(Sequence),
+    /// A task that came in or ended.
+    Named(TaskId),
 }
 
 /// What whoever waits is told.

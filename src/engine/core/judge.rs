@@ -86,7 +86,7 @@ fn is_met(task: &Task, state: State) -> bool {
 }
 
 /// A dependency forbids the task.
-pub(super) fn unmet(dependency: &TaskId, problem: DependencyProblem) -> Error {
+pub(crate) fn unmet(dependency: &TaskId, problem: DependencyProblem) -> Error {
     let why = match problem {
         DependencyProblem::Unknown => "is not known".to_owned(),
         DependencyProblem::Unfinished => {

@@ -34,13 +34,15 @@ use ahash::{HashMap, HashMapExt};
 
 pub(crate) use admit::{Admission, Admittable, Entry, Submission, Want};
 pub(crate) use attempt::Attempt;
+pub(crate) use judge::unmet;
+pub(crate) use during::{Asked, Said};
 pub(crate) use command::{Answer, Command, Found, Hook, Ran, Start, Tag, Touched, Waiter};
 
 use crate::cache::ResultsCache;
 use crate::clock::{Now, Timestamp};
 use crate::error::{Code, Error};
 use crate::models::{
-    Durability, Fence, QueueName, QueueSettings, Sequence, Snapshot, TaskFilter, TaskId, TaskPage,
+    Durability, Fence, LogLine, QueueName, QueueSettings, Sequence, Snapshot, TaskFilter, TaskId, TaskPage,
 };
 use crate::store::memory::Tables;
 use crate::store::{Change, Commit, Opened, RELEASE_SLICE, Retention};
@@ -259,6 +261,11 @@ impl<W: Waiter> Core<W> {
         limit: usize,
     ) -> TaskPage {
         self.ephemeral.list(filter, before, limit)
+    }
+
+    /// Lines of the log of an ephemeral task, if it is here.
+    pub(crate) fn log(&self, id: &TaskId, after: u32, limit: usize) -> Option<Vec<LogLine>> {
+        self.ephemeral.knows(id).then(|| self.ephemeral.log(id, after, limit))
     }
 
     /// Whether this id enters, runs or is waited for here.

@@ -133,7 +133,7 @@ impl<W: Waiter> Core<W> {
             self.came_back(&task);
         }
         for ready in ready {
-            self.touch(|| Touched::Unfinished(ready.place.sequence), out);
+            self.touch(|| Touched::At(ready.place.sequence), out);
             self.arrive(ready, class);
         }
         let own = match &tag {
@@ -184,7 +184,7 @@ impl<W: Waiter> Core<W> {
                 }
                 if let Some(attempt) = self.attempts.get(&fence) {
                     let sequence = attempt.sequence;
-                    self.touch(|| Touched::Unfinished(sequence), out);
+                    self.touch(|| Touched::At(sequence), out);
                 }
                 self.attempt_stored(fence, out);
             }
@@ -196,10 +196,10 @@ impl<W: Waiter> Core<W> {
                 }
                 out.push(Command::Answer(waiter, Answer::Said(verdict)));
             }
-            Tag::Said(sequence) => self.touch(|| Touched::Unfinished(sequence), out),
+            Tag::Said(sequence) => self.touch(|| Touched::At(sequence), out),
             Tag::ByHand(waiter) => {
                 if let Verdict::Changed { ended: Some(ended), .. } = &verdict {
-                    self.touch(|| Touched::Ended(ended.task.id.clone()), out);
+                    self.touch(|| Touched::Named(ended.task.id.clone()), out);
                     self.cache.put(ended.clone());
                 }
                 out.push(Command::Answer(waiter, Answer::Said(verdict)));
@@ -230,6 +230,7 @@ impl<W: Waiter> Core<W> {
     ) -> Option<Error> {
         match verdict {
             Verdict::Inserted(state) => {
+                self.touch(|| Touched::Named(id.clone()), out);
                 if let Some(live) = self.live.get_mut(id) {
                     live.phase = Phase::Known;
                     let mut joined = false;
@@ -272,8 +273,12 @@ impl<W: Waiter> Core<W> {
         replaced: bool,
         out: &mut Vec<Command<W>>,
     ) {
-        let Some(live) = self.live.get_mut(id) else { return };
         let other = &first.task.id;
+        if replaced && let Some(live) = self.live.get_mut(other) {
+            // Those who wait for it get what it comes to, though it runs with other arguments.
+            live.digest = first.task.digest;
+        }
+        let Some(live) = self.live.get_mut(id) else { return };
         for (interest, waiter) in std::mem::take(&mut live.waiters) {
             let answer = match (interest, &first.outcome) {
                 (Interest::Acceptance, _) => {
@@ -316,7 +321,7 @@ impl<W: Waiter> Core<W> {
             self.queue(&queue).waiting -= 1;
             self.forget_if_empty(&queue);
         }
-        self.touch(|| Touched::Ended(id.clone()), out);
+        self.touch(|| Touched::Named(id.clone()), out);
         let well = ended.outcome.state() == State::Succeeded;
         if well || class == Durability::Ephemeral {
             self.cache.put(ended.clone());
@@ -475,6 +480,7 @@ impl<W: Waiter> Core<W> {
         };
         let ended = Arc::new(Ended { task: task.clone(), outcome });
         self.cache.put(ended.clone());
+        self.touch(|| Touched::Named(task.id.clone()), out);
         self.answer_ended(&task.id, &ended, out);
         self.slots.free(Kind::Inline);
         self.left(queue);

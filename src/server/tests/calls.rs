@@ -70,9 +70,8 @@ async fn start() -> Running {
         queue_length: 100,
         cancel_grace: Duration::from_millis(10),
         stuck_after: LONG,
-        retention: Retention { succeeded_for: LONG, most: 100, others_for: LONG },
         defaults: engine::Defaults { timeout: LONG, retries: 0 },
-        queues: BTreeMap::new(),
+        ..engine::Options::default()
     };
     let registry = Arc::new(TaskRegistry::from_registrations(collected()).unwrap());
     let cache = Arc::new(ResultsCache::new(NonZeroUsize::new(100).unwrap(), 1 << 20));

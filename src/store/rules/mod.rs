@@ -27,7 +27,7 @@ mod row;
 mod rows;
 mod time;
 
-pub(crate) use boot::{Rescued, open};
+pub(crate) use boot::open;
 pub(crate) use facts::{Facts, OfKey, Suspicion};
 pub(crate) use row::Row;
 pub(crate) use rows::{Holders, Pace, Rows};

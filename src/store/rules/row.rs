@@ -68,6 +68,8 @@ pub(crate) struct Row {
     pub(crate) failed_for: Option<Sequence>,
     pub(crate) ended: Option<Arc<Ended>>,
     pub(crate) history: Vec<HistoryEntry>,
+    /// How many entries of its history were dropped.
+    pub(crate) history_dropped: u32,
 }
 
 impl Row {
@@ -105,6 +107,7 @@ impl Row {
             failed_for: None,
             ended: None,
             history: Vec::new(),
+            history_dropped: 0,
             task,
         }
     }
@@ -163,6 +166,7 @@ impl Row {
         if self.history.len() == MAX_HISTORY {
             // How it came in says more than the oldest of many retries.
             self.history.remove(1);
+            self.history_dropped += 1;
         }
         self.history.push(HistoryEntry { state, at: now, attempt: self.attempts, error });
     }
@@ -180,6 +184,7 @@ impl Row {
             cancel_requested: self.cancel_requested.is_some(),
             outcome: self.ended.as_ref().map(|ended| ended.outcome.clone()),
             history: self.history.clone(),
+            history_dropped: self.history_dropped,
             progress: self.progress.clone(),
             checkpoint_bytes: self.checkpoint.as_ref().map_or(0, |saved| saved.len()),
             log_lines: self.log_lines,

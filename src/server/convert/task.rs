@@ -1,31 +1,19 @@
-//! Requests: from the wire to the facade's words.
-//!
-//! Refuses what protobuf can say and no task can mean, naming the field as the wire has it. Bounds
-//! on values and defaults are the gate's.
+//! One task that is asked for.
 
-use std::time::Duration;
-
-use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::models::wrappers::decode_args;
 use crate::models::{
-    Asked, CancelRequest, Durability, Labels, MAX_DEPENDENCIES, MAX_LABEL_BYTES,
-    OnDependencyFailure, Request, TaskId, When,
+    Asked, Durability, Keys, Labels, MAX_DEPENDENCIES, OnClash, OnDependencyFailure, Request,
+    TaskId, Unique, When,
 };
 use crate::pb;
-
-/// The most tasks in one call.
-const MAX_TASKS: usize = 10_000;
-/// The most ids in one cancel.
-const MAX_CANCEL_IDS: usize = 1_000;
-/// The longest reason of a cancel, in bytes. It is kept with every task that the cancel meets.
-const MAX_REASON_BYTES: usize = 1_000;
+use crate::server::convert::{duration, ids, set, timestamp, unknown};
 
 /// A task as its caller asks for it.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT`, naming the field at fault.
-pub(super) fn request(message: pb::TaskRequest) -> Result<Request, Error> {
+pub(in crate::server) fn request(message: pb::TaskRequest) -> Result<Request, Error> {
     let id = match message.task_id.as_str() {
         "" => None,
         id => Some(TaskId::parse(id, "task_id")?),
@@ -43,23 +31,11 @@ pub(super) fn request(message: pb::TaskRequest) -> Result<Request, Error> {
     Ok(Request { id, method: message.method, args: decode_args(message.args)?, deps, options })
 }
 
-/// Many tasks, each asked for or refused on its own. Nobody waits for them, so none can be
-/// cancelled when its caller goes away.
-///
-/// # Errors
-/// `INVALID_ARGUMENT` when they are too many for one call.
-pub(super) fn requests(
-    message: pb::EnqueueTasksRequest,
-) -> Result<Vec<Result<Request, Error>>, Error> {
-    at_most(message.tasks.len(), MAX_TASKS, "tasks", "tasks")?;
-    Ok(message.tasks.into_iter().map(unattended).collect())
-}
-
 /// A task whose caller does not wait for its end.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT`, naming the field at fault.
-pub(super) fn unattended(message: pb::TaskRequest) -> Result<Request, Error> {
+pub(in crate::server) fn unattended(message: pb::TaskRequest) -> Result<Request, Error> {
     if cancels_on_disconnect(&message) {
         return Err(Error::invalid(
             "options.cancel_on_disconnect",
@@ -70,44 +46,8 @@ pub(super) fn unattended(message: pb::TaskRequest) -> Result<Request, Error> {
 }
 
 /// Whether the task is to be cancelled when its caller goes away.
-pub(super) fn cancels_on_disconnect(message: &pb::TaskRequest) -> bool {
+pub(in crate::server) fn cancels_on_disconnect(message: &pb::TaskRequest) -> bool {
     message.options.as_ref().is_some_and(|options| options.cancel_on_disconnect)
-}
-
-/// Which tasks to cancel.
-///
-/// # Errors
-/// `INVALID_ARGUMENT` when it names none, too many, or something that is no id.
-pub(super) fn cancel(message: pb::CancelTasksRequest) -> Result<CancelRequest, Error> {
-    let ids = ids(&message.task_ids, "task_ids", MAX_CANCEL_IDS)?;
-    if ids.is_empty() && message.tag.is_empty() {
-        return Err(Error::invalid(
-            "task_ids",
-            "empty, and so is `tag`; expected ids, a tag or both",
-        ));
-    }
-    at_most(message.tag.len(), MAX_LABEL_BYTES, "tag", "bytes")?;
-    at_most(message.reason.len(), MAX_REASON_BYTES, "reason", "bytes")?;
-    Ok(CancelRequest { ids, tag: set(message.tag), reason: message.reason })
-}
-
-fn ids(texts: &[String], field: &str, max: usize) -> Result<Vec<TaskId>, Error> {
-    at_most(texts.len(), max, field, "ids")?;
-    let mut ids = Vec::with_capacity(texts.len());
-    for (at, text) in texts.iter().enumerate() {
-        // The place is written out only once it is known to be at fault.
-        let id = TaskId::parse(text, field)
-            .or_else(|_| TaskId::parse(text, &format!("{field}[{at}]")))?;
-        ids.push(id);
-    }
-    Ok(ids)
-}
-
-fn at_most(count: usize, max: usize, field: &str, what: &str) -> Result<(), Error> {
-    if count > max {
-        return Err(Error::invalid(field, format!("{count} {what}; at most {max} are accepted")));
-    }
-    Ok(())
 }
 
 fn options(message: pb::TaskOptions) -> Result<Asked, Error> {
@@ -133,12 +73,32 @@ fn options(message: pb::TaskOptions) -> Result<Asked, Error> {
             source_system: message.source_system,
             correlation_id: message.correlation_id,
         },
+        keys: Keys {
+            concurrency: set(message.concurrency_key),
+            unique: message.unique.map(unique).transpose()?,
+        },
     })
 }
 
-/// What is empty on the wire was not set.
-fn set(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
+fn unique(message: pb::Unique) -> Result<Unique, Error> {
+    Ok(Unique {
+        key: message.key,
+        window: duration(message.window, "options.unique.window")?,
+        on_clash: on_clash(message.on_clash)?,
+    })
+}
+
+fn on_clash(number: i32) -> Result<OnClash, Error> {
+    use pb::unique::OnClash as Wire;
+    match Wire::try_from(number) {
+        Ok(Wire::Unspecified | Wire::ReturnFirst) => Ok(OnClash::ReturnFirst),
+        Ok(Wire::Replace) => Ok(OnClash::Replace),
+        Ok(Wire::Refuse) => Ok(OnClash::Refuse),
+        Err(_) => {
+            let expected = "RETURN_FIRST (1), REPLACE (2) or REFUSE (3)";
+            Err(unknown(number, "options.unique.on_clash", expected))
+        }
+    }
 }
 
 fn when(
@@ -154,36 +114,6 @@ fn when(
             format!("set together with {at_field}; expected one of them"),
         )),
     }
-}
-
-fn timestamp(stamp: prost_types::Timestamp, field: &str) -> Result<Timestamp, Error> {
-    let parts = (u64::try_from(stamp.seconds), u64::try_from(stamp.nanos));
-    if let (Ok(seconds), Ok(nanos @ 0..1_000_000_000)) = parts
-        && let Some(micros) = seconds.checked_mul(1_000_000)
-        && let Some(time) = Timestamp::from_micros(micros.saturating_add(nanos / 1_000))
-    {
-        return Ok(time);
-    }
-    let shown = format!("{} s and {} ns", stamp.seconds, stamp.nanos);
-    Err(Error::invalid(
-        field,
-        format!("{shown} since 1970 is no time that is accepted; expected 1970 to 9999"),
-    ))
-}
-
-fn duration(value: Option<prost_types::Duration>, field: &str) -> Result<Option<Duration>, Error> {
-    /// Ten thousand years, the bound that protobuf itself names.
-    const MAX_SECONDS: u64 = 315_576_000_000;
-    let Some(value) = value else { return Ok(None) };
-    let parts = (u64::try_from(value.seconds), u32::try_from(value.nanos));
-    if let (Ok(seconds @ 0..=MAX_SECONDS), Ok(nanos @ 0..1_000_000_000)) = parts {
-        return Ok(Some(Duration::new(seconds, nanos)));
-    }
-    let shown = format!("{} s and {} ns", value.seconds, value.nanos);
-    Err(Error::invalid(
-        field,
-        format!("{shown} is no length of time; expected 0 s or more, with 0 to 999999999 ns"),
-    ))
 }
 
 fn on_dependency_failure(number: i32) -> Result<Option<OnDependencyFailure>, Error> {
@@ -206,13 +136,12 @@ fn durability(number: i32) -> Result<Option<Durability>, Error> {
     }
 }
 
-fn unknown(number: i32, field: &str, expected: &str) -> Error {
-    Error::invalid(field, format!("{number} has no meaning; expected {expected}"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::clock::Timestamp;
 
     fn wire(change: impl FnOnce(&mut pb::TaskRequest)) -> pb::TaskRequest {
         let mut message = pb::TaskRequest { method: "add".into(), ..Default::default() };
@@ -263,6 +192,12 @@ mod tests {
             reason: "why".into(),
             source_system: "shop".into(),
             correlation_id: "c-1".into(),
+            concurrency_key: "customer-7".into(),
+            unique: Some(pb::Unique {
+                key: "month's end".into(),
+                window: Some(seconds(3)),
+                on_clash: pb::unique::OnClash::Replace as i32,
+            }),
         };
         let expected = Asked {
             queue: Some("mail".into()),
@@ -284,6 +219,14 @@ mod tests {
                 reason: "why".into(),
                 source_system: "shop".into(),
                 correlation_id: "c-1".into(),
+            },
+            keys: Keys {
+                concurrency: Some("customer-7".into()),
+                unique: Some(Unique {
+                    key: "month's end".into(),
+                    window: Some(Duration::from_secs(3)),
+                    on_clash: OnClash::Replace,
+                }),
             },
         };
         assert_eq!(options(wire), Ok(expected));
@@ -394,67 +337,18 @@ mod tests {
             refused_option(|o| o.on_dependency_failure = -1),
             "options.on_dependency_failure: -1 has no meaning; expected FAIL (1) or RUN (2)",
         );
+        let unique = |window, on_clash| Some(pb::Unique { key: "k".into(), window, on_clash });
+        check(
+            refused_option(|o| o.unique = unique(None, 4)),
+            "options.unique.on_clash: 4 has no meaning; expected RETURN_FIRST (1), REPLACE (2) or REFUSE (3)",
+        );
+        check(
+            refused_option(|o| o.unique = unique(span(-1, 0), 0)),
+            &no_span("options.unique.window", "-1 s and 0 ns"),
+        );
         check(
             refused_option(|o| o.cancel_on_disconnect = true),
             "options.cancel_on_disconnect: set, but this call does not wait for the task; only SubmitTask does",
-        );
-    }
-
-    #[test]
-    fn the_bounds_of_what_can_be_said_are_accepted() {
-        let end = prost_types::Timestamp { seconds: 253_402_300_799, nanos: 999_999_999 };
-        assert!(timestamp(end, "x").is_ok());
-        assert_eq!(timestamp(prost_types::Timestamp::default(), "x"), Ok(Timestamp::EPOCH));
-        let long = prost_types::Duration { seconds: 315_576_000_000, nanos: 999_999_999 };
-        assert!(duration(Some(long), "x").is_ok());
-        assert_eq!(duration(Some(prost_types::Duration::default()), "x"), Ok(Some(Duration::ZERO)));
-    }
-
-    #[test]
-    fn a_cancel_names_something_and_not_too_much() {
-        let check = |message: pb::CancelTasksRequest, expected: &str| {
-            assert_eq!(cancel(message).expect_err("refused").message, expected);
-        };
-        let empty = pb::CancelTasksRequest::default();
-        check(empty.clone(), "task_ids: empty, and so is `tag`; expected ids, a tag or both");
-        check(
-            pb::CancelTasksRequest { task_ids: vec!["a".into(); 1_001], ..empty.clone() },
-            "task_ids: 1001 ids; at most 1000 are accepted",
-        );
-        check(
-            pb::CancelTasksRequest { task_ids: vec!["a".into(), "\n".into()], ..empty.clone() },
-            r"task_ids[1]: contains the control character '\n'; printable text is accepted",
-        );
-        check(
-            pb::CancelTasksRequest { tag: "x".repeat(101), ..empty.clone() },
-            "tag: 101 bytes; at most 100 are accepted",
-        );
-        check(
-            pb::CancelTasksRequest { tag: "x".into(), reason: "x".repeat(1_001), ..empty.clone() },
-            "reason: 1001 bytes; at most 1000 are accepted",
-        );
-        let sound =
-            pb::CancelTasksRequest { task_ids: vec!["a".into()], reason: "why".into(), ..empty };
-        let expected = CancelRequest {
-            ids: vec![TaskId::parse("a", "x").unwrap()],
-            tag: None,
-            reason: "why".into(),
-        };
-        assert_eq!(cancel(sound), Ok(expected));
-    }
-
-    #[test]
-    fn one_bad_task_of_many_is_refused_alone() {
-        let message = pb::EnqueueTasksRequest {
-            tasks: vec![wire(|_| ()), wire(|message| message.task_id = "\t".into()), wire(|_| ())],
-        };
-        let sound: Vec<bool> = requests(message).unwrap().iter().map(Result::is_ok).collect();
-        assert_eq!(sound, [true, false, true]);
-
-        let message = pb::EnqueueTasksRequest { tasks: vec![wire(|_| ()); 10_001] };
-        assert_eq!(
-            requests(message).expect_err("refused").message,
-            "tasks: 10001 tasks; at most 10000 are accepted"
         );
     }
 }

@@ -1,24 +1,25 @@
 //! Answers: from the facade's words to the wire.
 
+mod linked;
+mod queue;
+mod task;
+mod update;
+
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::models::{
-    Accepted, ArgValue, CancelVerdict, Durability, Ended, Ending, HistoryEntry, Outcome, Snapshot,
-    State, TaskId,
+    Accepted, ArgValue, CancelVerdict, Changed, Ended, HistoryEntry, Outcome, Purged, State, TaskId,
 };
 use crate::pb;
 use crate::pb::cancel_outcome::Verdict;
 use crate::pb::enqueue_outcome::Outcome as EnqueueOutcome;
 use crate::pb::task_response::Status as OldStatus;
-use crate::server::status::cut;
 use crate::tasks::{Kind, Method};
 
-/// The most text that is shown of one argument, in bytes, and of how many arguments: what is known of
-/// a task has to fit in one message.
-const MAX_ARG_TEXT_BYTES: usize = 4_096;
-const MAX_ARGS_SHOWN: usize = 64;
-/// The most text of a result that is shown beside everything else; alone it is shown whole.
-const MAX_RESULT_SHOWN_BYTES: usize = 1 << 20;
+pub(super) use linked::{chain, group};
+pub(super) use queue::{queue, queues};
+pub(super) use task::{page, task};
+pub(super) use update::update;
 
 /// To SubmitTask.
 pub(super) fn submitted(ended: &Ended) -> pb::TaskResponse {
@@ -47,6 +48,7 @@ pub(super) fn accepted(accepted: &Accepted) -> pb::EnqueueTaskResponse {
         task_id: accepted.id.as_str().into(),
         state: state(accepted.state) as i32,
         joined: accepted.joined,
+        replaced: accepted.replaced,
     }
 }
 
@@ -75,48 +77,22 @@ pub(super) fn cancelled(verdicts: Vec<(TaskId, CancelVerdict)>) -> pb::CancelTas
     pb::CancelTasksResponse { outcomes: verdicts.into_iter().map(outcome).collect() }
 }
 
-/// To GetTask.
-pub(super) fn task(snapshot: Snapshot) -> pb::Task {
-    let Snapshot { task, outcome, history, progress, .. } = snapshot;
-    let labels = task.options.labels.as_deref().cloned().unwrap_or_default();
-    let (progress, progress_message) = progress;
-    pb::Task {
-        task_id: task.id.as_str().into(),
-        method: task.method.as_ref().into(),
-        queue: task.options.queue.as_str().into(),
-        priority: task.options.priority,
-        state: state(snapshot.state) as i32,
-        result: outcome
-            .as_ref()
-            .and_then(Outcome::result)
-            .map(|result| cut(&text(result), MAX_RESULT_SHOWN_BYTES))
-            .unwrap_or_default(),
-        failure: outcome.as_ref().and_then(failure),
-        attempts: snapshot.attempts,
-        rescues: snapshot.rescues,
-        deps: task.deps.iter().map(|dep| dep.as_str().into()).collect(),
-        tags: labels.tags,
-        submitted_at: Some(stamp(task.submitted_at)),
-        started_at: snapshot.started_at.map(stamp),
-        ended_at: outcome.as_ref().map(|outcome| stamp(outcome.ended_at)),
-        run_at: snapshot.due_at.map(stamp),
-        progress,
-        progress_message,
-        history: history.into_iter().map(history_entry).collect(),
-        durability: durability(task.options.durability) as i32,
-        initiator: labels.initiator,
-        reason: labels.reason,
-        source_system: labels.source_system,
-        correlation_id: labels.correlation_id,
-        skipped: outcome.is_some_and(|outcome| outcome.ending == Ending::Skipped),
-        cancel_requested: snapshot.cancel_requested,
-        args: task
-            .args
-            .iter()
-            .take(MAX_ARGS_SHOWN)
-            .map(|arg| cut(&text(arg), MAX_ARG_TEXT_BYTES))
-            .collect(),
-    }
+/// To RetryTask.
+pub(super) fn ran_again(changed: Changed) -> pb::RetryTaskResponse {
+    let Changed { state: current, brought_back } = changed;
+    pb::RetryTaskResponse { state: state(current) as i32, brought_back }
+}
+
+/// To ResolveTask.
+pub(super) fn resolved(changed: Changed) -> pb::ResolveTaskResponse {
+    let Changed { state: current, brought_back } = changed;
+    pb::ResolveTaskResponse { state: state(current) as i32, brought_back }
+}
+
+/// To PurgeTasks.
+pub(super) fn purged(purged: Purged) -> pb::PurgeTasksResponse {
+    let Purged { purged, more } = purged;
+    pb::PurgeTasksResponse { purged, more }
 }
 
 /// One method, to ListMethods.
@@ -222,20 +198,13 @@ fn state(state: State) -> pb::TaskState {
     }
 }
 
-fn durability(durability: Durability) -> pb::Durability {
-    match durability {
-        Durability::Durable => pb::Durability::Durable,
-        Durability::Ephemeral => pb::Durability::Ephemeral,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
     use crate::error::Code;
-    use crate::models::Failure;
+    use crate::models::{Ending, Failure};
 
     fn outcome(ending: Ending) -> Outcome {
         Outcome { ending, attempts: 2, started_at: None, ended_at: Timestamp::EPOCH }

@@ -1,0 +1,98 @@
+//! Tasks that belong together: chains and groups, made of dependencies and results as arguments.
+
+use super::Engine;
+use crate::error::{Error, Violation};
+use crate::models::{ArgValue, CancelRequest, Request, TaskId};
+
+impl Engine {
+    /// Takes tasks in that run one after the other; each gets the result of the one before it as its
+    /// first argument. All are taken in, or none.
+    ///
+    /// # Errors
+    /// The refusals of the first that is refused, its fields below `tasks[…]`.
+    pub async fn chain(&self, tasks: Vec<Request>) -> Result<Vec<TaskId>, Error> {
+        let mut tasks = tasks;
+        let ids: Vec<TaskId> = tasks.iter_mut().map(name).collect();
+        for (task, before) in tasks.iter_mut().skip(1).zip(&ids) {
+            follow(task, std::slice::from_ref(before), ArgValue::ResultOf(before.clone()));
+        }
+        self.enqueue_together(tasks, |at| format!("tasks[{at}]")).await?;
+        Ok(ids)
+    }
+
+    /// Takes tasks in that run side by side, and perhaps one that gets the list of all their results as
+    /// its first argument. All are taken in, or none.
+    ///
+    /// # Errors
+    /// The refusals of the first that is refused, its fields below `tasks[…]` or `callback`.
+    pub async fn group(
+        &self,
+        tasks: Vec<Request>,
+        callback: Option<Request>,
+    ) -> Result<(Vec<TaskId>, Option<TaskId>), Error> {
+        let mut tasks = tasks;
+        let ids: Vec<TaskId> = tasks.iter_mut().map(name).collect();
+        let mut callback_id = None;
+        if let Some(mut callback) = callback {
+            let results = ids.iter().cloned().map(ArgValue::ResultOf).collect();
+            follow(&mut callback, &ids, ArgValue::Array(results));
+            callback_id = Some(name(&mut callback));
+            tasks.push(callback);
+        }
+        let members = ids.len();
+        let place = |at| if at < members { format!("tasks[{at}]") } else { "callback".to_owned() };
+        self.enqueue_together(tasks, place).await?;
+        Ok((ids, callback_id))
+    }
+
+    /// All or none. What came in before one was refused is cancelled; nothing that depends on them
+    /// came in.
+    async fn enqueue_together(
+        &self,
+        tasks: Vec<Request>,
+        place: impl Fn(usize) -> String,
+    ) -> Result<(), Error> {
+        for (at, task) in tasks.iter().enumerate() {
+            self.look_at(task).map_err(|error| below(error, &place(at)))?;
+        }
+        let mut accepted = Vec::new();
+        let mut refused = None;
+        for (at, answer) in self.enqueue_many(tasks.into_iter().map(Ok).collect()).await.into_iter().enumerate() {
+            match answer {
+                Ok(answer) if !answer.joined => accepted.push(answer.id),
+                Ok(_) => {}
+                Err(error) => {
+                    refused.get_or_insert(below(error, &place(at)));
+                }
+            }
+        }
+        let Some(error) = refused else { return Ok(()) };
+        let reason = "another task of the same call was refused".to_owned();
+        self.cancel(CancelRequest { ids: accepted, matching: None, reason }).await?;
+        Err(error)
+    }
+}
+
+/// The request's id; it is given one if it has none.
+fn name(request: &mut Request) -> TaskId {
+    request.id.get_or_insert_with(TaskId::generate).clone()
+}
+
+/// Makes a task wait for others, and hands it what they came to.
+fn follow(task: &mut Request, parents: &[TaskId], result: ArgValue) {
+    for parent in parents {
+        if !task.deps.contains(parent) {
+            task.deps.push(parent.clone());
+        }
+    }
+    task.args.insert(0, result);
+    task.options.get_or_insert_default().wait_for_dependencies = true;
+}
+
+/// The same refusal, of a part of a larger request.
+fn below(error: Error, place: &str) -> Error {
+    let message = format!("{place}: {}", error.message);
+    let at = |violation: Violation| Violation { field: format!("{place}.{}", violation.field), ..violation };
+    let violations = error.violations.into_iter().map(at).collect();
+    Error { message, violations, ..error }
+}

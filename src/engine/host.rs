@@ -1,0 +1,161 @@
+//! What running bodies ask of the engine.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+
+use super::core::{Answer, Asked, unmet};
+use super::{Shared, attempt, gate};
+use crate::clock::{self, Now};
+use crate::error::{Code, Error};
+use crate::models::{self, Fence, Outcome, Request, TaskId};
+use crate::store::Verdict;
+use crate::tasks::{Host, HostError};
+
+/// How long what a body says may wait to be stored: however much it says, it is four writes a second.
+const WRITE_EVERY: Duration = Duration::from_millis(250);
+
+/// The engine, as its bodies see it. Does not keep it alive.
+pub(super) struct ForBodies(Weak<Shared>);
+
+impl ForBodies {
+    pub(super) fn of(shared: &Weak<Shared>) -> Arc<dyn Host> {
+        Arc::new(Self(shared.clone()))
+    }
+
+    fn shared(&self) -> Result<Arc<Shared>, HostError> {
+        self.0.upgrade().ok_or(HostError::Stale)
+    }
+}
+
+#[async_trait]
+impl Host for ForBodies {
+    async fn checkpoint(&self, fence: Fence, data: Option<Arc<[u8]>>) -> Result<(), HostError> {
+        match ask(&self.shared()?, fence, Asked::Checkpoint(data)).await? {
+            Verdict::Stale => Err(HostError::Stale),
+            _ => Ok(()),
+        }
+    }
+
+    async fn spawn(&self, fence: Fence, child: Request) -> Result<TaskId, HostError> {
+        let shared = self.shared()?;
+        let Some(parent) = shared.running.lock().get(&fence).map(|it| it.context.task().clone())
+        else {
+            return Err(HostError::Stale);
+        };
+        let mut child = child;
+        let options = child.options.get_or_insert_default();
+        // They are told of each other's ends in one transaction, so one store has both.
+        options.durability = Some(parent.options.durability);
+        options.wait_for_dependencies = true;
+        let task = gate::check_child(child, &parent.id, &shared)?;
+        let (id, digest) = (task.id.clone(), task.digest);
+        match ask(&shared, fence, Asked::Spawn(task)).await? {
+            Verdict::Inserted(_) => Ok(id),
+            Verdict::Exists(known) if known.task.digest == digest => Ok(id),
+            Verdict::Exists(_) => Err(HostError::Refused(taken(&id))),
+            Verdict::Clash { first, .. } => Ok(first.task.id.clone()),
+            Verdict::UniqueTaken => {
+                let why = "the unique key belongs to another task, which has not ended";
+                Err(HostError::Refused(Error::new(Code::UniqueTaken, why)))
+            }
+            Verdict::Unmet { dependency, problem } => {
+                Err(HostError::Refused(unmet(&dependency, problem)))
+            }
+            _ => Err(HostError::Stale),
+        }
+    }
+
+    async fn join(&self, fence: Fence, children: Vec<TaskId>) -> Result<Vec<Outcome>, HostError> {
+        let shared = self.shared()?;
+        let parent = shared.running.lock().get(&fence).map(|it| it.context.task_id().clone());
+        let parent = parent.ok_or(HostError::Stale)?;
+        let is_child = |id: &TaskId| {
+            id.as_str().strip_prefix(parent.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        if let Some(stranger) = children.iter().find(|id| !is_child(id)) {
+            let why = format!("{stranger} is no child of {parent}");
+            return Err(HostError::Refused(Error::invalid("children", why)));
+        }
+        let _rest = Rest::begin(&shared, fence);
+        let mut outcomes = Vec::with_capacity(children.len());
+        for id in &children {
+            outcomes.push(shared.outcome(id).await?.outcome.clone());
+        }
+        Ok(outcomes)
+    }
+
+    fn wrote(&self, fence: Fence) {
+        let Some(shared) = self.0.upgrade() else { return };
+        shared.touch_running(fence);
+        let loops = shared.on_loops.clone();
+        let shared = self.0.clone();
+        loops.spawn(async move {
+            tokio::time::sleep(WRITE_EVERY).await;
+            if let Some(shared) = shared.upgrade() {
+                shared.take_words(fence);
+            }
+        });
+    }
+
+    fn now(&self) -> Now {
+        clock::now()
+    }
+}
+
+impl Shared {
+    /// Has stored what a body said.
+    fn take_words(self: &Arc<Self>, fence: Fence) {
+        let context = self.running.lock().get(&fence).map(|it| it.context.clone());
+        // What it says at its end goes with its end.
+        if let Some(context) = context {
+            let said = attempt::said(&context);
+            self.act(|core, now, out| core.said(fence, said, now, out));
+        }
+    }
+
+    /// Whoever watches a running task sees what its body says as it says it.
+    fn touch_running(&self, fence: Fence) {
+        let id = self.running.lock().get(&fence).map(|it| it.context.task_id().clone());
+        if let Some(id) = id {
+            self.watches.touch(&super::core::Touched::Named(id));
+        }
+    }
+}
+
+/// A body waits for its children and has no slot meanwhile; also when it is dropped while it waits.
+struct Rest {
+    shared: Arc<Shared>,
+    fence: Fence,
+}
+
+impl Rest {
+    fn begin(shared: &Arc<Shared>, fence: Fence) -> Self {
+        shared.act(|core, now, out| core.rest(fence, true, now, out));
+        Self { shared: shared.clone(), fence }
+    }
+}
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        self.shared.act(|core, now, out| core.rest(self.fence, false, now, out));
+    }
+}
+
+async fn ask(shared: &Arc<Shared>, fence: Fence, asked: Asked) -> Result<Verdict, HostError> {
+    let (sender, receiver) = oneshot::channel();
+    shared.act(|core, now, out| core.ask(fence, asked, sender, now, out));
+    match receiver.await {
+        Ok(Answer::Said(verdict)) => Ok(verdict),
+        Ok(Answer::Refused(error)) => Err(HostError::Refused(error)),
+        Ok(answer) => unreachable!("{answer:?} is no answer to a running body"),
+        // The engine stopped.
+        Err(_) => Err(HostError::Stale),
+    }
+}
+
+fn taken(id: &models::TaskId) -> Error {
+    Error::new(Code::IdTaken, format!("a task that is no child of it is called {id}"))
+}

@@ -1,0 +1,81 @@
+//! What people decide about queues.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::oneshot;
+
+use super::Engine;
+use super::by_hand::said;
+use crate::error::{Code, Error};
+use crate::models::{QueueLimits, QueueName, QueueSettings};
+use crate::store::QueueStatus;
+
+/// The most queues that anything can be decided about.
+const MAX_DECIDED_QUEUES: usize = 10_000;
+
+impl Engine {
+    /// Queues that hold something or were decided about, by name.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`.
+    pub async fn queues(&self) -> Result<Vec<QueueStatus>, Error> {
+        let stored = self.0.store.queues().await?;
+        let mut all: BTreeMap<QueueName, QueueStatus> =
+            stored.into_iter().map(|status| (status.queue.clone(), status)).collect();
+        // What is known here counts ephemeral tasks, too.
+        let known = self.0.core.lock().queue_statuses();
+        all.extend(known.into_iter().map(|status| (status.queue.clone(), status)));
+        let is_idle = |status: &QueueStatus| {
+            status.waiting + status.running == 0 && status.settings == QueueSettings::default()
+        };
+        Ok(all.into_values().filter(|status| !is_idle(status)).collect())
+    }
+
+    /// Lets nothing of a queue start, or lets it start again. What runs goes on.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`; `QUEUE_FULL` when too many queues are decided about.
+    pub async fn pause(&self, queue: &QueueName, paused: bool) -> Result<QueueStatus, Error> {
+        self.decide(queue, |settings| QueueSettings { paused, ..settings }).await
+    }
+
+    /// Replaces what a queue allows.
+    ///
+    /// # Errors
+    /// `INVALID_ARGUMENT`, naming the limit; `STORE_UNAVAILABLE`; `QUEUE_FULL` when too many queues
+    /// are decided about.
+    pub async fn limit(
+        &self,
+        queue: &QueueName,
+        limits: QueueLimits,
+    ) -> Result<QueueStatus, Error> {
+        limits.check("limits")?;
+        self.decide(queue, |settings| QueueSettings { limits, ..settings }).await
+    }
+
+    async fn decide(
+        &self,
+        queue: &QueueName,
+        change: impl FnOnce(QueueSettings) -> QueueSettings,
+    ) -> Result<QueueStatus, Error> {
+        let (sender, receiver) = oneshot::channel();
+        self.0.act(|core, _, out| {
+            let before = core.settings_of(queue);
+            if before == QueueSettings::default() && core.decided_queues() >= MAX_DECIDED_QUEUES {
+                let why = format!("{MAX_DECIDED_QUEUES} queues have settings of their own already");
+                return Err(Error::new(Code::QueueFull, why));
+            }
+            core.decide_about(queue.clone(), change(before), sender, out);
+            Ok(())
+        })?;
+        said(receiver).await?;
+        let settings = self.0.core.lock().settings_of(queue);
+        let known = self.queues().await?.into_iter().find(|status| status.queue == *queue);
+        Ok(known.unwrap_or(QueueStatus {
+            queue: queue.clone(),
+            settings,
+            waiting: 0,
+            running: 0,
+        }))
+    }
+}

@@ -1,0 +1,235 @@
+//! Whoever watches tasks: woken when something changes, they look for themselves.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ahash::HashMap;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::core::Touched;
+use super::{Engine, Shared};
+use crate::error::Error;
+use crate::models::{Cursor, Ended, Sequence, Snapshot, TaskId, Update};
+
+/// How many log lines are read at a time.
+const LOG_PAGE: usize = 100;
+
+/// Who is to be woken for which task.
+#[derive(Default)]
+pub(super) struct Watches(Mutex<ByTask>);
+
+#[derive(Default)]
+struct ByTask {
+    named: HashMap<TaskId, Watched>,
+    at: HashMap<Sequence, Arc<Notify>>,
+}
+
+struct Watched {
+    wake: Arc<Notify>,
+    watchers: usize,
+    sequence: Option<Sequence>,
+}
+
+impl Watches {
+    pub(super) fn touch(&self, touched: &Touched) {
+        let watches = self.0.lock();
+        let wake = match touched {
+            Touched::At(sequence) => watches.at.get(sequence),
+            Touched::Named(id) => watches.named.get(id).map(|watched| &watched.wake),
+        };
+        if let Some(wake) = wake {
+            wake.notify_waiters();
+        }
+    }
+
+    fn begin(&self, id: &TaskId) -> Arc<Notify> {
+        let mut watches = self.0.lock();
+        let watched = watches.named.entry(id.clone()).or_insert_with(|| Watched {
+            wake: Arc::default(),
+            watchers: 0,
+            sequence: None,
+        });
+        watched.watchers += 1;
+        watched.wake.clone()
+    }
+
+    /// Where the task stands became known.
+    fn place(&self, id: &TaskId, sequence: Sequence) {
+        let mut watches = self.0.lock();
+        let Some(watched) = watches.named.get_mut(id) else { return };
+        watched.sequence = Some(sequence);
+        let wake = watched.wake.clone();
+        watches.at.insert(sequence, wake);
+    }
+
+    fn end(&self, id: &TaskId) {
+        let mut watches = self.0.lock();
+        let Some(watched) = watches.named.get_mut(id) else { return };
+        watched.watchers -= 1;
+        if watched.watchers == 0
+            && let Some(sequence) = watches.named.remove(id).and_then(|watched| watched.sequence)
+        {
+            watches.at.remove(&sequence);
+        }
+    }
+}
+
+/// One who watches a task; dropped, one fewer.
+struct Watcher {
+    shared: Arc<Shared>,
+    id: TaskId,
+    wake: Arc<Notify>,
+}
+
+impl Watcher {
+    fn of(shared: &Arc<Shared>, id: &TaskId) -> Self {
+        shared.core.lock().watch_for(true);
+        let wake = shared.watches.begin(id);
+        Self { shared: shared.clone(), id: id.clone(), wake }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.shared.watches.end(&self.id);
+        self.shared.core.lock().watch_for(false);
+    }
+}
+
+impl Shared {
+    /// Waits until a task has ended, however long that takes.
+    pub(super) async fn outcome(self: &Arc<Self>, id: &TaskId) -> Result<Arc<Ended>, Error> {
+        if let Some(ended) = self.cache.get(id) {
+            return Ok(ended);
+        }
+        let watcher = Watcher::of(self, id);
+        loop {
+            // Armed before looking, so that nothing is missed in between. No state is needed but the
+            // last, which is announced by name.
+            let mut woken = std::pin::pin!(watcher.wake.notified());
+            woken.as_mut().enable();
+            if let Some(ended) = Engine(self.clone()).result(id).await? {
+                return Ok(ended);
+            }
+            woken.await;
+        }
+    }
+}
+
+impl Engine {
+    /// Waits until a task has ended, but no longer than `patience`: `None` then.
+    ///
+    /// # Errors
+    /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
+    pub async fn wait(
+        &self,
+        id: &TaskId,
+        patience: Duration,
+    ) -> Result<Option<Arc<Ended>>, Error> {
+        tokio::time::timeout(patience, self.0.outcome(id)).await.map_or(Ok(None), |it| it.map(Some))
+    }
+
+    /// What happens to a task from `cursor` on, as it happens.
+    ///
+    /// # Errors
+    /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
+    pub async fn watch(&self, id: &TaskId, cursor: Cursor) -> Result<Watch, Error> {
+        let watcher = Watcher::of(&self.0, id);
+        self.find(id).await?;
+        Ok(Watch {
+            engine: self.clone(),
+            watcher,
+            seen: cursor,
+            message: String::new(),
+            pending: VecDeque::new(),
+            over: false,
+        })
+    }
+}
+
+/// What happens to one task, until it has ended.
+pub struct Watch {
+    engine: Engine,
+    watcher: Watcher,
+    seen: Cursor,
+    /// The progress message last told.
+    message: String,
+    pending: VecDeque<(Cursor, Update)>,
+    over: bool,
+}
+
+impl Watch {
+    /// The next thing that happens, and where to go on after it; `None` after the outcome, or after an
+    /// error. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Result<(Cursor, Update), Error>> {
+        loop {
+            if let Some(update) = self.pending.pop_front() {
+                return Some(Ok(update));
+            }
+            if self.over {
+                return None;
+            }
+            let wake = self.watcher.wake.clone();
+            let mut woken = std::pin::pin!(wake.notified());
+            woken.as_mut().enable();
+            if let Err(error) = self.look().await {
+                self.over = true;
+                return Some(Err(error));
+            }
+            if self.pending.is_empty() && !self.over {
+                woken.await;
+            }
+        }
+    }
+
+    /// Gathers what is new.
+    async fn look(&mut self) -> Result<(), Error> {
+        let id = self.watcher.id.clone();
+        let snapshot = self.engine.find(&id).await?;
+        if let Some(sequence) = snapshot.sequence {
+            self.watcher.shared.watches.place(&id, sequence);
+        }
+        self.see_history(&snapshot);
+        let (fraction, message) = &snapshot.progress;
+        if *fraction != self.seen.progress || *message != self.message {
+            self.seen.progress = *fraction;
+            self.message.clone_from(message);
+            let update = Update::Progress(*fraction, message.clone());
+            self.pending.push_back((self.seen, update));
+        }
+        self.see_log(&id).await?;
+        if let Some(outcome) = snapshot.outcome {
+            self.over = true;
+            self.pending.push_back((self.seen, Update::Outcome(outcome)));
+        }
+        Ok(())
+    }
+
+    fn see_history(&mut self, snapshot: &Snapshot) {
+        // The first entry is kept for ever, those after it are dropped in order.
+        let dropped = snapshot.history_dropped as usize;
+        for (at, entry) in snapshot.history.iter().enumerate() {
+            let number = if at == 0 { 1 } else { at + dropped + 1 };
+            if number > self.seen.history as usize {
+                self.seen.history = u32::try_from(number).unwrap_or(u32::MAX);
+                self.pending.push_back((self.seen, Update::Entered(entry.clone())));
+            }
+        }
+    }
+
+    async fn see_log(&mut self, id: &TaskId) -> Result<(), Error> {
+        loop {
+            let lines = self.engine.logs(id, self.seen.log, LOG_PAGE).await?;
+            let full = lines.len() == LOG_PAGE;
+            for line in lines {
+                self.seen.log = line.number;
+                self.pending.push_back((self.seen, Update::Log(line)));
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A store of one's own: a memory store that fails, or takes its time, at any verb for a while.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use task_scheduler::clock::Timestamp;
+use task_scheduler::models::{LogLine, QueueName, Sequence, Snapshot, TaskFilter, TaskId, TaskPage};
+use task_scheduler::store::{
+    Boot, Change, Claims, Commit, Error, MemoryStore, Opened, Place, Properties, QueueStatus,
+    Ready, Store, Wanted,
+};
+
+#[derive(Default)]
+pub(crate) struct Faulty {
+    inner: MemoryStore,
+    /// Commits still to fail, having changed nothing.
+    pub(crate) refused_commits: AtomicU32,
+    /// Commits still to fail, having changed everything.
+    pub(crate) lost_answers: AtomicU32,
+    /// Claims still to fail, having claimed nothing.
+    pub(crate) refused_claims: AtomicU32,
+    /// Claims still to fail, having claimed everything.
+    pub(crate) lost_claims: AtomicU32,
+    /// Reads of any kind still to fail.
+    pub(crate) refused_reads: AtomicU32,
+    /// How long every verb takes, in milliseconds.
+    pub(crate) delay: AtomicU64,
+}
+
+/// Counts one down; whether there was one.
+fn take(left: &AtomicU32) -> bool {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+}
+
+impl Faulty {
+    async fn dawdle(&self) {
+        let delay = self.delay.load(Ordering::SeqCst);
+        if delay > 0 {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+        }
+    }
+
+    async fn read(&self) -> Result<(), Error> {
+        self.dawdle().await;
+        if take(&self.refused_reads) { Err(Error::Unavailable("told to".into())) } else { Ok(()) }
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    fn properties(&self) -> Properties {
+        self.inner.properties()
+    }
+
+    async fn open(&self, boot: Boot) -> Result<Opened, Error> {
+        self.inner.open(boot).await
+    }
+
+    async fn commit(&self, changes: Arc<[Change]>, now: Timestamp) -> Result<Commit, Error> {
+        self.dawdle().await;
+        if take(&self.refused_commits) {
+            return Err(Error::Unavailable("told to".into()));
+        }
+        let commit = self.inner.commit(changes, now).await?;
+        if take(&self.lost_answers) {
+            return Err(Error::AnswerLost("told to".into()));
+        }
+        Ok(commit)
+    }
+
+    async fn claim(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Claims, Error> {
+        self.dawdle().await;
+        if take(&self.refused_claims) {
+            return Err(Error::Unavailable("told to".into()));
+        }
+        let claims = self.inner.claim(wanted, now).await?;
+        if take(&self.lost_claims) {
+            return Err(Error::AnswerLost("told to".into()));
+        }
+        Ok(claims)
+    }
+
+    fn may_know(&self, id: &TaskId) -> bool {
+        self.inner.may_know(id)
+    }
+
+    async fn find(&self, ids: &[TaskId]) -> Result<Vec<Option<Snapshot>>, Error> {
+        self.read().await?;
+        self.inner.find(ids).await
+    }
+
+    async fn window(
+        &self,
+        queue: &QueueName,
+        after: Option<Place>,
+        limit: usize,
+    ) -> Result<Vec<Ready>, Error> {
+        self.read().await?;
+        self.inner.window(queue, after, limit).await
+    }
+
+    async fn list(
+        &self,
+        filter: &TaskFilter,
+        before: Option<Sequence>,
+        limit: usize,
+    ) -> Result<TaskPage, Error> {
+        self.read().await?;
+        self.inner.list(filter, before, limit).await
+    }
+
+    async fn logs(&self, id: &TaskId, after: u32, limit: usize) -> Result<Vec<LogLine>, Error> {
+        self.read().await?;
+        self.inner.logs(id, after, limit).await
+    }
+
+    async fn queues(&self) -> Result<Vec<QueueStatus>, Error> {
+        self.read().await?;
+        self.inner.queues().await
+    }
+}
