@@ -15,9 +15,7 @@ use super::{MAX_RESULT_BYTES, Shared, gate};
 use crate::clock::Now;
 use crate::error::Code;
 use crate::models::wrappers::MAX_DEPTH;
-use crate::models::{
-    self, ArgValue, Failure, Fence, MAX_DEPENDENCIES, Outcome, Request, TaskId,
-};
+use crate::models::{self, ArgValue, Failure, Fence, MAX_DEPENDENCIES, Outcome, Request, TaskId};
 use crate::store::Verdict;
 use crate::tasks::{Begun, Body, BodyResult, Child, Decision, Host, TaskContext, Unwritten};
 
@@ -117,7 +115,8 @@ async fn prepare(
     start: &Start,
     context: &TaskContext,
 ) -> Result<Vec<ArgValue>, Ran> {
-    let wanted: Vec<TaskId> = start.task.deps.iter().chain(&start.found.children).cloned().collect();
+    let wanted: Vec<TaskId> =
+        start.task.deps.iter().chain(&start.found.children).cloned().collect();
     let dependencies = outcomes(shared, &wanted).await?;
     let asked = match &start.found.decided {
         Some(decided) => decided.clone(),

@@ -17,11 +17,11 @@ mod registry_error;
 mod returns;
 mod task_error;
 
+pub(crate) use context::Unwritten;
 pub use context::{
     BadProgress, Begun, CheckpointError, ChildHandle, MAX_CHECKPOINT_BYTES,
     MAX_PROGRESS_MESSAGE_BYTES, MustNotBlock, Progress, SpawnError, Subtask, TaskContext,
 };
-pub(crate) use context::Unwritten;
 pub use extract::{ArgumentCheck, Arguments, BadArgument, FromArg, FromArgs, Json, Rest};
 pub use handler::{Child, Decision, TaskHandler, make_handler};
 pub use host::{Host, HostError};
