@@ -72,6 +72,8 @@ struct Body {
     history_errors: Vec<String>,
     #[prost(message, optional, tag = "25")]
     outcome: Option<StoredOutcome>,
+    #[prost(uint32, tag = "26")]
+    history_dropped: u32,
 }
 
 const DECIDED: u32 = 1;
@@ -157,6 +159,7 @@ pub(in super::super) fn write_body(row: &Row, out: &mut Vec<u8>) {
         history,
         history_errors,
         outcome: row.ended.as_ref().map(|ended| store_outcome(&ended.outcome, row)),
+        history_dropped: row.history_dropped,
     };
     body.encode(out).expect("a vector grows");
 }
@@ -272,6 +275,7 @@ pub(in super::super) fn read_row(
         failed_for: body.failed_for.map(Sequence),
         ended,
         history,
+        history_dropped: body.history_dropped,
     };
     Ok((row, Sides { decided: has(DECIDED), checkpoint: has(CHECKPOINT) }))
 }
