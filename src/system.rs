@@ -108,11 +108,7 @@ impl System {
     ///
     /// # Errors
     /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
-    pub async fn wait(
-        &self,
-        id: &TaskId,
-        patience: Duration,
-    ) -> Result<Option<Arc<Ended>>, Error> {
+    pub async fn wait(&self, id: &TaskId, patience: Duration) -> Result<Option<Arc<Ended>>, Error> {
         self.engine.wait(id, patience).await
     }
 
@@ -142,12 +138,7 @@ impl System {
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`.
-    pub async fn logs(
-        &self,
-        id: &TaskId,
-        after: u32,
-        limit: usize,
-    ) -> Result<Vec<LogLine>, Error> {
+    pub async fn logs(&self, id: &TaskId, after: u32, limit: usize) -> Result<Vec<LogLine>, Error> {
         self.engine.logs(id, after, limit).await
     }
 

@@ -40,7 +40,10 @@ impl Engine {
         let queues = self.queues.iter().map(|(name, queue)| {
             let concurrency =
                 queue.concurrency.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
-            (name.clone(), QueueLimits { weight: queue.weight, concurrency, ..QueueLimits::default() })
+            (
+                name.clone(),
+                QueueLimits { weight: queue.weight, concurrency, ..QueueLimits::default() },
+            )
         });
         engine::Options {
             async_tasks: self.async_tasks,

@@ -29,7 +29,7 @@ pub use ending::MAX_RESULT_BYTES;
 pub(crate) use ending::{calling, catching, check_result};
 pub use extract::{ArgumentCheck, Arguments, BadArgument, FromArg, FromArgs, Json, Rest};
 pub(crate) use fill_in::fill_in;
-pub use handler::{Child, Decision, TaskHandler, make_handler};
+pub use handler::{Child, Decision, TaskHandler, make_async_handler, make_handler};
 pub use host::{Host, HostError};
 pub use method::{
     Body, BodyFuture, BodyResult, Kind, Location, Method, MethodDefaults, Parameter, Signature,

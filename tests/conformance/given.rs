@@ -9,14 +9,16 @@ use task_scheduler::clock::Timestamp;
 use task_scheduler::error::Code;
 use task_scheduler::models::{
     ArgValue, Digest, Durability, Ended, Ending, Failure, Fence, OnDependencyFailure, Options,
-    Outcome, QueueName, RetryPolicy, Sequence, Snapshot, State, Task, TaskId,
+    Outcome, QueueLimits, QueueName, RetryPolicy, Sequence, Snapshot, State, Task, TaskId,
 };
 use task_scheduler::store::{
-    Applied, Change, Claimed, Claims, Commit, Insert, MemoryStore, Opened, Place, Ready, Store,
-    Verdict, Wanted,
+    Applied, Boot, Change, Claimed, Claims, Commit, Insert, MemoryStore, Opened, Place, Ready,
+    Store, Verdict, Wanted,
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
+/// After how many ends of a process a task is a suspect, unless a case says otherwise.
+pub(crate) const SUSPECT_AFTER: u32 = 2;
 
 /// An open store. Its clock stands still unless a case moves it.
 pub(crate) struct Given {
@@ -45,7 +47,12 @@ impl Given {
 
     /// Begins another boot on the same store.
     pub(crate) async fn open(&self) -> Opened {
-        let opened = self.store.open(self.now()).await.expect("it opens");
+        self.open_with(SUSPECT_AFTER).await
+    }
+
+    pub(crate) async fn open_with(&self, suspect_after: u32) -> Opened {
+        let boot = Boot { now: self.now(), suspect_after };
+        let opened = self.store.open(boot).await.expect("it opens");
         self.epoch.set(opened.epoch);
         opened
     }
@@ -123,8 +130,7 @@ impl Given {
 
     pub(crate) async fn claim_under(&self, sequence: Sequence, fence: Fence) -> Option<Claimed> {
         let wanted = vec![Wanted { sequence, fence }];
-        let Claims { mut claimed } = self.claim_all(wanted).await;
-        claimed.pop().expect("one answer for each wish")
+        self.claim_all(wanted).await.claimed.pop().expect("one answer for each wish")
     }
 
     pub(crate) async fn claim_all(&self, wanted: Vec<Wanted>) -> Claims {
@@ -210,6 +216,7 @@ pub(crate) fn task(id: &str) -> Task {
         deps: Vec::new(),
         digest: Digest::of("add", &[ArgValue::Int32(1)], &[]),
         submitted_at: Timestamp::EPOCH,
+        parent: None,
         options: Options {
             queue: QueueName::default(),
             priority: 0,
@@ -221,6 +228,7 @@ pub(crate) fn task(id: &str) -> Task {
             wait_for_dependencies: true,
             on_dependency_failure: OnDependencyFailure::Fail,
             labels: None,
+            keys: None,
         },
     }
 }
@@ -268,7 +276,11 @@ pub(crate) fn release(sequence: Sequence, fence: Fence) -> Change {
 }
 
 pub(crate) fn set_queue(concurrency: Option<u32>) -> Change {
-    Change::SetQueue { queue: queue("default"), concurrency }
+    limit(QueueLimits { concurrency, ..QueueLimits::default() })
+}
+
+pub(crate) fn limit(limits: QueueLimits) -> Change {
+    Change::SetQueue { queue: queue("default"), limits }
 }
 
 pub(crate) fn ready(sequence: Sequence) -> Ready {

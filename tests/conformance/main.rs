@@ -27,6 +27,7 @@ mod foreign_ended;
 mod given;
 mod history;
 mod insert;
+mod list;
 mod open;
 mod promote;
 mod prune;

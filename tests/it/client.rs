@@ -160,7 +160,7 @@ impl Client {
     }
 
     pub(crate) async fn result(&self, id: &str) -> Answer<pb::ResultResponse> {
-        let request = pb::ResultRequest { task_id: id.into() };
+        let request = pb::ResultRequest { task_id: id.into(), wait: None };
         soon(self.rpc().get_result(request)).await.map(Response::into_inner)
     }
 

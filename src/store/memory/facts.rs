@@ -64,9 +64,11 @@ impl Facts {
                 (false, Some(Held::AsSuspect)) => Suspicion::Held,
                 _ => Suspicion::Nothing,
             },
-            spent: row.ended.as_ref().filter(|_| row.needed_by == 0 && !row.marked).map(|ended| {
-                (row.state == State::Succeeded, ended.outcome.ended_at)
-            }),
+            spent: row
+                .ended
+                .as_ref()
+                .filter(|_| row.needed_by == 0 && !row.marked)
+                .map(|ended| (row.state == State::Succeeded, ended.outcome.ended_at)),
         }
     }
 }

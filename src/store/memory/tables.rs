@@ -233,7 +233,12 @@ fn put<T: Ord>(set: &mut BTreeSet<T>, entry: T, there: bool) {
 
 fn count<N>(counts: &mut BTreeMap<QueueName, N>, queue: &QueueName, more: bool)
 where
-    N: Copy + Default + PartialEq + std::ops::Add<Output = N> + std::ops::Sub<Output = N> + From<u8>,
+    N: Copy
+        + Default
+        + PartialEq
+        + std::ops::Add<Output = N>
+        + std::ops::Sub<Output = N>
+        + From<u8>,
 {
     let counted = counts.entry(queue.clone()).or_default();
     *counted = if more { *counted + N::from(1) } else { *counted - N::from(1) };
