@@ -13,7 +13,7 @@ use crate::models::{
     Accepted, ArgValue, CancelRequest, CancelVerdict, Changed, Cursor, Ended, LogLine, Purged,
     QueueLimits, QueueName, Request, Sequence, Snapshot, TaskFilter, TaskId, TaskPage,
 };
-use crate::store::{QueueStatus, Store};
+use crate::store::{self, QueueStatus, Store};
 use crate::tasks::{Method, TaskHandler, TaskRegistry};
 
 /// A running task system. Cheap to clone; all clones are the same system.
@@ -22,6 +22,7 @@ pub struct System {
     engine: Engine,
     registry: Arc<TaskRegistry>,
     cache: Arc<ResultsCache>,
+    store: store::Properties,
 }
 
 impl System {
@@ -35,8 +36,9 @@ impl System {
         cache: Arc<ResultsCache>,
         store: Arc<dyn Store>,
     ) -> Result<Self, Error> {
+        let kept = store.properties();
         let engine = Engine::start(options, registry.clone(), cache.clone(), store).await?;
-        Ok(Self { engine, registry, cache })
+        Ok(Self { engine, registry, cache, store: kept })
     }
 
     /// The methods that it can run.
@@ -47,6 +49,11 @@ impl System {
     /// The results that it remembers.
     pub fn cache(&self) -> &Arc<ResultsCache> {
         &self.cache
+    }
+
+    /// What keeps its durable tasks.
+    pub fn store(&self) -> store::Properties {
+        self.store
     }
 
     /// Registers a method while the system runs. Tasks that waited for it become claimable.
@@ -108,11 +115,7 @@ impl System {
     ///
     /// # Errors
     /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
-    pub async fn wait(
-        &self,
-        id: &TaskId,
-        patience: Duration,
-    ) -> Result<Option<Arc<Ended>>, Error> {
+    pub async fn wait(&self, id: &TaskId, patience: Duration) -> Result<Option<Arc<Ended>>, Error> {
         self.engine.wait(id, patience).await
     }
 
@@ -142,12 +145,7 @@ impl System {
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`.
-    pub async fn logs(
-        &self,
-        id: &TaskId,
-        after: u32,
-        limit: usize,
-    ) -> Result<Vec<LogLine>, Error> {
+    pub async fn logs(&self, id: &TaskId, after: u32, limit: usize) -> Result<Vec<LogLine>, Error> {
         self.engine.logs(id, after, limit).await
     }
 
