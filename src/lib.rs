@@ -4,6 +4,7 @@
 extern crate self as task_scheduler;
 
 pub mod cache;
+pub mod client;
 pub mod clock;
 pub mod config;
 pub mod engine;

@@ -13,7 +13,7 @@ use task_scheduler::models::{
 };
 use task_scheduler::store::{
     Applied, Boot, Change, Claimed, Claims, Commit, Insert, MemoryStore, Opened, Place, Ready,
-    Store, Verdict, Wanted,
+    SqliteStore, Store, Verdict, Wanted,
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -23,19 +23,44 @@ pub(crate) const SUSPECT_AFTER: u32 = 2;
 /// An open store. Its clock stands still unless a case moves it.
 pub(crate) struct Given {
     pub(crate) store: Arc<dyn Store>,
-    /// The store as the next process would find it.
-    again: fn(&Arc<dyn Store>) -> Arc<dyn Store>,
+    kept: Kept,
     now: Cell<Timestamp>,
     epoch: Cell<u64>,
     sequences: Cell<u64>,
     fences: Cell<u64>,
 }
 
+/// What is there before and after a store.
+enum Kept {
+    Nothing,
+    Directory(tempfile::TempDir),
+}
+
+impl Kept {
+    /// The store as the next process would find it.
+    fn open(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Nothing => Arc::new(MemoryStore::default()),
+            Self::Directory(directory) => {
+                Arc::new(SqliteStore::open_dir(directory.path()).expect("it opens"))
+            }
+        }
+    }
+}
+
 impl Given {
     pub(crate) async fn memory() -> Self {
+        Self::kept(Kept::Nothing).await
+    }
+
+    pub(crate) async fn sqlite() -> Self {
+        Self::kept(Kept::Directory(tempfile::tempdir().expect("a directory"))).await
+    }
+
+    async fn kept(kept: Kept) -> Self {
         let given = Self {
-            store: Arc::new(MemoryStore::default()),
-            again: |_| Arc::new(MemoryStore::default()),
+            store: kept.open(),
+            kept,
             now: Cell::new(Timestamp::EPOCH.plus(Duration::from_secs(1_800_000_000))),
             epoch: Cell::new(0),
             sequences: Cell::new(0),
@@ -59,7 +84,9 @@ impl Given {
 
     /// The process ends, and another one opens what it kept.
     pub(crate) async fn restart(&mut self) -> Opened {
-        self.store = (self.again)(&self.store);
+        // The old one is closed first.
+        self.store = Kept::Nothing.open();
+        self.store = self.kept.open();
         self.open().await
     }
 

@@ -13,6 +13,15 @@ macro_rules! on_every_store {
                 }
             )*
         }
+
+        mod on_sqlite {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$case($crate::given::Given::sqlite().await).await;
+                }
+            )*
+        }
     };
 }
 

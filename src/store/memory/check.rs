@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::Facts;
+use crate::store::rules::Facts;
 use super::tables::Tables;
 use crate::models::{Held, Sequence, State};
 use crate::store::rules::{Row, Rows};

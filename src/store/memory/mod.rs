@@ -5,7 +5,6 @@
 
 #[cfg(test)]
 mod check;
-mod facts;
 mod reads;
 mod rows;
 mod tables;

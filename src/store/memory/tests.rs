@@ -14,7 +14,7 @@ use crate::models::TaskFilter;
 use crate::store::{Boot, Change, RELEASE_SLICE};
 
 /// Together they take a few seconds.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 60;
 const STEPS: usize = 400;
 /// More rounds than any of these lives has steps.
 const ROUNDS: usize = 1_000;
