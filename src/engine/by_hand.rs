@@ -41,12 +41,7 @@ impl Engine {
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`.
-    pub async fn logs(
-        &self,
-        id: &TaskId,
-        after: u32,
-        limit: usize,
-    ) -> Result<Vec<LogLine>, Error> {
+    pub async fn logs(&self, id: &TaskId, after: u32, limit: usize) -> Result<Vec<LogLine>, Error> {
         let ephemeral = self.0.core.lock().log(id, after, limit);
         match ephemeral {
             Some(lines) => Ok(lines),

@@ -57,7 +57,9 @@ impl Engine {
         }
         let mut accepted = Vec::new();
         let mut refused = None;
-        for (at, answer) in self.enqueue_many(tasks.into_iter().map(Ok).collect()).await.into_iter().enumerate() {
+        for (at, answer) in
+            self.enqueue_many(tasks.into_iter().map(Ok).collect()).await.into_iter().enumerate()
+        {
             match answer {
                 Ok(answer) if !answer.joined => accepted.push(answer.id),
                 Ok(_) => {}
@@ -92,7 +94,10 @@ fn follow(task: &mut Request, parents: &[TaskId], result: ArgValue) {
 /// The same refusal, of a part of a larger request.
 fn below(error: Error, place: &str) -> Error {
     let message = format!("{place}: {}", error.message);
-    let at = |violation: Violation| Violation { field: format!("{place}.{}", violation.field), ..violation };
+    let at = |violation: Violation| Violation {
+        field: format!("{place}.{}", violation.field),
+        ..violation
+    };
     let violations = error.violations.into_iter().map(at).collect();
     Error { message, violations, ..error }
 }

@@ -71,11 +71,6 @@ impl Engine {
         said(receiver).await?;
         let settings = self.0.core.lock().settings_of(queue);
         let known = self.queues().await?.into_iter().find(|status| status.queue == *queue);
-        Ok(known.unwrap_or(QueueStatus {
-            queue: queue.clone(),
-            settings,
-            waiting: 0,
-            running: 0,
-        }))
+        Ok(known.unwrap_or(QueueStatus { queue: queue.clone(), settings, waiting: 0, running: 0 }))
     }
 }

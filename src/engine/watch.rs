@@ -123,11 +123,7 @@ impl Engine {
     ///
     /// # Errors
     /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
-    pub async fn wait(
-        &self,
-        id: &TaskId,
-        patience: Duration,
-    ) -> Result<Option<Arc<Ended>>, Error> {
+    pub async fn wait(&self, id: &TaskId, patience: Duration) -> Result<Option<Arc<Ended>>, Error> {
         tokio::time::timeout(patience, self.0.outcome(id)).await.map_or(Ok(None), |it| it.map(Some))
     }
 

@@ -33,6 +33,9 @@ async fn a_claimed_task_runs_under_the_fence_it_was_claimed_with(given: Given) {
         attempt: 1,
         decided: None,
         children: Vec::new(),
+        checkpoint: None,
+        log_lines: 0,
+        forgiven: 0,
     };
     assert_eq!(claimed, Some(expected));
     let snapshot = given.find("a").await;

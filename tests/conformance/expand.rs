@@ -16,7 +16,7 @@ on_every_store!(
     an_expansion_under_a_stale_fence_is_refused,
     an_expansion_that_is_repeated_changes_nothing,
     children_are_ready_with_the_commit_that_made_them,
-    a_cancelled_parent_of_children_is_not_released_by_them,
+    a_cancelled_parent_cancels_its_children_and_is_not_released_by_them,
 );
 
 fn expand(sequence: Sequence, fence: Fence, children: &[Insert]) -> Change {
@@ -122,16 +122,16 @@ async fn children_are_ready_with_the_commit_that_made_them(given: Given) {
     assert_eq!(given.find("a/1").await.state, State::Queued);
 }
 
-async fn a_cancelled_parent_of_children_is_not_released_by_them(given: Given) {
+async fn a_cancelled_parent_cancels_its_children_and_is_not_released_by_them(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let children = children(&given);
     given.commit(expand(sequence, fence, &children)).await;
-    assert_eq!(ids(&given.commit(cancel("a")).await.ended), ["a"]);
-    for child in &children {
-        let fence = given.claim(child.sequence).await.expect("it can run").fence;
-        let applied = given.commit(complete(child.sequence, fence)).await;
-        assert_eq!((applied.ready.len(), applied.ended.len()), (0, 1));
-    }
+    let running = given.claim(children[0].sequence).await.expect("it can run").fence;
+    let applied = given.commit(cancel("a")).await;
+    assert_eq!(ids(&applied.ended), ["a", "a/2"]);
+    assert_eq!(applied.told, [(running, "its parent a ended CANCELLED".to_owned())]);
+    let applied = given.commit(complete(children[0].sequence, running)).await;
+    assert_eq!((applied.ready.len(), ids(&applied.ended)), (0, vec!["a/1"]));
     let ending = given.find("a").await.outcome.expect("it has ended").ending;
     assert_eq!(ending, Ending::Cancelled("tired".into()));
 }

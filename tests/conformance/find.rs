@@ -1,4 +1,4 @@
-use task_scheduler::models::{HistoryEntry, Labels, Sequence, Snapshot, State, TaskId};
+use task_scheduler::models::{HistoryEntry, Labels, Snapshot, State, TaskId};
 use task_scheduler::store::Change;
 
 use crate::given::*;
@@ -7,9 +7,6 @@ on_every_store!(
     everything_about_a_task_is_found,
     each_id_has_its_own_answer,
     an_id_that_is_surely_unknown_is_said_to_be,
-    tasks_are_found_by_tag_until_they_end,
-    tagged_tasks_come_in_pages,
-    a_tag_is_matched_whole,
 );
 
 async fn everything_about_a_task_is_found(given: Given) {
@@ -24,9 +21,10 @@ async fn everything_about_a_task_is_found(given: Given) {
         initiator: "me".into(),
         ..Labels::default()
     }));
-    given.enter(asked.clone()).await;
+    let sequence = given.enter(asked.clone()).await;
     let mut expected = Snapshot {
         task: asked.into(),
+        sequence: Some(sequence),
         state: State::Pending,
         attempts: 0,
         rescues: 0,
@@ -36,7 +34,12 @@ async fn everything_about_a_task_is_found(given: Given) {
         cancel_requested: false,
         outcome: None,
         history: vec![HistoryEntry { state: State::Pending, at: now, attempt: 0, error: None }],
+        history_dropped: 0,
         progress: (0.0, String::new()),
+        checkpoint_bytes: 0,
+        log_lines: 0,
+        resolved: false,
+        held: None,
     };
     assert_eq!(given.find("a").await, expected);
     given.wait(2 * SECOND);
@@ -72,48 +75,4 @@ async fn an_id_that_is_surely_unknown_is_said_to_be(given: Given) {
     given.commit(cancel("a")).await;
     assert!(given.store.may_know(&name("a")));
     assert!(!given.store.may_know(&name("b")));
-}
-
-async fn tagged(given: &Given, after: Option<Sequence>, limit: usize) -> Vec<(u64, String)> {
-    let page = given.store.tagged("red", after, limit).await.expect("it reads");
-    page.into_iter().map(|(sequence, id)| (sequence.0, id.as_str().to_owned())).collect()
-}
-
-fn with_tags(id: &str, tags: &[&str]) -> task_scheduler::models::Task {
-    let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
-    let labels = Labels { tags, ..Labels::default() };
-    task_with(id, |options| options.labels = Some(Box::new(labels)))
-}
-
-async fn tasks_are_found_by_tag_until_they_end(given: Given) {
-    let due = given.after(SECOND);
-    let mut later = with_tags("later", &["blue", "red"]);
-    later.options.run_at = Some(due);
-    given.enter_all([later, task("plain"), with_tags("queued", &["red"])]).await;
-    given.run(with_tags("running", &["red"])).await;
-    given.succeed(with_tags("ended", &["red"])).await;
-    let expected = [(1, "later"), (3, "queued"), (4, "running")];
-    assert_eq!(tagged(&given, None, 9).await, expected.map(|(at, id)| (at, id.to_owned())));
-}
-
-async fn tagged_tasks_come_in_pages(given: Given) {
-    for number in 1..=5 {
-        given.enter(with_tags(&format!("a{number}"), &["red"])).await;
-    }
-    let mut after = None;
-    let mut sizes = Vec::new();
-    let mut found = Vec::new();
-    loop {
-        let page = tagged(&given, after, 2).await;
-        let Some((last, _)) = page.last() else { break };
-        after = Some(Sequence(*last));
-        sizes.push(page.len());
-        found.extend(page.into_iter().map(|(sequence, _)| sequence));
-    }
-    assert_eq!((sizes, found), (vec![2, 2, 1], vec![1, 2, 3, 4, 5]));
-}
-
-async fn a_tag_is_matched_whole(given: Given) {
-    given.enter_all([with_tags("a", &["redder"]), with_tags("b", &["re"]), task("red")]).await;
-    assert_eq!(tagged(&given, None, 9).await, []);
 }

@@ -9,31 +9,58 @@ use task_scheduler::clock::Timestamp;
 use task_scheduler::error::Code;
 use task_scheduler::models::{
     ArgValue, Digest, Durability, Ended, Ending, Failure, Fence, OnDependencyFailure, Options,
-    Outcome, QueueName, RetryPolicy, Sequence, Snapshot, State, Task, TaskId,
+    Outcome, QueueLimits, QueueName, RetryPolicy, Sequence, Snapshot, State, Task, TaskId,
 };
 use task_scheduler::store::{
-    Applied, Change, Claimed, Claims, Commit, Insert, MemoryStore, Opened, Place, Ready, Store,
-    Verdict, Wanted,
+    Applied, Boot, Change, Claimed, Claims, Commit, Insert, MemoryStore, Opened, Place, Ready,
+    SqliteStore, Store, Verdict, Wanted,
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
+/// After how many ends of a process a task is a suspect, unless a case says otherwise.
+pub(crate) const SUSPECT_AFTER: u32 = 2;
 
 /// An open store. Its clock stands still unless a case moves it.
 pub(crate) struct Given {
     pub(crate) store: Arc<dyn Store>,
-    /// The store as the next process would find it.
-    again: fn(&Arc<dyn Store>) -> Arc<dyn Store>,
+    kept: Kept,
     now: Cell<Timestamp>,
     epoch: Cell<u64>,
     sequences: Cell<u64>,
     fences: Cell<u64>,
 }
 
+/// What is there before and after a store.
+enum Kept {
+    Nothing,
+    Directory(tempfile::TempDir),
+}
+
+impl Kept {
+    /// The store as the next process would find it.
+    fn open(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Nothing => Arc::new(MemoryStore::default()),
+            Self::Directory(directory) => {
+                Arc::new(SqliteStore::open_dir(directory.path()).expect("it opens"))
+            }
+        }
+    }
+}
+
 impl Given {
     pub(crate) async fn memory() -> Self {
+        Self::kept(Kept::Nothing).await
+    }
+
+    pub(crate) async fn sqlite() -> Self {
+        Self::kept(Kept::Directory(tempfile::tempdir().expect("a directory"))).await
+    }
+
+    async fn kept(kept: Kept) -> Self {
         let given = Self {
-            store: Arc::new(MemoryStore::default()),
-            again: |_| Arc::new(MemoryStore::default()),
+            store: kept.open(),
+            kept,
             now: Cell::new(Timestamp::EPOCH.plus(Duration::from_secs(1_800_000_000))),
             epoch: Cell::new(0),
             sequences: Cell::new(0),
@@ -45,14 +72,21 @@ impl Given {
 
     /// Begins another boot on the same store.
     pub(crate) async fn open(&self) -> Opened {
-        let opened = self.store.open(self.now()).await.expect("it opens");
+        self.open_with(SUSPECT_AFTER).await
+    }
+
+    pub(crate) async fn open_with(&self, suspect_after: u32) -> Opened {
+        let boot = Boot { now: self.now(), suspect_after };
+        let opened = self.store.open(boot).await.expect("it opens");
         self.epoch.set(opened.epoch);
         opened
     }
 
     /// The process ends, and another one opens what it kept.
     pub(crate) async fn restart(&mut self) -> Opened {
-        self.store = (self.again)(&self.store);
+        // The old one is closed first.
+        self.store = Kept::Nothing.open();
+        self.store = self.kept.open();
         self.open().await
     }
 
@@ -123,8 +157,7 @@ impl Given {
 
     pub(crate) async fn claim_under(&self, sequence: Sequence, fence: Fence) -> Option<Claimed> {
         let wanted = vec![Wanted { sequence, fence }];
-        let Claims { mut claimed } = self.claim_all(wanted).await;
-        claimed.pop().expect("one answer for each wish")
+        self.claim_all(wanted).await.claimed.pop().expect("one answer for each wish")
     }
 
     pub(crate) async fn claim_all(&self, wanted: Vec<Wanted>) -> Claims {
@@ -210,6 +243,7 @@ pub(crate) fn task(id: &str) -> Task {
         deps: Vec::new(),
         digest: Digest::of("add", &[ArgValue::Int32(1)], &[]),
         submitted_at: Timestamp::EPOCH,
+        parent: None,
         options: Options {
             queue: QueueName::default(),
             priority: 0,
@@ -221,6 +255,7 @@ pub(crate) fn task(id: &str) -> Task {
             wait_for_dependencies: true,
             on_dependency_failure: OnDependencyFailure::Fail,
             labels: None,
+            keys: None,
         },
     }
 }
@@ -268,7 +303,11 @@ pub(crate) fn release(sequence: Sequence, fence: Fence) -> Change {
 }
 
 pub(crate) fn set_queue(concurrency: Option<u32>) -> Change {
-    Change::SetQueue { queue: queue("default"), concurrency }
+    limit(QueueLimits { concurrency, ..QueueLimits::default() })
+}
+
+pub(crate) fn limit(limits: QueueLimits) -> Change {
+    Change::SetQueue { queue: queue("default"), limits }
 }
 
 pub(crate) fn ready(sequence: Sequence) -> Ready {

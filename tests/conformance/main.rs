@@ -13,6 +13,15 @@ macro_rules! on_every_store {
                 }
             )*
         }
+
+        mod on_sqlite {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$case($crate::given::Given::sqlite().await).await;
+                }
+            )*
+        }
     };
 }
 
@@ -27,6 +36,7 @@ mod foreign_ended;
 mod given;
 mod history;
 mod insert;
+mod list;
 mod open;
 mod promote;
 mod prune;

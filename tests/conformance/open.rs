@@ -1,5 +1,5 @@
-use task_scheduler::models::{Ending, HistoryEntry, Sequence, State};
-use task_scheduler::store::{Change, Opened, QueueDepth, RELEASE_SLICE, Retention, Verdict};
+use task_scheduler::models::{Ending, HistoryEntry, QueueSettings, Sequence, State};
+use task_scheduler::store::{Change, Keep, Opened, QueueStatus, RELEASE_SLICE, Retention, Verdict};
 
 use crate::given::*;
 
@@ -25,8 +25,14 @@ async fn a_fresh_store_begins_at_the_beginning(mut given: Given) {
         given.restart().await;
     }
     let opened = given.open().await;
-    let expected =
-        Opened { epoch: 2, next_sequence: Sequence(1), queues: Vec::new(), rescued: 0, due: None };
+    let expected = Opened {
+        epoch: 2,
+        next_sequence: Sequence(1),
+        queues: Vec::new(),
+        rescued: 0,
+        quarantined: 0,
+        due: None,
+    };
     assert_eq!(opened, Opened { epoch: 2, ..opened.clone() });
     assert_eq!(opened, expected);
 }
@@ -80,12 +86,18 @@ async fn a_boot_is_told_what_waits_in_which_queue(given: Given) {
     given.run(in_queue("d", "one")).await;
     given.succeed(in_queue("e", "three")).await;
     let opened = given.open().await;
-    let depth = |name: &str, waiting| QueueDepth { queue: queue(name), waiting };
+    let status = |name: &str, waiting| QueueStatus {
+        queue: queue(name),
+        settings: QueueSettings::default(),
+        waiting,
+        running: 0,
+    };
     let expected = Opened {
         epoch: opened.epoch,
         next_sequence: Sequence(6),
-        queues: vec![depth("one", 2), depth("two", 2)],
+        queues: vec![status("one", 2), status("two", 2)],
         rescued: left_running(&given),
+        quarantined: 0,
         due: Some(due),
     };
     assert_eq!(opened, expected);
@@ -103,7 +115,8 @@ async fn places_that_were_given_once_are_never_given_again(given: Given) {
     given.succeed(task("a")).await;
     let last = given.succeed(task("b")).await;
     given.wait(5 * SECOND);
-    let retention = Retention { succeeded_for: SECOND, most: 9, others_for: SECOND };
+    let keep = Keep { within: SECOND, most: 9 };
+    let retention = Retention { succeeded: keep, others: keep };
     given.commit(Change::Prune { retention, limit: 9 }).await;
     assert_eq!(given.known("b").await, None);
     assert_eq!(given.open().await.next_sequence, Sequence(last.0 + 1));

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use task_scheduler::models::Sequence;
-use task_scheduler::store::{Applied, Change, Retention};
+use task_scheduler::store::{Applied, Change, Keep, Retention};
 
 use crate::given::*;
 
@@ -19,11 +19,10 @@ on_every_store!(
     a_forgotten_id_can_be_given_again,
 );
 
-const KEEPS_ALL: Retention = Retention {
-    succeeded_for: Duration::from_secs(1_000),
-    most: 1_000,
-    others_for: Duration::from_secs(1_000),
-};
+const LONG: Keep = Keep { within: Duration::from_secs(1_000), most: 1_000 };
+const FOR_A_SECOND: Keep = Keep { within: SECOND, ..LONG };
+const NOT_AT_ALL: Keep = Keep { within: Duration::ZERO, most: 0 };
+const KEEPS_ALL: Retention = Retention { succeeded: LONG, others: LONG };
 
 async fn prune(given: &Given, retention: Retention, limit: usize) -> Applied {
     given.commit(Change::Prune { retention, limit }).await
@@ -40,7 +39,7 @@ async fn kept<const N: usize>(given: &Given, ids: [&str; N]) -> Vec<String> {
 }
 
 async fn tasks_that_ended_long_ago_are_forgotten(given: Given) {
-    let retention = Retention { succeeded_for: 2 * SECOND, ..KEEPS_ALL };
+    let retention = Retention { succeeded: Keep { within: 2 * SECOND, ..LONG }, ..KEEPS_ALL };
     let gone = given.succeed(task("old")).await;
     given.wait(SECOND);
     given.succeed(task("young")).await;
@@ -59,9 +58,9 @@ async fn each_kind_of_end_has_its_own_age(given: Given) {
     given.enter(task("cancelled")).await;
     given.commit(cancel("cancelled")).await;
     given.wait(5 * SECOND);
-    prune(&given, Retention { others_for: SECOND, ..KEEPS_ALL }, 9).await;
+    prune(&given, Retention { others: FOR_A_SECOND, ..KEEPS_ALL }, 9).await;
     assert_eq!(kept(&given, ["well", "badly", "cancelled"]).await, ["well"]);
-    prune(&given, Retention { succeeded_for: SECOND, ..KEEPS_ALL }, 9).await;
+    prune(&given, Retention { succeeded: FOR_A_SECOND, ..KEEPS_ALL }, 9).await;
     assert!(kept(&given, ["well"]).await.is_empty());
 }
 
@@ -70,7 +69,15 @@ async fn the_oldest_are_forgotten_when_there_are_too_many_of_a_kind(given: Given
         given.succeed(task(id)).await;
         given.fail(task(&format!("{id} failed"))).await;
     }
-    prune(&given, Retention { most: 2, ..KEEPS_ALL }, 9).await;
+    prune(
+        &given,
+        {
+            let two = Keep { most: 2, ..LONG };
+            Retention { succeeded: two, others: two }
+        },
+        9,
+    )
+    .await;
     assert_eq!(kept(&given, ["a", "b", "c", "d"]).await, ["c", "d"]);
     let failed = ["a failed", "b failed", "c failed", "d failed"];
     assert_eq!(kept(&given, failed).await, ["c failed", "d failed"]);
@@ -82,7 +89,7 @@ async fn no_more_than_the_limit_is_forgotten_at_once(given: Given) {
         given.fail(task(&format!("f{number}"))).await;
     }
     given.wait(5 * SECOND);
-    let retention = Retention { succeeded_for: SECOND, others_for: SECOND, ..KEEPS_ALL };
+    let retention = Retention { succeeded: FOR_A_SECOND, others: FOR_A_SECOND, ..KEEPS_ALL };
     let ids = ["s0", "s1", "s2", "f0", "f1", "f2"];
     for left in [4, 2, 0] {
         let applied = prune(&given, retention, 2).await;
@@ -101,7 +108,7 @@ async fn a_parent_that_somebody_waits_behind_is_kept(given: Given) {
     given.commit(complete(parent, fence)).await;
     given.succeed(task("other")).await;
     given.wait(5 * SECOND);
-    let retention = Retention { succeeded_for: SECOND, most: 0, ..KEEPS_ALL };
+    let retention = Retention { succeeded: NOT_AT_ALL, ..KEEPS_ALL };
     prune(&given, retention, 9).await;
     assert_eq!(kept(&given, ["parent", "other"]).await, ["parent"]);
     given.commit(cancel("child")).await;
@@ -115,7 +122,7 @@ async fn a_failed_parent_that_somebody_waits_behind_is_kept(given: Given) {
     let child = given.enter(waits_and_runs("child", &["parent", "slow"])).await;
     given.commit(fail(parent, fence)).await;
     given.wait(5 * SECOND);
-    let retention = Retention { others_for: SECOND, ..KEEPS_ALL };
+    let retention = Retention { others: FOR_A_SECOND, ..KEEPS_ALL };
     prune(&given, retention, 9).await;
     assert!(given.known("parent").await.is_some());
     given.commit(complete(slow, slow_fence)).await;
@@ -134,7 +141,7 @@ async fn a_parent_that_had_ended_before_is_kept_for_those_that_read_it_later(giv
     child.deps.clear();
     given.commit(Change::Insert(child)).await;
     given.wait(5 * SECOND);
-    let retention = Retention { succeeded_for: SECOND, ..KEEPS_ALL };
+    let retention = Retention { succeeded: FOR_A_SECOND, ..KEEPS_ALL };
     prune(&given, retention, 9).await;
     assert!(given.known("parent").await.is_some());
     given.commit(cancel("child")).await;
@@ -149,7 +156,7 @@ async fn parents_that_are_kept_do_not_keep_others(given: Given) {
     }
     given.enter(waits_and_runs("child", &["s0", "s1", "f0", "f1"])).await;
     given.wait(5 * SECOND);
-    let retention = Retention { succeeded_for: SECOND, others_for: SECOND, ..KEEPS_ALL };
+    let retention = Retention { succeeded: FOR_A_SECOND, others: FOR_A_SECOND, ..KEEPS_ALL };
     for _ in 0..6 {
         prune(&given, retention, 2).await;
     }
@@ -168,7 +175,7 @@ async fn an_ended_child_is_kept_until_its_parent_has_read_it(given: Given) {
     let children = vec![given.insert(task("a/1"))];
     given.commit(Change::Expand { sequence, fence, children }).await;
     given.wait(5 * SECOND);
-    let retention = Retention { succeeded_for: SECOND, ..KEEPS_ALL };
+    let retention = Retention { succeeded: FOR_A_SECOND, ..KEEPS_ALL };
     prune(&given, retention, 9).await;
     assert!(given.known("a/1").await.is_some());
 }
@@ -181,7 +188,7 @@ async fn what_has_not_ended_is_kept_for_ever(given: Given) {
     let (sequence, fence) = given.run(task("retrying")).await;
     given.commit(Change::Retry { sequence, fence, failure: failure(), due }).await;
     given.wait(Duration::from_secs(100_000));
-    let nothing = Retention { succeeded_for: Duration::ZERO, most: 0, others_for: Duration::ZERO };
+    let nothing = Retention { succeeded: NOT_AT_ALL, others: NOT_AT_ALL };
     assert_eq!(prune(&given, nothing, 9).await, Applied::default());
     let ids = ["pending", "queued", "running", "retrying"];
     assert_eq!(kept(&given, ids).await, ids);
@@ -190,7 +197,7 @@ async fn what_has_not_ended_is_kept_for_ever(given: Given) {
 async fn a_forgotten_id_can_be_given_again(given: Given) {
     let first: Sequence = given.succeed(task("a")).await;
     given.wait(5 * SECOND);
-    prune(&given, Retention { succeeded_for: SECOND, ..KEEPS_ALL }, 9).await;
+    prune(&given, Retention { succeeded: FOR_A_SECOND, ..KEEPS_ALL }, 9).await;
     let second = given.enter(task("a")).await;
     assert_ne!(first, second);
     assert_eq!(given.claimable().await, [second.0]);

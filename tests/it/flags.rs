@@ -97,6 +97,13 @@ fn help_names_every_setting_with_its_default() {
         "--max-message-size <SIZE> The largest message taken or given [default: 4MiB]",
         "--log-format <text|json>",
         "--drain-timeout <DURATION>",
+        "--store <memory|sqlite[:DIR]> What keeps tasks",
+        "--data-dir <DIR> Where sqlite keeps its files; one server at a time [default: ./data]",
+        "--queue-length <COUNT> Tasks that may wait in one queue; more are refused [default: unbounded; \
+         100000 with --store memory]",
+        "--retention-failed <DURATION> How long tasks that failed, expired or were cancelled are kept \
+         [default: 14d]",
+        "rate-per-key = \"5/10s\"",
         "TASK_SCHEDULER_CACHE_BYTES",
         "[queues.mail]",
         "Exit codes: 0 ",
@@ -130,6 +137,13 @@ fn a_wrong_flag_is_exit_code_2_and_says_what_is_accepted() {
     refused(&["--adr", "x"], "unexpected argument '--adr' found");
     refused(&["--adr", "x"], "a similar argument exists: '--addr'");
     refused(&["serve"], "unexpected argument 'serve' found");
+    refused(&["--store", "nonsense"], "expected memory, sqlite or sqlite:DIR");
+    refused(&["--store", "sqlite:a", "--data-dir", "b"], "both name the directory; expected one of");
+    refused(&["--queue-length", "0"], "expected a whole number from 1 to 1000000000, or unbounded");
+    refused(&["--quarantine-after", "1001"], "expected a whole number from 0 to 1000");
+    refused(&["--retention-failed", "0s"], "expected a duration from 1s to 3650d, such as");
+    refused(&["--retention-failed-count", "0"], "expected a whole number from 1 to 1000000000");
+    refused(&["--data-dir", ""], "expected a directory");
     refused(&["--addr"], "a value is required for '--addr <HOST:PORT>'");
     refused(
         &["-a", "localhost"],
@@ -148,20 +162,28 @@ fn a_wrong_flag_is_exit_code_2_and_says_what_is_accepted() {
 #[test]
 fn each_value_is_printed_with_where_it_came_from() {
     let binary = Binary::new()
-        .file("ts.toml", "log-format = 'json'\nretention = '36h'\nretries = 1\n\n[queues.mail]\nconcurrency = 2\n")
-        .env("TASK_SCHEDULER_RETENTION", "48h")
+        .file("ts.toml", "log-format = 'json'\nretention = '36h'\nretries = 1\n\n[queues.mail]\nconcurrency = 2\nrate = '10/m'\n")
+        .env("TASK_SCHEDULER_RETENTION", "60h")
         .env("TASK_SCHEDULER_RETRIES", "2")
         .env("TASK_SCHEDULER_CONFIG", "ts.toml");
     let printed = binary.printed(&["--retries", "3", "-a", "localhost:0"]);
     for line in [
         "addr = \"localhost:0\" # flag",
         "retries = 3 # flag",
-        "retention = \"48h\" # env TASK_SCHEDULER_RETENTION",
+        "retention = \"60h\" # env TASK_SCHEDULER_RETENTION",
         "log-format = \"json\" # file ts.toml:1",
         "cache-bytes = \"64MiB\" # default",
         "[queues.mail]",
         "weight = 1 # default",
         "concurrency = 2 # file ts.toml:6",
+        "rate = \"10/m\" # file ts.toml:7",
+        "concurrency-per-key = 1 # default",
+        "store = \"sqlite\" # default",
+        "data-dir = \"./data\" # default",
+        "queue-length = \"unbounded\" # default",
+        "retention-failed = \"14d\" # default",
+        "retention-failed-count = 1000000 # default",
+        "quarantine-after = 2 # default",
     ] {
         assert_printed(&printed, line);
     }
@@ -170,6 +192,17 @@ fn each_value_is_printed_with_where_it_came_from() {
     let printed = binary.printed(&["--config", "other.toml"]);
     assert_printed(&printed, "retention-count = 5 # file other.toml:1");
     assert_printed(&printed, "log-format = \"text\" # default");
+}
+
+#[test]
+fn a_store_that_names_its_directory_is_printed_as_both_and_counts_go_with_the_store() {
+    let printed = Binary::new().file("ts.toml", "data-dir = 'a'").printed(&["--store", "sqlite:b"]);
+    assert_printed(&printed, "store = \"sqlite\" # flag");
+    assert_printed(&printed, "data-dir = \"b\" # flag");
+    let printed = Binary::new().env("TASK_SCHEDULER_STORE", "memory").printed(&[]);
+    assert_printed(&printed, "store = \"memory\" # env TASK_SCHEDULER_STORE");
+    assert_printed(&printed, "queue-length = 100000 # default");
+    assert_printed(&printed, "retention-count = 100000 # default");
 }
 
 #[test]

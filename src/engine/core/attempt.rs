@@ -395,7 +395,10 @@ impl<W: Waiter> Core<W> {
         let Some(attempt) = self.attempts.get_mut(&fence) else { return };
         attempt.timer = None;
         attempt.given_up = true;
-        if attempt.slot == Kind::Sync && !attempt.resting && self.slots.replaced < self.settings.spare_threads {
+        if attempt.slot == Kind::Sync
+            && !attempt.resting
+            && self.slots.replaced < self.settings.spare_threads
+        {
             self.slots.replaced += 1;
             self.slots.free(Kind::Sync);
             attempt.replaced = true;

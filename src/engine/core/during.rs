@@ -57,13 +57,7 @@ impl<W: Waiter> Core<W> {
     }
 
     /// A running attempt said something.
-    pub(crate) fn said(
-        &mut self,
-        fence: Fence,
-        said: Said,
-        now: Now,
-        out: &mut Vec<Command<W>>,
-    ) {
+    pub(crate) fn said(&mut self, fence: Fence, said: Said, now: Now, out: &mut Vec<Command<W>>) {
         let Some((sequence, class)) = self.at_work(fence) else { return };
         let Said { progress, lines } = said;
         if let Some((fraction, message)) = progress {

@@ -15,11 +15,11 @@
 
 mod admit;
 mod attempt;
+mod by_hand;
 mod command;
 mod during;
 mod judge;
 mod live;
-mod by_hand;
 mod queue;
 mod settle;
 #[cfg(test)]
@@ -34,15 +34,16 @@ use ahash::{HashMap, HashMapExt};
 
 pub(crate) use admit::{Admission, Admittable, Entry, Submission, Want};
 pub(crate) use attempt::Attempt;
-pub(crate) use judge::unmet;
-pub(crate) use during::{Asked, Said};
 pub(crate) use command::{Answer, Command, Found, Hook, Ran, Start, Tag, Touched, Waiter};
+pub(crate) use during::{Asked, Said};
+pub(crate) use judge::unmet;
 
 use crate::cache::ResultsCache;
 use crate::clock::{Now, Timestamp};
 use crate::error::{Code, Error};
 use crate::models::{
-    Durability, Fence, LogLine, QueueName, QueueSettings, Sequence, Snapshot, TaskFilter, TaskId, TaskPage,
+    Durability, Fence, LogLine, QueueName, QueueSettings, Sequence, Snapshot, TaskFilter, TaskId,
+    TaskPage,
 };
 use crate::store::memory::Tables;
 use crate::store::{Change, Commit, Opened, RELEASE_SLICE, Retention};

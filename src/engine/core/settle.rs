@@ -236,8 +236,7 @@ impl<W: Waiter> Core<W> {
                     let mut joined = false;
                     for (interest, waiter) in std::mem::take(&mut live.waiters) {
                         if interest == Interest::Acceptance {
-                            let accepted =
-                                Accepted { joined, ..Accepted::joined(id, state) };
+                            let accepted = Accepted { joined, ..Accepted::joined(id, state) };
                             out.push(Command::Answer(waiter, Answer::Accepted(accepted)));
                             joined = true;
                         } else {

@@ -3,7 +3,6 @@
 //! [`Tables`] keeps rows and indexes for the rules, without locks, clocks or chance, so that a
 //! simulation can drive it; [`MemoryStore`] puts a lock around it.
 
-mod facts;
 mod reads;
 mod rows;
 mod tables;

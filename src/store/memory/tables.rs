@@ -5,10 +5,10 @@ use std::convert::Infallible;
 
 use ahash::{HashMap, HashMapExt};
 
-use super::facts::{Facts, OfKey, Suspicion};
+
 use crate::clock::Timestamp;
 use crate::models::{LogLine, QueueName, QueueSettings, Sequence, TaskId};
-use crate::store::rules::{self, Pace, Row};
+use crate::store::rules::{self, Facts, OfKey, Pace, Row, Suspicion};
 use crate::store::{Applied, Boot, Change, Claims, Opened, Place, Wanted};
 
 /// Those that hold a place of one concurrency key, and those that it holds back.
@@ -233,7 +233,12 @@ fn put<T: Ord>(set: &mut BTreeSet<T>, entry: T, there: bool) {
 
 fn count<N>(counts: &mut BTreeMap<QueueName, N>, queue: &QueueName, more: bool)
 where
-    N: Copy + Default + PartialEq + std::ops::Add<Output = N> + std::ops::Sub<Output = N> + From<u8>,
+    N: Copy
+        + Default
+        + PartialEq
+        + std::ops::Add<Output = N>
+        + std::ops::Sub<Output = N>
+        + From<u8>,
 {
     let counted = counts.entry(queue.clone()).or_default();
     *counted = if more { *counted + N::from(1) } else { *counted - N::from(1) };

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use super::{Row, Rows, Transition};
 use crate::clock::Timestamp;
-use crate::models::{
-    ArgValue, Ending, Failure, Fence, LogLine, MAX_LOG_LINES, Sequence, State,
-};
+use crate::models::{ArgValue, Ending, Failure, Fence, LogLine, MAX_LOG_LINES, Sequence, State};
 use crate::store::{Claimed, RELEASE_SLICE, Wanted};
 
 impl<R: Rows> Transition<'_, R> {
@@ -154,7 +152,11 @@ impl<R: Rows> Transition<'_, R> {
     }
 
     /// Makes a task claimable, as far as its keys allow; `why` is kept in its history.
-    pub(super) fn queue(&mut self, sequence: Sequence, why: Option<String>) -> Result<(), R::Error> {
+    pub(super) fn queue(
+        &mut self,
+        sequence: Sequence,
+        why: Option<String>,
+    ) -> Result<(), R::Error> {
         let row = self.row(sequence)?.clone();
         let stand = self.stand(&row)?;
         let now = self.now;

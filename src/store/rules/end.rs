@@ -58,9 +58,7 @@ impl<R: Rows> Transition<'_, R> {
         }
         self.give_unique_key_back(sequence)?;
         let badly = ended.outcome.state() != State::Succeeded;
-        if self.rows.is_awaited(sequence)?
-            || badly && self.rows.next_child(sequence)?.is_some()
-        {
+        if self.rows.is_awaited(sequence)? || badly && self.rows.next_child(sequence)?.is_some() {
             self.mark(sequence)?;
         } else {
             self.keep(sequence)?;
