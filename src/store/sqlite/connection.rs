@@ -45,6 +45,24 @@ pub(super) fn checkpointer(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// A connection for a look at a file that may be nobody's. It can write where that is allowed, so that
+/// SQLite can take its log away again, but is not asked to.
+pub(super) fn inspector(path: &Path) -> Result<Connection> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, READER_CACHE_BYTES)
+        .or_else(|_| reader(path))?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+/// A file that a copy is written to. It is nothing until it is whole, so no journal is needed.
+pub(super) fn copy(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let connection = open(path, flags, READER_CACHE_BYTES)?;
+    connection.pragma_update(None, "journal_mode", "OFF")?;
+    connection.pragma_update(None, "synchronous", "OFF")?;
+    Ok(connection)
+}
+
 /// A file that is not there yet.
 pub(super) fn create(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;

@@ -2,8 +2,10 @@
 
 use std::hash::Hasher as _;
 
+use rusqlite::Connection;
 use siphasher::sip::SipHasher13;
 
+use super::problem::{Fault, Result};
 use crate::models::TaskId;
 
 /// Makes keys of ids, the same ones for as long as the file lives. The seed is the file's own and
@@ -19,8 +21,11 @@ const FINE_BITS: u32 = 16;
 pub(super) const NEW_WITHIN: i64 = 60_000 << FINE_BITS;
 
 impl Keys {
-    pub(super) fn new(seed: [u8; 16]) -> Self {
-        Self { seed }
+    /// Those of an open file.
+    pub(super) fn load(connection: &Connection) -> Result<Self> {
+        let seed: Vec<u8> =
+            connection.query_one("SELECT id_seed FROM meta", [], |row| row.get(0))?;
+        Ok(Self { seed: seed.try_into().map_err(|_| Fault::NoMeta)? })
     }
 
     /// A UUIDv7 begins with its time, so its key does too, and new ones come after old ones: the
@@ -63,7 +68,7 @@ mod tests {
 
     #[test]
     fn ids_that_are_given_in_turn_have_keys_that_grow_with_their_time() {
-        let keys = Keys::new([1; 16]);
+        let keys = Keys { seed: [1; 16] };
         let early = keys.of(&id("01932b4c-0000-7000-8000-000000000000"));
         let late = keys.of(&id("01932b4c-0001-7000-8000-000000000000"));
         assert!(0 <= early && early < late);
@@ -73,7 +78,7 @@ mod tests {
 
     #[test]
     fn ids_of_one_millisecond_have_keys_of_their_own() {
-        let keys = Keys::new([1; 16]);
+        let keys = Keys { seed: [1; 16] };
         let mut all: Vec<i64> = (0..100)
             .map(|n| keys.of(&id(&format!("01932b4c-0000-7000-8000-{n:012x}"))))
             .collect();
@@ -84,9 +89,9 @@ mod tests {
 
     #[test]
     fn a_key_never_changes() {
-        let keys = Keys::new(*b"0123456789abcdef");
+        let keys = Keys { seed: *b"0123456789abcdef" };
         assert_eq!(keys.of(&id("order 17")), KEY_OF_ORDER_17);
-        assert_ne!(Keys::new([0; 16]).of(&id("order 17")), KEY_OF_ORDER_17);
+        assert_ne!(Keys { seed: [0; 16] }.of(&id("order 17")), KEY_OF_ORDER_17);
     }
 
     /// Stands in files that were written.

@@ -14,6 +14,7 @@
 //! is there, so nothing is acknowledged any more ([`Error::Broken`]). A disk that is full, or cannot be
 //! written to, refuses what comes, and what was acknowledged can still be read.
 
+mod backup;
 mod checkpoint;
 mod codec;
 mod connection;
@@ -26,7 +27,9 @@ mod problem;
 mod readers;
 mod reads;
 mod schema;
+mod stored;
 mod unit;
+mod verify;
 mod writer;
 
 use std::path::Path;
@@ -38,7 +41,9 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+pub use self::backup::{backup, restore};
 use self::problem::{Fault, Result};
+pub use self::verify::verify;
 use crate::clock::Timestamp;
 use crate::models::{LogLine, QueueName, Sequence, Snapshot, TaskFilter, TaskId, TaskPage};
 use crate::store::{
@@ -96,12 +101,9 @@ impl SqliteStore {
             told.grew(pages);
             Ok(())
         }))?;
-        let seed: Vec<u8> =
-            connection.query_one("SELECT id_seed FROM meta", [], |row| row.get(0))?;
-        let seed = <[u8; 16]>::try_from(seed).map_err(|_| Fault::NoMeta)?;
         let empty = !connection.prepare("SELECT 1 FROM tasks")?.exists([])?;
         let shared = Arc::new(Shared {
-            keys: key::Keys::new(seed),
+            keys: key::Keys::load(&connection)?,
             known: Arc::new(known::Known::new(empty)),
             pending: Arc::default(),
             broken: Arc::default(),
@@ -110,7 +112,7 @@ impl SqliteStore {
         let gate = Arc::new(Mutex::new(()));
         let (commands, receiver) = mpsc::channel(writer::COMMANDS);
         let mut store = Self {
-            readers: readers::Readers::start(path, &shared)?,
+            readers: readers::Readers::start(path, shared.keys)?,
             shared,
             commands: Some(commands),
             log,

@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::connection;
+use super::key::Keys;
 use super::problem::{Fault, Result};
 use super::reads::Reader;
 use crate::store::Error;
@@ -33,15 +34,15 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn start(path: &Path, shared: &Arc<super::Shared>) -> Result<Self> {
+    pub(super) fn start(path: &Path, keys: Keys) -> Result<Self> {
         let (questions, receiver) = mpsc::channel(QUESTIONS);
         let receiver = Arc::new(Mutex::new(receiver));
         let mut readers = Self { questions: Some(questions), threads: Vec::new() };
         for number in 0..READERS {
             let connection = connection::reader(path)?;
-            let (receiver, shared) = (receiver.clone(), shared.clone());
+            let receiver = receiver.clone();
             let thread = std::thread::Builder::new().name(format!("store-read-{number}"));
-            let serve = move || serve(&connection, &shared, &receiver);
+            let serve = move || serve(&connection, keys, &receiver);
             readers.threads.push(thread.spawn(serve).map_err(Fault::Thread)?);
         }
         Ok(readers)
@@ -77,11 +78,11 @@ impl Readers {
 
 fn serve(
     connection: &Connection,
-    shared: &super::Shared,
+    keys: Keys,
     questions: &Mutex<mpsc::Receiver<Question>>,
 ) {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    let mut reader = Reader::new(connection, shared);
+    let mut reader = Reader::new(connection, keys);
     loop {
         // Whoever waits holds the lock, and lets go of it with a question in hand.
         let question = questions.lock().blocking_recv();

@@ -1,16 +1,12 @@
 //! What readers are asked.
 
-use std::sync::Arc;
-
 use ahash::{HashMap, HashMapExt};
 use rusqlite::{Connection, OptionalExtension as _, Row as Stored};
 
-use super::Shared;
-use super::codec::{
-    Columns, Malformed, RUNNING, level_of, micros, read_row, read_settings, read_task,
-    state_number, state_of, time,
-};
+use super::codec::{RUNNING, level_of, micros, read_settings, state_number, time};
+use super::key::Keys;
 use super::problem::{Fault, Result};
+use super::stored;
 use crate::models::{
     LogLine, QueueName, QueueSettings, Sequence, Snapshot, State, TaskFilter, TaskId, TaskPage,
 };
@@ -19,19 +15,19 @@ use crate::store::{LIST_BUDGET, Place, QueueStatus, Ready};
 /// One connection and what it has learned.
 pub(super) struct Reader<'c> {
     connection: &'c Connection,
-    shared: &'c Shared,
+    keys: Keys,
     /// Names of queues never change.
     names: HashMap<i64, QueueName>,
 }
 
 /// The columns that a task is read from, whatever it is joined with.
-const TASK: &str = "t.seq, t.id, t.queue, t.method, t.submitted, t.parent, t.asked,
+pub(super) const TASK: &str = "t.seq, t.id, t.queue, t.method, t.submitted, t.parent, t.asked,
     coalesce(l.state, e.state), coalesce(l.body, e.body), e.at";
 const OUTCOMES: &str = "LEFT JOIN live l ON l.seq = t.seq LEFT JOIN ended e ON e.seq = t.seq";
 
 impl<'c> Reader<'c> {
-    pub(super) fn new(connection: &'c Connection, shared: &'c Shared) -> Self {
-        Self { connection, shared, names: HashMap::new() }
+    pub(super) fn new(connection: &'c Connection, keys: Keys) -> Self {
+        Self { connection, keys, names: HashMap::new() }
     }
 
     /// Answers from the file as it is at one moment.
@@ -46,7 +42,7 @@ impl<'c> Reader<'c> {
     }
 
     fn sequence_of(&self, id: &TaskId, pending: &[Sequence]) -> Result<Option<Sequence>> {
-        let key = self.shared.keys.of(id);
+        let key = self.keys.of(id);
         let mut is_called =
             self.connection.prepare_cached("SELECT 1 FROM tasks WHERE seq = ?1 AND id = ?2")?;
         for sequence in pending {
@@ -85,7 +81,7 @@ impl<'c> Reader<'c> {
         Ok(snapshots)
     }
 
-    fn queue_name(&mut self, number: i64) -> Result<QueueName> {
+    pub(super) fn queue_name(&mut self, number: i64) -> Result<QueueName> {
         if let Some(name) = self.names.get(&number) {
             return Ok(name.clone());
         }
@@ -101,20 +97,8 @@ impl<'c> Reader<'c> {
     /// Everything known about the task whose [`TASK`] columns these are.
     fn snapshot(&mut self, row: &Stored<'_>) -> Result<Snapshot> {
         let sequence = Sequence(row.get::<_, i64>(0)?.cast_unsigned());
-        let unreadable = |error: Malformed| Fault::unreadable(sequence, error);
-        let columns = Columns {
-            id: row.get_ref(1)?.as_str()?,
-            queue: self.queue_name(row.get(2)?)?,
-            method: row.get_ref(3)?.as_str()?.into(),
-            submitted: time(row.get::<_, i64>(4)?.cast_unsigned()).map_err(unreadable)?,
-            parent: row.get_ref(5)?.as_str_or_null()?,
-        };
-        let task = read_task(columns, row.get_ref(6)?.as_blob()?).map_err(unreadable)?;
-        let state = state_of(row.get(7)?).ok_or(Malformed::Wrong("an unknown state"));
-        let body = row.get_ref(8)?.as_blob()?;
-        let (row, sides) = state
-            .and_then(|state| read_row(sequence, Arc::new(task), state, body))
-            .map_err(unreadable)?;
+        let queue = self.queue_name(row.get(1 + stored::QUEUE)?)?;
+        let (row, sides) = stored::read(sequence, queue, row, 1)?;
         let mut snapshot = row.snapshot();
         if sides.checkpoint {
             let sql = "SELECT length(data) FROM checkpoints WHERE seq = ?1";

@@ -177,7 +177,10 @@ pub(super) fn prepare(directory: &Path) -> std::result::Result<PathBuf, Error> {
             let why = "it is empty";
             return Err(damaged(&path, &why));
         }
-        Ok(_) => check(&path)?,
+        Ok(_) => {
+            let connection = connection::reader(&path).map_err(|fault| unusable(&path, &fault))?;
+            check(&path, &connection)?;
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let log = directory.join(format!("{DATABASE}-wal"));
             if log.exists() {
@@ -210,25 +213,30 @@ fn create(directory: &Path, path: &Path) -> Result<()> {
     migrate(&connection)?;
     connection.close().map_err(|(_, error)| error)?;
     // Closing copied the log back and took it away.
-    let file = File::open(&new).and_then(|file| file.sync_all());
-    file.and_then(|()| std::fs::rename(&new, path))
-        .and_then(|()| File::open(directory)?.sync_all())
-        .map_err(Fault::Io)
+    place(&new, path, directory).map_err(Fault::Io)
 }
 
-/// Whether an open file is a store, and of no newer version.
-fn check(path: &Path) -> std::result::Result<(), Error> {
-    let (application, version) = connection::reader(path)
-        .and_then(|connection| {
-            let application =
-                connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))?;
-            // Reads what a damaged file cannot show.
-            connection.query_one("SELECT count(*) FROM sqlite_schema", [], |row| {
-                row.get::<_, i64>(0)
-            })?;
-            Ok((application, version(&connection)?))
-        })
-        .map_err(|fault| unusable(path, &fault))?;
+/// Gives a file that is whole its final name, both for good.
+pub(super) fn place(new: &Path, path: &Path, directory: &Path) -> std::io::Result<()> {
+    File::open(new)?.sync_all()?;
+    std::fs::rename(new, path)?;
+    File::open(directory)?.sync_all()
+}
+
+/// Whether an open file is a store, and of no newer version; its version.
+///
+/// # Errors
+/// [`Error::Unusable`].
+pub(super) fn check(path: &Path, connection: &Connection) -> std::result::Result<usize, Error> {
+    let look = || {
+        let application =
+            connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))?;
+        // Reads what a damaged file cannot show.
+        let sql = "SELECT count(*) FROM sqlite_schema";
+        connection.query_one(sql, [], |row| row.get::<_, i64>(0))?;
+        Ok((application, version(connection)?))
+    };
+    let (application, version) = look().map_err(|fault| unusable(path, &fault))?;
     if application != APPLICATION_ID || version == 0 {
         return Err(Error::Unusable(format!(
             "{} is a database, but not one of tasks; choose another directory",
@@ -242,7 +250,7 @@ fn check(path: &Path) -> std::result::Result<(), Error> {
             path.display()
         )));
     }
-    Ok(())
+    Ok(version)
 }
 
 /// What a fault means while a store is opened.

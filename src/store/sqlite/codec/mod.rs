@@ -8,7 +8,7 @@ mod settings;
 mod task;
 mod value;
 
-pub(super) use body::{read_row, write_body};
+pub(super) use body::{Sides, read_row, write_body};
 pub(super) use settings::{read_settings, write_settings};
 pub(super) use task::{Columns, read_task, write_task};
 pub(super) use value::{read_values, write_values};

@@ -6,10 +6,10 @@ use ahash::HashMap;
 use rusqlite::Connection;
 
 use super::super::codec::{
-    Columns, Malformed, micros, read_row, read_task, read_values, state_number, state_of, time,
-    write_body, write_task, write_values,
+    micros, read_values, state_number, write_body, write_task, write_values,
 };
 use super::super::problem::{Fault, Result};
+use super::super::stored;
 use super::statements::Statements;
 use super::tallies::{QueueNumber, Tallies};
 use crate::models::{ArgValue, Sequence, Task};
@@ -328,19 +328,12 @@ impl Cached {
         {
             let mut rows = statement.query([seq])?;
             let Some(stored) = rows.next()? else { continue };
-            let queue: QueueNumber = stored.get(1)?;
-            let (asked, body) = (stored.get_ref(5)?.as_blob()?, stored.get_ref(7)?.as_blob()?);
-            let read = || {
-                let task = Arc::new(read_stored_task(stored, queue, asked, tallies)?);
-                let state = state_of(stored.get(6)?);
-                let state = state.ok_or(Malformed::Wrong("an unknown state"));
-                let (row, sides) = state
-                    .and_then(|state| read_row(sequence, task.clone(), state, body))
-                    .map_err(|error| Fault::unreadable(sequence, error))?;
-                Ok::<_, Fault>((row, sides, task))
-            };
-            let (row, sides, task) = read()?;
-            let bytes = asked.len() + body.len();
+            let queue: QueueNumber = stored.get(stored::QUEUE)?;
+            let name = tallies.name(queue).ok_or_else(|| {
+                Fault::unreadable(sequence, format!("its queue {queue} has no name"))
+            })?;
+            let (row, sides) = stored::read(sequence, name.clone(), stored, 0)?;
+            let (task, bytes) = (row.task.clone(), stored::bytes(stored, 0)?);
             drop(rows);
             let written =
                 Written { facts: Facts::default(), task: Some(task), bytes, ..Written::default() };
@@ -363,26 +356,8 @@ impl Cached {
     }
 }
 
-fn read_stored_task(
-    stored: &rusqlite::Row<'_>,
-    queue: QueueNumber,
-    asked: &[u8],
-    tallies: &Tallies,
-) -> Result<Task> {
-    let unreadable = |error: Malformed| Fault::Unreadable(0, error.to_string());
-    let name = tallies.name(queue).ok_or(Malformed::Wrong("a queue without a name"));
-    let columns = Columns {
-        id: stored.get_ref(0)?.as_str()?,
-        queue: name.map_err(unreadable)?.clone(),
-        method: stored.get_ref(2)?.as_str()?.into(),
-        submitted: time(stored.get::<_, i64>(3)?.cast_unsigned()).map_err(unreadable)?,
-        parent: stored.get_ref(4)?.as_str_or_null()?,
-    };
-    read_task(columns, asked).map_err(unreadable)
-}
-
 /// How a row stands to the suspicion, as a column holds it.
-pub(super) fn suspicion_number(suspicion: Suspicion) -> Option<i64> {
+pub(in super::super) fn suspicion_number(suspicion: Suspicion) -> Option<i64> {
     match suspicion {
         Suspicion::Nothing => None,
         Suspicion::Holds => Some(1),

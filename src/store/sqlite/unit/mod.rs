@@ -23,9 +23,11 @@ use super::problem::Result;
 use crate::clock::Timestamp;
 use crate::models::{Sequence, TaskId};
 use cache::Cache;
+pub(super) use cache::suspicion_number;
 use marks::Marks;
 use statements::Statements;
 use tallies::Tallies;
+pub(super) use tallies::RESTING;
 
 pub(super) struct Unit<'c> {
     connection: &'c Connection,
