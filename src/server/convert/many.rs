@@ -63,7 +63,8 @@ pub(in crate::server) fn group(message: pb::SubmitGroupRequest) -> Result<Group,
     let callback = message.callback.map(unattended).transpose();
     let callback = callback.map_err(|error| within("callback", error))?;
     let twice = callback.as_ref().and_then(|callback| callback.id.as_ref());
-    if let Some(at) = twice.and_then(|id| tasks.iter().position(|task| task.id.as_ref() == Some(id)))
+    if let Some(at) =
+        twice.and_then(|id| tasks.iter().position(|task| task.id.as_ref() == Some(id)))
     {
         return Err(Error::invalid("callback.task_id", same_as(at)));
     }
