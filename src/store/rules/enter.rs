@@ -134,9 +134,20 @@ impl<R: Rows> Transition<'_, R> {
             }
             let snapshot = self.row(known)?.snapshot();
             self.applied.verdict = Verdict::Exists(Box::new(snapshot));
-            return Ok(());
+            return if own { self.hold_child(sequence, &child.task.id) } else { Ok(()) };
         }
         self.applied.verdict = self.enter(child, Some(sequence))?;
+        self.hold_child(sequence, &child.task.id)
+    }
+
+    /// A child is kept for as long as its parent has not ended: the parent may ask what became of it,
+    /// and a later attempt joins it.
+    fn hold_child(&mut self, parent: Sequence, child: &TaskId) -> Result<(), R::Error> {
+        let Some(child) = self.rows.sequence_of(child)? else { return Ok(()) };
+        if !self.row(parent)?.parents.contains(&child) {
+            self.rows.update(child, |row| row.needed_by += 1)?;
+            self.rows.update(parent, |row| row.parents.push(child))?;
+        }
         Ok(())
     }
 
@@ -154,7 +165,6 @@ impl<R: Rows> Transition<'_, R> {
                 let message = format!("a task that is no child of it is called {}", child.task.id);
                 let failure = Failure { code: Code::IdTaken, message };
                 self.end_attempt(sequence, fence, Ending::Failed(failure))?;
-                self.applied.verdict = Verdict::Expanded { joined: children.len() as u64 };
                 return Ok(());
             }
         }
@@ -171,12 +181,12 @@ impl<R: Rows> Transition<'_, R> {
         })?;
         // Its children may have the same key.
         self.leave_key(sequence)?;
-        let mut joined = 0;
+        let mut joined = Vec::new();
         let mut unmet = 0;
         for child in children {
             // A child that is there already came from an earlier run of the parent: it is joined.
-            if let Verdict::Exists(_) = self.enter(child, Some(sequence))? {
-                joined += 1;
+            if !matches!(self.enter(child, Some(sequence))?, Verdict::Inserted(_)) {
+                joined.push(child.task.options.queue.clone());
             }
             let Some(known) = self.rows.sequence_of(&child.task.id)? else { continue };
             if !self.row(known)?.state.has_ended() {
