@@ -27,6 +27,7 @@ macro_rules! on_every_store {
 
 mod cancel;
 mod cascade;
+mod chance;
 mod claim;
 mod dependencies;
 mod end_attempt;
@@ -36,9 +37,14 @@ mod foreign_ended;
 mod given;
 mod history;
 mod insert;
+mod keys;
 mod list;
 mod open;
+mod pause;
 mod promote;
 mod prune;
+mod queue_limits;
+mod random;
+mod rates;
 mod run_again;
 mod window;
