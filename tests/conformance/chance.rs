@@ -10,8 +10,8 @@ use task_scheduler::clock::Timestamp;
 use task_scheduler::error::Code;
 use task_scheduler::models::{
     ArgValue, Digest, Durability, Failure, Fence, Keys, Labels, LogLevel, LogLine, OnClash,
-    OnDependencyFailure, Options, QueueLimits, QueueName, Rate, RetryPolicy, Sequence, Task, TaskId,
-    Unique,
+    OnDependencyFailure, Options, QueueLimits, QueueName, Rate, RetryPolicy, Sequence, Task,
+    TaskId, Unique,
 };
 use task_scheduler::store::{
     Applied, Change, Claims, Insert, Keep, RELEASE_SLICE, Ready, Retention, Wanted,
@@ -323,7 +323,8 @@ impl Chance {
 
     /// What puts an end to every limit but those of keys, so that whatever waits can go on.
     pub(crate) fn lift(&mut self) -> Vec<Change> {
-        let keyed = |per_key| QueueLimits { concurrency_per_key: per_key, ..QueueLimits::default() };
+        let keyed =
+            |per_key| QueueLimits { concurrency_per_key: per_key, ..QueueLimits::default() };
         let mut changes = Vec::new();
         for name in QUEUES {
             let limits = keyed(self.rng.u32(1..3));

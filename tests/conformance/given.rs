@@ -8,8 +8,8 @@ use std::time::Duration;
 use task_scheduler::clock::Timestamp;
 use task_scheduler::error::Code;
 use task_scheduler::models::{
-    ArgValue, Digest, Durability, Ended, Ending, Failure, Fence, Keys, OnDependencyFailure, Options,
-    Outcome, QueueLimits, QueueName, RetryPolicy, Sequence, Snapshot, State, Task, TaskId,
+    ArgValue, Digest, Durability, Ended, Ending, Failure, Fence, Keys, OnDependencyFailure,
+    Options, Outcome, QueueLimits, QueueName, RetryPolicy, Sequence, Snapshot, State, Task, TaskId,
 };
 use task_scheduler::store::{
     Applied, Boot, Change, Claimed, Claims, Commit, Insert, MemoryStore, Opened, Place, Ready,
