@@ -12,9 +12,7 @@ use super::stores::Committing;
 use crate::cache::ResultsCache;
 use crate::clock::{Now, Timestamp};
 use crate::engine::core::queue::WINDOW;
-use crate::engine::core::{
-    Answer, Command, Core, Hook, Settings, Start, Tag, Waiter,
-};
+use crate::engine::core::{Answer, Command, Core, Hook, Settings, Start, Tag, Waiter};
 use crate::models::{Fence, QueueLimits, QueueName, QueueSettings, State, TaskId};
 use crate::store::memory::Tables;
 use crate::store::{Boot, Change, Claims, Commit, Keep, Place, Ready, Retention, Wanted};
