@@ -14,10 +14,8 @@ use quick_cache::sync::{Cache as QuickCache, DefaultLifecycle};
 use quick_cache::{OptionsBuilder, UnitWeighter};
 use task_scheduler::cache::ResultsCache;
 use task_scheduler::clock::Timestamp;
-use task_scheduler::models::{
-    ArgValue, Digest, Durability, Ended, Ending, OnDependencyFailure, Options, Outcome, QueueName,
-    RetryPolicy, Task, TaskId,
-};
+use task_scheduler::models::{ArgValue, Ended, Ending, Outcome, TaskId};
+use task_scheduler::testing::TaskMaker;
 
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
 /// Twice what fits: half of the look-ups miss.
@@ -83,28 +81,9 @@ fn caches() -> [(&'static str, Box<dyn Cache>); 3] {
 }
 
 fn ended(number: usize) -> Arc<Ended> {
-    let options = Options {
-        queue: QueueName::default(),
-        priority: 0,
-        run_at: None,
-        expires_at: None,
-        timeout: Duration::from_secs(1),
-        retry: RetryPolicy::with_retries(0),
-        durability: Durability::Ephemeral,
-        wait_for_dependencies: false,
-        on_dependency_failure: OnDependencyFailure::Fail,
-        labels: None,
-    };
-    let task = Arc::new(Task {
-        // As long as the ids that the server gives.
-        id: TaskId::parse(&format!("01890a5d-ac96-774b-bcce-{number:012}"), "").expect("an id"),
-        method: "add".into(),
-        args: vec![],
-        deps: vec![],
-        digest: Digest::of("add", &[], &[]),
-        submitted_at: Timestamp::EPOCH,
-        options,
-    });
+    // As long as the ids that the server gives.
+    let id = format!("01890a5d-ac96-774b-bcce-{number:012}");
+    let task = Arc::new(TaskMaker::new(&id).make());
     let outcome = Outcome {
         ending: Ending::Succeeded(Arc::new(ArgValue::Int32(6))),
         attempts: 1,

@@ -16,7 +16,6 @@ mod waiting;
 mod wire;
 
 use std::alloc::{GlobalAlloc, Layout, System as Allocator};
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::panic::resume_unwind;
@@ -31,7 +30,7 @@ use task_scheduler::engine::{Defaults, Options};
 use task_scheduler::models::{ArgValue, TaskId};
 use task_scheduler::pb;
 use task_scheduler::server::{self, Handle, Server};
-use task_scheduler::store::{MemoryStore, Retention, Store as _};
+use task_scheduler::store::{Keep, MemoryStore, Retention, Store as _};
 use task_scheduler::system::System;
 use task_scheduler::tasks::{Rest, TaskContext, TaskError, TaskRegistry, collected};
 use task_scheduler::{async_task, sync_task};

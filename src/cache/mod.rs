@@ -226,41 +226,16 @@ impl Shard {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::clock::Timestamp;
-    use crate::models::{
-        Digest, Durability, Ending, OnDependencyFailure, Options, Outcome, QueueName, RetryPolicy,
-        Task,
-    };
+    use crate::models::{Ending, Outcome, TaskMaker};
 
     fn id(name: impl ToString) -> TaskId {
         TaskId::parse(&name.to_string(), "").expect("an id")
     }
 
     fn ended(name: impl ToString, result: &str) -> Arc<Ended> {
-        let options = Options {
-            queue: QueueName::default(),
-            priority: 0,
-            run_at: None,
-            expires_at: None,
-            timeout: Duration::from_secs(1),
-            retry: RetryPolicy::with_retries(0),
-            durability: Durability::Ephemeral,
-            wait_for_dependencies: false,
-            on_dependency_failure: OnDependencyFailure::Fail,
-            labels: None,
-        };
-        let task = Arc::new(Task {
-            id: id(name),
-            method: "add".into(),
-            args: vec![],
-            deps: vec![],
-            digest: Digest::of("add", &[], &[]),
-            submitted_at: Timestamp::EPOCH,
-            options,
-        });
+        let task = Arc::new(TaskMaker::new(&name.to_string()).make());
         let outcome = Outcome {
             ending: Ending::Succeeded(Arc::new(result.into())),
             attempts: 1,

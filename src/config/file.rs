@@ -8,20 +8,16 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
-use crate::config::Queue;
 use crate::config::nearest::nearest;
 use crate::config::problem::{Place, Problem};
+use crate::config::queue_key::QueueKey;
 use crate::config::settings::{SETTINGS, Setting, find};
-use crate::config::value::parse_count;
-use crate::models::QueueName;
+use crate::models::{QueueLimits, QueueName};
 
 /// The largest file that is read.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 /// The longest piece of the file that a message repeats.
 const MAX_SHOWN_CHARS: usize = 60;
-
-const MAX_WEIGHT: u64 = 1_000;
-const MAX_CONCURRENCY: u64 = 1_000_000;
 
 /// What the file says.
 #[derive(Default)]
@@ -29,27 +25,9 @@ pub(super) struct Settings {
     /// Values, not checked yet.
     pub(super) values: Vec<(&'static Setting, Written)>,
     /// Queues, checked.
-    pub(super) queues: BTreeMap<QueueName, Queue>,
+    pub(super) queues: BTreeMap<QueueName, QueueLimits>,
     /// Where each key of a queue was written.
     pub(super) queue_places: BTreeMap<(QueueName, QueueKey), Place>,
-}
-
-/// A key in `[queues.NAME]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum QueueKey {
-    Weight,
-    Concurrency,
-}
-
-impl QueueKey {
-    const ALL: [Self; 2] = [Self::Weight, Self::Concurrency];
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Weight => "weight",
-            Self::Concurrency => "concurrency",
-        }
-    }
 }
 
 /// A value and where it was written.
@@ -139,9 +117,13 @@ impl Parser<'_> {
     fn queue(&mut self, name: QueueName, value: &Value<'_>, settings: &mut Settings) {
         let path = format!("queues.{name}");
         let Some(table) = value.get_ref().as_table() else {
-            return self.bad(value, &path, "expected a table with weight and concurrency");
+            return self.bad(
+                value,
+                &path,
+                "expected a table, such as { weight = 2, rate = \"100/s\" }",
+            );
         };
-        let mut queue = Queue::default();
+        let mut limits = QueueLimits::default();
         for (key, value) in table {
             let path = format!("{path}.{}", key.get_ref());
             let known = QueueKey::ALL.into_iter().find(|known| key.get_ref() == known.as_str());
@@ -150,28 +132,13 @@ impl Parser<'_> {
                 self.unknown(key, &path, nearest(key.get_ref(), names));
                 continue;
             };
-            match known {
-                QueueKey::Weight => {
-                    queue.weight = self.count(&path, value, MAX_WEIGHT).unwrap_or(queue.weight);
-                }
-                QueueKey::Concurrency => {
-                    queue.concurrency = self.count(&path, value, MAX_CONCURRENCY);
-                }
+            let text = scalar(value.get_ref());
+            if text.and_then(|text| known.set(&mut limits, &text)).is_none() {
+                self.bad(value, &path, &known.accepts());
             }
             settings.queue_places.insert((name.clone(), known), self.place(key.span().start));
         }
-        settings.queues.insert(name, queue);
-    }
-
-    /// A whole number from 1 to `most`.
-    fn count<T: TryFrom<u64>>(&mut self, path: &str, value: &Value<'_>, most: u64) -> Option<T> {
-        let number = scalar(value.get_ref()).and_then(|text| parse_count(&text));
-        let number = number.filter(|number| (1..=most).contains(number));
-        let number = number.and_then(|number| T::try_from(number).ok());
-        if number.is_none() {
-            self.bad(value, path, &format!("expected a whole number from 1 to {most}"));
-        }
-        number
+        settings.queues.insert(name, limits);
     }
 
     fn written(&self, key: &Key<'_>, value: &Value<'_>) -> Written {

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command, value_parser};
 
 use crate::config::Config;
@@ -24,28 +25,41 @@ pub(super) struct Flags {
 /// Whatever clap wants printed: a wrong flag, but also the help and the version.
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, clap::Error> {
     let mut matches = command().try_get_matches_from(args)?;
-    Ok(Flags {
-        config: matches.remove_one("config"),
-        print_config: matches.get_flag("print-config"),
-        values: SETTINGS
-            .iter()
-            .filter_map(|setting| Some((setting, matches.remove_one(setting.name)?)))
-            .collect(),
-    })
+    let print_config = matches.get_flag(PRINT_CONFIG);
+    let values = SETTINGS
+        .iter()
+        .filter_map(|setting| Some((setting, matches.remove_one(setting.name)?)))
+        .collect();
+    Ok(Flags { config: matches.remove_one(CONFIG), print_config, values })
 }
+
+/// The refusal of flags that are sound each by itself.
+pub(super) fn conflict(why: String) -> clap::Error {
+    command().error(ErrorKind::ArgumentConflict, why)
+}
+
+const CONFIG: &str = "config";
+const PRINT_CONFIG: &str = "print-config";
 
 const EXPLANATION: &str = "\
 Every option can also be given by an environment variable (--cache-bytes is
 TASK_SCHEDULER_CACHE_BYTES) or in the file named by --config (cache-bytes = \"64MiB\"). Options win
-over variables, variables over the file. Queues are set in the file alone:
+over variables, variables over the file. Queues are declared in the file alone, with any of these:
 
     [queues.mail]
-    weight = 3         # its share of the turns, 1 to 1000; others have 1
-    concurrency = 10   # bodies running at once; not bounded unless set
+    weight = 3                 # its share of the turns, 1 to 1000; others have 1
+    concurrency = 10           # tasks running at once; not bounded unless set
+    max-length = 50_000        # tasks waiting; --queue-length unless set
+    rate = \"100/s\"             # tasks started: 100/s, 10/m, 5/10s; not bounded unless set
+    concurrency-per-key = 1    # tasks of one concurrency key running at once; 1 unless set
+    rate-per-key = \"5/10s\"     # tasks of one concurrency key started; not bounded unless set
+
+What is declared holds from every start on, in the place of what such a queue was told while an
+earlier server ran. Queues that are not declared keep what they were told.
 
 RUST_LOG chooses what is logged: info (the default), debug, task_scheduler=trace,…
 
-Exit codes: 0 stopped as asked, 1 failed, 2 wrong options, 78 wrong configuration.";
+Exit codes: 0 stopped as asked, 1 failed, 2 wrong options, 78 wrong configuration or unusable data.";
 
 fn command() -> Command {
     Command::new("task-scheduler")
@@ -54,31 +68,32 @@ fn command() -> Command {
         .after_help(EXPLANATION)
         .max_term_width(100)
         .next_help_heading("Configuration")
+        .arg(config())
         .arg(
-            Arg::new("config")
-                .long("config")
-                .value_name("FILE")
-                .value_parser(value_parser!(PathBuf))
-                .help("Read settings from this TOML file"),
-        )
-        .arg(
-            Arg::new("print-config")
-                .long("print-config")
+            Arg::new(PRINT_CONFIG)
+                .long(PRINT_CONFIG)
                 .action(ArgAction::SetTrue)
                 .help("Print every setting and where it came from, as TOML, and exit"),
         )
         .args(SETTINGS.iter().map(arg))
 }
 
+fn config() -> Arg {
+    Arg::new(CONFIG)
+        .long(CONFIG)
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("Read settings from this TOML file")
+}
+
 fn arg(setting: &'static Setting) -> Arg {
-    let default = setting.show(&Config::default());
     let arg = Arg::new(setting.name)
         .long(setting.name)
         .help_heading(setting.group)
         .value_name(setting.kind.placeholder())
         // `-1` is a wrong value, not a wrong flag.
         .allow_negative_numbers(true)
-        .help(format!("{} [default: {default}]", setting.help))
+        .help(format!("{} [default: {}]", setting.help, setting.default()))
         .value_parser(move |text: &str| -> Result<String, String> {
             setting.set(&mut Config::default(), text).map(|()| text.to_owned())
         });

@@ -8,30 +8,38 @@ use std::num::NonZero;
 use std::time::Duration;
 
 use crate::logger;
-use crate::models::QueueName;
+use crate::models::{QueueLimits, QueueName};
+use crate::store::{Keep, Retention};
 
 mod env;
 mod file;
 mod flags;
+mod kind;
 mod nearest;
 mod parts;
 mod print;
 mod problem;
+mod queue_key;
+mod rate;
 mod resolve;
 mod settings;
+mod store;
 mod value;
 
 pub use problem::{Problem, Refusal};
 pub use resolve::{Loaded, load};
+pub use store::{Backend, Store};
 pub use value::{Address, BadAddress};
 
 /// Every setting, resolved. The default is what a server without flags, environment and file has.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Connections and calls.
     pub listen: Listen,
     /// The program's own log.
     pub log: logger::Options,
+    /// Where tasks are kept.
+    pub store: Store,
     /// The results cache.
     pub cache: Cache,
     /// Tasks and their bodies.
@@ -85,23 +93,35 @@ pub struct Engine {
     pub stuck_after: Duration,
     /// How long running bodies may take to end when the server stops.
     pub drain_timeout: Duration,
-    /// Unfinished tasks in one queue of the memory store.
-    pub queue_length: usize,
-    /// How long the memory store keeps ended tasks.
-    pub retention: Duration,
-    /// How many ended tasks the memory store keeps.
-    pub retention_count: usize,
-    /// Queues that differ from [`Queue::default`].
-    pub queues: BTreeMap<QueueName, Queue>,
+    /// Ends of the process that a running task may be part of before it is quarantined at the next;
+    /// 0: any number.
+    pub quarantine_after: u32,
+    /// Tasks that may wait in one queue; `u64::MAX`: any number.
+    pub queue_length: u64,
+    /// How long tasks that ended are kept.
+    pub retention: Retention,
+    /// Declared queues.
+    pub queues: BTreeMap<QueueName, QueueLimits>,
 }
 
-/// One `[queues.NAME]` of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Queue {
-    /// Its share of the turns, against the other queues that have work.
-    pub weight: u32,
-    /// Bodies of this queue running at once, if bounded.
-    pub concurrency: Option<usize>,
+impl Config {
+    /// What a server has that is told nothing but where to keep tasks. Memory is no place for as
+    /// many as a disk.
+    pub fn with(backend: Backend) -> Self {
+        Self {
+            listen: Listen::default(),
+            log: logger::Options::default(),
+            store: Store { backend, ..Store::default() },
+            cache: Cache::default(),
+            engine: Engine::with(backend),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self::with(Store::default().backend)
+    }
 }
 
 impl Default for Listen {
@@ -125,8 +145,12 @@ impl Default for Cache {
     }
 }
 
-impl Default for Engine {
-    fn default() -> Self {
+impl Engine {
+    fn with(backend: Backend) -> Self {
+        let (queue_length, most) = match backend {
+            Backend::Memory => (100_000, 100_000),
+            Backend::Sqlite => (u64::MAX, 1_000_000),
+        };
         Self {
             async_tasks: 1_024,
             sync_threads: 4 * cores(),
@@ -135,17 +159,14 @@ impl Default for Engine {
             cancel_grace: Duration::from_secs(5),
             stuck_after: Duration::from_secs(10 * 60),
             drain_timeout: Duration::from_secs(30),
-            queue_length: 100_000,
-            retention: Duration::from_secs(24 * 3600),
-            retention_count: 100_000,
+            quarantine_after: 2,
+            queue_length,
+            retention: Retention {
+                succeeded: Keep { within: Duration::from_secs(24 * 3_600), most },
+                others: Keep { within: Duration::from_secs(14 * 24 * 3_600), most },
+            },
             queues: BTreeMap::new(),
         }
-    }
-}
-
-impl Default for Queue {
-    fn default() -> Self {
-        Self { weight: 1, concurrency: None }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::config::file::QueueKey;
+use crate::config::queue_key::QueueKey;
 use crate::config::resolve::{Origin, Resolved};
 use crate::config::settings::Setting;
 
@@ -14,19 +14,15 @@ pub(super) fn print(resolved: &Resolved, settings: &'static [Setting]) -> String
             group = setting.group;
             lines.push(Line::Heading(format!("# {group}")));
         }
-        let value = setting.show_toml(&resolved.config);
+        let value = setting.kind.show_toml(&resolved.config);
         lines.push(Line::Value(setting.name, value, resolved.origin(setting)));
     }
-    for (name, queue) in &resolved.config.engine.queues {
+    for (name, limits) in &resolved.config.engine.queues {
         // Quoted where a bare key would be taken apart at its dots.
         let quote = if name.as_str().contains('.') { "\"" } else { "" };
         lines.push(Line::Heading(format!("[queues.{quote}{name}{quote}]")));
-        let values = [
-            (QueueKey::Weight, Some(queue.weight.to_string())),
-            (QueueKey::Concurrency, queue.concurrency.map(|most| most.to_string())),
-        ];
-        for (key, value) in values {
-            let Some(value) = value else { continue };
+        for key in QueueKey::ALL {
+            let Some(value) = key.show_toml(limits) else { continue };
             let origin = resolved.queue_origin(name, key);
             lines.push(Line::Value(key.as_str(), value, origin));
         }

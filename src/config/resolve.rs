@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
+use std::mem::discriminant;
 
-use crate::config::file::{self, QueueKey, Written};
+use crate::config::file::{self, Written};
 use crate::config::print::print;
 use crate::config::problem::{Place, Problem, Refusal};
+use crate::config::queue_key::QueueKey;
 use crate::config::settings::{SETTINGS, Setting};
 use crate::config::{Config, env, flags};
 use crate::models::QueueName;
+
+/// Why a layer that says both is refused: one of them would be ignored.
+const NAMED_TWICE: &str = "sqlite:DIR and data-dir both name the directory; expected one of them";
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq)]
@@ -32,6 +37,13 @@ pub(super) enum Origin {
     File(Place),
     Environment(String),
     Flag,
+}
+
+impl Origin {
+    /// Whether both are of one layer.
+    fn is_beside(&self, other: &Self) -> bool {
+        discriminant(self) == discriminant(other)
+    }
 }
 
 impl fmt::Display for Origin {
@@ -68,8 +80,23 @@ impl Resolved {
 
     fn set(&mut self, setting: &Setting, text: &str, origin: Origin) -> Result<(), String> {
         setting.set(&mut self.config, text)?;
-        self.origins.insert(setting.name, origin);
+        for name in setting.sets(text) {
+            let before = self.origins.insert(name, origin.clone());
+            // No layer names a setting twice, but `sqlite:DIR` names two.
+            if before.is_some_and(|before| before.is_beside(&origin)) {
+                return Err(NAMED_TWICE.to_owned());
+            }
+        }
         Ok(())
+    }
+
+    /// Gives what nobody set the value that goes with the store that was chosen.
+    fn fill_in(&mut self) {
+        let defaults = Config::with(self.config.store.backend);
+        for setting in SETTINGS.iter().filter(|setting| !self.origins.contains_key(setting.name)) {
+            let filled = setting.set(&mut self.config, &setting.kind.show(&defaults));
+            debug_assert_eq!(filled, Ok(()), "defaults are within their bounds");
+        }
     }
 }
 
@@ -113,9 +140,10 @@ pub fn load(
         }
     }
     for (setting, text) in flags.values {
-        let checked = resolved.set(setting, &text, Origin::Flag);
-        debug_assert_eq!(checked, Ok(()), "flags are checked when they are parsed");
+        // Each was checked when it was parsed; together they may still say too much.
+        resolved.set(setting, &text, Origin::Flag).map_err(flags::conflict)?;
     }
+    resolved.fill_in();
 
     if !problems.is_empty() {
         problems.sort_by_cached_key(|problem| problem.place().cloned());
@@ -132,7 +160,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{Address, Queue};
+    use crate::config::{Address, Backend, Store};
+    use crate::models::{QueueLimits, Rate};
 
     /// A command line, an environment and a file, all small.
     fn load_all(flags: &[&str], variables: &[(&str, &str)], file: &str) -> Result<Loaded, Refusal> {
@@ -178,22 +207,85 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_sets_goes_with_the_store() {
+        fn check(flags: &[&str], variables: &[(&str, &str)], file: &str, expected: (u64, usize)) {
+            let engine = config(flags, variables, file).engine;
+            let found = (engine.queue_length, engine.retention.succeeded.most);
+            assert_eq!(found, expected, "{flags:?} {variables:?} {file}");
+        }
+        check(&[], &[], "", (u64::MAX, 1_000_000));
+        check(&["--store", "memory"], &[], "", (100_000, 100_000));
+        let memory = &[("TASK_SCHEDULER_STORE", "memory")];
+        check(&[], memory, "store = 'sqlite:x'", (100_000, 100_000));
+        check(&["--store", "sqlite"], memory, "", (u64::MAX, 1_000_000));
+        // What was set stays, whichever came first.
+        check(&["--queue-length", "unbounded"], memory, "", (u64::MAX, 100_000));
+        check(&[], memory, "queue-length = 7\nretention-count = 8", (7, 8));
+        check(&["--store", "sqlite"], &[], "queue-length = 100_000", (100_000, 1_000_000));
+    }
+
+    #[test]
+    fn a_store_can_name_its_directory_and_higher_layers_win() {
+        fn check(flags: &[&str], file: &str, backend: Backend, dir: &str) {
+            let expected = Store { backend, data_dir: dir.into() };
+            assert_eq!(config(flags, &[], file).store, expected, "{flags:?} {file}");
+        }
+        use Backend::{Memory, Sqlite};
+        check(&[], "", Sqlite, "./data");
+        check(&["--store", "sqlite:a b"], "", Sqlite, "a b");
+        check(&["--store", "sqlite:a"], "data-dir = 'b'", Sqlite, "a");
+        check(&["--data-dir", "a"], "store = 'sqlite:b'", Sqlite, "a");
+        check(&["--store", "memory"], "store = 'sqlite:b'", Memory, "b");
+        check(&["--store", "sqlite"], "store = 'sqlite:b'", Sqlite, "b");
+        check(&["--store", "sqlite", "--data-dir", "a"], "", Sqlite, "a");
+    }
+
+    #[test]
+    fn a_layer_that_names_the_directory_twice_is_refused() {
+        let twice = "expected one of them";
+        let found = problems(&[], "data-dir = 'a'\n\nstore = 'sqlite:a'");
+        let expected = format!(
+            "ts.toml:3: store is 'sqlite:a'; sqlite:DIR and data-dir both name the directory; {twice}"
+        );
+        assert_eq!(found, [expected]);
+        let variables = [("TASK_SCHEDULER_DATA_DIR", "a"), ("TASK_SCHEDULER_STORE", "sqlite:b")];
+        let [found] = &problems(&variables, "")[..] else { panic!("one problem") };
+        assert!(found.ends_with(twice), "{found}");
+        match load_all(&["--data-dir", "a", "--store", "sqlite:a"], &[], "") {
+            Err(Refusal::Flags(error)) => assert!(error.to_string().contains(twice), "{error}"),
+            other => panic!("not refused: {other:?}"),
+        }
+    }
+
+    #[test]
     fn a_file_sets_what_flags_set_and_queues() {
         let config = config(
             &[],
             &[],
             "addr = 'localhost:0'\ncache-bytes = 1_048_576\nretention = \"36h\"\nlog-dir = 'none'\n\
-             [queues.mail]\nweight = 3\nconcurrency = 2\n[queues]\n\"a.b\" = { weight = 0x10 }",
+             [queues.mail]\nweight = 3\nconcurrency = 2\nmax-length = 50_000\nrate = '100/s'\n\
+             concurrency-per-key = 4\nrate-per-key = '5/10s'\n\
+             [queues]\n\"a.b\" = { weight = 0x10 }\nplain = {}",
         );
         let mut expected = Config::default();
         expected.listen.addr = Address { host: "localhost".into(), port: 0 };
         expected.cache.bytes = 1 << 20;
-        expected.engine.retention = Duration::from_secs(36 * 3_600);
+        expected.engine.retention.succeeded.within = Duration::from_secs(36 * 3_600);
         expected.log.dir = None;
+        let rate = |count, secs| Some(Rate { count, per: Duration::from_secs(secs) });
+        let mail = QueueLimits {
+            weight: 3,
+            concurrency: Some(2),
+            max_length: Some(50_000),
+            rate: rate(100, 1),
+            concurrency_per_key: 4,
+            rate_per_key: rate(5, 10),
+        };
         let queue = |name| QueueName::parse(name, "queues").expect("a queue's name");
-        let mail = Queue { weight: 3, concurrency: Some(2) };
         expected.engine.queues.insert(queue("mail"), mail);
-        expected.engine.queues.insert(queue("a.b"), Queue { weight: 16, concurrency: None });
+        let weighty = QueueLimits { weight: 16, ..QueueLimits::default() };
+        expected.engine.queues.insert(queue("a.b"), weighty);
+        expected.engine.queues.insert(queue("plain"), QueueLimits::default());
         assert_eq!(config, expected);
     }
 
@@ -219,13 +311,27 @@ mod tests {
                 "ts.toml:2: queues.mail.weight is 1001; expected a whole number from 1 to 1000",
             ),
             (
+                "[queues.mail]\nmax_length = 5",
+                "ts.toml:2: unknown key \"queues.mail.max_length\"; did you mean \"max-length\"?",
+            ),
+            (
+                "[queues.mail]\nmax-length = 1_000_000_001",
+                "ts.toml:2: queues.mail.max-length is 1_000_000_001; expected a whole number from 1 \
+                 to 1000000000",
+            ),
+            (
+                "[queues.mail]\nrate-per-key = 5",
+                "ts.toml:2: queues.mail.rate-per-key is 5; expected a rate such as 100/s, 10/m or \
+                 5/10s: from 1 to 1000000 in a time of at most 24h",
+            ),
+            (
                 "[queues.mail]\nconcurrency = 0",
                 "ts.toml:2: queues.mail.concurrency is 0; expected a whole number from 1 to 1000000",
             ),
             ("queues = 3", "ts.toml:1: queues is 3; expected tables, such as [queues.mail]"),
             (
                 "[queues]\nmail = 3",
-                "ts.toml:2: queues.mail is 3; expected a table with weight and concurrency",
+                "ts.toml:2: queues.mail is 3; expected a table, such as { weight = 2, rate = \"100/s\" }",
             ),
             ("retries = -1", "ts.toml:1: retries is -1; expected a whole number from 0 to 1000"),
             (
@@ -251,7 +357,7 @@ mod tests {
                 "ts.toml:1: retries is 'x'; expected a whole number from 0 to 1000",
                 "ts.toml:2: unknown key \"foo\"",
                 "environment: TASK_SCHEDULER_RETENTION is \"soon\"; expected a duration from 1s to \
-                 87600h, such as 500ms, 30s, 5m or 24h",
+                 3650d, such as 500ms, 30s, 5m or 24h",
             ]
         );
     }
@@ -280,7 +386,8 @@ mod tests {
     fn a_printed_configuration_reads_back_as_itself() {
         let flags =
             ["--addr", "[::1]:0", "--log-dir", "a \"dir\"", "--keepalive-timeout", "1500ms"];
-        let file = "[queues.mail]\nconcurrency = 2\n[queues.'a.b']\nweight = 7";
+        let file = "store = 'sqlite:x'\n[queues.mail]\nconcurrency = 2\nmax-length = 9\nrate = '7/90s'\n\
+                    [queues.'a.b']\nweight = 7\nrate-per-key = '1/d'\nconcurrency-per-key = 3";
         let printed = match load_all(&[&flags[..], &["--print-config"]].concat(), &[], file) {
             Ok(Loaded::Print(text)) => text,
             other => panic!("not printed: {other:?}"),

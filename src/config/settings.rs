@@ -4,20 +4,19 @@
 //! `--print-config`, all at once; nothing else lists them.
 
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::value::{
-    BadAddress, parse_count, parse_duration, parse_size, show_duration, show_size,
-};
-use crate::config::{Address, Config};
-use crate::logger::Format;
+use crate::config::kind::Kind;
+use crate::config::store::names_directory;
+use crate::config::{Backend, Config};
 use crate::models::{MAX_RETRIES, MAX_TIMEOUT};
 
 /// What every variable's name begins with.
 pub(super) const ENV_PREFIX: &str = "TASK_SCHEDULER_";
-/// `--log-dir none`: log to the terminal alone.
-const NO_DIRECTORY: &str = "none";
+/// The setting that `--store sqlite:DIR` sets beside its own.
+pub(super) const DATA_DIR: &str = "data-dir";
+/// How many tasks a setting can name.
+pub(super) const TASKS: RangeInclusive<u64> = 1..=1_000_000_000;
 
 /// One setting.
 pub(super) struct Setting {
@@ -31,19 +30,6 @@ pub(super) struct Setting {
     pub(super) kind: Kind,
 }
 
-type Place<T> = fn(&mut Config) -> &mut T;
-
-/// What a setting takes, its bounds, and the field that it sets.
-pub(super) enum Kind {
-    Address(Place<Address>),
-    Directory(Place<Option<PathBuf>>),
-    Format(Place<Format>),
-    Count(Place<usize>, RangeInclusive<u64>),
-    Count32(Place<u32>, RangeInclusive<u64>),
-    Size(Place<usize>, RangeInclusive<u64>),
-    Duration(Place<Duration>, RangeInclusive<Duration>),
-}
-
 impl Setting {
     /// The environment variable.
     pub(super) fn env(&self) -> String {
@@ -55,95 +41,24 @@ impl Setting {
     /// # Errors
     /// What would be accepted, when `text` is not.
     pub(super) fn set(&self, config: &mut Config, text: &str) -> Result<(), String> {
-        self.try_set(config, text).ok_or_else(|| self.kind.accepts())
+        self.kind.set(config, text).ok_or_else(|| self.kind.accepts())
     }
 
-    fn try_set(&self, config: &mut Config, text: &str) -> Option<()> {
-        match &self.kind {
-            Kind::Address(place) => *place(config) = text.parse().ok()?,
-            Kind::Directory(_) if text.is_empty() => return None,
-            Kind::Directory(place) => {
-                *place(config) = (text != NO_DIRECTORY).then(|| PathBuf::from(text));
-            }
-            Kind::Format(place) => *place(config) = text.parse().ok()?,
-            Kind::Count(place, range) => {
-                *place(config) =
-                    parse_count(text).filter(|n| range.contains(n))?.try_into().ok()?;
-            }
-            Kind::Count32(place, range) => {
-                *place(config) =
-                    parse_count(text).filter(|n| range.contains(n))?.try_into().ok()?;
-            }
-            Kind::Size(place, range) => {
-                *place(config) = parse_size(text).filter(|n| range.contains(n))?.try_into().ok()?;
-            }
-            Kind::Duration(place, range) => {
-                *place(config) = parse_duration(text).filter(|d| range.contains(d))?;
-            }
-        }
-        Some(())
+    /// The names of the settings that `text` sets: its own, and the store's directory if that is
+    /// what it names.
+    pub(super) fn sets(&self, text: &str) -> impl Iterator<Item = &'static str> + use<> {
+        let too = matches!(self.kind, Kind::Store(_)) && names_directory(text);
+        [self.name].into_iter().chain(too.then_some(DATA_DIR))
     }
 
-    /// The value in `config`, as [`set`](Self::set) would take it.
-    pub(super) fn show(&self, config: &Config) -> String {
-        // The places lead to fields that can be set, so they are shown from a copy.
-        let config = &mut config.clone();
-        match &self.kind {
-            Kind::Address(place) => place(config).to_string(),
-            Kind::Directory(place) => match place(config) {
-                Some(path) => path.display().to_string(),
-                None => NO_DIRECTORY.to_owned(),
-            },
-            Kind::Format(place) => place(config).to_string(),
-            Kind::Count(place, _) => place(config).to_string(),
-            Kind::Count32(place, _) => place(config).to_string(),
-            Kind::Size(place, _) => show_size(*place(config) as u64),
-            Kind::Duration(place, _) => show_duration(*place(config)),
-        }
-    }
-
-    /// The same as a TOML value.
-    pub(super) fn show_toml(&self, config: &Config) -> String {
-        let text = self.show(config);
-        match &self.kind {
-            Kind::Count(..) | Kind::Count32(..) => text,
-            _ => toml::Value::String(text).to_string(),
-        }
-    }
-}
-
-impl Kind {
-    /// Stands for the value in `--help`.
-    pub(super) fn placeholder(&self) -> &'static str {
-        match self {
-            Self::Address(_) => "HOST:PORT",
-            Self::Directory(_) => "DIR",
-            Self::Format(_) => "text|json",
-            Self::Count(..) | Self::Count32(..) => "COUNT",
-            Self::Size(..) => "SIZE",
-            Self::Duration(..) => "DURATION",
-        }
-    }
-
-    /// What is accepted, in words.
-    pub(super) fn accepts(&self) -> String {
-        match self {
-            Self::Address(_) => BadAddress.to_string(),
-            Self::Directory(_) => format!("expected a directory, or {NO_DIRECTORY}"),
-            Self::Format(_) => "expected text or json".into(),
-            Self::Count(_, range) | Self::Count32(_, range) => {
-                format!("expected a whole number from {} to {}", range.start(), range.end())
-            }
-            Self::Size(_, range) => format!(
-                "expected a size from {} to {}, such as 512KiB or 4MiB",
-                show_size(*range.start()),
-                show_size(*range.end())
-            ),
-            Self::Duration(_, range) => format!(
-                "expected a duration from {} to {}, such as 500ms, 30s, 5m or 24h",
-                show_duration(*range.start()),
-                show_duration(*range.end())
-            ),
+    /// What holds where nobody says anything, in words.
+    pub(super) fn default(&self) -> String {
+        let [durable, memory] =
+            [Backend::Sqlite, Backend::Memory].map(|b| self.kind.show(&Config::with(b)));
+        // That the memory store is kept in memory need not be said.
+        match durable == memory || matches!(self.kind, Kind::Store(_)) {
+            true => durable,
+            false => format!("{durable}; {memory} with --store memory"),
         }
     }
 }
@@ -220,7 +135,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     row(
         LOGGING,
         "log-dir",
-        Kind::Directory(|c| &mut c.log.dir),
+        Kind::DirectoryOrNone(|c| &mut c.log.dir),
         "Where log files go, a new one each day (UTC); `none` logs to stderr alone",
     ),
     row(
@@ -278,22 +193,53 @@ pub(super) static SETTINGS: &[Setting] = &[
         "How long running bodies may take to end when the server is told to stop",
     ),
     row(
+        RUNNING,
+        "quarantine-after",
+        Kind::Count32(|c| &mut c.engine.quarantine_after, 0..=1_000),
+        "Crashes that a running task may be part of; at the next one it fails as QUARANTINED; 0 never",
+    ),
+    row(
+        KEEPING,
+        "store",
+        Kind::Store(|c| &mut c.store),
+        "What keeps tasks: sqlite, whose files survive, or memory, which ends with the process; \
+         sqlite:DIR names the --data-dir as well",
+    ),
+    row(
+        KEEPING,
+        DATA_DIR,
+        Kind::Directory(|c| &mut c.store.data_dir),
+        "Where sqlite keeps its files; one server at a time",
+    ),
+    row(
         KEEPING,
         "queue-length",
-        Kind::Count(|c| &mut c.engine.queue_length, 1..=100_000_000),
+        Kind::CountOrUnbounded(|c| &mut c.engine.queue_length, TASKS),
         "Tasks that may wait in one queue; more are refused",
     ),
     row(
         KEEPING,
         "retention",
-        Kind::Duration(|c| &mut c.engine.retention, SECOND..=YEARS),
-        "How long tasks that succeeded are kept; others are kept 14 days",
+        Kind::Duration(|c| &mut c.engine.retention.succeeded.within, SECOND..=YEARS),
+        "How long tasks that succeeded are kept",
     ),
     row(
         KEEPING,
         "retention-count",
-        Kind::Count(|c| &mut c.engine.retention_count, 1..=100_000_000),
-        "How many tasks that succeeded are kept, and how many others",
+        Kind::Count(|c| &mut c.engine.retention.succeeded.most, TASKS),
+        "How many tasks that succeeded are kept",
+    ),
+    row(
+        KEEPING,
+        "retention-failed",
+        Kind::Duration(|c| &mut c.engine.retention.others.within, SECOND..=YEARS),
+        "How long tasks that failed, expired or were cancelled are kept",
+    ),
+    row(
+        KEEPING,
+        "retention-failed-count",
+        Kind::Count(|c| &mut c.engine.retention.others.most, TASKS),
+        "How many tasks that failed, expired or were cancelled are kept",
     ),
     row(
         KEEPING,
@@ -320,11 +266,13 @@ mod tests {
 
     #[test]
     fn every_default_is_within_its_own_bounds_and_reads_back() {
-        for setting in SETTINGS {
-            let shown = setting.show(&Config::default());
-            let mut config = Config::default();
-            assert_eq!(setting.set(&mut config, &shown), Ok(()), "{} = {shown}", setting.name);
-            assert_eq!(config, Config::default(), "{}", setting.name);
+        for backend in [Backend::Sqlite, Backend::Memory] {
+            for setting in SETTINGS {
+                let shown = setting.kind.show(&Config::with(backend));
+                let mut config = Config::with(backend);
+                assert_eq!(setting.set(&mut config, &shown), Ok(()), "{} = {shown}", setting.name);
+                assert_eq!(config, Config::with(backend), "{}", setting.name);
+            }
         }
     }
 
@@ -334,9 +282,10 @@ mod tests {
         for setting in SETTINGS {
             let other = match &setting.kind {
                 Kind::Address(_) => "localhost:1",
-                Kind::Directory(_) => "elsewhere",
+                Kind::Directory(_) | Kind::DirectoryOrNone(_) => "elsewhere",
                 Kind::Format(_) => "json",
-                Kind::Count(..) | Kind::Count32(..) => "57",
+                Kind::Store(_) => "memory",
+                Kind::Count(..) | Kind::Count32(..) | Kind::CountOrUnbounded(..) => "57",
                 Kind::Size(..) => "57MiB",
                 Kind::Duration(..) => "57s",
             };
@@ -344,7 +293,7 @@ mod tests {
             setting.set(&mut config, other).expect(setting.name);
             let changed: Vec<_> = SETTINGS
                 .iter()
-                .filter(|row| row.show(&config) != row.show(&Config::default()))
+                .filter(|row| row.kind.show(&config) != row.kind.show(&Config::default()))
                 .map(|row| row.name)
                 .collect();
             assert_eq!(changed, [setting.name]);
@@ -380,5 +329,18 @@ mod tests {
         check("log-format", "yaml", Err("expected text or json"));
         check("log-dir", "", Err("expected a directory, or none"));
         check("log-dir", "none", Ok(()));
+        check("data-dir", "", Err("expected a directory"));
+        check("store", "sqlite:", Err("expected memory, sqlite or sqlite:DIR"));
+        let length = Err("expected a whole number from 1 to 1000000000, or unbounded");
+        check("queue-length", "1000000000", Ok(()));
+        check("queue-length", "unbounded", Ok(()));
+        check("queue-length", "1000000001", length);
+        check("queue-length", "18446744073709551615", length);
+        check("queue-length", "0", length);
+        check("quarantine-after", "0", Ok(()));
+        check("quarantine-after", "1001", Err("expected a whole number from 0 to 1000"));
+        let kept = Err("expected a duration from 1s to 3650d, such as 500ms, 30s, 5m or 24h");
+        check("retention-failed", "999ms", kept);
+        check("retention-failed", "14d", Ok(()));
     }
 }

@@ -63,10 +63,13 @@ pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     parse_with_unit(text, &MILLIS).map(Duration::from_millis)
 }
 
-/// Writes what [`parse_duration`] reads, in the largest unit up to hours that leaves no rest.
+/// Writes what [`parse_duration`] reads, in the largest unit that leaves no rest; a single day is
+/// 24 hours.
 pub(super) fn show_duration(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    show_with_unit(millis, &MILLIS[..4], "0s")
+    let [.., (_, day)] = MILLIS;
+    let units = if millis == day { &MILLIS[..4] } else { &MILLIS[..] };
+    show_with_unit(millis, units, "0s")
 }
 
 /// Reads a whole number with a unit: `512B`, `64KiB`, `4MiB`, `1GiB`; a bare one is bytes.
@@ -145,7 +148,9 @@ mod tests {
             ("30s", 30_000, "30s"),
             ("5 m", 300_000, "5m"),
             ("24h", 86_400_000, "24h"),
-            ("7d", 604_800_000, "168h"),
+            ("7d", 604_800_000, "7d"),
+            ("1d", 86_400_000, "24h"),
+            ("36h", 129_600_000, "36h"),
             ("90s", 90_000, "90s"),
             ("0s", 0, "0s"),
             ("1_500ms", 1_500, "1500ms"),

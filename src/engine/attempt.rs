@@ -1,23 +1,20 @@
-//! Runs bodies: prepares their arguments, catches their panics, bounds their results.
+//! Runs bodies: prepares their arguments and reports what became of them.
 
-use std::any::Any;
-use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 use tokio::sync::oneshot;
 
 use super::core::{Answer, Asked, Ran, Said, Start};
-use super::fill_in::{Unfillable, fill_in};
-use super::{MAX_RESULT_BYTES, Shared, gate};
+use super::{Shared, gate};
 use crate::clock::Now;
 use crate::error::Code;
 use crate::models::wrappers::MAX_DEPTH;
 use crate::models::{self, ArgValue, Failure, Fence, MAX_DEPENDENCIES, Outcome, Request, TaskId};
 use crate::store::Verdict;
-use crate::tasks::{Begun, Body, BodyResult, Child, Decision, Host, TaskContext, Unwritten};
+use crate::tasks::{
+    Begun, Body, BodyResult, Child, Decision, Host, TaskContext, Unwritten, calling, catching,
+    check_result, fill_in,
+};
 
 /// Whether the body's arguments are known without reading or deciding anything.
 pub(super) fn is_ready(start: &Start) -> bool {
@@ -50,7 +47,7 @@ pub(super) fn run_inline(start: &Start, host: Arc<dyn Host>, now: Now) -> (Ran, 
     let ran = match start.method.body {
         Body::Inline(run) | Body::Sync(run) => {
             let context = context.clone();
-            ran(catch_unwind(AssertUnwindSafe(|| run(context, args(start)))))
+            ran(calling(|| run(context, args(start))))
         }
         Body::Async(_) | Body::Handler(_) => unreachable!("only inline bodies run inline"),
     };
@@ -72,7 +69,7 @@ pub(super) fn run_sync(
     args: Vec<ArgValue>,
 ) {
     let report = Report::new(shared.clone(), context.fence());
-    report.send(ran(catch_unwind(AssertUnwindSafe(|| run(context, args)))));
+    report.send(ran(calling(|| run(context, args))));
 }
 
 /// Prepares and runs any body, and reports its end.
@@ -87,18 +84,18 @@ pub(super) async fn run_async(
     let ran = match prepare(&shared, &start, &context).await {
         Err(ran) => ran,
         Ok(args) => match &start.method.body {
-            Body::Async(run) => match catch_unwind(AssertUnwindSafe(|| run(context, args))) {
+            Body::Async(run) => match calling(|| run(context, args)) {
                 Ok(body) => ran(catching(body).await),
-                Err(panic) => panicked(&*panic),
+                Err(failure) => Ran::Failed { failure, retryable: true },
             },
             Body::Handler(handler) => {
                 ran(catching(handler.execute(&start.task, &context, args)).await)
             }
             // It takes microseconds, wherever it runs.
-            Body::Inline(run) => ran(catch_unwind(AssertUnwindSafe(|| run(context, args)))),
+            Body::Inline(run) => ran(calling(|| run(context, args))),
             Body::Sync(run) => {
                 let run = *run;
-                let body = move || ran(catch_unwind(AssertUnwindSafe(|| run(context, args))));
+                let body = move || ran(calling(|| run(context, args)));
                 // The thread reports by itself: nobody can take it back.
                 let report = report.detach();
                 shared.on_bodies.spawn_blocking(move || report.send(body()));
@@ -120,27 +117,21 @@ async fn prepare(
     let dependencies = outcomes(shared, &wanted).await?;
     let asked = match &start.found.decided {
         Some(decided) => decided.clone(),
-        None => fill_in(&start.task.args, &dependencies).map_err(|error| {
-            let code = match error {
-                Unfillable::NoResult(_) => Code::DependencyFailed,
-                Unfillable::TooLarge => Code::InvalidArgument,
-            };
-            hopeless(code, error.to_string())
-        })?,
+        None => fill_in(&start.task.args, &dependencies)
+            .map_err(|error| hopeless(error.code(), error.to_string()))?,
     };
     context.set_dependencies(dependencies);
     let decided_before = start.found.decided.is_some() || !start.found.children.is_empty();
     let args = match &start.method.body {
         Body::Handler(handler) if !decided_before => {
             let undecided = asked.clone();
-            let decide = || handler.decide(&start.task, context, asked);
-            match catch_unwind(AssertUnwindSafe(decide)) {
+            match calling(|| handler.decide(&start.task, context, asked)) {
                 Ok(Decision::Run(args)) => args,
                 Ok(Decision::Skip) => return Err(Ran::Skipped),
                 // What is expanded into nothing has nothing to wait for.
                 Ok(Decision::Expand(children)) if children.is_empty() => undecided,
                 Ok(Decision::Expand(children)) => return Err(expand(shared, start, children)),
-                Err(panic) => return Err(panicked(&*panic)),
+                Err(failure) => return Err(Ran::Failed { failure, retryable: true }),
             }
         }
         _ => asked,
@@ -235,55 +226,16 @@ async fn record(shared: &Arc<Shared>, fence: Fence, args: Vec<ArgValue>) -> Resu
     }
 }
 
-/// The first poll that panics ends the body.
-async fn catching<T>(body: impl Future<Output = T>) -> Result<T, Box<dyn Any + Send>> {
-    let mut body = pin!(body);
-    std::future::poll_fn(move |cx| {
-        match catch_unwind(AssertUnwindSafe(|| body.as_mut().poll(cx))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(result)) => Poll::Ready(Ok(result)),
-            Err(panic) => Poll::Ready(Err(panic)),
-        }
-    })
-    .await
-}
-
-/// What a result takes, in memory or on the wire, where it travels as text. Text is at most six times
-/// as long as what it stands for, so small results need not be written out to know.
-fn size(result: &ArgValue) -> usize {
-    let bytes = result.heap_bytes();
-    if bytes > MAX_RESULT_BYTES / 6 { bytes.max(result.to_string().len()) } else { bytes }
-}
-
-fn ran(returned: Result<BodyResult, Box<dyn Any + Send>>) -> Ran {
+/// A panic may not happen again, a result that is too large will.
+fn ran(returned: Result<BodyResult, Failure>) -> Ran {
     match returned {
-        Ok(Ok(result)) => {
-            if result.is_deeper_than(MAX_DEPTH) {
-                let message =
-                    format!("the result nests deeper than {MAX_DEPTH}, the most that is kept");
-                return hopeless(Code::ResultTooLarge, message);
-            }
-            let bytes = size(&result);
-            if bytes > MAX_RESULT_BYTES {
-                let message =
-                    format!("the result has {bytes} bytes; at most {MAX_RESULT_BYTES} are kept");
-                return hopeless(Code::ResultTooLarge, message);
-            }
-            Ran::Returned(Ok(Arc::new(result)))
-        }
+        Ok(Ok(result)) => match check_result(&result) {
+            Ok(()) => Ran::Returned(Ok(Arc::new(result))),
+            Err(failure) => Ran::Failed { failure, retryable: false },
+        },
         Ok(Err(error)) => Ran::Returned(Err(error)),
-        Err(panic) => panicked(&*panic),
+        Err(failure) => Ran::Failed { failure, retryable: true },
     }
-}
-
-fn panicked(panic: &(dyn Any + Send)) -> Ran {
-    let said = panic
-        .downcast_ref::<&str>()
-        .map(ToString::to_string)
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "without a message".to_owned());
-    let failure = Failure { code: Code::Panicked, message: format!("the body panicked: {said}") };
-    Ran::Failed { failure, retryable: true }
 }
 
 fn hopeless(code: Code, message: String) -> Ran {

@@ -10,7 +10,6 @@ mod by_hand;
 mod compose;
 mod conclusion;
 mod core;
-mod fill_in;
 mod gate;
 mod host;
 mod loops;
@@ -47,10 +46,6 @@ type Caller = oneshot::Sender<Answer>;
 type Command = self::core::Command<Caller>;
 type Tag = self::core::Tag<Caller>;
 
-/// The largest result, in bytes.
-///
-/// With what stands around it, an answer then fits in the 4 MiB that gRPC clients take by default.
-pub const MAX_RESULT_BYTES: usize = (4 << 20) - (64 << 10);
 /// How long a drain waits for what it put back to be stored.
 const FLUSH_WAIT: Duration = Duration::from_secs(2);
 

@@ -14,6 +14,7 @@ mod queue;
 mod request;
 mod state;
 mod task;
+mod task_maker;
 mod watch;
 mod wire;
 pub mod wrappers;
@@ -38,4 +39,5 @@ pub use task::{
     Keys, Labels, MAX_DEPENDENCIES, MAX_KEY_BYTES, MAX_LABEL_BYTES, MAX_TAGS, MAX_TIMEOUT,
     MAX_UNIQUE_WINDOW, OnClash, Options, Task, Unique,
 };
+pub use task_maker::TaskMaker;
 pub use watch::{Cursor, MAX_CURSOR_BYTES, Update};

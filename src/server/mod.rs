@@ -118,7 +118,7 @@ impl Server {
         system: System,
         options: Options,
     ) -> Result<Handle, Error> {
-        let health = Health::serving().await;
+        let health = Health::serving(system.store().name).await;
         let hang_up = CancellationToken::new();
         let (v1, v1alpha) = (reflection()?, reflection_v1alpha()?);
         let serving = serve(listener, &options, || {

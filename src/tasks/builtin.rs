@@ -186,19 +186,18 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::tasks::{Registration, collected};
+    use crate::tasks::collected;
+    use crate::tasks::testing::{TestEnding, TestTask};
 
-    fn registered(name: &str) -> Registration {
-        let mut methods = collected().into_iter().filter(|method| method.name == name);
-        methods.next().unwrap_or_else(|| panic!("{name} is not registered"))
-    }
-
-    /// Checks the arguments as the gate does, then runs the body as an attempt does.
+    /// The result as callers see it, or why there is none.
     async fn call(name: &str, args: &[ArgValue]) -> Result<String, String> {
-        let method = registered(name);
-        (method.signature.check)(args).map_err(|error| error.message)?;
-        let result = crate::tasks::tests::run(&method.body, args.to_vec()).await;
-        result.map(|value| value.to_string()).map_err(|error| error.message().to_owned())
+        let test = args.iter().cloned().fold(TestTask::new(name), TestTask::arg);
+        match test.run().await.ending {
+            TestEnding::Succeeded(result) => Ok(result.to_string()),
+            TestEnding::Failed(error) => Err(error.message().to_owned()),
+            TestEnding::Refused(error) => Err(error.message),
+            other => panic!("{name} ended in an odd way: {other:?}"),
+        }
     }
 
     fn list<T: Into<ArgValue>>(values: impl IntoIterator<Item = T>) -> ArgValue {

@@ -83,3 +83,42 @@ where
         (self.run)(task, ctx, args)
     }
 }
+
+/// An async closure as a handler: `make_async_handler("name", |ctx, args| async move { … })`.
+///
+/// ```
+/// use task_scheduler::tasks::make_async_handler;
+///
+/// let handler = make_async_handler("shop/greet", |ctx, args| async move {
+///     ctx.log_info(format!("{} arguments", args.len()));
+///     Ok("hello".into())
+/// });
+/// assert_eq!(handler.name(), "shop/greet");
+/// ```
+pub fn make_async_handler<F, R>(name: impl Into<String>, run: F) -> Arc<dyn TaskHandler>
+where
+    F: Fn(TaskContext, Vec<ArgValue>) -> R + Send + Sync + 'static,
+    R: Future<Output = BodyResult> + Send + 'static,
+{
+    Arc::new(AsyncClosure { name: name.into(), run })
+}
+
+struct AsyncClosure<F> {
+    name: String,
+    run: F,
+}
+
+#[async_trait]
+impl<F, R> TaskHandler for AsyncClosure<F>
+where
+    F: Fn(TaskContext, Vec<ArgValue>) -> R + Send + Sync + 'static,
+    R: Future<Output = BodyResult> + Send + 'static,
+{
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn execute(&self, _: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> BodyResult {
+        (self.run)(ctx.clone(), args).await
+    }
+}

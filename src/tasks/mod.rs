@@ -5,7 +5,9 @@
 pub mod builtin;
 mod context;
 mod declared_name;
+mod ending;
 mod extract;
+mod fill_in;
 mod handler;
 mod host;
 mod link;
@@ -16,14 +18,18 @@ mod registry;
 mod registry_error;
 mod returns;
 mod task_error;
+pub mod testing;
 
 pub(crate) use context::Unwritten;
 pub use context::{
     BadProgress, Begun, CheckpointError, ChildHandle, MAX_CHECKPOINT_BYTES,
     MAX_PROGRESS_MESSAGE_BYTES, MustNotBlock, Progress, SpawnError, Subtask, TaskContext,
 };
+pub use ending::MAX_RESULT_BYTES;
+pub(crate) use ending::{calling, catching, check_result};
 pub use extract::{ArgumentCheck, Arguments, BadArgument, FromArg, FromArgs, Json, Rest};
-pub use handler::{Child, Decision, TaskHandler, make_handler};
+pub(crate) use fill_in::fill_in;
+pub use handler::{Child, Decision, TaskHandler, make_async_handler, make_handler};
 pub use host::{Host, HostError};
 pub use method::{
     Body, BodyFuture, BodyResult, Kind, Location, Method, MethodDefaults, Parameter, Signature,

@@ -1,51 +1,15 @@
 //! What the attributes leave behind, seen from the registry's side.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use task_macro::{async_task, sync_task};
 
-use crate::clock::Timestamp;
-use crate::models::{
-    ArgValue, Digest, Durability, Fence, OnDependencyFailure, Options, QueueName, RetryPolicy,
-    Task, TaskId,
-};
+use crate::models::{ArgValue, Durability, QueueName};
+use crate::tasks::testing::TestTask;
 use crate::tasks::{
-    Body, BodyResult, MethodDefaults, Parameter, Registration, Rest, TaskContext, TaskError,
-    collected,
+    Body, MethodDefaults, Parameter, Registration, Rest, TaskContext, TaskError, collected,
 };
-
-/// Runs a body once, as attempt 1 of a task.
-pub(super) async fn run(body: &Body, args: Vec<ArgValue>) -> BodyResult {
-    let task = Task {
-        id: TaskId::generate(),
-        method: "test".into(),
-        args: args.clone(),
-        deps: Vec::new(),
-        digest: Digest::of("test", &args, &[]),
-        submitted_at: Timestamp::default(),
-        options: Options {
-            queue: QueueName::default(),
-            priority: 0,
-            run_at: None,
-            expires_at: None,
-            timeout: Duration::from_secs(1),
-            retry: RetryPolicy::with_retries(0),
-            durability: Durability::Ephemeral,
-            wait_for_dependencies: false,
-            on_dependency_failure: OnDependencyFailure::Fail,
-            labels: None,
-        },
-    };
-    let fence = Fence { epoch: 1, counter: 1 };
-    let ctx = TaskContext::new(Arc::new(task), 1, fence, crate::clock::now().steady);
-    match body {
-        Body::Sync(body) | Body::Inline(body) => body(ctx, args),
-        Body::Async(body) => body(ctx, args).await,
-        Body::Handler(_) => panic!("an attribute makes no handlers"),
-    }
-}
 
 fn registered(name: &str) -> Registration {
     collected().into_iter().find(|method| method.name == name).expect("is registered")
@@ -132,10 +96,11 @@ fn an_attribute_that_says_nothing_leaves_everything_to_the_server() {
 #[tokio::test]
 async fn bodies_are_called_with_their_arguments() {
     async fn check(name: &str, args: Vec<ArgValue>, expected: ArgValue) {
-        assert_eq!(run(&registered(name).body, args).await, Ok(expected));
+        let test = args.into_iter().fold(TestTask::new(name), TestTask::arg);
+        assert_eq!(test.run().await.result(), &expected, "{name}");
     }
-    check("charge.order", vec![7.into()], "7 None 1".into()).await;
-    check("charge.order", vec![7.into(), "x".into()], "7 Some(\"x\") 1".into()).await;
+    check("payments/charge.order", vec![7.into()], "7 None 1".into()).await;
+    check("payments/charge.order", vec![7.into(), "x".into()], "7 Some(\"x\") 1".into()).await;
     check("with_context_and_seed_shape", vec![7.into(), true.into()], "2".into()).await;
     check("returns_a_future", vec!["a".into(), "b".into()], "ab".into()).await;
     check("nothing_in_and_out", vec![], ArgValue::Null).await;

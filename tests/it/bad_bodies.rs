@@ -170,3 +170,15 @@ async fn an_async_body_that_keeps_its_thread_is_given_up() {
     client.assert_served(server.addr()).await;
     assert_eq!(client.run(task("delete", [1])).await, "Deleted 1 items");
 }
+
+#[tokio::test]
+async fn a_result_of_100_mb_is_a_failure_and_is_not_tried_again() {
+    let server = impatient();
+    let client = server.client().await;
+    let request = || with(named("huge", "text", [100_u32 << 20]), |o| o.retry = retries(3));
+    let failed = client.fail(request()).await;
+    let message = "the result has 104857600 bytes; at most 4128768 are kept";
+    assert_eq!(failed, Failed::new("RESULT_TOO_LARGE", message, 1));
+    assert_eq!(client.fail(request()).await, failed);
+    client.assert_served(server.addr()).await;
+}

@@ -186,6 +186,92 @@ async fn a_cancel_that_names_nothing_is_refused() {
     let server = with_methods();
     let client = server.client().await;
     let refused = Refused::from(client.cancel(Default::default()).await.unwrap_err());
-    let why = "empty, and so is `tag`; expected ids, a tag or both";
+    let why = "empty, and so are `tag`, `queue` and `method`; expected at least one of them";
     assert_eq!(refused, Refused::invalid("task_ids", why));
+}
+
+#[tokio::test]
+async fn every_unfinished_task_of_the_queue_and_of_the_method_is_cancelled() {
+    let server = with_methods();
+    let client = server.client().await;
+    let make = async || {
+        for (id, queue, method, tag) in [
+            ("a", "mail", "ping", "red"),
+            ("b", "mail", "add", "red"),
+            ("c", "post", "ping", "red"),
+            ("d", "post", "ping", "blue"),
+        ] {
+            let request = with(named(id, method, NOTHING), |o| {
+                (o.delay, o.tags, o.queue) = (an_hour(), vec![tag.into()], queue.into());
+            });
+            client.enqueue(request).await.unwrap();
+        }
+    };
+    let none = pb::CancelTasksRequest::default;
+    for (request, expected) in [
+        (pb::CancelTasksRequest { queue: "mail".into(), ..none() }, "ab"),
+        (pb::CancelTasksRequest { method: "ping".into(), ..none() }, "acd"),
+        (pb::CancelTasksRequest { method: "default/ping".into(), ..none() }, ""),
+        (pb::CancelTasksRequest { queue: "post".into(), tag: "red".into(), ..none() }, "c"),
+        (pb::CancelTasksRequest { queue: "mail".into(), method: "ping".into(), ..none() }, "a"),
+        (pb::CancelTasksRequest { queue: "mail".into(), ..ids(["d", "a"]) }, "abd"),
+    ] {
+        make().await;
+        let outcomes = client.cancel(request.clone()).await.unwrap();
+        let mut cancelled: Vec<_> = outcomes.into_iter().map(|outcome| outcome.task_id).collect();
+        cancelled.sort();
+        assert_eq!(cancelled.concat(), expected, "{request:?}");
+        let all = ["a", "b", "c", "d"].map(String::from);
+        client
+            .cancel(pb::CancelTasksRequest { task_ids: all.clone().into(), ..none() })
+            .await
+            .unwrap();
+        let purge = pb::PurgeTasksRequest { task_ids: all.into(), ..Default::default() };
+        assert_eq!(client.purge(purge).await.unwrap().purged, 4);
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_that_races_a_completion_is_told_the_truth_and_so_is_the_caller() {
+    const ROUNDS: usize = 300;
+    let server = Setup::with_methods().flags(["--cancel-grace", "1ms"]).start();
+    let (client, canceller) = (server.client().await, server.client().await);
+    let mut seen = std::collections::BTreeSet::new();
+    for round in 0..ROUNDS {
+        let id = format!("t{round}");
+        // Bodies of three kinds, that take next to no time.
+        let request = match round % 3 {
+            0 => named(&id, "text", [10]),
+            1 => named(&id, "dependencies", NOTHING),
+            _ => named(&id, "ping", NOTHING),
+        };
+        let calling = tokio::spawn({
+            let client = client.clone();
+            async move { client.submit(request).await.unwrap() }
+        });
+        // A little later each time, so that some cancels come before and some after the end.
+        for _ in 0..round % 40 {
+            tokio::task::yield_now().await;
+        }
+        let verdict = canceller.cancel(ids([id.as_str()])).await.unwrap().remove(0);
+        let told = soon(calling).await.unwrap();
+        let stored = client.task(&id).await.unwrap();
+        assert_eq!(told.state, stored.state, "{verdict:?} {told:?}");
+        let possible: &[TaskState] = match verdict.verdict() {
+            Verdict::NotFound => &[TaskState::Succeeded],
+            Verdict::Cancelled => &[TaskState::Cancelled],
+            Verdict::AlreadyEnded => &[verdict.state()],
+            Verdict::Requested => &[TaskState::Succeeded, TaskState::Cancelled],
+            Verdict::Unspecified => &[],
+        };
+        assert!(possible.contains(&stored.state()), "{verdict:?}, but it is {:?}", stored.state());
+        let ends = stored
+            .history
+            .iter()
+            .filter(|entry| matches!(entry.state(), TaskState::Succeeded | TaskState::Cancelled));
+        assert_eq!(ends.count(), 1, "{stored:?}");
+        assert_eq!(client.result(&id).await.unwrap().result, told.result);
+        seen.insert((verdict.verdict(), stored.state()));
+    }
+    assert!(seen.len() > 1, "there was no race: {seen:?}");
 }

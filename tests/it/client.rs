@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use prost_types::Any;
-use task_scheduler::models::ArgValue;
+use task_scheduler::models::{ArgValue, TaskId};
 use task_scheduler::pb;
 use task_scheduler::pb::task_scheduler_client::TaskSchedulerClient;
 use tonic::transport::{Channel, Endpoint};
@@ -47,6 +47,21 @@ pub(crate) fn with(
 /// The same after these tasks.
 pub(crate) fn after<const N: usize>(deps: [&str; N], request: pb::TaskRequest) -> pb::TaskRequest {
     pb::TaskRequest { deps: deps.map(String::from).into(), ..request }
+}
+
+/// The same in this queue.
+pub(crate) fn in_queue(queue: &str, request: pb::TaskRequest) -> pb::TaskRequest {
+    with(request, |o| o.queue = queue.into())
+}
+
+/// The same, an hour from now.
+pub(crate) fn later(request: pb::TaskRequest) -> pb::TaskRequest {
+    with(request, |o| o.delay = an_hour())
+}
+
+/// The same, waiting for its dependencies.
+pub(crate) fn waits(request: pb::TaskRequest) -> pb::TaskRequest {
+    with(request, |o| o.wait_for_dependencies = true)
 }
 
 /// A length of time, as the wire has it.
@@ -160,7 +175,16 @@ impl Client {
     }
 
     pub(crate) async fn result(&self, id: &str) -> Answer<pb::ResultResponse> {
-        let request = pb::ResultRequest { task_id: id.into() };
+        self.result_within(id, None).await
+    }
+
+    /// The result, waited for.
+    pub(crate) async fn result_within(
+        &self,
+        id: &str,
+        wait: Option<prost_types::Duration>,
+    ) -> Answer<pb::ResultResponse> {
+        let request = pb::ResultRequest { task_id: id.into(), wait };
         soon(self.rpc().get_result(request)).await.map(Response::into_inner)
     }
 
@@ -175,6 +199,68 @@ impl Client {
         request: pb::CancelTasksRequest,
     ) -> Answer<Vec<pb::CancelOutcome>> {
         Ok(soon(self.rpc().cancel_tasks(request)).await?.into_inner().outcomes)
+    }
+
+    pub(crate) async fn list(
+        &self,
+        request: pb::ListTasksRequest,
+    ) -> Answer<pb::ListTasksResponse> {
+        soon(self.rpc().list_tasks(request)).await.map(Response::into_inner)
+    }
+
+    pub(crate) async fn run_again(&self, id: &str) -> Answer<pb::RetryTaskResponse> {
+        let request = pb::RetryTaskRequest { task_id: id.into(), reason: "it is mended".into() };
+        soon(self.rpc().retry_task(request)).await.map(Response::into_inner)
+    }
+
+    pub(crate) async fn resolve(
+        &self,
+        id: &str,
+        result: Option<ArgValue>,
+    ) -> Answer<pb::ResolveTaskResponse> {
+        let request = pb::ResolveTaskRequest {
+            task_id: id.into(),
+            result: result.as_ref().map(Any::from),
+            reason: "done by phone".into(),
+        };
+        soon(self.rpc().resolve_task(request)).await.map(Response::into_inner)
+    }
+
+    pub(crate) async fn purge(
+        &self,
+        request: pb::PurgeTasksRequest,
+    ) -> Answer<pb::PurgeTasksResponse> {
+        soon(self.rpc().purge_tasks(request)).await.map(Response::into_inner)
+    }
+
+    /// The queue, which has to be known.
+    pub(crate) async fn queue(&self, name: &str) -> pb::Queue {
+        let answer = soon(self.rpc().list_queues(pb::ListQueuesRequest {})).await.unwrap();
+        let queues = answer.into_inner().queues;
+        let found = queues.iter().find(|queue| queue.name == name);
+        found.unwrap_or_else(|| panic!("no queue {name} in {queues:?}")).clone()
+    }
+
+    pub(crate) async fn pause(&self, queue: &str) -> pb::Queue {
+        let request = pb::PauseQueueRequest { queue: queue.into() };
+        let answer = soon(self.rpc().pause_queue(request)).await.unwrap().into_inner();
+        answer.queue.expect("an answer without its queue")
+    }
+
+    pub(crate) async fn resume(&self, queue: &str) -> pb::Queue {
+        let request = pb::ResumeQueueRequest { queue: queue.into() };
+        let answer = soon(self.rpc().resume_queue(request)).await.unwrap().into_inner();
+        answer.queue.expect("an answer without its queue")
+    }
+
+    pub(crate) async fn limit(
+        &self,
+        queue: &str,
+        limits: Option<pb::QueueLimits>,
+    ) -> Answer<pb::Queue> {
+        let request = pb::SetQueueLimitsRequest { queue: queue.into(), limits };
+        let answer = soon(self.rpc().set_queue_limits(request)).await?.into_inner();
+        Ok(answer.queue.expect("an answer without its queue"))
     }
 
     /// The text of the result of a task that has to succeed.
@@ -219,6 +305,11 @@ impl Client {
         let newcomer = Self::connect(addr).await;
         assert_eq!(newcomer.run(task("add", [4, 5])).await, "9");
     }
+}
+
+/// An argument that is the result of this task.
+pub(crate) fn result_of(id: &str) -> ArgValue {
+    ArgValue::ResultOf(TaskId::parse(id, "a test's id").unwrap())
 }
 
 /// How a task ended badly.

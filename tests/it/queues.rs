@@ -3,15 +3,11 @@
 use task_scheduler::pb;
 use task_scheduler::pb::TaskState;
 
-use crate::client::{NOTHING, named, with};
+use crate::client::{NOTHING, in_queue, named, with};
 use crate::server::{Server, Setup};
 
 fn narrow() -> Server {
     Setup::with_methods().config("[queues.narrow]\nconcurrency = 2\n").start()
-}
-
-fn in_queue(queue: &str, request: pb::TaskRequest) -> pb::TaskRequest {
-    with(request, |o| o.queue = queue.into())
 }
 
 #[tokio::test]

@@ -2,15 +2,12 @@
 
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use serde_json::{Value, json};
-use task_scheduler::clock::Timestamp;
-use task_scheduler::models::{
-    Digest, Durability, Fence, Labels, OnDependencyFailure, Options, QueueName, RetryPolicy, Task,
-    TaskId,
-};
-use task_scheduler::tasks::TaskContext;
+use task_scheduler::ArgValue;
+use task_scheduler::models::Labels;
+use task_scheduler::tasks::make_handler;
+use task_scheduler::testing::{TestContext, TestTask};
 use task_scheduler::{task_debug, task_error, task_info, task_trace, task_warn};
 
 #[derive(Clone, Default)]
@@ -43,29 +40,12 @@ fn logged(body: impl FnOnce()) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-fn context(correlation_id: &str) -> TaskContext {
+fn context(correlation_id: &str) -> TestContext {
     let labels = Labels { correlation_id: correlation_id.into(), ..Labels::default() };
-    let task = Task {
-        id: TaskId::parse("t-1", "task_id").unwrap(),
-        method: "add".into(),
-        args: Vec::new(),
-        deps: Vec::new(),
-        digest: Digest::of("add", &[], &[]),
-        submitted_at: Timestamp::EPOCH,
-        options: Options {
-            queue: QueueName::default(),
-            priority: 0,
-            run_at: None,
-            expires_at: None,
-            timeout: Duration::from_secs(1),
-            retry: RetryPolicy::with_retries(0),
-            durability: Durability::Ephemeral,
-            wait_for_dependencies: false,
-            on_dependency_failure: OnDependencyFailure::Fail,
-            labels: Some(Box::new(labels)),
-        },
-    };
-    TaskContext::new(Arc::new(task), 2, Fence { epoch: 1, counter: 1 }, Duration::ZERO)
+    TestTask::of_handler(make_handler("add", |_, _, _| Ok(ArgValue::Null)))
+        .attempt(2)
+        .task(|task| task.id("t-1").with(|options| options.labels = Some(Box::new(labels))))
+        .context()
 }
 
 #[test]

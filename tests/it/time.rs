@@ -46,6 +46,31 @@ async fn a_time_in_the_past_is_now() {
 }
 
 #[tokio::test]
+async fn the_end_of_the_year_9999_is_waited_for_and_later_is_refused() {
+    let server = with_methods();
+    let client = server.client().await;
+    let at = |seconds, nanos| Some(prost_types::Timestamp { seconds, nanos });
+    let last = at(253_402_300_799, 999_999_000);
+    for durability in [pb::Durability::Durable, pb::Durability::Ephemeral] {
+        let id = format!("{durability:?}");
+        let request = with(named(&id, "ping", NOTHING), |o| {
+            (o.run_at, o.expires_at, o.durability) = (last, last, durability.into());
+        });
+        assert_eq!(client.enqueue(request).await.unwrap().state(), TaskState::Pending);
+        let task = client.task(&id).await.unwrap();
+        assert_eq!((task.run_at, task.expires_at), (last, last));
+    }
+    for impossible in [at(253_402_300_800, 0), at(i64::MAX, 0), at(i64::MIN, 0), at(0, -1)] {
+        let request = with(task("ping", NOTHING), |o| o.run_at = impossible);
+        assert_eq!(client.refused(request).await.fields, ["options.run_at"]);
+        let request = with(task("ping", NOTHING), |o| o.expires_at = impossible);
+        assert_eq!(client.refused(request).await.fields, ["options.expires_at"]);
+    }
+    // Nothing else is held up by it.
+    client.run(with(task("ping", NOTHING), |o| o.delay = ms(20))).await;
+}
+
+#[tokio::test]
 async fn delayed_tasks_start_in_the_order_of_their_times() {
     let server = Setup::with_methods().config("[queues.narrow]\nconcurrency = 1").start();
     let client = server.client().await;

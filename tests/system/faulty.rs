@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use task_scheduler::clock::Timestamp;
-use task_scheduler::models::{LogLine, QueueName, Sequence, Snapshot, TaskFilter, TaskId, TaskPage};
+use task_scheduler::models::{
+    LogLine, QueueName, Sequence, Snapshot, TaskFilter, TaskId, TaskPage,
+};
 use task_scheduler::store::{
     Boot, Change, Claims, Commit, Error, MemoryStore, Opened, Place, Properties, QueueStatus,
     Ready, Store, Wanted,

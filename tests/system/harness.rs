@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use task_scheduler::cache::ResultsCache;
 use task_scheduler::engine::{Defaults, Options};
-use task_scheduler::models::{ArgValue, Asked, Durability, Request, TaskId};
+use task_scheduler::models::{ArgValue, Asked, Durability, Outcome, Request, State, TaskId};
 use task_scheduler::store::{MemoryStore, Store};
 use task_scheduler::system::System;
 use task_scheduler::tasks::{TaskRegistry, collected};
@@ -60,4 +60,16 @@ pub(crate) fn with(request: Request, set: impl FnOnce(&mut Asked)) -> Request {
 
 pub(crate) fn ephemeral(request: Request) -> Request {
     with(request, |asked| asked.durability = Some(Durability::Ephemeral))
+}
+
+pub(crate) use task_scheduler::tasks::make_async_handler as body;
+
+/// What a task came to, for which nothing in these tests takes longer than a moment.
+pub(crate) async fn outcome(system: &System, task: &str) -> Outcome {
+    let ended = system.wait(&id(task), Duration::from_secs(20)).await.expect("it is known");
+    ended.unwrap_or_else(|| panic!("{task} does not end")).outcome.clone()
+}
+
+pub(crate) async fn state(system: &System, task: &str) -> State {
+    outcome(system, task).await.state()
 }

@@ -11,13 +11,18 @@ struct Height {
     letter: char,
 }
 
-/// The wing stands beside the doors: it may import what they may, and only the top floor imports it.
-/// Its modules may use each other (the CLI is a client).
-const WING: Height = Height { number: 6, letter: 'w' };
+/// Where a module stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stand {
+    /// Beside the floors. It may import those up to this one, and only the top floor imports it. Its
+    /// modules may use each other (the CLI is a client).
+    Wing(u32),
+    Floor(Height),
+}
 
-/// The modules and their floors.
+/// The modules and where they stand.
 #[derive(Debug)]
-pub(crate) struct Floors(BTreeMap<String, Height>);
+pub(crate) struct Floors(BTreeMap<String, Stand>);
 
 impl Floors {
     /// Reads the table `| floor | modules | never |` out of a Markdown text.
@@ -32,11 +37,13 @@ impl Floors {
             let [floor, modules, ..] = row.as_slice() else {
                 return Err(format!("a row with one cell: {row:?}"));
             };
-            let height = height(floor).ok_or_else(|| {
-                format!("`{floor}` is no floor; expected `7 assembly`, `0b nouns` or `wing`")
+            let stand = stand(floor).ok_or_else(|| {
+                format!(
+                    "`{floor}` is no floor; expected `7 assembly`, `0b nouns`, `wing` or `wing 4`"
+                )
             })?;
             for module in quoted(modules) {
-                if floors.insert(module.clone(), height).is_some() {
+                if floors.insert(module.clone(), stand).is_some() {
                     return Err(format!("`{module}` is on two floors"));
                 }
             }
@@ -63,7 +70,8 @@ impl Floors {
                 _ if to == own => continue,
                 Some(&floor) if self.allows(from, floor) => continue,
                 Some(&floor) if floor == from => "is on the same floor",
-                Some(_) => "is on a higher floor",
+                Some(Stand::Floor(_)) => "is on a higher floor",
+                Some(Stand::Wing(_)) => "is in the wing",
                 None => "is no module of the floors table; name things by their module",
             };
             findings.push(format!("{file}:{}: `{own}` names `{to}`, which {verdict}", named.line));
@@ -71,10 +79,16 @@ impl Floors {
         findings
     }
 
-    fn allows(&self, from: Height, to: Height) -> bool {
+    fn allows(&self, from: Stand, to: Stand) -> bool {
         // The modules of the top floor are one program, put together of everything.
         let top = self.0.values().max();
-        Some(&from) == top || (from == WING && to == WING) || (to < from && to != WING)
+        Some(&from) == top
+            || match (from, to) {
+                (Stand::Wing(_), Stand::Wing(_)) => true,
+                (Stand::Wing(reach), Stand::Floor(to)) => to.number <= reach,
+                (Stand::Floor(_), Stand::Wing(_)) => false,
+                (Stand::Floor(from), Stand::Floor(to)) => to < from,
+            }
     }
 
     /// Modules without a floor, and floors' modules that do not exist.
@@ -96,15 +110,16 @@ fn cells(line: &str) -> Vec<String> {
     row.split('|').map(|cell| cell.trim().to_owned()).collect()
 }
 
-/// `7 assembly` → 7, `0b nouns` → 0 and b, `wing`.
-fn height(floor: &str) -> Option<Height> {
-    let label = floor.split_whitespace().next()?;
+/// `7 assembly` → 7, `0b nouns` → 0 and b, `wing` → a wing on the nouns, `wing 4` → one up to floor 4.
+fn stand(floor: &str) -> Option<Stand> {
+    let mut words = floor.split_whitespace();
+    let label = words.next()?;
     if label == "wing" {
-        return Some(WING);
+        return Some(Stand::Wing(words.next().map_or(Some(0), |reach| reach.parse().ok())?));
     }
     let digits = label.trim_end_matches(|c: char| c.is_ascii_lowercase());
     let letter = label[digits.len()..].chars().next().unwrap_or('a');
-    Some(Height { number: digits.parse().ok()?, letter })
+    Some(Stand::Floor(Height { number: digits.parse().ok()?, letter }))
 }
 
 /// The words between backquotes.
@@ -129,7 +144,8 @@ mod tests {
         | 1 mechanisms | `cache`, `store` (two of them) | know `each other` |\n\
         | 0b nouns | `models` | do I/O |\n\
         | 0a ground | `error` | import |\n\
-        | wing | `client`, `cli` | import server code |\n\n\
+        | wing | `client` | import server code |\n\
+        | wing 1 | `cli` | import server code |\n\n\
         Not a row: | `x` |\n";
 
     #[track_caller]
@@ -164,7 +180,17 @@ mod tests {
         check(
             "src/engine/core.rs",
             "use crate::client::Client;",
-            &["src/engine/core.rs:1: `engine` names `client`, which is on a higher floor"],
+            &["src/engine/core.rs:1: `engine` names `client`, which is in the wing"],
+        );
+        check(
+            "src/client/mod.rs",
+            "use crate::{models::TaskId, store::Store};",
+            &["src/client/mod.rs:1: `client` names `store`, which is on a higher floor"],
+        );
+        check(
+            "src/cli/top.rs",
+            "use crate::engine::Engine;",
+            &["src/cli/top.rs:1: `cli` names `engine`, which is on a higher floor"],
         );
     }
 
@@ -197,5 +223,6 @@ mod tests {
         assert_eq!(refused(head), "the table has no modules");
         assert_eq!(refused(&format!("{head}| 1 | `a`, `a` |")), "`a` is on two floors");
         assert!(refused(&format!("{head}| top | `a` |")).starts_with("`top` is no floor"));
+        assert!(refused(&format!("{head}| wing b | `a` |")).starts_with("`wing b` is no floor"));
     }
 }

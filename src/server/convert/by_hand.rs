@@ -2,12 +2,12 @@
 
 use prost_types::Any;
 
-use crate::engine::MAX_RESULT_BYTES;
 use crate::error::Error;
 use crate::models::wrappers::decode_value;
 use crate::models::{ArgValue, TaskId};
 use crate::pb;
 use crate::server::convert::reason;
+use crate::tasks::MAX_RESULT_BYTES;
 
 /// A result that is given by hand.
 #[derive(Debug, PartialEq)]

@@ -35,7 +35,7 @@ fn patient() -> Options {
 }
 
 async fn start(options: Options) -> (Serving, Health) {
-    let health = Health::serving().await;
+    let health = Health::serving("memory").await;
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let serving = serve(listener, &options, || Routes::new(health.service()).into()).unwrap();
     (serving, health)

@@ -20,7 +20,8 @@ impl DirectoryLock {
     /// Takes the lock.
     ///
     /// # Errors
-    /// [`Error::Unusable`] if another process or store holds it, or the file cannot be made.
+    /// [`Error::Unavailable`] while another process or store holds it, [`Error::Unusable`] if the
+    /// file cannot be made.
     pub(super) fn take(directory: &Path) -> Result<Self, Error> {
         let unusable = |why: &dyn std::fmt::Display| {
             Error::Unusable(format!(
@@ -59,7 +60,7 @@ fn held(directory: &Path, file: &mut File) -> Error {
         Ok(_) if text.parse::<u32>().is_ok() => format!("process {text}"),
         _ => "another process".to_owned(),
     };
-    Error::Unusable(format!(
+    Error::Unavailable(format!(
         "{} is in use by {holder}; stop that one, or choose another directory",
         directory.display()
     ))

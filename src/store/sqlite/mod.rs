@@ -80,8 +80,8 @@ impl SqliteStore {
     /// Opens the store in `directory`, and makes both if they are not there.
     ///
     /// # Errors
-    /// [`Error::Unusable`], saying what to do: another process has it open, it is of a newer version,
-    /// it is damaged or no store, or the directory cannot be written to.
+    /// [`Error::Unavailable`] while another process has it open; [`Error::Unusable`], saying what to
+    /// do, if it is of a newer version, damaged or no store, or the directory cannot be written to.
     pub fn open_dir(directory: &Path) -> std::result::Result<Self, Error> {
         std::fs::create_dir_all(directory).map_err(|error| {
             let directory = directory.display();

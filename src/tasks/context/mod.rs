@@ -163,3 +163,6 @@ impl TaskContext {
         self.0.stop.get_or_init(CancellationToken::new).cancel();
     }
 }
+
+#[cfg(test)]
+mod tests;

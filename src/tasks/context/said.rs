@@ -145,11 +145,6 @@ impl TaskContext {
         self.log(LogLevel::Error, text);
     }
 
-    /// Whether the body said something that was not taken yet.
-    pub(crate) fn has_unwritten(&self) -> bool {
-        self.0.said.0.lock().is_new()
-    }
-
     /// Takes what the body said since this was last asked. The host is told when there is more.
     pub(crate) fn take_unwritten(&self) -> Unwritten {
         let words = &mut *self.0.said.0.lock();

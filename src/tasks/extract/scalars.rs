@@ -1,5 +1,7 @@
 //! Numbers, booleans, text, optional values, and values as they came.
 
+use std::fmt::Display;
+
 use super::from_arg::{self, BadArgument, FromArg};
 use crate::models::{ArgValue, Mismatch};
 
@@ -45,9 +47,12 @@ impl FromArg for u8 {
     }
 
     fn from_arg(arg: ArgValue) -> Result<Self, BadArgument> {
-        let wide = u16::try_from(arg)?;
-        Self::try_from(wide)
-            .map_err(|_| BadArgument::new(format!("expected an integer from 0 to 255, got {wide}")))
+        let wrong = |got: &dyn Display| {
+            BadArgument::new(format!("expected an integer from 0 to 255, got {got}"))
+        };
+        let kind = arg.kind_name();
+        let wide = i64::try_from(arg).map_err(|_| wrong(&kind))?;
+        Self::try_from(wide).map_err(|_| wrong(&wide))
     }
 
     fn list_from_bytes(bytes: Vec<u8>) -> Option<Vec<u8>> {

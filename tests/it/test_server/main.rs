@@ -11,8 +11,8 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use task_scheduler::tasks::{Rest, TaskContext, TaskError};
-use task_scheduler::{async_task, sync_task};
+use task_scheduler::tasks::{MAX_RESULT_BYTES, Rest, Subtask, TaskContext, TaskError};
+use task_scheduler::{ArgValue, async_task, sync_task};
 
 /// How often a body looks at its gate.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -115,6 +115,25 @@ async fn fail(ctx: TaskContext, times: u32) -> Result<u32, TaskError> {
     Ok(ctx.attempt())
 }
 
+/// Fails until the file is there.
+#[sync_task]
+fn need(ctx: TaskContext, file: String) -> Result<String, TaskError> {
+    if Path::new(&file).exists() {
+        return Ok("found".into());
+    }
+    Err(TaskError::new(format!("attempt {} did not find it", ctx.attempt())))
+}
+
+/// Writes its name and attempt to the ledger, and fails the first time.
+#[sync_task]
+fn stumble(ctx: TaskContext, ledger: String, name: String) -> Result<(), TaskError> {
+    note(&ledger, &format!("{name} {}", ctx.attempt()))?;
+    if ctx.attempt() == 1 {
+        return Err(TaskError::new("stumbled"));
+    }
+    Ok(())
+}
+
 /// Fails for good.
 #[sync_task]
 fn fail_permanently() -> Result<(), TaskError> {
@@ -198,6 +217,47 @@ fn bad_progress(ctx: TaskContext) -> Result<String, TaskError> {
         .map(|odd| ctx.progress(odd, "odd").map_or_else(|bad| bad.to_string(), |()| String::new()));
     let left = ctx.current_progress();
     Ok(format!("{}; still {} {}", told.join("; "), left.fraction, left.message))
+}
+
+/// Tells of itself, waits for the gate, and tells some more.
+#[async_task]
+async fn narrate(ctx: TaskContext, gate: String) -> Result<String, TaskError> {
+    ctx.log_info("it begins");
+    ctx.progress(0.25, "a quarter")?;
+    open(&gate).await;
+    ctx.log_warn("it goes on");
+    ctx.log_error("it is over");
+    ctx.progress(0.75, "three quarters")?;
+    Ok("the end".into())
+}
+
+/// Leaves a checkpoint and a log line, then waits for the gate.
+#[async_task]
+async fn remember(ctx: TaskContext, gate: String) -> Result<(), TaskError> {
+    ctx.save_checkpoint(&"so far").await?;
+    ctx.log_info("saved");
+    open(&gate).await;
+    Ok(())
+}
+
+/// Has a child that waits for the gate, and waits for it.
+#[async_task]
+async fn have_a_child(ctx: TaskContext, gate: String) -> Result<String, TaskError> {
+    let child = ctx.spawn_subtask(Subtask::new("wait").name("child").arg(gate)).await?;
+    let outcome = child.join().await?;
+    Ok(format!("{} {}", child.id(), outcome.state()))
+}
+
+/// As large a result as there can be, whatever it is called with.
+#[sync_task]
+fn swell(Rest(_): Rest<ArgValue>) -> String {
+    "x".repeat(MAX_RESULT_BYTES)
+}
+
+/// A list of texts, joined with dashes.
+#[sync_task(inline)]
+fn dashes(texts: Vec<String>) -> String {
+    texts.join("-")
 }
 
 /// What became of its dependencies: `a=SUCCEEDED(6) b=FAILED`.

@@ -2,8 +2,9 @@
 
 use ahash::HashMap;
 
-use super::MAX_RESULT_BYTES;
+use crate::error::Code;
 use crate::models::{ArgValue, Outcome, TaskId};
+use crate::tasks::MAX_RESULT_BYTES;
 
 /// The most that results may add to the arguments of one task, in bytes. A mention is short and may
 /// stand there many thousand times, and each time the whole result takes its place.
@@ -11,7 +12,7 @@ const MAX_FILLED_BYTES: usize = 4 * MAX_RESULT_BYTES;
 
 /// Why a task cannot have the arguments that it asked for.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unfillable {
+pub(crate) enum Unfillable {
     /// The dependency ended without one, or is none.
     #[error("{0} has no result to use as an argument")]
     NoResult(TaskId),
@@ -22,8 +23,18 @@ pub(super) enum Unfillable {
     TooLarge,
 }
 
+impl Unfillable {
+    /// What the task ends with: neither becomes better by trying again.
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::NoResult(_) => Code::DependencyFailed,
+            Self::TooLarge => Code::InvalidArgument,
+        }
+    }
+}
+
 /// The arguments with the results of these dependencies.
-pub(super) fn fill_in(
+pub(crate) fn fill_in(
     args: &[ArgValue],
     dependencies: &[(TaskId, Outcome)],
 ) -> Result<Vec<ArgValue>, Unfillable> {

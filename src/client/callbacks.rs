@@ -1,0 +1,44 @@
+//! Functions that wait for a task's end, and who owns them.
+
+use std::panic;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::task::{JoinError, JoinHandle};
+
+/// Owns the callbacks of [`AsyncResult::then`](crate::client::AsyncResult::then): they wait for as long as
+/// this is kept. Dropping it calls neither. Awaiting it waits until one was called, and panics if
+/// that one did.
+#[derive(Debug)]
+#[must_use = "dropping it cancels the callbacks"]
+pub struct Callbacks(JoinHandle<()>);
+
+impl Callbacks {
+    pub(super) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(work))
+    }
+
+    /// Whether one was called and has returned.
+    pub fn is_done(&self) -> bool {
+        self.0.is_finished()
+    }
+}
+
+impl Future for Callbacks {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx).map(|joined| {
+            // A runtime that shuts down cancels what runs on it, which is no panic.
+            if let Err(Ok(payload)) = joined.map_err(JoinError::try_into_panic) {
+                panic::resume_unwind(payload)
+            }
+        })
+    }
+}
+
+impl Drop for Callbacks {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

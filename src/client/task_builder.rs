@@ -1,0 +1,266 @@
+//! What a task is, said step by step.
+
+use std::time::Duration;
+
+use crate::client::{AsyncResult, check, encode};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::models::{
+    ArgValue, Asked, Durability, OnClash, OnDependencyFailure, TaskId, Unique, When,
+};
+use crate::pb;
+
+/// A task to ask for. What is not said comes from the method, then from the server. What the server
+/// would refuse is refused when the task is sent, before it leaves, in the server's words.
+///
+/// ```
+/// use std::time::Duration;
+/// use task_scheduler::client::TaskBuilder;
+///
+/// let task = TaskBuilder::new("payments/charge@2.1.0")
+///     .arg(7)
+///     .arg("EUR")
+///     .queue("billing")
+///     .retries(5)
+///     .timeout(Duration::from_secs(30))
+///     .tag("invoice-17");
+/// # drop(task);
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct TaskBuilder {
+    pub(super) id: Option<String>,
+    pub(super) method: String,
+    pub(super) args: Vec<ArgValue>,
+    pub(super) deps: Vec<String>,
+    pub(super) asked: Asked,
+    pub(super) cancel_on_disconnect: bool,
+}
+
+impl TaskBuilder {
+    /// A task of this method: `[namespace/]name[@version]`.
+    pub fn new(method: impl Into<String>) -> Self {
+        Self {
+            id: None,
+            method: method.into(),
+            args: Vec::new(),
+            deps: Vec::new(),
+            asked: Asked::default(),
+            cancel_on_disconnect: false,
+        }
+    }
+
+    /// One more argument.
+    pub fn arg(mut self, value: impl Into<ArgValue>) -> Self {
+        self.args.push(value.into());
+        self
+    }
+
+    /// More arguments.
+    pub fn args<T: Into<ArgValue>>(mut self, values: impl IntoIterator<Item = T>) -> Self {
+        self.args.extend(values.into_iter().map(Into::into));
+        self
+    }
+
+    /// The task's id, 1 to 255 bytes; a new UUIDv7 unless set. The same id with the same content joins
+    /// the first such task.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Starts after that task succeeded. If that has not ended yet, the task is refused unless it
+    /// [waits](Self::wait_for_dependencies).
+    pub fn depends_on(self, other: &AsyncResult) -> Self {
+        self.depends_on_id(other.id().as_str())
+    }
+
+    /// The same, by id.
+    pub fn depends_on_id(mut self, id: impl Into<String>) -> Self {
+        let id = id.into();
+        if !self.deps.contains(&id) {
+            self.deps.push(id);
+        }
+        self
+    }
+
+    /// One more argument, which is the result of that task; and a dependency on it.
+    pub fn result_of(self, other: &AsyncResult) -> Self {
+        self.result_of_id(other.id().clone())
+    }
+
+    /// The same, by id.
+    pub fn result_of_id(self, id: TaskId) -> Self {
+        self.depends_on_id(id.as_str()).arg(ArgValue::ResultOf(id))
+    }
+
+    /// Waits for dependencies that have not ended, instead of being refused.
+    pub fn wait_for_dependencies(mut self) -> Self {
+        self.asked.wait_for_dependencies = true;
+        self
+    }
+
+    /// What becomes of it when a dependency ends badly.
+    pub fn on_dependency_failure(mut self, choice: OnDependencyFailure) -> Self {
+        self.asked.on_dependency_failure = Some(choice);
+        self
+    }
+
+    /// The queue that it stands in: at most 100 letters, digits, `_`, `-`, `.`.
+    pub fn queue(mut self, name: impl Into<String>) -> Self {
+        self.asked.queue = Some(name.into());
+        self
+    }
+
+    /// Higher first; 0 is usual.
+    pub fn priority(mut self, priority: i32) -> Self {
+        self.asked.priority = Some(priority);
+        self
+    }
+
+    /// Not before this long after it is accepted. Replaces [`run_at`](Self::run_at).
+    pub fn delay(mut self, delay: Duration) -> Self {
+        self.asked.start = Some(When::After(delay));
+        self
+    }
+
+    /// Not before this time. Replaces [`delay`](Self::delay).
+    pub fn run_at(mut self, time: impl Into<Timestamp>) -> Self {
+        self.asked.start = Some(When::At(time.into()));
+        self
+    }
+
+    /// Not started after this time. Replaces [`ttl`](Self::ttl).
+    pub fn expires_at(mut self, time: impl Into<Timestamp>) -> Self {
+        self.asked.expiry = Some(When::At(time.into()));
+        self
+    }
+
+    /// Not started later than this long after it is accepted. Replaces
+    /// [`expires_at`](Self::expires_at).
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.asked.expiry = Some(When::After(ttl));
+        self
+    }
+
+    /// The bound on one attempt: more than 0, at most 7 days.
+    pub fn timeout(mut self, bound: Duration) -> Self {
+        self.asked.timeout = Some(bound);
+        self
+    }
+
+    /// Attempts after the first: at most 1,000.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.asked.retries = Some(retries);
+        self
+    }
+
+    /// After attempt n the next waits `min(base · multiplier^(n-1), max)`: `base` and `max` at most 24
+    /// hours, `multiplier` 1 to 100.
+    pub fn backoff(mut self, base: Duration, multiplier: f64, max: Duration) -> Self {
+        self.asked.backoff_base = Some(base);
+        self.asked.backoff_multiplier = Some(multiplier);
+        self.asked.backoff_max = Some(max);
+        self
+    }
+
+    /// The part of the backoff that is random: 0 to 1.
+    pub fn jitter(mut self, part: f64) -> Self {
+        self.asked.jitter = Some(part);
+        self
+    }
+
+    /// One more tag to find it by: at most 16, each at most 100 bytes.
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.asked.labels.tags.push(tag.into());
+        self
+    }
+
+    /// Whether it outlives the server's process.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.asked.durability = Some(durability);
+        self
+    }
+
+    /// Kept in the server's memory only.
+    pub fn ephemeral(self) -> Self {
+        self.durability(Durability::Ephemeral)
+    }
+
+    /// Tasks of one queue with the same key share the queue's limits per key; unless the queue says
+    /// otherwise, one of them runs at a time, in order. At most 255 bytes.
+    pub fn concurrency_key(mut self, key: impl Into<String>) -> Self {
+        self.asked.keys.concurrency = Some(key.into());
+        self
+    }
+
+    /// At most one task with this key that has not ended; whoever asks second is told of the first. At
+    /// most 255 bytes, durable tasks only.
+    pub fn unique(mut self, key: impl Into<String>) -> Self {
+        let unique = Unique { key: key.into(), window: None, on_clash: OnClash::default() };
+        self.asked.keys.unique = Some(unique);
+        self
+    }
+
+    /// The same, and for `window` (at most 366 days) after the first was accepted; `on_clash` says
+    /// what becomes of a second.
+    pub fn unique_for(
+        mut self,
+        key: impl Into<String>,
+        window: Duration,
+        on_clash: OnClash,
+    ) -> Self {
+        self.asked.keys.unique = Some(Unique { key: key.into(), window: Some(window), on_clash });
+        self
+    }
+
+    /// Who asks: at most 100 bytes, as the other three.
+    pub fn initiator(mut self, word: impl Into<String>) -> Self {
+        self.asked.labels.initiator = word.into();
+        self
+    }
+
+    /// Why.
+    pub fn reason(mut self, word: impl Into<String>) -> Self {
+        self.asked.labels.reason = word.into();
+        self
+    }
+
+    /// From where.
+    pub fn source_system(mut self, word: impl Into<String>) -> Self {
+        self.asked.labels.source_system = word.into();
+        self
+    }
+
+    /// Joins what belongs together across systems.
+    pub fn correlation_id(mut self, word: impl Into<String>) -> Self {
+        self.asked.labels.correlation_id = word.into();
+        self
+    }
+
+    /// Cancels the task when the caller of [`submit`](crate::client::TaskClient::submit) goes away: drops
+    /// the call, or loses the connection. Only `submit` takes such a task.
+    pub fn cancel_on_disconnect(mut self) -> Self {
+        self.cancel_on_disconnect = true;
+        self
+    }
+
+    /// Whether a second request that arrives does more than the first.
+    pub(super) fn is_harmful_twice(&self) -> bool {
+        // The first one's end of the connection cancels what the second would join.
+        self.cancel_on_disconnect
+            // What the first replaced may run by then, and the second would enter beside it.
+            || self.asked.keys.unique.as_ref().is_some_and(|it| it.on_clash == OnClash::Replace)
+    }
+
+    /// The message, with an id in any case.
+    pub(super) fn build(self) -> Result<(TaskId, pb::TaskRequest), Error> {
+        let id = match &self.id {
+            Some(id) => TaskId::parse(id, "task_id")?,
+            None => TaskId::generate(),
+        };
+        check::task(&id, &self)?;
+        let request = encode::task(id.as_str(), self)?;
+        Ok((id, request))
+    }
+}

@@ -1,0 +1,229 @@
+//! The real binary with the methods of `crash_server`, and every way in which it goes.
+
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::disk::Disk;
+use crate::ledger::{Death, Entry, Ledger, wall_ms};
+use crate::waiting::eventually;
+
+/// How long a server may take to listen, or to say why not, on a busy machine.
+const TO_BOOT: Duration = Duration::from_secs(20);
+
+/// What ran at a kill runs again within a second of the boot. The bound leaves room for a machine
+/// that is busy with something else.
+pub(crate) const RESCUE_MS: u64 = 5_000;
+
+/// The folder of one test: the data, the ledger, the log, gates. It is kept if the test fails.
+pub(crate) struct Place {
+    dir: Option<TempDir>,
+    pub(crate) ledger: Arc<Ledger>,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("data")).unwrap();
+        let ledger = Arc::new(Ledger::create(dir.path().join("ledger")));
+        Self { dir: Some(dir), ledger }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.as_ref().expect("it is there until it is dropped").path().join(name)
+    }
+
+    /// The same as an argument for a body.
+    pub(crate) fn gate(&self, name: &str) -> String {
+        self.path(name).to_str().expect("temporary folders have plain names").into()
+    }
+
+    /// Makes a file that bodies wait for.
+    pub(crate) fn open_gate(&self, name: &str) {
+        fs::write(self.path(name), "").unwrap();
+    }
+
+    /// Takes it away again.
+    pub(crate) fn close_gate(&self, name: &str) {
+        fs::remove_file(self.path(name)).unwrap();
+    }
+
+    /// Where the store is.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.path("data")
+    }
+
+    /// Starts the server, and returns when it listens.
+    pub(crate) fn boot(&self, flags: &[&str]) -> Server {
+        self.boot_on(None, flags)
+    }
+
+    /// The same on a disk that can be told to fail.
+    pub(crate) fn boot_on(&self, disk: Option<&Disk>, flags: &[&str]) -> Server {
+        match self.try_boot(disk, flags) {
+            Ok(server) => server,
+            Err(status) => panic!("the server did not start: {status}\n{}", self.log()),
+        }
+    }
+
+    /// The same, or how it ended instead.
+    pub(crate) fn try_boot(
+        &self,
+        disk: Option<&Disk>,
+        flags: &[&str],
+    ) -> Result<Server, ExitStatus> {
+        let log = OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
+        let mut command = Command::new(binary());
+        command
+            .args(["--addr", "127.0.0.1:0", "--log-dir", "none", "--data-dir"])
+            .arg(self.data())
+            .args(flags)
+            .env_clear()
+            .env("CRASH_LEDGER", self.ledger.path())
+            .env("RUST_LOG", "info,task_scheduler::tasks::registry=warn")
+            .current_dir(self.path(""))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log);
+        if let Some(disk) = disk {
+            command.envs(disk.environment());
+        }
+        let mut process = command.spawn().unwrap();
+        let stdout = BufReader::new(process.stdout.take().expect("it is piped"));
+        let said = first_line(stdout).recv_timeout(TO_BOOT);
+        let mut server = Server { process, addr: SocketAddr::from(([0, 0, 0, 0], 0)) };
+        let said = said.expect("the server listens, or ends, in time");
+        if said.is_empty() {
+            return Err(server.process.wait().unwrap());
+        }
+        let addr = said.strip_prefix("listening on ").and_then(|rest| rest.trim_end().parse().ok());
+        server.addr = addr.unwrap_or_else(|| panic!("it said {said:?} instead of its address"));
+        self.ledger.write(&Entry::Booted { at: wall_ms() });
+        Ok(server)
+    }
+
+    /// What servers have logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.path("log")).unwrap_or_default()
+    }
+
+    /// Ends the server on the spot.
+    pub(crate) fn kill(&self, mut server: Server) {
+        server.process.kill().unwrap();
+        self.buried(&mut server, Death::Killed);
+    }
+
+    /// Waits for a server that has been, or is about to be, ended by something else than a wish.
+    pub(crate) fn buried(&self, server: &mut Server, how: Death) -> ExitStatus {
+        let status = server.process.wait().unwrap();
+        self.ledger.write(&Entry::Died { how, at: wall_ms() });
+        status
+    }
+
+    /// The same for one that is about to take itself away.
+    pub(crate) async fn gone(&self, mut server: Server) -> ExitStatus {
+        server.ended().await;
+        self.buried(&mut server, Death::Killed)
+    }
+
+    /// When the last start of each of these tasks was, once each has started so often.
+    pub(crate) async fn started(&self, ids: &[String], times: usize) -> Vec<u64> {
+        eventually(&format!("{ids:?} have started {times} times"), async || {
+            let entries = self.ledger.read();
+            ids.iter()
+                .map(|one| {
+                    let starts = entries.iter().filter_map(|entry| match entry {
+                        Entry::Start { id, at, .. } if id == one => Some(*at),
+                        _ => None,
+                    });
+                    starts.skip(times - 1).last()
+                })
+                .collect()
+        })
+        .await
+    }
+
+    /// Asks the server to stop, and waits until it has.
+    pub(crate) async fn drain(&self, mut server: Server) {
+        server.signal(Signal::TERM);
+        let status = server.ended().await;
+        assert_eq!(status.code(), Some(0), "a drain ends well");
+        self.ledger.write(&Entry::Died { how: Death::Drained, at: wall_ms() });
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let dir = self.dir.take().expect("it is dropped once").keep();
+            let log = fs::read_to_string(dir.join("log")).unwrap_or_default();
+            let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            eprintln!("--- the end of the log, last line first\n{}\n---", tail.join("\n"));
+            eprintln!("everything is in {}", dir.display());
+        }
+    }
+}
+
+fn binary() -> PathBuf {
+    let beside = Path::new(env!("CARGO_BIN_EXE_task-scheduler"));
+    let binary = beside.with_file_name("examples").join("crash_server");
+    assert!(
+        binary.exists(),
+        "{} is missing: `cargo test` and `cargo nextest run` build it with the tests; \
+         with --test crash, build it with `cargo build --example crash_server`",
+        binary.display()
+    );
+    binary
+}
+
+/// Reads on a thread of its own, which ends with the process that writes.
+fn first_line(mut from: impl BufRead + Send + 'static) -> mpsc::Receiver<String> {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let mut line = String::new();
+        from.read_line(&mut line).unwrap();
+        // Whoever asked may have given up.
+        drop(tell.send(line));
+    });
+    told
+}
+
+/// A running server. Dropping it kills it.
+pub(crate) struct Server {
+    process: Child,
+    addr: SocketAddr,
+}
+
+impl Server {
+    /// A client with a connection of its own.
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.addr).await
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.process), signal).unwrap();
+    }
+
+    /// How it ended, once it has.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let process = &mut self.process;
+        eventually("the server ends", async || process.try_wait().unwrap()).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended, as told.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}

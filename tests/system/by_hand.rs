@@ -1,0 +1,155 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use task_scheduler::error::Code;
+use task_scheduler::models::{
+    ArgValue, CancelRequest, Changed, Purged, QueueName, Request, Snapshot, State, TaskFilter,
+    TaskId, When,
+};
+use task_scheduler::system::System;
+use task_scheduler::tasks::TaskError;
+
+use crate::harness::*;
+
+/// A system with a method that fails until the switch is set.
+async fn switched() -> (System, Arc<AtomicBool>, Arc<AtomicU32>) {
+    let system = start().await;
+    let (works, runs) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
+    let (switch, count) = (works.clone(), runs.clone());
+    let flaky = body("tests/flaky", move |_, _| {
+        let works = switch.load(Ordering::SeqCst);
+        count.fetch_add(1, Ordering::SeqCst);
+        async move {
+            if works { Ok(5.into()) } else { Err(TaskError::retry_after("off", Duration::ZERO)) }
+        }
+    });
+    system.register_handler(flaky).expect("a good handler");
+    (system, works, runs)
+}
+
+/// Late enough for others to be there first.
+fn soon(request: Request, retries: u32) -> Request {
+    with(request, |it| {
+        it.retries = Some(retries);
+        it.start = Some(When::After(Duration::from_millis(100)));
+    })
+}
+
+fn waits_for(task: &str, method: &str, dep: &str) -> Request {
+    let mut request = with(named(task, method, &[1, 2]), |it| it.wait_for_dependencies = true);
+    request.deps.push(id(dep));
+    request
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_task_that_is_run_again_has_all_its_retries_and_brings_its_dependants_back() {
+    let (system, works, runs) = switched().await;
+    let first = soon(named("first", "tests/flaky", &[]), 2);
+    system.enqueue(first).await.expect("it enters");
+    for (task, dep) in [("second", "first"), ("third", "second")] {
+        system.enqueue(waits_for(task, "add", dep)).await.expect("it enters");
+    }
+    assert_eq!(state(&system, "third").await, State::Failed);
+    assert_eq!(runs.load(Ordering::SeqCst), 3);
+    let again = system.run_again(&id("first"), "try".into()).await;
+    assert_eq!(again, Ok(Changed { state: State::Queued, brought_back: 2 }));
+    // It fails as often as it may once more.
+    assert_eq!(state(&system, "third").await, State::Failed);
+    assert_eq!((outcome(&system, "first").await.attempts, runs.load(Ordering::SeqCst)), (6, 6));
+    works.store(true, Ordering::SeqCst);
+    system.run_again(&id("first"), "mended".into()).await.expect("it ended");
+    assert_eq!(state(&system, "third").await, State::Succeeded);
+    let history = system.find(&id("first")).await.expect("it is kept").history;
+    assert!(history.iter().any(|it| it.error.as_deref() == Some("run again by hand: mended")));
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_task_can_be_given_a_result_that_its_dependants_use() {
+    let (system, _, runs) = switched().await;
+    let first = soon(named("first", "tests/flaky", &[]), 0);
+    system.enqueue(first).await.expect("it enters");
+    let mut second = waits_for("second", "add", "first");
+    second.args = vec![ArgValue::ResultOf(id("first")), ArgValue::Int32(1)];
+    system.enqueue(second).await.expect("it enters");
+    assert_eq!(state(&system, "second").await, State::Failed);
+    let resolved = system.resolve(&id("first"), 41.into(), "by hand".into()).await;
+    assert_eq!(resolved, Ok(Changed { state: State::Succeeded, brought_back: 1 }));
+    assert_eq!(outcome(&system, "second").await.result(), Some(&ArgValue::Int32(42)));
+    let kept = system.find(&id("first")).await.expect("it is kept");
+    assert!(kept.resolved && kept.outcome.is_some_and(|it| it.result() == Some(&41.into())));
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_success_that_is_run_again_is_not_answered_from_memory() {
+    let (system, works, runs) = switched().await;
+    works.store(true, Ordering::SeqCst);
+    system.submit(named("t", "tests/flaky", &[])).await.expect("it runs");
+    system.run_again(&id("t"), String::new()).await.expect("it ended");
+    system.submit(named("t", "tests/flaky", &[])).await.expect("it joins, or is told");
+    assert_eq!((state(&system, "t").await, runs.load(Ordering::SeqCst)), (State::Succeeded, 2));
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_has_ended_and_is_durable_can_be_changed_by_hand() {
+    let system = start().await;
+    let later = |task| {
+        with(named(task, "add", &[1, 2]), |it| {
+            it.start = Some(When::After(Duration::from_secs(3600)));
+        })
+    };
+    system.enqueue(later("later")).await.expect("it enters");
+    system.submit(ephemeral(named("gone", "add", &[1, 2]))).await.expect("it runs");
+    let check = async |task: &str, code: Code| {
+        let again = system.run_again(&id(task), String::new()).await.expect_err(task);
+        let resolved = system.resolve(&id(task), 1.into(), String::new()).await.expect_err(task);
+        assert_eq!((again.code, resolved.code), (code, code), "{task}");
+    };
+    check("later", Code::WrongState).await;
+    check("gone", Code::WrongState).await;
+    check("nobody", Code::TaskNotFound).await;
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_are_listed_cancelled_and_purged_by_what_they_are() {
+    let system = start().await;
+    let names =
+        |tasks: &[Snapshot]| -> Vec<TaskId> { tasks.iter().map(|it| it.task.id.clone()).collect() };
+    for number in 0..5 {
+        let request = with(named(&format!("t{number}"), "add", &[1, 2]), |it| {
+            it.queue = Some(if number % 2 == 0 { "even" } else { "odd" }.to_owned());
+            it.start = (number >= 2).then_some(When::After(Duration::from_secs(3600)));
+        });
+        system.enqueue(request).await.expect("it enters");
+    }
+    for task in ["t0", "t1"] {
+        assert_eq!(state(&system, task).await, State::Succeeded);
+    }
+    let even = TaskFilter {
+        queue: Some(QueueName::parse("even", "queue").expect("good")),
+        ..TaskFilter::default()
+    };
+    let first = system.list(&even, None, 2).await.expect("it lists");
+    assert_eq!(names(&first.tasks), [id("t4"), id("t2")]);
+    let second = system.list(&even, first.next, 2).await.expect("it lists");
+    assert_eq!((names(&second.tasks), second.next), (vec![id("t0")], None));
+
+    let unfinished = TaskFilter { states: TaskFilter::UNFINISHED.to_vec(), ..even.clone() };
+    let request = CancelRequest { matching: Some(unfinished), ..CancelRequest::default() };
+    let mut cancelled: Vec<_> =
+        system.cancel(request).await.expect("it cancels").into_iter().map(|it| it.0).collect();
+    cancelled.sort();
+    assert_eq!(cancelled, [id("t2"), id("t4")]);
+
+    let purged = system.purge(vec![id("t3")], Some(even)).await;
+    assert_eq!(purged, Ok(Purged { purged: 3, more: false }), "t3 has not ended");
+    let rest = system.list(&TaskFilter::default(), None, 9).await.expect("it lists");
+    assert_eq!(names(&rest.tasks), [id("t3"), id("t1")]);
+    assert_eq!(system.result(&id("t0")).await.expect_err("forgotten").code, Code::TaskNotFound);
+    system.stop();
+}

@@ -1,0 +1,123 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use task_scheduler::error::Code;
+use task_scheduler::models::{
+    ArgValue, OnClash, QueueLimits, QueueName, Rate, Request, Unique, When,
+};
+use task_scheduler::system::System;
+use task_scheduler::tasks::TaskError;
+
+use crate::harness::*;
+
+/// A system with a method that writes down when it begins and ends.
+async fn noting() -> (System, Arc<Mutex<Vec<String>>>) {
+    let system = start().await;
+    let notes: Arc<Mutex<Vec<String>>> = Arc::default();
+    let written = notes.clone();
+    let note = body("tests/note", move |ctx, _| {
+        let notes = written.clone();
+        async move {
+            notes.lock().push(format!("+{}", ctx.task_id()));
+            tokio::task::yield_now().await;
+            notes.lock().push(format!("-{}", ctx.task_id()));
+            if ctx.attempt() == 1 && ctx.task_id().as_str().starts_with("twice") {
+                return Err(TaskError::retry_after("once more", Duration::from_millis(20)));
+            }
+            Ok(ArgValue::Null)
+        }
+    });
+    system.register_handler(note).expect("a good handler");
+    (system, notes)
+}
+
+fn keyed(task: &str, key: &str) -> Request {
+    with(named(task, "tests/note", &[]), |it| it.keys.concurrency = Some(key.to_owned()))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tasks_with_one_key_run_one_by_one_in_order_also_through_retries() {
+    let (system, notes) = noting().await;
+    let tasks = ["a", "twice", "b", "c"];
+    let requests = tasks.iter().map(|task| Ok(keyed(task, "k"))).collect();
+    for accepted in system.enqueue_many(requests).await {
+        accepted.expect("it enters");
+    }
+    for task in tasks {
+        outcome(&system, task).await;
+    }
+    let expected = ["+a", "-a", "+twice", "-twice", "+twice", "-twice", "+b", "-b", "+c", "-c"];
+    assert_eq!(*notes.lock(), expected);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rate_of_a_key_is_kept_by_time_not_by_polling() {
+    let (system, _) = noting().await;
+    let rate = Rate { count: 2, per: Duration::from_millis(100) };
+    let limits = QueueLimits { rate_per_key: Some(rate), ..QueueLimits::default() };
+    system.limit(&QueueName::default(), limits).await.expect("it is stored");
+    for number in 0..6 {
+        system.enqueue(keyed(&format!("t{number}"), "k")).await.expect("it enters");
+    }
+    let mut starts = Vec::new();
+    for number in 0..6 {
+        starts.push(outcome(&system, &format!("t{number}")).await.started_at.expect("it ran"));
+    }
+    // Two at once, then one every 50 ms. The last is the fifth after the first two.
+    let spread = starts[5].since(starts[0]);
+    assert!(spread >= Duration::from_millis(200), "{spread:?}");
+    system.stop();
+}
+
+fn unique(task: &str, argument: i32, on_clash: OnClash) -> Request {
+    with(named(task, "add", &[argument, 0]), |it| {
+        it.keys.unique = Some(Unique { key: "only".into(), window: None, on_clash });
+        it.start = Some(When::After(Duration::from_millis(100)));
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_unique_key_keeps_others_out_until_its_task_has_ended() {
+    let system = start().await;
+    let first = system.enqueue(unique("first", 1, OnClash::ReturnFirst)).await.expect("it enters");
+    assert!(!first.joined);
+    let joined = system.enqueue(unique("second", 2, OnClash::ReturnFirst)).await.expect("joins");
+    assert_eq!((joined.id, joined.joined, joined.replaced), (id("first"), true, false));
+    let refused = system.enqueue(unique("third", 3, OnClash::Refuse)).await.expect_err("refused");
+    assert_eq!(refused.code, Code::UniqueTaken);
+    let replaced = system.enqueue(unique("fourth", 4, OnClash::Replace)).await.expect("joins");
+    assert_eq!((replaced.id, replaced.joined, replaced.replaced), (id("first"), true, true));
+    // Who waits for the second waits for the first, and gets what it came to.
+    let ended = system.submit(unique("fifth", 5, OnClash::ReturnFirst)).await.expect("it runs");
+    assert_eq!(ended.task.id, id("first"));
+    assert_eq!(ended.outcome.result(), Some(&ArgValue::Int32(4)));
+    for task in ["second", "third", "fourth", "fifth"] {
+        let unknown = system.find(&id(task)).await.expect_err(task);
+        assert_eq!(unknown.code, Code::TaskNotFound, "{task}");
+    }
+    let next = system.enqueue(unique("sixth", 6, OnClash::Refuse)).await.expect("it enters");
+    assert!(!next.joined);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_ask_at_once_for_one_unique_key_one_enters() {
+    let system = start().await;
+    let asked = (0..64).map(|number| {
+        let system = system.clone();
+        tokio::spawn(async move {
+            system.enqueue(unique(&format!("t{number}"), 1, OnClash::ReturnFirst)).await
+        })
+    });
+    let mut entered = 0;
+    let mut ids = std::collections::BTreeSet::new();
+    for answer in asked.collect::<Vec<_>>() {
+        let accepted = answer.await.expect("it does not panic").expect("it is answered");
+        entered += u32::from(!accepted.joined);
+        ids.insert(accepted.id);
+    }
+    assert_eq!((entered, ids.len()), (1, 1));
+    system.stop();
+}
