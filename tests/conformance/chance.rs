@@ -322,7 +322,8 @@ impl Chance {
 
     /// What puts an end to every limit but those of keys, so that whatever waits can go on.
     pub(crate) fn lift(&mut self) -> Vec<Change> {
-        let keyed = |per_key| QueueLimits { concurrency_per_key: per_key, ..QueueLimits::default() };
+        let keyed =
+            |per_key| QueueLimits { concurrency_per_key: per_key, ..QueueLimits::default() };
         let mut changes = Vec::new();
         for name in QUEUES {
             let limits = keyed(self.rng.u32(1..3));

@@ -32,7 +32,10 @@ async fn a_newer_version_is_left_to_the_newer_program() {
     file.pragma_update(None, "user_version", 99).expect("it writes");
     drop(file);
     let why = refusal(&given.directory());
-    assert!(why.contains("has schema version 99, and this program knows versions up to 2"), "{why}");
+    assert!(
+        why.contains("has schema version 99, and this program knows versions up to 2"),
+        "{why}"
+    );
     assert!(why.contains("use the newer program"), "{why}");
 }
 

@@ -111,7 +111,8 @@ fn come_to_an_end(tables: &mut Tables, mut chance: Chance) {
             check(tables, &change);
         }
         chance.now = chance.now.plus(Duration::from_secs(1));
-        let unfinished = TaskFilter { states: TaskFilter::UNFINISHED.into(), ..TaskFilter::default() };
+        let unfinished =
+            TaskFilter { states: TaskFilter::UNFINISHED.into(), ..TaskFilter::default() };
         let left = tables.list(&unfinished, None, usize::MAX);
         if left.tasks.is_empty() && tables.due().is_none() {
             assert!(tables.nobody_waits());
