@@ -11,7 +11,8 @@ use crate::given::{Given, boot, name};
 
 fn why(outcome: Result<(), Error>) -> String {
     match outcome {
-        Err(Error::Unusable(why)) => why,
+        // What is in use now may be free soon.
+        Err(Error::Unusable(why) | Error::Unavailable(why)) => why,
         other => panic!("{other:?}"),
     }
 }

@@ -172,7 +172,7 @@ mod tests {
         let mut merged = Vec::new();
         let watermark = loop {
             let slice = merge.next(&pending, 512, last, 0);
-            assert!(slice.entries.is_sorted());
+            assert!(slice.entries.is_sorted_by_key(|(entry, _)| *entry));
             merged.extend(slice.entries.iter().copied());
             merge.done(&pending, &slice);
             // More arrive meanwhile.

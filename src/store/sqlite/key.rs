@@ -96,5 +96,5 @@ mod tests {
     }
 
     /// Stands in files that were written.
-    const KEY_OF_ORDER_17: i64 = 0;
+    const KEY_OF_ORDER_17: i64 = -5_260_918_759_372_103_398;
 }
