@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::mem::discriminant;
+use std::path::PathBuf;
 
+use crate::cli;
 use crate::config::file::{self, Written};
 use crate::config::print::print;
 use crate::config::problem::{Place, Problem, Refusal};
@@ -23,6 +25,15 @@ pub enum Loaded {
     Serve {
         /// The settings.
         config: Box<Config>,
+        /// Oddities worth a warning.
+        remarks: Vec<String>,
+    },
+    /// Do this with the store in this directory and stop.
+    Run {
+        /// What.
+        command: cli::Command,
+        /// Where the store is.
+        data_dir: PathBuf,
         /// Oddities worth a warning.
         remarks: Vec<String>,
     },
@@ -152,6 +163,10 @@ pub fn load(
     if flags.print_config {
         return Ok(Loaded::Print(print(&resolved, SETTINGS)));
     }
+    if let Some(command) = flags.command {
+        let data_dir = resolved.config.store.data_dir;
+        return Ok(Loaded::Run { command, data_dir, remarks: resolved.remarks });
+    }
     Ok(Loaded::Serve { config: Box::new(resolved.config), remarks: resolved.remarks })
 }
 
@@ -255,6 +270,31 @@ mod tests {
             Err(Refusal::Flags(error)) => assert!(error.to_string().contains(twice), "{error}"),
             other => panic!("not refused: {other:?}"),
         }
+    }
+
+    #[test]
+    fn a_command_finds_the_directory_where_the_server_would() {
+        fn check(flags: &[&str], variables: &[(&str, &str)], expected: &str) {
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            let path = dir.path().join("ts.toml");
+            std::fs::write(&path, "data-dir = 'from-file'").expect("the file can be written");
+            let own = [OsString::from("task-scheduler"), "verify".into()];
+            let file = [OsString::from("--config"), path.into()];
+            let flags = flags.iter().map(OsString::from);
+            let loaded = load(
+                own.into_iter().chain(file).chain(flags),
+                variables.iter().map(|(name, value)| (name.into(), value.into())),
+            );
+            let expected = Loaded::Run {
+                command: cli::Command::Verify { backup: None },
+                data_dir: expected.into(),
+                remarks: Vec::new(),
+            };
+            assert_eq!(loaded.expect("a command"), expected, "{variables:?}");
+        }
+        check(&[], &[], "from-file");
+        check(&[], &[("TASK_SCHEDULER_STORE", "sqlite:from-env")], "from-env");
+        check(&["--data-dir", "a"], &[("TASK_SCHEDULER_DATA_DIR", "from-env")], "a");
     }
 
     #[test]

@@ -32,6 +32,9 @@ fn help_names_every_setting_with_its_default() {
         "--retention-failed <DURATION> How long tasks that failed, expired or were cancelled are kept \
          [default: 14d]",
         "rate-per-key = \"5/10s\"",
+        "verify Check every page and every task",
+        "backup Copy all that the data directory holds",
+        "restore Put a backup into a data directory",
         "TASK_SCHEDULER_CACHE_BYTES",
         "[queues.mail]",
         "Exit codes: 0 ",
@@ -64,7 +67,7 @@ fn a_wrong_flag_is_exit_code_2_and_says_what_is_accepted() {
     };
     refused(&["--adr", "x"], "unexpected argument '--adr' found");
     refused(&["--adr", "x"], "a similar argument exists: '--addr'");
-    refused(&["serve"], "unexpected argument 'serve' found");
+    refused(&["serve"], "unrecognized subcommand 'serve'");
     refused(&["--store", "nonsense"], "expected memory, sqlite or sqlite:DIR");
     refused(
         &["--store", "sqlite:a", "--data-dir", "b"],
