@@ -187,7 +187,7 @@ async fn one_that_is_refused_refuses_all_and_leaves_no_id_behind() {
     let unknown = task("no_such_method", NOTHING);
     let tab = named("\t", "ping", NOTHING);
     let attended = with(task("ping", NOTHING), |o| o.cancel_on_disconnect = true);
-    let twice = named("first", "add", [1]);
+    let twice = named("first", "ping", NOTHING);
     for (bad, reason) in [
         (unknown, "METHOD_NOT_FOUND"),
         (tab, "INVALID_ARGUMENT"),

@@ -12,7 +12,7 @@ use crate::store::rules::{self, Facts, OfKey, Pace, Row, Suspicion};
 use crate::store::{Applied, Boot, Change, Claims, Opened, Place, Wanted};
 
 /// Those that hold a place of one concurrency key, and those that it holds back.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct KeyRows {
     pub(super) holders: BTreeSet<Sequence>,
     pub(super) claimable: BTreeSet<Sequence>,
