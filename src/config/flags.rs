@@ -63,10 +63,10 @@ over variables, variables over the file. Queues are declared in the file alone, 
     [queues.mail]
     weight = 3                 # its share of the turns, 1 to 1000; others have 1
     concurrency = 10           # tasks running at once; not bounded unless set
-    max-length = 50_000        # tasks waiting; --queue-length unless set
+    max_length = 50_000        # tasks waiting; --queue-length unless set
     rate = \"100/s\"             # tasks started: 100/s, 10/m, 5/10s; not bounded unless set
-    concurrency-per-key = 1    # tasks of one concurrency key running at once; 1 unless set
-    rate-per-key = \"5/10s\"     # tasks of one concurrency key started; not bounded unless set
+    concurrency_per_key = 1    # tasks of one concurrency key running at once; 1 unless set
+    rate_per_key = \"5/10s\"     # tasks of one concurrency key started; not bounded unless set
 
 What is declared holds from every start on, in the place of what such a queue was told while an
 earlier server ran. Queues that are not declared keep what they were told.

@@ -303,8 +303,8 @@ mod tests {
             &[],
             &[],
             "addr = 'localhost:0'\ncache-bytes = 1_048_576\nretention = \"36h\"\nlog-dir = 'none'\n\
-             [queues.mail]\nweight = 3\nconcurrency = 2\nmax-length = 50_000\nrate = '100/s'\n\
-             concurrency-per-key = 4\nrate-per-key = '5/10s'\n\
+             [queues.mail]\nweight = 3\nconcurrency = 2\nmax_length = 50_000\nrate = '100/s'\n\
+             concurrency_per_key = 4\nrate_per_key = '5/10s'\n\
              [queues]\n\"a.b\" = { weight = 0x10 }\nplain = {}",
         );
         let mut expected = Config::default();
@@ -351,17 +351,17 @@ mod tests {
                 "ts.toml:2: queues.mail.weight is 1001; expected a whole number from 1 to 1000",
             ),
             (
-                "[queues.mail]\nmax_length = 5",
-                "ts.toml:2: unknown key \"queues.mail.max_length\"; did you mean \"max-length\"?",
+                "[queues.mail]\nmax-length = 5",
+                "ts.toml:2: unknown key \"queues.mail.max-length\"; did you mean \"max_length\"?",
             ),
             (
-                "[queues.mail]\nmax-length = 1_000_000_001",
-                "ts.toml:2: queues.mail.max-length is 1_000_000_001; expected a whole number from 1 \
+                "[queues.mail]\nmax_length = 1_000_000_001",
+                "ts.toml:2: queues.mail.max_length is 1_000_000_001; expected a whole number from 1 \
                  to 1000000000",
             ),
             (
-                "[queues.mail]\nrate-per-key = 5",
-                "ts.toml:2: queues.mail.rate-per-key is 5; expected a rate such as 100/s, 10/m or \
+                "[queues.mail]\nrate_per_key = 5",
+                "ts.toml:2: queues.mail.rate_per_key is 5; expected a rate such as 100/s, 10/m or \
                  5/10s: from 1 to 1000000 in a time of at most 24h",
             ),
             (
@@ -426,8 +426,8 @@ mod tests {
     fn a_printed_configuration_reads_back_as_itself() {
         let flags =
             ["--addr", "[::1]:0", "--log-dir", "a \"dir\"", "--keepalive-timeout", "1500ms"];
-        let file = "store = 'sqlite:x'\n[queues.mail]\nconcurrency = 2\nmax-length = 9\nrate = '7/90s'\n\
-                    [queues.'a.b']\nweight = 7\nrate-per-key = '1/d'\nconcurrency-per-key = 3";
+        let file = "store = 'sqlite:x'\n[queues.mail]\nconcurrency = 2\nmax_length = 9\nrate = '7/90s'\n\
+                    [queues.'a.b']\nweight = 7\nrate_per_key = '1/d'\nconcurrency_per_key = 3";
         let printed = match load_all(&[&flags[..], &["--print-config"]].concat(), &[], file) {
             Ok(Loaded::Print(text)) => text,
             other => panic!("not printed: {other:?}"),

@@ -31,7 +31,7 @@ fn help_names_every_setting_with_its_default() {
          100000 with --store memory]",
         "--retention-failed <DURATION> How long tasks that failed, expired or were cancelled are kept \
          [default: 14d]",
-        "rate-per-key = \"5/10s\"",
+        "rate_per_key = \"5/10s\"",
         "verify Check every page and every task",
         "backup Copy all that the data directory holds",
         "restore Put a backup into a data directory",
@@ -111,7 +111,7 @@ fn each_value_is_printed_with_where_it_came_from() {
         "weight = 1 # default",
         "concurrency = 2 # file ts.toml:6",
         "rate = \"10/m\" # file ts.toml:7",
-        "concurrency-per-key = 1 # default",
+        "concurrency_per_key = 1 # default",
         "store = \"sqlite\" # default",
         "data-dir = \"./data\" # default",
         "queue-length = \"unbounded\" # default",
