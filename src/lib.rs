@@ -4,6 +4,7 @@
 extern crate self as task_scheduler;
 
 pub mod cache;
+mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
