@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::Engine;
 use super::by_hand::said;
+use super::core::Decided;
 use crate::error::{Code, Error};
 use crate::models::{QueueLimits, QueueName, QueueSettings};
 use crate::store::QueueStatus;
@@ -36,7 +37,7 @@ impl Engine {
     /// # Errors
     /// `STORE_UNAVAILABLE`; `QUEUE_FULL` when too many queues are decided about.
     pub async fn pause(&self, queue: &QueueName, paused: bool) -> Result<QueueStatus, Error> {
-        self.decide(queue, |settings| QueueSettings { paused, ..settings }).await
+        self.decide(queue, Decided::Paused(paused)).await
     }
 
     /// Replaces what a queue allows.
@@ -50,13 +51,13 @@ impl Engine {
         limits: QueueLimits,
     ) -> Result<QueueStatus, Error> {
         limits.check("limits")?;
-        self.decide(queue, |settings| QueueSettings { limits, ..settings }).await
+        self.decide(queue, Decided::Limits(limits)).await
     }
 
     async fn decide(
         &self,
         queue: &QueueName,
-        change: impl FnOnce(QueueSettings) -> QueueSettings,
+        decided: Decided,
     ) -> Result<QueueStatus, Error> {
         let (sender, receiver) = oneshot::channel();
         self.0.act(|core, _, out| {
@@ -65,7 +66,7 @@ impl Engine {
                 let why = format!("{MAX_DECIDED_QUEUES} queues have settings of their own already");
                 return Err(Error::new(Code::QueueFull, why));
             }
-            core.decide_about(queue.clone(), change(before), sender, out);
+            core.decide_about(queue.clone(), decided, sender, out);
             Ok(())
         })?;
         said(receiver).await?;

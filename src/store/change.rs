@@ -182,8 +182,9 @@ pub enum Verdict {
     Needed,
     /// A dependency forbids it.
     Unmet { dependency: TaskId, problem: DependencyProblem },
-    /// The task waits for its children; so many of them had been there before.
-    Expanded { joined: u64 },
+    /// The task waits for its children. Those in these queues did not come in: they had been there
+    /// before, or were refused.
+    Expanded { joined: Vec<QueueName> },
     /// The fence is not the task's latest.
     Stale,
     /// What became of a wish to cancel, and the claim that is to be told.

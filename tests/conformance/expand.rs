@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use task_scheduler::error::Code;
-use task_scheduler::models::{Digest, Ending, Fence, Sequence, State};
+use task_scheduler::models::{Digest, Ending, Fence, QueueName, Sequence, State};
 use task_scheduler::store::{Applied, Change, Insert, Verdict};
 
 use crate::given::*;
@@ -31,7 +31,7 @@ async fn an_expanded_task_waits_for_its_children_and_is_told_of_them(given: Give
     let (sequence, fence) = given.run(task("a")).await;
     let children = children(&given);
     let applied = given.commit(expand(sequence, fence, &children)).await;
-    assert_eq!(applied.verdict, Verdict::Expanded { joined: 0 });
+    assert_eq!(applied.verdict, Verdict::Expanded { joined: vec![] });
     let snapshot = given.find("a").await;
     assert_eq!((snapshot.state, snapshot.unmet, snapshot.attempts), (State::Pending, 2, 0));
     assert_eq!(given.claim(sequence).await, None);
@@ -59,7 +59,7 @@ async fn a_child_that_is_there_already_is_joined(given: Given) {
     let (child, child_fence) = given.run(task("a/1")).await;
     let (sequence, fence) = given.run(task("a")).await;
     let applied = given.commit(expand(sequence, fence, &children(&given))).await;
-    assert_eq!(applied.verdict, Verdict::Expanded { joined: 1 });
+    assert_eq!(applied.verdict, Verdict::Expanded { joined: vec![QueueName::default()] });
     assert_eq!(given.find("a").await.unmet, 2);
     given.commit(complete(child, child_fence)).await;
     assert_eq!(given.find("a").await.unmet, 1);
@@ -82,7 +82,7 @@ async fn children_that_have_all_ended_are_not_waited_for(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let applied = given.commit(expand(sequence, fence, &children(&given))).await;
     let expected = Applied {
-        verdict: Verdict::Expanded { joined: 2 },
+        verdict: Verdict::Expanded { joined: vec![QueueName::default(); 2] },
         ready: vec![ready(sequence)],
         ..Applied::default()
     };

@@ -100,11 +100,11 @@ pub(crate) struct Attempt {
     /// That is stored.
     pub(super) stored: bool,
     /// The body is gone.
-    gone: bool,
+    pub(super) gone: bool,
     /// It ignored everything for too long.
     given_up: bool,
     /// Its slot was given to another thread.
-    replaced: bool,
+    pub(super) replaced: bool,
     /// The queues in which something waits from now on, counted before that is stored.
     counted: Vec<QueueName>,
     hook: Option<Hook>,
@@ -287,13 +287,6 @@ impl<W: Waiter> Core<W> {
         }
     }
 
-    /// Children that had been there before were counted as waiting twice.
-    pub(super) fn count_joined(&mut self, fence: Fence, joined: u64) {
-        if let Some(attempt) = self.attempts.get(&fence) {
-            let queue = attempt.task.options.queue.clone();
-            self.queue(&queue).waiting -= joined;
-        }
-    }
 
     /// What is stored about an attempt is stored.
     pub(super) fn attempt_stored(&mut self, fence: Fence, out: &mut Vec<Command<W>>) {

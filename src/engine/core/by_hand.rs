@@ -1,6 +1,6 @@
 //! What people do: to tasks that have ended, and to queues.
 
-use super::{Command, Core, Tag, Touched, Waiter};
+use super::{Command, Core, Decided, Tag, Touched, Waiter};
 use crate::clock::Now;
 use crate::models::{QueueName, QueueSettings};
 use crate::store::{Change, QueueStatus};
@@ -25,27 +25,31 @@ impl<W: Waiter> Core<W> {
     pub(crate) fn decide_about(
         &mut self,
         queue: QueueName,
-        settings: QueueSettings,
+        decided: Decided,
         waiter: W,
         out: &mut Vec<Command<W>>,
     ) {
-        let before = self.settings_of(&queue);
-        let change = if before.limits == settings.limits {
-            Change::PauseQueue { queue: queue.clone(), paused: settings.paused }
-        } else {
-            Change::SetQueue { queue: queue.clone(), limits: settings.limits }
+        let change = match decided {
+            Decided::Limits(limits) => Change::SetQueue { queue: queue.clone(), limits },
+            Decided::Paused(paused) => Change::PauseQueue { queue: queue.clone(), paused },
         };
-        out.push(Command::Write(change, Tag::Queue { waiter, queue, settings }));
+        out.push(Command::Write(change, Tag::Queue { waiter, queue, decided }));
     }
 
     /// That is stored.
     pub(super) fn decided_about(
         &mut self,
         name: &QueueName,
-        settings: QueueSettings,
+        decided: Decided,
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
+        // Somebody else may have decided about the rest of it meanwhile.
+        let before = self.settings_of(name);
+        let settings = match decided {
+            Decided::Limits(limits) => QueueSettings { limits, ..before },
+            Decided::Paused(paused) => QueueSettings { paused, ..before },
+        };
         if settings == QueueSettings::default() {
             self.settings.queues.remove(name);
         } else {
@@ -54,7 +58,7 @@ impl<W: Waiter> Core<W> {
         for ready in self.decide_about_ephemeral(name, settings, now) {
             self.arrive(ready, crate::models::Durability::Ephemeral);
         }
-        self.queue(name).settings = settings;
+        self.queue(name).decide(settings, now);
         self.rescan(name);
         self.dispatch(now, out);
     }

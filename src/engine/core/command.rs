@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::Error;
 use crate::models::{
     Accepted, ArgValue, CancelVerdict, Durability, Ended, Failure, Fence, Outcome, QueueName,
-    QueueSettings, Sequence, Task, TaskId,
+    QueueLimits, Sequence, Task, TaskId,
 };
 use crate::store::{Change, Place, Verdict, Wanted};
 use crate::tasks::{Method, TaskError};
@@ -105,7 +105,7 @@ pub(crate) enum Tag<W> {
     /// Something that people did.
     ByHand(W),
     /// What people decided about a queue.
-    Queue { waiter: W, queue: QueueName, settings: QueueSettings },
+    Queue { waiter: W, queue: QueueName, decided: Decided },
     /// A wish to cancel.
     Cancel { waiter: W, reason: String },
     /// Due tasks.
@@ -114,6 +114,15 @@ pub(crate) enum Tag<W> {
     Prune,
     /// Dependants of tasks that ended; and tasks that were claimed and put back unstarted.
     Release,
+}
+
+/// What people decided about a queue.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Decided {
+    /// What it allows.
+    Limits(QueueLimits),
+    /// Whether anything of it may start.
+    Paused(bool),
 }
 
 /// A hook of a [`TaskHandler`](crate::tasks::TaskHandler) that is to be called.

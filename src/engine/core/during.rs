@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Command, Core, Tag, Waiter};
+use super::{Answer, Attempt, Command, Core, Tag, Waiter};
 use crate::clock::Now;
 use crate::models::{ArgValue, Fence, LogLine, Sequence, Task};
 use crate::store::{Change, Verdict};
@@ -79,16 +79,18 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
-        let Some(attempt) = self.attempts.get_mut(&fence).filter(|it| it.resting != resting) else {
-            return;
-        };
+        // Something that a body left behind may wait on after it: that holds no slot.
+        let there = |it: &&mut Attempt| it.resting != resting && !it.gone;
+        let Some(attempt) = self.attempts.get_mut(&fence).filter(there) else { return };
         attempt.resting = resting;
-        let (slot, queue) = (attempt.slot, attempt.task.options.queue.clone());
+        // The slot of a body whose thread was replaced is another's by now.
+        let slot = (!attempt.replaced).then_some(attempt.slot);
+        let queue = attempt.task.options.queue.clone();
         if resting {
-            self.slots.free(slot);
+            slot.map(|slot| self.slots.free(slot));
             self.queue(&queue).running -= 1;
         } else {
-            self.slots.take(slot);
+            slot.map(|slot| self.slots.take(slot));
             self.queue(&queue).running += 1;
         }
         if let Some((sequence, class)) = self.at_work(fence) {

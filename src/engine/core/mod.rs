@@ -34,7 +34,7 @@ use ahash::{HashMap, HashMapExt};
 
 pub(crate) use admit::{Admission, Admittable, Entry, Submission, Want};
 pub(crate) use attempt::Attempt;
-pub(crate) use command::{Answer, Command, Found, Hook, Ran, Start, Tag, Touched, Waiter};
+pub(crate) use command::{Answer, Command, Decided, Found, Hook, Ran, Start, Tag, Touched, Waiter};
 pub(crate) use during::{Asked, Said};
 pub(crate) use judge::unmet;
 
@@ -132,7 +132,15 @@ impl<W: Waiter> Core<W> {
             let declared = settings.queues.entry(status.queue.clone()).or_insert(status.settings);
             declared.paused = status.settings.paused;
         }
-        settings.queues.retain(|_, settings| *settings != QueueSettings::default());
+        // What was decided before and is declared otherwise now has to be told to the store.
+        let known: BTreeSet<&QueueName> = opened
+            .queues
+            .iter()
+            .filter(|status| status.settings != QueueSettings::default())
+            .map(|status| &status.queue)
+            .collect();
+        let nothing = QueueSettings::default();
+        settings.queues.retain(|queue, settings| *settings != nothing || known.contains(queue));
         let mut core = Self {
             registry,
             cache,

@@ -88,11 +88,18 @@ impl Queue {
             && self.wait_for_rate(now).is_none()
     }
 
+    /// What holds from now on. A slower rate before does not delay anything any more.
+    pub(crate) fn decide(&mut self, settings: QueueSettings, now: Now) {
+        self.settings = settings;
+        if let Some(rate) = settings.limits.rate {
+            self.next_start = self.next_start.min(now.steady + rate.interval() * rate.count);
+        }
+    }
+
     /// When the rate allows the next start, if not at once.
     pub(crate) fn wait_for_rate(&self, now: Now) -> Option<Duration> {
         let rate = self.settings.limits.rate?;
-        let rest = rate.interval() * (rate.count - 1);
-        let free = self.next_start.saturating_sub(rest);
+        let free = self.next_start.saturating_sub(rate.interval() * (rate.count - 1));
         (free > now.steady).then_some(free)
     }
 

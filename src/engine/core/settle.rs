@@ -174,7 +174,9 @@ impl<W: Waiter> Core<W> {
             }
             Tag::Attempt { fence, id } => {
                 if let Verdict::Expanded { joined } = verdict {
-                    self.count_joined(fence, joined);
+                    for queue in joined {
+                        self.queue(&queue).waiting -= 1;
+                    }
                 }
                 if let Some(live) = self.live.get_mut(&id)
                     && live.fence == Some(fence)
@@ -204,8 +206,8 @@ impl<W: Waiter> Core<W> {
                 }
                 out.push(Command::Answer(waiter, Answer::Said(verdict)));
             }
-            Tag::Queue { waiter, queue, settings } => {
-                self.decided_about(&queue, settings, now, out);
+            Tag::Queue { waiter, queue, decided } => {
+                self.decided_about(&queue, decided, now, out);
                 out.push(Command::Answer(waiter, Answer::Said(verdict)));
             }
             Tag::Cancel { waiter, reason } => {

@@ -309,7 +309,7 @@ mod tests {
     use crate::cache::ResultsCache;
     use crate::clock::Timestamp;
     use crate::engine::core::Settings;
-    use crate::models::{QueueLimits, QueueSettings, Rate, Sequence};
+    use crate::models::{QueueLimits, QueueSettings, Sequence};
     use crate::store::{Keep, Opened, Retention};
     use crate::tasks::TaskRegistry;
 

@@ -44,6 +44,10 @@ fn assert_alike(one: &Tables, other: &Tables) {
     for queue in chance::queues() {
         assert_eq!(one.window(&queue, None, usize::MAX), other.window(&queue, None, usize::MAX));
     }
+    for id in chance::every_id() {
+        assert_eq!(one.find(&id), other.find(&id));
+        assert_eq!(one.log(&id, 0, usize::MAX), other.log(&id, 0, usize::MAX));
+    }
 }
 
 /// Lives through `STEPS` steps; a second copy of the tables is told the same.

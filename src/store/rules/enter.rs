@@ -153,6 +153,8 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
+    /// A child is kept for as long as its parent has not ended: the parent may ask what became of it,
+    /// and a later attempt joins it.
     fn hold_child(&mut self, parent: Sequence, child: Sequence) -> Result<(), R::Error> {
         if !self.row(parent)?.parents.contains(&child) {
             self.rows.update(parent, |row| row.parents.push(child))?;
@@ -175,7 +177,6 @@ impl<R: Rows> Transition<'_, R> {
                 let message = format!("a task that is no child of it is called {}", child.task.id);
                 let failure = Failure { code: Code::IdTaken, message };
                 self.end_attempt(sequence, fence, Ending::Failed(failure))?;
-                self.applied.verdict = Verdict::Expanded { joined: children.len() as u64 };
                 return Ok(());
             }
         }
@@ -192,11 +193,11 @@ impl<R: Rows> Transition<'_, R> {
         })?;
         // Its children may have the same key, or be suspects, too.
         self.leave_places(sequence)?;
-        let mut joined = 0;
+        let mut joined = Vec::new();
         for child in children {
             // A child that is there already came from an earlier run of the parent: it is joined.
-            if let Verdict::Exists(_) = self.enter(child, Some(sequence))? {
-                joined += 1;
+            if !matches!(self.enter(child, Some(sequence))?, Verdict::Inserted(_)) {
+                joined.push(child.task.options.queue.clone());
             }
         }
         let held = self.hold(&ids)?;

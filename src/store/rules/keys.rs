@@ -9,6 +9,7 @@
 //! so when the rate allows: so a rest of the whole queue does not save starts up.
 
 use super::{Pace, Row, Rows, Transition};
+use crate::clock::Timestamp;
 use crate::models::{Held, QueueLimits, QueueName, QueueSettings, Rate, Sequence};
 use crate::store::RELEASE_SLICE;
 
@@ -18,6 +19,13 @@ pub(super) struct Stand {
     holds_key: bool,
     holds_suspicion: bool,
     held: Option<Held>,
+}
+
+impl Pace {
+    /// The same, without what an earlier rate, or a clock that was ahead, asked for beyond this rate.
+    fn under(self, rate: Rate, now: Timestamp) -> Self {
+        Self { next: self.next.min(now.plus(rate.interval() * rate.count)), ..self }
+    }
 }
 
 impl Row {
@@ -72,7 +80,7 @@ impl<R: Rows> Transition<'_, R> {
         if holders.claimable > 0 {
             return Ok(false);
         }
-        let pace = self.rows.pace(queue, key)?.unwrap_or_default();
+        let pace = self.rows.pace(queue, key)?.unwrap_or_default().under(rate, self.now);
         let rest = rate.interval() * (rate.count - 1);
         let free = pace.next <= self.now.plus(rest);
         if !free {
@@ -89,7 +97,7 @@ impl<R: Rows> Transition<'_, R> {
         key: &str,
         rate: Rate,
     ) -> Result<(), R::Error> {
-        let pace = self.rows.pace(queue, key)?.unwrap_or_default();
+        let pace = self.rows.pace(queue, key)?.unwrap_or_default().under(rate, self.now);
         let next = pace.next.max(self.now).plus(rate.interval());
         // When it is even again there is nothing to remember.
         let pace = Pace { next, wake: Some(next) };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::world::{Work, World};
-use crate::engine::core::{Ran, Settings, Start};
+use crate::engine::core::{Asked, Ran, Settings, Start};
 use crate::error::Code;
 use crate::models::{
     ArgValue, Digest, Durability, Failure, Fence, MethodName, OnDependencyFailure, Options,
@@ -117,7 +117,7 @@ impl Bodies {
             *queues.entry(&body.start.task.options.queue).or_default() += 1;
         }
         for (name, running) in queues {
-            let limit = settings.queues.get(name).and_then(|queue| queue.concurrency);
+            let limit = settings.queues.get(name).and_then(|queue| queue.limits.concurrency);
             assert!(limit.is_none_or(|limit| running <= limit), "{name} runs {running} bodies");
         }
     }
@@ -160,7 +160,7 @@ impl World {
 
     pub(super) fn result(&mut self, start: &Start) -> Ran {
         let is_handler = matches!(start.method.body, Body::Handler(_));
-        let undecided = start.decided.is_none() && start.children.is_empty();
+        let undecided = start.found.decided.is_none() && start.found.children.is_empty();
         let soon = Duration::from_millis(self.rng.u64(0..300));
         match self.rng.u32(0..20) {
             0..3 => Ran::Returned(Err(TaskError::new("try again"))),
@@ -201,6 +201,7 @@ impl World {
                     args: Vec::new(),
                     deps: Vec::new(),
                     submitted_at: self.now.wall,
+                    parent: Some(parent.id.clone()),
                     options,
                 })
             })
@@ -213,7 +214,7 @@ impl World {
         if let Some(fence) = self.rng.choice(fences) {
             let ticket = self.requests.record_ticket(&mut self.rng);
             let args = vec![ArgValue::Int32(7)];
-            self.act(|core, now, out| core.record(fence, args, ticket, now, out));
+            self.act(|core, now, out| core.ask(fence, Asked::Decide(args), ticket, now, out));
         }
     }
 
@@ -227,7 +228,7 @@ impl World {
             assert!(options.expires_at.is_none_or(|at| at > self.now.wall), "too late: {task:?}");
             assert!(options.run_at.is_none_or(|at| at <= self.now.wall), "too early: {task:?}");
         }
-        for dependency in task.deps.iter().chain(&start.children) {
+        for dependency in task.deps.iter().chain(&start.found.children) {
             let stored = self.store.find(dependency).map(|it| it.state);
             let ephemeral = self.core.find(dependency).0.map(|it| it.state);
             let unfinished = stored.or(ephemeral).is_some_and(|state| !state.has_ended());

@@ -204,6 +204,7 @@ impl World {
                 OnDependencyFailure::Fail
             },
             labels: None,
+            keys: None,
         };
         let known_before = deps
             .iter()
@@ -217,6 +218,7 @@ impl World {
             args,
             deps,
             submitted_at: wall,
+            parent: None,
             options,
         });
         Asking {
@@ -402,7 +404,7 @@ impl World {
 
     pub(super) fn cancel_or_record_answered(&mut self, ticket: Ticket, answer: Answer) {
         match (self.requests.waiting.remove(&ticket), answer) {
-            (Some(Waiting::Record), Answer::Stored | Answer::Stale) => {}
+            (Some(Waiting::Record), Answer::Said(_)) => {}
             (Some(Waiting::Cancel(id)), Answer::Cancel(verdict)) => match verdict {
                 CancelVerdict::AlreadyEnded(state) => {
                     let stored = self.store.find(&id).map(|it| it.state);

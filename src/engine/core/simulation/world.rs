@@ -13,11 +13,11 @@ use crate::cache::ResultsCache;
 use crate::clock::{Now, Timestamp};
 use crate::engine::core::queue::WINDOW;
 use crate::engine::core::{
-    Answer, Command, Core, Hook, QueueSettings, Settings, Start, Tag, Waiter,
+    Answer, Command, Core, Hook, Settings, Start, Tag, Waiter,
 };
-use crate::models::{Fence, QueueName, State, TaskId};
+use crate::models::{Fence, QueueLimits, QueueName, QueueSettings, State, TaskId};
 use crate::store::memory::Tables;
-use crate::store::{Change, Claims, Commit, Place, Ready, Retention, Wanted};
+use crate::store::{Boot, Change, Claims, Commit, Keep, Place, Ready, Retention, Wanted};
 use crate::tasks::TaskRegistry;
 
 const STEPS: u32 = 600;
@@ -84,7 +84,7 @@ impl World {
         let registry = Arc::new(methods());
         let cache = Arc::new(cache());
         let mut store = Tables::default();
-        let opened = store.open(now.wall);
+        let opened = store.open(boot(now));
         let core =
             Core::new(settings.clone(), registry.clone(), cache.clone(), &opened, rng.u64(..), now);
         let full_disk = if rng.u32(0..4) == 0 { 6 } else { 1 };
@@ -161,6 +161,7 @@ impl World {
             Command::Abort(fence) => self.work.push(Work::Abort(fence)),
             Command::Answer(ticket, answer) => self.answered(ticket, answer),
             Command::Hook(_, hook) => self.check_hook(&hook),
+            Command::Touch(_) => {}
         }
     }
 
@@ -172,7 +173,7 @@ impl World {
 
     fn answered(&mut self, ticket: Ticket, answer: Answer) {
         match answer {
-            Answer::Stored | Answer::Stale | Answer::Cancel(_) => {
+            Answer::Said(_) | Answer::Cancel(_) => {
                 self.cancel_or_record_answered(ticket, answer);
             }
             Answer::Refused(_) if !self.is_request(ticket) => self.forget_refused(ticket),
@@ -285,7 +286,7 @@ impl World {
         self.bodies.die();
         self.requests.die();
         self.cache = Arc::new(cache());
-        let opened = self.store.open(self.now.wall);
+        let opened = self.store.open(boot(self.now));
         self.ledger.reopened(&opened, &self.store);
         self.core = Core::new(
             self.settings.clone(),
@@ -360,7 +361,7 @@ impl World {
         self.bodies.check(&self.settings);
         for (name, queue) in &self.core.queues {
             assert!(queue.held() <= WINDOW, "the window of {name} is bounded");
-            if let Some(limit) = queue.settings.concurrency {
+            if let Some(limit) = queue.settings.limits.concurrency {
                 assert!(queue.running <= limit, "{name} runs {} of {limit}", queue.running);
             }
         }
@@ -376,12 +377,19 @@ impl World {
         assert!(core.live.is_empty(), "{:#?}", core.live);
         assert!(core.ephemeral.is_empty(), "{:#?}", core.ephemeral);
         assert!(self.store.nobody_waits() && core.ephemeral.nobody_waits(), "lists of dependants");
-        let free = (self.settings.async_bodies, self.settings.sync_bodies, 0);
+        let slots = |bodies: usize| isize::try_from(bodies).expect("few");
+        let settings = &self.settings;
+        let free = (slots(settings.async_bodies), slots(settings.sync_bodies), 0);
         assert_eq!(core.slots.counts(), free, "async, sync, replaced");
         for (name, queue) in &core.queues {
             assert_eq!((queue.running, queue.waiting), (0, 0), "running, waiting in {name}");
         }
     }
+}
+
+/// A dying process is nobody's fault here.
+fn boot(now: Now) -> Boot {
+    Boot { now: now.wall, suspect_after: 0 }
 }
 
 fn cache() -> ResultsCache {
@@ -391,10 +399,12 @@ fn cache() -> ResultsCache {
 fn settings(rng: &mut fastrand::Rng) -> Settings {
     let mut queues = BTreeMap::new();
     for name in ["wide", "narrow", "heavy"] {
-        let settings = QueueSettings {
+        let limits = QueueLimits {
             weight: rng.u32(1..4),
             concurrency: if name == "wide" { None } else { Some(rng.u32(1..4)) },
+            ..QueueLimits::default()
         };
+        let settings = QueueSettings { limits, paused: false };
         queues.insert(QueueName::parse(name, "").expect("a name"), settings);
     }
     Settings {
@@ -406,9 +416,8 @@ fn settings(rng: &mut fastrand::Rng) -> Settings {
         stuck_after: Duration::from_millis(rng.u64(1..300)),
         early_start: rng.u32(0..4) > 0,
         retention: Retention {
-            succeeded_for: Duration::from_secs(1_000_000),
-            most: 1_000_000,
-            others_for: Duration::from_secs(1_000_000),
+            succeeded: Keep { within: Duration::from_secs(1_000_000), most: 1_000_000 },
+            others: Keep { within: Duration::from_secs(1_000_000), most: 1_000_000 },
         },
         queues,
     }
