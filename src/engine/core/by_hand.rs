@@ -36,13 +36,12 @@ impl<W: Waiter> Core<W> {
         out.push(Command::Write(change, Tag::Queue { waiter, queue, decided }));
     }
 
-    /// That is stored.
+    /// That is stored. Whoever calls this gives slots out afterwards.
     pub(super) fn decided_about(
         &mut self,
         name: &QueueName,
         decided: Decided,
         now: Now,
-        out: &mut Vec<Command<W>>,
     ) {
         // Somebody else may have decided about the rest of it meanwhile.
         let before = self.settings_of(name);
@@ -60,7 +59,6 @@ impl<W: Waiter> Core<W> {
         }
         self.queue(name).decide(settings, now);
         self.rescan(name);
-        self.dispatch(now, out);
     }
 
     /// Ephemeral tasks stand in the same queues.

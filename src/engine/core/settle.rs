@@ -207,7 +207,7 @@ impl<W: Waiter> Core<W> {
                 out.push(Command::Answer(waiter, Answer::Said(verdict)));
             }
             Tag::Queue { waiter, queue, decided } => {
-                self.decided_about(&queue, decided, now, out);
+                self.decided_about(&queue, decided, now);
                 out.push(Command::Answer(waiter, Answer::Said(verdict)));
             }
             Tag::Cancel { waiter, reason } => {

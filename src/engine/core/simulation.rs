@@ -10,7 +10,10 @@
 
 mod bodies;
 mod ledger;
+mod limits;
+mod people;
 mod requests;
+mod speech;
 mod stores;
 mod world;
 
