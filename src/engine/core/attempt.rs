@@ -287,7 +287,6 @@ impl<W: Waiter> Core<W> {
         }
     }
 
-
     /// What is stored about an attempt is stored.
     pub(super) fn attempt_stored(&mut self, fence: Fence, out: &mut Vec<Command<W>>) {
         if let Some(attempt) = self.attempts.get_mut(&fence) {

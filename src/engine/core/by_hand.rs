@@ -37,12 +37,7 @@ impl<W: Waiter> Core<W> {
     }
 
     /// That is stored. Whoever calls this gives slots out afterwards.
-    pub(super) fn decided_about(
-        &mut self,
-        name: &QueueName,
-        decided: Decided,
-        now: Now,
-    ) {
+    pub(super) fn decided_about(&mut self, name: &QueueName, decided: Decided, now: Now) {
         // Somebody else may have decided about the rest of it meanwhile.
         let before = self.settings_of(name);
         let settings = match decided {

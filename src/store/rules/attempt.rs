@@ -191,7 +191,11 @@ impl<R: Rows> Transition<'_, R> {
             return Ok(());
         }
         self.rows.update(sequence, |row| row.resting = resting)?;
-        if resting { self.leave_key(sequence) } else { Ok(()) }
+        if !resting {
+            return Ok(());
+        }
+        self.leave_key(sequence)?;
+        self.leave_suspicion(sequence)
     }
 
     pub(super) fn progress(

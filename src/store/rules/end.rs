@@ -135,6 +135,12 @@ impl<R: Rows> Transition<'_, R> {
         self.rows.forget(sequence)
     }
 
+    /// A suspect waits: for its next try, or for its children, which may be suspects, too.
+    pub(super) fn leave_suspicion(&mut self, sequence: Sequence) -> Result<(), R::Error> {
+        let held = self.rows.update(sequence, |row| std::mem::take(&mut row.holds_suspicion))?;
+        if held { self.free_suspicion() } else { Ok(()) }
+    }
+
     /// Lets the next suspect run.
     pub(super) fn free_suspicion(&mut self) -> Result<(), R::Error> {
         if self.rows.has_suspect()? {

@@ -181,6 +181,7 @@ impl<R: Rows> Transition<'_, R> {
         })?;
         // Its children may have the same key.
         self.leave_key(sequence)?;
+        self.leave_suspicion(sequence)?;
         let mut joined = Vec::new();
         let mut unmet = 0;
         for child in children {

@@ -126,6 +126,7 @@ impl<R: Rows> Transition<'_, R> {
 
     /// A task that will be tried again rests: it keeps its place where strict order is wanted.
     pub(super) fn rest_from_key(&mut self, sequence: Sequence) -> Result<(), R::Error> {
+        self.leave_suspicion(sequence)?;
         let task = self.row(sequence)?.task.clone();
         let limits = self.rows.settings(&task.options.queue)?.limits;
         if limits.concurrency_per_key > 1 {

@@ -257,7 +257,12 @@ impl World {
         let task = &start.task;
         self.ledger.starts(start);
         let retries = task.options.retry.retries;
-        assert!(start.number - start.found.forgiven <= retries + 1, "attempt {} of {} retries", start.number, retries);
+        assert!(
+            start.number - start.found.forgiven <= retries + 1,
+            "attempt {} of {} retries",
+            start.number,
+            retries
+        );
         self.check_reserved(start);
         if !self.ledger.is_claimed(start.fence) && start.class == Durability::Durable {
             let options = &task.options;

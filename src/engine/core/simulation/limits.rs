@@ -30,7 +30,11 @@ impl Starts {
         let interval = rate.interval().as_nanos();
         for (count, from) in self.times.iter().rev().enumerate() {
             let allowed = u128::from(rate.count) + (at - *from).as_nanos() / interval;
-            assert!(count as u128 + 1 <= allowed, "{what:?} starts too fast: {rate:?} {:?}", self.times);
+            assert!(
+                count as u128 + 1 <= allowed,
+                "{what:?} starts too fast: {rate:?} {:?}",
+                self.times
+            );
         }
     }
 }
@@ -118,6 +122,7 @@ impl World {
         };
         if is_suspect(&self.limits, &task.id) {
             let others = unfinished(&self.store).into_iter().filter(|it| it.task.id != task.id);
+            let others = others.filter(|it| !self.ledger.rested.contains(&it.task.id));
             for other in others.filter(|it| it.state == State::Running) {
                 assert!(!is_suspect(&self.limits, &other.task.id), "two suspects run: {other:?}");
             }

@@ -6,9 +6,7 @@ use std::time::Duration;
 use super::requests::Waiting;
 use super::world::{Ticket, World};
 use crate::engine::core::Decided;
-use crate::models::{
-    ArgValue, QueueLimits, QueueName, Rate, TaskFilter, TaskId,
-};
+use crate::models::{ArgValue, QueueLimits, QueueName, Rate, TaskFilter, TaskId};
 use crate::store::{Change, Verdict};
 
 /// The queues that something is decided about.
@@ -146,4 +144,3 @@ pub(super) fn limits(
         }
     }
 }
-

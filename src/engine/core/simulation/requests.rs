@@ -11,11 +11,11 @@ use super::world::{Ticket, Work, World};
 use crate::engine::core::live::Phase;
 use crate::engine::core::{Admission, Admittable, Answer, Entry, Submission, Want};
 use crate::error::{Code, Error};
-use crate::store::Verdict;
 use crate::models::{
     ArgValue, CancelVerdict, Digest, Durability, Fence, Keys, OnClash, OnDependencyFailure,
     Options, QueueName, RetryPolicy, Snapshot, State, Task, TaskId, Unique,
 };
+use crate::store::Verdict;
 
 /// How many ids are asked for again and again.
 const POOL: usize = 40;
@@ -105,8 +105,7 @@ impl Requests {
 
 fn keys(rng: &mut fastrand::Rng) -> Option<Box<Keys>> {
     let keys = Keys {
-        concurrency: (rng.u32(0..4) == 0)
-            .then(|| rng.choice(["a", "b"]).expect("some").to_owned()),
+        concurrency: (rng.u32(0..4) == 0).then(|| rng.choice(["a", "b"]).expect("some").to_owned()),
         unique: (rng.u32(0..6) == 0).then(|| Unique {
             key: rng.choice(["u", "v"]).expect("some").to_owned(),
             window: rng.bool().then(|| Duration::from_millis(rng.u64(0..1_000))),
@@ -378,9 +377,7 @@ impl World {
         } else {
             let key = |task: &Task| task.options.unique().map(|it| it.key.clone());
             // Whoever joined another's request shares its fate, whatever key he asked with.
-            let joined = key(&asking.task).is_none() || asking.want == Want::Outcome;
-            let alike = key(task).is_some() && key(task) == key(&asking.task);
-            assert!(alike || joined, "{task:?} {asking:?}");
+            assert!(key(task).is_some(), "{task:?} {asking:?}");
         }
     }
 
@@ -406,7 +403,10 @@ impl World {
                 let taken = self.known(id).is_some_and(|it| it.digest != asking.task.digest);
                 let forgotten = self.ledger.was_forgotten(id);
                 let is_child = self.known(id).is_some_and(|it| it.parent.is_some());
-                assert!(taken || self.core.is_live(id) || forgotten || is_child, "nobody else has {id}");
+                assert!(
+                    taken || self.core.is_live(id) || forgotten || is_child,
+                    "nobody else has {id}"
+                );
             }
             Code::DependencyUnmet => {
                 if error.message.ends_with("is not known") {
@@ -472,7 +472,8 @@ impl World {
                 // People may have had it run again in the same commit.
                 CancelVerdict::Cancelled => {
                     let state = self.known_state(&id);
-                    if state.is_none_or(|state| state == State::Cancelled) {
+                    let gone = self.ledger.was_forgotten(&id);
+                    if !gone && state.is_none_or(|state| state == State::Cancelled) {
                         self.ledger.cancelled(&id);
                     }
                 }

@@ -7,8 +7,8 @@ use super::requests::Waiting;
 use super::world::{Ticket, World};
 use crate::engine::core::{Asked, Said};
 use crate::models::{
-    ArgValue, Digest, Durability, Fence, LogLevel, LogLine, OnDependencyFailure, Options, QueueName, State,
-    Task, TaskId,
+    ArgValue, Digest, Durability, Fence, LogLevel, LogLine, OnDependencyFailure, Options,
+    QueueName, State, Task, TaskId,
 };
 use crate::store::Verdict;
 use crate::tasks::Kind;
@@ -180,7 +180,8 @@ impl World {
             (Heard::Child(child), Verdict::Inserted(_)) => self.is_child(fence, child.id.clone()),
             (Heard::Child(child), Verdict::Exists(known)) => {
                 if known.task.digest == child.digest {
-                    if child.options.durability == Durability::Ephemeral && !known.state.has_ended() {
+                    if child.options.durability == Durability::Ephemeral && !known.state.has_ended()
+                    {
                         // It may have come back; nobody tells of that.
                         self.ledger.may_have_come_back(&child.id);
                     }

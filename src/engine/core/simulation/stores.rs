@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::world::{Ticket, Work, World};
-use crate::engine::core::Tag;
 use crate::clock::Timestamp;
+use crate::engine::core::Tag;
 use crate::error::{Code, Error};
 use crate::models::{QueueName, State, TaskId};
 use crate::store::{Applied, Change, Claims, Commit, Insert, Place, Verdict, Wanted};

@@ -14,9 +14,7 @@ use super::stores::Committing;
 use crate::cache::ResultsCache;
 use crate::clock::{Now, Timestamp};
 use crate::engine::core::queue::WINDOW;
-use crate::engine::core::{
-    Answer, Command, Core, Hook, Settings, Start, Tag, Waiter,
-};
+use crate::engine::core::{Answer, Command, Core, Hook, Settings, Start, Tag, Waiter};
 use crate::models::{
     Fence, QueueLimits, QueueName, QueueSettings, Sequence, Snapshot, State, TaskFilter, TaskId,
 };
@@ -322,7 +320,8 @@ impl World {
         if self.rng.u32(0..3) == 0 {
             self.declare_otherwise();
         }
-        let opened = self.store.open(Boot { now: self.now.wall, suspect_after: self.suspect_after });
+        let opened =
+            self.store.open(Boot { now: self.now.wall, suspect_after: self.suspect_after });
         self.ledger.reopened(&opened, &self.store);
         self.check_rescued(expected);
         self.core = Core::new(
@@ -401,9 +400,7 @@ impl World {
 
     /// Inline bodies of ephemeral tasks, at work on other threads.
     pub(super) fn inline_under_way(&self, queue: &QueueName) -> usize {
-        let is_there = |work: &&Work| {
-            matches!(work, Work::Inline(start, _) if start.task.options.queue == *queue)
-        };
+        let is_there = |work: &&Work| matches!(work, Work::Inline(start, _) if start.task.options.queue == *queue);
         self.work.iter().filter(is_there).count()
     }
 
