@@ -54,11 +54,14 @@ impl Engine {
         for (at, task) in tasks.iter().enumerate() {
             self.look_at(task).map_err(|error| below(error, &place(at)))?;
         }
+        let begun = self.begin_together(tasks.into_iter().map(Ok).collect()).await;
         let mut accepted = Vec::new();
         let mut refused = None;
-        for (at, answer) in
-            self.enqueue_many(tasks.into_iter().map(Ok).collect()).await.into_iter().enumerate()
-        {
+        for (at, entry) in begun.into_iter().enumerate() {
+            let answer = match entry {
+                Ok((checked, begun)) => self.accepted(&checked, begun).await,
+                Err(error) => Err(error),
+            };
             match answer {
                 Ok(answer) if !answer.joined => accepted.push(answer.id),
                 Ok(_) => {}
