@@ -69,10 +69,8 @@ fn print_disk(table: &Table, shape: Shape, disk: &[Disk]) {
     if disk.is_empty() {
         return;
     }
-    let rows: [(&str, fn(&Disk) -> Duration); 2] =
-        [("one fsync", |disk| disk.appending), ("in place", |disk| disk.overwriting)];
-    for (name, of) in rows {
-        let p50 = median(disk.iter().map(|disk| micros(of(disk))));
+    let p50 = |of: fn(&Disk) -> Duration| median(disk.iter().map(|disk| micros(of(disk))));
+    for (name, p50) in [("one fsync", p50(|d| d.appending)), ("in place", p50(|d| d.overwriting))] {
         table.row(&[shape.to_string(), name.to_owned(), String::new(), format!("{p50:.0}")]);
     }
 }

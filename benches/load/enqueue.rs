@@ -85,8 +85,17 @@ pub(crate) fn run(options: &Options, common: &Common) {
     let table = Table::begin(
         1,
         &[
-            "ids      ", "tasks/s", "slowest", "p50 ms", "p99 ms", "CPU µs", "cores", "WAL MiB",
-            "file MiB", "tasks ÷", "CPU ÷",
+            "ids      ",
+            "tasks/s",
+            "slowest",
+            "p50 ms",
+            "p99 ms",
+            "CPU µs",
+            "cores",
+            "WAL MiB",
+            "file MiB",
+            "tasks ÷",
+            "CPU ÷",
         ],
     );
     let mut log: Option<Found> = None;

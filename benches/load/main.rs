@@ -5,6 +5,9 @@
 //! | SubmitTask, one by one and many at once | `calls` |
 //! | the same with ids of the client's among a million | `random_ids` |
 //! | EnqueueTasks, until all have ended | `enqueue` |
+//! | what passes a long backlog by | `waiting` |
+//! | from the start to the first answer | `start` |
+//! | memory, idle and for each task that waits | `memory` |
 //!
 //! `cargo bench --bench load` runs the first of them; `-- --help` has the others and the settings.
 //! Every load is bounded in tasks or time. Only the ratios mean something on another machine.
@@ -14,12 +17,15 @@ mod client;
 mod disk;
 mod drive;
 mod enqueue;
+mod memory;
 mod process;
 mod random_ids;
 mod report;
 mod request;
+mod start;
 mod stream;
 mod system;
+mod waiting;
 mod yardstick;
 
 use std::path::PathBuf;
@@ -68,6 +74,12 @@ enum What {
     RandomIds(random_ids::Options),
     /// EnqueueTasks, from their acceptance to their end, sustained
     Enqueue(enqueue::Options),
+    /// SubmitTask while many tasks wait, beside while few do
+    Waiting(waiting::Options),
+    /// From the start of a server with much on its disk to its first answer
+    Start(start::Options),
+    /// Memory: of an idle server, and of one with many tasks that wait
+    Memory(memory::Options),
     /// Serve a yardstick on a port that is printed
     #[command(hide = true)]
     Serve { yardstick: Yardstick },
@@ -90,6 +102,9 @@ fn main() {
         What::Calls(options) => calls::run(&options, &common),
         What::RandomIds(options) => random_ids::run(&options, &common),
         What::Enqueue(options) => enqueue::run(&options, &common),
+        What::Waiting(options) => waiting::run(&options, &common),
+        What::Start(options) => start::run(&options, &common),
+        What::Memory(options) => memory::run(&options, &common),
         What::Serve { yardstick: Yardstick::Echo } => yardstick::serve_echo(common.threads),
         What::Serve { yardstick: Yardstick::Log } => yardstick::serve_log(common.threads),
     }

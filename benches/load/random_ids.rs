@@ -53,8 +53,11 @@ pub(crate) fn run(options: &Options, common: &Common) {
     };
     stream::run(&kept, &Arc::new(Progress::default()));
 
-    let systems =
-        [("log", &log, Ids::Given), ("given", &server, Ids::Given), ("random", &server, Ids::Random)];
+    let systems = [
+        ("log", &log, Ids::Given),
+        ("given", &server, Ids::Given),
+        ("random", &server, Ids::Random),
+    ];
     let rounds = Rounds::of(options.rounds, systems.len(), |index| {
         let (_, process, ids) = systems[index];
         drive::measure(Load {

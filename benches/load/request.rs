@@ -77,14 +77,19 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
-    /// Each asks for `request` so many times.
+    /// Each asks for `request` so many times at the most.
     pub(crate) fn new(request: &pb::TaskRequest, size: usize, ids: Ids) -> Self {
         let batch = pb::EnqueueTasksRequest { tasks: vec![request.clone(); size] };
         let call = Call::new("EnqueueTasks", &batch);
         Self { batch, ids, call }
     }
 
-    pub(crate) fn next(&mut self) -> Call {
+    /// Asks for `size` tasks; every one after that for no more.
+    pub(crate) fn next(&mut self, size: usize) -> Call {
+        if size < self.batch.tasks.len() {
+            self.batch.tasks.truncate(size);
+            self.call = self.call.with(&self.batch);
+        }
         match self.ids {
             Ids::Given => self.call.clone(),
             Ids::Random => {
