@@ -1,12 +1,13 @@
-//! Puts the server together: settings, log, methods, store, and then everything that serves.
+//! Puts the server together: settings, log, methods, store, and then everything that serves. Or
+//! does what else the binary was asked for.
 //!
 //! Owns the order of starting, and what is said and returned when it does not succeed: one line on
 //! stderr for each thing that is wrong, and an exit code.
 //!
 //! | code | when |
 //! |---|---|
-//! | 0 | stopped as asked; help, version and configuration printed |
-//! | 1 | something failed that may succeed next time: the port is taken, another server has the data directory |
+//! | 0 | stopped as asked; help, version and configuration printed; a command did what it is for |
+//! | 1 | something failed that may succeed next time: the port is taken, another server has the data directory; `verify` found something |
 //! | 2 | wrong flags |
 //! | 78 | starting again cannot help before something is changed: the file, the environment, the log directory, the data directory, the methods |
 
@@ -19,6 +20,7 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cache::ResultsCache;
+use crate::cli;
 use crate::config::{self, Address, Backend, Config, Loaded, Refusal};
 use crate::error::Error;
 use crate::logger;
@@ -57,6 +59,9 @@ enum StartError {
     /// The store's files cannot be had.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// What was asked for instead of serving did not succeed.
+    #[error(transparent)]
+    Command(#[from] cli::Error),
     /// The store does not begin, or threads cannot be had.
     #[error(transparent)]
     System(Error),
@@ -85,10 +90,12 @@ impl StartError {
             Self::Configuration(_)
             | Self::Log(_)
             | Self::Methods(_)
-            | Self::Store(store::Error::Unusable(_)) => EXIT_CONFIGURATION,
+            | Self::Store(store::Error::Unusable(_))
+            | Self::Command(cli::Error::Store(store::Error::Unusable(_))) => EXIT_CONFIGURATION,
             Self::Host { .. }
             | Self::Server(_)
             | Self::Store(_)
+            | Self::Command(_)
             | Self::System(_)
             | Self::Runtime(_)
             | Self::Stdout(_) => EXIT_FAILURE,
@@ -117,7 +124,7 @@ fn lines(problems: &[config::Problem]) -> String {
 }
 
 /// The whole program: reads the command line and the environment, serves every method that was
-/// registered, and returns when it was told to stop and has drained.
+/// registered, and returns when it was told to stop and has drained. Or does what else it was asked.
 ///
 /// A binary with methods of its own is `fn main() -> std::process::ExitCode { task_scheduler::main() }`.
 pub fn main() -> ExitCode {
@@ -133,6 +140,10 @@ pub fn main() -> ExitCode {
 fn run() -> Result<(), StartError> {
     let (config, remarks) = match config::load(std::env::args_os(), std::env::vars_os())? {
         Loaded::Print(text) => return print(&text),
+        Loaded::Run { command, data_dir, remarks } => {
+            remarks.iter().for_each(|remark| complain(remark));
+            return print(&command.run(&data_dir)?);
+        }
         Loaded::Serve { config, remarks } => (config, remarks),
     };
     let filter = std::env::var_os("RUST_LOG").map(|filter| filter.to_string_lossy().into_owned());

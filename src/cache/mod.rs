@@ -156,12 +156,14 @@ impl ResultsCache {
         self.make_room(place);
     }
 
-    /// Forgets the outcome of a task, which may have another one some day.
-    pub fn remove(&self, id: &TaskId) {
+    /// Forgets the outcome of a task, which may have another one some day. Answers whether it was
+    /// there.
+    pub fn remove(&self, id: &TaskId) -> bool {
         let hash = self.hash(id);
         let probe: &dyn Probe = &(hash, id.as_str());
         let outdated = self.shards[self.place(hash)].lock().entries.pop(probe);
         self.released(outdated.as_ref());
+        outdated.is_some()
     }
 
     /// What it has done so far, and what it holds.

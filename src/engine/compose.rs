@@ -45,8 +45,7 @@ impl Engine {
         Ok((ids, callback_id))
     }
 
-    /// All or none. What came in before one was refused is cancelled; nothing that depends on them
-    /// came in.
+    /// All or none. What came in before one was refused is cancelled and forgotten.
     async fn enqueue_together(
         &self,
         tasks: Vec<Request>,
@@ -55,11 +54,14 @@ impl Engine {
         for (at, task) in tasks.iter().enumerate() {
             self.look_at(task).map_err(|error| below(error, &place(at)))?;
         }
+        let begun = self.begin_together(tasks.into_iter().map(Ok).collect()).await;
         let mut accepted = Vec::new();
         let mut refused = None;
-        for (at, answer) in
-            self.enqueue_many(tasks.into_iter().map(Ok).collect()).await.into_iter().enumerate()
-        {
+        for (at, entry) in begun.into_iter().enumerate() {
+            let answer = match entry {
+                Ok((checked, begun)) => self.accepted(&checked, begun).await,
+                Err(error) => Err(error),
+            };
             match answer {
                 Ok(answer) if !answer.joined => accepted.push(answer.id),
                 Ok(_) => {}
@@ -70,7 +72,10 @@ impl Engine {
         }
         let Some(error) = refused else { return Ok(()) };
         let reason = "another task of the same call was refused".to_owned();
-        self.cancel(CancelRequest { ids: accepted, matching: None, reason }).await?;
+        let request = CancelRequest { ids: accepted.clone(), matching: None, reason };
+        self.cancel(request).await?;
+        // Their ids can be given again, but for one that had started by then.
+        self.purge(accepted, None).await?;
         Err(error)
     }
 }

@@ -54,11 +54,7 @@ impl Engine {
         self.decide(queue, Decided::Limits(limits)).await
     }
 
-    async fn decide(
-        &self,
-        queue: &QueueName,
-        decided: Decided,
-    ) -> Result<QueueStatus, Error> {
+    async fn decide(&self, queue: &QueueName, decided: Decided) -> Result<QueueStatus, Error> {
         let (sender, receiver) = oneshot::channel();
         self.0.act(|core, _, out| {
             let before = core.settings_of(queue);

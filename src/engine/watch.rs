@@ -133,7 +133,10 @@ impl Engine {
     /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
     pub async fn watch(&self, id: &TaskId, cursor: Cursor) -> Result<Watch, Error> {
         let watcher = Watcher::of(&self.0, id);
-        self.find(id).await?;
+        // What happens from here on wakes it; what happened before, the first look finds.
+        if let Some(sequence) = self.find(id).await?.sequence {
+            self.0.watches.place(id, sequence);
+        }
         Ok(Watch {
             engine: self.clone(),
             watcher,

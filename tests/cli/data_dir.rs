@@ -8,7 +8,7 @@ use tonic::Code;
 use crate::binary::{Binary, Ran};
 use crate::client::{an_hour, named, task, with};
 use crate::server::Setup;
-use crate::{assert_filled, assert_one_line, directory, fill, serve};
+use crate::{STORE_FILE, assert_filled, assert_one_line, directory, fill, serve};
 
 /// Starts a server that ends at once, and says nothing but why.
 fn refuse(binary: &Binary, flags: &[&str]) -> Ran {
@@ -20,8 +20,6 @@ fn quiet() -> Binary {
     Binary::new().env("RUST_LOG", "error")
 }
 
-/// The file with the tasks.
-const STORE_FILE: &str = "tasks.db";
 /// Where the header of an SQLite file has the version of what is in it.
 const USER_VERSION: Range<usize> = 60..64;
 

@@ -1,4 +1,4 @@
-//! The store's files, from outside.
+//! The store's files, from outside: where servers keep them, and the commands that look after them.
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the place and the reason")]
 
@@ -14,11 +14,18 @@ mod server;
 #[path = "../it/waiting.rs"]
 mod waiting;
 
+mod backup;
 mod data_dir;
+mod verify;
+
+use std::path::Path;
 
 use crate::binary::{Binary, Ran};
 use crate::client::task;
 use crate::server::{Server, Setup};
+
+/// The file with the tasks, in a data directory.
+const STORE_FILE: &str = "tasks.db";
 
 /// The directory `name` in the folder of `binary`, for servers, which have other folders.
 fn directory(binary: &Binary, name: &str) -> String {
@@ -45,6 +52,19 @@ async fn assert_filled(data_dir: &str) {
     let server = serve(data_dir);
     let answer = server.client().await.result("sum").await.unwrap();
     assert_eq!(answer.result, "6");
+}
+
+/// The files of a directory, which may not exist, with their bytes. But for the lock, whose text is
+/// the number of whichever process had it last.
+fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| !path.ends_with("LOCK"))
+        .map(|path| (path.display().to_string(), std::fs::read(&path).unwrap()))
+        .collect();
+    files.sort();
+    files
 }
 
 /// Fails unless it ended with `code`, nothing on stdout and a line on stderr that has all the parts.

@@ -10,11 +10,11 @@ use task_scheduler::clock::Timestamp;
 use task_scheduler::error::Code;
 use task_scheduler::models::{
     ArgValue, Digest, Durability, Failure, Fence, Keys, Labels, LogLevel, LogLine, OnClash,
-    OnDependencyFailure, Options, QueueLimits, QueueName, Rate, RetryPolicy, Sequence, State, Task,
+    OnDependencyFailure, Options, QueueLimits, QueueName, Rate, RetryPolicy, Sequence, Task,
     TaskId, Unique,
 };
 use task_scheduler::store::{
-    Applied, Change, Claims, Insert, Keep, RELEASE_SLICE, Ready, Retention, Verdict, Wanted,
+    Applied, Change, Claims, Insert, Keep, RELEASE_SLICE, Ready, Retention, Wanted,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -204,7 +204,7 @@ impl Chance {
             86 => Change::ForeignEnded { id: elsewhere(self.rng.u32(0..3)), well: self.rng.bool() },
             87..=91 => Change::Promote { limit: self.rng.usize(1..6) },
             92..=94 => Change::ReleaseDependants { limit: self.rng.usize(1..6) },
-            95..=96 => Change::Prune { retention: self.retention(), limit: self.rng.usize(1..6) },
+            95..=96 => Change::Prune { retention: self.retention(), limit: 1_000 },
             97..=98 => Change::SetQueue { queue: self.queue(), limits: self.limits() },
             _ => Change::PauseQueue { queue: self.queue(), paused: self.one_in(3) },
         }
@@ -316,13 +316,15 @@ impl Chance {
     }
 
     fn retention(&mut self) -> Retention {
-        let keep = Keep { within: 4 * SECOND, most: self.rng.usize(0..20) };
+        // Which go first of too many is left to stores.
+        let keep = Keep { within: SECOND * self.rng.u32(3..9), most: 1_000 };
         Retention { succeeded: keep, others: Keep { within: 8 * SECOND, ..keep } }
     }
 
     /// What puts an end to every limit but those of keys, so that whatever waits can go on.
     pub(crate) fn lift(&mut self) -> Vec<Change> {
-        let keyed = |per_key| QueueLimits { concurrency_per_key: per_key, ..QueueLimits::default() };
+        let keyed =
+            |per_key| QueueLimits { concurrency_per_key: per_key, ..QueueLimits::default() };
         let mut changes = Vec::new();
         for name in QUEUES {
             let limits = keyed(self.rng.u32(1..3));
@@ -365,14 +367,6 @@ pub(crate) fn every_id() -> Vec<TaskId> {
     let own = (0..IDS).map(|number| format!("t{number}"));
     let children = (0..IDS).flat_map(|number| (0..3).map(move |at| format!("t{number}/{at}")));
     own.chain(children).map(|name| id(&name)).collect()
-}
-
-/// Whether a task that was just told of may have entered.
-pub(crate) fn entered(applied: &Applied) -> Option<State> {
-    match applied.verdict {
-        Verdict::Inserted(state) => Some(state),
-        _ => None,
-    }
 }
 
 fn id(name: &str) -> TaskId {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use task_scheduler::clock::Timestamp;
 use task_scheduler::error::Code;
 use task_scheduler::models::{
-    ArgValue, Digest, Durability, Ended, Ending, Failure, Fence, OnDependencyFailure, Options,
-    Outcome, QueueLimits, QueueName, RetryPolicy, Sequence, Snapshot, State, Task, TaskId,
+    ArgValue, Digest, Durability, Ended, Ending, Failure, Fence, Keys, OnDependencyFailure,
+    Options, Outcome, QueueLimits, QueueName, RetryPolicy, Sequence, Snapshot, State, Task, TaskId,
 };
 use task_scheduler::store::{
     Applied, Boot, Change, Claimed, Claims, Commit, Insert, MemoryStore, Opened, Place, Ready,
@@ -84,10 +84,14 @@ impl Given {
 
     /// The process ends, and another one opens what it kept.
     pub(crate) async fn restart(&mut self) -> Opened {
+        self.restart_with(SUSPECT_AFTER).await
+    }
+
+    pub(crate) async fn restart_with(&mut self, suspect_after: u32) -> Opened {
         // The old one is closed first.
         self.store = Kept::Nothing.open();
         self.store = self.kept.open();
-        self.open().await
+        self.open_with(suspect_after).await
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -266,6 +270,12 @@ pub(crate) fn task_with(id: &str, set: impl FnOnce(&mut Options)) -> Task {
     task
 }
 
+/// One of those that share the limits of a key.
+pub(crate) fn keyed(id: &str, key: &str) -> Task {
+    let keys = Keys { concurrency: Some(key.into()), ..Keys::default() };
+    task_with(id, |options| options.keys = Some(keys.into()))
+}
+
 /// A task that waits for others.
 pub(crate) fn waits(id: &str, deps: &[&str]) -> Task {
     Task { deps: deps.iter().map(|dep| name(dep)).collect(), ..task(id) }
@@ -308,6 +318,14 @@ pub(crate) fn set_queue(concurrency: Option<u32>) -> Change {
 
 pub(crate) fn limit(limits: QueueLimits) -> Change {
     Change::SetQueue { queue: queue("default"), limits }
+}
+
+pub(crate) fn again(id: &str) -> Change {
+    Change::RunAgain { id: name(id), reason: "mended".into() }
+}
+
+pub(crate) fn rest(sequence: Sequence, fence: Fence, resting: bool) -> Change {
+    Change::Rest { sequence, fence, resting }
 }
 
 pub(crate) fn ready(sequence: Sequence) -> Ready {

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use task_scheduler::store::sqlite::verify;
 use tempfile::TempDir;
 
 use crate::client::Client;
@@ -152,12 +153,14 @@ impl Place {
         .await
     }
 
-    /// Asks the server to stop, and waits until it has.
+    /// Asks the server to stop, waits until it has, and looks through all that it left.
     pub(crate) async fn drain(&self, mut server: Server) {
         server.signal(Signal::TERM);
         let status = server.ended().await;
         assert_eq!(status.code(), Some(0), "a drain ends well");
         self.ledger.write(&Entry::Died { how: Death::Drained, at: wall_ms() });
+        let problems = verify(&self.data()).unwrap();
+        assert!(problems.is_empty(), "the store contradicts itself: {problems:?}");
     }
 }
 

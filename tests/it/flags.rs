@@ -31,7 +31,10 @@ fn help_names_every_setting_with_its_default() {
          100000 with --store memory]",
         "--retention-failed <DURATION> How long tasks that failed, expired or were cancelled are kept \
          [default: 14d]",
-        "rate-per-key = \"5/10s\"",
+        "rate_per_key = \"5/10s\"",
+        "verify Check every page and every task",
+        "backup Copy all that the data directory holds",
+        "restore Put a backup into a data directory",
         "TASK_SCHEDULER_CACHE_BYTES",
         "[queues.mail]",
         "Exit codes: 0 ",
@@ -64,7 +67,7 @@ fn a_wrong_flag_is_exit_code_2_and_says_what_is_accepted() {
     };
     refused(&["--adr", "x"], "unexpected argument '--adr' found");
     refused(&["--adr", "x"], "a similar argument exists: '--addr'");
-    refused(&["serve"], "unexpected argument 'serve' found");
+    refused(&["serve"], "unrecognized subcommand 'serve'");
     refused(&["--store", "nonsense"], "expected memory, sqlite or sqlite:DIR");
     refused(
         &["--store", "sqlite:a", "--data-dir", "b"],
@@ -108,7 +111,7 @@ fn each_value_is_printed_with_where_it_came_from() {
         "weight = 1 # default",
         "concurrency = 2 # file ts.toml:6",
         "rate = \"10/m\" # file ts.toml:7",
-        "concurrency-per-key = 1 # default",
+        "concurrency_per_key = 1 # default",
         "store = \"sqlite\" # default",
         "data-dir = \"./data\" # default",
         "queue-length = \"unbounded\" # default",

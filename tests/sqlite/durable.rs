@@ -30,7 +30,8 @@ async fn what_was_acknowledged_is_there_after_a_process_ends_anywhere() {
         assert_eq!(opened.rescued, round + 1);
         for (id, state) in [("done", State::Succeeded), ("running", State::Queued)] {
             for earlier in 0..=round {
-                let found = store.find(&[name(&format!("{id} {earlier}"))]).await.expect("it reads");
+                let found =
+                    store.find(&[name(&format!("{id} {earlier}"))]).await.expect("it reads");
                 assert_eq!(found[0].as_ref().map(|found| found.state), Some(state));
             }
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use task_scheduler::clock::Timestamp;
 use task_scheduler::models::{
     ArgValue, Digest, Durability, Fence, OnDependencyFailure, Options, QueueName, RetryPolicy,
-    Sequence, State, Task, TaskId,
+    Sequence, Task, TaskId,
 };
 use task_scheduler::store::{
     Boot, Change, Commit, Error, Insert, SqliteStore, Store as _, Verdict, Wanted,
@@ -108,11 +108,6 @@ impl Given {
         let claims = self.store().claim(wanted, now()).await.expect("it claims");
         assert!(claims.claimed[0].is_some());
         (sequence, fence)
-    }
-
-    pub(crate) async fn state(&self, id: &str) -> Option<State> {
-        let found = self.store().find(&[name(id)]).await.expect("it reads");
-        found[0].as_ref().map(|found| found.state)
     }
 }
 

@@ -16,6 +16,9 @@ use crate::tasks::{Kind, Method};
 /// When a full queue is worth another try.
 const QUEUE_FULL_WAIT: Duration = Duration::from_secs(1);
 
+/// The most ephemeral tasks that have not ended: they live in memory, however long queues may be.
+const MAX_EPHEMERAL: usize = 100_000;
+
 /// What somebody who waits for a task waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
@@ -221,7 +224,7 @@ impl<W: Waiter> Core<W> {
         let Some(deps) = self.judge(&task, deps, &entering)? else {
             return Ok(Admission::AskAgain);
         };
-        self.check_length(queue_name)?;
+        self.check_length(queue_name, class)?;
         let kind = method.body.kind();
         let starts = deps.none_unfinished
             && task.options.run_at.is_none_or(|at| at <= now.wall)
@@ -289,7 +292,11 @@ impl<W: Waiter> Core<W> {
         Ok(Admission::Wait)
     }
 
-    fn check_length(&self, name: &QueueName) -> Result<(), Error> {
+    fn check_length(&self, name: &QueueName, class: Durability) -> Result<(), Error> {
+        if class == Durability::Ephemeral && self.ephemeral.len() >= MAX_EPHEMERAL {
+            let why = format!("{MAX_EPHEMERAL} ephemeral tasks have not ended, as many as may be");
+            return Err(Error::new(Code::QueueFull, why).retry_after(QUEUE_FULL_WAIT));
+        }
         let Some(queue) = self.queues.get(name) else { return Ok(()) };
         let most = queue.settings.limits.max_length.unwrap_or(self.settings.queue_length);
         if queue.waiting < most {

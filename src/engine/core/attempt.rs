@@ -287,7 +287,6 @@ impl<W: Waiter> Core<W> {
         }
     }
 
-
     /// What is stored about an attempt is stored.
     pub(super) fn attempt_stored(&mut self, fence: Fence, out: &mut Vec<Command<W>>) {
         if let Some(attempt) = self.attempts.get_mut(&fence) {
@@ -336,11 +335,13 @@ impl<W: Waiter> Core<W> {
         attempt.told = Told::OutOfTime(timeout);
         out.push(Command::Signal(fence));
         let last = attempt.counted_number() > attempt.task.options.retry.retries;
+        let keyed = attempt.task.options.concurrency_key().is_some();
         if attempt.slot == Kind::Sync {
             self.alarm(fence, Some((now.steady + self.settings.stuck_after, Timer::Stuck(fence))));
             // Whoever waits need not wait for a thread that cannot be stopped. While a retry is
-            // left, though, it must not start beside the body that is still there.
-            if last {
+            // left, though, it must not start beside the body that is still there; nor may others
+            // with the same key.
+            if last && !keyed {
                 self.decide(fence, Conclusion::Fail(timed_out(timeout)), now, out);
             }
         } else {
@@ -373,10 +374,12 @@ impl<W: Waiter> Core<W> {
     pub(super) fn grace_is_over(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
         let Some(attempt) = self.attempts.get(&fence) else { return };
         let (slot, told) = (attempt.slot, attempt.told.clone());
+        let keyed = attempt.task.options.concurrency_key().is_some();
         self.alarm(fence, Some((now.steady + self.settings.stuck_after, Timer::Stuck(fence))));
         match (slot, told) {
             (Kind::Async, _) => out.push(Command::Abort(fence)),
-            (_, Told::Cancel(reason)) => {
+            // Others with its key have to wait until the body is gone, or given up.
+            (_, Told::Cancel(reason)) if !keyed => {
                 self.decide(fence, Conclusion::GiveIn(reason), now, out);
             }
             _ => {}

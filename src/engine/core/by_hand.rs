@@ -36,14 +36,8 @@ impl<W: Waiter> Core<W> {
         out.push(Command::Write(change, Tag::Queue { waiter, queue, decided }));
     }
 
-    /// That is stored.
-    pub(super) fn decided_about(
-        &mut self,
-        name: &QueueName,
-        decided: Decided,
-        now: Now,
-        out: &mut Vec<Command<W>>,
-    ) {
+    /// That is stored. Whoever calls this gives slots out afterwards.
+    pub(super) fn decided_about(&mut self, name: &QueueName, decided: Decided, now: Now) {
         // Somebody else may have decided about the rest of it meanwhile.
         let before = self.settings_of(name);
         let settings = match decided {
@@ -60,7 +54,6 @@ impl<W: Waiter> Core<W> {
         }
         self.queue(name).decide(settings, now);
         self.rescan(name);
-        self.dispatch(now, out);
     }
 
     /// Ephemeral tasks stand in the same queues.

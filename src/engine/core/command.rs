@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::models::{
-    Accepted, ArgValue, CancelVerdict, Durability, Ended, Failure, Fence, Outcome, QueueName,
-    QueueLimits, Sequence, Task, TaskId,
+    Accepted, ArgValue, CancelVerdict, Durability, Ended, Failure, Fence, Outcome, QueueLimits,
+    QueueName, Sequence, Task, TaskId,
 };
 use crate::store::{Change, Place, Verdict, Wanted};
 use crate::tasks::{Method, TaskError};

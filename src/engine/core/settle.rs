@@ -203,11 +203,13 @@ impl<W: Waiter> Core<W> {
                 if let Verdict::Changed { ended: Some(ended), .. } = &verdict {
                     self.touch(|| Touched::Named(ended.task.id.clone()), out);
                     self.cache.put(ended.clone());
+                    // Whoever looks the id up just now finds it in the cache.
+                    self.answer_ended(&ended.task.id, ended, out);
                 }
                 out.push(Command::Answer(waiter, Answer::Said(verdict)));
             }
             Tag::Queue { waiter, queue, decided } => {
-                self.decided_about(&queue, decided, now, out);
+                self.decided_about(&queue, decided, now);
                 out.push(Command::Answer(waiter, Answer::Said(verdict)));
             }
             Tag::Cancel { waiter, reason } => {

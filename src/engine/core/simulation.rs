@@ -10,7 +10,10 @@
 
 mod bodies;
 mod ledger;
+mod limits;
+mod people;
 mod requests;
+mod speech;
 mod stores;
 mod world;
 
@@ -18,8 +21,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use world::World;
 
-/// Together they take a few seconds.
-const SEEDS: u64 = 400;
+/// Together they take some ten seconds.
+const SEEDS: u64 = 1_000;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()

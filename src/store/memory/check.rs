@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::store::rules::Facts;
 use super::tables::Tables;
 use crate::models::{Held, Sequence, State};
+use crate::store::rules::Facts;
 use crate::store::rules::{Row, Rows};
 
 impl Tables {

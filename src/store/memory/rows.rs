@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::ops::Bound;
 
-
 use super::tables::Tables;
 use crate::clock::Timestamp;
 use crate::models::{LogLine, QueueName, QueueSettings, Sequence, TaskId};

@@ -5,7 +5,6 @@ use std::convert::Infallible;
 
 use ahash::{HashMap, HashMapExt};
 
-
 use crate::clock::Timestamp;
 use crate::models::{LogLine, QueueName, QueueSettings, Sequence, TaskId};
 use crate::store::rules::{self, Facts, OfKey, Pace, Row, Suspicion};

@@ -44,6 +44,10 @@ fn assert_alike(one: &Tables, other: &Tables) {
     for queue in chance::queues() {
         assert_eq!(one.window(&queue, None, usize::MAX), other.window(&queue, None, usize::MAX));
     }
+    for id in chance::every_id() {
+        assert_eq!(one.find(&id), other.find(&id));
+        assert_eq!(one.log(&id, 0, usize::MAX), other.log(&id, 0, usize::MAX));
+    }
 }
 
 /// Lives through `STEPS` steps; a second copy of the tables is told the same.
@@ -111,7 +115,8 @@ fn come_to_an_end(tables: &mut Tables, mut chance: Chance) {
             check(tables, &change);
         }
         chance.now = chance.now.plus(Duration::from_secs(1));
-        let unfinished = TaskFilter { states: TaskFilter::UNFINISHED.into(), ..TaskFilter::default() };
+        let unfinished =
+            TaskFilter { states: TaskFilter::UNFINISHED.into(), ..TaskFilter::default() };
         let left = tables.list(&unfinished, None, usize::MAX);
         if left.tasks.is_empty() && tables.due().is_none() {
             assert!(tables.nobody_waits());

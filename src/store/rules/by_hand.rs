@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use super::{Rows, Transition};
 use crate::models::{
-    ArgValue, CancelVerdict, Ended, Ending, OnDependencyFailure, Outcome, Sequence, State,
-    TaskId,
+    ArgValue, CancelVerdict, Ended, Ending, OnDependencyFailure, Outcome, Sequence, State, TaskId,
 };
 use crate::store::{DependencyProblem, RELEASE_SLICE, Verdict};
 

@@ -1,8 +1,8 @@
 //! What of a row the indexes are made of.
 
+use super::Row;
 use crate::clock::Timestamp;
 use crate::models::{Held, Sequence, State};
-use super::Row;
 
 /// How a row stands to its concurrency key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -8,6 +8,8 @@
 //! Where a key's rate is limited, one task at a time is claimable and unclaimed, and the next becomes
 //! so when the rate allows: so a rest of the whole queue does not save starts up.
 
+use std::time::Duration;
+
 use super::{Pace, Row, Rows, Transition};
 use crate::clock::Timestamp;
 use crate::models::{Held, QueueLimits, QueueName, QueueSettings, Rate, Sequence};
@@ -25,6 +27,11 @@ impl Pace {
     /// The same, without what an earlier rate, or a clock that was ahead, asked for beyond this rate.
     fn under(self, rate: Rate, now: Timestamp) -> Self {
         Self { next: self.next.min(now.plus(rate.interval() * rate.count)), ..self }
+    }
+
+    /// How long the next start has to wait.
+    fn wait(self, rate: Rate, now: Timestamp) -> Duration {
+        self.next.since(now.plus(rate.interval() * (rate.count - 1)))
     }
 }
 
@@ -81,10 +88,10 @@ impl<R: Rows> Transition<'_, R> {
             return Ok(false);
         }
         let pace = self.rows.pace(queue, key)?.unwrap_or_default().under(rate, self.now);
-        let rest = rate.interval() * (rate.count - 1);
-        let free = pace.next <= self.now.plus(rest);
+        let wait = pace.wait(rate, self.now);
+        let free = wait.is_zero();
         if !free {
-            let wake = self.now.plus(pace.next.since(self.now.plus(rest)));
+            let wake = self.now.plus(wait);
             self.rows.set_pace(queue, key, Some(Pace { wake: Some(wake), ..pace }))?;
         }
         Ok(free)
@@ -151,7 +158,21 @@ impl<R: Rows> Transition<'_, R> {
         {
             self.leave_key(sequence)?;
         }
-        self.leave_suspicion(sequence)
+        self.leave_suspicion(sequence)?;
+        let (Some(key), Some(rate)) = (task.options.concurrency_key(), limits.rate_per_key) else {
+            return Ok(());
+        };
+        if !self.row(sequence)?.holds_key {
+            return Ok(());
+        }
+        // Nobody starts ahead of it, so this is when it may.
+        let pace = self.rows.pace(queue, key)?.unwrap_or_default();
+        let wait = pace.under(rate, self.now).wait(rate, self.now);
+        if !wait.is_zero() {
+            let free = self.now.plus(wait);
+            self.rows.update(sequence, |row| row.due = row.due.max(Some(free)))?;
+        }
+        Ok(())
     }
 
     /// A task does not run for a while, and waits for others: they may need what it has.

@@ -18,8 +18,8 @@ impl<R: Rows> Transition<'_, R> {
             self.release(RELEASE_SLICE)?;
         }
         self.wake_due_keys(left)?;
-        self.applied.more |= self.rows.next_alarm(self.now)?.is_some()
-            || self.rows.next_key(self.now)?.is_some();
+        self.applied.more |=
+            self.rows.next_alarm(self.now)?.is_some() || self.rows.next_key(self.now)?.is_some();
         Ok(())
     }
 

@@ -53,7 +53,8 @@ pub fn backup(directory: &Path, to: &Path) -> std::result::Result<(), Error> {
 /// Makes a store in `directory` of the copy `from`, which is verified first.
 ///
 /// # Errors
-/// [`Error::Unusable`]: `from` is no sound copy, or there is a store in `directory` already.
+/// [`Error::Unavailable`] while a server runs in `directory`; [`Error::Unusable`]: `from` is no sound
+/// copy, or there is a store in `directory` already.
 pub fn restore(from: &Path, directory: &Path) -> std::result::Result<(), Error> {
     let problems = verify(from)?;
     if !problems.is_empty() {

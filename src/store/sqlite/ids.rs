@@ -99,7 +99,13 @@ impl Merge {
     /// What the commit under way is to merge. Its own ids (`arriving` of them) are not pending yet, and
     /// all that is pending came in up to `last`. More are merged than arrive, or the table would never
     /// catch up.
-    pub(super) fn next(&self, pending: &Pending, arriving: usize, last: u64, watermark: u64) -> Slice {
+    pub(super) fn next(
+        &self,
+        pending: &Pending,
+        arriving: usize,
+        last: u64,
+        watermark: u64,
+    ) -> Slice {
         let waiting = pending.len();
         let round = match self.round {
             Some(round) => round,
@@ -166,7 +172,7 @@ mod tests {
         let mut merged = Vec::new();
         let watermark = loop {
             let slice = merge.next(&pending, 512, last, 0);
-            assert!(slice.entries.is_sorted());
+            assert!(slice.entries.is_sorted_by_key(|(entry, _)| *entry));
             merged.extend(slice.entries.iter().copied());
             merge.done(&pending, &slice);
             // More arrive meanwhile.

@@ -97,7 +97,8 @@ mod tests {
     #[test]
     fn what_was_learned_may_be_here_and_little_else() {
         let known = Known::new(true);
-        let keys = |range: std::ops::Range<i64>| range.map(|n| n.wrapping_mul(0x1234_5678_9abc_def1));
+        let keys =
+            |range: std::ops::Range<i64>| range.map(|n| n.wrapping_mul(0x1234_5678_9abc_def1));
         for (n, key) in keys(0..50_000).enumerate() {
             known.learn(key, Sequence(n as u64 * 40));
         }

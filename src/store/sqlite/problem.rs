@@ -64,10 +64,9 @@ impl Fault {
 
     pub(super) fn is_damage(&self) -> bool {
         match self {
-            Self::Sqlite(_) => matches!(
-                self.code(),
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-            ),
+            Self::Sqlite(_) => {
+                matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+            }
             Self::Unreadable(..) | Self::NoMeta => true,
             Self::Thread(_) | Self::Io(_) => false,
         }

@@ -76,11 +76,7 @@ impl Readers {
     }
 }
 
-fn serve(
-    connection: &Connection,
-    keys: Keys,
-    questions: &Mutex<mpsc::Receiver<Question>>,
-) {
+fn serve(connection: &Connection, keys: Keys, questions: &Mutex<mpsc::Receiver<Question>>) {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     let mut reader = Reader::new(connection, keys);
     loop {

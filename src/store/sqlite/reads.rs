@@ -187,8 +187,10 @@ impl<'c> Reader<'c> {
             "SELECT {TASK} FROM {} WHERE t.seq < ?1 ORDER BY t.seq DESC LIMIT ?2",
             // Of those that have not ended there are often few.
             match unfinished_only(filter) {
-                true => "live l CROSS JOIN tasks t ON t.seq = l.seq LEFT JOIN ended e ON e.seq = -1",
-                false => "tasks t LEFT JOIN live l ON l.seq = t.seq LEFT JOIN ended e ON e.seq = t.seq",
+                true =>
+                    "live l CROSS JOIN tasks t ON t.seq = l.seq LEFT JOIN ended e ON e.seq = -1",
+                false =>
+                    "tasks t LEFT JOIN live l ON l.seq = t.seq LEFT JOIN ended e ON e.seq = t.seq",
             }
         );
         let sql = if unfinished_only(filter) {
@@ -266,7 +268,8 @@ impl<'c> Reader<'c> {
                     read_settings(bytes).map_err(|error| unreadable(error.to_string()))?
                 }
             };
-            let count = |at| Ok::<_, Fault>(row.get::<_, Option<i64>>(at)?.unwrap_or(0).cast_unsigned());
+            let count =
+                |at| Ok::<_, Fault>(row.get::<_, Option<i64>>(at)?.unwrap_or(0).cast_unsigned());
             let (unfinished, running) = (count(2)?, count(3)?);
             if unfinished > 0 || settings != QueueSettings::default() {
                 let waiting = unfinished.saturating_sub(running);

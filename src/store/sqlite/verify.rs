@@ -211,7 +211,9 @@ impl Audit<'_> {
         }
         let counts = std::mem::take(&mut self.seen.counts);
         if stored != counts {
-            self.problem(format!("the counters of queues say {stored:?}, but there are {counts:?}"));
+            self.problem(format!(
+                "the counters of queues say {stored:?}, but there are {counts:?}"
+            ));
         }
         let counted = |sql: &str| self.connection.query_one(sql, [], |row| row.get::<_, i64>(0));
         let expected = [
@@ -240,7 +242,8 @@ impl Audit<'_> {
         let keys = Keys::load(self.connection)?;
         let sql = "SELECT t.seq, t.id FROM tasks t, meta m WHERE t.seq <= m.watermark";
         let mut statement = self.connection.prepare(sql)?;
-        let mut is_there = self.connection.prepare("SELECT 1 FROM ids WHERE key = ?1 AND seq = ?2")?;
+        let mut is_there =
+            self.connection.prepare("SELECT 1 FROM ids WHERE key = ?1 AND seq = ?2")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (seq, id): (i64, String) = (row.get(0)?, row.get(1)?);

@@ -303,3 +303,6 @@ fn copy(error: &Error) -> Error {
         Error::Unusable(why) => Error::Unusable(why.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests;

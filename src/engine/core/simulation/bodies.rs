@@ -7,11 +7,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::world::{Work, World};
-use crate::engine::core::{Asked, Ran, Settings, Start};
+use crate::engine::core::{Ran, Settings, Start};
 use crate::error::Code;
 use crate::models::{
     ArgValue, Digest, Durability, Failure, Fence, MethodName, OnDependencyFailure, Options,
-    Sequence, Task, TaskId,
+    QueueName, Sequence, Task, TaskId,
 };
 use crate::tasks::{
     Body, BodyResult, Kind, Location, Method, MethodDefaults, Signature, TaskContext, TaskError,
@@ -64,19 +64,32 @@ impl TaskHandler for Idle {
 /// Bodies under way.
 #[derive(Default)]
 pub(super) struct Bodies {
-    running: BTreeMap<Fence, UnderWay>,
+    pub(super) running: BTreeMap<Fence, UnderWay>,
     /// Told to stop, or dropped, before they were started.
     told_early: BTreeSet<Fence>,
     aborted_early: BTreeSet<Fence>,
     gone: BTreeSet<Fence>,
 }
 
-struct UnderWay {
-    start: Start,
-    told: bool,
+pub(super) struct UnderWay {
+    pub(super) start: Start,
+    pub(super) told: bool,
     aborted: bool,
     /// Does not return before the world is calm, whatever it is told.
     stubborn: bool,
+    /// How many lines its task's log has.
+    pub(super) lines: u32,
+    /// What it has spawned.
+    pub(super) children: Vec<TaskId>,
+    /// Waits for them; or did.
+    pub(super) resting: bool,
+    pub(super) rested: bool,
+}
+
+impl UnderWay {
+    pub(super) fn is_ephemeral(&self) -> bool {
+        self.start.class == Durability::Ephemeral
+    }
 }
 
 impl Bodies {
@@ -94,6 +107,11 @@ impl Bodies {
         }
     }
 
+    /// Whether none does anything but wait for its children.
+    pub(super) fn only_wait(&self) -> bool {
+        self.running.values().all(|body| body.resting)
+    }
+
     pub(super) fn are_gone(&self) -> bool {
         self.running.is_empty()
     }
@@ -102,24 +120,22 @@ impl Bodies {
         *self = Self::default();
     }
 
-    pub(super) fn check(&self, settings: &Settings) {
+    pub(super) fn check(&self, settings: &Settings, given_up: impl Fn(&Fence) -> bool) {
         let mut sequences: BTreeSet<Sequence> = BTreeSet::new();
         let mut kinds: BTreeMap<Kind, usize> = BTreeMap::new();
-        for body in self.running.values() {
-            assert!(sequences.insert(body.start.sequence), "two bodies of {:?}", body.start.task);
+        for (fence, body) in &self.running {
+            // A task can be made to run again whose body was given up and is still there.
+            let alone = given_up(fence) || sequences.insert(body.start.sequence);
+            assert!(alone, "two bodies of {:?}", body.start.task);
+            if body.rested {
+                // It goes on whether or not there is a slot.
+                continue;
+            }
             *kinds.entry(body.start.method.body.kind()).or_default() += 1;
         }
         let sync = settings.sync_bodies + settings.spare_threads;
         assert!(kinds.get(&Kind::Sync).is_none_or(|running| *running <= sync));
         assert!(kinds.get(&Kind::Async).is_none_or(|running| *running <= settings.async_bodies));
-        let mut queues: BTreeMap<_, u32> = BTreeMap::new();
-        for body in self.running.values() {
-            *queues.entry(&body.start.task.options.queue).or_default() += 1;
-        }
-        for (name, running) in queues {
-            let limit = settings.queues.get(name).and_then(|queue| queue.limits.concurrency);
-            assert!(limit.is_none_or(|limit| running <= limit), "{name} runs {running} bodies");
-        }
     }
 }
 
@@ -130,6 +146,10 @@ impl World {
             told: self.bodies.told_early.remove(&fence),
             aborted: self.bodies.aborted_early.remove(&fence),
             stubborn: self.rng.u32(0..20) == 0,
+            lines: start.found.log_lines,
+            children: Vec::new(),
+            resting: false,
+            rested: false,
             start,
         };
         self.bodies.running.insert(fence, body);
@@ -147,7 +167,20 @@ impl World {
             .map(|(fence, _)| *fence)
             .collect();
         let Some(fence) = self.rng.choice(fences) else { return };
+        let body = &self.bodies.running[&fence];
+        let dropped = body.aborted && body.start.method.body.kind() == Kind::Async;
+        if body.resting && !dropped {
+            self.go_on_if_children_ended(fence);
+            if self.rng.bool() || self.bodies.running[&fence].resting {
+                return;
+            }
+        }
+        // What it has left behind may go on waiting.
+        if self.bodies.running[&fence].resting && self.rng.bool() {
+            self.go_on(fence);
+        }
         let body = self.bodies.running.remove(&fence).expect("just listed");
+        let left_behind = body.resting && self.rng.bool();
         self.ledger.ends(fence);
         let ran = if body.aborted && body.start.method.body.kind() == Kind::Async {
             Ran::Aborted
@@ -156,6 +189,9 @@ impl World {
         };
         self.bodies.gone.insert(fence);
         self.act(|core, now, out| core.ended(fence, ran, now, out));
+        if left_behind {
+            self.act(|core, now, out| core.rest(fence, false, now, out));
+        }
     }
 
     pub(super) fn result(&mut self, start: &Start) -> Ran {
@@ -191,6 +227,8 @@ impl World {
                     expires_at: None,
                     wait_for_dependencies: false,
                     on_dependency_failure: OnDependencyFailure::Fail,
+                    keys: self.keys_of_child(parent),
+                    queue: self.queue_of_child(parent),
                     ..parent.options.clone()
                 };
                 self.ledger.asked(&id);
@@ -208,21 +246,24 @@ impl World {
             .collect()
     }
 
-    /// An attempt that runs has decided what it runs with.
-    pub(super) fn record_something(&mut self) {
-        let fences: Vec<Fence> = self.bodies.running.keys().copied().collect();
-        if let Some(fence) = self.rng.choice(fences) {
-            let ticket = self.requests.record_ticket(&mut self.rng);
-            let args = vec![ArgValue::Int32(7)];
-            self.act(|core, now, out| core.ask(fence, Asked::Decide(args), ticket, now, out));
+    fn queue_of_child(&mut self, parent: &Task) -> QueueName {
+        if self.rng.u32(0..4) > 0 {
+            return parent.options.queue.clone();
         }
+        QueueName::parse("wide", "").expect("a name")
     }
 
     pub(super) fn check_start(&mut self, start: &Start) {
         let task = &start.task;
         self.ledger.starts(start);
         let retries = task.options.retry.retries;
-        assert!(start.number <= retries + 1, "attempt {} of {} retries", start.number, retries);
+        assert!(
+            start.number - start.found.forgiven <= retries + 1,
+            "attempt {} of {} retries",
+            start.number,
+            retries
+        );
+        self.check_reserved(start);
         if !self.ledger.is_claimed(start.fence) && start.class == Durability::Durable {
             let options = &task.options;
             assert!(options.expires_at.is_none_or(|at| at > self.now.wall), "too late: {task:?}");
@@ -235,7 +276,10 @@ impl World {
             // A later process may know another task by that name; and another may have come in after
             // the first did not.
             let forgotten = start.fence.epoch > 1 && self.ledger.is_forgettable(dependency);
-            let another = forgotten || self.requests.was_put_out(dependency);
+            let another = forgotten
+                || self.requests.was_put_out(dependency)
+                || self.ledger.was_forgotten(dependency)
+                || self.ledger.came_back.contains(dependency);
             assert!(!unfinished || another, "{dependency} has not ended and {task:?} starts");
         }
     }

@@ -1,6 +1,7 @@
 //! What was promised to whom, kept outside of everything that is tested.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::cache::ResultsCache;
 use crate::engine::core::Start;
@@ -32,6 +33,19 @@ pub(super) struct Ledger {
     started: BTreeMap<TaskId, (Sequence, Fence)>,
     returned: BTreeMap<TaskId, BTreeSet<u64>>,
     values: u64,
+    /// Had ended, and were made to run again.
+    pub(super) came_back: BTreeSet<TaskId>,
+    /// Somebody had them forgotten: their names may come to mean others.
+    forgotten: BTreeSet<TaskId>,
+    /// What each task of the durable store has come to, of which it is unfinished now.
+    outcomes: BTreeMap<TaskId, Vec<Outcome>>,
+    ended: BTreeSet<TaskId>,
+    /// The last checkpoint that is stored.
+    saved: BTreeMap<TaskId, Arc<[u8]>>,
+    /// How many lines the log has by what the body under that fence said.
+    said: BTreeMap<Fence, u32>,
+    /// Tasks whose bodies have waited for children.
+    pub(super) rested: BTreeSet<TaskId>,
 }
 
 impl Ledger {
@@ -52,6 +66,13 @@ impl Ledger {
             started: BTreeMap::new(),
             returned: BTreeMap::new(),
             values: 0,
+            came_back: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
+            outcomes: BTreeMap::new(),
+            ended: BTreeSet::new(),
+            saved: BTreeMap::new(),
+            said: BTreeMap::new(),
+            rested: BTreeSet::new(),
         }
     }
 
@@ -72,6 +93,9 @@ impl Ledger {
     }
 
     pub(super) fn accepted(&mut self, task: &Task) {
+        if self.forgotten.contains(&task.id) {
+            return;
+        }
         self.accepted.insert(task.id.clone(), task.options.durability);
     }
 
@@ -117,6 +141,14 @@ impl Ledger {
             assert_eq!(*fence, Some(start.fence), "{id} was cancelled and starts again");
         }
         assert!(!self.cancelled.contains(id), "{id} is cancelled and starts");
+        if start.class == Durability::Ephemeral && start.number == start.found.forgiven + 1 {
+            // Its parent may have had it run again after its end: that begins anew.
+            if start.found.checkpoint.is_none() {
+                self.saved.remove(id);
+            }
+        }
+        let saved = self.saved.get(id);
+        assert_eq!(start.found.checkpoint.as_ref(), saved, "the checkpoint of {id}");
         self.started.insert(id.clone(), (start.sequence, start.fence));
     }
 
@@ -135,8 +167,98 @@ impl Ledger {
         assert!(kept, "the body under {fence} was not told to stop");
     }
 
-    /// The durable store has made a change.
-    pub(super) fn applied(&mut self, change: &Change, applied: &Applied) {
+    /// A checkpoint that nobody had before.
+    pub(super) fn next_checkpoint(&mut self) -> Arc<[u8]> {
+        self.values += 1;
+        self.values.to_be_bytes().into()
+    }
+
+    /// A checkpoint is stored.
+    pub(super) fn saved(&mut self, id: &TaskId, saved: Option<Arc<[u8]>>) {
+        match saved {
+            Some(saved) => drop(self.saved.insert(id.clone(), saved)),
+            None => drop(self.saved.remove(id)),
+        }
+    }
+
+    pub(super) fn said(&mut self, fence: Fence, lines: u32) {
+        self.said.insert(fence, lines);
+    }
+
+    /// Whether that task was stored as having come to that.
+    pub(super) fn has_come_to(&self, id: &TaskId, outcome: &Outcome) -> bool {
+        self.outcomes.get(id).is_some_and(|it| it.contains(outcome))
+    }
+
+    pub(super) fn was_forgotten(&self, id: &TaskId) -> bool {
+        self.forgotten.contains(id)
+    }
+
+    fn forget(&mut self, id: &TaskId) {
+        self.forgotten.insert(id.clone());
+        self.accepted.remove(id);
+        self.cancelled.remove(id);
+        self.wished_away.remove(id);
+        self.started.remove(id);
+        self.saved.remove(id);
+        self.ended.remove(id);
+        self.rested.remove(id);
+    }
+
+    /// An ephemeral child that had ended may run again for its parent.
+    pub(super) fn may_have_come_back(&mut self, id: &TaskId) {
+        self.cancelled.remove(id);
+        self.wished_away.remove(id);
+    }
+
+    /// A boot ended what ran when the process before it died.
+    pub(super) fn ended_at_boot(&mut self, id: &TaskId, outcome: Outcome) {
+        self.ended.insert(id.clone());
+        self.saved.remove(id);
+        self.outcomes.entry(id.clone()).or_default().push(outcome);
+    }
+
+    /// What a change made tasks come to, and which it made run again.
+    fn followed(&mut self, applied: &Applied) {
+        for task in &applied.returned {
+            let id = &task.id;
+            assert!(self.ended.remove(id), "{id} comes back and had not ended");
+            self.came_back.insert(id.clone());
+            self.cancelled.remove(id);
+            self.wished_away.remove(id);
+        }
+        for ended in &applied.ended {
+            let id = &ended.task.id;
+            assert!(self.ended.insert(id.clone()), "{id} ends twice");
+            self.saved.remove(id);
+            self.outcomes.entry(id.clone()).or_default().push(ended.outcome.clone());
+        }
+    }
+
+    /// The durable store has made a change, about a task that stands so now.
+    pub(super) fn applied(&mut self, change: &Change, applied: &Applied, now: Option<&Snapshot>) {
+        self.followed(applied);
+        let stale = applied.verdict == Verdict::Stale;
+        match change {
+            Change::Checkpoint { data, .. } if !stale => {
+                let id = now.expect("its task is there").task.id.clone();
+                self.saved(&id, data.clone());
+            }
+            Change::Forget { id } if applied.verdict == Verdict::Done => self.forget(id),
+            Change::Resolve { id, .. } => {
+                if let Verdict::Changed { ended: Some(ended), .. } = &applied.verdict {
+                    self.cancelled.remove(id);
+                    self.came_back.insert(id.clone());
+                    self.outcomes.entry(id.clone()).or_default().push(ended.outcome.clone());
+                }
+            }
+            Change::Complete { fence, .. } | Change::Retry { fence, .. } if !stale => {
+                if let (Some(said), Some(now)) = (self.said.get(fence), now) {
+                    assert_eq!(*said, now.log_lines, "lines of the log under {fence}");
+                }
+            }
+            _ => {}
+        }
         if let (Change::Insert(insert), Verdict::Inserted(State::Running)) =
             (change, &applied.verdict)
         {
@@ -156,15 +278,18 @@ impl Ledger {
     pub(super) fn reopened(&mut self, opened: &Opened, store: &Tables) {
         assert!(opened.epoch > self.epoch);
         self.epoch = opened.epoch;
+        self.said.clear();
         self.rescued = opened.rescued;
         for (id, class) in &self.accepted {
-            assert!(*class == Durability::Ephemeral || store.knows(id), "{id} was accepted");
+            let kept = store.knows(id) || self.forgotten.contains(id);
+            assert!(*class == Durability::Ephemeral || kept, "{id} was accepted");
         }
         self.accepted.retain(|id, _| store.knows(id));
         self.cancelled.retain(|id| store.knows(id));
         self.wished_away.retain(|id, _| store.knows(id));
         self.started.retain(|id, _| store.knows(id));
         self.returned.retain(|id, _| store.knows(id));
+        self.saved.retain(|id, _| store.knows(id));
         for snapshot in self.asked.iter().filter_map(|id| store.find(id)) {
             let sequence = opened.next_sequence;
             assert_ne!(snapshot.state, State::Running, "{snapshot:?} before {sequence:?}");
@@ -179,6 +304,9 @@ impl Ledger {
             if self.cancelled.contains(id) {
                 assert_eq!(outcome.state(), State::Cancelled, "{id}");
             }
+            if self.forgotten.contains(id) {
+                continue;
+            }
             if let Some(ArgValue::UInt64(value)) = outcome.result() {
                 let values = self.returned.get(id);
                 assert!(values.is_some_and(|it| it.contains(value)), "{id} never returned {value}");
@@ -186,27 +314,38 @@ impl Ledger {
         }
         for snapshot in self.asked.iter().filter_map(|id| store.find(id)) {
             check_life(&snapshot);
+            let log = store.log(&snapshot.task.id, 0, usize::MAX);
+            let numbers: Vec<u32> = log.iter().map(|line| line.number).collect();
+            let expected: Vec<u32> = (1..=snapshot.log_lines).collect();
+            assert_eq!(numbers, expected, "the log of {}", snapshot.task.id);
             let failure = snapshot.outcome.as_ref().and_then(Outcome::failure);
             if failure.is_some_and(|failure| failure.code == Code::TimedOut) {
                 let retries = snapshot.task.options.retry.retries;
+                if self.came_back.contains(&snapshot.task.id) {
+                    continue;
+                }
                 assert_eq!(snapshot.attempts, retries + 1, "given up too early: {snapshot:#?}");
             }
         }
     }
 }
 
-/// DESIGN §6, for tasks that nobody retries or resolves by hand.
+/// Only legal steps. What has ended is left only by hand, or with what it had ended for.
 fn check_life(snapshot: &Snapshot) {
     use State::{Cancelled, Expired, Failed, Pending, Queued, Retrying, Running, Succeeded};
     let history: &[HistoryEntry] = &snapshot.history;
+    if snapshot.history_dropped > 0 {
+        return;
+    }
     let mut started = false;
     for pair in history.windows(2) {
         let (was, is) = (&pair[0], &pair[1]);
         started |= was.state == Running;
         let legal = match is.state {
-            Queued => matches!(was.state, Pending | Running | Retrying),
+            Queued => matches!(was.state, Pending | Running | Retrying) || was.state.has_ended(),
             Running => was.state == Queued,
-            Succeeded | Retrying | Pending => was.state == Running,
+            Succeeded | Pending => was.state == Running || was.state.has_ended(),
+            Retrying => was.state == Running,
             Failed => matches!(was.state, Pending | Queued | Running),
             Cancelled => !was.state.has_ended(),
             Expired => !started && matches!(was.state, Pending | Queued),

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bodies::METHODS;
+use super::speech::Heard;
 use super::world::{Ticket, Work, World};
 use crate::engine::core::live::Phase;
 use crate::engine::core::{Admission, Admittable, Answer, Entry, Submission, Want};
 use crate::error::{Code, Error};
 use crate::models::{
-    ArgValue, CancelVerdict, Digest, Durability, OnDependencyFailure, Options, QueueName,
-    RetryPolicy, Snapshot, State, Task, TaskId,
+    ArgValue, CancelVerdict, Digest, Durability, Fence, Keys, OnClash, OnDependencyFailure,
+    Options, QueueName, RetryPolicy, Snapshot, State, Task, TaskId, Unique,
 };
+use crate::store::Verdict;
 
 /// How many ids are asked for again and again.
 const POOL: usize = 40;
@@ -33,17 +35,19 @@ pub(super) struct Asking {
     known_before: Arc<BTreeSet<TaskId>>,
 }
 
-enum Waiting {
+pub(super) enum Waiting {
     Request(Box<Asking>),
     Cancel(TaskId),
-    Record,
+    During { fence: Fence, id: TaskId, heard: Heard, ephemeral: Option<Option<Arc<[u8]>>> },
+    ByHand { id: TaskId, forgets: bool },
+    Queue,
 }
 
 pub(super) struct Requests {
     contents: Vec<Content>,
     tickets: u64,
     fresh: u64,
-    waiting: BTreeMap<Ticket, Waiting>,
+    pub(super) waiting: BTreeMap<Ticket, Waiting>,
     /// Let in.
     let_in: BTreeSet<TaskId>,
     /// Refused after they had been let in: it was not worth anything.
@@ -77,15 +81,9 @@ impl Requests {
         }
     }
 
-    fn ticket(&mut self, rng: &mut fastrand::Rng) -> Ticket {
+    pub(super) fn ticket(&mut self, rng: &mut fastrand::Rng) -> Ticket {
         self.tickets += 2;
         Ticket(self.tickets + u64::from(rng.u32(0..8) == 0))
-    }
-
-    pub(super) fn record_ticket(&mut self, rng: &mut fastrand::Rng) -> Ticket {
-        let ticket = self.ticket(rng);
-        self.waiting.insert(ticket, Waiting::Record);
-        ticket
     }
 
     /// Whether a task of that name was refused after it had been let in.
@@ -103,6 +101,20 @@ impl Requests {
         let forgotten: Vec<_> = self.waiting.keys().filter(|it| it.0 % 2 == 0).collect();
         assert!(forgotten.is_empty(), "nobody answered {forgotten:?}");
     }
+}
+
+fn keys(rng: &mut fastrand::Rng) -> Option<Box<Keys>> {
+    let keys = Keys {
+        concurrency: (rng.u32(0..4) == 0).then(|| rng.choice(["a", "b"]).expect("some").to_owned()),
+        unique: (rng.u32(0..6) == 0).then(|| Unique {
+            key: rng.choice(["u", "v"]).expect("some").to_owned(),
+            window: rng.bool().then(|| Duration::from_millis(rng.u64(0..1_000))),
+            on_clash: rng
+                .choice([OnClash::ReturnFirst, OnClash::Replace, OnClash::Refuse])
+                .expect("some"),
+        }),
+    };
+    (!keys.is_empty()).then(|| Box::new(keys))
 }
 
 fn pool_id(number: usize) -> TaskId {
@@ -204,7 +216,7 @@ impl World {
                 OnDependencyFailure::Fail
             },
             labels: None,
-            keys: None,
+            keys: keys(rng),
         };
         let known_before = deps
             .iter()
@@ -327,19 +339,21 @@ impl World {
         let id = &asking.task.id;
         match answer {
             Answer::Ended(ended) => {
-                assert_eq!(ended.task.id, *id);
-                assert_eq!(ended.task.digest, asking.task.digest, "{id} has other content");
-                self.check_is_stored(id, &ended.outcome);
+                self.check_is_meant(&asking, &ended.task);
+                self.check_is_stored(&ended.task.id, &ended.outcome);
                 self.ledger.accepted(&ended.task);
             }
             Answer::Accepted(accepted) => {
-                assert_eq!(accepted.id, *id);
-                if let Some(task) = self.known(id) {
-                    assert_eq!(task.digest, asking.task.digest, "{id} has other content");
+                if accepted.id != *id {
+                    assert!(accepted.joined, "{accepted:?}");
+                }
+                if let Some(task) = self.known(&accepted.id) {
+                    self.check_is_meant(&asking, &task);
                     self.ledger.accepted(&task);
                 } else {
                     // An inline body is at work that nobody needs stored.
-                    assert!(self.core.is_live(id), "{id} was accepted and is not known");
+                    let known = self.core.is_live(id) || self.ledger.was_forgotten(&accepted.id);
+                    assert!(known, "{id} was accepted and is not known");
                 }
             }
             Answer::Refused(error) => self.check_refusal(&asking, &error),
@@ -351,11 +365,32 @@ impl World {
         }
     }
 
+    /// Whoever asks is told of what he asked for, or of what has the same unique key.
+    fn check_is_meant(&self, asking: &Asking, task: &Task) {
+        if task.id == asking.task.id {
+            // Its arguments may be a newcomer's by now, and a forgotten one's name another's.
+            let key = task.options.unique();
+            let replaced = key.is_some();
+            let another = self.ledger.was_forgotten(&task.id);
+            let same = task.digest == asking.task.digest;
+            assert!(same || replaced || another, "{} has other content", task.id);
+        } else {
+            let key = |task: &Task| task.options.unique().map(|it| it.key.clone());
+            // Whoever joined another's request shares its fate, whatever key he asked with.
+            assert!(key(task).is_some(), "{task:?} {asking:?}");
+        }
+    }
+
     /// The task that has the id, if one has.
     pub(super) fn known(&self, id: &TaskId) -> Option<Arc<Task>> {
         let stored = self.store.find(id).map(|it| it.task);
         let ephemeral = || self.core.find(id).0.map(|it| it.task);
         stored.or_else(ephemeral).or_else(|| self.cache.get(id).map(|it| it.task.clone()))
+    }
+
+    fn known_state(&self, id: &TaskId) -> Option<State> {
+        let stored = self.store.find(id).map(|it| it.state);
+        stored.or_else(|| self.core.find(id).0.map(|it| it.state))
     }
 
     fn check_refusal(&mut self, asking: &Asking, error: &Error) {
@@ -366,7 +401,12 @@ impl World {
         match error.code {
             Code::IdTaken => {
                 let taken = self.known(id).is_some_and(|it| it.digest != asking.task.digest);
-                assert!(taken || self.core.is_live(id), "nobody else has {id}");
+                let forgotten = self.ledger.was_forgotten(id);
+                let is_child = self.known(id).is_some_and(|it| it.parent.is_some());
+                assert!(
+                    taken || self.core.is_live(id) || forgotten || is_child,
+                    "nobody else has {id}"
+                );
             }
             Code::DependencyUnmet => {
                 if error.message.ends_with("is not known") {
@@ -375,12 +415,15 @@ impl World {
                         assert!(
                             !named
                                 || self.known(dependency).is_none()
+                                || self.ledger.was_forgotten(dependency)
                                 || self.requests.put_out.contains(dependency),
                             "{id} was refused: {error}"
                         );
                     }
                 }
             }
+            // The store's word for it is checked where it is said; those who joined share it.
+            Code::UniqueTaken => {}
             Code::QueueFull | Code::Draining | Code::StoreUnavailable | Code::OutcomeUnknown => {}
             _ => panic!("{id} was refused: {error:?}"),
         }
@@ -390,28 +433,50 @@ impl World {
     pub(super) fn check_is_stored(&self, id: &TaskId, outcome: &crate::models::Outcome) {
         let stored = self.store.find(id).and_then(|it| it.outcome);
         let kept = || self.cache.get(id).map(|it| it.outcome.clone());
-        assert_eq!(stored.or_else(kept).as_ref(), Some(outcome), "what {id} came to is stored");
+        let is = stored.or_else(kept).as_ref() == Some(outcome);
+        // Somebody may have changed that since.
+        let was = self.ledger.has_come_to(id, outcome);
+        assert!(is || was, "what {id} came to is stored: {outcome:?}");
     }
 
     /// Somebody wishes some task cancelled.
     pub(super) fn wish_to_cancel(&mut self) {
         let id = self.rng.choice(self.ledger.ids().cloned().collect::<Vec<_>>());
         let Some(id) = id else { return };
+        self.cancel(id);
+    }
+
+    pub(super) fn cancel(&mut self, id: TaskId) {
         let ticket = self.requests.ticket(&mut self.rng);
         self.requests.waiting.insert(ticket, Waiting::Cancel(id.clone()));
         self.act(|core, now, out| core.cancel(id, "tired".into(), ticket, now, out));
     }
 
-    pub(super) fn cancel_or_record_answered(&mut self, ticket: Ticket, answer: Answer) {
+    pub(super) fn said_or_cancel_answered(&mut self, ticket: Ticket, answer: Answer) {
         match (self.requests.waiting.remove(&ticket), answer) {
-            (Some(Waiting::Record), Answer::Said(_)) => {}
+            (Some(Waiting::Queue), Answer::Said(Verdict::Done)) => {}
+            (Some(Waiting::ByHand { id, forgets }), Answer::Said(verdict)) => {
+                self.changed_by_hand(&id, forgets, &verdict);
+            }
+            (Some(waiting @ Waiting::During { .. }), Answer::Said(verdict)) => {
+                self.heard(ticket, waiting, verdict);
+            }
             (Some(Waiting::Cancel(id)), Answer::Cancel(verdict)) => match verdict {
                 CancelVerdict::AlreadyEnded(state) => {
                     let stored = self.store.find(&id).map(|it| it.state);
                     let kept = || self.cache.get(&id).map(|it| it.outcome.state());
-                    assert_eq!(stored.or_else(kept), Some(state), "{id}");
+                    let changed = self.ledger.came_back.contains(&id);
+                    let gone = self.ledger.was_forgotten(&id);
+                    assert!(changed || gone || stored.or_else(kept) == Some(state), "{id}");
                 }
-                CancelVerdict::Cancelled => self.ledger.cancelled(&id),
+                // People may have had it run again in the same commit.
+                CancelVerdict::Cancelled => {
+                    let state = self.known_state(&id);
+                    let gone = self.ledger.was_forgotten(&id);
+                    if !gone && state.is_none_or(|state| state == State::Cancelled) {
+                        self.ledger.cancelled(&id);
+                    }
+                }
                 CancelVerdict::Requested => {
                     if self.store.find(&id).is_none() {
                         self.ledger.wished_away(&id);

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::world::{Ticket, Work, World};
+use crate::clock::Timestamp;
 use crate::engine::core::Tag;
 use crate::error::{Code, Error};
 use crate::models::{QueueName, State, TaskId};
-use crate::store::{Change, Claims, Commit, Place, Wanted};
+use crate::store::{Applied, Change, Claims, Commit, Insert, Place, Verdict, Wanted};
 
 /// How often a commit of which nothing was stored is tried.
 const TRIES: u32 = 3;
@@ -68,18 +69,48 @@ impl World {
     fn make(&mut self, committing: &mut Committing) {
         if committing.made.is_none() {
             let wall = self.now.wall;
-            let applied = committing
-                .changes
-                .iter()
-                .map(|change| {
-                    let applied = self.store.apply(change, wall);
-                    self.trace(&(change, &applied));
-                    self.ledger.applied(change, &applied);
-                    applied
-                })
-                .collect();
+            let changes = committing.changes.clone();
+            let applied = changes.iter().map(|change| self.apply(change, wall)).collect();
             committing.made = Some(Commit { applied, due: self.store.due() });
         }
+    }
+
+    /// The store makes a change.
+    pub(super) fn apply(&mut self, change: &Change, wall: Timestamp) -> Applied {
+        let needed = match change {
+            Change::Forget { id } => self.is_needed(id),
+            _ => false,
+        };
+        let applied = self.store.apply(change, wall);
+        self.trace(&(change, &applied));
+        let about = match change {
+            Change::Checkpoint { sequence, .. }
+            | Change::Complete { sequence, .. }
+            | Change::Retry { sequence, .. } => self.stands(*sequence),
+            _ => None,
+        };
+        self.ledger.applied(change, &applied, about.as_ref());
+        match change {
+            Change::Insert(Insert { task, .. })
+            | Change::Spawn { child: Insert { task, .. }, .. } => {
+                self.check_unique(task, &applied.verdict);
+            }
+            Change::Checkpoint { data: Some(_), .. } if applied.verdict == Verdict::Done => {
+                self.limits.is_no_suspect(&about.expect("it runs").task.id);
+            }
+            Change::Forget { id } if applied.verdict == Verdict::Done => {
+                assert!(!needed, "{id} is needed and forgotten");
+                self.limits.forget(id);
+            }
+            _ => {}
+        }
+        for task in &applied.returned {
+            self.limits.is_no_suspect(&task.id);
+        }
+        for ended in &applied.ended {
+            self.limits.is_no_suspect(&ended.task.id);
+        }
+        applied
     }
 
     /// Nothing of it was stored.
@@ -120,7 +151,12 @@ impl World {
         for claimed in claims.claimed.iter().flatten() {
             let first = self.ledger.claimed(claimed);
             let expires_at = claimed.task.options.expires_at;
-            assert!(!first || expires_at.is_none_or(|at| at > self.now.wall), "{claimed:?}");
+            let late = expires_at.is_some_and(|at| at <= self.now.wall);
+            let again = self.ledger.came_back.contains(&claimed.task.id);
+            assert!(!first || !late || again, "{claimed:?}");
+            if self.fences.insert(claimed.fence) {
+                self.check_claim(claimed, self.now.wall);
+            }
         }
         claims
     }

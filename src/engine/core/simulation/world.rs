@@ -1,21 +1,23 @@
 //! The world around the core: what is under way in it, and its end.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::bodies::{Bodies, methods};
 use super::ledger::Ledger;
+use super::limits::Limits;
+use super::people::{DECIDED, limits};
 use super::requests::{Asking, Requests};
 use super::stores::Committing;
 use crate::cache::ResultsCache;
 use crate::clock::{Now, Timestamp};
 use crate::engine::core::queue::WINDOW;
-use crate::engine::core::{
-    Answer, Command, Core, Hook, Settings, Start, Tag, Waiter,
+use crate::engine::core::{Answer, Command, Core, Hook, Settings, Start, Tag, Waiter};
+use crate::models::{
+    Fence, QueueLimits, QueueName, QueueSettings, Sequence, Snapshot, State, TaskFilter, TaskId,
 };
-use crate::models::{Fence, QueueLimits, QueueName, QueueSettings, State, TaskId};
 use crate::store::memory::Tables;
 use crate::store::{Boot, Change, Claims, Commit, Keep, Place, Ready, Retention, Wanted};
 use crate::tasks::TaskRegistry;
@@ -71,6 +73,15 @@ pub(super) struct World {
     pub(super) bodies: Bodies,
     pub(super) requests: Requests,
     pub(super) ledger: Ledger,
+    pub(super) limits: Limits,
+    /// Claims that were checked.
+    pub(super) fences: BTreeSet<Fence>,
+    /// Starts that claims were asked for.
+    reserved: BTreeSet<Fence>,
+    /// Whether limits per key change.
+    pub(super) changes_keys: bool,
+    /// After how many ends of the process a task is a suspect; 0: never.
+    pub(super) suspect_after: u32,
 }
 
 impl World {
@@ -81,10 +92,11 @@ impl World {
             steady: Duration::ZERO,
         };
         let settings = settings(&mut rng);
+        let suspect_after = rng.u32(0..3);
         let registry = Arc::new(methods());
         let cache = Arc::new(cache());
         let mut store = Tables::default();
-        let opened = store.open(boot(now));
+        let opened = store.open(Boot { now: now.wall, suspect_after });
         let core =
             Core::new(settings.clone(), registry.clone(), cache.clone(), &opened, rng.u64(..), now);
         let full_disk = if rng.u32(0..4) == 0 { 6 } else { 1 };
@@ -92,6 +104,11 @@ impl World {
             ledger: Ledger::new(opened.epoch),
             requests: Requests::new(&mut rng),
             bodies: Bodies::default(),
+            limits: Limits::default(),
+            fences: BTreeSet::new(),
+            reserved: BTreeSet::new(),
+            changes_keys: rng.bool(),
+            suspect_after,
             rng,
             now,
             calm: false,
@@ -114,11 +131,14 @@ impl World {
         for _ in 0..STEPS {
             match self.rng.u32(0..1_000) {
                 0..140 => self.ask_something(),
-                140..170 => self.wish_to_cancel(),
-                170..200 => self.record_something(),
-                200..420 => self.commit_step(),
-                420..780 => self.work_step(),
-                780..920 => self.end_some_body(),
+                140..160 => self.wish_to_cancel(),
+                160..165 => self.list_something(),
+                165..240 => self.some_body_speaks(),
+                240..260 => self.change_by_hand(),
+                260..270 => self.decide_about_a_queue(),
+                270..460 => self.commit_step(),
+                460..790 => self.work_step(),
+                790..920 => self.end_some_body(),
                 920..995 => self.time_passes(),
                 995..998 => self.crash(),
                 _ => self.drain(),
@@ -145,7 +165,15 @@ impl World {
     fn take_on(&mut self, command: Command<Ticket>) {
         match command {
             Command::Write(change, tag) => self.writes.push_back((change, tag)),
-            Command::Claim(wanted) => self.work.push(Work::Claim { wanted, maybe_made: false }),
+            Command::Claim(wanted) => {
+                for wish in &wanted {
+                    self.reserved.insert(wish.fence);
+                    if let Some(queue) = self.queue_of(wish.sequence) {
+                        self.check_reservation(&queue);
+                    }
+                }
+                self.work.push(Work::Claim { wanted, maybe_made: false });
+            }
             Command::Refill { queue, after, limit } => {
                 self.work.push(Work::Refill { queue, after, limit });
             }
@@ -174,7 +202,7 @@ impl World {
     fn answered(&mut self, ticket: Ticket, answer: Answer) {
         match answer {
             Answer::Said(_) | Answer::Cancel(_) => {
-                self.cancel_or_record_answered(ticket, answer);
+                self.said_or_cancel_answered(ticket, answer);
             }
             Answer::Refused(_) if !self.is_request(ticket) => self.forget_refused(ticket),
             _ => self.request_answered(ticket, answer),
@@ -222,6 +250,7 @@ impl World {
         self.now.wall = self.now.wall.plus(step);
         if !self.calm && self.rng.u32(0..20) == 0 {
             // Somebody sets the clock.
+            self.limits.clock_was_set();
             let jump = Duration::from_millis(self.rng.u64(0..2_000));
             self.now.wall = if self.rng.bool() {
                 self.now.wall.plus(jump)
@@ -265,7 +294,7 @@ impl World {
         assert_eq!(self.ledger.rescued, 0, "a drain leaves nothing running");
     }
 
-    fn claims_are_under_way(&self) -> bool {
+    pub(super) fn claims_are_under_way(&self) -> bool {
         self.work.iter().any(|it| matches!(it, Work::Claim { .. } | Work::Claimed(..)))
     }
 
@@ -286,8 +315,15 @@ impl World {
         self.bodies.die();
         self.requests.die();
         self.cache = Arc::new(cache());
-        let opened = self.store.open(boot(self.now));
+        self.limits.reopened();
+        let expected = self.who_dies();
+        if self.rng.u32(0..3) == 0 {
+            self.declare_otherwise();
+        }
+        let opened =
+            self.store.open(Boot { now: self.now.wall, suspect_after: self.suspect_after });
         self.ledger.reopened(&opened, &self.store);
+        self.check_rescued(expected);
         self.core = Core::new(
             self.settings.clone(),
             self.registry.clone(),
@@ -299,10 +335,79 @@ impl World {
         self.declare();
     }
 
+    /// Who runs while the process ends, and what is to become of it.
+    fn who_dies(&mut self) -> Vec<(TaskId, State)> {
+        let filter = TaskFilter { states: vec![State::Running], ..TaskFilter::default() };
+        let mut dying = Vec::new();
+        for snapshot in self.store.list(&filter, None, usize::MAX).tasks {
+            let id = snapshot.task.id.clone();
+            let deaths = self.limits.died_with(&id);
+            let state = if snapshot.cancel_requested {
+                State::Cancelled
+            } else if self.suspect_after > 0 && deaths > self.suspect_after {
+                State::Failed
+            } else {
+                State::Queued
+            };
+            dying.push((id, state));
+        }
+        dying
+    }
+
+    fn check_rescued(&mut self, expected: Vec<(TaskId, State)>) {
+        for (id, state) in expected {
+            let found = self.store.find(&id).expect("what ran is there");
+            assert_eq!(found.state, state, "{found:#?}");
+            if state.has_ended() {
+                self.ledger.ended_at_boot(&id, found.outcome.expect("it has ended"));
+                self.limits.is_no_suspect(&id);
+            }
+        }
+    }
+
+    /// The next process is started with other settings.
+    fn declare_otherwise(&mut self) {
+        let name = self.rng.choice(DECIDED).expect("some");
+        let queue = QueueName::parse(name, "").expect("a name");
+        let before = self.settings.queues.get(&queue).map(|it| it.limits).unwrap_or_default();
+        let limits = limits(&mut self.rng, name, self.changes_keys, before);
+        match self.rng.u32(0..3) {
+            0 => drop(self.settings.queues.remove(&queue)),
+            1 if self.changes_keys => {
+                self.settings.queues.insert(queue, QueueSettings::default());
+            }
+            _ => {
+                let settings = QueueSettings { limits, paused: false };
+                self.settings.queues.insert(queue, settings);
+            }
+        }
+    }
+
+    /// A body starts: at once, or under a claim that was checked when it was asked for.
+    pub(super) fn check_reserved(&mut self, start: &Start) {
+        if !self.reserved.remove(&start.fence) {
+            let queue = start.task.options.queue.clone();
+            self.check_reservation(&queue);
+        }
+    }
+
+    /// How a durable task stands.
+    pub(super) fn stands(&self, sequence: Sequence) -> Option<Snapshot> {
+        let before = Some(Sequence(sequence.0 + 1));
+        let task = self.store.list(&TaskFilter::default(), before, 1).tasks;
+        task.into_iter().find(|it| it.sequence == Some(sequence))
+    }
+
+    /// Inline bodies of ephemeral tasks, at work on other threads.
+    pub(super) fn inline_under_way(&self, queue: &QueueName) -> usize {
+        let is_there = |work: &&Work| matches!(work, Work::Inline(start, _) if start.task.options.queue == *queue);
+        self.work.iter().filter(is_there).count()
+    }
+
     fn declare(&mut self) {
         let wall = self.now.wall;
         let changes = self.core.declare();
-        let applied = changes.iter().map(|change| self.store.apply(change, wall)).collect();
+        let applied = changes.iter().map(|change| self.apply(change, wall)).collect();
         let declared = Commit { applied, due: self.store.due() };
         self.act(|core, now, out| core.resume(declared, now, out));
     }
@@ -310,6 +415,7 @@ impl World {
     /// Lets everything that is under way come to its end.
     fn come_to_rest(&mut self) {
         self.calm = true;
+        self.resume_all();
         for _ in 0..QUIET_ROUNDS {
             while !self.work.is_empty() {
                 self.work_step();
@@ -318,13 +424,16 @@ impl World {
             while !self.writes.is_empty() || self.committing.is_some() {
                 self.commit_step();
             }
+            self.check();
             self.end_some_body();
             self.check();
-            let idle = self.work.is_empty() && self.writes.is_empty() && self.bodies.are_gone();
+            let idle = self.work.is_empty() && self.writes.is_empty() && self.bodies.only_wait();
             if idle {
-                if self.everything_has_ended() {
+                if self.everything_has_ended() && self.bodies.are_gone() {
                     return;
                 }
+                // It may have been paused again by what was on its way.
+                self.resume_all();
                 self.time_passes();
             }
         }
@@ -358,12 +467,13 @@ impl World {
 
     /// What holds at every moment.
     fn check(&self) {
-        self.bodies.check(&self.settings);
+        let given_up = |fence: &Fence| {
+            self.core.attempts.get(fence).is_none_or(|attempt| attempt.is_decided())
+        };
+        self.bodies.check(&self.settings, given_up);
+        self.check_counters();
         for (name, queue) in &self.core.queues {
             assert!(queue.held() <= WINDOW, "the window of {name} is bounded");
-            if let Some(limit) = queue.settings.limits.concurrency {
-                assert!(queue.running <= limit, "{name} runs {} of {limit}", queue.running);
-            }
         }
     }
 
@@ -387,23 +497,14 @@ impl World {
     }
 }
 
-/// A dying process is nobody's fault here.
-fn boot(now: Now) -> Boot {
-    Boot { now: now.wall, suspect_after: 0 }
-}
-
 fn cache() -> ResultsCache {
     ResultsCache::new(NonZeroUsize::new(10_000).expect("not zero"), 64 << 20)
 }
 
 fn settings(rng: &mut fastrand::Rng) -> Settings {
     let mut queues = BTreeMap::new();
-    for name in ["wide", "narrow", "heavy"] {
-        let limits = QueueLimits {
-            weight: rng.u32(1..4),
-            concurrency: if name == "wide" { None } else { Some(rng.u32(1..4)) },
-            ..QueueLimits::default()
-        };
+    for name in DECIDED {
+        let limits = limits(rng, name, true, QueueLimits::default());
         let settings = QueueSettings { limits, paused: false };
         queues.insert(QueueName::parse(name, "").expect("a name"), settings);
     }

@@ -46,8 +46,9 @@ struct Body {
     /// [`DECIDED`], [`RESOLVED`] and so on.
     #[prost(uint32, tag = "13")]
     flags: u32,
-    #[prost(double, tag = "14")]
-    progress: f64,
+    /// Its bits: protobuf takes a negative zero for nothing.
+    #[prost(fixed64, tag = "14")]
+    progress: u64,
     #[prost(string, tag = "15")]
     progress_message: String,
     #[prost(uint32, tag = "16")]
@@ -147,7 +148,7 @@ pub(in super::super) fn write_body(row: &Row, out: &mut Vec<u8>) {
         expires_at: row.expires_at.map(Timestamp::as_micros),
         cancel_requested: row.cancel_requested.clone(),
         flags: flags(row),
-        progress: row.progress.0,
+        progress: row.progress.0.to_bits(),
         progress_message: row.progress.1.clone(),
         log_lines: row.log_lines,
         children: texts(&row.children),
@@ -254,7 +255,7 @@ pub(in super::super) fn read_row(
         cancel_requested: body.cancel_requested,
         decided: None,
         checkpoint: None,
-        progress: (body.progress, body.progress_message),
+        progress: (f64::from_bits(body.progress), body.progress_message),
         log_lines: body.log_lines,
         children: ids(&body.children)?,
         parents: body.parents.into_iter().map(Sequence).collect(),

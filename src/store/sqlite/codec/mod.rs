@@ -6,6 +6,8 @@
 mod body;
 mod settings;
 mod task;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub(super) use body::{Sides, read_row, write_body};

@@ -64,12 +64,13 @@ struct Asked {
 struct Backoff {
     #[prost(uint64, tag = "1")]
     base_nanos: u64,
-    #[prost(double, tag = "2")]
-    multiplier: f64,
+    /// Their bits: protobuf takes a negative zero for nothing.
+    #[prost(fixed64, tag = "2")]
+    multiplier: u64,
     #[prost(uint64, tag = "3")]
     max_nanos: u64,
-    #[prost(double, tag = "4")]
-    jitter: f64,
+    #[prost(fixed64, tag = "4")]
+    jitter: u64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -130,9 +131,9 @@ fn backoff(retry: &RetryPolicy) -> Option<Box<Backoff>> {
     (*retry != RetryPolicy::with_retries(retry.retries)).then(|| {
         Box::new(Backoff {
             base_nanos: nanos(retry.base),
-            multiplier: retry.multiplier,
+            multiplier: retry.multiplier.to_bits(),
             max_nanos: nanos(retry.max),
-            jitter: retry.jitter,
+            jitter: retry.jitter.to_bits(),
         })
     })
 }
@@ -152,9 +153,9 @@ pub(in super::super) fn read_task(columns: Columns<'_>, asked: &[u8]) -> Result<
         Some(backoff) => RetryPolicy {
             retries: asked.retries,
             base: Duration::from_nanos(backoff.base_nanos),
-            multiplier: backoff.multiplier,
+            multiplier: f64::from_bits(backoff.multiplier),
             max: Duration::from_nanos(backoff.max_nanos),
-            jitter: backoff.jitter,
+            jitter: f64::from_bits(backoff.jitter),
         },
     };
     let timeout = Duration::from_micros(asked.timeout_micros)

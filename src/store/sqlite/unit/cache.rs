@@ -143,8 +143,7 @@ impl Cached {
     ) -> Result<()> {
         let Self { row, .. } = &*self;
         let seq = row.sequence.0.cast_signed();
-        let same_task =
-            self.written.task.as_ref().is_some_and(|task| Arc::ptr_eq(task, &row.task));
+        let same_task = self.written.task.as_ref().is_some_and(|task| Arc::ptr_eq(task, &row.task));
         if !same_task {
             self.queue = tallies.number_for(&row.task.options.queue, connection, sql)?;
             self.write_task(seq, out, sql)?;
@@ -344,7 +343,8 @@ impl Cached {
             }
             if sides.decided {
                 let data: Vec<u8> = sql.load_decision.query_one([seq], |row| row.get(0))?;
-                let args = read_values(&data).map_err(|error| Fault::unreadable(sequence, error))?;
+                let args =
+                    read_values(&data).map_err(|error| Fault::unreadable(sequence, error))?;
                 cached.row.decided = Some(Arc::new(args));
             }
             cached.written.checkpoint.clone_from(&cached.row.checkpoint);

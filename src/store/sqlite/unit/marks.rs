@@ -24,7 +24,8 @@ pub(super) struct Marks {
 impl Marks {
     pub(super) fn load(connection: &Connection) -> Result<Self> {
         let mut marks = Self::default();
-        let mut statement = connection.prepare("SELECT position, seq FROM marks ORDER BY position")?;
+        let mut statement =
+            connection.prepare("SELECT position, seq FROM marks ORDER BY position")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (position, seq): (i64, i64) = (row.get(0)?, row.get(1)?);

@@ -26,8 +26,8 @@ use cache::Cache;
 pub(super) use cache::suspicion_number;
 use marks::Marks;
 use statements::Statements;
-use tallies::Tallies;
 pub(super) use tallies::RESTING;
+use tallies::Tallies;
 
 pub(super) struct Unit<'c> {
     connection: &'c Connection,

@@ -133,9 +133,8 @@ fn kind(well: bool, retention: Retention) -> (usize, Keep) {
 }
 
 fn read(row: &rusqlite::Row<'_>) -> Result<Old> {
-    let at = |at: i64| {
-        time(at.cast_unsigned()).map_err(|error| Fault::Unreadable(0, error.to_string()))
-    };
+    let at =
+        |at: i64| time(at.cast_unsigned()).map_err(|error| Fault::Unreadable(0, error.to_string()));
     let succeeded = row.get::<_, i64>(1)? == SUCCEEDED;
     Ok(Old {
         seq: row.get::<_, i64>(0)?.cast_unsigned(),

@@ -2,9 +2,9 @@
 
 use rusqlite::OptionalExtension as _;
 
-use super::Unit;
 use super::super::codec::{level_number, micros, time};
 use super::super::problem::{Fault, Result};
+use super::Unit;
 use super::cache::{Cached, suspicion_number};
 use crate::clock::Timestamp;
 use crate::models::{LogLine, QueueName, QueueSettings, Sequence, TaskId};

@@ -79,9 +79,8 @@ impl Tallies {
         let mut rows = queues.query([])?;
         while let Some(row) = rows.next()? {
             let (number, name): (i64, String) = (row.get(0)?, row.get(1)?);
-            let name = QueueName::parse(&name, "queue").map_err(|_| {
-                Fault::Unreadable(0, format!("queue {number} has a bad name"))
-            })?;
+            let name = QueueName::parse(&name, "queue")
+                .map_err(|_| Fault::Unreadable(0, format!("queue {number} has a bad name")))?;
             let settings = match row.get_ref(2)?.as_blob_or_null()? {
                 None => QueueSettings::default(),
                 Some(bytes) => read_settings(bytes).map_err(|error| {
@@ -158,9 +157,8 @@ impl Tallies {
     /// How many take a place in the queue.
     pub(super) fn at_work(&self, queue: &QueueName) -> u32 {
         let known = self.number(queue).and_then(|number| self.queues.get(&number));
-        let count = known.map_or(0, |queue| {
-            queue.counts[kind(State::Running)] - queue.counts[RESTING]
-        });
+        let count =
+            known.map_or(0, |queue| queue.counts[kind(State::Running)] - queue.counts[RESTING]);
         u32::try_from(count).unwrap_or(0)
     }
 
@@ -184,9 +182,8 @@ impl Tallies {
             }
         }
         let rests = |facts: &Facts| facts.running && !facts.at_work;
-        let kinds = |row: Option<(State, Facts)>| {
-            row.map(|(state, facts)| (kind(state), rests(&facts)))
-        };
+        let kinds =
+            |row: Option<(State, Facts)>| row.map(|(state, facts)| (kind(state), rests(&facts)));
         let (before, after) = (kinds(before), kinds(after));
         if before == after {
             return;
@@ -206,7 +203,8 @@ impl Tallies {
 
     /// Queues that hold something unfinished or were decided about, by name.
     pub(super) fn statuses(&self) -> Vec<QueueStatus> {
-        let mut statuses: Vec<QueueStatus> = self.queues.values().filter_map(Queue::status).collect();
+        let mut statuses: Vec<QueueStatus> =
+            self.queues.values().filter_map(Queue::status).collect();
         statuses.sort_unstable_by(|one, other| one.queue.cmp(&other.queue));
         statuses
     }

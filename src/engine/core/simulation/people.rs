@@ -1,0 +1,146 @@
+//! What people do: to tasks that have ended, to queues, and to whatever matches.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::requests::Waiting;
+use super::world::{Ticket, World};
+use crate::engine::core::Decided;
+use crate::models::{ArgValue, QueueLimits, QueueName, Rate, TaskFilter, TaskId};
+use crate::store::{Change, Verdict};
+
+/// The queues that something is decided about.
+pub(super) const DECIDED: [&str; 3] = ["wide", "narrow", "heavy"];
+
+impl World {
+    /// Somebody changes what has ended; or tries to.
+    pub(super) fn change_by_hand(&mut self) {
+        let ids: Vec<TaskId> = self.ledger.ids().cloned().collect();
+        let Some(id) = self.rng.choice(ids) else { return };
+        let reason = String::new();
+        let change = match self.rng.u32(0..6) {
+            0..4 => Change::RunAgain { id: id.clone(), reason },
+            4 => {
+                let result = Arc::new(ArgValue::Int32(5));
+                Change::Resolve { id: id.clone(), result, reason }
+            }
+            _ => Change::Forget { id: id.clone() },
+        };
+        let ticket = self.requests.ticket(&mut self.rng);
+        let forgets = matches!(change, Change::Forget { .. });
+        self.requests.waiting.insert(ticket, Waiting::ByHand { id, forgets });
+        self.act(|core, _, out| core.do_by_hand(change, ticket, out));
+    }
+
+    pub(super) fn changed_by_hand(&mut self, id: &TaskId, forgets: bool, verdict: &Verdict) {
+        match verdict {
+            Verdict::Done if forgets => self.cache.remove(id),
+            Verdict::Changed { state, ended, .. } => {
+                // One that came back may have been cancelled with its parent at once.
+                assert!(ended.is_none() || state.has_ended(), "{id}");
+                if let Some(cached) = self.cache.get(id) {
+                    let known = self.ledger.has_come_to(id, &cached.outcome);
+                    assert!(known, "{id} was changed, and the cache has {cached:?}");
+                }
+            }
+            Verdict::NotFound
+            | Verdict::Unfinished(_)
+            | Verdict::Needed
+            | Verdict::UniqueTaken
+            | Verdict::Unmet { .. } => {}
+            verdict => panic!("{verdict:?} is no answer to people"),
+        }
+    }
+
+    /// Somebody decides about a queue.
+    pub(super) fn decide_about_a_queue(&mut self) {
+        let name = self.rng.choice(DECIDED).expect("some");
+        let queue = QueueName::parse(name, "").expect("a name");
+        let decided = if self.rng.bool() {
+            Decided::Paused(self.rng.bool())
+        } else {
+            let fixed = self.settings_at_first(&queue);
+            Decided::Limits(limits(&mut self.rng, name, self.changes_keys, fixed))
+        };
+        self.decide(queue, decided);
+    }
+
+    pub(super) fn decide(&mut self, queue: QueueName, decided: Decided) -> Ticket {
+        let ticket = self.requests.ticket(&mut self.rng);
+        self.requests.waiting.insert(ticket, Waiting::Queue);
+        self.act(|core, _, out| core.decide_about(queue, decided, ticket, out));
+        ticket
+    }
+
+    fn settings_at_first(&self, queue: &QueueName) -> QueueLimits {
+        self.settings.queues.get(queue).map(|it| it.limits).unwrap_or_default()
+    }
+
+    /// Whatever was paused goes on.
+    pub(super) fn resume_all(&mut self) {
+        for status in self.store.queues() {
+            if status.settings.paused {
+                self.decide(status.queue, Decided::Paused(false));
+            }
+        }
+    }
+
+    /// Somebody lists what matches, and at times has it cancelled.
+    pub(super) fn list_something(&mut self) {
+        let queue = self.rng.choice(DECIDED).expect("some");
+        let filter = TaskFilter {
+            states: if self.rng.bool() { TaskFilter::UNFINISHED.to_vec() } else { Vec::new() },
+            queue: Some(QueueName::parse(queue, "").expect("a name")),
+            method: self.rng.bool().then(|| "async".to_owned()),
+            ..TaskFilter::default()
+        };
+        let mut listed = self.store.list(&filter, None, usize::MAX).tasks;
+        listed.extend(self.core.list(&filter, None, usize::MAX).tasks);
+        let listed: std::collections::BTreeSet<TaskId> =
+            listed.into_iter().map(|it| it.task.id.clone()).collect();
+        for id in self.ledger.ids() {
+            let known = self.store.find(id).or_else(|| self.core.find(id).0);
+            let matches = known.is_some_and(|it| {
+                let ended_at = it.outcome.map(|outcome| outcome.ended_at);
+                filter.matches(&it.task, it.state, ended_at)
+            });
+            assert_eq!(listed.contains(id), matches, "{id} and {filter:?}");
+        }
+        if self.rng.u32(0..4) == 0 {
+            for id in listed.into_iter().take(5) {
+                self.cancel(id);
+            }
+        }
+    }
+}
+
+/// What a queue may allow. Limits per key stay as they were where they are not to change: so what
+/// they promise can be checked to the letter.
+pub(super) fn limits(
+    rng: &mut fastrand::Rng,
+    name: &str,
+    changes_keys: bool,
+    before: QueueLimits,
+) -> QueueLimits {
+    let rate = |rng: &mut fastrand::Rng| {
+        let per = Duration::from_millis(rng.u64(50..600));
+        (rng.u32(0..4) == 0).then_some(Rate { count: rng.u32(1..4), per })
+    };
+    let drawn = QueueLimits {
+        weight: rng.u32(1..4),
+        concurrency: if name == "wide" { None } else { Some(rng.u32(1..4)) },
+        max_length: (rng.u32(0..6) == 0).then(|| rng.u64(3..20)),
+        rate: rate(rng),
+        concurrency_per_key: if rng.bool() { 1 } else { rng.u32(1..4) },
+        rate_per_key: rate(rng),
+    };
+    if changes_keys {
+        drawn
+    } else {
+        QueueLimits {
+            concurrency_per_key: before.concurrency_per_key,
+            rate_per_key: before.rate_per_key,
+            ..drawn
+        }
+    }
+}

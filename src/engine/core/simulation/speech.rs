@@ -1,0 +1,205 @@
+//! What bodies say and ask for while they run: decisions, checkpoints, progress, log lines, children.
+
+use std::sync::Arc;
+
+use super::bodies::{METHODS, UnderWay};
+use super::requests::Waiting;
+use super::world::{Ticket, World};
+use crate::engine::core::{Asked, Said};
+use crate::models::{
+    ArgValue, Digest, Durability, Fence, LogLevel, LogLine, OnDependencyFailure, Options,
+    QueueName, State, Task, TaskId,
+};
+use crate::store::Verdict;
+use crate::tasks::Kind;
+
+/// The most children that one body asks for: each attempt asks for some of the same.
+const CHILDREN: usize = 3;
+/// How deep children have children.
+const DEPTH: usize = 2;
+
+/// What a body waits for the answer to.
+#[derive(Debug)]
+pub(super) enum Heard {
+    Decided,
+    Saved,
+    Child(Arc<Task>),
+}
+
+impl World {
+    /// Some body says something.
+    pub(super) fn some_body_speaks(&mut self) {
+        let fences: Vec<Fence> = self.bodies.running.keys().copied().collect();
+        let Some(fence) = self.rng.choice(fences) else { return };
+        let body = &self.bodies.running[&fence];
+        if body.resting {
+            self.go_on_if_children_ended(fence);
+            return;
+        }
+        let number = body.start.number;
+        match self.rng.u32(0..10) {
+            0 => {
+                let args = vec![ArgValue::Int32(7)];
+                self.ask_for(fence, Asked::Decide(args), Heard::Decided);
+            }
+            1..3 => {
+                let saved = (self.rng.u32(0..6) > 0).then(|| self.ledger.next_checkpoint());
+                self.ask_for(fence, Asked::Checkpoint(saved), Heard::Saved);
+            }
+            3..5 => self.say(fence, number),
+            5..8 => self.spawn(fence),
+            _ => self.rest(fence),
+        }
+    }
+
+    fn ask_for(&mut self, fence: Fence, asked: Asked, heard: Heard) {
+        let id = self.bodies.running[&fence].start.task.id.clone();
+        let ephemeral = match (&asked, self.bodies.running[&fence].is_ephemeral()) {
+            (Asked::Checkpoint(saved), true) => Some(saved.clone()),
+            _ => None,
+        };
+        let ticket = self.requests.ticket(&mut self.rng);
+        let waiting = Waiting::During { fence, id, heard, ephemeral };
+        self.requests.waiting.insert(ticket, waiting);
+        self.act(|core, now, out| core.ask(fence, asked, ticket, now, out));
+    }
+
+    fn say(&mut self, fence: Fence, attempt: u32) {
+        let count = self.rng.u32(0..3);
+        let at = self.now.wall;
+        let body = self.bodies.running.get_mut(&fence).expect("it runs");
+        let lines = (0..count).map(|_| {
+            body.lines += 1;
+            let text = format!("{fence} line {}", body.lines);
+            LogLine { number: body.lines, at, level: LogLevel::Info, attempt, text }
+        });
+        let lines: Vec<LogLine> = lines.collect();
+        let said = body.lines;
+        let progress = self.rng.bool().then(|| (self.rng.f64(), String::new()));
+        let decided = self.core.attempts.get(&fence).is_none_or(|it| it.is_decided());
+        if !decided {
+            self.ledger.said(fence, said);
+        }
+        self.act(|core, now, out| core.said(fence, Said { progress, lines }, now, out));
+    }
+
+    fn spawn(&mut self, fence: Fence) {
+        let parent = self.bodies.running[&fence].start.task.clone();
+        if parent.id.as_str().matches('/').count() >= DEPTH {
+            return;
+        }
+        let ordinal = self.rng.usize(0..CHILDREN);
+        let id = TaskId::parse(&format!("{}/s{ordinal}", parent.id), "").expect("an id");
+        let method = METHODS[ordinal];
+        let queue = self.rng.choice(["wide", "narrow", "heavy"]).expect("some");
+        let options = Options {
+            queue: QueueName::parse(queue, "").expect("a name"),
+            run_at: None,
+            expires_at: None,
+            wait_for_dependencies: true,
+            on_dependency_failure: OnDependencyFailure::Fail,
+            keys: self.keys_of_child(&parent),
+            ..parent.options.clone()
+        };
+        let child = Arc::new(Task {
+            digest: Digest::of(method, &[], &[]),
+            id,
+            method: method.into(),
+            args: Vec::new(),
+            deps: Vec::new(),
+            submitted_at: self.now.wall,
+            parent: Some(parent.id.clone()),
+            options,
+        });
+        self.ledger.asked(&child.id);
+        if parent.options.durability == Durability::Ephemeral {
+            self.ledger.may_be_forgotten(&child.id);
+        }
+        self.ask_for(fence, Asked::Spawn(child.clone()), Heard::Child(child));
+    }
+
+    /// Mostly none; else the parent's, so that a child stands in its way.
+    pub(super) fn keys_of_child(&mut self, parent: &Task) -> Option<Box<crate::models::Keys>> {
+        match self.rng.u32(0..8) {
+            0 => parent.options.keys.clone(),
+            1..5 => parent.options.keys.clone().map(|mut keys| {
+                keys.unique = None;
+                keys
+            }),
+            _ => None,
+        }
+    }
+
+    /// A body begins to wait for its children.
+    fn rest(&mut self, fence: Fence) {
+        let body = self.bodies.running.get_mut(&fence).expect("it runs");
+        if body.start.method.body.kind() == Kind::Inline {
+            return;
+        }
+        body.resting = true;
+        body.rested = true;
+        self.ledger.rested.insert(body.start.task.id.clone());
+        self.act(|core, now, out| core.rest(fence, true, now, out));
+    }
+
+    /// Whether nothing that it waits for is unfinished.
+    pub(super) fn children_ended(&self, body: &UnderWay) -> bool {
+        body.children.iter().all(|id| {
+            let stored = self.store.find(id).map(|it| it.state);
+            let state = stored.or_else(|| self.core.find(id).0.map(|it| it.state));
+            state.is_none_or(State::has_ended)
+        })
+    }
+
+    pub(super) fn go_on_if_children_ended(&mut self, fence: Fence) {
+        let body = &self.bodies.running[&fence];
+        if body.told || self.children_ended(body) {
+            self.go_on(fence);
+        }
+    }
+
+    pub(super) fn go_on(&mut self, fence: Fence) {
+        if let Some(body) = self.bodies.running.get_mut(&fence) {
+            body.resting = false;
+        }
+        self.act(|core, now, out| core.rest(fence, false, now, out));
+    }
+
+    /// A body is answered.
+    pub(super) fn heard(&mut self, ticket: Ticket, waiting: Waiting, verdict: Verdict) {
+        let Waiting::During { fence, id, heard, ephemeral } = waiting else {
+            panic!("{ticket:?} does not wait for {verdict:?}");
+        };
+        match (heard, verdict) {
+            (Heard::Saved, Verdict::Done) => {
+                if let Some(saved) = ephemeral {
+                    self.ledger.saved(&id, saved);
+                }
+            }
+            (Heard::Decided, Verdict::Done) | (_, Verdict::Stale) => {}
+            (Heard::Child(child), Verdict::Inserted(_)) => self.is_child(fence, child.id.clone()),
+            (Heard::Child(child), Verdict::Exists(known)) => {
+                if known.task.digest == child.digest {
+                    if child.options.durability == Durability::Ephemeral && !known.state.has_ended()
+                    {
+                        // It may have come back; nobody tells of that.
+                        self.ledger.may_have_come_back(&child.id);
+                    }
+                    self.is_child(fence, child.id.clone());
+                }
+            }
+            (Heard::Child(child), Verdict::Clash { first, .. }) => {
+                let key = |task: &Task| task.options.unique().map(|it| it.key.clone());
+                assert_eq!(key(&first.task), key(&child));
+            }
+            (Heard::Child(_), Verdict::UniqueTaken) => {}
+            (heard, verdict) => panic!("{verdict:?} is no answer to {heard:?}"),
+        }
+    }
+
+    fn is_child(&mut self, fence: Fence, child: TaskId) {
+        if let Some(body) = self.bodies.running.get_mut(&fence) {
+            body.children.push(child);
+        }
+    }
+}
