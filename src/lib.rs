@@ -21,7 +21,7 @@ pub mod tasks;
 
 pub use models::ArgValue;
 pub use start::main;
-pub use system::System as TaskSystem;
+pub use system::TaskSystem;
 pub use task_macro::{async_task, sync_task};
 pub use tasks::{Json, Rest, TaskContext, TaskError, testing};
 

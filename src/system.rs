@@ -29,7 +29,7 @@ use crate::tasks::{Method, TaskHandler, TaskRegistry};
 /// # tokio::runtime::Runtime::new()?.block_on(async {
 /// use std::time::Duration;
 /// use task_scheduler::models::Request;
-/// use task_scheduler::system::System;
+/// use task_scheduler::TaskSystem;
 /// use task_scheduler::tasks::make_async_handler;
 ///
 /// let greet = make_async_handler("shop/greet", |ctx, args| async move {
@@ -39,7 +39,7 @@ use crate::tasks::{Method, TaskHandler, TaskRegistry};
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path();
 /// // What it has answered is there when the next process opens the same directory.
-/// let system = System::in_directory(dir).handler(greet).start().await?;
+/// let system = TaskSystem::in_directory(dir).handler(greet).start().await?;
 ///
 /// let ended = system.submit(Request::of("shop/greet").arg("world")).await?;
 /// assert_eq!(ended.outcome.result().unwrap().to_string(), "hello, world");
@@ -52,14 +52,14 @@ use crate::tasks::{Method, TaskHandler, TaskRegistry};
 /// # Ok(()) }) }
 /// ```
 #[derive(Clone)]
-pub struct System {
+pub struct TaskSystem {
     engine: Engine,
     registry: Arc<TaskRegistry>,
     cache: Arc<ResultsCache>,
     store: store::Properties,
 }
 
-impl System {
+impl TaskSystem {
     /// Opens the store and begins to work.
     ///
     /// # Errors

@@ -19,11 +19,11 @@ use crate::server::disconnect::CancelOnDrop;
 use crate::server::peer::must_be_local;
 use crate::server::watch::{Updates, Watching};
 use crate::server::{answer, convert, deadline};
-use crate::system::System;
+use crate::system::TaskSystem;
 
 /// Answers the calls of `taskscheduler.TaskScheduler`.
 pub(super) struct Service {
-    system: System,
+    system: TaskSystem,
     /// The largest message, in and out, in bytes.
     max_message_size: usize,
     /// Cancelled when watches and long waits have to end.
@@ -32,7 +32,11 @@ pub(super) struct Service {
 
 impl Service {
     /// Answers for `system`, with messages of at most so many bytes, until it is told to hang up.
-    pub(super) fn new(system: System, max_message_size: usize, hang_up: CancellationToken) -> Self {
+    pub(super) fn new(
+        system: TaskSystem,
+        max_message_size: usize,
+        hang_up: CancellationToken,
+    ) -> Self {
         Self { system, max_message_size, hang_up }
     }
 

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::System;
+use super::TaskSystem;
 use crate::cache::ResultsCache;
 use crate::engine;
 use crate::error::Error;
@@ -23,7 +23,7 @@ enum Place {
     Store(Arc<dyn Store>),
 }
 
-/// Puts a [`System`] together. It has the methods that are annotated in this program.
+/// Puts a [`TaskSystem`] together. It has the methods that are annotated in this program.
 #[must_use = "nothing is there before it is started"]
 pub struct Builder {
     place: Place,
@@ -31,7 +31,7 @@ pub struct Builder {
     handlers: Vec<Arc<dyn TaskHandler>>,
 }
 
-impl System {
+impl TaskSystem {
     /// A system that forgets everything with the process.
     pub fn in_memory() -> Builder {
         Builder::at(Place::Memory)
@@ -71,7 +71,7 @@ impl Builder {
     /// # Errors
     /// `STORE_UNAVAILABLE` when the store cannot be opened; `INVALID_ARGUMENT` when two methods have
     /// one name; `INTERNAL` when threads cannot be had.
-    pub async fn start(self) -> Result<System, Error> {
+    pub async fn start(self) -> Result<TaskSystem, Error> {
         let Self { place, mut options, handlers } = self;
         let registry = TaskRegistry::from_registrations(collected())?;
         for handler in handlers {
@@ -88,6 +88,6 @@ impl Builder {
         let (capacity, bytes) = CACHE;
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
         let cache = Arc::new(ResultsCache::new(capacity, bytes));
-        System::start(options, Arc::new(registry), cache, store).await
+        TaskSystem::start(options, Arc::new(registry), cache, store).await
     }
 }
