@@ -15,7 +15,7 @@ mod waiting;
 #[path = "it/wire.rs"]
 mod wire;
 
-use std::alloc::{GlobalAlloc, Layout, TaskSystem as Allocator};
+use std::alloc::{GlobalAlloc, Layout, System as Allocator};
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::panic::resume_unwind;
