@@ -230,7 +230,8 @@ impl TaskSystem {
     }
 
     /// Takes tasks in that run one after the other; each gets the result of the one before it as its
-    /// first argument. All or none.
+    /// first argument. If one is refused, those that came in before it are taken back, as far as
+    /// they have not started.
     ///
     /// # Errors
     /// The refusals: see [`Code`](crate::error::Code).
@@ -239,7 +240,8 @@ impl TaskSystem {
     }
 
     /// Takes tasks in that run side by side, and perhaps one that gets the list of all their results as
-    /// its first argument. All or none.
+    /// its first argument. If one is refused, those that came in before it are taken back, as far as
+    /// they have not started.
     ///
     /// # Errors
     /// The refusals: see [`Code`](crate::error::Code).
@@ -259,12 +261,20 @@ impl TaskSystem {
         self.engine.queues().await
     }
 
-    /// Lets nothing of a queue start, or lets it start again.
+    /// Lets nothing more of a queue start. What runs goes on.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`, `QUEUE_FULL`.
-    pub async fn pause(&self, queue: &QueueName, paused: bool) -> Result<QueueStatus, Error> {
-        self.engine.pause(queue, paused).await
+    pub async fn pause(&self, queue: &QueueName) -> Result<QueueStatus, Error> {
+        self.engine.pause(queue, true).await
+    }
+
+    /// Lets a queue that was paused go on.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`, `QUEUE_FULL`.
+    pub async fn resume(&self, queue: &QueueName) -> Result<QueueStatus, Error> {
+        self.engine.pause(queue, false).await
     }
 
     /// Replaces what a queue allows.

@@ -59,7 +59,8 @@ impl Service {
         }
         tokio::select! {
             ended = self.system.wait(id, wait) => ended,
-            () = self.hang_up.cancelled() => Ok(None),
+            // At least it is looked whether there is such a task.
+            () = self.hang_up.cancelled() => self.system.result(id).await,
         }
     }
 
@@ -313,7 +314,7 @@ impl TaskScheduler for Service {
         must_be_local(&request)?;
         let accepts = Accepts::of(&request);
         let queue = convert::queue(&request.get_ref().queue)?;
-        let status = self.system.pause(&queue, true).await?;
+        let status = self.system.pause(&queue).await?;
         tracing::info!(%queue, "paused a queue, as asked");
         Ok(accepts.answer(pb::PauseQueueResponse { queue: Some(answer::queue(status)) }))
     }
@@ -325,7 +326,7 @@ impl TaskScheduler for Service {
         must_be_local(&request)?;
         let accepts = Accepts::of(&request);
         let queue = convert::queue(&request.get_ref().queue)?;
-        let status = self.system.pause(&queue, false).await?;
+        let status = self.system.resume(&queue).await?;
         tracing::info!(%queue, "resumed a queue, as asked");
         Ok(accepts.answer(pb::ResumeQueueResponse { queue: Some(answer::queue(status)) }))
     }

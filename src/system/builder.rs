@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::TaskSystem;
 use crate::cache::ResultsCache;
 use crate::engine;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::store::{MemoryStore, SqliteStore, Store};
 use crate::tasks::{TaskHandler, TaskRegistry, collected};
 
@@ -82,7 +82,12 @@ impl Builder {
                 options.queue_length = options.queue_length.min(LENGTH_IN_MEMORY);
                 Arc::new(MemoryStore::default())
             }
-            Place::Directory(dir) => Arc::new(SqliteStore::open_dir(&dir)?),
+            // It reads and perhaps waits for the disk.
+            Place::Directory(dir) => {
+                let opened = tokio::task::spawn_blocking(move || SqliteStore::open_dir(&dir)).await;
+                let no_thread = |error| Error::new(Code::Internal, format!("{error}"));
+                Arc::new(opened.map_err(no_thread)??)
+            }
             Place::Store(store) => store,
         };
         let (capacity, bytes) = CACHE;
