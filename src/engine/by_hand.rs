@@ -6,6 +6,7 @@ use ahash::{HashSet, HashSetExt};
 use tokio::sync::oneshot;
 
 use super::core::{self, Answer, unmet};
+use super::submit::HAND_IN;
 use super::{Engine, not_found};
 use crate::error::{Code, Error};
 use crate::models::{
@@ -159,20 +160,19 @@ impl Engine {
             Some(filter) => (self.those_that_match(ids, &filter).await?, false),
         };
         let mut asked = Vec::with_capacity(ids.len());
-        self.0.act(|core, _, out| {
-            for id in &ids {
-                let (sender, receiver) = oneshot::channel();
-                core.do_by_hand(Change::Forget { id: id.clone() }, sender, out);
-                asked.push(receiver);
-            }
-        });
+        for some in ids.chunks(HAND_IN) {
+            self.0.act(|core, _, out| {
+                for id in some {
+                    let (sender, receiver) = oneshot::channel();
+                    core.do_by_hand(Change::Forget { id: id.clone() }, sender, out);
+                    asked.push(receiver);
+                }
+            });
+        }
         let mut purged = 0;
         for (id, receiver) in ids.iter().zip(asked) {
             match receiver.await {
-                Ok(Answer::Said(Verdict::Done)) => {
-                    self.0.cache.remove(id);
-                    purged += 1;
-                }
+                Ok(Answer::Said(Verdict::Done)) => purged += 1,
                 // Of an ephemeral task that has ended, only the cache knows.
                 Ok(Answer::Said(Verdict::NotFound)) if !self.0.core.lock().is_live(id) => {
                     purged += u64::from(self.0.cache.get(id).is_some());

@@ -1,6 +1,7 @@
 //! Tasks that belong together: chains and groups, made of dependencies and results as arguments.
 
 use super::Engine;
+use super::core::draining;
 use crate::error::{Error, Violation};
 use crate::models::{ArgValue, CancelRequest, Request, TaskId};
 
@@ -42,7 +43,8 @@ impl Engine {
             tasks.push(callback);
         }
         let members = ids.len();
-        let place = |at| if at < members { format!("tasks[{at}]") } else { "callback".to_owned() };
+        let place =
+            move |at| if at < members { format!("tasks[{at}]") } else { "callback".to_owned() };
         self.enqueue_together(tasks, place).await?;
         Ok((ids, callback_id))
     }
@@ -52,11 +54,23 @@ impl Engine {
     async fn enqueue_together(
         &self,
         tasks: Vec<Request>,
-        place: impl Fn(usize) -> String,
+        place: impl Fn(usize) -> String + Send + Sync + 'static,
     ) -> Result<(), Error> {
         for (at, task) in tasks.iter().enumerate() {
             self.look_at(task).map_err(|error| below(error, &place(at)))?;
         }
+        // A caller that goes away does not leave half of them behind.
+        let engine = self.clone();
+        let entering =
+            self.0.on_loops.spawn(async move { engine.enter_together(tasks, place).await });
+        entering.await.unwrap_or_else(|_| Err(draining()))
+    }
+
+    async fn enter_together(
+        &self,
+        tasks: Vec<Request>,
+        place: impl Fn(usize) -> String,
+    ) -> Result<(), Error> {
         let begun = self.begin_together(tasks.into_iter().map(Ok).collect()).await;
         let mut accepted = Vec::new();
         let mut refused = None;

@@ -119,8 +119,8 @@ impl Shared {
         let context = self.running.lock().get(&fence).map(|it| it.context.clone());
         // What it says at its end goes with its end.
         if let Some(context) = context {
-            let said = attempt::said(&context);
-            self.act(|core, now, out| core.said(fence, said, now, out));
+            // Taken while the core is held, so that the end of the body does not come in between.
+            self.act(|core, now, out| core.said(fence, attempt::said(&context), now, out));
         }
     }
 
@@ -143,14 +143,14 @@ struct Rest {
 
 impl Rest {
     fn begin(shared: &Arc<Shared>, fence: Fence) -> Self {
-        shared.act(|core, now, out| core.rest(fence, true, now, out));
+        shared.act(|core, now, out| core.rest(fence, now, out));
         Self { shared: shared.clone(), fence }
     }
 }
 
 impl Drop for Rest {
     fn drop(&mut self) {
-        self.shared.act(|core, now, out| core.rest(self.fence, false, now, out));
+        self.shared.act(|core, now, out| core.go_on(self.fence, now, out));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::error::{Code, Error};
 use crate::models::{Accepted, Ended, Request, Snapshot, State, TaskId};
 
 /// How many requests of one call are handed to the core at once: others wait that long.
-const HAND_IN: usize = 256;
+pub(super) const HAND_IN: usize = 256;
 
 /// What was said at once to a submission.
 pub(super) enum Begun {

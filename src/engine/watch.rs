@@ -59,8 +59,11 @@ impl Watches {
     fn place(&self, id: &TaskId, sequence: Sequence) {
         let mut watches = self.0.lock();
         let Some(watched) = watches.named.get_mut(id) else { return };
-        watched.sequence = Some(sequence);
+        let before = watched.sequence.replace(sequence);
         let wake = watched.wake.clone();
+        if let Some(before) = before.filter(|before| *before != sequence) {
+            watches.at.remove(&before);
+        }
         watches.at.insert(sequence, wake);
     }
 

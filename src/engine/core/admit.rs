@@ -19,6 +19,10 @@ const QUEUE_FULL_WAIT: Duration = Duration::from_secs(1);
 /// The most ephemeral tasks that have not ended: they live in memory, however long queues may be.
 const MAX_EPHEMERAL: usize = 100_000;
 
+/// The most durable tasks on their way to the store: a store that does not get on must not fill the
+/// memory.
+const MAX_UNSTORED: usize = 100_000;
+
 /// What somebody who waits for a task waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
@@ -286,6 +290,9 @@ impl<W: Waiter> Core<W> {
             self.watch(start.fence, attempt);
         }
         let tag = Tag::Insert { id: id.clone(), queue: queue_name.clone(), fence };
+        if class == Durability::Durable {
+            self.unstored += 1;
+        }
         self.write(class, Change::Insert(insert), tag, now, out);
         out.extend(start.map(Command::Start));
         self.dispatch(now, out);
@@ -295,6 +302,10 @@ impl<W: Waiter> Core<W> {
     fn check_length(&self, name: &QueueName, class: Durability) -> Result<(), Error> {
         if class == Durability::Ephemeral && self.ephemeral.len() >= MAX_EPHEMERAL {
             let why = format!("{MAX_EPHEMERAL} ephemeral tasks have not ended, as many as may be");
+            return Err(Error::new(Code::QueueFull, why).retry_after(QUEUE_FULL_WAIT));
+        }
+        if class == Durability::Durable && self.unstored >= MAX_UNSTORED {
+            let why = format!("{MAX_UNSTORED} tasks wait for the store, as many as may");
             return Err(Error::new(Code::QueueFull, why).retry_after(QUEUE_FULL_WAIT));
         }
         let Some(queue) = self.queues.get(name) else { return Ok(()) };

@@ -116,6 +116,8 @@ pub(crate) struct Core<W> {
     draining: bool,
     /// How many watch a task.
     watched: usize,
+    /// Durable tasks on their way to the store.
+    unstored: usize,
 }
 
 impl<W: Waiter> Core<W> {
@@ -164,6 +166,7 @@ impl<W: Waiter> Core<W> {
             store_pauses: false,
             draining: false,
             watched: 0,
+            unstored: 0,
             settings,
         };
         let declared = core.settings.queues.clone();

@@ -38,7 +38,9 @@ impl Fault {
     /// there. A full disk, a read-only file and a lock that somebody else holds can pass; damage
     /// does not.
     pub(super) fn before_commit(&self) -> Error {
-        if self.is_damage() {
+        if self.is_failed_fsync() {
+            self.at_commit()
+        } else if self.is_damage() {
             Error::Broken(format!("{self}; the file is damaged: run `verify`, restore a backup"))
         } else {
             Error::Unavailable(self.to_string())
@@ -72,6 +74,13 @@ impl Fault {
             Self::Unreadable(..) | Self::NoMeta => true,
             Self::Thread(_) | Self::Io(_) => false,
         }
+    }
+
+    /// Whether the disk did not say that it holds what it was given.
+    pub(super) fn is_failed_fsync(&self) -> bool {
+        use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
+        let Self::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = self else { return false };
+        [SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC].contains(&failure.extended_code)
     }
 
     fn is_failed_write(&self) -> bool {
