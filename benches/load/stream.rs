@@ -1,6 +1,8 @@
 //! The load of many tasks: EnqueueTasks after EnqueueTasks, with a bound on the tasks that have not
 //! ended.
 
+use std::convert::Infallible;
+use std::future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -81,29 +83,18 @@ pub(crate) fn run(stream: &Stream, progress: &Arc<Progress>) -> Vec<Duration> {
             let client = Client::connect(stream.address).await;
             callers.spawn(ask(client, stream.clone(), progress.clone()));
         }
-        let mut asking = Client::connect(stream.address).await;
-        let watching = tokio::spawn({
-            let (ending, progress) = (stream.ending, progress.clone());
-            async move {
-                while matches!(ending, Ending::Ends { .. }) {
-                    look(&mut asking, &progress).await;
-                    sleep(ASK_EVERY).await;
-                }
+        let asking = Client::connect(stream.address).await;
+        let asked = async {
+            let latencies = callers.join_all().await.concat();
+            if let Ending::Ends { .. } = stream.ending {
+                timeout(PATIENCE, all_ended(progress)).await.expect("what was accepted ends");
             }
-        });
-        let latencies = callers.join_all().await.concat();
-        if let Ending::Ends { .. } = stream.ending {
-            let all = progress.accepted.load(Ordering::Relaxed);
-            let ended = async {
-                while progress.ended() < all && !watching.is_finished() {
-                    sleep(ASK_EVERY).await;
-                }
-            };
-            timeout(PATIENCE, ended).await.expect("what was accepted ends");
-            assert!(progress.ended() >= all, "the server no longer says how far it is");
+            latencies
+        };
+        tokio::select! {
+            latencies = asked => latencies,
+            never = look(asking, stream.ending, progress) => match never {},
         }
-        watching.abort();
-        latencies
     })
 }
 
@@ -136,11 +127,21 @@ async fn ask(mut client: Client, stream: Stream, progress: Arc<Progress>) -> Vec
     latencies
 }
 
-/// Asks how many tasks have not ended: of those accepted before, the others have.
-async fn look(client: &mut Client, progress: &Progress) {
-    let accepted = progress.accepted.load(Ordering::Relaxed);
+/// Asks again and again how many tasks have not ended: of those accepted before, the others have.
+async fn look(mut client: Client, ending: Ending, progress: &Progress) -> Infallible {
+    let Ending::Ends { .. } = ending else { return future::pending().await };
     let call = Call::new("ListQueues", &pb::ListQueuesRequest {});
-    let answer: pb::ListQueuesResponse = client.call(&call).await;
-    let unfinished: u64 = answer.queues.iter().map(|queue| queue.waiting + queue.running).sum();
-    progress.ended.fetch_max(accepted.saturating_sub(unfinished), Ordering::Relaxed);
+    loop {
+        let accepted = progress.accepted.load(Ordering::Relaxed);
+        let answer: pb::ListQueuesResponse = client.call(&call).await;
+        let unfinished: u64 = answer.queues.iter().map(|queue| queue.waiting + queue.running).sum();
+        progress.ended.fetch_max(accepted.saturating_sub(unfinished), Ordering::Relaxed);
+        sleep(ASK_EVERY).await;
+    }
+}
+
+async fn all_ended(progress: &Progress) {
+    while progress.ended() < progress.accepted.load(Ordering::Relaxed) {
+        sleep(ASK_EVERY).await;
+    }
 }
