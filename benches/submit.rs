@@ -9,7 +9,7 @@ use task_scheduler::cache::ResultsCache;
 use task_scheduler::engine::Options;
 use task_scheduler::models::{ArgValue, Asked, Durability, Request};
 use task_scheduler::store::MemoryStore;
-use task_scheduler::system::System;
+use task_scheduler::system::TaskSystem;
 use task_scheduler::tasks::{TaskRegistry, collected};
 
 // What the server allocates with.
@@ -28,12 +28,12 @@ fn request() -> Request {
     }
 }
 
-async fn system(outcomes: usize) -> System {
+async fn system(outcomes: usize) -> TaskSystem {
     let options = Options { sync_threads: 8, ..Options::default() };
     let registry = TaskRegistry::from_registrations(collected()).expect("the built-in methods");
     let cache = ResultsCache::new(NonZero::new(outcomes).expect("some"), 64 << 20);
     let store = Arc::new(MemoryStore::default());
-    System::start(options, Arc::new(registry), Arc::new(cache), store).await.expect("it starts")
+    TaskSystem::start(options, Arc::new(registry), Arc::new(cache), store).await.expect("it starts")
 }
 
 fn submit(criterion: &mut Criterion) {

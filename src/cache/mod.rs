@@ -156,14 +156,12 @@ impl ResultsCache {
         self.make_room(place);
     }
 
-    /// Forgets the outcome of a task, which may have another one some day. Answers whether it was
-    /// there.
-    pub fn remove(&self, id: &TaskId) -> bool {
+    /// Forgets the outcome of a task, which may have another one some day.
+    pub fn remove(&self, id: &TaskId) {
         let hash = self.hash(id);
         let probe: &dyn Probe = &(hash, id.as_str());
         let outdated = self.shards[self.place(hash)].lock().entries.pop(probe);
         self.released(outdated.as_ref());
-        outdated.is_some()
     }
 
     /// What it has done so far, and what it holds.

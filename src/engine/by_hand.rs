@@ -175,7 +175,8 @@ impl Engine {
                 }
                 // Of an ephemeral task that has ended, only the cache knows.
                 Ok(Answer::Said(Verdict::NotFound)) if !self.0.core.lock().is_live(id) => {
-                    purged += u64::from(self.0.cache.remove(id));
+                    purged += u64::from(self.0.cache.get(id).is_some());
+                    self.0.cache.remove(id);
                 }
                 Ok(Answer::Said(_)) => {}
                 Ok(Answer::Refused(error)) => return Err(error),

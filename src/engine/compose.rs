@@ -6,7 +6,8 @@ use crate::models::{ArgValue, CancelRequest, Request, TaskId};
 
 impl Engine {
     /// Takes tasks in that run one after the other; each gets the result of the one before it as its
-    /// first argument. All are taken in, or none.
+    /// first argument. If one is refused, those that came in before it are taken back, as far as they
+    /// have not started.
     ///
     /// # Errors
     /// The refusals of the first that is refused, its fields below `tasks[…]`.
@@ -21,7 +22,8 @@ impl Engine {
     }
 
     /// Takes tasks in that run side by side, and perhaps one that gets the list of all their results as
-    /// its first argument. All are taken in, or none.
+    /// its first argument. If one is refused, those that came in before it are taken back, as far as
+    /// they have not started.
     ///
     /// # Errors
     /// The refusals of the first that is refused, its fields below `tasks[…]` or `callback`.
@@ -45,7 +47,8 @@ impl Engine {
         Ok((ids, callback_id))
     }
 
-    /// All or none. What came in before one was refused is cancelled and forgotten.
+    /// What came in before one was refused is cancelled and forgotten. (What the gate refuses is seen
+    /// before anything comes in.)
     async fn enqueue_together(
         &self,
         tasks: Vec<Request>,
@@ -73,9 +76,14 @@ impl Engine {
         let Some(error) = refused else { return Ok(()) };
         let reason = "another task of the same call was refused".to_owned();
         let request = CancelRequest { ids: accepted.clone(), matching: None, reason };
-        self.cancel(request).await?;
-        // Their ids can be given again, but for one that had started by then.
-        self.purge(accepted, None).await?;
+        // Their ids can be given again, but for those that had started by then.
+        let undone = match self.cancel(request).await {
+            Ok(_) => self.purge(accepted, None).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(undo) = undone {
+            tracing::warn!(error = %undo, "what came in with a task that was refused stays");
+        }
         Err(error)
     }
 }

@@ -54,7 +54,12 @@ impl Host for ForBodies {
         let (id, digest) = (task.id.clone(), task.digest);
         match ask(&shared, fence, Asked::Spawn(task)).await? {
             Verdict::Inserted(_) => Ok(id),
-            Verdict::Exists(known) if known.task.digest == digest => Ok(id),
+            Verdict::Exists(known)
+                if known.task.digest == digest
+                    && known.task.parent.as_ref() == Some(&parent.id) =>
+            {
+                Ok(id)
+            }
             Verdict::Exists(_) => Err(HostError::Refused(taken(&id))),
             // It would be somebody else's task that the parent waits for, and its children are its own.
             Verdict::Clash { .. } | Verdict::UniqueTaken => {
@@ -162,5 +167,8 @@ async fn ask(shared: &Arc<Shared>, fence: Fence, asked: Asked) -> Result<Verdict
 }
 
 fn taken(id: &TaskId) -> Error {
-    Error::new(Code::IdTaken, format!("{id} is another task already, with other content"))
+    Error::new(
+        Code::IdTaken,
+        format!("{id} is another task already: another's, or with other content"),
+    )
 }

@@ -21,9 +21,8 @@ use crate::waiting::eventually;
 /// How long a server may take to listen, or to say why not, on a busy machine.
 const TO_BOOT: Duration = Duration::from_secs(20);
 
-/// What ran at a kill runs again within a second of the boot. The bound leaves room for a machine
-/// that is busy with something else.
-pub(crate) const RESCUE_MS: u64 = 5_000;
+/// What ran at a kill runs again within a second of the boot.
+pub(crate) const RESCUE_MS: u64 = 1_000;
 
 /// The folder of one test: the data, the ledger, the log, gates. It is kept if the test fails.
 pub(crate) struct Place {

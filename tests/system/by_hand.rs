@@ -7,13 +7,13 @@ use task_scheduler::models::{
     ArgValue, CancelRequest, Changed, Purged, QueueName, Request, Snapshot, State, TaskFilter,
     TaskId, When,
 };
-use task_scheduler::system::System;
+use task_scheduler::system::TaskSystem;
 use task_scheduler::tasks::TaskError;
 
 use crate::harness::*;
 
 /// A system with a method that fails until the switch is set.
-async fn switched() -> (System, Arc<AtomicBool>, Arc<AtomicU32>) {
+async fn switched() -> (TaskSystem, Arc<AtomicBool>, Arc<AtomicU32>) {
     let system = start().await;
     let (works, runs) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     let (switch, count) = (works.clone(), runs.clone());

@@ -6,13 +6,13 @@ use task_scheduler::error::Code;
 use task_scheduler::models::{
     ArgValue, OnClash, QueueLimits, QueueName, Rate, Request, Unique, When,
 };
-use task_scheduler::system::System;
+use task_scheduler::system::TaskSystem;
 use task_scheduler::{TaskContext, TaskError, sync_task};
 
 use crate::harness::*;
 
 /// A system with a method that writes down when it begins and ends.
-async fn noting() -> (System, Arc<Mutex<Vec<String>>>) {
+async fn noting() -> (TaskSystem, Arc<Mutex<Vec<String>>>) {
     let system = start().await;
     let notes: Arc<Mutex<Vec<String>>> = Arc::default();
     let written = notes.clone();

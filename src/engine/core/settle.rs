@@ -277,10 +277,6 @@ impl<W: Waiter> Core<W> {
         out: &mut Vec<Command<W>>,
     ) {
         let other = &first.task.id;
-        if replaced && let Some(live) = self.live.get_mut(other) {
-            // Those who wait for it get what it comes to, though it runs with other arguments.
-            live.digest = first.task.digest;
-        }
         let Some(live) = self.live.get_mut(id) else { return };
         for (interest, waiter) in std::mem::take(&mut live.waiters) {
             let answer = match (interest, &first.outcome) {

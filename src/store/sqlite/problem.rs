@@ -46,10 +46,12 @@ impl Fault {
     }
 
     /// What a fault of the commit itself means. SQLite says `FULL` before the commit's last frame
-    /// is written, so nothing of it is there. After any other failed write or fsync nobody knows what
-    /// the disk holds, and a second fsync may report success for pages that the kernel dropped.
+    /// is written, so nothing of it is there; nor is it after another write that failed, as on a disk
+    /// that turned read-only: the last frame is written last. After a failed fsync nobody knows what
+    /// the disk holds, and a second one may report success for pages that the kernel dropped.
     pub(super) fn at_commit(&self) -> Error {
         match self.code() {
+            _ if self.is_failed_write() => Error::Unavailable(self.to_string()),
             Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::ReadOnly) => {
                 Error::Unavailable(self.to_string())
             }
@@ -70,6 +72,11 @@ impl Fault {
             Self::Unreadable(..) | Self::NoMeta => true,
             Self::Thread(_) | Self::Io(_) => false,
         }
+    }
+
+    fn is_failed_write(&self) -> bool {
+        let Self::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = self else { return false };
+        failure.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE
     }
 
     fn code(&self) -> Option<ErrorCode> {

@@ -95,7 +95,11 @@ impl<'c> Unit<'c> {
         self.write_rows()?;
         let (last, watermark) = (self.tallies.meta.last_sequence, self.tallies.meta.watermark);
         let added = self.place_ids(self.merge.bound(watermark))?;
-        let slice = self.merge.next(&self.pending, added.len(), last, watermark);
+        // What arrives with this commit is not pending yet, so a round that begins with it may pass it
+        // by, and must not move the watermark past it.
+        let news = added.iter().filter(|(_, fate)| *fate == Fate::Add);
+        let reached = news.map(|((_, sequence), _)| sequence.0 - 1).fold(last, u64::min);
+        let slice = self.merge.next(&self.pending, added.len(), reached, watermark);
         for ((key, sequence), fate) in &slice.entries {
             let entry = (*key, sequence.0.cast_signed());
             match fate {
