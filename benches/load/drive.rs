@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use task_scheduler::pb;
 use task_scheduler::pb::task_response::Status;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::client::Client;
 use crate::request::{Ids, Submits};
@@ -36,6 +37,9 @@ impl fmt::Display for Shape {
 
 /// Calls made before each measurement, and not counted.
 pub(crate) const WARM_UP: Duration = Duration::from_millis(300);
+
+/// How long the last answers may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What to measure.
 pub(crate) struct Load<'a> {
@@ -90,7 +94,8 @@ pub(crate) fn measure(load: Load<'_>) -> Measured {
             let (address, request, ids) = (load.address, load.request.clone(), load.ids);
             let phase = phase.clone();
             let submits = move || Submits::new(request.clone(), ids);
-            thread::spawn(move || call_until_stopped(address, &calls, submits, &phase))
+            let within = WARM_UP + load.time + PATIENCE;
+            thread::spawn(move || call_until_stopped(address, &calls, submits, &phase, within))
         })
         .collect();
 
@@ -119,6 +124,7 @@ fn call_until_stopped(
     calls: &[usize],
     submits: impl Fn() -> Submits,
     phase: &Arc<Phase>,
+    within: Duration,
 ) -> Vec<Duration> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -132,7 +138,7 @@ fn call_until_stopped(
                 callers.spawn(call_one_by_one(client.clone(), submits(), phase.clone()));
             }
         }
-        callers.join_all().await.concat()
+        timeout(within, callers.join_all()).await.expect("a server that answers").concat()
     })
 }
 

@@ -9,17 +9,19 @@ use crate::Common;
 use crate::process::Process;
 use crate::report::{self, Table, micros, quantile};
 use crate::request::{Ids, durable_add};
-use crate::stream::{self, Ending, Progress, Stream};
+use crate::stream::{self, Ending, PATIENCE, Progress, Stream};
 use crate::system::System;
 
 /// Runs before each measurement, and is not counted.
 const WARM_UP: Duration = Duration::from_secs(1);
+/// The log keeps all it is sent, and is not measured for longer.
+const LONGEST_LOG: Duration = Duration::from_secs(10);
 /// How often figures are taken.
 const SAMPLE: Duration = Duration::from_millis(500);
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// Seconds of each measurement
+    /// Seconds of each measurement, of the log at most 10
     #[arg(long, default_value_t = 60.0)]
     seconds: f64,
     /// Tasks to a call
@@ -137,13 +139,17 @@ fn measure(subject: Subject, options: &Options, common: &Common) -> Found {
             (System::Durable, ids, ending, vec!["--retention-count", &retention])
         }
     };
+    let time = Duration::from_secs_f64(options.seconds);
+    let time = if system == System::Log { time.min(LONGEST_LOG) } else { time };
     let server = Process::start(system, common, &flags);
     let stream = Stream {
         address: server.address(),
         request: durable_add(),
         ids,
         size: options.size as usize,
+        // It is stopped.
         count: u64::MAX / 2,
+        within: WARM_UP + time + PATIENCE,
         ending,
     };
     let progress = Arc::new(Progress::default());
@@ -154,7 +160,6 @@ fn measure(subject: Subject, options: &Options, common: &Common) -> Found {
     thread::sleep(WARM_UP);
     let (begun, cpu, ended) = (Instant::now(), server.cpu_time(), progress.ended());
     let (mut samples, mut wal) = (vec![(begun, ended)], 0);
-    let time = Duration::from_secs_f64(options.seconds);
     while begun.elapsed() < time && !sending.is_finished() {
         thread::sleep(SAMPLE.min(time));
         samples.push((Instant::now(), progress.ended()));

@@ -8,7 +8,7 @@ use crate::drive::{self, Load, Shape};
 use crate::process::Process;
 use crate::report::{self, Rounds, Table};
 use crate::request::{Ids, durable_add};
-use crate::stream::{self, Ending, Progress, Stream};
+use crate::stream::{self, Ending, PATIENCE, Progress, Stream};
 use crate::system::System;
 
 /// Tasks to a call of those that are kept.
@@ -49,6 +49,7 @@ pub(crate) fn run(options: &Options, common: &Common) {
         ids: Ids::Random,
         size: BATCH,
         count: options.kept,
+        within: PATIENCE,
         ending: Ending::Ends { unfinished: UNFINISHED },
     };
     stream::run(&kept, &Arc::new(Progress::default()));

@@ -15,7 +15,7 @@ use crate::drive::{self, Load, Shape};
 use crate::process::Process;
 use crate::report::{self, Table, median};
 use crate::request::{Ids, durable_add, random_id};
-use crate::stream::{self, Ending, Progress, Stream};
+use crate::stream::{self, Ending, PATIENCE, Progress, Stream};
 use crate::waiting::{fill, pause, paused_task};
 
 /// Tasks to a call of those that are kept.
@@ -119,6 +119,7 @@ fn kept(finished: u64, waiting: u64, common: &Common) -> PathBuf {
         ids: Ids::Random,
         size: BATCH,
         count: finished,
+        within: PATIENCE,
         ending,
     };
     stream::run(&stream, &Arc::new(Progress::default()));

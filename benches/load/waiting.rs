@@ -11,7 +11,7 @@ use crate::drive::{self, Load, Measured, Shape};
 use crate::process::Process;
 use crate::report::{self, Figure, Rounds, Table};
 use crate::request::{Ids, durable_add};
-use crate::stream::{self, Ending, Progress, Stream};
+use crate::stream::{self, Ending, PATIENCE, Progress, Stream};
 use crate::system::System;
 
 /// Tasks to a call of those that wait.
@@ -104,7 +104,8 @@ pub(crate) fn pause(server: &Process) {
 /// Has `count` tasks wait that `request` asks for.
 pub(crate) fn fill(server: &Process, request: pb::TaskRequest, ids: Ids, count: u64) {
     let address = server.address();
-    let stream = Stream { address, request, ids, size: BATCH, count, ending: Ending::Waits };
+    let (within, ending) = (PATIENCE, Ending::Waits);
+    let stream = Stream { address, request, ids, size: BATCH, count, within, ending };
     stream::run(&stream, &Arc::new(Progress::default()));
 }
 
