@@ -4,6 +4,7 @@
 extern crate self as task_scheduler;
 
 pub mod cache;
+mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
@@ -20,6 +21,7 @@ pub mod tasks;
 
 pub use models::ArgValue;
 pub use start::main;
+pub use system::System as TaskSystem;
 pub use task_macro::{async_task, sync_task};
 pub use tasks::{Json, Rest, TaskContext, TaskError, testing};
 

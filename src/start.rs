@@ -1,14 +1,15 @@
-//! Puts the server together: settings, log, methods, and then everything that serves.
+//! Puts the server together: settings, log, methods, store, and then everything that serves. Or
+//! does what else the binary was asked for.
 //!
 //! Owns the order of starting, and what is said and returned when it does not succeed: one line on
 //! stderr for each thing that is wrong, and an exit code.
 //!
 //! | code | when |
 //! |---|---|
-//! | 0 | stopped as asked; help, version and configuration printed |
-//! | 1 | something failed that may succeed next time: the port is taken |
+//! | 0 | stopped as asked; help, version and configuration printed; a command did what it is for |
+//! | 1 | something failed that may succeed next time: the port is taken, another server has the data directory; `verify` found something |
 //! | 2 | wrong flags |
-//! | 78 | starting again cannot help before something is changed: the file, the environment, the log directory, the methods |
+//! | 78 | starting again cannot help before something is changed: the file, the environment, the log directory, the data directory, the methods |
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -19,11 +20,12 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cache::ResultsCache;
-use crate::config::{self, Address, Config, Loaded, Refusal};
+use crate::cli;
+use crate::config::{self, Address, Backend, Config, Loaded, Refusal};
 use crate::error::Error;
 use crate::logger;
 use crate::server::{self, Server};
-use crate::store::MemoryStore;
+use crate::store::{self, MemoryStore, SqliteStore, Store};
 use crate::system::System;
 use crate::tasks::{self, RegistryHealth, TaskRegistry};
 
@@ -54,7 +56,13 @@ enum StartError {
     /// The port is taken, or threads cannot be had.
     #[error(transparent)]
     Server(#[from] server::Error),
-    /// The store does not open.
+    /// The store's files cannot be had.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// What was asked for instead of serving did not succeed.
+    #[error(transparent)]
+    Command(#[from] cli::Error),
+    /// The store does not begin, or threads cannot be had.
     #[error(transparent)]
     System(Error),
     /// No runtime, or no signals.
@@ -79,24 +87,35 @@ impl StartError {
         match self {
             // Help and version are "errors" with code 0.
             Self::Flags(error) => u8::try_from(error.exit_code()).unwrap_or(EXIT_FAILURE),
-            Self::Configuration(_) | Self::Log(_) | Self::Methods(_) => EXIT_CONFIGURATION,
+            Self::Configuration(_)
+            | Self::Log(_)
+            | Self::Methods(_)
+            | Self::Store(store::Error::Unusable(_))
+            | Self::Command(cli::Error::Store(store::Error::Unusable(_))) => EXIT_CONFIGURATION,
             Self::Host { .. }
             | Self::Server(_)
+            | Self::Store(_)
+            | Self::Command(_)
             | Self::System(_)
             | Self::Runtime(_)
             | Self::Stdout(_) => EXIT_FAILURE,
         }
     }
 
-    /// Says what is wrong. A terminal that has gone away cannot be told, so failures are dropped.
+    /// Says what is wrong.
     fn tell(&self) {
-        if let Self::Flags(error) = self {
-            return drop(error.print());
+        match self {
+            Self::Flags(error) => drop(error.print()),
+            other => complain(&other.to_string()),
         }
-        let mut stderr = io::stderr().lock();
-        for line in self.to_string().lines() {
-            drop(writeln!(stderr, "task-scheduler: {line}"));
-        }
+    }
+}
+
+/// A terminal that has gone away cannot be told, so failures are dropped.
+fn complain(text: &str) {
+    let mut stderr = io::stderr().lock();
+    for line in text.lines() {
+        drop(writeln!(stderr, "task-scheduler: {line}"));
     }
 }
 
@@ -105,7 +124,7 @@ fn lines(problems: &[config::Problem]) -> String {
 }
 
 /// The whole program: reads the command line and the environment, serves every method that was
-/// registered, and returns when it was told to stop and has drained.
+/// registered, and returns when it was told to stop and has drained. Or does what else it was asked.
 ///
 /// A binary with methods of its own is `fn main() -> std::process::ExitCode { task_scheduler::main() }`.
 pub fn main() -> ExitCode {
@@ -121,6 +140,10 @@ pub fn main() -> ExitCode {
 fn run() -> Result<(), StartError> {
     let (config, remarks) = match config::load(std::env::args_os(), std::env::vars_os())? {
         Loaded::Print(text) => return print(&text),
+        Loaded::Run { command, data_dir, remarks } => {
+            remarks.iter().for_each(|remark| complain(remark));
+            return print(&command.run(&data_dir)?);
+        }
         Loaded::Serve { config, remarks } => (config, remarks),
     };
     let filter = std::env::var_os("RUST_LOG").map(|filter| filter.to_string_lossy().into_owned());
@@ -160,7 +183,7 @@ fn serve(config: &Config, registry: TaskRegistry) -> Result<(), StartError> {
         let addr = look_up(&config.listen.addr).await?;
         let listener = server::bind(addr)?;
         let cache = ResultsCache::new(config.cache.capacity(), config.cache.bytes);
-        let store = Arc::new(MemoryStore::default());
+        let store = open(&config.store)?;
         let options = config.engine.options();
         let system = System::start(options, Arc::new(registry), Arc::new(cache), store)
             .await
@@ -177,7 +200,7 @@ fn serve(config: &Config, registry: TaskRegistry) -> Result<(), StartError> {
             );
         }
         print(&format!("listening on {addr}\n"))?;
-        tracing::info!(%addr, store = "memory", "serving; nothing is kept when the process ends");
+        tracing::info!(%addr, "serving");
         stop.next().await;
         tracing::info!(within = ?config.engine.drain_timeout, "draining");
         system.refuse();
@@ -199,6 +222,21 @@ fn serve(config: &Config, registry: TaskRegistry) -> Result<(), StartError> {
     // A body that does not return must not keep the process.
     runtime.shutdown_background();
     stopped
+}
+
+/// The store that was chosen, with whatever it knows from earlier.
+fn open(chosen: &config::Store) -> Result<Arc<dyn Store>, store::Error> {
+    match chosen.backend {
+        Backend::Memory => {
+            tracing::warn!("tasks are kept in memory: nothing survives this process");
+            Ok(Arc::new(MemoryStore::default()))
+        }
+        Backend::Sqlite => {
+            let store = SqliteStore::open_dir(&chosen.data_dir)?;
+            tracing::info!(dir = %chosen.data_dir.display(), "tasks are kept in SQLite");
+            Ok(Arc::new(store))
+        }
+    }
 }
 
 /// The address to listen on. The first one that the name stands for.

@@ -2,10 +2,14 @@
 //!
 //! Knows no protocol and no flags.
 
+mod builder;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::ResultsCache;
+pub use builder::Builder;
+
 pub use crate::engine::Watch;
 use crate::engine::{self, Engine};
 use crate::error::Error;
@@ -17,6 +21,36 @@ use crate::store::{self, QueueStatus, Store};
 use crate::tasks::{Method, TaskHandler, TaskRegistry};
 
 /// A running task system. Cheap to clone; all clones are the same system.
+///
+/// A program can have one inside, without a port:
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// use std::time::Duration;
+/// use task_scheduler::models::Request;
+/// use task_scheduler::system::System;
+/// use task_scheduler::tasks::make_async_handler;
+///
+/// let greet = make_async_handler("shop/greet", |ctx, args| async move {
+///     ctx.log_info("greeting");
+///     Ok(format!("hello, {}", args[0]).into())
+/// });
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path();
+/// // What it has answered is there when the next process opens the same directory.
+/// let system = System::in_directory(dir).handler(greet).start().await?;
+///
+/// let ended = system.submit(Request::of("shop/greet").arg("world")).await?;
+/// assert_eq!(ended.outcome.result().unwrap().to_string(), "hello, world");
+///
+/// let later = system.enqueue(Request::of("add").arg(1).arg(2)).await?;
+/// let ended = system.wait(&later.id, Duration::from_secs(10)).await?.unwrap();
+/// assert_eq!(ended.outcome.result().unwrap().to_string(), "3");
+///
+/// assert!(system.shutdown(Duration::from_secs(10)).await);
+/// # Ok(()) }) }
+/// ```
 #[derive(Clone)]
 pub struct System {
     engine: Engine,
@@ -259,6 +293,14 @@ impl System {
     /// Answers whether everything finished.
     pub async fn drain(&self, patience: Duration) -> bool {
         self.engine.drain(patience).await
+    }
+
+    /// [Drains](Self::drain) and [stops](Self::stop). Answers whether everything finished within
+    /// `patience`.
+    pub async fn shutdown(&self, patience: Duration) -> bool {
+        let finished = self.drain(patience).await;
+        self.stop();
+        finished
     }
 
     /// Ends its threads. Does not wait for bodies that are still there.

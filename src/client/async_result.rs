@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::client::answers::{part, state};
-use crate::client::call::deadline;
+use crate::client::call::{Limits, deadline};
 use crate::client::outcome::{self, Ended};
 use crate::client::retry::Repeat;
 use crate::client::{Callbacks, ClientError, TaskClient, TaskList, TaskOutcome, TaskWatch, Update};
@@ -228,12 +228,12 @@ impl AsyncResult {
     ) -> Result<pb::ResultResponse, ClientError> {
         let wait = super::encode::span((!wait.is_zero()).then_some(wait), "wait")?;
         let request = pb::ResultRequest { task_id: self.id.as_str().into(), wait };
-        let send = |mut rpc: super::call::Rpc| {
-            let request = request.clone();
-            async move { rpc.get_result(request).await }
-        };
         self.client
-            .call_within(within, tries, Repeat::HARMLESS, send)
+            .call_within(
+                Limits { within, tries, repeat: Repeat::HARMLESS },
+                &request,
+                |mut rpc, it| async move { rpc.get_result(it).await },
+            )
             .await
             .map_err(|error| error.about(&self.id))
     }

@@ -90,12 +90,15 @@ impl TaskClient {
             return;
         }
         let message = pb::EnqueueTasksRequest { tasks: requests };
-        let send = |mut rpc: super::call::Rpc| {
-            let message = message.clone();
-            async move { rpc.enqueue_tasks(message).await }
-        };
         let answer = match broken.clone() {
-            None => self.call(repeat, send).await,
+            None => {
+                self.call(
+                    repeat,
+                    &message,
+                    |mut rpc, it| async move { rpc.enqueue_tasks(it).await },
+                )
+                .await
+            }
             Some(error) => Err(error),
         };
         match answer {

@@ -30,11 +30,9 @@ impl TaskClient {
     ) -> Result<Vec<AsyncResult>, ClientError> {
         let (tasks, repeat) = self.requests(tasks, Repeat::TOGETHER)?;
         let request = pb::SubmitChainRequest { tasks, wait: None };
-        let send = |mut rpc: super::call::Rpc| {
-            let request = request.clone();
-            async move { rpc.submit_chain(request).await }
-        };
-        let answer = self.call(repeat, send).await?;
+        let answer = self
+            .call(repeat, &request, |mut rpc, it| async move { rpc.submit_chain(it).await })
+            .await?;
         self.handles("SubmitChain", &answer.task_ids, request.tasks.len())
     }
 
@@ -78,11 +76,9 @@ impl TaskClient {
         let callback = callback.map(build).transpose()?;
         let (tasks, repeat) = self.requests(tasks, twice)?;
         let request = pb::SubmitGroupRequest { tasks, callback, wait: None };
-        let send = |mut rpc: super::call::Rpc| {
-            let request = request.clone();
-            async move { rpc.submit_group(request).await }
-        };
-        let answer = self.call(repeat, send).await?;
+        let answer = self
+            .call(repeat, &request, |mut rpc, it| async move { rpc.submit_group(it).await })
+            .await?;
         let handles = self.handles(GROUP, &answer.task_ids, request.tasks.len())?;
         Ok((handles, answer.callback_id))
     }

@@ -64,11 +64,10 @@ impl TaskList {
             return Ok(false);
         }
         let request = &self.request;
-        let send = |mut rpc: super::call::Rpc| {
-            let request = request.clone();
-            async move { rpc.list_tasks(request).await }
-        };
-        let answer = self.client.call(Repeat::HARMLESS, send).await?;
+        let answer = self
+            .client
+            .call(Repeat::HARMLESS, request, |mut rpc, it| async move { rpc.list_tasks(it).await })
+            .await?;
         self.is_over = answer.next_page_token.is_empty();
         self.request.page_token = answer.next_page_token;
         self.page = answer.tasks.into();

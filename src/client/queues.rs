@@ -14,10 +14,13 @@ impl TaskClient {
     /// # Errors
     /// When the server cannot be asked, or refuses.
     pub async fn queues(&self) -> Result<Vec<pb::Queue>, ClientError> {
-        let send = |mut rpc: super::call::Rpc| async move {
-            rpc.list_queues(pb::ListQueuesRequest {}).await
-        };
-        Ok(self.call(Repeat::HARMLESS, send).await?.queues)
+        let request = pb::ListQueuesRequest {};
+        let answer =
+            self.call(Repeat::HARMLESS, &request, |mut rpc, it| async move {
+                rpc.list_queues(it).await
+            })
+            .await?;
+        Ok(answer.queues)
     }
 
     /// Nothing more of the queue starts until it is resumed; what runs goes on.
@@ -26,11 +29,12 @@ impl TaskClient {
     /// When the server cannot be asked, or refuses.
     pub async fn pause_queue(&self, queue: &QueueName) -> Result<pb::Queue, ClientError> {
         let request = pb::PauseQueueRequest { queue: queue.as_str().into() };
-        let send = |mut rpc: super::call::Rpc| {
-            let request = request.clone();
-            async move { rpc.pause_queue(request).await }
-        };
-        part("PauseQueue", self.call(Repeat::HARMLESS, send).await?.queue, NO_QUEUE)
+        let answer =
+            self.call(Repeat::HARMLESS, &request, |mut rpc, it| async move {
+                rpc.pause_queue(it).await
+            })
+            .await?;
+        part("PauseQueue", answer.queue, NO_QUEUE)
     }
 
     /// What waits in the queue starts again.
@@ -39,11 +43,12 @@ impl TaskClient {
     /// When the server cannot be asked, or refuses.
     pub async fn resume_queue(&self, queue: &QueueName) -> Result<pb::Queue, ClientError> {
         let request = pb::ResumeQueueRequest { queue: queue.as_str().into() };
-        let send = |mut rpc: super::call::Rpc| {
-            let request = request.clone();
-            async move { rpc.resume_queue(request).await }
-        };
-        part("ResumeQueue", self.call(Repeat::HARMLESS, send).await?.queue, NO_QUEUE)
+        let answer =
+            self.call(Repeat::HARMLESS, &request, |mut rpc, it| async move {
+                rpc.resume_queue(it).await
+            })
+            .await?;
+        part("ResumeQueue", answer.queue, NO_QUEUE)
     }
 
     /// Replaces the queue's limits.
@@ -58,11 +63,12 @@ impl TaskClient {
         limits.check("limits")?;
         let limits = Some(encode::limits(limits));
         let request = pb::SetQueueLimitsRequest { queue: queue.as_str().into(), limits };
-        let send = |mut rpc: super::call::Rpc| {
-            let request = request.clone();
-            async move { rpc.set_queue_limits(request).await }
-        };
-        part("SetQueueLimits", self.call(Repeat::HARMLESS, send).await?.queue, NO_QUEUE)
+        let answer = self
+            .call(Repeat::HARMLESS, &request, |mut rpc, it| async move {
+                rpc.set_queue_limits(it).await
+            })
+            .await?;
+        part("SetQueueLimits", answer.queue, NO_QUEUE)
     }
 
     /// The methods that the server can run, of one namespace or (empty) of all.
@@ -71,10 +77,13 @@ impl TaskClient {
     /// When the server cannot be asked, or refuses.
     pub async fn methods(&self, namespace: &str) -> Result<Vec<pb::Method>, ClientError> {
         let request = pb::ListMethodsRequest { namespace: namespace.to_owned() };
-        let send = |mut rpc: super::call::Rpc| {
-            let request = request.clone();
-            async move { rpc.list_methods(request).await }
-        };
-        Ok(self.call(Repeat::HARMLESS, send).await?.methods)
+        Ok(self
+            .call(
+                Repeat::HARMLESS,
+                &request,
+                |mut rpc, it| async move { rpc.list_methods(it).await },
+            )
+            .await?
+            .methods)
     }
 }

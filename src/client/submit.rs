@@ -5,6 +5,7 @@ use std::time::Duration;
 use prost::Message as _;
 
 use crate::client::answers::id;
+use crate::client::call::Limits;
 use crate::client::outcome::{self, Ended};
 use crate::client::retry::Repeat;
 use crate::client::{AsyncResult, ClientError, TaskBuilder, TaskClient, TaskOutcome};
@@ -25,13 +26,11 @@ impl TaskClient {
     pub async fn submit(&self, task: TaskBuilder) -> Result<TaskOutcome, ClientError> {
         let repeat = repeat(&task);
         let (own_id, request) = self.build(task)?;
-        let send = |mut rpc: super::call::Rpc| {
-            let request = request.clone();
-            async move { rpc.submit_task(request).await }
-        };
         let (within, tries) = (self.shared.submit_timeout, self.shared.patience.tries);
         let answer = self
-            .call_within(within, tries, repeat, send)
+            .call_within(Limits { within, tries, repeat }, &request, |mut rpc, it| async move {
+                rpc.submit_task(it).await
+            })
             .await
             .map_err(|error| error.about(&own_id))?;
         match submitted(answer)? {
@@ -48,11 +47,10 @@ impl TaskClient {
     pub async fn send(&self, task: TaskBuilder) -> Result<AsyncResult, ClientError> {
         let repeat = repeat(&task);
         let (own_id, request) = self.build(task)?;
-        let send = |mut rpc: super::call::Rpc| {
-            let request = request.clone();
-            async move { rpc.enqueue_task(request).await }
-        };
-        let answer = self.call(repeat, send).await.map_err(|error| error.about(&own_id))?;
+        let answer = self
+            .call(repeat, &request, |mut rpc, it| async move { rpc.enqueue_task(it).await })
+            .await
+            .map_err(|error| error.about(&own_id))?;
         self.accepted("EnqueueTask", &answer)
     }
 

@@ -18,11 +18,10 @@ impl TaskClient {
     /// `TASK_NOT_FOUND`.
     pub async fn get_task(&self, id: &TaskId) -> Result<pb::Task, ClientError> {
         let request = pb::GetTaskRequest { task_id: id.as_str().into() };
-        let send = |mut rpc: super::call::Rpc| {
-            let request = request.clone();
-            async move { rpc.get_task(request).await }
-        };
-        part("GetTask", self.call(Repeat::HARMLESS, send).await?.task, "no task")
+        let answer = self
+            .call(Repeat::HARMLESS, &request, |mut rpc, it| async move { rpc.get_task(it).await })
+            .await?;
+        part("GetTask", answer.task, "no task")
     }
 
     /// The tasks that match, newest first. Asks nothing yet.
@@ -71,11 +70,11 @@ impl TaskClient {
             queue: name(queue),
             method: method.unwrap_or_default(),
         };
-        let send = |mut rpc: super::call::Rpc| {
-            let request = request.clone();
-            async move { rpc.cancel_tasks(request).await }
-        };
-        let answer = self.call(Repeat::HARMLESS, send).await?;
+        let answer =
+            self.call(Repeat::HARMLESS, &request, |mut rpc, it| async move {
+                rpc.cancel_tasks(it).await
+            })
+            .await?;
         answer.outcomes.iter().map(cancel_outcome).collect()
     }
 
@@ -92,11 +91,9 @@ impl TaskClient {
     ) -> Result<Changed, ClientError> {
         const CALL: &str = "RetryTask";
         let request = pb::RetryTaskRequest { task_id: id.as_str().into(), reason: reason.into() };
-        let send = |mut rpc: super::call::Rpc| {
-            let request = request.clone();
-            async move { rpc.retry_task(request).await }
-        };
-        let answer = self.call(Repeat::HARMFUL, send).await?;
+        let answer = self
+            .call(Repeat::HARMFUL, &request, |mut rpc, it| async move { rpc.retry_task(it).await })
+            .await?;
         Ok(Changed { state: state(CALL, answer.state)?, brought_back: answer.brought_back })
     }
 
@@ -116,11 +113,11 @@ impl TaskClient {
             result: Some(Any::from(&result.into())),
             reason: reason.into(),
         };
-        let send = |mut rpc: super::call::Rpc| {
-            let request = request.clone();
-            async move { rpc.resolve_task(request).await }
-        };
-        let answer = self.call(Repeat::HARMFUL, send).await?;
+        let answer =
+            self.call(Repeat::HARMFUL, &request, |mut rpc, it| async move {
+                rpc.resolve_task(it).await
+            })
+            .await?;
         Ok(Changed { state: state(CALL, answer.state)?, brought_back: answer.brought_back })
     }
 
@@ -148,11 +145,9 @@ impl TaskClient {
             tag: filter.tag.unwrap_or_default(),
             ended_before: filter.ended_before.map(stamp),
         };
-        let send = |mut rpc: super::call::Rpc| {
-            let request = request.clone();
-            async move { rpc.purge_tasks(request).await }
-        };
-        let answer = self.call(Repeat::HARMFUL, send).await?;
+        let answer = self
+            .call(Repeat::HARMFUL, &request, |mut rpc, it| async move { rpc.purge_tasks(it).await })
+            .await?;
         Ok(Purged { purged: answer.purged, more: answer.more })
     }
 }

@@ -7,7 +7,7 @@ use tonic::Streaming;
 
 use crate::client::answers::{history_entry, log_line, part};
 use crate::client::async_result::Progress;
-use crate::client::call::deadline;
+use crate::client::call::{Limits, deadline};
 use crate::client::outcome::{self, Ended};
 use crate::client::retry::Repeat;
 use crate::client::{ClientError, TaskClient};
@@ -143,9 +143,9 @@ async fn open(
     cursor: &str,
 ) -> Result<Streaming<pb::WatchTaskResponse>, ClientError> {
     let request = pb::WatchTaskRequest { task_id: id.as_str().into(), cursor: cursor.to_owned() };
-    let send = |mut rpc: super::call::Rpc| {
-        let request = request.clone();
-        async move { rpc.watch_task(request).await }
-    };
-    client.call_within(within, 1, Repeat::HARMLESS, send).await.map_err(|error| error.about(id))
+    let limits = Limits { within, tries: 1, repeat: Repeat::HARMLESS };
+    client
+        .call_within(limits, &request, |mut rpc, it| async move { rpc.watch_task(it).await })
+        .await
+        .map_err(|error| error.about(id))
 }

@@ -3,16 +3,20 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use clap::builder::Resettable;
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches, Subcommand, value_parser};
 
+use crate::cli;
 use crate::config::Config;
-use crate::config::settings::{SETTINGS, Setting};
+use crate::config::settings::{DATA_DIR, SETTINGS, Setting};
 
 /// What the command line says.
 pub(super) struct Flags {
     /// The configuration file.
     pub(super) config: Option<PathBuf>,
+    /// What to do instead of serving.
+    pub(super) command: Option<cli::Command>,
     /// Print the configuration instead of serving.
     pub(super) print_config: bool,
     /// Values, already checked.
@@ -26,11 +30,21 @@ pub(super) struct Flags {
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, clap::Error> {
     let mut matches = command().try_get_matches_from(args)?;
     let print_config = matches.get_flag(PRINT_CONFIG);
-    let values = SETTINGS
-        .iter()
-        .filter_map(|setting| Some((setting, matches.remove_one(setting.name)?)))
-        .collect();
-    Ok(Flags { config: matches.remove_one(CONFIG), print_config, values })
+    let command = match matches.subcommand() {
+        Some(_) => Some(cli::Command::from_arg_matches(&matches)?),
+        None => None,
+    };
+    // A command has flags of its own, and none stand before it.
+    let mut matches = matches.remove_subcommand().map_or(matches, |(_, own)| own);
+    let values =
+        SETTINGS.iter().filter_map(|setting| Some((setting, value(&mut matches, setting)?)));
+    let values = values.collect();
+    Ok(Flags { config: matches.remove_one(CONFIG), command, print_config, values })
+}
+
+/// The value of a flag; commands have not all of them.
+fn value(matches: &mut ArgMatches, setting: &Setting) -> Option<String> {
+    matches.try_remove_one(setting.name).ok().flatten()
 }
 
 /// The refusal of flags that are sound each by itself.
@@ -49,10 +63,10 @@ over variables, variables over the file. Queues are declared in the file alone, 
     [queues.mail]
     weight = 3                 # its share of the turns, 1 to 1000; others have 1
     concurrency = 10           # tasks running at once; not bounded unless set
-    max-length = 50_000        # tasks waiting; --queue-length unless set
+    max_length = 50_000        # tasks waiting; --queue-length unless set
     rate = \"100/s\"             # tasks started: 100/s, 10/m, 5/10s; not bounded unless set
-    concurrency-per-key = 1    # tasks of one concurrency key running at once; 1 unless set
-    rate-per-key = \"5/10s\"     # tasks of one concurrency key started; not bounded unless set
+    concurrency_per_key = 1    # tasks of one concurrency key running at once; 1 unless set
+    rate_per_key = \"5/10s\"     # tasks of one concurrency key started; not bounded unless set
 
 What is declared holds from every start on, in the place of what such a queue was told while an
 earlier server ran. Queues that are not declared keep what they were told.
@@ -62,11 +76,7 @@ RUST_LOG chooses what is logged: info (the default), debug, task_scheduler=trace
 Exit codes: 0 stopped as asked, 1 failed, 2 wrong options, 78 wrong configuration or unusable data.";
 
 fn command() -> Command {
-    Command::new("task-scheduler")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("Runs Rust functions elsewhere, later or reliably; call them over gRPC.")
-        .after_help(EXPLANATION)
-        .max_term_width(100)
+    let serve = Command::new("task-scheduler")
         .next_help_heading("Configuration")
         .arg(config())
         .arg(
@@ -76,6 +86,16 @@ fn command() -> Command {
                 .help("Print every setting and where it came from, as TOML, and exit"),
         )
         .args(SETTINGS.iter().map(arg))
+        .args_conflicts_with_subcommands(true)
+        .max_term_width(100);
+    let data_dir = SETTINGS.iter().find(|setting| setting.name == DATA_DIR).map(arg);
+    let data_dir = data_dir.map(|arg| arg.help_heading(Resettable::Reset));
+    cli::Command::augment_subcommands(serve)
+        .mut_subcommands(|command| command.arg(config()).args(&data_dir).max_term_width(100))
+        // After the commands, which would say what they are about.
+        .about("Runs Rust functions elsewhere, later or reliably; call them over gRPC.")
+        .version(env!("CARGO_PKG_VERSION"))
+        .after_help(EXPLANATION)
 }
 
 fn config() -> Arg {

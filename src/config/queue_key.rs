@@ -1,4 +1,5 @@
-//! The keys of `[queues.NAME]`: their names, bounds, and places in the queue's limits.
+//! The keys of `[queues.NAME]`: their names, bounds, and places in the queue's limits. The names are
+//! those of the fields that `SetQueueLimits` takes.
 
 use std::ops::RangeInclusive;
 
@@ -36,10 +37,10 @@ impl QueueKey {
         match self {
             Self::Weight => "weight",
             Self::Concurrency => "concurrency",
-            Self::MaxLength => "max-length",
+            Self::MaxLength => "max_length",
             Self::Rate => "rate",
-            Self::ConcurrencyPerKey => "concurrency-per-key",
-            Self::RatePerKey => "rate-per-key",
+            Self::ConcurrencyPerKey => "concurrency_per_key",
+            Self::RatePerKey => "rate_per_key",
         }
     }
 

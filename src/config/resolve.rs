@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::mem::discriminant;
+use std::path::PathBuf;
 
+use crate::cli;
 use crate::config::file::{self, Written};
 use crate::config::print::print;
 use crate::config::problem::{Place, Problem, Refusal};
@@ -23,6 +25,15 @@ pub enum Loaded {
     Serve {
         /// The settings.
         config: Box<Config>,
+        /// Oddities worth a warning.
+        remarks: Vec<String>,
+    },
+    /// Do this with the store in this directory and stop.
+    Run {
+        /// What.
+        command: cli::Command,
+        /// Where the store is.
+        data_dir: PathBuf,
         /// Oddities worth a warning.
         remarks: Vec<String>,
     },
@@ -152,6 +163,10 @@ pub fn load(
     if flags.print_config {
         return Ok(Loaded::Print(print(&resolved, SETTINGS)));
     }
+    if let Some(command) = flags.command {
+        let data_dir = resolved.config.store.data_dir;
+        return Ok(Loaded::Run { command, data_dir, remarks: resolved.remarks });
+    }
     Ok(Loaded::Serve { config: Box::new(resolved.config), remarks: resolved.remarks })
 }
 
@@ -258,13 +273,38 @@ mod tests {
     }
 
     #[test]
+    fn a_command_finds_the_directory_where_the_server_would() {
+        fn check(flags: &[&str], variables: &[(&str, &str)], expected: &str) {
+            let dir = tempfile::tempdir().expect("a temporary directory");
+            let path = dir.path().join("ts.toml");
+            std::fs::write(&path, "data-dir = 'from-file'").expect("the file can be written");
+            let own = [OsString::from("task-scheduler"), "verify".into()];
+            let file = [OsString::from("--config"), path.into()];
+            let flags = flags.iter().map(OsString::from);
+            let loaded = load(
+                own.into_iter().chain(file).chain(flags),
+                variables.iter().map(|(name, value)| (name.into(), value.into())),
+            );
+            let expected = Loaded::Run {
+                command: cli::Command::Verify { backup: None },
+                data_dir: expected.into(),
+                remarks: Vec::new(),
+            };
+            assert_eq!(loaded.expect("a command"), expected, "{variables:?}");
+        }
+        check(&[], &[], "from-file");
+        check(&[], &[("TASK_SCHEDULER_STORE", "sqlite:from-env")], "from-env");
+        check(&["--data-dir", "a"], &[("TASK_SCHEDULER_DATA_DIR", "from-env")], "a");
+    }
+
+    #[test]
     fn a_file_sets_what_flags_set_and_queues() {
         let config = config(
             &[],
             &[],
             "addr = 'localhost:0'\ncache-bytes = 1_048_576\nretention = \"36h\"\nlog-dir = 'none'\n\
-             [queues.mail]\nweight = 3\nconcurrency = 2\nmax-length = 50_000\nrate = '100/s'\n\
-             concurrency-per-key = 4\nrate-per-key = '5/10s'\n\
+             [queues.mail]\nweight = 3\nconcurrency = 2\nmax_length = 50_000\nrate = '100/s'\n\
+             concurrency_per_key = 4\nrate_per_key = '5/10s'\n\
              [queues]\n\"a.b\" = { weight = 0x10 }\nplain = {}",
         );
         let mut expected = Config::default();
@@ -311,17 +351,17 @@ mod tests {
                 "ts.toml:2: queues.mail.weight is 1001; expected a whole number from 1 to 1000",
             ),
             (
-                "[queues.mail]\nmax_length = 5",
-                "ts.toml:2: unknown key \"queues.mail.max_length\"; did you mean \"max-length\"?",
+                "[queues.mail]\nmax-length = 5",
+                "ts.toml:2: unknown key \"queues.mail.max-length\"; did you mean \"max_length\"?",
             ),
             (
-                "[queues.mail]\nmax-length = 1_000_000_001",
-                "ts.toml:2: queues.mail.max-length is 1_000_000_001; expected a whole number from 1 \
+                "[queues.mail]\nmax_length = 1_000_000_001",
+                "ts.toml:2: queues.mail.max_length is 1_000_000_001; expected a whole number from 1 \
                  to 1000000000",
             ),
             (
-                "[queues.mail]\nrate-per-key = 5",
-                "ts.toml:2: queues.mail.rate-per-key is 5; expected a rate such as 100/s, 10/m or \
+                "[queues.mail]\nrate_per_key = 5",
+                "ts.toml:2: queues.mail.rate_per_key is 5; expected a rate such as 100/s, 10/m or \
                  5/10s: from 1 to 1000000 in a time of at most 24h",
             ),
             (
@@ -386,8 +426,8 @@ mod tests {
     fn a_printed_configuration_reads_back_as_itself() {
         let flags =
             ["--addr", "[::1]:0", "--log-dir", "a \"dir\"", "--keepalive-timeout", "1500ms"];
-        let file = "store = 'sqlite:x'\n[queues.mail]\nconcurrency = 2\nmax-length = 9\nrate = '7/90s'\n\
-                    [queues.'a.b']\nweight = 7\nrate-per-key = '1/d'\nconcurrency-per-key = 3";
+        let file = "store = 'sqlite:x'\n[queues.mail]\nconcurrency = 2\nmax_length = 9\nrate = '7/90s'\n\
+                    [queues.'a.b']\nweight = 7\nrate_per_key = '1/d'\nconcurrency_per_key = 3";
         let printed = match load_all(&[&flags[..], &["--print-config"]].concat(), &[], file) {
             Ok(Loaded::Print(text)) => text,
             other => panic!("not printed: {other:?}"),

@@ -83,7 +83,7 @@ impl Engine {
         Ok(verdicts)
     }
 
-    /// Up to [`MAX_MATCHED`] tasks that match, and whether there may be more.
+    /// Up to 10,000 tasks that match, and whether there may be more.
     async fn matching(&self, filter: &TaskFilter) -> Result<(Vec<TaskId>, bool), Error> {
         let mut ids = Vec::new();
         let mut before = None;
@@ -143,7 +143,7 @@ impl Engine {
         not_found(id)
     }
 
-    /// Forgets tasks that have ended: those named, and up to [`MAX_MATCHED`] of those that match. What
+    /// Forgets tasks that have ended: those named, and up to 10,000 of those that match. What
     /// has not ended, or is needed by a task that has not, stays.
     ///
     /// # Errors

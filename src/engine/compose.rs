@@ -45,8 +45,7 @@ impl Engine {
         Ok((ids, callback_id))
     }
 
-    /// All or none. What came in before one was refused is cancelled; nothing that depends on them
-    /// came in.
+    /// All or none. What came in before one was refused is cancelled and forgotten.
     async fn enqueue_together(
         &self,
         tasks: Vec<Request>,
@@ -70,7 +69,10 @@ impl Engine {
         }
         let Some(error) = refused else { return Ok(()) };
         let reason = "another task of the same call was refused".to_owned();
-        self.cancel(CancelRequest { ids: accepted, matching: None, reason }).await?;
+        let request = CancelRequest { ids: accepted.clone(), matching: None, reason };
+        self.cancel(request).await?;
+        // Their ids can be given again, but for one that had started by then.
+        self.purge(accepted, None).await?;
         Err(error)
     }
 }

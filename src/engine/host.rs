@@ -6,11 +6,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-use super::core::{Answer, Asked, unmet};
+use super::core::{Answer, Asked, Touched, unmet};
 use super::{Shared, attempt, gate};
 use crate::clock::{self, Now};
 use crate::error::{Code, Error};
-use crate::models::{self, Fence, Outcome, Request, TaskId};
+use crate::models::{Fence, Outcome, Request, TaskId};
 use crate::store::Verdict;
 use crate::tasks::{Host, HostError};
 
@@ -56,9 +56,9 @@ impl Host for ForBodies {
             Verdict::Inserted(_) => Ok(id),
             Verdict::Exists(known) if known.task.digest == digest => Ok(id),
             Verdict::Exists(_) => Err(HostError::Refused(taken(&id))),
-            Verdict::Clash { first, .. } => Ok(first.task.id.clone()),
-            Verdict::UniqueTaken => {
-                let why = "the unique key belongs to another task, which has not ended";
+            // It would be somebody else's task that the parent waits for, and its children are its own.
+            Verdict::Clash { .. } | Verdict::UniqueTaken => {
+                let why = "the child's unique key belongs to another task";
                 Err(HostError::Refused(Error::new(Code::UniqueTaken, why)))
             }
             Verdict::Unmet { dependency, problem } => {
@@ -89,7 +89,10 @@ impl Host for ForBodies {
 
     fn wrote(&self, fence: Fence) {
         let Some(shared) = self.0.upgrade() else { return };
-        shared.touch_running(fence);
+        // What an inline body says goes with its end.
+        if !shared.touch_running(fence) {
+            return;
+        }
         let loops = shared.on_loops.clone();
         let shared = self.0.clone();
         loops.spawn(async move {
@@ -116,12 +119,14 @@ impl Shared {
         }
     }
 
-    /// Whoever watches a running task sees what its body says as it says it.
-    fn touch_running(&self, fence: Fence) {
+    /// Whoever watches a running task sees what its body says as it says it. Answers whether it runs.
+    fn touch_running(&self, fence: Fence) -> bool {
         let id = self.running.lock().get(&fence).map(|it| it.context.task_id().clone());
+        let runs = id.is_some();
         if let Some(id) = id {
-            self.watches.touch(&super::core::Touched::Named(id));
+            self.watches.touch(&Touched::Named(id));
         }
+        runs
     }
 }
 
@@ -156,6 +161,6 @@ async fn ask(shared: &Arc<Shared>, fence: Fence, asked: Asked) -> Result<Verdict
     }
 }
 
-fn taken(id: &models::TaskId) -> Error {
-    Error::new(Code::IdTaken, format!("a task that is no child of it is called {id}"))
+fn taken(id: &TaskId) -> Error {
+    Error::new(Code::IdTaken, format!("{id} is another task already, with other content"))
 }

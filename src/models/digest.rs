@@ -27,6 +27,17 @@ impl Digest {
         half.copy_from_slice(&hash[..16]);
         Self(half)
     }
+
+    /// The digest as two numbers, as a store keeps it.
+    pub(crate) fn halves(self) -> [u64; 2] {
+        let [head, tail] = [0, 8].map(|at| self.0[at..at + 8].try_into().expect("eight bytes"));
+        [u64::from_le_bytes(head), u64::from_le_bytes(tail)]
+    }
+
+    /// The digest that was kept.
+    pub(crate) fn from_halves([head, tail]: [u64; 2]) -> Self {
+        Self((u128::from(tail) << 64 | u128::from(head)).to_le_bytes())
+    }
 }
 
 /// Appends bytes so that they cannot run into what follows.

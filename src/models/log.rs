@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
-/// The most log lines that are kept with a task. Later ones are counted and not kept.
+/// The most log lines that are kept with a task. The last one says that later ones were dropped.
 pub const MAX_LOG_LINES: u32 = 1_000;
 /// The longest log line, in bytes; what is longer is cut.
 pub const MAX_LOG_LINE_BYTES: usize = 4 << 10;

@@ -24,6 +24,34 @@ pub struct Request {
     pub options: Option<Box<Asked>>,
 }
 
+impl Request {
+    /// A request for this method, without arguments; everything else is as the server sees fit.
+    pub fn of(method: impl Into<String>) -> Self {
+        Self { method: method.into(), ..Self::default() }
+    }
+
+    /// With one more argument.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<ArgValue>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// With this id.
+    #[must_use]
+    pub fn named(mut self, id: TaskId) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    /// With these options.
+    #[must_use]
+    pub fn with(mut self, set: impl FnOnce(&mut Asked)) -> Self {
+        set(self.options.get_or_insert_default());
+        self
+    }
+}
+
 /// The options that a request names. What is `None` comes from the method, then from the server.
 /// The field names are those of the wire, for error messages: `options.delay`.
 #[derive(Clone, Debug, Default, PartialEq)]

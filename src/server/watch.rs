@@ -6,6 +6,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 use tokio_stream::Stream;
@@ -19,6 +20,9 @@ use crate::server::answer;
 use crate::server::cursors::Cursors;
 use crate::server::panics::caught;
 use crate::system::Watch;
+
+/// When it is worth watching again after the server has hung up.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The answers to one watcher. Ends after the task's outcome, or with the reason why it ends early.
 pub(super) struct Updates {
@@ -54,7 +58,7 @@ impl Watching {
                 None => std::future::pending().await,
             }
         };
-        // Each of these ends the stream but the last, so that what it had begun is not missed.
+        // The first two end the stream, so it does not matter what they interrupt.
         let step = tokio::select! {
             biased;
             () = over => Some(Err(Error::new(
@@ -64,7 +68,8 @@ impl Watching {
             () = self.hang_up.cancelled() => Some(Err(Error::new(
                 Code::Draining,
                 "the server is shutting down; a watch with the last cursor goes on from there",
-            ))),
+            )
+            .retry_after(RETRY_AFTER))),
             next = self.watch.next() => next,
         };
         (step, self)

@@ -15,6 +15,7 @@
 mod change;
 pub mod memory;
 pub(crate) mod rules;
+pub mod sqlite;
 
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ pub use change::{
     QueueStatus, Ready, Retention, Verdict, Wanted,
 };
 pub use memory::MemoryStore;
+pub use sqlite::SqliteStore;
 
 use crate::clock::Timestamp;
 use crate::error::{self, Code};

@@ -65,14 +65,21 @@ async fn a_wait_is_the_servers_and_not_a_poll() {
 
 #[tokio::test]
 async fn a_wait_ends_in_its_time() {
-    for steps in [vec![Step::Silence], vec![pending(); 1_000]] {
-        let fake = Fake::playing(steps).await;
-        let client = fake.client();
-        let patience = Duration::from_millis(1_200);
-        assert!(!soon(result(&client).wait(patience)).await.unwrap());
-        let told = soon(result(&client).get(Duration::ZERO)).await;
-        drop(told.map(drop).expect_err("no result"));
-    }
+    let fake = Fake::playing([Step::Silence]).await;
+    let patience = Duration::from_millis(1_200);
+    assert!(!soon(result(&fake.client()).wait(patience)).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_wait_is_not_hammered() {
+    let fake = Fake::playing(vec![pending(); 1_000]).await;
+    let wait = Duration::from_millis(50);
+    let client = quick().backoff(wait, wait).connect(fake.proxy.addr()).unwrap();
+    let patience = 10 * wait;
+    assert!(!soon(result(&client).wait(patience)).await.unwrap());
+    // Up to half of a wait is left to chance; one more asks at the end.
+    let calls = fake.calls().len();
+    assert!((2..=22).contains(&calls), "{calls} calls");
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! The client and the real server.
 
+use std::fs;
 use std::time::{Duration, SystemTime};
 
 use task_scheduler::client::{ClientError, TaskBuilder, TaskClient, Update};
@@ -10,7 +11,7 @@ use task_scheduler::models::{
 };
 
 use crate::proxy::Proxy;
-use crate::server::{Server, with_methods};
+use crate::server::{Server, Setup, with_methods};
 use crate::waiting::{PATIENCE, eventually, soon};
 
 fn client(server: &Server) -> TaskClient {
@@ -262,6 +263,44 @@ async fn a_submission_is_made_again_to_a_server_that_does_not_know_it() {
     let told = soon(sent.get(PATIENCE)).await.unwrap_err();
     assert!(told.is(Code::TaskNotFound), "a server with another store: {told:?}");
     drop(after);
+}
+
+#[tokio::test]
+async fn who_waits_and_who_watches_outlive_the_death_of_the_server() {
+    let kept = tempfile::tempdir().unwrap();
+    let gate = kept.path().join("gate").to_str().unwrap().to_owned();
+    let data = kept.path().join("data").to_str().unwrap().to_owned();
+    let boot = || Setup::with_methods().flags(["--data-dir", &data]).start();
+    let server = boot();
+    let proxy = Proxy::to(server.addr()).await;
+    let client = TaskClient::connect(proxy.addr()).unwrap();
+    let task = soon(client.send(TaskBuilder::new("wait").arg(&*gate))).await.unwrap();
+    let mut watch = task.watch();
+    let mut states = Vec::new();
+    let mut first = Some(server);
+    let mut second = None;
+    let (got, ()) = soon(async {
+        tokio::join!(task.get(PATIENCE), async {
+            while let Some(update) = watch.next().await {
+                let Update::Entered(entry) = update.unwrap() else { continue };
+                states.push(entry.state);
+                if entry.state == State::Running
+                    && let Some(first) = first.take()
+                {
+                    // Kills it.
+                    drop(first);
+                    let after = second.insert(boot());
+                    proxy.lead_to(after.addr());
+                    fs::write(&gate, "").unwrap();
+                }
+            }
+        })
+    })
+    .await;
+    assert_eq!(got.unwrap().text(), "waited");
+    // What ran when the process died is queued again, and goes on being one task.
+    let expected = [State::Running, State::Queued, State::Running, State::Succeeded];
+    assert!(states.ends_with(&expected), "{states:?}");
 }
 
 #[tokio::test]

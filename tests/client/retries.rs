@@ -201,12 +201,33 @@ async fn what_will_not_change_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn one_task_that_must_not_be_repeated_keeps_the_whole_call_from_it() {
+    let replace = || add().unique_for("k", Duration::from_secs(1), OnClash::Replace);
+    let calls: [fn(TaskClient, TaskBuilder) -> Coming; 3] = [
+        |client, odd| Box::pin(async move { client.chain([add(), odd, add()]).await.map(drop) }),
+        |client, odd| Box::pin(async move { client.chord([add()], odd).await.map(drop) }),
+        |client, odd| Box::pin(async move { client.batch([odd, add()]).await.remove(1).map(drop) }),
+    ];
+    for call in calls {
+        let fake = Fake::playing([Step::Cut, Step::Cut]).await;
+        let told = soon(call(fake.client(), replace())).await;
+        assert!(matches!(told, Err(ClientError::Transport(_))), "{told:?}");
+        assert_eq!(fake.calls().len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn every_call_waits_for_a_server_that_is_not_there_yet() {
     for Call { name, make, answer } in harmless().into_iter().chain(together()).chain(harmful()) {
         let fake = Fake::playing([answer]).await;
         fake.proxy.down().await;
-        let told = make(quick().tries(2).connect(fake.proxy.addr()).unwrap()).await;
+        let wait = Duration::from_millis(40);
+        let twice = quick().backoff(wait, wait).tries(2).connect(fake.proxy.addr()).unwrap();
+        let begun = Instant::now();
+        let told = soon(make(twice)).await;
         assert!(matches!(told, Err(ClientError::Transport(_))), "{name}: {told:?}");
+        // Up to half of a wait is left to chance.
+        assert!(begun.elapsed() >= wait / 2, "{name} was tried once: {told:?}");
 
         let patient = quick().tries(u32::MAX).connect(fake.proxy.addr()).unwrap();
         let (came, ()) = soon(async { tokio::join!(make(patient), fake.proxy.up()) }).await;

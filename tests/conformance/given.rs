@@ -8,12 +8,12 @@ use std::time::Duration;
 use task_scheduler::clock::Timestamp;
 use task_scheduler::error::Code;
 use task_scheduler::models::{
-    ArgValue, Digest, Durability, Ended, Ending, Failure, Fence, OnDependencyFailure, Options,
-    Outcome, QueueLimits, QueueName, RetryPolicy, Sequence, Snapshot, State, Task, TaskId,
+    ArgValue, Digest, Durability, Ended, Ending, Failure, Fence, Keys, OnDependencyFailure,
+    Options, Outcome, QueueLimits, QueueName, RetryPolicy, Sequence, Snapshot, State, Task, TaskId,
 };
 use task_scheduler::store::{
     Applied, Boot, Change, Claimed, Claims, Commit, Insert, MemoryStore, Opened, Place, Ready,
-    Store, Verdict, Wanted,
+    SqliteStore, Store, Verdict, Wanted,
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -23,19 +23,44 @@ pub(crate) const SUSPECT_AFTER: u32 = 2;
 /// An open store. Its clock stands still unless a case moves it.
 pub(crate) struct Given {
     pub(crate) store: Arc<dyn Store>,
-    /// The store as the next process would find it.
-    again: fn(&Arc<dyn Store>) -> Arc<dyn Store>,
+    kept: Kept,
     now: Cell<Timestamp>,
     epoch: Cell<u64>,
     sequences: Cell<u64>,
     fences: Cell<u64>,
 }
 
+/// What is there before and after a store.
+enum Kept {
+    Nothing,
+    Directory(tempfile::TempDir),
+}
+
+impl Kept {
+    /// The store as the next process would find it.
+    fn open(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Nothing => Arc::new(MemoryStore::default()),
+            Self::Directory(directory) => {
+                Arc::new(SqliteStore::open_dir(directory.path()).expect("it opens"))
+            }
+        }
+    }
+}
+
 impl Given {
     pub(crate) async fn memory() -> Self {
+        Self::kept(Kept::Nothing).await
+    }
+
+    pub(crate) async fn sqlite() -> Self {
+        Self::kept(Kept::Directory(tempfile::tempdir().expect("a directory"))).await
+    }
+
+    async fn kept(kept: Kept) -> Self {
         let given = Self {
-            store: Arc::new(MemoryStore::default()),
-            again: |_| Arc::new(MemoryStore::default()),
+            store: kept.open(),
+            kept,
             now: Cell::new(Timestamp::EPOCH.plus(Duration::from_secs(1_800_000_000))),
             epoch: Cell::new(0),
             sequences: Cell::new(0),
@@ -59,8 +84,14 @@ impl Given {
 
     /// The process ends, and another one opens what it kept.
     pub(crate) async fn restart(&mut self) -> Opened {
-        self.store = (self.again)(&self.store);
-        self.open().await
+        self.restart_with(SUSPECT_AFTER).await
+    }
+
+    pub(crate) async fn restart_with(&mut self, suspect_after: u32) -> Opened {
+        // The old one is closed first.
+        self.store = Kept::Nothing.open();
+        self.store = self.kept.open();
+        self.open_with(suspect_after).await
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -239,6 +270,12 @@ pub(crate) fn task_with(id: &str, set: impl FnOnce(&mut Options)) -> Task {
     task
 }
 
+/// One of those that share the limits of a key.
+pub(crate) fn keyed(id: &str, key: &str) -> Task {
+    let keys = Keys { concurrency: Some(key.into()), ..Keys::default() };
+    task_with(id, |options| options.keys = Some(keys.into()))
+}
+
 /// A task that waits for others.
 pub(crate) fn waits(id: &str, deps: &[&str]) -> Task {
     Task { deps: deps.iter().map(|dep| name(dep)).collect(), ..task(id) }
@@ -281,6 +318,14 @@ pub(crate) fn set_queue(concurrency: Option<u32>) -> Change {
 
 pub(crate) fn limit(limits: QueueLimits) -> Change {
     Change::SetQueue { queue: queue("default"), limits }
+}
+
+pub(crate) fn again(id: &str) -> Change {
+    Change::RunAgain { id: name(id), reason: "mended".into() }
+}
+
+pub(crate) fn rest(sequence: Sequence, fence: Fence, resting: bool) -> Change {
+    Change::Rest { sequence, fence, resting }
 }
 
 pub(crate) fn ready(sequence: Sequence) -> Ready {

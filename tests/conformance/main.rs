@@ -13,23 +13,47 @@ macro_rules! on_every_store {
                 }
             )*
         }
+
+        mod on_sqlite {
+            $(
+                #[tokio::test]
+                async fn $case() {
+                    super::$case($crate::given::Given::sqlite().await).await;
+                }
+            )*
+        }
     };
 }
 
 mod cancel;
 mod cascade;
+mod chance;
+mod checkpoint;
 mod claim;
 mod dependencies;
 mod end_attempt;
 mod expand;
 mod find;
 mod foreign_ended;
+mod forget;
 mod given;
 mod history;
 mod insert;
+mod keys;
 mod list;
 mod open;
+mod pause;
+mod progress_and_logs;
 mod promote;
 mod prune;
+mod quarantine;
+mod queue_limits;
+mod queues;
+mod random;
+mod rates;
+mod resolve;
+mod retried_by_hand;
 mod run_again;
+mod spawn;
+mod unique;
 mod window;

@@ -89,7 +89,7 @@ async fn no_more_than_the_limit_is_forgotten_at_once(given: Given) {
         given.fail(task(&format!("f{number}"))).await;
     }
     given.wait(5 * SECOND);
-    let retention = Retention { succeeded: FOR_A_SECOND, others: FOR_A_SECOND, ..KEEPS_ALL };
+    let retention = Retention { succeeded: FOR_A_SECOND, others: FOR_A_SECOND };
     let ids = ["s0", "s1", "s2", "f0", "f1", "f2"];
     for left in [4, 2, 0] {
         let applied = prune(&given, retention, 2).await;
@@ -156,7 +156,7 @@ async fn parents_that_are_kept_do_not_keep_others(given: Given) {
     }
     given.enter(waits_and_runs("child", &["s0", "s1", "f0", "f1"])).await;
     given.wait(5 * SECOND);
-    let retention = Retention { succeeded: FOR_A_SECOND, others: FOR_A_SECOND, ..KEEPS_ALL };
+    let retention = Retention { succeeded: FOR_A_SECOND, others: FOR_A_SECOND };
     for _ in 0..6 {
         prune(&given, retention, 2).await;
     }

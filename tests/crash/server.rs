@@ -89,6 +89,7 @@ impl Place {
             .args(flags)
             .env_clear()
             .env("CRASH_LEDGER", self.ledger.path())
+            .env("RUST_LOG", "info,task_scheduler::tasks::registry=warn")
             .current_dir(self.path(""))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -1,6 +1,7 @@
 //! What a client finds out with nothing but the address: health, reflection, the methods.
 
 use task_scheduler::pb;
+use tonic::metadata::MetadataMap;
 use tonic::transport::Channel;
 use tonic::{Code, Request};
 use tonic_health::pb::HealthCheckRequest;
@@ -8,7 +9,7 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_reflection::pb::{v1, v1alpha};
 
-use crate::server::{Server, stock, with_methods};
+use crate::server::{Server, Setup, stock, with_methods};
 use crate::waiting::soon;
 
 async fn channel(server: &Server) -> Channel {
@@ -27,6 +28,25 @@ async fn health_is_told_for_the_server_and_for_its_service() {
     }
     let request = HealthCheckRequest { service: "no.such.Service".into() };
     assert_eq!(soon(health.check(request)).await.unwrap_err().code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn every_answer_about_health_names_what_keeps_tasks() {
+    for store in ["memory", "sqlite"] {
+        let server = Setup::stock().flags(["--store", store]).start();
+        let mut health = HealthClient::new(channel(&server).await);
+        let named = |metadata: &MetadataMap| {
+            metadata.get("task-scheduler-store").map(|name| name.to_str().unwrap().to_owned())
+        };
+        let known = HealthCheckRequest::default();
+        let answer = soon(health.check(known.clone())).await.unwrap();
+        assert_eq!(named(answer.metadata()).as_deref(), Some(store));
+        let watching = soon(health.watch(known)).await.unwrap();
+        assert_eq!(named(watching.metadata()).as_deref(), Some(store));
+        let unknown = HealthCheckRequest { service: "no.such.Service".into() };
+        let refused = soon(health.check(unknown)).await.unwrap_err();
+        assert_eq!(named(refused.metadata()).as_deref(), Some(store));
+    }
 }
 
 #[tokio::test]

@@ -1,90 +1,18 @@
 //! What the binary says and returns before it serves: help, configuration, refusals.
 
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use crate::binary::{Binary, assert_refused};
 
-use tempfile::TempDir;
-
-/// Long enough for a busy machine; a binary that serves instead of refusing is found by it.
-const PATIENCE: Duration = Duration::from_secs(30);
-
-struct Binary {
-    dir: TempDir,
-    variables: Vec<(&'static str, &'static str)>,
-}
-
-#[derive(Debug)]
-struct Ran {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Binary {
-    /// In an empty directory and an empty environment.
-    fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), variables: Vec::new() }
-    }
-
-    fn file(self, name: &str, text: &str) -> Self {
-        std::fs::write(self.path().join(name), text).unwrap();
-        self
-    }
-
-    fn env(mut self, name: &'static str, value: &'static str) -> Self {
-        self.variables.push((name, value));
-        self
-    }
-
-    fn path(&self) -> &Path {
-        self.dir.path()
-    }
-
-    fn run(&self, flags: &[&str]) -> Ran {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_task-scheduler"))
-            .args(flags)
-            .env_clear()
-            .envs(self.variables.iter().copied())
-            .current_dir(self.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let began = Instant::now();
-        while child.try_wait().unwrap().is_none() {
-            if began.elapsed() > PATIENCE {
-                child.kill().unwrap();
-                panic!("still running with {flags:?}: {:?}", child.wait_with_output().unwrap());
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let output = child.wait_with_output().unwrap();
-        Ran {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-
-    /// The lines `name = value  # origin` of `--print-config`, without the padding.
-    fn printed(&self, flags: &[&str]) -> Vec<String> {
-        let ran = self.run(&[&["--print-config"], flags].concat());
-        assert_eq!((ran.code, &*ran.stderr), (Some(0), ""), "{ran:?}");
-        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
-        ran.stdout.lines().map(words).filter(|line| !line.is_empty()).collect()
-    }
+/// The lines `name = value  # origin` of `--print-config`, without the padding.
+fn printed(binary: &Binary, flags: &[&str]) -> Vec<String> {
+    let ran = binary.run(&[&["--print-config"], flags].concat());
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), ""), "{ran:?}");
+    let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+    ran.stdout.lines().map(words).filter(|line| !line.is_empty()).collect()
 }
 
 #[track_caller]
 fn assert_printed(printed: &[String], line: &str) {
     assert!(printed.iter().any(|printed| printed == line), "no {line:?} in {printed:#?}");
-}
-
-#[track_caller]
-fn assert_refused(ran: &Ran, code: i32, stderr: &str) {
-    assert_eq!((ran.code, &*ran.stderr, &*ran.stdout), (Some(code), stderr, ""));
 }
 
 #[test]
@@ -103,7 +31,10 @@ fn help_names_every_setting_with_its_default() {
          100000 with --store memory]",
         "--retention-failed <DURATION> How long tasks that failed, expired or were cancelled are kept \
          [default: 14d]",
-        "rate-per-key = \"5/10s\"",
+        "rate_per_key = \"5/10s\"",
+        "verify Check every page and every task",
+        "backup Copy all that the data directory holds",
+        "restore Put a backup into a data directory",
         "TASK_SCHEDULER_CACHE_BYTES",
         "[queues.mail]",
         "Exit codes: 0 ",
@@ -113,7 +44,7 @@ fn help_names_every_setting_with_its_default() {
     let widest = help.stdout.lines().map(|line| line.chars().count()).max();
     assert!(widest <= Some(100), "{widest:?} columns wide");
     assert_eq!(Binary::new().run(&["-h"]).stdout, help.stdout);
-    for line in Binary::new().printed(&[]) {
+    for line in printed(&Binary::new(), &[]) {
         if let Some((name, _)) = line.split_once(" = ") {
             assert!(help.stdout.contains(&format!("--{name} <")), "no --{name} in the help");
         }
@@ -136,9 +67,12 @@ fn a_wrong_flag_is_exit_code_2_and_says_what_is_accepted() {
     };
     refused(&["--adr", "x"], "unexpected argument '--adr' found");
     refused(&["--adr", "x"], "a similar argument exists: '--addr'");
-    refused(&["serve"], "unexpected argument 'serve' found");
+    refused(&["serve"], "unrecognized subcommand 'serve'");
     refused(&["--store", "nonsense"], "expected memory, sqlite or sqlite:DIR");
-    refused(&["--store", "sqlite:a", "--data-dir", "b"], "both name the directory; expected one of");
+    refused(
+        &["--store", "sqlite:a", "--data-dir", "b"],
+        "both name the directory; expected one of",
+    );
     refused(&["--queue-length", "0"], "expected a whole number from 1 to 1000000000, or unbounded");
     refused(&["--quarantine-after", "1001"], "expected a whole number from 0 to 1000");
     refused(&["--retention-failed", "0s"], "expected a duration from 1s to 3650d, such as");
@@ -166,7 +100,7 @@ fn each_value_is_printed_with_where_it_came_from() {
         .env("TASK_SCHEDULER_RETENTION", "60h")
         .env("TASK_SCHEDULER_RETRIES", "2")
         .env("TASK_SCHEDULER_CONFIG", "ts.toml");
-    let printed = binary.printed(&["--retries", "3", "-a", "localhost:0"]);
+    let lines = printed(&binary, &["--retries", "3", "-a", "localhost:0"]);
     for line in [
         "addr = \"localhost:0\" # flag",
         "retries = 3 # flag",
@@ -177,7 +111,7 @@ fn each_value_is_printed_with_where_it_came_from() {
         "weight = 1 # default",
         "concurrency = 2 # file ts.toml:6",
         "rate = \"10/m\" # file ts.toml:7",
-        "concurrency-per-key = 1 # default",
+        "concurrency_per_key = 1 # default",
         "store = \"sqlite\" # default",
         "data-dir = \"./data\" # default",
         "queue-length = \"unbounded\" # default",
@@ -185,24 +119,26 @@ fn each_value_is_printed_with_where_it_came_from() {
         "retention-failed-count = 1000000 # default",
         "quarantine-after = 2 # default",
     ] {
-        assert_printed(&printed, line);
+        assert_printed(&lines, line);
     }
     // The flag names another file than the environment.
     let binary = binary.file("other.toml", "retention-count = 5");
-    let printed = binary.printed(&["--config", "other.toml"]);
-    assert_printed(&printed, "retention-count = 5 # file other.toml:1");
-    assert_printed(&printed, "log-format = \"text\" # default");
+    let lines = printed(&binary, &["--config", "other.toml"]);
+    assert_printed(&lines, "retention-count = 5 # file other.toml:1");
+    assert_printed(&lines, "log-format = \"text\" # default");
 }
 
 #[test]
 fn a_store_that_names_its_directory_is_printed_as_both_and_counts_go_with_the_store() {
-    let printed = Binary::new().file("ts.toml", "data-dir = 'a'").printed(&["--store", "sqlite:b"]);
-    assert_printed(&printed, "store = \"sqlite\" # flag");
-    assert_printed(&printed, "data-dir = \"b\" # flag");
-    let printed = Binary::new().env("TASK_SCHEDULER_STORE", "memory").printed(&[]);
-    assert_printed(&printed, "store = \"memory\" # env TASK_SCHEDULER_STORE");
-    assert_printed(&printed, "queue-length = 100000 # default");
-    assert_printed(&printed, "retention-count = 100000 # default");
+    let binary = Binary::new().file("ts.toml", "data-dir = 'a'");
+    let lines = printed(&binary, &["--config", "ts.toml", "--store", "sqlite:b"]);
+    assert_printed(&lines, "store = \"sqlite\" # flag");
+    assert_printed(&lines, "data-dir = \"b\" # flag");
+    let binary = Binary::new().env("TASK_SCHEDULER_STORE", "memory");
+    let lines = printed(&binary, &[]);
+    assert_printed(&lines, "store = \"memory\" # env TASK_SCHEDULER_STORE");
+    assert_printed(&lines, "queue-length = 100000 # default");
+    assert_printed(&lines, "retention-count = 100000 # default");
 }
 
 #[test]
@@ -273,11 +209,8 @@ fn a_wrong_variable_is_exit_code_78_also_where_a_flag_wins() {
 
 #[test]
 fn a_variable_that_looks_like_a_slip_is_remarked() {
-    let printed = Binary::new().env("TASK_SCHEDULER_ADR", "x").printed(&[]);
-    assert_printed(
-        &printed,
-        "# TASK_SCHEDULER_ADR is no setting; did you mean TASK_SCHEDULER_ADDR?",
-    );
+    let lines = printed(&Binary::new().env("TASK_SCHEDULER_ADR", "x"), &[]);
+    assert_printed(&lines, "# TASK_SCHEDULER_ADR is no setting; did you mean TASK_SCHEDULER_ADDR?");
 }
 
 #[test]

@@ -19,7 +19,7 @@ fn ids(tasks: &[pb::Task]) -> Vec<&str> {
 /// All pages.
 async fn all(client: &Client, request: pb::ListTasksRequest) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
-    let mut page_token = String::new();
+    let mut page_token = request.page_token.clone();
     loop {
         let answer = client.list(pb::ListTasksRequest { page_token, ..request.clone() }).await;
         let answer = answer.unwrap();

@@ -5,6 +5,7 @@
 mod bad_bodies;
 mod bad_peers;
 mod bad_requests;
+mod binary;
 mod cancel;
 mod chains;
 mod client;

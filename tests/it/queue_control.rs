@@ -58,8 +58,6 @@ async fn nothing_of_a_paused_queue_starts_and_what_runs_goes_on() {
     assert!(!client.resume("mail").await.paused);
     client.once("Durable", TaskState::Succeeded).await;
     client.once("Ephemeral", TaskState::Succeeded).await;
-    let queue = client.queue("mail").await;
-    assert_eq!((queue.paused, queue.waiting, queue.running), (false, 0, 0));
 }
 
 #[tokio::test]

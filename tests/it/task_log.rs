@@ -51,8 +51,8 @@ fn context(correlation_id: &str) -> TestContext {
 #[test]
 fn a_body_s_line_carries_its_task_and_fields_of_its_own() {
     let amount = 12;
+    let ctx = &context("c-9");
     let lines = logged(|| {
-        let ctx = &context("c-9");
         task_info!(ctx, "charged {amount}", order = 5_i64, by = %"eve", amount,);
     });
     assert_eq!(
@@ -67,7 +67,8 @@ fn a_body_s_line_carries_its_task_and_fields_of_its_own() {
 
 #[test]
 fn a_task_without_correlation_id_has_no_such_field() {
-    let lines = logged(|| task_error!(context(""), "lost"));
+    let ctx = context("");
+    let lines = logged(|| task_error!(ctx, "lost"));
     let target = "it::task_log";
     let expected = json!({
         "level": "ERROR", "target": target, "message": "lost", "task_id": "t-1", "attempt": 2

@@ -61,25 +61,40 @@ fn lasting(updates: &[pb::WatchTaskResponse]) -> Vec<String> {
 async fn a_watcher_sees_what_happens_as_it_happens_and_then_the_outcome() {
     let server = with_methods();
     let client = server.client().await;
-    for durability in [pb::Durability::Durable, pb::Durability::Ephemeral] {
-        let id = format!("{durability:?}");
-        let request = named(&id, "narrate", [server.path(&id)]);
-        let request = with(request, |o| o.durability = durability.into());
-        client.enqueue(request).await.unwrap();
-        let mut updates = watch(&client, &id, "").await.unwrap();
-        let mut before = Vec::new();
-        while before.len() < 3 {
-            before.push(told(&next(&mut updates).await.expect("the stream goes on")));
-        }
-        before.sort();
-        assert_eq!(before, ["0.25 a quarter", "1 INFO it begins", "RUNNING"]);
-        server.open_gate(&id);
-        let after = rest(&mut updates).await;
-        assert_eq!(
-            lasting(&after),
-            ["2 WARN it goes on", "3 ERROR it is over", "SUCCEEDED", "= SUCCEEDED the end"]
-        );
+    client.enqueue(named("one", "narrate", [server.path("gate")])).await.unwrap();
+    let mut updates = watch(&client, "one", "").await.unwrap();
+    let mut before = Vec::new();
+    while before.len() < 3 {
+        before.push(told(&next(&mut updates).await.expect("the stream goes on")));
     }
+    before.sort();
+    assert_eq!(before, ["0.25 a quarter", "1 INFO it begins", "RUNNING"]);
+    server.open_gate("gate");
+    let mut after = lasting(&rest(&mut updates).await);
+    assert_eq!(after.pop().as_deref(), Some("= SUCCEEDED the end"));
+    after.sort();
+    assert_eq!(after, ["2 WARN it goes on", "3 ERROR it is over", "SUCCEEDED"]);
+}
+
+#[tokio::test]
+async fn an_ephemeral_task_is_watched_until_its_outcome() {
+    let server = with_methods();
+    let client = server.client().await;
+    let request = with(named("one", "narrate", [server.path("gate")]), |o| {
+        o.durability = pb::Durability::Ephemeral.into();
+    });
+    client.enqueue(request).await.unwrap();
+    let mut updates = watch(&client, "one", "").await.unwrap();
+    let mut before = Vec::new();
+    while before.len() < 3 {
+        before.push(told(&next(&mut updates).await.expect("the stream goes on")));
+    }
+    before.sort();
+    assert_eq!(before, ["0.25 a quarter", "1 INFO it begins", "RUNNING"]);
+    server.open_gate("gate");
+    // What it says last is forgotten with it: only its outcome is kept.
+    let after = lasting(&rest(&mut updates).await);
+    assert!(after.ends_with(&["SUCCEEDED".into(), "= SUCCEEDED the end".into()]), "{after:?}");
 }
 
 #[tokio::test]

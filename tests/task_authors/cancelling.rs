@@ -63,7 +63,8 @@ async fn an_attempt_is_told_to_stop_when_its_timeout_is_over() {
             tokio::task::yield_now().await;
         }
     };
-    let (outcome, ()) = tokio::join!(body, time);
+    let both = async { tokio::join!(body, time) };
+    let (outcome, ()) = tokio::time::timeout(MINUTE, both).await.expect("it is told");
     assert_eq!(outcome.result(), &"told after 60s".into());
 }
 

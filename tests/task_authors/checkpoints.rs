@@ -98,4 +98,9 @@ async fn a_body_that_was_given_up_is_told_so() {
     let message = "this attempt is over: its task was given to another one, or has ended";
     assert_eq!(outcome.ending, TestEnding::Failed(TaskError::new(message)));
     assert_eq!(outcome.heard.checkpoints, []);
+
+    let ctx = TestTask::new("count").checkpoint(&3).host_error(HostError::Stale).context();
+    let refused = ctx.save_checkpoint(&4).await;
+    assert!(matches!(refused, Err(CheckpointError::Host(HostError::Stale))), "{refused:?}");
+    assert_eq!(ctx.load_checkpoint().unwrap(), Some(3), "what was not stored was not saved");
 }

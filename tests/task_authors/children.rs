@@ -117,6 +117,18 @@ async fn a_child_says_what_it_wants_and_lives_as_long_as_its_parent() {
 }
 
 #[tokio::test]
+async fn a_child_s_own_correlation_id_stands() {
+    let labels = |id: &str| Labels { correlation_id: id.into(), ..Labels::default() };
+    let ctx = TestTask::new("resize_all")
+        .task(|task| task.with(|options| options.labels = Some(Box::new(labels("c-9")))))
+        .context();
+    let asked = Asked { labels: labels("c-10"), ..Asked::default() };
+    ctx.spawn_subtask(Subtask::new("images/resize").options(asked)).await.unwrap();
+    let children = ctx.heard().children;
+    assert_eq!(children[0].options.as_ref().unwrap().labels.correlation_id, "c-10");
+}
+
+#[tokio::test]
 async fn a_child_is_joined_by_its_name_and_no_other_takes_it() {
     let ctx = TestTask::new("resize_all").context();
     let child = |arg: i32| Subtask::new("images/resize").name("one").arg(arg);

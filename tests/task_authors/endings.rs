@@ -189,6 +189,15 @@ fn a_task_has_what_its_method_asks_for_and_what_the_test_says() {
 }
 
 #[test]
+fn nothing_of_a_test_is_left_when_it_is_over() {
+    let ctx = TestTask::new("particular").context();
+    ctx.log_info("here");
+    let task = Arc::downgrade(ctx.task());
+    drop(ctx);
+    assert!(task.upgrade().is_none(), "a context holds its host, and the host a context");
+}
+
+#[test]
 fn a_closure_is_run_like_any_handler() {
     let double = make_handler("double", |_, ctx, args| {
         ctx.log_info(format!("attempt {}", ctx.attempt()));

@@ -1,5 +1,6 @@
 //! Many tasks that are asked for in one call.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::error::Error;
@@ -57,12 +58,17 @@ pub(in crate::server) fn chain(message: pb::SubmitChainRequest) -> Result<Chain,
 /// # Errors
 /// `INVALID_ARGUMENT`, naming the field at fault as `tasks[3].method` or `callback.method`.
 pub(in crate::server) fn group(message: pb::SubmitGroupRequest) -> Result<Group, Error> {
+    let wait = wait(message.wait)?;
+    let tasks = linked(message.tasks)?;
     let callback = message.callback.map(unattended).transpose();
-    Ok(Group {
-        wait: wait(message.wait)?,
-        tasks: linked(message.tasks)?,
-        callback: callback.map_err(|error| within("callback", error))?,
-    })
+    let callback = callback.map_err(|error| within("callback", error))?;
+    let twice = callback.as_ref().and_then(|callback| callback.id.as_ref());
+    if let Some(at) =
+        twice.and_then(|id| tasks.iter().position(|task| task.id.as_ref() == Some(id)))
+    {
+        return Err(Error::invalid("callback.task_id", same_as(at)));
+    }
+    Ok(Group { tasks, callback, wait })
 }
 
 fn linked(tasks: Vec<pb::TaskRequest>) -> Result<Vec<Request>, Error> {
@@ -72,7 +78,20 @@ fn linked(tasks: Vec<pb::TaskRequest>) -> Result<Vec<Request>, Error> {
     at_most(tasks.len(), MAX_LINKED, "tasks", "tasks")?;
     let decode =
         |(at, task)| unattended(task).map_err(|error| within(&format!("tasks[{at}]"), error));
-    tasks.into_iter().enumerate().map(decode).collect()
+    let tasks = tasks.into_iter().enumerate().map(decode).collect::<Result<Vec<_>, _>>()?;
+    let mut places = HashMap::with_capacity(tasks.len());
+    for (at, task) in tasks.iter().enumerate() {
+        if let Some(id) = &task.id
+            && let Some(first) = places.insert(id, at)
+        {
+            return Err(Error::invalid(format!("tasks[{at}].task_id"), same_as(first)));
+        }
+    }
+    Ok(tasks)
+}
+
+fn same_as(at: usize) -> String {
+    format!("the id of tasks[{at}]; expected one of its own, or none")
 }
 
 /// The refusal of a task that stands at `place` in the request.
@@ -143,6 +162,26 @@ mod tests {
             let refused = group(message).expect_err("refused");
             assert_eq!(refused.message, format!("callback.{why}"));
         }
+    }
+
+    #[test]
+    fn no_two_linked_tasks_have_one_id() {
+        let named = |id: &str| wire(|message| message.task_id = id.into());
+        let tasks = vec![wire(|_| ()), named("a"), wire(|_| ()), named("a")];
+        let message = pb::SubmitChainRequest { tasks, wait: None };
+        assert_eq!(
+            chain(message).expect_err("refused").message,
+            "tasks[3].task_id: the id of tasks[1]; expected one of its own, or none"
+        );
+        let message = pb::SubmitGroupRequest {
+            tasks: vec![named("a"), named("b")],
+            callback: Some(named("b")),
+            wait: None,
+        };
+        assert_eq!(
+            group(message).expect_err("refused").message,
+            "callback.task_id: the id of tasks[1]; expected one of its own, or none"
+        );
     }
 
     #[test]

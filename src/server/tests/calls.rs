@@ -1,6 +1,5 @@
 //! Calls, as clients see them: the whole service in front of a system on a memory store.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +17,7 @@ use tonic_types::StatusExt as _;
 use crate::cache::ResultsCache;
 use crate::engine;
 use crate::models::{ArgValue, Task};
+use crate::pb;
 use crate::pb::task_response::Status;
 use crate::pb::task_scheduler_client::TaskSchedulerClient;
 use crate::pb::{
@@ -25,7 +25,7 @@ use crate::pb::{
     TaskOptions, TaskRequest, enqueue_outcome,
 };
 use crate::server::{Handle, Options, Server, bind};
-use crate::store::{MemoryStore, Retention};
+use crate::store::MemoryStore;
 use crate::system::System;
 use crate::tasks::{BodyResult, TaskContext, TaskHandler, TaskRegistry, collected};
 
@@ -124,7 +124,8 @@ async fn a_plain_client_submits_and_asks_again() {
     assert_eq!(added.task_id.len(), 36, "the server gave it an id");
 
     let task_id = added.task_id;
-    let again = client.get_result(ResultRequest { task_id: task_id.clone() }).await.unwrap();
+    let again =
+        client.get_result(ResultRequest { task_id: task_id.clone(), wait: None }).await.unwrap();
     assert_eq!(again.into_inner().result, "6");
     let task = client.get_task(GetTaskRequest { task_id }).await.unwrap().into_inner();
     assert_eq!(task.task.unwrap().args, ["1", "2", "3"]);
@@ -147,7 +148,8 @@ async fn refusals_carry_a_reason_and_the_field_at_fault() {
     let details = wrong.get_error_details();
     assert_eq!(details.bad_request().unwrap().field_violations[0].field, "args[1]");
 
-    let missing = client.get_result(ResultRequest { task_id: "x".into() }).await.unwrap_err();
+    let missing =
+        client.get_result(ResultRequest { task_id: "x".into(), wait: None }).await.unwrap_err();
     assert_eq!(missing.code(), Code::NotFound);
     let nothing = client.cancel_tasks(CancelTasksRequest::default()).await.unwrap_err();
     assert_eq!(nothing.code(), Code::InvalidArgument);
@@ -197,7 +199,7 @@ async fn a_deadline_ends_the_wait_and_not_the_task() {
     hasty.set_timeout(Duration::from_millis(200));
     assert!(client.submit_task(hasty).await.is_err());
     gate.has_begun().await;
-    let asked = ResultRequest { task_id: "long".into() };
+    let asked = ResultRequest { task_id: "long".into(), wait: None };
     assert_eq!(client.get_result(asked).await.unwrap().into_inner().status(), Status::Pending);
     gate.may_end.add_permits(1);
     let joined = client.submit_task(ask("long", "gate", vec![])).await.unwrap().into_inner();
@@ -243,4 +245,85 @@ async fn a_stop_lets_calls_under_way_finish() {
     gate.may_end.add_permits(1);
     assert_eq!(call.await.unwrap().unwrap().into_inner().result, "through");
     assert_eq!(stopping.await.unwrap(), 0, "nothing was cut");
+}
+
+#[tokio::test]
+async fn who_comes_through_a_proxy_can_submit_and_nothing_else() {
+    let Running { handle: _handle, client, .. } = start().await;
+    /// Says whether it may be called.
+    macro_rules! may {
+        ($call:ident, $message:expr) => {{
+            let mut asked = Request::new($message);
+            asked.metadata_mut().insert("x-forwarded-for", "10.0.0.1".parse().unwrap());
+            let answer = client.clone().$call(asked).await;
+            answer.err().is_none_or(|status| status.code() != Code::PermissionDenied)
+        }};
+    }
+    let one = || ask("one", "add", vec![int(1)]);
+    assert!(may!(submit_task, one()));
+    assert!(may!(get_result, ResultRequest { task_id: "one".into(), wait: None }));
+    assert!(may!(enqueue_task, one()));
+    assert!(may!(enqueue_tasks, EnqueueTasksRequest { tasks: vec![one()] }));
+    assert!(may!(submit_chain, pb::SubmitChainRequest { tasks: vec![one()], wait: None }));
+    assert!(may!(
+        submit_group,
+        pb::SubmitGroupRequest { tasks: vec![one()], ..Default::default() }
+    ));
+
+    assert!(!may!(get_task, GetTaskRequest { task_id: "one".into() }));
+    assert!(!may!(list_tasks, pb::ListTasksRequest::default()));
+    assert!(!may!(
+        watch_task,
+        pb::WatchTaskRequest { task_id: "one".into(), ..Default::default() }
+    ));
+    assert!(!may!(cancel_tasks, CancelTasksRequest::default()));
+    assert!(!may!(retry_task, pb::RetryTaskRequest::default()));
+    assert!(!may!(resolve_task, pb::ResolveTaskRequest::default()));
+    assert!(!may!(purge_tasks, pb::PurgeTasksRequest::default()));
+    assert!(!may!(list_queues, pb::ListQueuesRequest::default()));
+    assert!(!may!(pause_queue, pb::PauseQueueRequest::default()));
+    assert!(!may!(resume_queue, pb::ResumeQueueRequest::default()));
+    assert!(!may!(set_queue_limits, pb::SetQueueLimitsRequest::default()));
+    assert!(!may!(list_methods, ListMethodsRequest::default()));
+}
+
+#[tokio::test]
+async fn a_stop_ends_watches_and_waits() {
+    let Running { handle, mut client, gate } = start().await;
+    let waits = || ResultRequest {
+        task_id: "slow".into(),
+        wait: Some(prost_types::Duration { seconds: 600, nanos: 0 }),
+    };
+    client.enqueue_task(ask("slow", "gate", vec![])).await.unwrap();
+    gate.has_begun().await;
+    let asked = pb::WatchTaskRequest { task_id: "slow".into(), ..Default::default() };
+    let mut updates = client.watch_task(asked).await.unwrap().into_inner();
+    assert!(updates.message().await.unwrap().is_some());
+    let waiting = tokio::spawn({
+        let mut client = client.clone();
+        async move { client.get_result(waits()).await }
+    });
+    let chain = tokio::spawn({
+        let mut client = client.clone();
+        let tasks = vec![ask("slow", "gate", vec![])];
+        async move { client.submit_chain(pb::SubmitChainRequest { tasks, wait: waits().wait }).await }
+    });
+    // It is asked after those, on the same connection, so they have come when it is answered.
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    client.get_task(GetTaskRequest { task_id: "slow".into() }).await.unwrap();
+    assert_eq!(handle.stop(LONG).await, 0, "nothing was cut");
+    while let Some(update) = updates.message().await.transpose() {
+        match update {
+            Ok(_) => {}
+            Err(status) => {
+                assert_eq!(status.code(), Code::Unavailable);
+                break;
+            }
+        }
+    }
+    assert_eq!(waiting.await.unwrap().unwrap().into_inner().status(), Status::Pending);
+    let chain = chain.await.unwrap().unwrap().into_inner();
+    assert_eq!((&*chain.task_ids, chain.outcome), (&["slow".to_owned()][..], None));
 }

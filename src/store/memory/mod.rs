@@ -3,10 +3,13 @@
 //! [`Tables`] keeps rows and indexes for the rules, without locks, clocks or chance, so that a
 //! simulation can drive it; [`MemoryStore`] puts a lock around it.
 
-mod facts;
+#[cfg(test)]
+mod check;
 mod reads;
 mod rows;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -3,11 +3,10 @@
 use std::convert::Infallible;
 use std::ops::Bound;
 
-use super::facts::Facts;
 use super::tables::Tables;
 use crate::clock::Timestamp;
 use crate::models::{LogLine, QueueName, QueueSettings, Sequence, TaskId};
-use crate::store::rules::{Holders, Pace, Row, Rows};
+use crate::store::rules::{Facts, Holders, Pace, Row, Rows};
 use crate::store::{Keep, Retention};
 
 impl Rows for Tables {

@@ -5,14 +5,13 @@ use std::convert::Infallible;
 
 use ahash::{HashMap, HashMapExt};
 
-use super::facts::{Facts, OfKey, Suspicion};
 use crate::clock::Timestamp;
 use crate::models::{LogLine, QueueName, QueueSettings, Sequence, TaskId};
-use crate::store::rules::{self, Pace, Row};
+use crate::store::rules::{self, Facts, OfKey, Pace, Row, Suspicion};
 use crate::store::{Applied, Boot, Change, Claims, Opened, Place, Wanted};
 
 /// Those that hold a place of one concurrency key, and those that it holds back.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct KeyRows {
     pub(super) holders: BTreeSet<Sequence>,
     pub(super) claimable: BTreeSet<Sequence>,

@@ -117,7 +117,7 @@ impl<R: Rows> Transition<'_, R> {
             row.due = Some(due);
             row.enter(State::Retrying, now, Some(failure.message.clone()));
         })?;
-        self.rest_from_key(sequence)
+        self.wait_for_another_try(sequence)
     }
 
     pub(super) fn snooze(
@@ -136,7 +136,7 @@ impl<R: Rows> Transition<'_, R> {
             row.due = Some(due);
             row.enter(State::Pending, now, None);
         })?;
-        self.rest_from_key(sequence)
+        self.wait_for_another_try(sequence)
     }
 
     /// `RUNNING` → `QUEUED`: a drain, or a claim that nobody could use.
@@ -160,14 +160,15 @@ impl<R: Rows> Transition<'_, R> {
         let row = self.row(sequence)?.clone();
         let stand = self.stand(&row)?;
         let now = self.now;
-        let ready = self.rows.update(sequence, |row| {
+        let (ready, is_suspicious) = self.rows.update(sequence, |row| {
             row.due = None;
             row.take(stand);
             row.enter(State::Queued, now, why);
-            row.is_claimable().then(|| row.ready())
+            (row.is_claimable().then(|| row.ready()), row.holds_suspicion)
         })?;
         self.applied.ready.extend(ready);
-        Ok(())
+        let gave_way = row.holds_suspicion && !is_suspicious;
+        if gave_way { self.free_suspicion() } else { Ok(()) }
     }
 
     pub(super) fn decide(
@@ -190,12 +191,15 @@ impl<R: Rows> Transition<'_, R> {
             self.refuse_as_stale();
             return Ok(());
         }
-        self.rows.update(sequence, |row| row.resting = resting)?;
-        if !resting {
-            return Ok(());
-        }
-        self.leave_key(sequence)?;
-        self.leave_suspicion(sequence)
+        self.rows.update(sequence, |row| {
+            row.resting = resting;
+            if !resting {
+                // It goes on in any case; others come when there is one too many no longer.
+                row.holds_key = row.task.options.concurrency_key().is_some();
+                row.holds_suspicion = row.suspect;
+            }
+        })?;
+        if resting { self.leave_places(sequence) } else { Ok(()) }
     }
 
     pub(super) fn progress(
@@ -236,12 +240,17 @@ impl<R: Rows> Transition<'_, R> {
             self.refuse_as_stale();
             return Ok(());
         }
-        let known = self.row(sequence)?.log_lines;
-        let new = |line: &&LogLine| line.number > known && line.number <= MAX_LOG_LINES;
-        let new: Vec<LogLine> = lines.iter().filter(new).cloned().collect();
-        if let Some(last) = new.last() {
+        let mut last = self.row(sequence)?.log_lines;
+        let mut new = Vec::new();
+        for line in lines {
+            if line.number > last && line.number <= MAX_LOG_LINES {
+                last = line.number;
+                new.push(line.clone());
+            }
+        }
+        if !new.is_empty() {
             self.rows.add_log(sequence, &new)?;
-            self.rows.update(sequence, |row| row.log_lines = last.number)?;
+            self.rows.update(sequence, |row| row.log_lines = last)?;
         }
         Ok(())
     }

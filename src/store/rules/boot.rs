@@ -47,6 +47,7 @@ impl<R: Rows> Transition<'_, R> {
             let ran = row.started_at.map_or(Duration::ZERO, |at| last_alive.since(at));
             row.deaths = if ran >= INNOCENT_AFTER { 1 } else { row.deaths + 1 };
             row.suspect = suspect_after > 0 && row.deaths >= suspect_after;
+            row.holds_suspicion &= row.suspect;
             row.rescues += 1;
             row.attempts -= 1;
             row.fence = None;

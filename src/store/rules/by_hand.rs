@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Rows, Transition};
 use crate::models::{
-    ArgValue, CancelVerdict, Ended, Ending, OnDependencyFailure, Outcome, State, TaskId,
+    ArgValue, CancelVerdict, Ended, Ending, OnDependencyFailure, Outcome, Sequence, State, TaskId,
 };
 use crate::store::{DependencyProblem, RELEASE_SLICE, Verdict};
 
@@ -33,11 +33,19 @@ impl<R: Rows> Transition<'_, R> {
     }
 
     pub(super) fn run_again(&mut self, id: &TaskId, reason: &str) -> Result<(), R::Error> {
-        if let Some(refusal) = self.refuse_to_run_again(id)? {
+        let Some(sequence) = self.rows.sequence_of(id)? else {
+            self.applied.verdict = Verdict::NotFound;
+            return Ok(());
+        };
+        let state = self.row(sequence)?.state;
+        if !state.has_ended() {
+            self.applied.verdict = Verdict::Unfinished(state);
+            return Ok(());
+        }
+        if let Some(refusal) = self.refuse_to_revive(sequence)? {
             self.applied.verdict = refusal;
             return Ok(());
         }
-        let Some(sequence) = self.rows.sequence_of(id)? else { return Ok(()) };
         self.revive(sequence, &because("run again by hand", reason))?;
         let brought_back = self.release(RELEASE_SLICE)?;
         let state = self.row(sequence)?.state;
@@ -45,13 +53,12 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    fn refuse_to_run_again(&mut self, id: &TaskId) -> Result<Option<Verdict>, R::Error> {
-        let Some(sequence) = self.rows.sequence_of(id)? else { return Ok(Some(Verdict::NotFound)) };
-        let row = self.row(sequence)?;
-        let (task, state) = (row.task.clone(), row.state);
-        if !state.has_ended() {
-            return Ok(Some(Verdict::Unfinished(state)));
-        }
+    /// Why a task that has ended may not run again, if it may not.
+    pub(super) fn refuse_to_revive(
+        &mut self,
+        sequence: Sequence,
+    ) -> Result<Option<Verdict>, R::Error> {
+        let task = self.row(sequence)?.task.clone();
         if let Some(unique) = task.options.unique()
             && self.unique_holder(unique)?.is_some_and(|holder| holder != sequence)
         {

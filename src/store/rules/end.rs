@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Rows, Transition};
-use crate::models::{Ended, Ending, Held, Outcome, Sequence, State, TaskId};
+use crate::models::{Ended, Ending, Outcome, Sequence, State, TaskId};
 
 impl<R: Rows> Transition<'_, R> {
     /// Gives a task its outcome. Its relatives are told by the next [`release`](Self::release).
     pub(super) fn end(&mut self, sequence: Sequence, ending: Ending) -> Result<(), R::Error> {
         let now = self.now;
+        let keeps_ended = self.rows.keeps_ended();
         let (ended, parents, foreign, held_key, held_suspicion) =
             self.rows.update(sequence, |row| {
                 let outcome = Outcome {
@@ -32,6 +33,9 @@ impl<R: Rows> Transition<'_, R> {
                     .options
                     .unique()
                     .and_then(|unique| Some(row.task.submitted_at.plus(unique.window?)));
+                if !keeps_ended {
+                    row.due = row.keep_until.filter(|until| *until > now);
+                }
                 let ended = Arc::new(Ended { task: row.task.clone(), outcome });
                 row.ended = Some(ended.clone());
                 (
@@ -111,13 +115,14 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// Where rows do not stay after their end, forgets one that nobody needs any more.
+    /// Where rows do not stay after their end, forgets one that nobody needs any more, also not for
+    /// its unique key.
     pub(super) fn keep(&mut self, sequence: Sequence) -> Result<(), R::Error> {
         if self.rows.keeps_ended() {
             return Ok(());
         }
         let row = self.row(sequence)?;
-        let spent = row.is_spent() && !row.marked;
+        let spent = row.is_spent() && !row.marked && row.due.is_none();
         if spent && !self.rows.is_awaited(sequence)? {
             self.forget_row(sequence)?;
         }
@@ -133,27 +138,5 @@ impl<R: Rows> Transition<'_, R> {
             self.rows.set_unique(&unique.key, None)?;
         }
         self.rows.forget(sequence)
-    }
-
-    /// A suspect waits: for its next try, or for its children, which may be suspects, too.
-    pub(super) fn leave_suspicion(&mut self, sequence: Sequence) -> Result<(), R::Error> {
-        let held = self.rows.update(sequence, |row| std::mem::take(&mut row.holds_suspicion))?;
-        if held { self.free_suspicion() } else { Ok(()) }
-    }
-
-    /// Lets the next suspect run.
-    pub(super) fn free_suspicion(&mut self) -> Result<(), R::Error> {
-        if self.rows.has_suspect()? {
-            return Ok(());
-        }
-        let Some(next) = self.rows.next_suspect()? else { return Ok(()) };
-        let ready = self.rows.update(next, |row| {
-            debug_assert_eq!(row.held, Some(Held::AsSuspect));
-            row.held = None;
-            row.holds_suspicion = true;
-            row.ready()
-        })?;
-        self.applied.ready.push(ready);
-        Ok(())
     }
 }

@@ -5,7 +5,7 @@ use crate::error::Code;
 use crate::models::{
     Digest, Ending, Failure, Fence, OnClash, Sequence, State, Task, TaskId, Unique,
 };
-use crate::store::{Insert, Verdict};
+use crate::store::{Insert, RELEASE_SLICE, Verdict};
 
 impl<R: Rows> Transition<'_, R> {
     /// Takes a task in; `child_of` is whose child it is.
@@ -51,6 +51,8 @@ impl<R: Rows> Transition<'_, R> {
             row.fence = Some(fence);
             row.attempts = 1;
             row.due = None;
+            // Whoever lets a task start at once has looked: it has a place like any other.
+            row.holds_key = task.options.concurrency_key().is_some();
             row.enter(State::Running, self.now, None);
             row.started_at = Some(self.now);
         } else if row.unmet == 0 && row.due.is_none() {
@@ -112,7 +114,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(held.then_some(holder))
     }
 
-    /// A running body asks for a child.
+    /// A running body asks for a child. It is kept for as long as its parent has not ended.
     pub(super) fn spawn(
         &mut self,
         sequence: Sequence,
@@ -130,23 +132,33 @@ impl<R: Rows> Transition<'_, R> {
             let own = row.child_of == Some(sequence) && row.task.digest == child.task.digest;
             let ended_badly = row.state.has_ended() && row.state != State::Succeeded;
             if own && ended_badly {
+                if let Some(refusal) = self.refuse_to_revive(known)? {
+                    self.applied.verdict = refusal;
+                    return Ok(());
+                }
                 self.revive(known, "its parent runs again")?;
+                self.release(RELEASE_SLICE)?;
+            }
+            if own {
+                self.hold_child(sequence, known)?;
             }
             let snapshot = self.row(known)?.snapshot();
             self.applied.verdict = Verdict::Exists(Box::new(snapshot));
-            return if own { self.hold_child(sequence, &child.task.id) } else { Ok(()) };
+            return Ok(());
         }
         self.applied.verdict = self.enter(child, Some(sequence))?;
-        self.hold_child(sequence, &child.task.id)
+        if let Verdict::Inserted(_) = self.applied.verdict {
+            self.hold_child(sequence, child.sequence)?;
+        }
+        Ok(())
     }
 
     /// A child is kept for as long as its parent has not ended: the parent may ask what became of it,
     /// and a later attempt joins it.
-    fn hold_child(&mut self, parent: Sequence, child: &TaskId) -> Result<(), R::Error> {
-        let Some(child) = self.rows.sequence_of(child)? else { return Ok(()) };
+    fn hold_child(&mut self, parent: Sequence, child: Sequence) -> Result<(), R::Error> {
         if !self.row(parent)?.parents.contains(&child) {
-            self.rows.update(child, |row| row.needed_by += 1)?;
             self.rows.update(parent, |row| row.parents.push(child))?;
+            self.rows.update(child, |row| row.needed_by += 1)?;
         }
         Ok(())
     }
@@ -158,10 +170,10 @@ impl<R: Rows> Transition<'_, R> {
         fence: Fence,
         children: &[Insert],
     ) -> Result<(), R::Error> {
-        // A task of somebody else is no child, whatever it is called.
+        // A task of somebody else is no child, whatever it is called; nor is the task its own.
         for child in children {
             let Some(known) = self.rows.sequence_of(&child.task.id)? else { continue };
-            if self.row(known)?.task.digest != child.task.digest {
+            if known == sequence || self.row(known)?.task.digest != child.task.digest {
                 let message = format!("a task that is no child of it is called {}", child.task.id);
                 let failure = Failure { code: Code::IdTaken, message };
                 self.end_attempt(sequence, fence, Ending::Failed(failure))?;
@@ -179,23 +191,23 @@ impl<R: Rows> Transition<'_, R> {
             row.children = ids.clone();
             row.enter(State::Pending, now, None);
         })?;
-        // Its children may have the same key.
-        self.leave_key(sequence)?;
-        self.leave_suspicion(sequence)?;
+        // Its children may have the same key, or be suspects, too.
+        self.leave_places(sequence)?;
         let mut joined = Vec::new();
-        let mut unmet = 0;
         for child in children {
             // A child that is there already came from an earlier run of the parent: it is joined.
             if !matches!(self.enter(child, Some(sequence))?, Verdict::Inserted(_)) {
                 joined.push(child.task.options.queue.clone());
             }
-            let Some(known) = self.rows.sequence_of(&child.task.id)? else { continue };
-            if !self.row(known)?.state.has_ended() {
-                self.rows.wait(known, sequence)?;
+        }
+        let held = self.hold(&ids)?;
+        let mut unmet = 0;
+        for child in &held {
+            if !self.row(*child)?.state.has_ended() {
+                self.rows.wait(*child, sequence)?;
                 unmet += 1;
             }
         }
-        let held = self.hold(&ids)?;
         self.rows.update(sequence, |row| {
             row.unmet += unmet;
             row.parents.extend(held);

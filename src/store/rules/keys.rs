@@ -16,7 +16,7 @@ use crate::models::{Held, QueueLimits, QueueName, QueueSettings, Rate, Sequence}
 use crate::store::RELEASE_SLICE;
 
 /// How a task that is to be claimable stands to its keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stand {
     holds_key: bool,
     holds_suspicion: bool,
@@ -48,16 +48,17 @@ impl<R: Rows> Transition<'_, R> {
     pub(super) fn stand(&mut self, row: &Row) -> Result<Stand, R::Error> {
         let mut stand =
             Stand { holds_key: row.holds_key, holds_suspicion: row.holds_suspicion, held: None };
-        if let Some(key) = row.task.options.concurrency_key()
-            && !row.holds_key
-        {
+        if let Some(key) = row.task.options.concurrency_key() {
             let queue = &row.task.options.queue;
-            // Those who came before it come first.
-            let free = self.rows.next_held(queue, key)?.is_none() && self.has_room(queue, key)?;
-            stand.holds_key = free;
-            if !free {
-                stand.held = Some(Held::ByKey);
-                return Ok(stand);
+            stand.holds_key = if row.holds_key {
+                !self.is_crowded(queue, key)?
+            } else {
+                // Those who came before it come first.
+                self.rows.next_held(queue, key)?.is_none() && self.has_room(queue, key)?
+            };
+            if !stand.holds_key {
+                // Whoever waits for its key keeps no suspect from running: that one may have the key.
+                return Ok(Stand { held: Some(Held::ByKey), ..Stand::default() });
             }
         }
         if row.suspect && !row.holds_suspicion {
@@ -65,6 +66,13 @@ impl<R: Rows> Transition<'_, R> {
             stand.held = (!stand.holds_suspicion).then_some(Held::AsSuspect);
         }
         Ok(stand)
+    }
+
+    /// Whether more have a place of that key than may: a limit was lowered, or a body went on that had
+    /// rested.
+    fn is_crowded(&mut self, queue: &QueueName, key: &str) -> Result<bool, R::Error> {
+        let limits = self.rows.settings(queue)?.limits;
+        Ok(self.rows.holders(queue, key)?.all > limits.concurrency_per_key)
     }
 
     /// Whether one more may have a place of that key. If only the pace forbids it, the key is looked at
@@ -106,9 +114,22 @@ impl<R: Rows> Transition<'_, R> {
 
     /// Gives the free places of a key to those who are held back.
     pub(super) fn free_key(&mut self, queue: &QueueName, key: &str) -> Result<(), R::Error> {
-        while let Some(next) = self.rows.next_held(queue, key)? {
+        self.give_places(queue, key, RELEASE_SLICE)?;
+        Ok(())
+    }
+
+    /// Gives up to `limit` free places of a key to those who are held back; how many it were. If there
+    /// may be more, the key is looked at again at once.
+    fn give_places(
+        &mut self,
+        queue: &QueueName,
+        key: &str,
+        limit: usize,
+    ) -> Result<usize, R::Error> {
+        for given in 0..limit {
+            let Some(next) = self.rows.next_held(queue, key)? else { return Ok(given) };
             if !self.has_room(queue, key)? {
-                break;
+                return Ok(given);
             }
             let row = self.row(next)?;
             let suspect = row.suspect && !row.holds_suspicion;
@@ -121,32 +142,52 @@ impl<R: Rows> Transition<'_, R> {
             })?;
             self.applied.ready.extend(ready);
         }
-        Ok(())
+        let pace = self.rows.pace(queue, key)?.unwrap_or_default();
+        self.rows.set_pace(queue, key, Some(Pace { wake: Some(self.now), ..pace }))?;
+        Ok(limit)
     }
 
-    /// A task that will be tried again rests: it keeps its place where strict order is wanted.
-    pub(super) fn rest_from_key(&mut self, sequence: Sequence) -> Result<(), R::Error> {
-        self.leave_suspicion(sequence)?;
+    /// A task will be tried again later: it keeps its place of its key where strict order is wanted.
+    /// Other suspects run meanwhile.
+    pub(super) fn wait_for_another_try(&mut self, sequence: Sequence) -> Result<(), R::Error> {
         let task = self.row(sequence)?.task.clone();
-        let limits = self.rows.settings(&task.options.queue)?.limits;
-        if limits.concurrency_per_key > 1 {
-            return self.leave_key(sequence);
+        let queue = &task.options.queue;
+        let limits = self.rows.settings(queue)?.limits;
+        if let Some(key) = task.options.concurrency_key()
+            && (limits.concurrency_per_key > 1 || self.is_crowded(queue, key)?)
+        {
+            self.leave_key(sequence)?;
         }
+        self.leave_suspicion(sequence)?;
         let (Some(key), Some(rate)) = (task.options.concurrency_key(), limits.rate_per_key) else {
             return Ok(());
         };
+        if !self.row(sequence)?.holds_key {
+            return Ok(());
+        }
         // Nobody starts ahead of it, so this is when it may.
-        let pace = self.rows.pace(&task.options.queue, key)?.unwrap_or_default();
+        let pace = self.rows.pace(queue, key)?.unwrap_or_default();
         let wait = pace.under(rate, self.now).wait(rate, self.now);
-        let free = self.now.plus(wait);
-        if !wait.is_zero() && self.row(sequence)?.holds_key {
+        if !wait.is_zero() {
+            let free = self.now.plus(wait);
             self.rows.update(sequence, |row| row.due = row.due.max(Some(free)))?;
         }
         Ok(())
     }
 
-    /// A task leaves the place that it has.
-    pub(super) fn leave_key(&mut self, sequence: Sequence) -> Result<(), R::Error> {
+    /// A task does not run for a while, and waits for others: they may need what it has.
+    pub(super) fn leave_places(&mut self, sequence: Sequence) -> Result<(), R::Error> {
+        self.leave_key(sequence)?;
+        self.leave_suspicion(sequence)
+    }
+
+    fn leave_suspicion(&mut self, sequence: Sequence) -> Result<(), R::Error> {
+        let held = self.rows.update(sequence, |row| std::mem::take(&mut row.holds_suspicion))?;
+        if held { self.free_suspicion() } else { Ok(()) }
+    }
+
+    /// A task leaves the place of its key that it has.
+    fn leave_key(&mut self, sequence: Sequence) -> Result<(), R::Error> {
         let held = self.rows.update(sequence, |row| std::mem::take(&mut row.holds_key))?;
         let task = self.row(sequence)?.task.clone();
         match task.options.concurrency_key() {
@@ -173,15 +214,32 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// Looks at keys whose time has come, at most `limit` of them; how many it were.
-    pub(super) fn wake_due_keys(&mut self, limit: usize) -> Result<usize, R::Error> {
-        for done in 0..limit {
-            let Some((queue, key)) = self.rows.next_key(self.now)? else { return Ok(done) };
+    /// Looks at keys whose time has come, until `limit` keys and tasks were looked at.
+    pub(super) fn wake_due_keys(&mut self, limit: usize) -> Result<(), R::Error> {
+        let mut left = limit;
+        while left > 0
+            && let Some((queue, key)) = self.rows.next_key(self.now)?
+        {
             let pace = self.rows.pace(&queue, &key)?.unwrap_or_default();
             let kept = (pace.next > self.now).then_some(Pace { wake: Some(pace.next), ..pace });
             self.rows.set_pace(&queue, &key, kept)?;
-            self.free_key(&queue, &key)?;
+            left -= self.give_places(&queue, &key, left)?.max(1);
         }
-        Ok(limit)
+        Ok(())
+    }
+
+    /// Lets the next suspect run.
+    pub(super) fn free_suspicion(&mut self) -> Result<(), R::Error> {
+        if self.rows.has_suspect()? {
+            return Ok(());
+        }
+        let Some(next) = self.rows.next_suspect()? else { return Ok(()) };
+        let ready = self.rows.update(next, |row| {
+            row.held = None;
+            row.holds_suspicion = true;
+            row.ready()
+        })?;
+        self.applied.ready.push(ready);
+        Ok(())
     }
 }

@@ -20,6 +20,7 @@ mod boot;
 mod by_hand;
 mod end;
 mod enter;
+mod facts;
 mod keys;
 mod relatives;
 mod row;
@@ -27,6 +28,7 @@ mod rows;
 mod time;
 
 pub(crate) use boot::open;
+pub(crate) use facts::{Facts, OfKey, Suspicion};
 pub(crate) use row::Row;
 pub(crate) use rows::{Holders, Pace, Rows};
 

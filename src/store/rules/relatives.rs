@@ -219,6 +219,7 @@ impl<R: Rows> Transition<'_, R> {
             row.failed_for = None;
             row.resolved = false;
             row.keep_until = None;
+            row.due = None;
             // Its time to live was for its first start.
             row.expires_at = None;
             row.forgiven = row.attempts;

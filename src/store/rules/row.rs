@@ -26,10 +26,11 @@ pub(crate) struct Row {
     pub(crate) started_at: Option<Timestamp>,
     /// Dependencies and children that have not ended.
     pub(crate) unmet: u32,
-    /// Unfinished tasks that depend on this one or were expanded into it; it is kept for as long as
-    /// there are any.
+    /// Unfinished tasks that depend on this one, have spawned it or were expanded into it; it is kept
+    /// for as long as there are any.
     pub(crate) needed_by: u32,
-    /// When it may run: set while that is in the future.
+    /// When it may run: set while that is in the future. Where rows do not stay after their end: when
+    /// one is to go that is kept for its unique key.
     pub(crate) due: Option<Timestamp>,
     /// When its time to live is over, if it is not started before.
     pub(crate) expires_at: Option<Timestamp>,
@@ -179,7 +180,7 @@ impl Row {
             attempts: self.attempts,
             rescues: self.rescues,
             started_at: self.started_at,
-            due_at: self.due,
+            due_at: self.due.filter(|_| self.ended.is_none()),
             unmet: self.unmet,
             cancel_requested: self.cancel_requested.is_some(),
             outcome: self.ended.as_ref().map(|ended| ended.outcome.clone()),

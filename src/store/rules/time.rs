@@ -7,16 +7,19 @@ use crate::store::{RELEASE_SLICE, Retention};
 impl<R: Rows> Transition<'_, R> {
     pub(super) fn promote(&mut self, limit: usize) -> Result<(), R::Error> {
         let mut left = limit;
-        while let Some(sequence) = self.rows.next_alarm(self.now)? {
-            if left == 0 {
-                self.applied.more = true;
-                return Ok(());
-            }
+        while left > 0
+            && let Some(sequence) = self.rows.next_alarm(self.now)?
+        {
             left -= 1;
             self.ring(sequence)?;
         }
-        let woken = self.wake_due_keys(left)?;
-        self.applied.more |= woken == left && self.rows.next_key(self.now)?.is_some();
+        // However many expired, their relatives are told in one slice.
+        if !self.applied.ended.is_empty() {
+            self.release(RELEASE_SLICE)?;
+        }
+        self.wake_due_keys(left)?;
+        self.applied.more |=
+            self.rows.next_alarm(self.now)?.is_some() || self.rows.next_key(self.now)?.is_some();
         Ok(())
     }
 
@@ -24,11 +27,14 @@ impl<R: Rows> Transition<'_, R> {
     fn ring(&mut self, sequence: Sequence) -> Result<(), R::Error> {
         let now = self.now;
         let row = self.row(sequence)?;
+        if row.state.has_ended() {
+            // It was kept for its unique key alone.
+            self.rows.update(sequence, |row| row.due = None)?;
+            return self.keep(sequence);
+        }
         let waits = matches!(row.state, State::Pending | State::Queued);
         if waits && row.expiry().is_some_and(|expiry| expiry <= now) {
-            self.end(sequence, Ending::Expired)?;
-            self.release(RELEASE_SLICE)?;
-            return Ok(());
+            return self.end(sequence, Ending::Expired);
         }
         let free = self.rows.update(sequence, |row| {
             row.due = None;

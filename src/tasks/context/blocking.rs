@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
@@ -38,21 +39,30 @@ impl TaskContext {
 /// Polls on this thread, which sleeps in between. Needs no runtime, and works where one is entered.
 pub(in crate::tasks) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Sleeper(thread::current())));
+    let sleeper = Arc::new(Sleeper { thread: thread::current(), woken: AtomicBool::new(false) });
+    let waker = Waker::from(sleeper.clone());
     let mut context = Context::from_waker(&waker);
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(output) => return output,
-            // Woken too often, it polls too often; never too seldom.
-            Poll::Pending => thread::park(),
+            // Not by the thread's own token alone: what is polled may park this thread, too.
+            Poll::Pending => {
+                while !sleeper.woken.swap(false, Ordering::Acquire) {
+                    thread::park();
+                }
+            }
         }
     }
 }
 
-struct Sleeper(Thread);
+struct Sleeper {
+    thread: Thread,
+    woken: AtomicBool,
+}
 
 impl Wake for Sleeper {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.woken.store(true, Ordering::Release);
+        self.thread.unpark();
     }
 }

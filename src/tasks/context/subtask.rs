@@ -14,9 +14,8 @@ use crate::tasks::HostError;
 
 /// A child to spawn: a method, its arguments and its options.
 ///
-/// What it does not say comes from the method, then from the server, as for any task. It lives as long
-/// as its parent does (its durability is the parent's), and has the parent's correlation id unless it
-/// says another one.
+/// What it does not say comes from the method, then from the server, as for any task. It is kept as
+/// durably as its parent, and has the parent's correlation id unless it says another one.
 ///
 /// ```
 /// # use std::time::Duration;

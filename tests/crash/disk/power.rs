@@ -77,7 +77,7 @@ fn undo(file: &File, writes: &[Write], rng: &mut Rng, loss: &mut Loss) {
     // Often the disk has written in order, and the power went in the middle of a write.
     let torn = rng.bool().then(|| rng.usize(0..=writes.len()));
     let mut kept: BTreeSet<u64> = BTreeSet::new();
-    let mut end = writes.first().map_or(0, |first| first.size);
+    let Some(mut end) = writes.first().map(|first| first.size) else { return };
     loss.writes += writes.len();
     for (number, write) in writes.iter().enumerate().rev() {
         let last = write.offset + write.length;

@@ -221,6 +221,11 @@ impl Caller {
                 self.unanswered.push(place);
                 Err(Not::Answered)
             }
+            // Said to callers that wait for a task, too, and those do not learn whether it was kept.
+            Err(Not::Refused(reason)) if reason == "DRAINING" => {
+                self.unanswered.push(place);
+                Err(Not::Refused(reason))
+            }
             Err(Not::Refused(reason)) => {
                 self.refused(place, &reason);
                 Err(Not::Refused(reason))

@@ -11,8 +11,7 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
-use task_scheduler::engine::MAX_RESULT_BYTES;
-use task_scheduler::tasks::{Rest, Subtask, TaskContext, TaskError};
+use task_scheduler::tasks::{MAX_RESULT_BYTES, Rest, Subtask, TaskContext, TaskError};
 use task_scheduler::{ArgValue, async_task, sync_task};
 
 /// How often a body looks at its gate.

@@ -12,3 +12,16 @@ async fn halve(ctx: TaskContext, number: i64) -> Result<i64, TaskError> {
     }
     Ok(number / 2)
 }
+
+#[cfg(test)]
+mod tests {
+    use task_scheduler::TaskError;
+    use task_scheduler::testing::TestTask;
+
+    #[test]
+    fn even_numbers_are_halved_and_odd_ones_fail_for_good() {
+        let halve = |number: i64| TestTask::new("arithmetic/halve").arg(number).run_blocking();
+        assert_eq!(halve(8).result(), &4_i64.into());
+        assert_eq!(halve(7).error(), &TaskError::permanent("7 is odd (attempt 1)"));
+    }
+}

@@ -1,12 +1,12 @@
 //! What of a row the indexes are made of.
 
+use super::Row;
 use crate::clock::Timestamp;
 use crate::models::{Held, Sequence, State};
-use crate::store::rules::Row;
 
 /// How a row stands to its concurrency key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum OfKey {
+pub(crate) enum OfKey {
     #[default]
     Nothing,
     Holds {
@@ -17,7 +17,7 @@ pub(super) enum OfKey {
 
 /// How a row stands to the suspicion that it ends processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Suspicion {
+pub(crate) enum Suspicion {
     #[default]
     Nothing,
     Holds,
@@ -26,23 +26,23 @@ pub(super) enum Suspicion {
 
 /// What of a row the indexes are made of. The default is that of no row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Facts {
-    pub(super) claimable: bool,
-    pub(super) alarm: Option<Timestamp>,
-    pub(super) running: bool,
-    pub(super) at_work: bool,
-    pub(super) unfinished: bool,
+pub(crate) struct Facts {
+    pub(crate) claimable: bool,
+    pub(crate) alarm: Option<Timestamp>,
+    pub(crate) running: bool,
+    pub(crate) at_work: bool,
+    pub(crate) unfinished: bool,
     /// Unfinished, and nobody wished it cancelled.
-    pub(super) child_of: Option<Sequence>,
-    pub(super) failed_for: Option<Sequence>,
-    pub(super) of_key: OfKey,
-    pub(super) suspicion: Suspicion,
+    pub(crate) child_of: Option<Sequence>,
+    pub(crate) failed_for: Option<Sequence>,
+    pub(crate) of_key: OfKey,
+    pub(crate) suspicion: Suspicion,
     /// Whether it ended well, and when.
-    pub(super) spent: Option<(bool, Timestamp)>,
+    pub(crate) spent: Option<(bool, Timestamp)>,
 }
 
 impl Facts {
-    pub(super) fn of(row: &Row) -> Self {
+    pub(crate) fn of(row: &Row) -> Self {
         let unfinished = !row.state.has_ended();
         let claimable = row.is_claimable();
         let left_alone = unfinished && row.cancel_requested.is_none();

@@ -1,0 +1,139 @@
+//! Whether tables are sound: what the rules rely on, said once more from the rows alone.
+
+use std::collections::BTreeMap;
+
+use super::tables::Tables;
+use crate::models::{Held, Sequence, State};
+use crate::store::rules::Facts;
+use crate::store::rules::{Row, Rows};
+
+impl Tables {
+    /// Panics where an index does not agree with the rows, or where something waits for nothing.
+    pub(crate) fn check(&mut self) {
+        for row in self.rows.values() {
+            check_row(row);
+        }
+        self.check_indexes();
+        self.check_relatives();
+        self.check_keys();
+    }
+
+    /// Indexes say of rows what the rows say.
+    fn check_indexes(&self) {
+        let mut fresh = Self::default();
+        for (sequence, row) in &self.rows {
+            assert_eq!((*sequence, Some(sequence)), (row.sequence, self.ids.get(&row.task.id)));
+            let options = &row.task.options;
+            let key = options.concurrency_key();
+            fresh.index(&options.queue, key, row.place(), None, Some(Facts::of(row)));
+        }
+        assert_eq!(self.ids.len(), self.rows.len());
+        assert_eq!(self.queued, fresh.queued);
+        assert_eq!(self.alarms, fresh.alarms);
+        assert_eq!(self.running, fresh.running);
+        assert_eq!(self.running_in, fresh.running_in);
+        assert_eq!(self.at_work_in, fresh.at_work_in);
+        assert_eq!(self.unfinished_in, fresh.unfinished_in);
+        assert_eq!(self.children, fresh.children);
+        assert_eq!(self.failed_for, fresh.failed_for);
+        assert_eq!(self.keyed, fresh.keyed);
+        assert_eq!(self.suspects, fresh.suspects);
+        assert_eq!(self.held_suspects, fresh.held_suspects);
+        assert_eq!(self.succeeded, fresh.succeeded);
+        assert_eq!(self.others, fresh.others);
+        for (sequence, lines) in &self.logs {
+            let last = lines.last().expect("no empty logs").number;
+            assert_eq!(self.rows[sequence].log_lines, last);
+        }
+        for (key, holder) in &self.uniques {
+            let unique = self.rows[holder].task.options.unique().expect("it has one");
+            assert_eq!(unique.key, *key);
+        }
+    }
+
+    /// Whoever waits is counted once for each that it waits for, and those are kept for it.
+    fn check_relatives(&self) {
+        let mut unmet: BTreeMap<Sequence, u32> = BTreeMap::new();
+        for (parent, children) in &self.waiting {
+            let parent = &self.rows[parent];
+            assert!(!parent.state.has_ended() || parent.marked, "{parent:?} is waited for in vain");
+            for child in children {
+                assert!(self.rows[child].parents.contains(&parent.sequence));
+                *unmet.entry(*child).or_default() += 1;
+            }
+        }
+        for (parent, children) in &self.abroad {
+            for child in children {
+                assert!(self.rows[child].foreign.contains(parent));
+                *unmet.entry(*child).or_default() += 1;
+            }
+        }
+        let mut needed: BTreeMap<Sequence, u32> = BTreeMap::new();
+        for row in self.rows.values() {
+            for parent in &row.parents {
+                *needed.entry(*parent).or_default() += 1;
+            }
+        }
+        for (sequence, row) in &self.rows {
+            let of = |counts: &BTreeMap<Sequence, u32>| counts.get(sequence).copied().unwrap_or(0);
+            assert_eq!((row.unmet, row.needed_by), (of(&unmet), of(&needed)), "{row:?}");
+            let marks = self.marked.iter().filter(|marked| *marked == sequence).count();
+            assert_eq!(marks, usize::from(row.marked), "{row:?}");
+            assert!(self.keeps_ended || !self.is_over(row), "{row:?} is kept for nobody");
+        }
+        assert!(self.marked.iter().all(|marked| self.rows.contains_key(marked)));
+    }
+
+    fn is_over(&self, row: &Row) -> bool {
+        row.is_spent() && !row.marked && row.due.is_none()
+    }
+
+    /// Whoever is held back will be looked at again.
+    fn check_keys(&mut self) {
+        for ((queue, key), pace) in &self.paces {
+            let alarm = pace.wake.map(|at| (at, queue.clone(), key.clone()));
+            let alarm = alarm.expect("whoever has a pace is looked at again");
+            assert!(self.key_alarms.contains(&alarm));
+        }
+        assert_eq!(self.key_alarms.len(), self.paces.len());
+        let keyed: Vec<_> = self.keyed.keys().cloned().collect();
+        for (queue, key) in keyed {
+            let rows = &self.keyed[&(queue.clone(), key.clone())];
+            let (held, holders, claimable) =
+                (!rows.held.is_empty(), rows.holders.len(), !rows.claimable.is_empty());
+            let Ok(settings) = self.settings(&queue);
+            let limits = settings.limits;
+            let full = holders >= limits.concurrency_per_key as usize;
+            let turn = limits.rate_per_key.is_some() && claimable;
+            let paced = self.paces.contains_key(&(queue, key.clone()));
+            assert!(!held || full || turn || paced, "nobody will let those with key {key} go on");
+        }
+        assert!(self.held_suspects.is_empty() || !self.suspects.is_empty(), "suspects for ever");
+        for suspect in &self.suspects {
+            let row = &self.rows[suspect];
+            assert!(row.is_claimable() || row.is_at_work(), "{row:?} keeps suspects from running");
+        }
+    }
+}
+
+fn check_row(row: &Row) {
+    let ended = row.state.has_ended();
+    assert_eq!(row.ended.is_some(), ended, "{row:?}");
+    assert!(row.held.is_none() || row.state == State::Queued, "{row:?}");
+    assert!(!row.holds_key || row.held != Some(Held::ByKey), "{row:?}");
+    assert!(!row.holds_key || !ended, "{row:?}");
+    assert!(!row.holds_suspicion || row.suspect && !ended, "{row:?}");
+    assert!(!row.resting || row.state == State::Running, "{row:?}");
+    assert!(row.cancel_requested.is_none() || row.state == State::Running, "{row:?}");
+    assert!(row.failed_for.is_none() || ended, "{row:?}");
+    assert!(row.fence.is_some() || row.state != State::Running, "{row:?}");
+    assert!(row.fence.is_none() || row.state == State::Running || ended, "{row:?}");
+    match row.state {
+        State::Pending => assert!(row.unmet > 0 || row.due.is_some(), "{row:?}"),
+        State::Retrying => assert!(row.due.is_some() && row.unmet == 0, "{row:?}"),
+        State::Queued | State::Running => {
+            assert!(row.due.is_none() && row.unmet == 0, "{row:?}");
+        }
+        _ => assert!(row.parents.is_empty() && row.foreign.is_empty(), "{row:?}"),
+    }
+}

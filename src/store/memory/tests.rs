@@ -1,0 +1,139 @@
+//! Random changes: whatever happens, the tables stay sound, two of them stay alike, and whatever
+//! waits can go on in the end. `STORE_SEEDS` says how many seeds are tried, `STORE_SEED` tries one.
+
+#[path = "../../../tests/conformance/chance.rs"]
+mod chance;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
+
+use chance::{Chance, Step};
+
+use super::Tables;
+use crate::models::TaskFilter;
+use crate::store::{Boot, Change, RELEASE_SLICE};
+
+/// Together they take a few seconds.
+const SEEDS: u64 = 60;
+const STEPS: usize = 400;
+/// More rounds than any of these lives has steps.
+const ROUNDS: usize = 1_000;
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+fn try_seeds(run: impl Fn(u64)) {
+    let seeds = match number("STORE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("STORE_SEEDS").unwrap_or(SEEDS),
+    };
+    for seed in seeds {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed))) {
+            eprintln!("the tables failed; again with STORE_SEED={seed}");
+            resume_unwind(panic);
+        }
+    }
+}
+
+/// What two tables say of everything.
+fn assert_alike(one: &Tables, other: &Tables) {
+    let all = TaskFilter::default();
+    assert_eq!(one.list(&all, None, usize::MAX), other.list(&all, None, usize::MAX));
+    assert_eq!(one.queues(), other.queues());
+    for queue in chance::queues() {
+        assert_eq!(one.window(&queue, None, usize::MAX), other.window(&queue, None, usize::MAX));
+    }
+    for id in chance::every_id() {
+        assert_eq!(one.find(&id), other.find(&id));
+        assert_eq!(one.log(&id, 0, usize::MAX), other.log(&id, 0, usize::MAX));
+    }
+}
+
+/// Lives through `STEPS` steps; a second copy of the tables is told the same.
+fn live(seed: u64, mut tables: Tables, mut copy: Tables) {
+    let mut chance = Chance::new(seed);
+    let boot = |now, suspect_after| Boot { now, suspect_after };
+    let opened = tables.open(boot(chance.now, 2));
+    assert_eq!(copy.open(boot(chance.now, 2)), opened);
+    chance.opened(opened.epoch);
+    for at in 0..STEPS {
+        match chance.next() {
+            Step::Commit(changes) => {
+                for change in changes.iter() {
+                    let applied = tables.apply(change, chance.now);
+                    assert_eq!(copy.apply(change, chance.now), applied, "{change:?}");
+                    check(&mut tables, change);
+                    chance.applied(&applied);
+                }
+            }
+            Step::Claim(wanted) => {
+                let claims = tables.claim(&wanted, chance.now);
+                assert_eq!(copy.claim(&wanted, chance.now), claims);
+                check(&mut tables, &wanted);
+                chance.claimed(&claims);
+            }
+            Step::Open { suspect_after } => {
+                let opened = tables.open(boot(chance.now, suspect_after));
+                assert_eq!(copy.open(boot(chance.now, suspect_after)), opened);
+                check(&mut tables, &opened);
+                chance.opened(opened.epoch);
+            }
+        }
+        if at % 40 == 0 {
+            assert_alike(&tables, &copy);
+        }
+    }
+    assert_alike(&tables, &copy);
+    come_to_an_end(&mut tables, chance);
+}
+
+fn check(tables: &mut Tables, after: &impl std::fmt::Debug) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| tables.check())) {
+        eprintln!("after {after:#?}");
+        resume_unwind(panic);
+    }
+}
+
+/// Whatever can be claimed is, and ends well; time goes by; nothing waits for ever.
+fn come_to_an_end(tables: &mut Tables, mut chance: Chance) {
+    for change in chance.lift() {
+        tables.apply(&change, chance.now);
+    }
+    for _ in 0..ROUNDS {
+        for queue in chance::queues() {
+            let wishes = chance.wishes(&tables.window(&queue, None, usize::MAX));
+            let claims = tables.claim(&wishes, chance.now);
+            check(tables, &wishes);
+            chance.claimed(&claims);
+        }
+        let mut changes = chance.ends();
+        changes.push(Change::Promote { limit: 100 });
+        changes.push(Change::ReleaseDependants { limit: RELEASE_SLICE });
+        for change in changes {
+            tables.apply(&change, chance.now);
+            check(tables, &change);
+        }
+        chance.now = chance.now.plus(Duration::from_secs(1));
+        let unfinished =
+            TaskFilter { states: TaskFilter::UNFINISHED.into(), ..TaskFilter::default() };
+        let left = tables.list(&unfinished, None, usize::MAX);
+        if left.tasks.is_empty() && tables.due().is_none() {
+            assert!(tables.nobody_waits());
+            assert!(tables.keeps_ended || tables.is_empty(), "{tables:?}");
+            return;
+        }
+    }
+    panic!("something waits for ever: {tables:#?}");
+}
+
+#[test]
+fn whatever_happens_the_tables_stay_sound_and_everything_can_go_on() {
+    try_seeds(|seed| live(seed, Tables::default(), Tables::default()));
+}
+
+#[test]
+fn tables_for_unfinished_tasks_stay_sound_and_are_empty_in_the_end() {
+    let tables = Tables::for_unfinished_tasks;
+    try_seeds(|seed| live(seed, tables(), tables()));
+}

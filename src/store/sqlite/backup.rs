@@ -1,0 +1,135 @@
+//! Copies of a store: taken while a server runs, and put back.
+
+use std::ffi::OsString;
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use rusqlite::backup::{Backup, StepResult};
+
+use super::lock::DirectoryLock;
+use super::problem::{Fault, Result};
+use super::{DATABASE, connection, schema, verify};
+use crate::store::Error;
+
+/// How many epochs a store that is put back leaves out: the boots that there were after the copy was
+/// taken may have used those that follow, and no fence is used twice.
+const EPOCHS_LEFT_OUT: i64 = 1 << 32;
+/// How many problems of a bad copy are told.
+const TOLD: usize = 3;
+
+/// Copies the store in `directory` into the new file `to`, as it is at one moment. A server may run on
+/// it meanwhile; its log grows until the copy is complete. When this returns, the copy is on the disk.
+///
+/// # Errors
+/// [`Error::Unusable`]: there is no store, `to` is there already, or it cannot be written. Then `to` is
+/// not there, or as it was.
+pub fn backup(directory: &Path, to: &Path) -> std::result::Result<(), Error> {
+    let from = directory.join(DATABASE);
+    let source = existing(&from)?;
+    schema::check(&from, &source)?;
+    // Nobody else gives the name away meanwhile.
+    OpenOptions::new().write(true).create_new(true).open(to).map_err(|error| {
+        let to = to.display();
+        Error::Unusable(match error.kind() {
+            std::io::ErrorKind::AlreadyExists => {
+                format!("{to} is there already, and is not overwritten; name a new file")
+            }
+            _ => format!("{to} cannot be made: {error}"),
+        })
+    })?;
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let part = beside(to, ".part");
+    let copied = copy(&source, &part, |_| Ok(())).and_then(|()| {
+        schema::place(&part, to, folder.unwrap_or(Path::new("."))).map_err(Fault::Io)
+    });
+    copied.map_err(|fault| {
+        remove(&part);
+        remove(to);
+        Error::Unusable(format!("{} cannot be copied to {}: {fault}", from.display(), to.display()))
+    })
+}
+
+/// Makes a store in `directory` of the copy `from`, which is verified first.
+///
+/// # Errors
+/// [`Error::Unavailable`] while a server runs in `directory`; [`Error::Unusable`]: `from` is no sound
+/// copy, or there is a store in `directory` already.
+pub fn restore(from: &Path, directory: &Path) -> std::result::Result<(), Error> {
+    let problems = verify(from)?;
+    if !problems.is_empty() {
+        let told: Vec<&str> = problems.iter().take(TOLD).map(String::as_str).collect();
+        return Err(Error::Unusable(format!(
+            "{} is not sound, and nothing was put back: {}",
+            from.display(),
+            told.join("; ")
+        )));
+    }
+    let cannot = |why: &dyn std::fmt::Display| {
+        Error::Unusable(format!("no store can be made in {}: {why}", directory.display()))
+    };
+    std::fs::create_dir_all(directory).map_err(|error| cannot(&error))?;
+    let _lock = DirectoryLock::take(directory)?;
+    let path = directory.join(DATABASE);
+    if path.exists() || beside(&path, "-wal").exists() {
+        return Err(Error::Unusable(format!(
+            "there is a store in {} already, and it is not overwritten; name another directory, or \
+             move {DATABASE} and {DATABASE}-wal away",
+            directory.display()
+        )));
+    }
+    let part = beside(&path, "-new");
+    remove(&part);
+    let leave_out = |copy: &Connection| {
+        copy.execute("UPDATE meta SET epoch = epoch + ?1", [EPOCHS_LEFT_OUT])?;
+        Ok(())
+    };
+    let copied = connection::inspector(from)
+        .and_then(|source| copy(&source, &part, leave_out))
+        .and_then(|()| schema::place(&part, &path, directory).map_err(Fault::Io));
+    copied.map_err(|fault| {
+        remove(&part);
+        cannot(&fault)
+    })
+}
+
+/// A look at a file that must be there.
+pub(super) fn existing(path: &Path) -> std::result::Result<Connection, Error> {
+    if !path.is_file() {
+        return Err(Error::Unusable(format!("there is no store at {}", path.display())));
+    }
+    connection::inspector(path).map_err(|fault| schema::unusable(path, &fault))
+}
+
+fn copy(
+    source: &Connection,
+    to: &Path,
+    finish: impl FnOnce(&Connection) -> Result<()>,
+) -> Result<()> {
+    let mut copy = connection::copy(to)?;
+    // All pages in one step, which is one transaction: step by step, each commit of a server would
+    // begin it anew.
+    let step = Backup::new(source, &mut copy)?.step(-1)?;
+    if step != StepResult::Done {
+        return Err(Fault::Io(std::io::Error::other("another program has it locked")));
+    }
+    // So that the copy is one file, wherever it is looked at.
+    copy.pragma_update(None, "journal_mode", "DELETE")?;
+    finish(&copy)?;
+    copy.close().map_err(|(_, error)| error)?;
+    Ok(())
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, path = %path.display(), "could not be removed");
+    }
+}

@@ -1,0 +1,77 @@
+//! How what the file keeps whole is written: protobuf messages of its own, so that fields can come
+//! and go without rewriting rows. Field numbers are never used for anything else.
+//!
+//! What is asked for by SQL stands in columns beside them, and only there.
+
+mod body;
+mod settings;
+mod task;
+#[cfg(test)]
+mod tests;
+mod value;
+
+pub(super) use body::{Sides, read_row, write_body};
+pub(super) use settings::{read_settings, write_settings};
+pub(super) use task::{Columns, read_task, write_task};
+pub(super) use value::{read_values, write_values};
+
+use crate::clock::Timestamp;
+use crate::models::{LogLevel, State};
+
+/// Why bytes are not what they should be.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Malformed {
+    #[error(transparent)]
+    Prost(#[from] prost::DecodeError),
+    #[error("{0}")]
+    Wrong(&'static str),
+}
+
+pub(super) const RUNNING: i64 = 2;
+pub(super) const SUCCEEDED: i64 = 4;
+
+pub(super) fn state_number(state: State) -> i64 {
+    match state {
+        State::Pending => 0,
+        State::Queued => 1,
+        State::Running => RUNNING,
+        State::Retrying => 3,
+        State::Succeeded => SUCCEEDED,
+        State::Failed => 5,
+        State::Cancelled => 6,
+        State::Expired => 7,
+    }
+}
+
+pub(super) fn state_of(number: i64) -> Option<State> {
+    State::ALL.into_iter().find(|state| state_number(*state) == number)
+}
+
+pub(super) fn level_number(level: LogLevel) -> i64 {
+    match level {
+        LogLevel::Debug => 0,
+        LogLevel::Info => 1,
+        LogLevel::Warn => 2,
+        LogLevel::Error => 3,
+    }
+}
+
+/// A level that a later version wrote reads as the gravest.
+pub(super) fn level_of(number: i64) -> LogLevel {
+    match number {
+        0 => LogLevel::Debug,
+        1 => LogLevel::Info,
+        2 => LogLevel::Warn,
+        _ => LogLevel::Error,
+    }
+}
+
+/// Microseconds, as columns hold them. No time is after the year 9999, so they fit.
+pub(super) fn micros(at: Timestamp) -> i64 {
+    at.as_micros().cast_signed()
+}
+
+/// The time that a column or field holds.
+pub(super) fn time(micros: u64) -> Result<Timestamp, Malformed> {
+    Timestamp::from_micros(micros).ok_or(Malformed::Wrong("a time after the year 9999"))
+}

@@ -1,0 +1,85 @@
+//! Connections to the file, and what each is told before anything else.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::problem::Result;
+
+/// The size of a page, given when the file is made.
+pub(super) const PAGE_BYTES: u32 = 4 << 10;
+/// The most memory that the writer's page cache may take.
+pub(super) const WRITER_CACHE_BYTES: u32 = 16 << 20;
+/// The most memory that one reader's page cache may take.
+pub(super) const READER_CACHE_BYTES: u32 = 2 << 20;
+/// The log beside the file is cut back to this when it is begun anew.
+pub(super) const WAL_BYTES: u32 = 64 << 20;
+/// How long to wait for a lock that another program holds.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a checkpoint waits for readers: the writer stands still meanwhile.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(5);
+
+/// The one connection that writes.
+///
+/// Every commit is on the disk when it returns (`synchronous`), and the log is never copied back
+/// behind the writer's back (`wal_autocheckpoint`): a thread of its own does that.
+pub(super) fn writer(path: &Path) -> Result<Connection> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_BYTES)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
+    Ok(connection)
+}
+
+/// A connection that only reads.
+pub(super) fn reader(path: &Path) -> Result<Connection> {
+    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER_CACHE_BYTES)
+}
+
+/// A connection that copies the log back into the file.
+pub(super) fn checkpointer(path: &Path) -> Result<Connection> {
+    let connection = writer(path)?;
+    connection.busy_timeout(CHECKPOINT_PATIENCE)?;
+    Ok(connection)
+}
+
+/// A connection for a look at a file that may be nobody's. It can write where that is allowed, so that
+/// SQLite can take its log away again, but is not asked to.
+pub(super) fn inspector(path: &Path) -> Result<Connection> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, READER_CACHE_BYTES)
+        .or_else(|_| reader(path))?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+/// A file that a copy is written to. It is nothing until it is whole, so no journal is needed.
+pub(super) fn copy(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let connection = open(path, flags, READER_CACHE_BYTES)?;
+    connection.pragma_update(None, "journal_mode", "OFF")?;
+    connection.pragma_update(None, "synchronous", "OFF")?;
+    Ok(connection)
+}
+
+/// A file that is not there yet.
+pub(super) fn create(path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let connection = open(path, flags, WRITER_CACHE_BYTES)?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+fn open(path: &Path, flags: OpenFlags, cache_bytes: u32) -> Result<Connection> {
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(PATIENCE)?;
+    // Negative: in KiB, not in pages.
+    connection.pragma_update(None, "cache_size", -i64::from(cache_bytes >> 10))?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "foreign_keys", false)?;
+    Ok(connection)
+}

@@ -1,0 +1,87 @@
+//! What has to be learned of a file that is opened: which ids are in it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rusqlite::Connection;
+
+use super::Shared;
+use super::ids::Fate;
+use super::key;
+use super::problem::{Fault, Result};
+use crate::models::{Sequence, TaskId};
+
+/// How many ids are read at a time: a reader that stays long keeps the log from being begun anew.
+const CHUNK: i64 = 16 << 10;
+
+/// Reads the ids that may not be in their table yet: those after the watermark, a bounded number.
+pub(super) fn pending(connection: &Connection, shared: &Shared) -> Result<()> {
+    let sql = "SELECT t.seq, t.id FROM tasks t, meta m WHERE t.seq > m.watermark ORDER BY t.seq";
+    let mut statement = connection.prepare(sql)?;
+    let mut is_there = connection.prepare("SELECT 1 FROM ids WHERE key = ?1 AND seq = ?2")?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let seq: i64 = row.get(0)?;
+        let sequence = Sequence(seq.cast_unsigned());
+        let id = TaskId::parse(row.get_ref(1)?.as_str()?, "id")
+            .map_err(|error| Fault::unreadable(sequence, error))?;
+        let key = shared.keys.of(&id);
+        shared.known.learn(key, sequence);
+        if !key::grows(key) || !is_there.exists((key, seq))? {
+            shared.pending.extend([((key, sequence), Fate::Add)]);
+        }
+    }
+    Ok(())
+}
+
+/// Learns in the background of the ids that are in their table.
+#[derive(Debug, Default)]
+pub(super) struct Fill {
+    over: AtomicBool,
+}
+
+impl Fill {
+    /// It is not needed any more.
+    pub(super) fn end(&self) {
+        self.over.store(true, Ordering::Release);
+    }
+
+    /// Learns of all ids, and then says so.
+    pub(super) fn run(&self, connection: &Connection, shared: &Shared) {
+        if let Err(error) = self.learn(connection, shared) {
+            // Every id may be here, then: slower, and not wrong.
+            tracing::warn!(%error, "the ids in the store could not all be read");
+        }
+    }
+
+    /// Ids of tasks that are forgotten can be left, because those that are to be dropped are
+    /// remembered in memory only. They belong to the oldest, and are dropped now.
+    fn learn(&self, connection: &Connection, shared: &Shared) -> Result<()> {
+        let lowest = "SELECT coalesce(min(seq), 0) FROM tasks";
+        let lowest: i64 = connection.query_one(lowest, [], |row| row.get(0))?;
+        let sql = "SELECT key, seq FROM ids WHERE (key, seq) > (?1, ?2) ORDER BY key, seq LIMIT ?3";
+        let mut chunk = connection.prepare(sql)?;
+        let mut last: (i64, i64) = (i64::MIN, -1);
+        loop {
+            let mut rows = chunk.query((last.0, last.1, CHUNK))?;
+            let mut read = 0;
+            while let Some(row) = rows.next()? {
+                last = (row.get(0)?, row.get(1)?);
+                let (key, seq) = last;
+                let sequence = Sequence(seq.cast_unsigned());
+                if seq < lowest {
+                    shared.pending.extend([((key, sequence), Fate::Drop)]);
+                } else {
+                    shared.known.learn(key, sequence);
+                }
+                read += 1;
+            }
+            if self.over.load(Ordering::Acquire) {
+                return Ok(());
+            }
+            if read < CHUNK {
+                shared.known.complete();
+                return Ok(());
+            }
+        }
+    }
+}

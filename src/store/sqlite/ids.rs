@@ -1,0 +1,190 @@
+//! Ids that are not in their table yet.
+//!
+//! `ids` is clustered by key. Keys that grow are put at its end in the transaction of their task. The
+//! key of an id that a client chose may fall anywhere: one by one, each would dirty a page of its own.
+//! So those gather here, and are merged in the order of their keys, a slice in every commit, where
+//! neighbours share pages. Ids that are to be dropped go the same way.
+//!
+//! Invariants:
+//! - A task whose id is neither in the table nor here is not in the file; readers look here first,
+//!   because what is merged leaves only after its commit.
+//! - What is here and would be missed after a crash belongs to tasks after `meta.watermark`, and is
+//!   found there when the file is opened. (A dropped id that stays in the table does no harm: nothing
+//!   is taken for found before the task's own id was compared.)
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use parking_lot::Mutex;
+
+use crate::models::Sequence;
+
+/// How many ids gather before they are merged.
+const GATHERED: usize = 16 << 10;
+/// The fewest that are merged in one commit, once merging has begun.
+const SLICE: usize = 256;
+/// How far the watermark may lie behind before a merge begins with fewer: what is read at open.
+pub(super) const MAX_BEHIND: u64 = 32 << 10;
+
+pub(super) type Entry = (i64, Sequence);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Add,
+    Drop,
+}
+
+/// Shared by the writer, who alone changes it, and the readers.
+#[derive(Debug, Default)]
+pub(super) struct Pending(Mutex<BTreeMap<Entry, Fate>>);
+
+impl Pending {
+    /// Tasks whose ids have this key and are not in the table yet.
+    pub(super) fn sequences_of(&self, key: i64) -> Vec<Sequence> {
+        let entries = self.0.lock();
+        let of_key = entries.range((key, Sequence(0))..=(key, Sequence(u64::MAX)));
+        of_key.filter(|(_, fate)| **fate == Fate::Add).map(|((_, sequence), _)| *sequence).collect()
+    }
+
+    pub(super) fn contains(&self, entry: Entry) -> bool {
+        self.0.lock().contains_key(&entry)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().len()
+    }
+
+    pub(super) fn extend(&self, entries: impl IntoIterator<Item = (Entry, Fate)>) {
+        self.0.lock().extend(entries);
+    }
+
+    fn slice(&self, after: Option<Entry>, most: usize) -> Vec<(Entry, Fate)> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let entries = self.0.lock();
+        let slice = entries.range((from, Bound::Unbounded)).take(most);
+        slice.map(|(entry, fate)| (*entry, *fate)).collect()
+    }
+
+    fn remove(&self, merged: &[(Entry, Fate)]) {
+        let mut entries = self.0.lock();
+        for (entry, _) in merged {
+            entries.remove(entry);
+        }
+    }
+}
+
+/// The writer's walk through what is pending, in rounds over all keys.
+#[derive(Debug, Default)]
+pub(super) struct Merge {
+    round: Option<Round>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    after: Option<Entry>,
+    /// When it is over, everything up to here is in the table.
+    to: u64,
+}
+
+/// What one commit merges.
+#[derive(Debug, Default)]
+pub(super) struct Slice {
+    pub(super) entries: Vec<(Entry, Fate)>,
+    next: Option<Round>,
+    /// The watermark from then on.
+    pub(super) watermark: Option<u64>,
+}
+
+impl Merge {
+    /// What the commit under way is to merge. Its own ids (`arriving` of them) are not pending yet, and
+    /// all that is pending came in up to `last`. More are merged than arrive, or the table would never
+    /// catch up.
+    pub(super) fn next(
+        &self,
+        pending: &Pending,
+        arriving: usize,
+        last: u64,
+        watermark: u64,
+    ) -> Slice {
+        let waiting = pending.len();
+        let round = match self.round {
+            Some(round) => round,
+            None if waiting >= GATHERED || waiting > 0 && last - watermark > MAX_BEHIND => {
+                Round { after: None, to: last }
+            }
+            None => return Slice::default(),
+        };
+        let most = SLICE.max(arriving + arriving / 4);
+        let entries = pending.slice(round.after, most);
+        if entries.len() < most {
+            return Slice { entries, next: None, watermark: Some(round.to) };
+        }
+        let after = entries.last().map(|(entry, _)| *entry);
+        Slice { entries, next: Some(Round { after, ..round }), watermark: None }
+    }
+
+    /// The slice was committed.
+    pub(super) fn done(&mut self, pending: &Pending, slice: &Slice) {
+        if !slice.entries.is_empty() {
+            pending.remove(&slice.entries);
+        }
+        self.round = slice.next;
+    }
+
+    /// Up to where a newcomer may not be left pending: the watermark may come to lie there.
+    pub(super) fn bound(&self, watermark: u64) -> u64 {
+        self.round.map_or(watermark, |round| round.to.max(watermark))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(n: u64) -> (Entry, Fate) {
+        let key = n.wrapping_mul(0x9e37_79b9_7f4a_7c15).cast_signed();
+        ((key, Sequence(n)), Fate::Add)
+    }
+
+    #[test]
+    fn nothing_is_merged_before_enough_has_gathered() {
+        let (pending, merge) = (Pending::default(), Merge::default());
+        pending.extend((0..GATHERED as u64 - 1).map(entry));
+        assert!(merge.next(&pending, 1, 20_000, 0).entries.is_empty());
+        pending.extend([entry(1 << 30)]);
+        assert_eq!(merge.next(&pending, 1, 20_000, 0).entries.len(), SLICE);
+    }
+
+    #[test]
+    fn few_are_merged_when_the_watermark_lies_far_behind() {
+        let (pending, merge) = (Pending::default(), Merge::default());
+        pending.extend([entry(1)]);
+        let slice = merge.next(&pending, 0, MAX_BEHIND + 2, 1);
+        assert_eq!(slice.entries, [entry(1)]);
+        assert_eq!(slice.watermark, Some(MAX_BEHIND + 2));
+    }
+
+    #[test]
+    fn a_round_merges_all_that_was_there_when_it_began_and_moves_the_watermark() {
+        let (pending, mut merge) = (Pending::default(), Merge::default());
+        let mut last = GATHERED as u64;
+        pending.extend((0..last).map(entry));
+        let mut merged = Vec::new();
+        let watermark = loop {
+            let slice = merge.next(&pending, 512, last, 0);
+            assert!(slice.entries.is_sorted_by_key(|(entry, _)| *entry));
+            merged.extend(slice.entries.iter().copied());
+            merge.done(&pending, &slice);
+            // More arrive meanwhile.
+            pending.extend((last..last + 512).map(entry));
+            last += 512;
+            assert!(last < 100_000, "it comes to an end");
+            if let Some(watermark) = slice.watermark {
+                break watermark;
+            }
+        };
+        assert_eq!(watermark, GATHERED as u64);
+        assert!((0..watermark).map(entry).all(|entry| merged.contains(&entry)));
+        assert!(pending.len() < GATHERED + 1_024, "{}", pending.len());
+    }
+}

@@ -1,0 +1,67 @@
+//! The lock on a directory, held for as long as a store is open in it.
+//!
+//! A file of its own: SQLite's locks are on the database, and whoever opens and closes that file a
+//! second time in one process loses them.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
+
+use crate::store::Error;
+
+/// The lock's file. Its text is the number of the process that holds it.
+pub(super) const LOCK_FILE: &str = "LOCK";
+
+/// Dropping it gives the directory free.
+#[derive(Debug)]
+pub(super) struct DirectoryLock(#[expect(dead_code, reason = "held, not read")] File);
+
+impl DirectoryLock {
+    /// Takes the lock.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while another process or store holds it, [`Error::Unusable`] if the
+    /// file cannot be made.
+    pub(super) fn take(directory: &Path) -> Result<Self, Error> {
+        let unusable = |why: &dyn std::fmt::Display| {
+            Error::Unusable(format!(
+                "{} cannot be locked: {why}; choose a directory that this user may write to",
+                directory.display()
+            ))
+        };
+        let path = directory.join(LOCK_FILE);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(|error| unusable(&error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(held(directory, &mut file)),
+            Err(TryLockError::Error(error)) => return Err(unusable(&error)),
+        }
+        let told = file
+            .set_len(0)
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .and_then(|_| write!(file, "{}", std::process::id()));
+        // Only a message is poorer without the number: a full disk must not keep a server down.
+        if let Err(error) = told {
+            tracing::warn!(%error, path = %path.display(), "could not write the process id");
+        }
+        Ok(Self(file))
+    }
+}
+
+fn held(directory: &Path, file: &mut File) -> Error {
+    let mut text = String::new();
+    let holder = match file.read_to_string(&mut text) {
+        Ok(_) if text.parse::<u32>().is_ok() => format!("process {text}"),
+        _ => "another process".to_owned(),
+    };
+    Error::Unavailable(format!(
+        "{} is in use by {holder}; stop that one, or choose another directory",
+        directory.display()
+    ))
+}

@@ -1,0 +1,285 @@
+//! The store in one file: SQLite, for one server.
+//!
+//! | file | owns |
+//! |---|---|
+//! | `lock` | the lock on the directory |
+//! | `connection`, `schema`, `codec` | what the file looks like |
+//! | `writer`, `unit` | the one thread that writes, and the transaction under way |
+//! | `readers`, `reads` | questions |
+//! | `key`, `ids`, `known` | ids: their keys, how they come into their table, and whether one may be there |
+//! | `checkpoint` | the log beside the file |
+//! | `verify`, `backup` | what people do with a file |
+//!
+//! What is acknowledged is on the disk. After a write to the disk failed at a commit nobody knows what
+//! is there, so nothing is acknowledged any more ([`Error::Broken`]). A disk that is full, or cannot be
+//! written to, refuses what comes, and what was acknowledged can still be read.
+
+mod backup;
+mod checkpoint;
+mod codec;
+mod connection;
+mod fill;
+mod ids;
+mod key;
+mod known;
+mod lock;
+mod problem;
+mod readers;
+mod reads;
+mod schema;
+mod stored;
+mod unit;
+mod verify;
+mod writer;
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+pub use self::backup::{backup, restore};
+use self::problem::{Fault, Result};
+pub use self::verify::verify;
+use crate::clock::Timestamp;
+use crate::models::{LogLine, QueueName, Sequence, Snapshot, TaskFilter, TaskId, TaskPage};
+use crate::store::{
+    Boot, Change, Claims, Commit, Error, Opened, Place, Properties, QueueStatus, Ready, Store,
+    Wanted,
+};
+
+/// The file in a store's directory.
+const DATABASE: &str = "tasks.db";
+
+/// What the writer, the readers and whoever asks look at.
+#[derive(Debug)]
+struct Shared {
+    keys: key::Keys,
+    known: Arc<known::Known>,
+    pending: Arc<ids::Pending>,
+    broken: Arc<OnceLock<String>>,
+}
+
+/// Keeps tasks in a file.
+#[derive(Debug)]
+pub struct SqliteStore {
+    shared: Arc<Shared>,
+    /// `None` once the store is being closed.
+    commands: Option<mpsc::Sender<writer::Command>>,
+    readers: readers::Readers,
+    log: Arc<checkpoint::Log>,
+    fill: Arc<fill::Fill>,
+    threads: Vec<JoinHandle<()>>,
+    _lock: lock::DirectoryLock,
+}
+
+impl SqliteStore {
+    /// Opens the store in `directory`, and makes both if they are not there.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while another process has it open; [`Error::Unusable`], saying what to
+    /// do, if it is of a newer version, damaged or no store, or the directory cannot be written to.
+    pub fn open_dir(directory: &Path) -> std::result::Result<Self, Error> {
+        std::fs::create_dir_all(directory).map_err(|error| {
+            let directory = directory.display();
+            Error::Unusable(format!("the directory {directory} cannot be made: {error}"))
+        })?;
+        let lock = lock::DirectoryLock::take(directory)?;
+        let path = schema::prepare(directory)?;
+        Self::start(&path, lock).map_err(|fault| schema::unusable(&path, &fault))
+    }
+
+    fn start(path: &Path, lock: lock::DirectoryLock) -> Result<Self> {
+        let mut connection = connection::writer(path)?;
+        schema::migrate(&connection)?;
+        let log = Arc::new(checkpoint::Log::default());
+        let told = log.clone();
+        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
+            told.grew(pages);
+            Ok(())
+        }))?;
+        let empty = !connection.prepare("SELECT 1 FROM tasks")?.exists([])?;
+        let shared = Arc::new(Shared {
+            keys: key::Keys::load(&connection)?,
+            known: Arc::new(known::Known::new(empty)),
+            pending: Arc::default(),
+            broken: Arc::default(),
+        });
+        fill::pending(&connection, &shared)?;
+        let gate = Arc::new(Mutex::new(()));
+        let (commands, receiver) = mpsc::channel(writer::COMMANDS);
+        let mut store = Self {
+            readers: readers::Readers::start(path, shared.keys)?,
+            shared,
+            commands: Some(commands),
+            log,
+            fill: Arc::default(),
+            threads: Vec::new(),
+            _lock: lock,
+        };
+        store.start_writer(connection, gate.clone(), receiver)?;
+        store.start_checkpointer(path, gate)?;
+        if !empty {
+            store.start_filling(path)?;
+        }
+        Ok(store)
+    }
+
+    fn start_writer(
+        &mut self,
+        connection: Connection,
+        gate: Arc<Mutex<()>>,
+        commands: mpsc::Receiver<writer::Command>,
+    ) -> Result<()> {
+        let shared = self.shared.clone();
+        let (ready, begun) = std::sync::mpsc::sync_channel(1);
+        let write = move || {
+            let Shared { keys, known, pending, broken } = &*shared;
+            match unit::Unit::new(&connection, *keys, known.clone(), pending.clone()) {
+                Ok(unit) => {
+                    drop(ready.send(Ok(())));
+                    writer::Writer::new(&connection, unit, gate, broken.clone()).run(commands);
+                }
+                Err(fault) => drop(ready.send(Err(fault))),
+            }
+        };
+        self.spawn("store", write)?;
+        begun.recv().map_err(|_| Fault::NoMeta)?
+    }
+
+    fn start_checkpointer(&mut self, path: &Path, gate: Arc<Mutex<()>>) -> Result<()> {
+        let connection = connection::checkpointer(path)?;
+        let log = self.log.clone();
+        self.spawn("store-log", move || checkpoint::run(&connection, &log, &gate))
+    }
+
+    fn start_filling(&mut self, path: &Path) -> Result<()> {
+        let connection = connection::reader(path)?;
+        let (shared, fill) = (self.shared.clone(), self.fill.clone());
+        self.spawn("store-ids", move || fill.run(&connection, &shared))
+    }
+
+    fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
+        self.threads.push(thread.map_err(Fault::Thread)?);
+        Ok(())
+    }
+
+    async fn tell<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<std::result::Result<T, Error>>) -> writer::Command,
+    ) -> std::result::Result<T, Error> {
+        let ended = || Error::Broken("the thread that writes ended".to_owned());
+        let (answer, answered) = oneshot::channel();
+        let commands = self.commands.as_ref().ok_or_else(ended)?;
+        commands.send(command(answer)).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
+    }
+
+    /// Nothing is read any more once nothing is acknowledged.
+    fn check(&self) -> std::result::Result<(), Error> {
+        match self.shared.broken.get() {
+            Some(why) => Err(Error::Broken(why.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Asked before the moment of the answer begins: what is merged leaves it after its commit.
+    fn pending(&self, id: &TaskId) -> Vec<Sequence> {
+        self.shared.pending.sequences_of(self.shared.keys.of(id))
+    }
+}
+
+impl Drop for SqliteStore {
+    /// Waits for what is under way.
+    fn drop(&mut self) {
+        self.commands = None;
+        self.fill.end();
+        self.readers.end();
+        self.log.end();
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store panicked");
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn properties(&self) -> Properties {
+        Properties { name: "sqlite", shared: false, durable: true }
+    }
+
+    async fn open(&self, boot: Boot) -> std::result::Result<Opened, Error> {
+        self.tell(|answer| writer::Command::Open(boot, answer)).await
+    }
+
+    async fn commit(
+        &self,
+        changes: Arc<[Change]>,
+        now: Timestamp,
+    ) -> std::result::Result<Commit, Error> {
+        self.tell(|answer| writer::Command::Commit(changes, now, answer)).await
+    }
+
+    async fn claim(
+        &self,
+        wanted: Vec<Wanted>,
+        now: Timestamp,
+    ) -> std::result::Result<Claims, Error> {
+        self.tell(|answer| writer::Command::Claim(wanted, now, answer)).await
+    }
+
+    fn may_know(&self, id: &TaskId) -> bool {
+        self.shared.known.may_be_here(self.shared.keys.of(id))
+    }
+
+    async fn find(&self, ids: &[TaskId]) -> std::result::Result<Vec<Option<Snapshot>>, Error> {
+        self.check()?;
+        let pending: Vec<Vec<Sequence>> = ids.iter().map(|id| self.pending(id)).collect();
+        let ids = ids.to_vec();
+        self.readers.ask(move |reader| reader.find(&ids, &pending)).await
+    }
+
+    async fn window(
+        &self,
+        queue: &QueueName,
+        after: Option<Place>,
+        limit: usize,
+    ) -> std::result::Result<Vec<Ready>, Error> {
+        self.check()?;
+        let queue = queue.clone();
+        self.readers.ask(move |reader| reader.window(&queue, after, limit)).await
+    }
+
+    async fn list(
+        &self,
+        filter: &TaskFilter,
+        before: Option<Sequence>,
+        limit: usize,
+    ) -> std::result::Result<TaskPage, Error> {
+        self.check()?;
+        let filter = filter.clone();
+        self.readers.ask(move |reader| reader.list(&filter, before, limit)).await
+    }
+
+    async fn logs(
+        &self,
+        id: &TaskId,
+        after: u32,
+        limit: usize,
+    ) -> std::result::Result<Vec<LogLine>, Error> {
+        self.check()?;
+        let (id, pending) = (id.clone(), self.pending(id));
+        self.readers.ask(move |reader| reader.logs(&id, &pending, after, limit)).await
+    }
+
+    async fn queues(&self) -> std::result::Result<Vec<QueueStatus>, Error> {
+        self.check()?;
+        self.readers.ask(|reader| reader.queues()).await
+    }
+}

@@ -1,0 +1,269 @@
+//! The tables, and how a file of an older version becomes one of this version.
+//!
+//! Nothing here is ever edited once released: a change is one more step at the end.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::problem::{Fault, Result};
+use super::{DATABASE, connection};
+use crate::store::Error;
+
+/// Stands in the file's header and says that it is a store of ours: "TaSk".
+pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"TaSk");
+
+/// The version that this program writes.
+pub(super) const VERSION: usize = STEPS.len();
+
+/// What makes each version from the one before. Steps are applied one transaction each.
+///
+/// What was asked (`tasks`) is written once. A small row stands in `live` while the task has not
+/// ended and is replaced by one in `ended`, so that neither is rewritten where it stands: that takes
+/// less of the writer's time than one row updated in place. All three are clustered by the order of
+/// acceptance, so that new rows and old ones that are forgotten lie at the ends.
+///
+/// Indexes are few and partial: `line`, `alarm`, `child` and the like are null in nearly every row.
+/// `ids` is filled late and in order of its keys; see [`ids`](super::ids).
+const STEPS: [&str; 2] = [
+    "
+    CREATE TABLE meta (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        id_seed BLOB NOT NULL,
+        epoch INTEGER NOT NULL,
+        last_sequence INTEGER NOT NULL,
+        last_alive INTEGER NOT NULL,
+        watermark INTEGER NOT NULL,
+        waits INTEGER NOT NULL,
+        abroad INTEGER NOT NULL,
+        alarms INTEGER NOT NULL,
+        children INTEGER NOT NULL,
+        failed_for INTEGER NOT NULL,
+        uniques INTEGER NOT NULL,
+        spent_well INTEGER NOT NULL,
+        spent_badly INTEGER NOT NULL
+    );
+    INSERT INTO meta VALUES (1, randomblob(16), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+
+    CREATE TABLE tasks (
+        seq INTEGER PRIMARY KEY,
+        id TEXT NOT NULL,
+        queue INTEGER NOT NULL,
+        method TEXT NOT NULL,
+        submitted INTEGER NOT NULL,
+        parent TEXT,
+        asked BLOB NOT NULL
+    );
+    CREATE TABLE live (
+        seq INTEGER PRIMARY KEY,
+        queue INTEGER NOT NULL,
+        priority INTEGER NOT NULL,
+        key TEXT,
+        state INTEGER NOT NULL,
+        line INTEGER,
+        held INTEGER,
+        alarm INTEGER,
+        holds INTEGER,
+        suspicion INTEGER,
+        child INTEGER,
+        body BLOB NOT NULL
+    );
+    CREATE INDEX live_line ON live (line, priority DESC) WHERE line IS NOT NULL;
+    CREATE INDEX live_running ON live (state) WHERE state = 2;
+    CREATE INDEX live_alarm ON live (alarm) WHERE alarm IS NOT NULL;
+    CREATE INDEX live_held ON live (held, queue, key, priority DESC) WHERE held IS NOT NULL;
+    CREATE INDEX live_holds ON live (holds, key, line) WHERE holds IS NOT NULL;
+    CREATE INDEX live_suspicion ON live (suspicion) WHERE suspicion IS NOT NULL;
+    CREATE INDEX live_child ON live (child) WHERE child IS NOT NULL;
+    CREATE TABLE ended (
+        seq INTEGER PRIMARY KEY,
+        state INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        spent INTEGER NOT NULL,
+        keep_until INTEGER,
+        failed_for INTEGER,
+        body BLOB NOT NULL
+    );
+    CREATE INDEX ended_failed_for ON ended (failed_for) WHERE failed_for IS NOT NULL;
+
+    CREATE TABLE checkpoints (seq INTEGER PRIMARY KEY, data BLOB NOT NULL);
+    CREATE TABLE decisions (seq INTEGER PRIMARY KEY, data BLOB NOT NULL);
+    CREATE TABLE logs (
+        seq INTEGER NOT NULL,
+        number INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        level INTEGER NOT NULL,
+        attempt INTEGER NOT NULL,
+        text TEXT NOT NULL,
+        PRIMARY KEY (seq, number)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE ids (
+        key INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        PRIMARY KEY (key, seq)
+    ) WITHOUT ROWID;
+    CREATE TABLE waits (
+        parent INTEGER NOT NULL,
+        child INTEGER NOT NULL,
+        PRIMARY KEY (parent, child)
+    ) WITHOUT ROWID;
+    CREATE TABLE abroad (
+        parent TEXT NOT NULL,
+        child INTEGER NOT NULL,
+        PRIMARY KEY (parent, child)
+    ) WITHOUT ROWID;
+    CREATE TABLE marks (position INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
+    CREATE TABLE uniques (key TEXT PRIMARY KEY, seq INTEGER NOT NULL) WITHOUT ROWID;
+    CREATE TABLE queues (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, settings BLOB);
+    CREATE TABLE counts (
+        queue INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        PRIMARY KEY (queue, state)
+    ) WITHOUT ROWID;
+    ",
+    // Rates per concurrency key.
+    "
+    CREATE TABLE paces (
+        queue INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        next INTEGER NOT NULL,
+        wake INTEGER,
+        PRIMARY KEY (queue, key)
+    ) WITHOUT ROWID;
+    CREATE INDEX paces_wake ON paces (wake) WHERE wake IS NOT NULL;
+    ALTER TABLE meta ADD COLUMN paces INTEGER NOT NULL DEFAULT 0;
+    ",
+];
+
+/// The version of an open file; 0: it has no tables yet.
+pub(super) fn version(connection: &Connection) -> Result<usize> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(usize::try_from(version).unwrap_or(usize::MAX))
+}
+
+/// Brings an open file, whose version is not newer, to this one.
+pub(super) fn migrate(connection: &Connection) -> Result<()> {
+    migrate_to(connection, VERSION)
+}
+
+/// Brings an open file to `target`.
+fn migrate_to(connection: &Connection, target: usize) -> Result<()> {
+    let from = version(connection)?;
+    for (done, step) in STEPS.iter().enumerate().take(target).skip(from) {
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute_batch(step)?;
+        transaction.pragma_update(None, "user_version", done as i64 + 1)?;
+        if done == 0 {
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        }
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// Sees to it that `directory`, which is locked, holds a file that this program can use; where it is.
+///
+/// A new file gets its final name when it is whole, so that an empty one of that name is damage.
+///
+/// # Errors
+/// [`Error::Unusable`].
+pub(super) fn prepare(directory: &Path) -> std::result::Result<PathBuf, Error> {
+    let path = directory.join(DATABASE);
+    match std::fs::metadata(&path) {
+        Ok(metadata) if metadata.len() == 0 => {
+            let why = "it is empty";
+            return Err(damaged(&path, &why));
+        }
+        Ok(_) => {
+            let connection = connection::reader(&path).map_err(|fault| unusable(&path, &fault))?;
+            check(&path, &connection)?;
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let log = directory.join(format!("{DATABASE}-wal"));
+            if log.exists() {
+                return Err(Error::Unusable(format!(
+                    "{} is missing, but its log {} is there; put the file back, or move the log away",
+                    path.display(),
+                    log.display()
+                )));
+            }
+            create(directory, &path).map_err(|fault| unusable(&path, &fault))?;
+        }
+        Err(error) => {
+            return Err(Error::Unusable(format!("{} cannot be read: {error}", path.display())));
+        }
+    }
+    Ok(path)
+}
+
+fn create(directory: &Path, path: &Path) -> Result<()> {
+    let new = directory.join(format!("{DATABASE}-new"));
+    for left in [format!("{DATABASE}-new"), format!("{DATABASE}-new-wal")] {
+        match std::fs::remove_file(directory.join(left)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Fault::Io(error));
+            }
+            _ => {}
+        }
+    }
+    let connection = connection::create(&new)?;
+    migrate(&connection)?;
+    connection.close().map_err(|(_, error)| error)?;
+    // Closing copied the log back and took it away.
+    place(&new, path, directory).map_err(Fault::Io)
+}
+
+/// Gives a file that is whole its final name, both for good.
+pub(super) fn place(new: &Path, path: &Path, directory: &Path) -> std::io::Result<()> {
+    File::open(new)?.sync_all()?;
+    std::fs::rename(new, path)?;
+    File::open(directory)?.sync_all()
+}
+
+/// Whether an open file is a store, and of no newer version; its version.
+///
+/// # Errors
+/// [`Error::Unusable`].
+pub(super) fn check(path: &Path, connection: &Connection) -> std::result::Result<usize, Error> {
+    let look = || {
+        let application =
+            connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))?;
+        // Reads what a damaged file cannot show.
+        let sql = "SELECT count(*) FROM sqlite_schema";
+        connection.query_one(sql, [], |row| row.get::<_, i64>(0))?;
+        Ok((application, version(connection)?))
+    };
+    let (application, version) = look().map_err(|fault| unusable(path, &fault))?;
+    if application != APPLICATION_ID || version == 0 {
+        return Err(Error::Unusable(format!(
+            "{} is a database, but not one of tasks; choose another directory",
+            path.display()
+        )));
+    }
+    if version > VERSION {
+        return Err(Error::Unusable(format!(
+            "{} has schema version {version}, and this program knows versions up to {VERSION}; use \
+             the newer program that wrote it",
+            path.display()
+        )));
+    }
+    Ok(version)
+}
+
+/// What a fault means while a store is opened.
+pub(super) fn unusable(path: &Path, fault: &Fault) -> Error {
+    if fault.is_damage() {
+        return damaged(path, fault);
+    }
+    Error::Unusable(format!("{} cannot be opened: {fault}", path.display()))
+}
+
+fn damaged(path: &Path, why: &dyn std::fmt::Display) -> Error {
+    Error::Unusable(format!(
+        "{} is damaged: {why}; restore a backup, or move the file away to begin with nothing",
+        path.display()
+    ))
+}

@@ -1,0 +1,366 @@
+//! Rows in memory: what a transaction has read or made, and how it differs from the file.
+
+use std::sync::Arc;
+
+use ahash::HashMap;
+use rusqlite::Connection;
+
+use super::super::codec::{
+    micros, read_values, state_number, write_body, write_task, write_values,
+};
+use super::super::problem::{Fault, Result};
+use super::super::stored;
+use super::statements::Statements;
+use super::tallies::{QueueNumber, Tallies};
+use crate::models::{ArgValue, Sequence, Task};
+use crate::store::rules::{Facts, OfKey, Row, Suspicion};
+
+/// How many rows stay in memory between transactions: those that run, because they are about to end,
+/// and those that can be claimed.
+const KEPT_ROWS: usize = 8 << 10;
+/// Rows that take more room in the file than this do not stay.
+const KEPT_BYTES: usize = 2 << 10;
+
+/// Where the row stands in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Nowhere,
+    Live,
+    Ended,
+}
+
+pub(super) struct Cached {
+    pub(super) row: Row,
+    pub(super) queue: QueueNumber,
+    pub(super) place: Place,
+    pub(super) changed: bool,
+    /// What the file holds, as far as it is compared.
+    written: Written,
+}
+
+#[derive(Default)]
+struct Written {
+    facts: Facts,
+    task: Option<Arc<Task>>,
+    decided: Option<Arc<Vec<ArgValue>>>,
+    checkpoint: Option<Arc<[u8]>>,
+    bytes: usize,
+}
+
+impl Cached {
+    pub(super) fn new(row: Row, queue: QueueNumber) -> Self {
+        Self { row, queue, place: Place::Nowhere, changed: true, written: Written::default() }
+    }
+
+    fn may_stay(&self) -> bool {
+        let useful = self.row.is_at_work() || self.row.is_claimable();
+        useful
+            && self.written.bytes <= KEPT_BYTES
+            && self.written.decided.is_none()
+            && self.written.checkpoint.is_none()
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Cache {
+    rows: HashMap<Sequence, Box<Cached>>,
+    /// Those that the transaction changed and did not write yet.
+    changed: Vec<Sequence>,
+    /// Those that the transaction read or changed.
+    touched: Vec<Sequence>,
+    buffer: Vec<u8>,
+}
+
+impl Cache {
+    pub(super) fn get(&self, sequence: Sequence) -> Option<&Cached> {
+        self.rows.get(&sequence).map(|cached| &**cached)
+    }
+
+    /// The row, to be changed.
+    pub(super) fn get_mut(&mut self, sequence: Sequence) -> Option<&mut Cached> {
+        let cached = self.rows.get_mut(&sequence)?;
+        if !cached.changed {
+            cached.changed = true;
+            self.changed.push(sequence);
+            self.touched.push(sequence);
+        }
+        Some(cached)
+    }
+
+    pub(super) fn insert(&mut self, cached: Cached) {
+        let sequence = cached.row.sequence;
+        if cached.changed {
+            self.changed.push(sequence);
+        }
+        self.touched.push(sequence);
+        self.rows.insert(sequence, Box::new(cached));
+    }
+
+    pub(super) fn remove(&mut self, sequence: Sequence) -> Option<Box<Cached>> {
+        self.rows.remove(&sequence)
+    }
+
+    /// Writes every row that changed.
+    pub(super) fn write(
+        &mut self,
+        sql: &mut Statements<'_>,
+        tallies: &mut Tallies,
+        connection: &Connection,
+    ) -> Result<()> {
+        // In order, so that neighbours are written together.
+        self.changed.sort_unstable();
+        for sequence in self.changed.drain(..) {
+            // It may have been forgotten meanwhile.
+            if let Some(cached) = self.rows.get_mut(&sequence) {
+                cached.changed = false;
+                self.buffer.clear();
+                cached.write(&mut self.buffer, sql, tallies, connection)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The transaction is over: keeps what will soon be asked for.
+    pub(super) fn settle(&mut self) {
+        let full = self.rows.len() > KEPT_ROWS;
+        for sequence in self.touched.drain(..) {
+            if let Some(cached) = self.rows.get(&sequence)
+                && (full || !cached.may_stay())
+            {
+                self.rows.remove(&sequence);
+            }
+        }
+    }
+}
+
+impl Cached {
+    fn write(
+        &mut self,
+        out: &mut Vec<u8>,
+        sql: &mut Statements<'_>,
+        tallies: &mut Tallies,
+        connection: &Connection,
+    ) -> Result<()> {
+        let Self { row, .. } = &*self;
+        let seq = row.sequence.0.cast_signed();
+        let same_task = self.written.task.as_ref().is_some_and(|task| Arc::ptr_eq(task, &row.task));
+        if !same_task {
+            self.queue = tallies.number_for(&row.task.options.queue, connection, sql)?;
+            self.write_task(seq, out, sql)?;
+        }
+        let task_bytes = out.len();
+        write_body(&self.row, out);
+        let body = &out[task_bytes..];
+        let facts = Facts::of(&self.row);
+        if self.row.ended.is_some() {
+            self.write_ended(seq, body, &facts, sql)?;
+        } else {
+            self.write_live(seq, body, &facts, same_task, sql)?;
+        }
+        self.write_sides(seq, sql)?;
+        self.written.facts = facts;
+        self.written.bytes = if same_task { self.written.bytes } else { out.len() };
+        Ok(())
+    }
+
+    fn write_task(&mut self, seq: i64, out: &mut Vec<u8>, sql: &mut Statements<'_>) -> Result<()> {
+        let task = &self.row.task;
+        write_task(task, out);
+        let (method, submitted) = (&*task.method, micros(task.submitted_at));
+        let parent = task.parent.as_ref().map(|parent| parent.as_str());
+        if self.place == Place::Nowhere {
+            let id = task.id.as_str();
+            sql.insert_task.execute((seq, id, self.queue, method, submitted, parent, &out[..]))?;
+        } else {
+            sql.update_task.execute((seq, self.queue, method, submitted, parent, &out[..]))?;
+        }
+        self.written.task = Some(task.clone());
+        Ok(())
+    }
+
+    fn write_live(
+        &mut self,
+        seq: i64,
+        body: &[u8],
+        facts: &Facts,
+        same_task: bool,
+        sql: &mut Statements<'_>,
+    ) -> Result<()> {
+        let state = state_number(self.row.state);
+        let line = facts.claimable.then_some(self.queue);
+        if self.place == Place::Ended {
+            sql.delete_ended.execute([seq])?;
+        }
+        let was = &self.written.facts;
+        let same_rest = self.place == Place::Live
+            && same_task
+            && was.alarm == facts.alarm
+            && was.of_key == facts.of_key
+            && was.suspicion == facts.suspicion
+            && was.child_of == facts.child_of;
+        if same_rest && was.running && facts.running {
+            sql.update_body.execute((seq, body))?;
+        } else if same_rest {
+            sql.update_state.execute((seq, state, line, body))?;
+        } else {
+            let options = &self.row.task.options;
+            let statement = match self.place {
+                Place::Live => &mut sql.update_live,
+                Place::Nowhere | Place::Ended => &mut sql.insert_live,
+            };
+            statement.execute((
+                seq,
+                self.queue,
+                options.priority,
+                options.concurrency_key(),
+                state,
+                line,
+                (facts.of_key == OfKey::Held).then_some(self.queue),
+                facts.alarm.map(micros),
+                matches!(facts.of_key, OfKey::Holds { .. }).then_some(self.queue),
+                suspicion_number(facts.suspicion),
+                facts.child_of.map(|parent| parent.0.cast_signed()),
+                body,
+            ))?;
+        }
+        self.place = Place::Live;
+        Ok(())
+    }
+
+    fn write_ended(
+        &mut self,
+        seq: i64,
+        body: &[u8],
+        facts: &Facts,
+        sql: &mut Statements<'_>,
+    ) -> Result<()> {
+        if self.place == Place::Live {
+            sql.delete_live.execute([seq])?;
+        }
+        let at = self.row.ended.as_ref().map(|ended| micros(ended.outcome.ended_at));
+        let statement = match self.place {
+            Place::Ended => &mut sql.update_ended,
+            Place::Nowhere | Place::Live => &mut sql.insert_ended,
+        };
+        statement.execute((
+            seq,
+            state_number(self.row.state),
+            at,
+            facts.spent.is_some(),
+            self.row.keep_until.map(micros),
+            self.row.failed_for.map(|parent| parent.0.cast_signed()),
+            body,
+        ))?;
+        self.place = Place::Ended;
+        Ok(())
+    }
+
+    /// What is large and does not change with every step.
+    fn write_sides(&mut self, seq: i64, sql: &mut Statements<'_>) -> Result<()> {
+        let same = match (&self.written.checkpoint, &self.row.checkpoint) {
+            (Some(was), Some(is)) => Arc::ptr_eq(was, is),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            match &self.row.checkpoint {
+                Some(data) => sql.put_checkpoint.execute((seq, &**data))?,
+                None => sql.delete_checkpoint.execute([seq])?,
+            };
+            self.written.checkpoint.clone_from(&self.row.checkpoint);
+        }
+        let same = match (&self.written.decided, &self.row.decided) {
+            (Some(was), Some(is)) => Arc::ptr_eq(was, is),
+            (None, None) => true,
+            _ => false,
+        };
+        if !same {
+            match &self.row.decided {
+                Some(args) => {
+                    let mut data = Vec::new();
+                    write_values(args.iter(), &mut data);
+                    sql.put_decision.execute((seq, data))?
+                }
+                None => sql.delete_decision.execute([seq])?,
+            };
+            self.written.decided.clone_from(&self.row.decided);
+        }
+        Ok(())
+    }
+
+    /// Takes everything that belongs to the row out of the file, but for its id.
+    pub(super) fn delete(&self, sql: &mut Statements<'_>) -> Result<()> {
+        let seq = self.row.sequence.0.cast_signed();
+        match self.place {
+            Place::Nowhere => {}
+            Place::Live => {
+                sql.delete_live.execute([seq])?;
+            }
+            Place::Ended => {
+                sql.delete_ended.execute([seq])?;
+            }
+        }
+        if self.place != Place::Nowhere {
+            sql.delete_task.execute([seq])?;
+        }
+        if self.written.checkpoint.is_some() {
+            sql.delete_checkpoint.execute([seq])?;
+        }
+        if self.written.decided.is_some() {
+            sql.delete_decision.execute([seq])?;
+        }
+        if self.row.log_lines > 0 {
+            sql.delete_logs.execute([seq])?;
+        }
+        Ok(())
+    }
+
+    /// Reads a row with all that belongs to it, if it is there.
+    pub(super) fn load(
+        sequence: Sequence,
+        sql: &mut Statements<'_>,
+        tallies: &Tallies,
+    ) -> Result<Option<Self>> {
+        let seq = sequence.0.cast_signed();
+        for (statement, place) in
+            [(&mut sql.load_live, Place::Live), (&mut sql.load_ended, Place::Ended)]
+        {
+            let mut rows = statement.query([seq])?;
+            let Some(stored) = rows.next()? else { continue };
+            let queue: QueueNumber = stored.get(stored::QUEUE)?;
+            let name = tallies.name(queue).ok_or_else(|| {
+                Fault::unreadable(sequence, format!("its queue {queue} has no name"))
+            })?;
+            let (row, sides) = stored::read(sequence, name.clone(), stored, 0)?;
+            let (task, bytes) = (row.task.clone(), stored::bytes(stored, 0)?);
+            drop(rows);
+            let written =
+                Written { facts: Facts::default(), task: Some(task), bytes, ..Written::default() };
+            let mut cached = Self { row, queue, place, changed: false, written };
+            if sides.checkpoint {
+                let data: Vec<u8> = sql.load_checkpoint.query_one([seq], |row| row.get(0))?;
+                cached.row.checkpoint = Some(data.into());
+            }
+            if sides.decided {
+                let data: Vec<u8> = sql.load_decision.query_one([seq], |row| row.get(0))?;
+                let args =
+                    read_values(&data).map_err(|error| Fault::unreadable(sequence, error))?;
+                cached.row.decided = Some(Arc::new(args));
+            }
+            cached.written.checkpoint.clone_from(&cached.row.checkpoint);
+            cached.written.decided.clone_from(&cached.row.decided);
+            cached.written.facts = Facts::of(&cached.row);
+            return Ok(Some(cached));
+        }
+        Ok(None)
+    }
+}
+
+/// How a row stands to the suspicion, as a column holds it.
+pub(in super::super) fn suspicion_number(suspicion: Suspicion) -> Option<i64> {
+    match suspicion {
+        Suspicion::Nothing => None,
+        Suspicion::Holds => Some(1),
+        Suspicion::Held => Some(2),
+    }
+}

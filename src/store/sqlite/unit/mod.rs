@@ -1,0 +1,214 @@
+//! One transaction under way, and what the writer remembers between two of them.
+//!
+//! Rows are changed in memory and written when they are asked for by SQL, or at the end: a task that
+//! comes in and ends in one transaction is written once. What is remembered between transactions is
+//! the same as what the file holds; after a failure all of it is read anew.
+
+mod cache;
+mod marks;
+mod prune;
+mod rows;
+mod statements;
+mod tallies;
+
+use std::sync::Arc;
+
+use ahash::{HashMap, HashMapExt};
+use rusqlite::Connection;
+
+use super::ids::{Entry, Fate, Merge, Pending, Slice};
+use super::key::{self, Keys};
+use super::known::Known;
+use super::problem::Result;
+use crate::clock::Timestamp;
+use crate::models::{Sequence, TaskId};
+use cache::Cache;
+pub(super) use cache::suspicion_number;
+use marks::Marks;
+use statements::Statements;
+pub(super) use tallies::RESTING;
+use tallies::Tallies;
+
+pub(super) struct Unit<'c> {
+    connection: &'c Connection,
+    sql: Statements<'c>,
+    keys: Keys,
+    known: Arc<Known>,
+    pending: Arc<Pending>,
+    merge: Merge,
+    /// The greatest key in the table.
+    newest: i64,
+    cache: Cache,
+    tallies: Tallies,
+    marks: Marks,
+    prune: prune::Cursor,
+    /// Ids that came in this transaction.
+    fresh: HashMap<TaskId, Sequence>,
+    arrived: Vec<Entry>,
+    /// Ids that are forgotten in this transaction.
+    left: Vec<Entry>,
+    /// What is remembered may differ from the file.
+    stale: bool,
+}
+
+impl<'c> Unit<'c> {
+    /// What the writer works with, read from an open file.
+    pub(super) fn new(
+        connection: &'c Connection,
+        keys: Keys,
+        known: Arc<Known>,
+        pending: Arc<Pending>,
+    ) -> Result<Self> {
+        let newest = connection.query_one("SELECT max(key) FROM ids", [], |row| {
+            Ok(row.get::<_, Option<i64>>(0)?.unwrap_or(0).max(0))
+        })?;
+        Ok(Self {
+            connection,
+            sql: Statements::prepare(connection)?,
+            keys,
+            known,
+            pending,
+            merge: Merge::default(),
+            newest,
+            cache: Cache::default(),
+            tallies: Tallies::load(connection)?,
+            marks: Marks::load(connection)?,
+            prune: prune::Cursor::default(),
+            fresh: HashMap::new(),
+            arrived: Vec::new(),
+            left: Vec::new(),
+            stale: false,
+        })
+    }
+
+    /// Begins a transaction.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        if self.stale {
+            self.forget_everything()?;
+        }
+        self.sql.begin.execute([])?;
+        Ok(())
+    }
+
+    /// Writes what is left to write.
+    pub(super) fn prepare(&mut self, now: Timestamp) -> Result<Prepared> {
+        self.write_rows()?;
+        let (last, watermark) = (self.tallies.meta.last_sequence, self.tallies.meta.watermark);
+        let added = self.place_ids(self.merge.bound(watermark))?;
+        let slice = self.merge.next(&self.pending, added.len(), last, watermark);
+        for ((key, sequence), fate) in &slice.entries {
+            let entry = (*key, sequence.0.cast_signed());
+            match fate {
+                Fate::Add => self.sql.insert_id.execute(entry)?,
+                Fate::Drop => self.sql.delete_id.execute(entry)?,
+            };
+        }
+        let meta = &mut self.tallies.meta;
+        if let Some(watermark) = slice.watermark {
+            meta.watermark = watermark;
+        } else if added.is_empty() && self.pending.len() == 0 {
+            meta.watermark = last;
+        }
+        meta.last_alive = now;
+        self.tallies.write(&mut self.sql)?;
+        self.marks.write(&mut self.sql)?;
+        Ok(Prepared { added, slice })
+    }
+
+    /// Puts ids whose keys grow into their table, and answers the others, which are merged later.
+    /// So late that the watermark could pass it (a commit that was asked again after others), an id
+    /// goes into the table whatever its key is.
+    fn place_ids(&mut self, bound: u64) -> Result<Vec<(Entry, Fate)>> {
+        let mut later = Vec::new();
+        let since = self.newest - key::NEW_WITHIN;
+        self.arrived.sort_unstable();
+        for (key, sequence) in self.arrived.drain(..) {
+            if key::grows(key) && key >= since || sequence.0 <= bound {
+                self.sql.insert_id.execute((key, sequence.0.cast_signed()))?;
+                self.newest = self.newest.max(key);
+            } else {
+                later.push(((key, sequence), Fate::Add));
+            }
+        }
+        for (key, sequence) in self.left.drain(..) {
+            if key::grows(key) && !self.pending.contains((key, sequence)) {
+                self.sql.delete_id.execute((key, sequence.0.cast_signed()))?;
+            } else {
+                later.push(((key, sequence), Fate::Drop));
+            }
+        }
+        Ok(later)
+    }
+
+    /// When the next task is due or over, or the next key is to be looked at.
+    pub(super) fn due(&mut self) -> Result<Option<Timestamp>> {
+        let (alarms, paces) = (self.tallies.meta.alarms, self.tallies.meta.paces);
+        let mut due: Option<i64> = None;
+        if alarms > 0 {
+            self.write_rows()?;
+            due = self.sql.first_alarm.query_one([], |row| row.get(0))?;
+        }
+        if paces > 0 {
+            let wake: Option<i64> = self.sql.first_wake.query_one([], |row| row.get(0))?;
+            due = [due, wake].into_iter().flatten().min();
+        }
+        Ok(due.and_then(|at| Timestamp::from_micros(at.cast_unsigned())))
+    }
+
+    /// Commits what was prepared. After an error it is as if nothing had been.
+    pub(super) fn commit(&mut self, prepared: Prepared) -> Result<()> {
+        self.sql.commit.execute([])?;
+        self.pending.extend(prepared.added);
+        self.merge.done(&self.pending, &prepared.slice);
+        self.fresh.clear();
+        self.cache.settle();
+        Ok(())
+    }
+
+    /// Undoes the transaction. What is remembered is read anew before the next one.
+    pub(super) fn roll_back(&mut self) {
+        self.stale = true;
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.sql.rollback.execute([])
+        {
+            // SQLite had rolled back itself, or will when the next transaction cannot begin.
+            tracing::warn!(%error, "a transaction could not be rolled back");
+        }
+    }
+
+    fn forget_everything(&mut self) -> Result<()> {
+        self.tallies = Tallies::load(self.connection)?;
+        self.marks = Marks::load(self.connection)?;
+        self.cache = Cache::default();
+        self.prune = prune::Cursor::default();
+        self.fresh.clear();
+        self.arrived.clear();
+        self.left.clear();
+        self.stale = false;
+        Ok(())
+    }
+
+    /// Filters of tasks that were forgotten go.
+    pub(super) fn forget_filters(&mut self) -> Result<()> {
+        let lowest: Option<i64> = self.sql.lowest.query_one([], |row| row.get(0))?;
+        let lowest = lowest.map_or(self.tallies.meta.last_sequence, i64::cast_unsigned);
+        self.known.forget_before(Sequence(lowest));
+        Ok(())
+    }
+
+    /// The first place in the order of acceptance that was never given.
+    pub(super) fn next_sequence(&self) -> Sequence {
+        Sequence(self.tallies.meta.last_sequence + 1)
+    }
+
+    /// Queues that hold something unfinished or were decided about.
+    pub(super) fn queues(&self) -> Vec<crate::store::QueueStatus> {
+        self.tallies.statuses()
+    }
+}
+
+/// A transaction that only has to be committed.
+pub(super) struct Prepared {
+    added: Vec<(Entry, Fate)>,
+    slice: Slice,
+}

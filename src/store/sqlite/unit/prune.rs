@@ -1,0 +1,146 @@
+//! Which tasks are kept no longer.
+//!
+//! There is no index on the times of ends: it would cost every task what only the oldest need. A
+//! cursor walks through `ended` in the order of acceptance, a bounded number of rows a call, and stops
+//! where tasks are so young that none after them can be old. What it passed and left (tasks of a kind
+//! that is kept longer) is remembered as a number and a time; when that time has come it begins
+//! anew, at most once in [`AGAIN_AFTER`] if there are many.
+
+use std::time::Duration;
+
+use super::super::codec::{SUCCEEDED, micros, time};
+use super::super::problem::{Fault, Result};
+use super::statements::Statements;
+use crate::clock::Timestamp;
+use crate::models::Sequence;
+use crate::store::{Keep, Retention};
+
+/// How many rows a call looks at, for each that it may answer, and at least.
+const LOOKED_AT: usize = 4;
+const LOOKED_AT_LEAST: usize = 2_048;
+/// With so many rows behind it the cursor begins anew as soon as one may be old.
+const FEW: u64 = 8 << 10;
+/// With more, at most so often.
+const AGAIN_AFTER: Duration = Duration::from_secs(60);
+/// How often it is asked whether the rest is too young: once in so many rows.
+const AGE_ASKED: usize = 64;
+
+/// Whether a task ended well, and when; `None`: it has not, or somebody needs it.
+type Spent = Option<(bool, Timestamp)>;
+
+#[derive(Default)]
+pub(super) struct Cursor {
+    after: u64,
+    retention: Option<Retention>,
+    /// Rows behind it that nobody needs: of those that ended well, and of the others.
+    passed: [u64; 2],
+    /// When the first of those is old.
+    earliest: Option<Timestamp>,
+    begun: Timestamp,
+}
+
+/// A row as the cursor sees it.
+struct Old {
+    seq: u64,
+    kind: usize,
+    at: Timestamp,
+    spent: bool,
+    keep_until: Option<Timestamp>,
+}
+
+impl Cursor {
+    /// A row changed.
+    pub(super) fn saw(&mut self, sequence: Sequence, before: Spent, after: Spent) {
+        if sequence.0 > self.after || before == after {
+            return;
+        }
+        if let (Some((well, at)), Some(retention)) = (after, self.retention) {
+            let (kind, keep) = kind(well, retention);
+            self.pass(kind, at.plus(keep.within));
+        }
+    }
+
+    fn pass(&mut self, kind: usize, old_at: Timestamp) {
+        self.passed[kind] += 1;
+        self.earliest = Some(self.earliest.map_or(old_at, |earliest| earliest.min(old_at)));
+    }
+
+    fn begins_anew(&self, retention: Retention, surplus: [i64; 2], now: Timestamp) -> bool {
+        if self.retention != Some(retention) {
+            return true;
+        }
+        let old = self.earliest.is_some_and(|earliest| earliest < now)
+            || (0..2).any(|kind| surplus[kind] > 0 && self.passed[kind] > 0);
+        let few = self.passed.iter().sum::<u64>() <= FEW;
+        old && (few || now.since(self.begun) >= AGAIN_AFTER)
+    }
+
+    /// See [`Rows::prunable`](crate::store::rules::Rows::prunable).
+    pub(super) fn prunable(
+        &mut self,
+        retention: Retention,
+        spent: [i64; 2],
+        limit: usize,
+        now: Timestamp,
+        sql: &mut Statements<'_>,
+    ) -> Result<(Vec<Sequence>, bool)> {
+        let keeps = [retention.succeeded, retention.others];
+        let most = |keep: Keep| i64::try_from(keep.most).unwrap_or(i64::MAX);
+        let mut surplus = [0, 1].map(|kind| spent[kind].saturating_sub(most(keeps[kind])).max(0));
+        if self.begins_anew(retention, surplus, now) {
+            *self = Self { retention: Some(retention), begun: now, ..Self::default() };
+        }
+        let within = retention.succeeded.within.min(retention.others.within);
+        let budget = LOOKED_AT_LEAST.max(LOOKED_AT * limit);
+        let mut old = Vec::new();
+        let looked_at = (self.after.cast_signed(), i64::try_from(budget).unwrap_or(i64::MAX));
+        let mut rows = sql.old.query(looked_at)?;
+        let mut looked = 0;
+        while let Some(row) = rows.next()? {
+            if old.len() == limit {
+                return Ok((old, true));
+            }
+            let row = read(row)?;
+            let no_surplus = surplus == [0, 0];
+            if looked % AGE_ASKED == 0 && no_surplus {
+                let seq = row.seq.cast_signed();
+                let submitted: i64 = sql.submitted.query_one([seq], |row| row.get(0))?;
+                if submitted > micros(now) - i64::try_from(within.as_micros()).unwrap_or(i64::MAX) {
+                    return Ok((old, false));
+                }
+            }
+            looked += 1;
+            self.after = row.seq;
+            if !row.spent {
+                continue;
+            }
+            let old_at = row.at.plus(keeps[row.kind].within);
+            let held = row.keep_until.is_some_and(|until| until > now);
+            if !held && (surplus[row.kind] > 0 || old_at < now) {
+                surplus[row.kind] -= i64::from(surplus[row.kind] > 0);
+                old.push(Sequence(row.seq));
+            } else {
+                self.pass(row.kind, row.keep_until.map_or(old_at, |until| until.max(old_at)));
+            }
+        }
+        let more = looked == budget || old.len() == limit;
+        Ok((old, more))
+    }
+}
+
+fn kind(well: bool, retention: Retention) -> (usize, Keep) {
+    if well { (0, retention.succeeded) } else { (1, retention.others) }
+}
+
+fn read(row: &rusqlite::Row<'_>) -> Result<Old> {
+    let at =
+        |at: i64| time(at.cast_unsigned()).map_err(|error| Fault::Unreadable(0, error.to_string()));
+    let succeeded = row.get::<_, i64>(1)? == SUCCEEDED;
+    Ok(Old {
+        seq: row.get::<_, i64>(0)?.cast_unsigned(),
+        kind: if succeeded { 0 } else { 1 },
+        at: at(row.get(2)?)?,
+        spent: row.get(3)?,
+        keep_until: row.get::<_, Option<i64>>(4)?.map(at).transpose()?,
+    })
+}

@@ -1,0 +1,162 @@
+//! What a disk that does not do as it is told means. The limits are SQLite's own.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::*;
+use crate::models::{
+    ArgValue, Digest, Durability, OnDependencyFailure, Options, QueueName, RetryPolicy, Sequence,
+    Task, TaskId,
+};
+use crate::store::sqlite::{ids, key, known, schema};
+use crate::store::{Insert, Verdict};
+
+fn file() -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = schema::prepare(directory.path()).expect("a file");
+    (directory, path)
+}
+
+fn writer(connection: &Connection) -> Writer<'_> {
+    let keys = key::Keys::load(connection).expect("a seed");
+    let known = Arc::new(known::Known::new(true));
+    let unit = Unit::new(connection, keys, known, Arc::new(ids::Pending::default()));
+    Writer::new(connection, unit.expect("it reads"), Arc::default(), Arc::default())
+}
+
+fn insert(sequence: u64, bytes: usize) -> Change {
+    let args = vec![ArgValue::Bytes(vec![7; bytes])];
+    let task = Task {
+        id: TaskId::parse(&format!("task {sequence}"), "").expect("a good id"),
+        method: "add".into(),
+        digest: Digest::of("add", &args, &[]),
+        args,
+        deps: Vec::new(),
+        submitted_at: Timestamp::EPOCH,
+        parent: None,
+        options: Options {
+            queue: QueueName::default(),
+            priority: 0,
+            run_at: None,
+            expires_at: None,
+            timeout: Duration::from_secs(1),
+            retry: RetryPolicy::with_retries(0),
+            durability: Durability::Durable,
+            wait_for_dependencies: false,
+            on_dependency_failure: OnDependencyFailure::Fail,
+            labels: None,
+            keys: None,
+        },
+    };
+    let sequence = Sequence(sequence);
+    let (task, deps, foreign) = (Arc::new(task), Vec::new(), Vec::new());
+    Change::Insert(Insert { sequence, task, deps, foreign, claim: None })
+}
+
+fn commit(writer: &mut Writer<'_>, change: Change) -> std::result::Result<Commit, Error> {
+    let (answer, mut answered) = oneshot::channel();
+    writer.serve(&mut vec![Command::Commit(Arc::new([change]), Timestamp::EPOCH, answer)]);
+    answered.try_recv().expect("it was answered")
+}
+
+fn waiting(connection: &Connection) -> i64 {
+    let sql = "SELECT count(*) FROM tasks JOIN live USING (seq) JOIN counts ON n > 0";
+    connection.query_one(sql, [], |row| row.get(0)).expect("it reads")
+}
+
+#[test]
+fn a_full_disk_refuses_what_comes_and_keeps_what_there_is() {
+    let (_directory, path) = file();
+    let connection = super::super::connection::writer(&path).expect("it opens");
+    let mut writer = writer(&connection);
+    let limit = |pages: i64| {
+        let sql = format!("PRAGMA max_page_count = {pages}");
+        connection.query_one(&sql, [], |row| row.get::<_, i64>(0)).expect("a limit");
+    };
+    commit(&mut writer, insert(1, 1_000)).expect("there is room");
+    limit(60);
+    let mut entered = 1;
+    let full = loop {
+        match commit(&mut writer, insert(entered + 1, 20_000)) {
+            Ok(_) => entered += 1,
+            Err(error) => break error,
+        }
+        assert!(entered < 100, "it is full at some time");
+    };
+    assert!(matches!(&full, Error::Unavailable(why) if why.contains("full")), "{full:?}");
+    for again in 0..3 {
+        let error = commit(&mut writer, insert(entered + 1, 20_000)).expect_err("it is still full");
+        assert!(matches!(error, Error::Unavailable(_)), "{again}: {error:?}");
+        assert_eq!(waiting(&connection), entered.cast_signed());
+    }
+    limit(10_000);
+    let applied = commit(&mut writer, insert(entered + 1, 20_000)).expect("there is room").applied;
+    assert!(matches!(applied[0].verdict, Verdict::Inserted(_)), "{applied:?}");
+    assert_eq!(waiting(&connection), entered.cast_signed() + 1);
+    let queued = writer.unit.queues();
+    assert_eq!(queued[0].waiting, entered + 1, "counters were taken back, too");
+}
+
+#[test]
+fn a_file_that_cannot_be_written_refuses_what_comes_and_can_be_read() {
+    let (_directory, path) = file();
+    let connection = super::super::connection::writer(&path).expect("it opens");
+    let mut writer = writer(&connection);
+    commit(&mut writer, insert(1, 10)).expect("it commits");
+    connection.pragma_update(None, "query_only", true).expect("a switch");
+    let error = commit(&mut writer, insert(2, 10)).expect_err("it is read-only");
+    assert!(matches!(&error, Error::Unavailable(why) if why.contains("readonly")), "{error:?}");
+    assert_eq!(waiting(&connection), 1);
+    connection.pragma_update(None, "query_only", false).expect("a switch");
+    commit(&mut writer, insert(2, 10)).expect("it commits");
+    assert_eq!(waiting(&connection), 2);
+}
+
+#[test]
+fn what_was_committed_is_answered_again_without_being_done_again() {
+    let (_directory, path) = file();
+    let connection = super::super::connection::writer(&path).expect("it opens");
+    let mut writer = writer(&connection);
+    let changes: Arc<[Change]> = Arc::new([insert(1, 10), insert(2, 10)]);
+    let mut ask = || {
+        let (answer, mut answered) = oneshot::channel();
+        let changes = changes.clone();
+        writer.serve(&mut vec![Command::Commit(changes, Timestamp::EPOCH, answer)]);
+        answered.try_recv().expect("it was answered").expect("it commits")
+    };
+    assert_eq!(ask(), ask());
+}
+
+#[test]
+fn claims_beside_a_commit_share_its_transaction() {
+    let (_directory, path) = file();
+    let connection = super::super::connection::writer(&path).expect("it opens");
+    let mut writer = writer(&connection);
+    commit(&mut writer, insert(1, 10)).expect("it commits");
+    let (answer, mut committed) = oneshot::channel();
+    let commit = Command::Commit(Arc::new([insert(2, 10)]), Timestamp::EPOCH, answer);
+    let (answer, mut claimed) = oneshot::channel();
+    let fence = crate::models::Fence { epoch: 1, counter: 1 };
+    let wanted = vec![Wanted { sequence: Sequence(1), fence }];
+    let claim = Command::Claim(wanted, Timestamp::EPOCH, answer);
+    let before = connection.total_changes();
+    writer.serve(&mut vec![claim, commit]);
+    let claims = claimed.try_recv().expect("an answer").expect("it claims");
+    assert!(claims.claimed[0].is_some());
+    committed.try_recv().expect("an answer").expect("it commits");
+    let meta_writes = connection.total_changes() - before;
+    assert!(meta_writes < 12, "one transaction writes the counters once: {meta_writes} rows");
+    assert_eq!(waiting(&connection), 2 * 2, "two tasks, two counters that are not zero");
+}
+
+#[test]
+fn a_write_that_fails_at_a_commit_means_that_nobody_knows() {
+    let said = |code| {
+        let error = rusqlite::ffi::Error::new(code);
+        Fault::Sqlite(rusqlite::Error::SqliteFailure(error, None)).at_commit()
+    };
+    use rusqlite::ffi;
+    assert!(matches!(said(ffi::SQLITE_IOERR_FSYNC), Error::Broken(_)));
+    assert!(matches!(said(ffi::SQLITE_IOERR_WRITE), Error::Broken(_)));
+    assert!(matches!(said(ffi::SQLITE_FULL), Error::Unavailable(_)));
+}

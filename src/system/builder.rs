@@ -1,0 +1,93 @@
+//! Puts a system together.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::System;
+use crate::cache::ResultsCache;
+use crate::engine;
+use crate::error::Error;
+use crate::store::{MemoryStore, SqliteStore, Store};
+use crate::tasks::{TaskHandler, TaskRegistry, collected};
+
+/// How many outcomes the results cache holds, and how many bytes.
+const CACHE: (usize, usize) = (100_000, 64 << 20);
+/// How many tasks wait in a queue in memory, unless the options say otherwise.
+const LENGTH_IN_MEMORY: u64 = 100_000;
+
+/// Where tasks are kept.
+enum Place {
+    Memory,
+    Directory(PathBuf),
+    Store(Arc<dyn Store>),
+}
+
+/// Puts a [`System`] together. It has the methods that are annotated in this program.
+#[must_use = "nothing is there before it is started"]
+pub struct Builder {
+    place: Place,
+    options: engine::Options,
+    handlers: Vec<Arc<dyn TaskHandler>>,
+}
+
+impl System {
+    /// A system that forgets everything with the process.
+    pub fn in_memory() -> Builder {
+        Builder::at(Place::Memory)
+    }
+
+    /// A system that keeps its tasks in this directory, which is made if it is not there. One process
+    /// can have it open at a time.
+    pub fn in_directory(dir: impl Into<PathBuf>) -> Builder {
+        Builder::at(Place::Directory(dir.into()))
+    }
+
+    /// A system that keeps its tasks in a store of one's own.
+    pub fn on(store: Arc<dyn Store>) -> Builder {
+        Builder::at(Place::Store(store))
+    }
+}
+
+impl Builder {
+    fn at(place: Place) -> Self {
+        Self { place, options: engine::Options::default(), handlers: Vec::new() }
+    }
+
+    /// How it works, instead of the defaults.
+    pub fn options(mut self, options: engine::Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// With one more method.
+    pub fn handler(mut self, handler: Arc<dyn TaskHandler>) -> Self {
+        self.handlers.push(handler);
+        self
+    }
+
+    /// Opens the store and begins to work.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE` when the store cannot be opened; `INVALID_ARGUMENT` when two methods have
+    /// one name; `INTERNAL` when threads cannot be had.
+    pub async fn start(self) -> Result<System, Error> {
+        let Self { place, mut options, handlers } = self;
+        let registry = TaskRegistry::from_registrations(collected())?;
+        for handler in handlers {
+            registry.register_handler(handler)?;
+        }
+        let store: Arc<dyn Store> = match place {
+            Place::Memory => {
+                options.queue_length = options.queue_length.min(LENGTH_IN_MEMORY);
+                Arc::new(MemoryStore::default())
+            }
+            Place::Directory(dir) => Arc::new(SqliteStore::open_dir(&dir)?),
+            Place::Store(store) => store,
+        };
+        let (capacity, bytes) = CACHE;
+        let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
+        let cache = Arc::new(ResultsCache::new(capacity, bytes));
+        System::start(options, Arc::new(registry), cache, store).await
+    }
+}

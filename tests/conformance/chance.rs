@@ -1,0 +1,382 @@
+//! Random changes that a store may be told of: sound ones, stale ones, repeated ones and nonsense.
+//! Order and content come from the seed alone.
+//!
+//! The rules' own tests take this file in, too.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use task_scheduler::clock::Timestamp;
+use task_scheduler::error::Code;
+use task_scheduler::models::{
+    ArgValue, Digest, Durability, Failure, Fence, Keys, Labels, LogLevel, LogLine, OnClash,
+    OnDependencyFailure, Options, QueueLimits, QueueName, Rate, RetryPolicy, Sequence, Task,
+    TaskId, Unique,
+};
+use task_scheduler::store::{
+    Applied, Change, Claims, Insert, Keep, RELEASE_SLICE, Ready, Retention, Wanted,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// The ids that tasks have, besides those of children.
+const IDS: u64 = 40;
+const QUEUES: [&str; 2] = ["default", "other"];
+const CONCURRENCY_KEYS: [&str; 2] = ["k", "l"];
+const UNIQUE_KEYS: [&str; 3] = ["u", "v", "w"];
+
+/// What happens next.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Commit(Arc<[Change]>),
+    Claim(Vec<Wanted>),
+    /// The process ends, and another one begins.
+    Open {
+        suspect_after: u32,
+    },
+}
+
+pub(crate) struct Chance {
+    rng: fastrand::Rng,
+    pub(crate) now: Timestamp,
+    sequences: u64,
+    fences: u64,
+    epoch: u64,
+    /// What became claimable, the latest last.
+    ready: Vec<Sequence>,
+    /// Claims that were made, over or not, the latest last, and whose they are.
+    claims: Vec<(Sequence, Fence, TaskId)>,
+    /// Inserts that were made, to be repeated.
+    inserts: Vec<Insert>,
+}
+
+impl Chance {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            rng: fastrand::Rng::with_seed(seed),
+            now: Timestamp::EPOCH.plus(Duration::from_secs(1_800_000_000)),
+            sequences: 0,
+            fences: 0,
+            epoch: 0,
+            ready: Vec::new(),
+            claims: Vec::new(),
+            inserts: Vec::new(),
+        }
+    }
+
+    pub(crate) fn opened(&mut self, epoch: u64) {
+        self.epoch = epoch;
+    }
+
+    /// Time goes by, and something happens.
+    pub(crate) fn next(&mut self) -> Step {
+        if self.one_in(3) {
+            self.now = self.now.plus(SECOND * self.rng.u32(0..4) / 2);
+        }
+        match self.rng.u32(0..100) {
+            0 => {
+                if self.one_in(4) {
+                    // Long enough to show that what ran is innocent.
+                    self.now = self.now.plus(700 * SECOND);
+                }
+                Step::Open { suspect_after: *self.pick(&[0, 1, 2, 2, 2, 2]) }
+            }
+            1..=35 => Step::Claim(self.wanted()),
+            _ => {
+                let changes = self.rng.usize(1..4);
+                Step::Commit((0..changes).map(|_| self.change()).collect())
+            }
+        }
+    }
+
+    pub(crate) fn applied(&mut self, applied: &Applied) {
+        self.became_ready(&applied.ready);
+    }
+
+    pub(crate) fn claimed(&mut self, claims: &Claims) {
+        self.became_ready(&claims.ready);
+        for claimed in claims.claimed.iter().flatten() {
+            let claim = (claimed.sequence, claimed.fence, claimed.task.id.clone());
+            if self.claims.last() != Some(&claim) {
+                self.claims.push(claim);
+            }
+        }
+    }
+
+    fn became_ready(&mut self, ready: &[Ready]) {
+        self.ready.extend(ready.iter().map(|ready| ready.place.sequence));
+    }
+
+    fn one_in(&mut self, many: u32) -> bool {
+        self.rng.u32(0..many) == 0
+    }
+
+    fn pick<'a, T>(&mut self, among: &'a [T]) -> &'a T {
+        &among[self.rng.usize(0..among.len())]
+    }
+
+    fn wanted(&mut self) -> Vec<Wanted> {
+        let mut wanted = Vec::new();
+        for _ in 0..self.rng.usize(1..4) {
+            let sequence = match self.ready.len() {
+                0 => Sequence(self.rng.u64(0..self.sequences + 2)),
+                many if self.one_in(8) => self.ready[self.rng.usize(0..many)],
+                many => self.ready.swap_remove(self.rng.usize(0..many)),
+            };
+            wanted.push(Wanted { sequence, fence: self.fence() });
+        }
+        wanted
+    }
+
+    fn fence(&mut self) -> Fence {
+        self.fences += 1;
+        Fence { epoch: self.epoch, counter: self.fences }
+    }
+
+    fn id(&mut self) -> TaskId {
+        let number = self.rng.u64(0..IDS);
+        match self.one_in(8) {
+            true => id(&format!("t{number}/{}", self.rng.u32(0..3))),
+            false => id(&format!("t{number}")),
+        }
+    }
+
+    /// A claim, most often one of the latest.
+    fn claim(&mut self) -> (Sequence, Fence, TaskId) {
+        match self.claims.len() {
+            0 => (Sequence(1), Fence { epoch: self.epoch, counter: 0 }, id("t0")),
+            many if self.one_in(6) => self.claims[self.rng.usize(0..many)].clone(),
+            many => self.claims[self.rng.usize(many.saturating_sub(6)..many)].clone(),
+        }
+    }
+
+    fn change(&mut self) -> Change {
+        let (sequence, fence, id) = self.claim();
+        let soon = self.now.plus(SECOND * self.rng.u32(0..5));
+        let failure = Failure { code: Code::BodyFailed, message: "broken".into() };
+        let reason = String::from("tired");
+        match self.rng.u32(0..100) {
+            0..=33 => Change::Insert(self.insert()),
+            34..=40 => {
+                let result = Arc::new(ArgValue::Int64(self.rng.i64(..)));
+                Change::Complete { sequence, fence, result }
+            }
+            41..=45 => Change::Fail { sequence, fence, failure },
+            46 => Change::Skip { sequence, fence },
+            47 => Change::GiveIn { sequence, fence, reason },
+            48..=51 => Change::Retry { sequence, fence, failure, due: soon },
+            52..=53 => Change::Snooze { sequence, fence, due: soon },
+            54..=55 => Change::Release { sequence, fence },
+            56 => Change::Decide { sequence, fence, args: vec![ArgValue::Int32(2)] },
+            57..=58 => {
+                let mut children = Vec::new();
+                for at in 0..self.rng.u32(0..3) {
+                    let at = if self.one_in(8) { 0 } else { at };
+                    let mut child = self.child(&id, at);
+                    // Whoever waits for it must not be waited for: that is for handlers to see to.
+                    let task = Task { deps: Vec::new(), ..Task::clone(&child.task) };
+                    let digest = Digest::of(&task.method, &task.args, &[]);
+                    (child.task, child.deps) = (Task { digest, ..task }.into(), Vec::new());
+                    children.push(child);
+                }
+                Change::Expand { sequence, fence, children }
+            }
+            59..=64 => {
+                let at = self.rng.u32(0..3);
+                Change::Spawn { sequence, fence, child: self.child(&id, at) }
+            }
+            65..=69 => Change::Rest { sequence, fence, resting: self.one_in(2) },
+            70 => {
+                let data = self.rng.bool().then(|| vec![7; self.rng.usize(1..9)].into());
+                Change::Checkpoint { sequence, fence, data }
+            }
+            71 => {
+                let fraction = f64::from(self.rng.u8(0..=4)) / 4.0;
+                Change::Progress { sequence, fence, fraction, message: "on".into() }
+            }
+            72..=73 => Change::Log { sequence, fence, lines: self.lines() },
+            74..=78 => Change::Cancel { id: self.id(), reason },
+            79..=82 => Change::RunAgain { id: self.id(), reason },
+            83 => {
+                let result = Arc::new(ArgValue::Bool(true));
+                Change::Resolve { id: self.id(), result, reason }
+            }
+            84..=85 => Change::Forget { id: self.id() },
+            86 => Change::ForeignEnded { id: elsewhere(self.rng.u32(0..3)), well: self.rng.bool() },
+            87..=91 => Change::Promote { limit: self.rng.usize(1..6) },
+            92..=94 => Change::ReleaseDependants { limit: self.rng.usize(1..6) },
+            95..=96 => Change::Prune { retention: self.retention(), limit: 1_000 },
+            97..=98 => Change::SetQueue { queue: self.queue(), limits: self.limits() },
+            _ => Change::PauseQueue { queue: self.queue(), paused: self.one_in(3) },
+        }
+    }
+
+    fn queue(&mut self) -> QueueName {
+        queue(self.pick::<&str>(&QUEUES))
+    }
+
+    fn insert(&mut self) -> Insert {
+        if !self.inserts.is_empty() && self.one_in(12) {
+            return self.inserts[self.rng.usize(0..self.inserts.len())].clone();
+        }
+        let id = self.id();
+        let task = self.task(id);
+        self.sequences += 1;
+        let deps = task.deps.clone();
+        let foreign = match self.one_in(12) {
+            true => vec![elsewhere(self.rng.u32(0..3))],
+            false => Vec::new(),
+        };
+        // Whether a key allows it is for the store to say: so it never comes with a key.
+        let claims = self.one_in(6) && task.options.keys.is_none();
+        let claim = claims.then(|| self.fence());
+        let sequence = Sequence(self.sequences);
+        let insert = Insert { sequence, task: Arc::new(task), deps, foreign, claim };
+        if let Some(fence) = claim {
+            self.claims.push((sequence, fence, insert.task.id.clone()));
+        }
+        self.inserts.push(insert.clone());
+        insert
+    }
+
+    fn child(&mut self, parent: &TaskId, at: u32) -> Insert {
+        let mut task = self.task(id(&format!("{parent}/{at}").replace("//", "/")));
+        task.parent = Some(parent.clone());
+        // Now and then what was spawned before is no child of this one.
+        if !self.one_in(6) {
+            task.deps.clear();
+            task.args = vec![ArgValue::Int32(1)];
+        }
+        task.digest = Digest::of(&task.method, &task.args, &task.deps);
+        self.sequences += 1;
+        let (sequence, deps) = (Sequence(self.sequences), task.deps.clone());
+        Insert { sequence, task: Arc::new(task), deps, foreign: Vec::new(), claim: None }
+    }
+
+    fn task(&mut self, id: TaskId) -> Task {
+        let args = vec![ArgValue::Int32(self.rng.i32(0..2))];
+        let deps: Vec<TaskId> = match self.rng.u32(0..5) {
+            0..=2 => Vec::new(),
+            many => (2..many).map(|_| self.id()).filter(|dep| *dep != id).collect(),
+        };
+        let keys = Keys {
+            concurrency: self.one_in(2).then(|| (*self.pick(&CONCURRENCY_KEYS)).to_owned()),
+            unique: self.one_in(5).then(|| Unique {
+                key: (*self.pick(&UNIQUE_KEYS)).to_owned(),
+                window: self.one_in(2).then(|| 3 * SECOND),
+                on_clash: *self.pick(&[OnClash::ReturnFirst, OnClash::Replace, OnClash::Refuse]),
+            }),
+        };
+        let tags = vec!["red".to_owned()];
+        let labels = self.one_in(3).then(|| Box::new(Labels { tags, ..Labels::default() }));
+        let run_fate = [OnDependencyFailure::Fail, OnDependencyFailure::Run];
+        Task {
+            id,
+            method: "add".into(),
+            digest: Digest::of("add", &args, &deps),
+            args,
+            deps,
+            submitted_at: self.now,
+            parent: None,
+            options: Options {
+                queue: self.queue(),
+                priority: self.rng.i32(0..3),
+                run_at: self.one_in(6).then(|| self.now.plus(2 * SECOND)),
+                expires_at: self.one_in(6).then(|| self.now.plus(5 * SECOND)),
+                timeout: 60 * SECOND,
+                retry: RetryPolicy::with_retries(3),
+                durability: Durability::Durable,
+                wait_for_dependencies: !self.one_in(8),
+                on_dependency_failure: run_fate[usize::from(self.one_in(3))],
+                labels,
+                keys: (!keys.is_empty()).then(|| keys.into()),
+            },
+        }
+    }
+
+    fn lines(&mut self) -> Vec<LogLine> {
+        let first = self.rng.u32(1..6);
+        let line = |number| LogLine {
+            number,
+            at: self.now,
+            level: LogLevel::Info,
+            attempt: 1,
+            text: format!("line {number}"),
+        };
+        (first..first + 3).map(line).collect()
+    }
+
+    fn limits(&mut self) -> QueueLimits {
+        let rate = Rate { count: self.rng.u32(1..4), per: 4 * SECOND };
+        QueueLimits {
+            concurrency: self.one_in(3).then(|| self.rng.u32(1..5)),
+            concurrency_per_key: self.rng.u32(1..4),
+            rate_per_key: self.one_in(3).then_some(rate),
+            ..QueueLimits::default()
+        }
+    }
+
+    fn retention(&mut self) -> Retention {
+        // Which go first of too many is left to stores.
+        let keep = Keep { within: SECOND * self.rng.u32(3..9), most: 1_000 };
+        Retention { succeeded: keep, others: Keep { within: 8 * SECOND, ..keep } }
+    }
+
+    /// What puts an end to every limit but those of keys, so that whatever waits can go on.
+    pub(crate) fn lift(&mut self) -> Vec<Change> {
+        let keyed =
+            |per_key| QueueLimits { concurrency_per_key: per_key, ..QueueLimits::default() };
+        let mut changes = Vec::new();
+        for name in QUEUES {
+            let limits = keyed(self.rng.u32(1..3));
+            changes.push(Change::SetQueue { queue: queue(name), limits });
+            changes.push(Change::PauseQueue { queue: queue(name), paused: false });
+        }
+        for number in 0..3 {
+            changes.push(Change::ForeignEnded { id: elsewhere(number), well: true });
+        }
+        changes.push(Change::ReleaseDependants { limit: RELEASE_SLICE });
+        changes
+    }
+
+    /// Claims whatever can be had of these, and what is to become of those that could.
+    pub(crate) fn wishes(&mut self, ready: &[Ready]) -> Vec<Wanted> {
+        let wish = |ready: &Ready| Wanted { sequence: ready.place.sequence, fence: self.fence() };
+        ready.iter().map(wish).collect()
+    }
+
+    /// Ends of all claims that were ever made.
+    pub(crate) fn ends(&mut self) -> Vec<Change> {
+        let result = Arc::new(ArgValue::Null);
+        let claims = std::mem::take(&mut self.claims);
+        let end = |(sequence, fence, _): &(Sequence, Fence, TaskId)| Change::Complete {
+            sequence: *sequence,
+            fence: *fence,
+            result: result.clone(),
+        };
+        claims.iter().map(end).collect()
+    }
+}
+
+/// Every queue that tasks stand in.
+pub(crate) fn queues() -> [QueueName; 2] {
+    QUEUES.map(queue)
+}
+
+/// Every id that a task may have.
+pub(crate) fn every_id() -> Vec<TaskId> {
+    let own = (0..IDS).map(|number| format!("t{number}"));
+    let children = (0..IDS).flat_map(|number| (0..3).map(move |at| format!("t{number}/{at}")));
+    own.chain(children).map(|name| id(&name)).collect()
+}
+
+fn id(name: &str) -> TaskId {
+    TaskId::parse(name, "task_id").expect("a good id")
+}
+
+fn elsewhere(number: u32) -> TaskId {
+    id(&format!("elsewhere{number}"))
+}
+
+fn queue(name: &str) -> QueueName {
+    QueueName::parse(name, "queue").expect("a good name")
+}

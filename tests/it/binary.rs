@@ -1,0 +1,81 @@
+//! The real binary, run to its end in a folder of its own.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Long enough for a busy machine; a binary that serves instead of refusing is found by it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The binary, in an empty folder and an empty environment unless more is said.
+pub(crate) struct Binary {
+    dir: TempDir,
+    variables: Vec<(&'static str, &'static str)>,
+}
+
+/// How it ended and what it said.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Binary {
+    pub(crate) fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), variables: Vec::new() }
+    }
+
+    /// With a file in its folder.
+    pub(crate) fn file(self, name: &str, text: &str) -> Self {
+        std::fs::write(self.path().join(name), text).unwrap();
+        self
+    }
+
+    /// With a variable.
+    pub(crate) fn env(mut self, name: &'static str, value: &'static str) -> Self {
+        self.variables.push((name, value));
+        self
+    }
+
+    /// Its folder.
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(&self, flags: &[&str]) -> Ran {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_task-scheduler"))
+            .args(flags)
+            .env_clear()
+            .envs(self.variables.iter().copied())
+            .current_dir(self.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let began = Instant::now();
+        while child.try_wait().unwrap().is_none() {
+            if began.elapsed() > PATIENCE {
+                child.kill().unwrap();
+                panic!("still running with {flags:?}: {:?}", child.wait_with_output().unwrap());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let output = child.wait_with_output().unwrap();
+        Ran {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// Fails unless it said exactly this on stderr, nothing on stdout, and ended with `code`.
+#[track_caller]
+pub(crate) fn assert_refused(ran: &Ran, code: i32, stderr: &str) {
+    assert_eq!((ran.code, &*ran.stderr, &*ran.stdout), (Some(code), stderr, ""));
+}
