@@ -115,9 +115,10 @@ async fn claims(shared: Arc<Shared>) {
             continue;
         }
         match claim(&shared, &wanted).await {
-            Ok(claims) => {
-                shared.act(|core, now, out| core.claimed(&wanted, claims, now, out));
-            }
+            Ok((claims, tries)) => shared.act(|core, now, out| match tries {
+                1 => core.claimed(&wanted, claims, now, out),
+                _ => core.claimed_at_last(&wanted, claims, now, out),
+            }),
             Err(error) => {
                 tracing::warn!(%error, "a claim failed");
                 shared.act(|core, now, _| core.claim_failed(&wanted, now));
@@ -127,13 +128,13 @@ async fn claims(shared: Arc<Shared>) {
 }
 
 /// A claim whose answer was lost is asked for until the answer is there: it may have been made, and
-/// then nobody else can make it.
-async fn claim(shared: &Shared, wanted: &[Wanted]) -> Result<Claims, store::Error> {
+/// then nobody else can make it. Answers how often it was asked for, too.
+async fn claim(shared: &Shared, wanted: &[Wanted]) -> Result<(Claims, u32), store::Error> {
     let mut tries = 1;
     let mut lost = false;
     loop {
         let error = match shared.store.claim(wanted.to_vec(), now().wall).await {
-            Ok(claims) => return Ok(claims),
+            Ok(claims) => return Ok((claims, tries)),
             Err(error) => error,
         };
         lost |= matches!(error, store::Error::AnswerLost(_));

@@ -22,9 +22,11 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// The time between two starts when there is no rest.
+    /// The time between two starts when there is no rest, rounded up to the microseconds that times
+    /// are stored in: rounded down, it would let one start too many.
     pub fn interval(&self) -> Duration {
-        self.per / self.count.max(1)
+        let micros = (self.per / self.count.max(1)).as_nanos().div_ceil(1_000);
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
     /// # Errors

@@ -10,6 +10,7 @@ on_every_store!(
     an_expanded_task_waits_for_its_children_and_is_told_of_them,
     an_expanded_task_judges_its_children_itself,
     a_child_that_is_there_already_is_joined,
+    a_child_that_ended_badly_runs_again_when_its_parent_does,
     a_task_of_somebody_else_is_no_child,
     children_that_have_all_ended_are_not_waited_for,
     an_expansion_into_nothing_can_be_claimed_at_once,
@@ -62,6 +63,31 @@ async fn a_child_that_is_there_already_is_joined(given: Given) {
     assert_eq!(applied.verdict, Verdict::Expanded { joined: vec![QueueName::default()] });
     assert_eq!(given.find("a").await.unmet, 2);
     given.commit(complete(child, child_fence)).await;
+    assert_eq!(given.find("a").await.unmet, 1);
+}
+
+async fn a_child_that_ended_badly_runs_again_when_its_parent_does(given: Given) {
+    let (sequence, fence) = given.run(task("a")).await;
+    let first = children(&given);
+    given.commit(expand(sequence, fence, &first)).await;
+    let fence = given.claim(first[0].sequence).await.expect("it can run").fence;
+    given.commit(complete(first[0].sequence, fence)).await;
+    let fence = given.claim(first[1].sequence).await.expect("it can run").fence;
+    given.commit(fail(first[1].sequence, fence)).await;
+    let fence = given.claim(sequence).await.expect("its children have ended").fence;
+    given.commit(fail(sequence, fence)).await;
+    given.commit(again("a")).await;
+    let fence = given.claim(sequence).await.expect("it runs again").fence;
+    let applied = given.commit(expand(sequence, fence, &children(&given))).await;
+    let expected = Applied {
+        verdict: Verdict::Expanded { joined: vec![QueueName::default(); 2] },
+        ready: vec![ready(first[1].sequence)],
+        returned: vec![first[1].task.clone()],
+        ..Applied::default()
+    };
+    assert_eq!(applied, expected);
+    let states = given.states(["a", "a/1", "a/2"]).await;
+    assert_eq!(states, [State::Pending, State::Succeeded, State::Queued]);
     assert_eq!(given.find("a").await.unmet, 1);
 }
 

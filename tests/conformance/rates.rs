@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use task_scheduler::models::{Held, QueueLimits, Rate, Sequence};
 use task_scheduler::store::{Applied, Change, Wanted};
 
@@ -6,6 +8,7 @@ use crate::given::*;
 on_every_store!(
     a_rate_lets_a_burst_start_and_then_one_after_another,
     a_rest_saves_no_more_than_a_burst,
+    a_rate_that_does_not_come_out_even_lets_nobody_start_too_early,
     a_rate_that_is_lifted_lets_everybody_go,
     whoever_waits_for_its_turn_has_it_when_the_one_before_is_cancelled,
     what_started_lately_is_known_to_the_next_process,
@@ -62,6 +65,19 @@ async fn a_rest_saves_no_more_than_a_burst(given: Given) {
     assert_eq!(given.commit(PROMOTE).await.ready, [ready(all[2])]);
     assert_eq!(start(&given, all[2]).await.0, [all[3].0]);
     assert_eq!(start(&given, all[3]).await, (vec![], Some(2)));
+}
+
+async fn a_rate_that_does_not_come_out_even_lets_nobody_start_too_early(given: Given) {
+    let all = five(&given).await;
+    let rate_per_key = Some(Rate { count: 3, per: SECOND });
+    given.commit(limit(QueueLimits { rate_per_key, ..LIMITS })).await;
+    for sequence in &all[..3] {
+        start(&given, *sequence).await;
+    }
+    given.wait(Duration::from_micros(333_333));
+    assert_eq!(given.commit(PROMOTE).await, Applied::default());
+    given.wait(Duration::from_micros(1));
+    assert_eq!(given.commit(PROMOTE).await.ready, [ready(all[3])]);
 }
 
 async fn a_rate_that_is_lifted_lets_everybody_go(given: Given) {

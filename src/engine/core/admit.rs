@@ -269,6 +269,10 @@ impl<W: Waiter> Core<W> {
             start => start,
         };
         live.wait(want.into(), waiter());
+        if class == Durability::Ephemeral {
+            // Not the durable one that others may count on.
+            self.recheck_if_awaited(id, out);
+        }
         if start.is_none() {
             self.queue(queue_name).waiting += 1;
         }

@@ -69,6 +69,8 @@ impl<W: Waiter> Core<W> {
         for (_, waiter) in self.live.remove(id).into_iter().flat_map(|live| live.waiters) {
             out.push(Command::Answer(waiter, Answer::AskAgain));
         }
+        // They may count on it because somebody held its id.
+        self.recheck_if_awaited(id, out);
     }
 
     /// A task is not in after all; whoever waited for it is told why.

@@ -367,7 +367,7 @@ impl<W: Waiter> Core<W> {
     }
 
     /// A durable task that ephemeral ones wait for may not have come in after all.
-    fn recheck_if_awaited(&self, id: &TaskId, out: &mut Vec<Command<W>>) {
+    pub(super) fn recheck_if_awaited(&self, id: &TaskId, out: &mut Vec<Command<W>>) {
         if self.ephemeral.waits_for(id) {
             out.push(Command::Recheck(vec![id.clone()]));
         }
@@ -387,7 +387,7 @@ impl<W: Waiter> Core<W> {
             }
             Some(_) => {}
             // It comes in once more: that will tell.
-            None if self.is_live(id) => {}
+            None if self.live.get(id).is_some_and(|it| it.class == Durability::Durable) => {}
             None => {
                 let ended = self.cache.get(id);
                 let well = ended.is_some_and(|it| it.outcome.state() == State::Succeeded);

@@ -196,6 +196,24 @@ impl<W: Waiter> Core<W> {
         self.dispatch(now, out);
     }
 
+    /// What became of claims that had to be asked for again: who became claimable with them was told
+    /// to nobody, and is found by reading.
+    pub(crate) fn claimed_at_last(
+        &mut self,
+        wanted: &[Wanted],
+        claims: Claims,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
+        for wish in wanted {
+            if let Some(reserved) = self.claiming.get(&wish.fence) {
+                let queue = reserved.queue.clone();
+                self.rescan(&queue);
+            }
+        }
+        self.claimed(wanted, claims, now, out);
+    }
+
     fn take_claims(
         &mut self,
         wanted: &[Wanted],

@@ -128,16 +128,12 @@ impl<R: Rows> Transition<'_, R> {
         {
             let row = self.row(known)?;
             let own = row.child_of == Some(sequence) && row.task.digest == child.task.digest;
-            let ended_badly = row.state.has_ended() && row.state != State::Succeeded;
-            if own && ended_badly {
-                if let Some(refusal) = self.refuse_to_revive(known)? {
+            if own {
+                if let Some(refusal) = self.revive_child(sequence, known)? {
                     self.applied.verdict = refusal;
                     return Ok(());
                 }
-                self.revive(known, "its parent runs again")?;
                 self.release(RELEASE_SLICE)?;
-            }
-            if own {
                 self.hold_child(sequence, known)?;
             }
             let snapshot = self.row(known)?.snapshot();
@@ -149,6 +145,24 @@ impl<R: Rows> Transition<'_, R> {
             self.hold_child(sequence, child.sequence)?;
         }
         Ok(())
+    }
+
+    /// A child of that parent that ended badly runs again, as the parent does; or why it may not.
+    fn revive_child(
+        &mut self,
+        parent: Sequence,
+        child: Sequence,
+    ) -> Result<Option<Verdict>, R::Error> {
+        let row = self.row(child)?;
+        let ended_badly = row.state.has_ended() && row.state != State::Succeeded;
+        if row.child_of != Some(parent) || !ended_badly {
+            return Ok(None);
+        }
+        if let Some(refusal) = self.refuse_to_revive(child)? {
+            return Ok(Some(refusal));
+        }
+        self.revive(child, "its parent runs again")?;
+        Ok(None)
     }
 
     /// A child is kept for as long as its parent has not ended: the parent may ask what became of it,
@@ -196,9 +210,16 @@ impl<R: Rows> Transition<'_, R> {
         let mut joined = Vec::new();
         for child in children {
             // A child that is there already came from an earlier run of the parent: it is joined.
-            if !matches!(self.enter(child, Some(sequence))?, Verdict::Inserted(_)) {
-                joined.push(child.task.options.queue.clone());
+            match self.enter(child, Some(sequence))? {
+                Verdict::Inserted(_) => continue,
+                Verdict::Exists(known) => {
+                    if let Some(known) = known.sequence {
+                        self.revive_child(sequence, known)?;
+                    }
+                }
+                _ => {}
             }
+            joined.push(child.task.options.queue.clone());
         }
         let held = self.hold(&ids)?;
         let mut unmet = 0;
@@ -215,6 +236,7 @@ impl<R: Rows> Transition<'_, R> {
         if unmet == 0 {
             self.queue(sequence, None)?;
         }
+        self.release(RELEASE_SLICE)?;
         self.applied.verdict = Verdict::Expanded { joined };
         Ok(())
     }

@@ -27,9 +27,10 @@ impl Starts {
         }
         self.times.push(at);
         let Some(rate) = rate else { return };
-        let interval = rate.interval().as_nanos();
+        let count_in =
+            |time: Duration| u128::from(rate.count) * time.as_nanos() / rate.per.as_nanos();
         for (count, from) in self.times.iter().rev().enumerate() {
-            let allowed = u128::from(rate.count) + (at - *from).as_nanos() / interval;
+            let allowed = u128::from(rate.count) + count_in(at - *from);
             assert!(
                 count as u128 + 1 <= allowed,
                 "{what:?} starts too fast: {rate:?} {:?}",
@@ -45,6 +46,8 @@ pub(super) struct Limits {
     keys: BTreeMap<(QueueName, String), Starts>,
     /// Their unique key was given to a newcomer while they ran.
     lost_key: BTreeSet<TaskId>,
+    /// Their claims were lost or given back: they have started, and start again when they can.
+    lost_claim: BTreeSet<Sequence>,
     /// Ends of processes at which they ran.
     deaths: BTreeMap<TaskId, u32>,
 }
@@ -52,8 +55,11 @@ pub(super) struct Limits {
 impl Limits {
     pub(super) fn reopened(&mut self) {
         self.queues.clear();
-        // What ran may start again at once.
-        self.keys.clear();
+    }
+
+    /// A claim was lost or given back.
+    pub(super) fn claim_was_lost(&mut self, sequence: Sequence) {
+        self.lost_claim.insert(sequence);
     }
 
     /// Civil time was set.
@@ -106,11 +112,20 @@ impl World {
     /// Whether anything unfinished depends on it, or is its parent.
     pub(super) fn is_needed(&self, id: &TaskId) -> bool {
         let Some(task) = self.store.find(id).map(|it| it.task) else { return false };
-        unfinished(&self.store).iter().any(|other| {
-            other.task.deps.contains(id)
-                || task.parent.as_ref() == Some(&other.task.id)
-                    && self.bodies.running.values().any(|it| it.children.contains(id))
-        })
+        let sequence = self.store.find(id).and_then(|it| it.sequence);
+        // Somebody may count on an earlier one of that name.
+        let later = |other: &&Snapshot| other.sequence > sequence;
+        let dependant = |other: &Snapshot| other.task.deps.contains(id);
+        let spawned = |other: &Snapshot| {
+            let bodies = &self.bodies.running;
+            task.parent.as_ref() == Some(&other.task.id)
+                && bodies.iter().any(|(fence, it)| {
+                    let attempt = self.core.attempts.get(fence);
+                    it.children.contains(id) && attempt.is_some_and(|it| !it.is_decided())
+                })
+        };
+        let unfinished = unfinished(&self.store);
+        unfinished.iter().filter(later).any(dependant) || unfinished.iter().any(spawned)
     }
 
     /// A store gave a task away just now.
@@ -132,6 +147,9 @@ impl World {
             return;
         }
         self.check_places(task, claimed.sequence, key);
+        if self.limits.lost_claim.remove(&claimed.sequence) {
+            return;
+        }
         let queue = &task.options.queue;
         let rate = self.key_limits(queue).1;
         let at = wall.since(Timestamp::EPOCH);
@@ -251,6 +269,10 @@ impl World {
                 let Some(parent) = child.task.parent.as_ref().and_then(|id| tables.find(id)) else {
                     continue;
                 };
+                // Another may have its name by now.
+                if parent.sequence > child.sequence {
+                    continue;
+                }
                 let badly = parent.state.has_ended() && parent.state != State::Succeeded;
                 let told = child.state == State::Running && child.cancel_requested;
                 let alone = self.ledger.came_back.contains(&child.task.id);

@@ -59,7 +59,7 @@ impl World {
         let decided = if self.rng.bool() {
             Decided::Paused(self.rng.bool())
         } else {
-            let fixed = self.settings_at_first(&queue);
+            let fixed = self.limits_of(&queue);
             Decided::Limits(limits(&mut self.rng, name, self.changes_keys, fixed))
         };
         self.decide(queue, decided);
@@ -72,8 +72,10 @@ impl World {
         ticket
     }
 
-    fn settings_at_first(&self, queue: &QueueName) -> QueueLimits {
-        self.settings.queues.get(queue).map(|it| it.limits).unwrap_or_default()
+    /// What the store was told of a queue.
+    pub(super) fn limits_of(&self, queue: &QueueName) -> QueueLimits {
+        let told = self.store.queues().into_iter().find(|it| it.queue == *queue);
+        told.map(|it| it.settings.limits).unwrap_or_default()
     }
 
     /// Whatever was paused goes on.

@@ -86,6 +86,13 @@ impl Requests {
         Ticket(self.tickets + u64::from(rng.u32(0..8) == 0))
     }
 
+    /// A task of that name is not in after all.
+    pub(super) fn put_out(&mut self, id: &TaskId) {
+        if self.let_in.contains(id) {
+            self.put_out.insert(id.clone());
+        }
+    }
+
     /// Whether a task of that name was refused after it had been let in.
     pub(super) fn was_put_out(&self, id: &TaskId) -> bool {
         self.put_out.contains(id)
@@ -337,6 +344,14 @@ impl World {
             panic!("{ticket:?} does not wait for {answer:?}");
         };
         let id = &asking.task.id;
+        let of_another = match &answer {
+            Answer::Ended(ended) => ended.task.id != *id,
+            Answer::Accepted(accepted) => accepted.id != *id,
+            _ => false,
+        };
+        if of_another {
+            self.requests.put_out(id);
+        }
         match answer {
             Answer::Ended(ended) => {
                 self.check_is_meant(&asking, &ended.task);
@@ -395,9 +410,7 @@ impl World {
 
     fn check_refusal(&mut self, asking: &Asking, error: &Error) {
         let id = &asking.task.id;
-        if self.requests.let_in.contains(id) {
-            self.requests.put_out.insert(id.clone());
-        }
+        self.requests.put_out(id);
         match error.code {
             Code::IdTaken => {
                 let taken = self.known(id).is_some_and(|it| it.digest != asking.task.digest);

@@ -94,6 +94,19 @@ impl World {
             Change::Insert(Insert { task, .. })
             | Change::Spawn { child: Insert { task, .. }, .. } => {
                 self.check_unique(task, &applied.verdict);
+                if !matches!(applied.verdict, Verdict::Inserted(_)) {
+                    self.requests.put_out(&task.id);
+                }
+            }
+            Change::Expand { children, .. } => {
+                for child in children {
+                    if let Some(entered) = self.stands(child.sequence) {
+                        self.check_unique(&child.task, &Verdict::Inserted(entered.state));
+                    }
+                }
+            }
+            Change::Release { sequence, .. } if applied.verdict == Verdict::Done => {
+                self.limits.claim_was_lost(*sequence);
             }
             Change::Checkpoint { data: Some(_), .. } if applied.verdict == Verdict::Done => {
                 self.limits.is_no_suspect(&about.expect("it runs").task.id);
@@ -141,7 +154,7 @@ impl World {
             }
             _ => {
                 let claims = self.store_claims(&wanted);
-                self.work.push(Work::Claimed(wanted, claims));
+                self.work.push(Work::Claimed { wanted, claims, again: maybe_made });
             }
         }
     }

@@ -40,7 +40,7 @@ impl Waiter for Ticket {
 #[derive(Debug)]
 pub(super) enum Work {
     Claim { wanted: Vec<Wanted>, maybe_made: bool },
-    Claimed(Vec<Wanted>, Claims),
+    Claimed { wanted: Vec<Wanted>, claims: Claims, again: bool },
     Refill { queue: QueueName, after: Option<Place>, limit: usize },
     Refilled(QueueName, Option<Place>, Vec<Ready>),
     Recheck(Vec<TaskId>),
@@ -222,8 +222,11 @@ impl World {
         self.trace(&work);
         match work {
             Work::Claim { wanted, maybe_made } => self.claim(wanted, maybe_made),
-            Work::Claimed(wanted, claims) => {
+            Work::Claimed { wanted, claims, again: false } => {
                 self.act(|core, now, out| core.claimed(&wanted, claims, now, out));
+            }
+            Work::Claimed { wanted, claims, again: true } => {
+                self.act(|core, now, out| core.claimed_at_last(&wanted, claims, now, out));
             }
             Work::Refill { queue, after, limit } => self.read_queue(queue, after, limit),
             Work::Refilled(queue, after, ready) => {
@@ -295,13 +298,13 @@ impl World {
     }
 
     pub(super) fn claims_are_under_way(&self) -> bool {
-        self.work.iter().any(|it| matches!(it, Work::Claim { .. } | Work::Claimed(..)))
+        self.work.iter().any(|it| matches!(it, Work::Claim { .. } | Work::Claimed { .. }))
     }
 
     fn hear_claims(&mut self) {
         let (claims, rest) = std::mem::take(&mut self.work)
             .into_iter()
-            .partition(|it| matches!(it, Work::Claim { .. } | Work::Claimed(..)));
+            .partition(|it| matches!(it, Work::Claim { .. } | Work::Claimed { .. }));
         self.work = rest;
         for work in claims {
             self.do_work(work);
@@ -349,6 +352,9 @@ impl World {
             } else {
                 State::Queued
             };
+            if let Some(sequence) = snapshot.sequence {
+                self.limits.claim_was_lost(sequence);
+            }
             dying.push((id, state));
         }
         dying
@@ -369,7 +375,7 @@ impl World {
     fn declare_otherwise(&mut self) {
         let name = self.rng.choice(DECIDED).expect("some");
         let queue = QueueName::parse(name, "").expect("a name");
-        let before = self.settings.queues.get(&queue).map(|it| it.limits).unwrap_or_default();
+        let before = self.limits_of(&queue);
         let limits = limits(&mut self.rng, name, self.changes_keys, before);
         match self.rng.u32(0..3) {
             0 => drop(self.settings.queues.remove(&queue)),
@@ -429,7 +435,9 @@ impl World {
             self.check();
             let idle = self.work.is_empty() && self.writes.is_empty() && self.bodies.only_wait();
             if idle {
-                if self.everything_has_ended() && self.bodies.are_gone() {
+                // Those that have ended may be kept for their unique keys.
+                let forgotten = self.core.ephemeral.is_empty();
+                if forgotten && self.everything_has_ended() && self.bodies.are_gone() {
                     return;
                 }
                 // It may have been paused again by what was on its way.
