@@ -28,6 +28,8 @@ pub(super) enum Begun {
 struct Read {
     must_read: bool,
     looked_up: Option<Option<Snapshot>>,
+    /// The number under which the id is held meanwhile.
+    hold: u64,
     entering: Vec<TaskId>,
     /// In the order in which the gate left the dependencies.
     deps: Vec<Option<State>>,
@@ -250,9 +252,9 @@ impl Engine {
         let mut read = Read { must_read: !ids.is_empty(), ..Read::default() };
         if read.must_read {
             let entry = shared.act(|core, _, _| core.enter(&checked.id, checked.digest, &ids));
-            if let Entry::Yours { entering } = entry {
-                read.entering = entering;
-                hold = Some(Held { shared, id: &checked.id, armed: true });
+            if let Entry::Yours { entering, hold: number } = entry {
+                (read.entering, read.hold) = (entering, number);
+                hold = Some(Held { shared, id: &checked.id, hold: number, armed: true });
                 let mut found = shared.store.find(&ids).await?;
                 read.looked_up = Some(found.pop().flatten());
                 read.deps =
@@ -332,6 +334,7 @@ fn submission(checked: &Checked, want: Want, read: Read) -> Submission {
         want,
         must_read: read.must_read,
         looked_up: read.looked_up,
+        hold: read.hold,
         entering: read.entering,
         gate,
     }
@@ -364,6 +367,7 @@ fn waiter(receiver: &mut Option<oneshot::Receiver<Answer>>) -> Caller {
 struct Held<'a> {
     shared: &'a Arc<Shared>,
     id: &'a TaskId,
+    hold: u64,
     armed: bool,
 }
 
@@ -377,7 +381,7 @@ impl Held<'_> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if self.armed {
-            self.shared.act(|core, _, out| core.let_in_others(self.id, out));
+            self.shared.act(|core, _, out| core.let_go_of(self.id, self.hold, out));
         }
     }
 }

@@ -43,6 +43,8 @@ pub(crate) struct Submission {
     pub(crate) must_read: bool,
     /// It was read, under an [`Entry::Yours`], and this has the id.
     pub(crate) looked_up: Option<Option<Snapshot>>,
+    /// The number of that hold.
+    pub(crate) hold: u64,
     /// Dependencies that were on their way into the store when that was read.
     pub(crate) entering: Vec<TaskId>,
     pub(crate) gate: Result<Admittable, Error>,
@@ -76,7 +78,7 @@ pub(crate) enum Admission {
 /// What the core says to somebody who has to read the store before it can submit.
 pub(crate) enum Entry {
     /// The id is held: read the store, then submit. These dependencies are on their way into it.
-    Yours { entering: Vec<TaskId> },
+    Yours { entering: Vec<TaskId>, hold: u64 },
     /// Another request with this id is ahead, or the task is known: submit without reading.
     Taken,
 }
@@ -88,9 +90,12 @@ impl<W: Waiter> Core<W> {
             return Entry::Taken;
         }
         // Nothing is known of its class yet, and nobody asks before it has entered.
-        self.live.insert(id.clone(), Live::new(digest, Durability::Durable, Phase::Entering));
+        self.holds += 1;
+        let mut live = Live::new(digest, Durability::Durable, Phase::Entering);
+        live.hold = self.holds;
+        self.live.insert(id.clone(), live);
         let entering = deps.iter().filter(|dep| self.is_entering(dep)).cloned().collect();
-        Entry::Yours { entering }
+        Entry::Yours { entering, hold: self.holds }
     }
 
     /// Decides about a request. A known id is answered even while draining, full, or when its
@@ -102,8 +107,11 @@ impl<W: Waiter> Core<W> {
         waiter: impl FnOnce() -> W,
         out: &mut Vec<Command<W>>,
     ) -> Admission {
-        let Submission { id, fresh, digest, want, must_read, looked_up, entering, gate } =
+        let Submission { id, fresh, digest, want, must_read, looked_up, hold, entering, gate } =
             submission;
+        // What was read under a hold that is over may not be so any more.
+        let others = |live: &Live<W>| live.phase == Phase::Entering && live.hold != hold;
+        let looked_up = looked_up.filter(|_| !self.live.get(&id).is_some_and(others));
         let unread = must_read && looked_up.is_none();
         if !fresh {
             match self.known(&id, digest, want, looked_up, out) {

@@ -114,6 +114,8 @@ pub(crate) struct Core<W> {
     promoting: bool,
     store_pauses: bool,
     draining: bool,
+    /// How many look-ups held an id so far.
+    holds: u64,
     /// How many watch a task.
     watched: usize,
     /// Durable tasks on their way to the store.
@@ -165,6 +167,7 @@ impl<W: Waiter> Core<W> {
             promoting: false,
             store_pauses: false,
             draining: false,
+            holds: 0,
             watched: 0,
             unstored: 0,
             settings,
