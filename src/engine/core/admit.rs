@@ -322,7 +322,7 @@ impl<W: Waiter> Core<W> {
         }
         let Some(queue) = self.queues.get(name) else { return Ok(()) };
         let most = queue.settings.limits.max_length.unwrap_or(self.settings.queue_length);
-        if queue.waiting < most {
+        if queue.known_to_wait() < most {
             return Ok(());
         }
         let why = format!("queue {name} holds {most} tasks, as many as it may");

@@ -81,7 +81,7 @@ impl<W: Waiter> Core<W> {
         let known = self.queues.iter().map(|(name, queue)| QueueStatus {
             queue: name.clone(),
             settings: queue.settings,
-            waiting: queue.waiting,
+            waiting: queue.known_to_wait(),
             running: u64::from(queue.running),
         });
         known.collect()

@@ -178,7 +178,7 @@ impl<W: Waiter> Core<W> {
         }
         for depth in &opened.queues {
             let queue = core.queue(&depth.queue);
-            queue.waiting = depth.waiting;
+            queue.waiting = i64::try_from(depth.waiting).unwrap_or(i64::MAX);
             if depth.waiting > 0 {
                 queue.rescan();
                 core.hungry.insert(depth.queue.clone());
@@ -256,7 +256,7 @@ impl<W: Waiter> Core<W> {
         let names: Vec<QueueName> = self
             .queues
             .iter()
-            .filter(|(_, queue)| queue.waiting > 0)
+            .filter(|(_, queue)| queue.waiting != 0)
             .map(|(name, _)| name.clone())
             .collect();
         for name in names {

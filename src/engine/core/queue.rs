@@ -51,7 +51,9 @@ pub(crate) struct Queue {
     /// Claimed, or about to be, and not yet stored as ended.
     pub(crate) running: u32,
     /// Accepted, and neither running nor ended.
-    pub(crate) waiting: u64,
+    /// Less than none for a moment, where the claim of a task that came back is heard of before its
+    /// coming back is.
+    pub(crate) waiting: i64,
     /// Credit in the weighted round robin.
     pub(crate) credit: i64,
     /// When the next would start if they had started evenly, on the steady clock; where a rate is
@@ -114,6 +116,11 @@ impl Queue {
     /// Whether something claimable of that kind waits, or may wait behind the horizon.
     pub(crate) fn has_claimable(&self, kind: Kind) -> bool {
         self.lanes.contains_key(&kind) || self.horizon != Horizon::End
+    }
+
+    /// How many wait, as far as was heard.
+    pub(crate) fn known_to_wait(&self) -> u64 {
+        u64::try_from(self.waiting).unwrap_or(0)
     }
 
     /// Whether nothing is known to wait.

@@ -242,7 +242,8 @@ impl World {
         }
         for (name, (waiting, running)) in stored {
             let queue = self.core.queues.get(&name);
-            assert_eq!(queue.map_or(0, |it| it.waiting), waiting, "waiting in {name}");
+            let counted = queue.map_or(0, |it| it.waiting);
+            assert_eq!(u64::try_from(counted), Ok(waiting), "waiting in {name}");
             let in_it = |task: &Task| task.options.queue == name;
             let attempts = || self.core.attempts.values().filter(|it| in_it(&it.task));
             let undecided = attempts().filter(|it| !it.is_decided()).count() as u64;

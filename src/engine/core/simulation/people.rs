@@ -101,8 +101,9 @@ impl World {
         let listed: std::collections::BTreeSet<TaskId> =
             listed.into_iter().map(|it| it.task.id.clone()).collect();
         for id in self.ledger.ids() {
-            let known = self.store.find(id).or_else(|| self.core.find(id).0);
-            let matches = known.is_some_and(|it| {
+            // An ephemeral parent can have a child of a name that the durable store knows, too.
+            let known = [self.store.find(id), self.core.find(id).0];
+            let matches = known.into_iter().flatten().any(|it| {
                 let ended_at = it.outcome.map(|outcome| outcome.ended_at);
                 filter.matches(&it.task, it.state, ended_at)
             });

@@ -333,8 +333,14 @@ impl World {
             Admission::AskAgain => self.work.push(Work::Ask(asking)),
             Admission::Wait => {
                 let id = &asking.task.id;
-                // Who joins another request's look-up is not in yet.
-                if self.core.live.get(id).is_none_or(|live| live.phase != Phase::Entering) {
+                // Who joins another request's look-up is not in yet; who has another's unique key waits
+                // for that one.
+                let phase = self.core.live.get(id).map(|live| live.phase);
+                let not_in = match phase {
+                    Some(phase) => phase == Phase::Entering,
+                    None => self.known(id).is_none(),
+                };
+                if !not_in {
                     self.requests.let_in.insert(id.clone());
                 }
             }
@@ -494,7 +500,8 @@ impl World {
                     }
                 }
                 CancelVerdict::Requested => {
-                    if self.store.find(&id).is_none() {
+                    // Of a durable one the store has said so, and it may have been forgotten since.
+                    if self.store.find(&id).is_none() && !self.ledger.was_forgotten(&id) {
                         self.ledger.wished_away(&id);
                     }
                     self.ledger.promised_to_signal(&id);
