@@ -10,8 +10,8 @@ use std::time::Duration;
 use crate::cache::ResultsCache;
 pub use builder::Builder;
 
-pub use crate::engine::Watch;
 use crate::engine::{self, Engine};
+pub use crate::engine::{Watch, deliver_here};
 use crate::error::Error;
 use crate::models::{
     Accepted, ArgValue, CancelRequest, CancelVerdict, Changed, Cursor, Ended, LogLine, Purged,

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 use super::core::{Answer, Asked, Ran, Said, Start};
-use super::{Shared, gate};
+use super::{Caller, Shared, gate};
 use crate::clock::Now;
 use crate::error::Code;
 use crate::models::wrappers::MAX_DEPTH;
@@ -214,7 +212,7 @@ async fn outcomes(shared: &Shared, ids: &[TaskId]) -> Result<Vec<(TaskId, Outcom
 
 /// Stores what the attempt runs with, so that later attempts run with the same.
 async fn record(shared: &Arc<Shared>, fence: Fence, args: Vec<ArgValue>) -> Result<(), Ran> {
-    let (sender, receiver) = oneshot::channel();
+    let (sender, receiver) = Caller::new();
     shared.act(|core, now, out| core.ask(fence, Asked::Decide(args), sender, now, out));
     match receiver.await {
         Ok(Answer::Said(verdict)) if verdict != Verdict::Stale => Ok(()),

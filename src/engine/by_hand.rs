@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::core::{self, Answer, unmet};
 use super::submit::HAND_IN;
-use super::{Engine, not_found};
+use super::{Caller, Engine, not_found};
 use crate::error::{Code, Error};
 use crate::models::{
     ArgValue, CancelRequest, CancelVerdict, Changed, LogLine, Purged, Sequence, Snapshot, State,
@@ -67,7 +67,7 @@ impl Engine {
         ids.retain(|id| seen.insert(id.clone()));
         let mut asked = Vec::with_capacity(ids.len());
         for id in ids {
-            let (sender, receiver) = oneshot::channel();
+            let (sender, receiver) = Caller::new();
             let reason = if reason.is_empty() { "cancelled".to_owned() } else { reason.clone() };
             self.0.act(|core, now, out| core.cancel(id.clone(), reason, sender, now, out));
             asked.push((id, receiver));
@@ -163,7 +163,7 @@ impl Engine {
         for some in ids.chunks(HAND_IN) {
             self.0.act(|core, _, out| {
                 for id in some {
-                    let (sender, receiver) = oneshot::channel();
+                    let (sender, receiver) = Caller::new();
                     core.do_by_hand(Change::Forget { id: id.clone() }, sender, out);
                     asked.push(receiver);
                 }
@@ -203,7 +203,7 @@ impl Engine {
     }
 
     async fn by_hand(&self, change: Change) -> Result<Verdict, Error> {
-        let (sender, receiver) = oneshot::channel();
+        let (sender, receiver) = Caller::new();
         self.0.act(|core, _, out| core.do_by_hand(change, sender, out));
         said(receiver).await
     }

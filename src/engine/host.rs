@@ -4,10 +4,9 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::oneshot;
 
 use super::core::{Answer, Asked, Touched, unmet};
-use super::{Shared, attempt, gate};
+use super::{Caller, Shared, attempt, gate};
 use crate::clock::{self, Now};
 use crate::error::{Code, Error};
 use crate::models::{Fence, Outcome, Request, TaskId};
@@ -155,7 +154,7 @@ impl Drop for Rest {
 }
 
 async fn ask(shared: &Arc<Shared>, fence: Fence, asked: Asked) -> Result<Verdict, HostError> {
-    let (sender, receiver) = oneshot::channel();
+    let (sender, receiver) = Caller::new();
     shared.act(|core, now, out| core.ask(fence, asked, sender, now, out));
     match receiver.await {
         Ok(Answer::Said(verdict)) => Ok(verdict),

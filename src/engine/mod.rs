@@ -13,6 +13,7 @@ mod core;
 mod gate;
 mod host;
 mod loops;
+mod mailbox;
 mod perform;
 mod queues;
 mod retry;
@@ -26,12 +27,13 @@ use std::time::Duration;
 
 use ahash::{HashMap, HashMapExt};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 pub use gate::Defaults;
+pub use mailbox::deliver_here;
 pub use watch::Watch;
 
-use self::core::{Answer, Core, Settings};
+use self::core::{Core, Settings};
 use crate::cache::ResultsCache;
 use crate::clock::now;
 use crate::error::{Code, Error};
@@ -39,21 +41,15 @@ use crate::models::{Ended, Fence, QueueLimits, QueueName, QueueSettings, Snapsho
 use crate::store::{Boot, Change, Keep, Retention, Store, Wanted};
 use crate::tasks::{Host, TaskRegistry};
 use host::ForBodies;
+use mailbox::Caller;
 use perform::Running;
 use watch::Watches;
 
-type Caller = oneshot::Sender<Answer>;
 type Command = self::core::Command<Caller>;
 type Tag = self::core::Tag<Caller>;
 
 /// How long a drain waits for what it put back to be stored.
 const FLUSH_WAIT: Duration = Duration::from_secs(2);
-
-impl self::core::Waiter for Caller {
-    fn is_gone(&self) -> bool {
-        self.is_closed()
-    }
-}
 
 /// How an engine works.
 #[derive(Clone, Debug)]

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::core::{Answer, Core, Hook, Start};
+use super::core::{Core, Hook, Start};
+use super::mailbox::Round;
 use super::{Caller, Command, Shared, attempt};
 use crate::clock::{Now, now};
 use crate::models::{QueueName, TaskId};
@@ -107,6 +108,7 @@ impl Shared {
     /// The commit loop is woken last, so that what an inline body came to goes with its insert.
     fn perform(self: &Arc<Self>, commands: Vec<Command>, mut wrote: bool) {
         let mut work = VecDeque::from(commands);
+        let mut round = Round::default();
         while let Some(command) = work.pop_front() {
             match command {
                 Command::Write(..) => unreachable!("writes are taken out while the core is held"),
@@ -143,11 +145,12 @@ impl Shared {
                         }
                     }
                 }
-                Command::Answer(caller, answer) => tell_caller(caller, answer),
+                Command::Answer(caller, answer) => round.answer(caller, answer),
                 Command::Hook(method, hook) => self.hook(method, hook),
                 Command::Touch(touched) => self.watches.touch(&touched),
             }
         }
+        round.end();
         if wrote {
             self.write_wake.notify_one();
         }
@@ -242,9 +245,4 @@ impl Shared {
 /// Whether the body runs on the thread that performs.
 fn runs_here(start: &Start) -> bool {
     start.method.body.kind() == Kind::Inline && attempt::is_ready(start)
-}
-
-fn tell_caller(caller: Caller, answer: Answer) {
-    // A caller that went away needs no answer.
-    drop(caller.send(answer));
 }

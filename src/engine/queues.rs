@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tokio::sync::oneshot;
-
-use super::Engine;
 use super::by_hand::said;
 use super::core::Decided;
+use super::{Caller, Engine};
 use crate::error::{Code, Error};
 use crate::models::{QueueLimits, QueueName, QueueSettings};
 use crate::store::QueueStatus;
@@ -55,7 +53,7 @@ impl Engine {
     }
 
     async fn decide(&self, queue: &QueueName, decided: Decided) -> Result<QueueStatus, Error> {
-        let (sender, receiver) = oneshot::channel();
+        let (sender, receiver) = Caller::new();
         self.0.act(|core, _, out| {
             let before = core.settings_of(queue);
             if before == QueueSettings::default() && core.decided_queues() >= MAX_DECIDED_QUEUES {

@@ -358,7 +358,7 @@ fn hand_in(
 }
 
 fn waiter(receiver: &mut Option<oneshot::Receiver<Answer>>) -> Caller {
-    let (sender, waits) = oneshot::channel();
+    let (sender, waits) = Caller::new();
     *receiver = Some(waits);
     sender
 }

@@ -19,6 +19,7 @@ use crate::server::deadline::DeadlineLayer;
 use crate::server::direct::{DirectLayer, Services};
 use crate::server::panics::CatchPanicsLayer;
 use crate::server::{Error, Options};
+use crate::system::deliver_here;
 
 /// Connections on their way to one lane.
 const MAX_HANDED_OVER: usize = 1_024;
@@ -126,6 +127,8 @@ impl Thread {
             .add_routes(services.others)
             .serve_with_incoming_shutdown(incoming, stop.cancelled_owned());
         runtime.block_on(async {
+            // It ends with the runtime.
+            tokio::spawn(deliver_here());
             tokio::select! {
                 served = serving => if let Err(error) = served {
                     error!(lane = number, %error, "a serving thread ended");
