@@ -64,7 +64,9 @@ async fn replaced_arguments_are_what_runs(given: Given) {
     let said = insert(&given, newcomer.clone()).await;
     assert_eq!(said, clash(&given, "a", true).await);
     let claimed = given.claim(sequence).await.expect("it can run");
-    let expected = Task { id: name("a"), submitted_at: given.now(), ..newcomer };
+    // Whoever asked for the first and asks again still finds it.
+    let digest = unique(&given, "a", OnClash::Replace, None).digest;
+    let expected = Task { id: name("a"), submitted_at: given.now(), digest, ..newcomer };
     assert_eq!(claimed.task, Arc::new(expected));
 }
 

@@ -185,9 +185,7 @@ impl<R: Rows> Transition<'_, R> {
         // A task of somebody else is no child, whatever it is called; nor is the task its own.
         for child in children {
             let Some(known) = self.rows.sequence_of(&child.task.id)? else { continue };
-            let row = self.row(known)?;
-            let own = row.child_of == Some(sequence) && row.task.digest == child.task.digest;
-            if !own {
+            if known == sequence || self.row(known)?.task.digest != child.task.digest {
                 let message = format!("a task that is no child of it is called {}", child.task.id);
                 let failure = Failure { code: Code::IdTaken, message };
                 self.end_attempt(sequence, fence, Ending::Failed(failure))?;

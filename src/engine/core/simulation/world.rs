@@ -13,7 +13,6 @@ use super::requests::{Asking, Requests};
 use super::stores::Committing;
 use crate::cache::ResultsCache;
 use crate::clock::{Now, Timestamp};
-use crate::engine::core::queue::WINDOW;
 use crate::engine::core::{Answer, Command, Core, Hook, Settings, Start, Tag, Waiter};
 use crate::models::{
     Fence, QueueLimits, QueueName, QueueSettings, Sequence, Snapshot, State, TaskFilter, TaskId,
@@ -470,37 +469,6 @@ impl World {
     pub(super) fn trace(&self, event: &dyn std::fmt::Debug) {
         if self.traced {
             eprintln!("{:?} {event:?}", self.now.steady);
-        }
-    }
-
-    /// What holds at every moment.
-    fn check(&self) {
-        let given_up = |fence: &Fence| {
-            self.core.attempts.get(fence).is_none_or(|attempt| attempt.is_decided())
-        };
-        self.bodies.check(&self.settings, given_up);
-        self.check_counters();
-        for (name, queue) in &self.core.queues {
-            assert!(queue.held() <= WINDOW, "the window of {name} is bounded");
-        }
-    }
-
-    /// What holds when everything has ended.
-    fn check_the_end(&mut self) {
-        self.ledger.check_the_end(&self.store, &self.cache);
-        self.requests.check_the_end();
-        let core = &self.core;
-        assert!(core.attempts.is_empty(), "{:#?}", core.attempts);
-        assert!(core.claiming.is_empty(), "{:?}", core.claiming);
-        assert!(core.live.is_empty(), "{:#?}", core.live);
-        assert!(core.ephemeral.is_empty(), "{:#?}", core.ephemeral);
-        assert!(self.store.nobody_waits() && core.ephemeral.nobody_waits(), "lists of dependants");
-        let slots = |bodies: usize| isize::try_from(bodies).expect("few");
-        let settings = &self.settings;
-        let free = (slots(settings.async_bodies), slots(settings.sync_bodies), 0);
-        assert_eq!(core.slots.counts(), free, "async, sync, replaced");
-        for (name, queue) in &core.queues {
-            assert_eq!((queue.running, queue.waiting), (0, 0), "running, waiting in {name}");
         }
     }
 }

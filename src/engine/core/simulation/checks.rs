@@ -1,0 +1,38 @@
+//! What must hold at every moment, and what when everything has ended.
+
+use super::world::World;
+use crate::engine::core::queue::WINDOW;
+use crate::models::Fence;
+
+impl World {
+    /// What holds at every moment.
+    pub(super) fn check(&self) {
+        let given_up = |fence: &Fence| {
+            self.core.attempts.get(fence).is_none_or(|attempt| attempt.is_decided())
+        };
+        self.bodies.check(&self.settings, given_up);
+        self.check_counters();
+        for (name, queue) in &self.core.queues {
+            assert!(queue.held() <= WINDOW, "the window of {name} is bounded");
+        }
+    }
+
+    /// What holds when everything has ended.
+    pub(super) fn check_the_end(&mut self) {
+        self.ledger.check_the_end(&self.store, &self.cache);
+        self.requests.check_the_end();
+        let core = &self.core;
+        assert!(core.attempts.is_empty(), "{:#?}", core.attempts);
+        assert!(core.claiming.is_empty(), "{:?}", core.claiming);
+        assert!(core.live.is_empty(), "{:#?}", core.live);
+        assert!(core.ephemeral.is_empty(), "{:#?}", core.ephemeral);
+        assert!(self.store.nobody_waits() && core.ephemeral.nobody_waits(), "lists of dependants");
+        let slots = |bodies: usize| isize::try_from(bodies).expect("few");
+        let settings = &self.settings;
+        let free = (slots(settings.async_bodies), slots(settings.sync_bodies), 0);
+        assert_eq!(core.slots.counts(), free, "async, sync, replaced");
+        for (name, queue) in &core.queues {
+            assert_eq!((queue.running, queue.waiting), (0, 0), "running, waiting in {name}");
+        }
+    }
+}
