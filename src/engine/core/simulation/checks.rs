@@ -2,7 +2,7 @@
 
 use super::world::World;
 use crate::engine::core::queue::WINDOW;
-use crate::models::Fence;
+use crate::models::{Fence, QueueName};
 
 impl World {
     /// What holds at every moment.
@@ -34,5 +34,11 @@ impl World {
         for (name, queue) in &core.queues {
             assert_eq!((queue.running, queue.waiting), (0, 0), "running, waiting in {name}");
         }
+    }
+
+    /// Inline bodies of ephemeral tasks, at work on other threads.
+    pub(super) fn inline_under_way(&self, queue: &QueueName) -> usize {
+        let is_there = |work: &&Work| matches!(work, Work::Inline(start, _) if start.task.options.queue == *queue);
+        self.work.iter().filter(is_there).count()
     }
 }

@@ -403,12 +403,6 @@ impl World {
         task.into_iter().find(|it| it.sequence == Some(sequence))
     }
 
-    /// Inline bodies of ephemeral tasks, at work on other threads.
-    pub(super) fn inline_under_way(&self, queue: &QueueName) -> usize {
-        let is_there = |work: &&Work| matches!(work, Work::Inline(start, _) if start.task.options.queue == *queue);
-        self.work.iter().filter(is_there).count()
-    }
-
     fn declare(&mut self) {
         let wall = self.now.wall;
         let changes = self.core.declare();
