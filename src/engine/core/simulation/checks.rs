@@ -1,6 +1,6 @@
 //! What must hold at every moment, and what when everything has ended.
 
-use super::world::World;
+use super::world::{Work, World};
 use crate::engine::core::queue::WINDOW;
 use crate::models::{Fence, QueueName};
 
