@@ -87,10 +87,14 @@ impl<W: Waiter> Core<W> {
         let slot = (!attempt.replaced).then_some(attempt.slot);
         let queue = attempt.task.options.queue.clone();
         if resting {
-            slot.map(|slot| self.slots.free(slot));
+            if let Some(slot) = slot {
+                self.slots.free(slot);
+            }
             self.queue(&queue).running -= 1;
         } else {
-            slot.map(|slot| self.slots.take(slot));
+            if let Some(slot) = slot {
+                self.slots.take(slot);
+            }
             self.queue(&queue).running += 1;
         }
         if let Some((sequence, class)) = self.at_work(fence) {
