@@ -1,17 +1,15 @@
 //! The engine's own part of a call: from a request to its outcome, without the wire.
 
-use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::num::NonZero;
 use std::sync::Arc;
-use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use task_scheduler::cache::ResultsCache;
-use task_scheduler::engine::{Defaults, Options};
+use task_scheduler::engine::Options;
 use task_scheduler::models::{ArgValue, Asked, Durability, Request};
-use task_scheduler::store::{MemoryStore, Retention};
-use task_scheduler::system::System;
+use task_scheduler::store::MemoryStore;
+use task_scheduler::system::TaskSystem;
 use task_scheduler::tasks::{TaskRegistry, collected};
 
 // What the server allocates with.
@@ -30,25 +28,12 @@ fn request() -> Request {
     }
 }
 
-async fn system(outcomes: usize) -> System {
-    let options = Options {
-        async_tasks: 1_024,
-        sync_threads: 8,
-        queue_length: 100_000,
-        cancel_grace: Duration::from_secs(5),
-        stuck_after: Duration::from_secs(600),
-        retention: Retention {
-            succeeded_for: Duration::from_secs(3_600),
-            most: 100_000,
-            others_for: Duration::from_secs(3_600),
-        },
-        defaults: Defaults { timeout: Duration::from_secs(300), retries: 3 },
-        queues: BTreeMap::new(),
-    };
+async fn system(outcomes: usize) -> TaskSystem {
+    let options = Options { sync_threads: 8, ..Options::default() };
     let registry = TaskRegistry::from_registrations(collected()).expect("the built-in methods");
     let cache = ResultsCache::new(NonZero::new(outcomes).expect("some"), 64 << 20);
     let store = Arc::new(MemoryStore::default());
-    System::start(options, Arc::new(registry), Arc::new(cache), store).await.expect("it starts")
+    TaskSystem::start(options, Arc::new(registry), Arc::new(cache), store).await.expect("it starts")
 }
 
 fn submit(criterion: &mut Criterion) {

@@ -21,9 +21,14 @@ pub mod tasks;
 
 pub use models::ArgValue;
 pub use start::main;
-pub use system::System as TaskSystem;
+pub use system::TaskSystem;
 pub use task_macro::{async_task, sync_task};
 pub use tasks::{Json, Rest, TaskContext, TaskError, testing};
+
+/// The README's code compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
 
 /// What the attributes' expansion is made of. Not for use by hand: it changes without notice.
 #[doc(hidden)]

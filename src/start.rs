@@ -26,7 +26,7 @@ use crate::error::Error;
 use crate::logger;
 use crate::server::{self, Server};
 use crate::store::{self, MemoryStore, SqliteStore, Store};
-use crate::system::System;
+use crate::system::TaskSystem;
 use crate::tasks::{self, RegistryHealth, TaskRegistry};
 
 /// `EX_CONFIG` of sysexits.h.
@@ -185,7 +185,7 @@ fn serve(config: &Config, registry: TaskRegistry) -> Result<(), StartError> {
         let cache = ResultsCache::new(config.cache.capacity(), config.cache.bytes);
         let store = open(&config.store)?;
         let options = config.engine.options();
-        let system = System::start(options, Arc::new(registry), Arc::new(cache), store)
+        let system = TaskSystem::start(options, Arc::new(registry), Arc::new(cache), store)
             .await
             .map_err(StartError::System)?;
         // Before anything is told of the address, so that whoever reads it can rely on them.

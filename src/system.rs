@@ -29,7 +29,7 @@ use crate::tasks::{Method, TaskHandler, TaskRegistry};
 /// # tokio::runtime::Runtime::new()?.block_on(async {
 /// use std::time::Duration;
 /// use task_scheduler::models::Request;
-/// use task_scheduler::system::System;
+/// use task_scheduler::TaskSystem;
 /// use task_scheduler::tasks::make_async_handler;
 ///
 /// let greet = make_async_handler("shop/greet", |ctx, args| async move {
@@ -39,7 +39,7 @@ use crate::tasks::{Method, TaskHandler, TaskRegistry};
 /// # let dir = tempfile::tempdir()?;
 /// # let dir = dir.path();
 /// // What it has answered is there when the next process opens the same directory.
-/// let system = System::in_directory(dir).handler(greet).start().await?;
+/// let system = TaskSystem::in_directory(dir).handler(greet).start().await?;
 ///
 /// let ended = system.submit(Request::of("shop/greet").arg("world")).await?;
 /// assert_eq!(ended.outcome.result().unwrap().to_string(), "hello, world");
@@ -52,14 +52,14 @@ use crate::tasks::{Method, TaskHandler, TaskRegistry};
 /// # Ok(()) }) }
 /// ```
 #[derive(Clone)]
-pub struct System {
+pub struct TaskSystem {
     engine: Engine,
     registry: Arc<TaskRegistry>,
     cache: Arc<ResultsCache>,
     store: store::Properties,
 }
 
-impl System {
+impl TaskSystem {
     /// Opens the store and begins to work.
     ///
     /// # Errors
@@ -230,7 +230,8 @@ impl System {
     }
 
     /// Takes tasks in that run one after the other; each gets the result of the one before it as its
-    /// first argument. All or none.
+    /// first argument. If one is refused, those that came in before it are taken back, as far as
+    /// they have not started.
     ///
     /// # Errors
     /// The refusals: see [`Code`](crate::error::Code).
@@ -239,7 +240,8 @@ impl System {
     }
 
     /// Takes tasks in that run side by side, and perhaps one that gets the list of all their results as
-    /// its first argument. All or none.
+    /// its first argument. If one is refused, those that came in before it are taken back, as far as
+    /// they have not started.
     ///
     /// # Errors
     /// The refusals: see [`Code`](crate::error::Code).
@@ -259,12 +261,20 @@ impl System {
         self.engine.queues().await
     }
 
-    /// Lets nothing of a queue start, or lets it start again.
+    /// Lets nothing more of a queue start. What runs goes on.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`, `QUEUE_FULL`.
-    pub async fn pause(&self, queue: &QueueName, paused: bool) -> Result<QueueStatus, Error> {
-        self.engine.pause(queue, paused).await
+    pub async fn pause(&self, queue: &QueueName) -> Result<QueueStatus, Error> {
+        self.engine.pause(queue, true).await
+    }
+
+    /// Lets a queue that was paused go on.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`, `QUEUE_FULL`.
+    pub async fn resume(&self, queue: &QueueName) -> Result<QueueStatus, Error> {
+        self.engine.pause(queue, false).await
     }
 
     /// Replaces what a queue allows.

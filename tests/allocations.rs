@@ -31,7 +31,7 @@ use task_scheduler::models::{ArgValue, TaskId};
 use task_scheduler::pb;
 use task_scheduler::server::{self, Handle, Server};
 use task_scheduler::store::{Keep, MemoryStore, Retention, Store as _};
-use task_scheduler::system::System;
+use task_scheduler::system::TaskSystem;
 use task_scheduler::tasks::{Rest, TaskContext, TaskError, TaskRegistry, collected};
 use task_scheduler::{async_task, sync_task};
 use tokio::io::AsyncWriteExt as _;
@@ -153,7 +153,7 @@ fn text(bytes: u32) -> String {
 /// A system and its server.
 struct House {
     store: Arc<MemoryStore>,
-    system: System,
+    system: TaskSystem,
     server: Handle,
 }
 
@@ -175,7 +175,7 @@ impl House {
         let registry = TaskRegistry::from_registrations(collected()).unwrap();
         let cache = ResultsCache::new(NonZero::new(64).unwrap(), 1 << 20);
         let store = Arc::new(MemoryStore::default());
-        let system = System::start(options, Arc::new(registry), Arc::new(cache), store.clone())
+        let system = TaskSystem::start(options, Arc::new(registry), Arc::new(cache), store.clone())
             .await
             .unwrap();
         let listener = server::bind("127.0.0.1:0".parse().unwrap()).unwrap();

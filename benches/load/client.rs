@@ -1,4 +1,4 @@
-//! A gRPC client that costs little: it speaks HTTP/2 by h2, with one request that is encoded once.
+//! A gRPC client that costs little: it speaks HTTP/2 by h2, with requests that are encoded once.
 //!
 //! Client and server share the cores. A call through tonic's channel costs as much CPU as the echo
 //! spends on it, so that the client would be the limit of the echo and hide what the server costs;
@@ -6,10 +6,10 @@
 
 use std::net::SocketAddr;
 
+use h2::RecvStream;
 use h2::client::{Builder, SendRequest};
-use prost::Message as _;
-use prost::bytes::Bytes;
-use task_scheduler::pb;
+use prost::Message;
+use prost::bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 
 /// What gRPC puts before a message: whether it is compressed, and its length.
@@ -17,17 +17,38 @@ const PREFIX_BYTES: usize = 5;
 /// As hyper's servers and clients have it. h2's default allows too few small answers at once.
 const CONNECTION_WINDOW: u32 = 1 << 20;
 
-/// A connection, and the call that is made over it. Clones share the connection.
+/// A connection. Clones share it.
 #[derive(Clone)]
-pub(crate) struct Client {
-    sender: SendRequest<Bytes>,
+pub(crate) struct Client(SendRequest<Bytes>);
+
+/// What is asked: an RPC and its message, encoded.
+#[derive(Clone)]
+pub(crate) struct Call {
     head: http::Request<()>,
     message: Bytes,
 }
 
+impl Call {
+    /// A call of the method with that name.
+    pub(crate) fn new(method: &str, request: &impl Message) -> Self {
+        let uri = format!("http://localhost/taskscheduler.TaskScheduler/{method}");
+        let head = http::Request::post(uri)
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .body(())
+            .expect("a sound request");
+        Self { head, message: framed(request) }
+    }
+
+    /// The same method, asked something else.
+    pub(crate) fn with(&self, request: &impl Message) -> Self {
+        Self { head: self.head.clone(), message: framed(request) }
+    }
+}
+
 impl Client {
-    /// Connects; every call will ask for `request`. Panics when nobody listens.
-    pub(crate) async fn connect(address: SocketAddr, request: &pb::TaskRequest) -> Self {
+    /// Connects. Panics when nobody listens.
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the server listens");
         stream.set_nodelay(true).expect("a connected socket");
         let (sender, connection) = Builder::new()
@@ -37,35 +58,54 @@ impl Client {
             .expect("the server speaks HTTP/2");
         // What goes wrong with the connection, its calls say.
         tokio::spawn(connection);
-        let uri = format!("http://{address}/taskscheduler.TaskScheduler/SubmitTask");
-        let head = http::Request::post(uri)
-            .header("content-type", "application/grpc")
-            .header("te", "trailers")
-            .body(())
-            .expect("a sound request");
-        Self { sender, head, message: framed(request) }
+        Self(sender)
     }
 
     /// Makes the call. Panics unless it is answered with a message and status OK.
-    pub(crate) async fn call(&mut self) -> pb::TaskResponse {
-        let mut sender = self.sender.clone().ready().await.expect("an open connection");
-        let (answer, mut body) = sender.send_request(self.head.clone(), false).expect("a stream");
-        body.send_data(self.message.clone(), true).expect("an open stream");
-        let mut answer = answer.await.expect("an answer").into_body();
-        // So small a message is never cut in two.
-        let message = answer.data().await.expect("a message").expect("a whole message");
-        answer.flow_control().release_capacity(message.len()).expect("as much as there was");
+    pub(crate) async fn call<A: Message + Default>(&mut self, call: &Call) -> A {
+        let mut sender = self.0.clone().ready().await.expect("an open connection");
+        let (answer, mut body) = sender.send_request(call.head.clone(), false).expect("a stream");
+        body.send_data(call.message.clone(), true).expect("an open stream");
+        let answer = answer.await.expect("an answer");
+        // A refusal is a head alone.
+        if let Some(status) = answer.headers().get("grpc-status") {
+            let message = answer.headers().get("grpc-message");
+            panic!("{}: status {status:?}, {message:?}", call.head.uri().path());
+        }
+        let mut answer = answer.into_body();
+        let message = message(&mut answer).await;
         let trailers = answer.trailers().await.expect("a whole answer").expect("trailers");
         assert_eq!(trailers.get("grpc-status").map(|status| status.as_bytes()), Some(&b"0"[..]));
-        pb::TaskResponse::decode(&message[PREFIX_BYTES..]).expect("a TaskResponse")
+        A::decode(&message[PREFIX_BYTES..]).expect("an answer of that kind")
     }
 }
 
+/// The answer's one message, with its prefix.
+async fn message(answer: &mut RecvStream) -> Bytes {
+    let first = part(answer).await;
+    let length = first[1..PREFIX_BYTES].iter().fold(0, |all, &byte| all << 8 | usize::from(byte));
+    if first.len() >= PREFIX_BYTES + length {
+        return first;
+    }
+    let mut whole = BytesMut::from(&first[..]);
+    while whole.len() < PREFIX_BYTES + length {
+        whole.extend_from_slice(&part(answer).await);
+    }
+    whole.freeze()
+}
+
+async fn part(answer: &mut RecvStream) -> Bytes {
+    let part = answer.data().await.expect("a message").expect("a whole message");
+    answer.flow_control().release_capacity(part.len()).expect("as much as there was");
+    part
+}
+
 /// The message as gRPC sends it, not compressed.
-fn framed(message: &pb::TaskRequest) -> Bytes {
-    let mut framed = vec![0; PREFIX_BYTES];
+fn framed(message: &impl Message) -> Bytes {
+    let length = message.encoded_len();
+    let mut framed = Vec::with_capacity(PREFIX_BYTES + length);
+    framed.push(0);
+    framed.extend_from_slice(&u32::try_from(length).expect("a message below 4 GiB").to_be_bytes());
     message.encode(&mut framed).expect("a vector has room");
-    let length = u32::try_from(framed.len() - PREFIX_BYTES).expect("a small message");
-    framed[1..PREFIX_BYTES].copy_from_slice(&length.to_be_bytes());
     framed.into()
 }

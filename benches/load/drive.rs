@@ -1,4 +1,4 @@
-//! The load: keeps a number of calls in flight and notes how long each took.
+//! The load of single calls: keeps a number of SubmitTasks in flight and notes how long each took.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 use task_scheduler::pb;
 use task_scheduler::pb::task_response::Status;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::client::Client;
+use crate::request::{Ids, Submits};
 
 /// How many calls wait for their answer at any time, over how many connections.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,20 +22,34 @@ pub(crate) struct Shape {
     pub(crate) connections: usize,
 }
 
+impl Shape {
+    /// One caller who waits for each answer.
+    pub(crate) const ONE: Self = Self { in_flight: 1, connections: 1 };
+    /// What most figures are about.
+    pub(crate) const USUAL: Self = Self { in_flight: 64, connections: 4 };
+}
+
 impl fmt::Display for Shape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}", self.in_flight, self.connections)
+        f.pad(&format!("{}x{}", self.in_flight, self.connections))
     }
 }
+
+/// Calls made before each measurement, and not counted.
+pub(crate) const WARM_UP: Duration = Duration::from_millis(300);
+
+/// How long the last answers may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What to measure.
 pub(crate) struct Load<'a> {
     pub(crate) address: SocketAddr,
     pub(crate) shape: Shape,
-    /// Of the client; at most one a connection.
+    /// Of the client; at most one a connection is used.
     pub(crate) threads: usize,
+    /// Its result is 6.
     pub(crate) request: pb::TaskRequest,
-    pub(crate) warm_up: Duration,
+    pub(crate) ids: Ids,
     pub(crate) time: Duration,
     /// The CPU time that the server has used so far.
     pub(crate) server_cpu: &'a dyn Fn() -> Duration,
@@ -67,19 +83,23 @@ impl Phase {
 /// Puts the load on and measures. Panics when a call fails: figures of a failing server say nothing.
 pub(crate) fn measure(load: Load<'_>) -> Measured {
     let phase = Arc::new(Phase(AtomicU8::new(Phase::WARM_UP)));
-    let callers: Vec<_> = (0..load.threads)
+    let threads = load.threads.min(load.shape.connections);
+    let callers: Vec<_> = (0..threads)
         .map(|thread| {
             // Connection c belongs to thread c mod threads, and call i to connection i mod connections.
             let calls: Vec<usize> = (0..load.shape.connections)
-                .filter(|connection| connection % load.threads == thread)
+                .filter(|connection| connection % threads == thread)
                 .map(|connection| share(load.shape.in_flight, load.shape.connections, connection))
                 .collect();
-            let (address, request, phase) = (load.address, load.request.clone(), phase.clone());
-            thread::spawn(move || call_until_stopped(address, &calls, &request, &phase))
+            let (address, request, ids) = (load.address, load.request.clone(), load.ids);
+            let phase = phase.clone();
+            let submits = move || Submits::new(request.clone(), ids);
+            let within = WARM_UP + load.time + PATIENCE;
+            thread::spawn(move || call_until_stopped(address, &calls, submits, &phase, within))
         })
         .collect();
 
-    thread::sleep(load.warm_up);
+    thread::sleep(WARM_UP);
     let (cpu_before, started) = ((load.server_cpu)(), Instant::now());
     phase.set(Phase::MEASURE);
     thread::sleep(load.time);
@@ -102,8 +122,9 @@ fn share(whole: usize, parts: usize, index: usize) -> usize {
 fn call_until_stopped(
     address: SocketAddr,
     calls: &[usize],
-    request: &pb::TaskRequest,
+    submits: impl Fn() -> Submits,
     phase: &Arc<Phase>,
+    within: Duration,
 ) -> Vec<Duration> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -112,21 +133,25 @@ fn call_until_stopped(
     runtime.block_on(async {
         let mut callers = JoinSet::new();
         for &in_flight in calls {
-            let client = Client::connect(address, request).await;
+            let client = Client::connect(address).await;
             for _ in 0..in_flight {
-                callers.spawn(call_one_by_one(client.clone(), phase.clone()));
+                callers.spawn(call_one_by_one(client.clone(), submits(), phase.clone()));
             }
         }
-        callers.join_all().await.concat()
+        timeout(within, callers.join_all()).await.expect("a server that answers").concat()
     })
 }
 
 /// Answers how long each call took that ended in time.
-async fn call_one_by_one(mut client: Client, phase: Arc<Phase>) -> Vec<Duration> {
+async fn call_one_by_one(
+    mut client: Client,
+    mut submits: Submits,
+    phase: Arc<Phase>,
+) -> Vec<Duration> {
     let mut latencies = Vec::new();
     loop {
         let started = Instant::now();
-        let answer = client.call().await;
+        let answer: pb::TaskResponse = client.call(&submits.next()).await;
         let took = started.elapsed();
         assert!(answer.status() == Status::Success && answer.result == "6", "{answer:?}");
         match phase.get() {

@@ -1,60 +1,94 @@
-//! A load generator: the server beside a bare echo of the same messages, in one run.
+//! Load generators: the server beside yardsticks, in one run.
 //!
-//! `cargo bench --bench load` calls `add(1, 2, 3)` over loopback on each system in turn, several
-//! rounds each, and prints medians and the ratios to the echo. Only the ratios mean something on
-//! another machine. `cargo bench --bench load -- --help` has the settings.
+//! | load | file |
+//! |---|---|
+//! | SubmitTask, one by one and many at once | `calls` |
+//! | the same with ids of the client's among a million | `random_ids` |
+//! | EnqueueTasks, until all have ended | `enqueue` |
+//! | what passes a long backlog by | `waiting` |
+//! | from the start to the first answer | `start` |
+//! | memory, idle and for each task that waits | `memory` |
+//!
+//! `cargo bench --bench load` runs the first of them; `-- --help` has the others and the settings.
+//! Every load is bounded in tasks or time. Only the ratios mean something on another machine.
 
+mod calls;
 mod client;
+mod disk;
 mod drive;
-mod echo;
+mod enqueue;
+mod memory;
+mod process;
+mod random_ids;
 mod report;
+mod request;
+mod start;
+mod stream;
 mod system;
+mod waiting;
+mod yardstick;
 
-use std::net::SocketAddr;
-use std::time::Duration;
+use std::path::PathBuf;
 
 use clap::Parser as _;
 
-use drive::{Measured, Shape};
-use system::{Running, System};
-
-// What the server allocates with, so that the echo and the client do not lose by their allocator.
+// What the server allocates with, so that the yardsticks and the client do not lose by their
+// allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Calls made before each measurement, and not counted.
-const WARM_UP: Duration = Duration::from_millis(300);
-
-const SHAPES: [Shape; 5] = [
-    Shape { in_flight: 1, connections: 1 },
-    Shape { in_flight: 64, connections: 1 },
-    Shape { in_flight: 64, connections: 4 },
-    Shape { in_flight: 256, connections: 1 },
-    Shape { in_flight: 256, connections: 4 },
-];
-
-/// Measures SubmitTask beside a bare tonic echo.
+/// Measures the server beside yardsticks in the same run: a bare tonic echo, and a log that has every
+/// request on the disk before it answers
 #[derive(clap::Parser)]
+#[command(name = "load", args_conflicts_with_subcommands = true)]
+#[command(override_usage = "cargo bench --bench load -- [LOAD] [OPTIONS]")]
+#[command(subcommand_value_name = "LOAD", subcommand_help_heading = "Loads")]
 struct Options {
-    /// Seconds of each measurement
-    #[arg(long, default_value_t = 2.0)]
-    seconds: f64,
-    /// Measurements of each system and shape
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
-    /// Only this shape (IN_FLIGHTxCONNECTIONS, such as 64x4) or system (echo, ephemeral, durable);
-    /// may be repeated
-    #[arg(long)]
-    only: Vec<String>,
-    /// Threads that serve RPCs, in the echo and in the server; as many threads call them
-    #[arg(long, default_value_t = default_threads())]
+    #[command(subcommand)]
+    what: Option<What>,
+    #[command(flatten)]
+    calls: calls::Options,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What all loads can be told.
+#[derive(clap::Args)]
+struct Common {
+    /// Threads that serve RPCs, in the yardsticks and in the server; as many threads call them
+    #[arg(long, global = true, default_value_t = default_threads())]
     threads: usize,
-    /// Serve the echo instead, on a port that is printed
-    #[arg(long, hide = true)]
-    serve_echo: bool,
+    /// Where files are kept meanwhile: on the disk that is to be measured
+    #[arg(long, global = true, default_value = env!("CARGO_TARGET_TMPDIR"))]
+    dir: PathBuf,
     /// What Cargo hands to every benchmark
-    #[arg(long, hide = true)]
+    #[arg(long, global = true, hide = true)]
     bench: bool,
+}
+
+#[derive(clap::Subcommand)]
+enum What {
+    /// SubmitTask, with so many calls in flight (what is run unless told)
+    Calls(calls::Options),
+    /// SubmitTask with ids that the client chose at random, while a million tasks are kept
+    RandomIds(random_ids::Options),
+    /// EnqueueTasks, from their acceptance to their end, sustained
+    Enqueue(enqueue::Options),
+    /// SubmitTask while many tasks wait, beside while few do
+    Waiting(waiting::Options),
+    /// From the start of a server with much on its disk to its first answer
+    Start(start::Options),
+    /// Memory: of an idle server, and of one with many tasks that wait
+    Memory(memory::Options),
+    /// Serve a yardstick on a port that is printed
+    #[command(hide = true)]
+    Serve { yardstick: Yardstick },
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Yardstick {
+    Echo,
+    Log,
 }
 
 /// What the server takes unless told: half the cores, at least 1, at most 8.
@@ -63,50 +97,15 @@ fn default_threads() -> usize {
 }
 
 fn main() {
-    let options = Options::parse();
-    if options.serve_echo {
-        echo::serve(options.threads);
+    let Options { what, calls, common } = Options::parse();
+    match what.unwrap_or(What::Calls(calls)) {
+        What::Calls(options) => calls::run(&options, &common),
+        What::RandomIds(options) => random_ids::run(&options, &common),
+        What::Enqueue(options) => enqueue::run(&options, &common),
+        What::Waiting(options) => waiting::run(&options, &common),
+        What::Start(options) => start::run(&options, &common),
+        What::Memory(options) => memory::run(&options, &common),
+        What::Serve { yardstick: Yardstick::Echo } => yardstick::serve_echo(common.threads),
+        What::Serve { yardstick: Yardstick::Log } => yardstick::serve_log(common.threads),
     }
-    let (systems, shapes) = chosen(&options.only);
-    report::print_settings(&options);
-    for shape in shapes {
-        let mut rounds: Vec<Vec<Measured>> = Vec::new();
-        for _ in 0..options.rounds {
-            rounds.push(systems.iter().map(|&system| measure(system, shape, &options)).collect());
-        }
-        report::print_shape(shape, &systems, &rounds);
-    }
-}
-
-/// The systems and shapes that `--only` names; all of a kind when it names none of it.
-fn chosen(only: &[String]) -> (Vec<System>, Vec<Shape>) {
-    let systems: Vec<System> =
-        System::ALL.into_iter().filter(|system| only.contains(&system.to_string())).collect();
-    let shapes: Vec<Shape> =
-        SHAPES.into_iter().filter(|shape| only.contains(&shape.to_string())).collect();
-    if systems.len() + shapes.len() < only.len() {
-        let systems = System::ALL.map(|system| system.to_string()).join(", ");
-        let shapes = SHAPES.map(|shape| shape.to_string()).join(", ");
-        eprintln!("--only {only:?}: expected different ones of {systems}, {shapes}");
-        std::process::exit(2);
-    }
-    let systems = if systems.is_empty() { System::ALL.to_vec() } else { systems };
-    let shapes = if shapes.is_empty() { SHAPES.to_vec() } else { shapes };
-    (systems, shapes)
-}
-
-/// One measurement of one system. The process is a new one each time, so that no round inherits
-/// what an earlier one left in memory.
-fn measure(system: System, shape: Shape, options: &Options) -> Measured {
-    let server = Running::start(system, options.threads);
-    let address: SocketAddr = server.address();
-    drive::measure(drive::Load {
-        address,
-        shape,
-        threads: options.threads.min(shape.connections),
-        request: system.request(),
-        warm_up: WARM_UP,
-        time: Duration::from_secs_f64(options.seconds),
-        server_cpu: &|| server.cpu_time(),
-    })
 }

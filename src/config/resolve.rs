@@ -7,6 +7,7 @@ use std::mem::discriminant;
 use std::path::PathBuf;
 
 use crate::cli;
+use crate::config::Backend;
 use crate::config::file::{self, Written};
 use crate::config::print::print;
 use crate::config::problem::{Place, Problem, Refusal};
@@ -164,6 +165,10 @@ pub fn load(
         return Ok(Loaded::Print(print(&resolved, SETTINGS)));
     }
     if let Some(command) = flags.command {
+        if resolved.config.store.backend == Backend::Memory {
+            let why = "the store is memory, which leaves no files; say --store sqlite";
+            return Err(flags::conflict(why.to_owned()).into());
+        }
         let data_dir = resolved.config.store.data_dir;
         return Ok(Loaded::Run { command, data_dir, remarks: resolved.remarks });
     }

@@ -265,10 +265,10 @@ impl Report {
     fn tell(&mut self, ran: Ran) {
         if let Some(shared) = self.shared.take() {
             let fence = self.fence;
-            let said = shared.running.lock().remove(&fence).map(|it| said(&it.context));
+            let context = shared.running.lock().remove(&fence).map(|it| it.context);
             shared.act(|core, now, out| {
-                if let Some(said) = said {
-                    core.said(fence, said, now, out);
+                if let Some(context) = context {
+                    core.said(fence, said(&context), now, out);
                 }
                 core.ended(fence, ran, now, out);
             });

@@ -6,11 +6,12 @@ use ahash::{HashSet, HashSetExt};
 use tokio::sync::oneshot;
 
 use super::core::{self, Answer, unmet};
+use super::submit::HAND_IN;
 use super::{Engine, not_found};
 use crate::error::{Code, Error};
 use crate::models::{
-    ArgValue, CancelRequest, CancelVerdict, Changed, LogLine, Purged, Sequence, State, TaskFilter,
-    TaskId, TaskPage,
+    ArgValue, CancelRequest, CancelVerdict, Changed, LogLine, Purged, Sequence, Snapshot, State,
+    TaskFilter, TaskId, TaskPage,
 };
 use crate::store::{Change, Verdict};
 
@@ -143,8 +144,8 @@ impl Engine {
         not_found(id)
     }
 
-    /// Forgets tasks that have ended: those named, and up to 10,000 of those that match. What
-    /// has not ended, or is needed by a task that has not, stays.
+    /// Forgets tasks that have ended: of those named, or of all, those that match; of all, up to
+    /// 10,000. What has not ended, or is needed by a task that has not, stays.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`; what was forgotten before that is forgotten.
@@ -153,27 +154,29 @@ impl Engine {
         ids: Vec<TaskId>,
         matching: Option<TaskFilter>,
     ) -> Result<Purged, Error> {
-        let mut ids = ids;
-        let mut more = false;
-        if let Some(filter) = matching {
-            let (matched, rest) = self.matching(&filter).await?;
-            ids.extend(matched);
-            more = rest;
-        }
+        let (ids, more) = match matching {
+            None => (ids, false),
+            Some(filter) if ids.is_empty() => self.matching(&filter).await?,
+            Some(filter) => (self.those_that_match(ids, &filter).await?, false),
+        };
         let mut asked = Vec::with_capacity(ids.len());
-        self.0.act(|core, _, out| {
-            for id in &ids {
-                let (sender, receiver) = oneshot::channel();
-                core.do_by_hand(Change::Forget { id: id.clone() }, sender, out);
-                asked.push(receiver);
-            }
-        });
+        for some in ids.chunks(HAND_IN) {
+            self.0.act(|core, _, out| {
+                for id in some {
+                    let (sender, receiver) = oneshot::channel();
+                    core.do_by_hand(Change::Forget { id: id.clone() }, sender, out);
+                    asked.push(receiver);
+                }
+            });
+        }
         let mut purged = 0;
         for (id, receiver) in ids.iter().zip(asked) {
             match receiver.await {
-                Ok(Answer::Said(Verdict::Done)) => {
+                Ok(Answer::Said(Verdict::Done)) => purged += 1,
+                // Of an ephemeral task that has ended, only the cache knows.
+                Ok(Answer::Said(Verdict::NotFound)) if !self.0.core.lock().is_live(id) => {
+                    purged += u64::from(self.0.cache.get(id).is_some());
                     self.0.cache.remove(id);
-                    purged += 1;
                 }
                 Ok(Answer::Said(_)) => {}
                 Ok(Answer::Refused(error)) => return Err(error),
@@ -181,7 +184,22 @@ impl Engine {
                 Err(_) => return Err(core::draining()),
             }
         }
-        Ok(Purged { purged, more })
+        // Where nothing could go, asking again would not help.
+        Ok(Purged { purged, more: more && purged > 0 })
+    }
+
+    async fn those_that_match(
+        &self,
+        ids: Vec<TaskId>,
+        filter: &TaskFilter,
+    ) -> Result<Vec<TaskId>, Error> {
+        let found = self.0.store.find(&ids).await?;
+        let matches = |snapshot: &Snapshot| {
+            let ended_at = snapshot.outcome.as_ref().map(|outcome| outcome.ended_at);
+            filter.matches(&snapshot.task, snapshot.state, ended_at)
+        };
+        let found = ids.into_iter().zip(found);
+        Ok(found.filter(|(_, it)| it.as_ref().is_some_and(matches)).map(|(id, _)| id).collect())
     }
 
     async fn by_hand(&self, change: Change) -> Result<Verdict, Error> {
@@ -226,7 +244,7 @@ fn merge(one: TaskPage, other: TaskPage, limit: usize) -> TaskPage {
 mod tests {
     use super::*;
     use crate::clock::Timestamp;
-    use crate::models::{Ended, Ending, Outcome, Snapshot};
+    use crate::models::{Ended, Ending, Outcome};
 
     fn page(sequences: &[u64], next: Option<u64>) -> TaskPage {
         let of = |sequence: &u64| {

@@ -1,12 +1,14 @@
 //! Tasks that belong together: chains and groups, made of dependencies and results as arguments.
 
 use super::Engine;
+use super::core::draining;
 use crate::error::{Error, Violation};
 use crate::models::{ArgValue, CancelRequest, Request, TaskId};
 
 impl Engine {
     /// Takes tasks in that run one after the other; each gets the result of the one before it as its
-    /// first argument. All are taken in, or none.
+    /// first argument. If one is refused, those that came in before it are taken back, as far as they
+    /// have not started.
     ///
     /// # Errors
     /// The refusals of the first that is refused, its fields below `tasks[…]`.
@@ -21,7 +23,8 @@ impl Engine {
     }
 
     /// Takes tasks in that run side by side, and perhaps one that gets the list of all their results as
-    /// its first argument. All are taken in, or none.
+    /// its first argument. If one is refused, those that came in before it are taken back, as far as
+    /// they have not started.
     ///
     /// # Errors
     /// The refusals of the first that is refused, its fields below `tasks[…]` or `callback`.
@@ -40,25 +43,42 @@ impl Engine {
             tasks.push(callback);
         }
         let members = ids.len();
-        let place = |at| if at < members { format!("tasks[{at}]") } else { "callback".to_owned() };
+        let place =
+            move |at| if at < members { format!("tasks[{at}]") } else { "callback".to_owned() };
         self.enqueue_together(tasks, place).await?;
         Ok((ids, callback_id))
     }
 
-    /// All or none. What came in before one was refused is cancelled and forgotten.
+    /// What came in before one was refused is cancelled and forgotten. (What the gate refuses is seen
+    /// before anything comes in.)
     async fn enqueue_together(
         &self,
         tasks: Vec<Request>,
-        place: impl Fn(usize) -> String,
+        place: impl Fn(usize) -> String + Send + Sync + 'static,
     ) -> Result<(), Error> {
         for (at, task) in tasks.iter().enumerate() {
             self.look_at(task).map_err(|error| below(error, &place(at)))?;
         }
+        // A caller that goes away does not leave half of them behind.
+        let engine = self.clone();
+        let entering =
+            self.0.on_loops.spawn(async move { engine.enter_together(tasks, place).await });
+        entering.await.unwrap_or_else(|_| Err(draining()))
+    }
+
+    async fn enter_together(
+        &self,
+        tasks: Vec<Request>,
+        place: impl Fn(usize) -> String,
+    ) -> Result<(), Error> {
+        let begun = self.begin_together(tasks.into_iter().map(Ok).collect()).await;
         let mut accepted = Vec::new();
         let mut refused = None;
-        for (at, answer) in
-            self.enqueue_many(tasks.into_iter().map(Ok).collect()).await.into_iter().enumerate()
-        {
+        for (at, entry) in begun.into_iter().enumerate() {
+            let answer = match entry {
+                Ok((checked, begun)) => self.accepted(&checked, begun).await,
+                Err(error) => Err(error),
+            };
             match answer {
                 Ok(answer) if !answer.joined => accepted.push(answer.id),
                 Ok(_) => {}
@@ -70,9 +90,14 @@ impl Engine {
         let Some(error) = refused else { return Ok(()) };
         let reason = "another task of the same call was refused".to_owned();
         let request = CancelRequest { ids: accepted.clone(), matching: None, reason };
-        self.cancel(request).await?;
-        // Their ids can be given again, but for one that had started by then.
-        self.purge(accepted, None).await?;
+        // Their ids can be given again, but for those that had started by then.
+        let undone = match self.cancel(request).await {
+            Ok(_) => self.purge(accepted, None).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(undo) = undone {
+            tracing::warn!(error = %undo, "what came in with a task that was refused stays");
+        }
         Err(error)
     }
 }

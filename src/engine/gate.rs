@@ -12,8 +12,9 @@ use crate::clock::{self, Now, Timestamp};
 use crate::engine::core::Admittable;
 use crate::error::Error;
 use crate::models::{
-    ArgValue, Asked, Digest, Ended, MAX_BACKOFF, MAX_DEPENDENCIES, MAX_LABEL_BYTES, MAX_RETRIES,
-    MAX_TAGS, MAX_TIMEOUT, Options, QueueName, Request, RetryPolicy, Task, TaskId, When,
+    ArgValue, Asked, Digest, Durability, Ended, MAX_BACKOFF, MAX_DEPENDENCIES, MAX_LABEL_BYTES,
+    MAX_RETRIES, MAX_TAGS, MAX_TIMEOUT, Options, QueueName, Request, RetryPolicy, Task, TaskId,
+    When,
 };
 use crate::tasks::{Method, TaskRegistry};
 
@@ -190,6 +191,11 @@ fn fill_in(
     }
     check_labels(asked)?;
     asked.keys.check("options")?;
+    let durability = asked.durability.or(of_method.durability).unwrap_or_default();
+    if asked.keys.unique.is_some() && durability == Durability::Ephemeral {
+        let why = "an ephemeral task; a unique key is kept for durable ones";
+        return Err(Error::invalid("options.unique", why));
+    }
     Ok(Options {
         queue,
         priority: asked.priority.or(of_method.priority).unwrap_or(0),
@@ -197,7 +203,7 @@ fn fill_in(
         expires_at: at(asked.expiry),
         timeout,
         retry: retry_policy(asked, method, retries)?,
-        durability: asked.durability.or(of_method.durability).unwrap_or_default(),
+        durability,
         wait_for_dependencies: asked.wait_for_dependencies,
         on_dependency_failure: asked.on_dependency_failure.unwrap_or_default(),
         labels: (!asked.labels.is_empty()).then(|| Box::new(asked.labels.clone())),

@@ -54,7 +54,12 @@ impl Host for ForBodies {
         let (id, digest) = (task.id.clone(), task.digest);
         match ask(&shared, fence, Asked::Spawn(task)).await? {
             Verdict::Inserted(_) => Ok(id),
-            Verdict::Exists(known) if known.task.digest == digest => Ok(id),
+            Verdict::Exists(known)
+                if known.task.digest == digest
+                    && known.task.parent.as_ref() == Some(&parent.id) =>
+            {
+                Ok(id)
+            }
             Verdict::Exists(_) => Err(HostError::Refused(taken(&id))),
             // It would be somebody else's task that the parent waits for, and its children are its own.
             Verdict::Clash { .. } | Verdict::UniqueTaken => {
@@ -114,8 +119,8 @@ impl Shared {
         let context = self.running.lock().get(&fence).map(|it| it.context.clone());
         // What it says at its end goes with its end.
         if let Some(context) = context {
-            let said = attempt::said(&context);
-            self.act(|core, now, out| core.said(fence, said, now, out));
+            // Taken while the core is held, so that the end of the body does not come in between.
+            self.act(|core, now, out| core.said(fence, attempt::said(&context), now, out));
         }
     }
 
@@ -138,14 +143,14 @@ struct Rest {
 
 impl Rest {
     fn begin(shared: &Arc<Shared>, fence: Fence) -> Self {
-        shared.act(|core, now, out| core.rest(fence, true, now, out));
+        shared.act(|core, now, out| core.rest(fence, now, out));
         Self { shared: shared.clone(), fence }
     }
 }
 
 impl Drop for Rest {
     fn drop(&mut self) {
-        self.shared.act(|core, now, out| core.rest(self.fence, false, now, out));
+        self.shared.act(|core, now, out| core.go_on(self.fence, now, out));
     }
 }
 
@@ -162,5 +167,8 @@ async fn ask(shared: &Arc<Shared>, fence: Fence, asked: Asked) -> Result<Verdict
 }
 
 fn taken(id: &TaskId) -> Error {
-    Error::new(Code::IdTaken, format!("{id} is another task already, with other content"))
+    Error::new(
+        Code::IdTaken,
+        format!("{id} is another task already: another's, or with other content"),
+    )
 }

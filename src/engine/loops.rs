@@ -87,6 +87,8 @@ async fn commit(
         if let store::Error::Broken(_) = error {
             // What was not acknowledged may or may not be there: the next boot finds out.
             tracing::error!(%error, "the process ends");
+            // The log may not get there in time.
+            eprintln!("task-scheduler: {error}; the process ends");
             std::process::abort();
         }
         lost |= matches!(error, store::Error::AnswerLost(_));

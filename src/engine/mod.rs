@@ -155,6 +155,7 @@ impl Engine {
             cancel_grace: options.cancel_grace,
             stuck_after: options.stuck_after,
             early_start: !store.properties().shared,
+            store_lasts: store.properties().durable,
             retention: options.retention,
             queues: options
                 .queues

@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
+use ahash::{HashSet, HashSetExt};
 use tokio::sync::oneshot;
 
-use super::core::{self, Admission, Answer, Entry, Submission, Want};
+use super::core::{self, Admission, Answer, Core, Entry, Submission, Want};
 use super::gate::{self, Checked};
-use super::{Engine, Shared, attempt};
+use super::{Caller, Command, Engine, Shared, attempt};
 use crate::clock::{Now, now};
 use crate::error::{Code, Error};
 use crate::models::{Accepted, Ended, Request, Snapshot, State, TaskId};
 
+/// How many requests of one call are handed to the core at once: others wait that long.
+pub(super) const HAND_IN: usize = 256;
+
 /// What was said at once to a submission.
-enum Begun {
+pub(super) enum Begun {
     Ended(Arc<Ended>),
     Accepted(Accepted),
     Waits(oneshot::Receiver<Answer>),
@@ -24,6 +28,8 @@ enum Begun {
 struct Read {
     must_read: bool,
     looked_up: Option<Option<Snapshot>>,
+    /// The number under which the id is held meanwhile.
+    hold: u64,
     entering: Vec<TaskId>,
     /// In the order in which the gate left the dependencies.
     deps: Vec<Option<State>>,
@@ -39,7 +45,7 @@ impl Engine {
     pub async fn submit(&self, request: Request) -> Result<Arc<Ended>, Error> {
         let now = now();
         let checked = self.check(request, 0, now);
-        let unread = self.unread(&checked);
+        let unread = self.unread(&checked, &HashSet::new());
         if unread.is_empty() {
             // The usual case never waits, so its future carries nothing about.
             match self.begin(&checked, Want::Outcome, Read::default(), now) {
@@ -89,24 +95,16 @@ impl Engine {
         &self,
         requests: Vec<Result<Request, Error>>,
     ) -> Vec<Result<Accepted, Error>> {
+        let mut answers = Vec::with_capacity(requests.len());
+        let mut requests = requests.into_iter();
         let mut begun = Vec::with_capacity(requests.len());
-        for request in requests {
-            begun.push(match request {
-                Ok(request) => {
-                    let checked = self.check(request, self.0.defaults.retries, now());
-                    // Those that come behind it may wait for it, so it has to be in before them.
-                    let first = loop {
-                        match self.read_and_begin(&checked, Want::Acceptance).await {
-                            Ok(Begun::AskAgain) => {}
-                            first => break first,
-                        }
-                    };
-                    Ok((checked, first))
-                }
-                Err(error) => Err(error),
-            });
+        loop {
+            let some: Vec<_> = requests.by_ref().take(HAND_IN).collect();
+            if some.is_empty() {
+                break;
+            }
+            begun.extend(self.begin_together(some).await);
         }
-        let mut answers = Vec::with_capacity(begun.len());
         for entry in begun {
             answers.push(match entry {
                 Ok((checked, first)) => self.accepted(&checked, first).await,
@@ -116,7 +114,60 @@ impl Engine {
         answers
     }
 
-    async fn accepted(
+    /// Hands many requests to the core at once: nothing can happen to one before all are in.
+    pub(super) async fn begin_together(
+        &self,
+        requests: Vec<Result<Request, Error>>,
+    ) -> Vec<Result<(Checked, Result<Begun, Error>), Error>> {
+        let now = now();
+        let retries = self.0.defaults.retries;
+        let check = |request| self.check(request, retries, now);
+        let checked: Vec<_> = requests.into_iter().map(|request| request.map(check)).collect();
+        let mut together = HashSet::with_capacity(checked.len());
+        let mut submissions = Vec::with_capacity(checked.len());
+        // Let go of, should the caller go away while the rest is read.
+        let mut holds = Vec::new();
+        for checked in &checked {
+            let Ok(checked) = checked else {
+                submissions.push(None);
+                continue;
+            };
+            submissions.push(Some(self.read(checked, &together).await.map(|(read, held)| {
+                holds.extend(held);
+                submission(checked, Want::Acceptance, read)
+            })));
+            together.insert(checked.id.clone());
+        }
+        holds.into_iter().for_each(Held::hand_over);
+        let mut handed_in = Vec::with_capacity(checked.len());
+        self.0.act_at(now, |core, now, out| {
+            for (checked, submission) in checked.iter().zip(submissions) {
+                let (Ok(checked), Some(submission)) = (checked, submission) else {
+                    handed_in.push(None);
+                    continue;
+                };
+                let mut receiver = None;
+                let admission = submission.map(|submission| {
+                    hand_in(&self.0, core, checked, submission, now, &mut receiver, out)
+                });
+                handed_in.push(Some((admission, receiver)));
+            }
+        });
+        let begun = |(checked, handed_in): (Result<Checked, Error>, Option<_>)| {
+            let checked = checked?;
+            let Some((admission, receiver)) = handed_in else {
+                unreachable!("what was sound was handed in")
+            };
+            let begun = match admission {
+                Ok(admission) => self.begun(Want::Acceptance, admission, receiver, now),
+                Err(error) => Err(error),
+            };
+            Ok((checked, begun))
+        };
+        checked.into_iter().zip(handed_in).map(begun).collect()
+    }
+
+    pub(super) async fn accepted(
         &self,
         checked: &Checked,
         mut begun: Result<Begun, Error>,
@@ -174,31 +225,50 @@ impl Engine {
     }
 
     /// The ids that the store has to be asked about: dependencies, then perhaps the task itself.
-    fn unread(&self, checked: &Checked) -> Vec<TaskId> {
+    /// Dependencies that come in together with the task are there already if the store says so.
+    fn unread(&self, checked: &Checked, together: &HashSet<TaskId>) -> Vec<TaskId> {
         let deps = checked.gate.as_ref().map_or(&[][..], |admittable| &admittable.deps);
-        let mut ids: Vec<TaskId> = deps.iter().map(|(dep, _)| dep.clone()).collect();
+        let must_read = |dep: &TaskId| !together.contains(dep) || self.0.store.may_know(dep);
+        let mut ids = Vec::new();
+        if deps.iter().any(|(dep, _)| must_read(dep)) {
+            ids.extend(deps.iter().map(|(dep, _)| dep.clone()));
+        }
         if !ids.is_empty() || (!checked.fresh && self.0.store.may_know(&checked.id)) {
             ids.push(checked.id.clone());
         }
         ids
     }
 
-    /// Reads what has to be read and hands the request to the core.
-    async fn read_and_begin(&self, checked: &Checked, want: Want) -> Result<Begun, Error> {
+    /// Reads what has to be read before a request is handed to the core.
+    /// The id is held until the request is handed in.
+    async fn read<'a>(
+        &'a self,
+        checked: &'a Checked,
+        together: &HashSet<TaskId>,
+    ) -> Result<(Read, Option<Held<'a>>), Error> {
         let shared = &self.0;
-        let ids = self.unread(checked);
+        let mut hold = None;
+        let ids = self.unread(checked, together);
         let mut read = Read { must_read: !ids.is_empty(), ..Read::default() };
         if read.must_read {
             let entry = shared.act(|core, _, _| core.enter(&checked.id, checked.digest, &ids));
-            if let Entry::Yours { entering } = entry {
-                read.entering = entering;
-                let mut held = Held { shared, id: &checked.id, armed: true };
+            if let Entry::Yours { entering, hold: number } = entry {
+                (read.entering, read.hold) = (entering, number);
+                hold = Some(Held { shared, id: &checked.id, hold: number, armed: true });
                 let mut found = shared.store.find(&ids).await?;
-                held.armed = false;
                 read.looked_up = Some(found.pop().flatten());
                 read.deps =
                     found.into_iter().map(|task| task.map(|snapshot| snapshot.state)).collect();
             }
+        }
+        Ok((read, hold))
+    }
+
+    /// Reads what has to be read and hands the request to the core.
+    async fn read_and_begin(&self, checked: &Checked, want: Want) -> Result<Begun, Error> {
+        let (read, held) = self.read(checked, &HashSet::new()).await?;
+        if let Some(held) = held {
+            held.hand_over();
         }
         let begun = self.begin(checked, want, read, now());
         if let Ok(Begun::AskAgain) = begun {
@@ -210,40 +280,29 @@ impl Engine {
 
     /// Hands the request to the core.
     fn begin(&self, checked: &Checked, want: Want, read: Read, now: Now) -> Result<Begun, Error> {
-        let shared = &self.0;
-        let mut gate = checked.gate.clone();
-        if let Ok(admittable) = &mut gate {
-            for ((_, known), state) in admittable.deps.iter_mut().zip(read.deps) {
-                *known = state;
-            }
-        }
-        let submission = Submission {
-            id: checked.id.clone(),
-            fresh: checked.fresh,
-            digest: checked.digest,
-            want,
-            must_read: read.must_read,
-            looked_up: read.looked_up,
-            entering: read.entering,
-            gate,
-        };
+        let submission = submission(checked, want, read);
         let mut receiver = None;
-        let mut waiter = || {
-            let (sender, waits) = oneshot::channel();
-            receiver = Some(waits);
-            sender
-        };
-        let mut admission = shared.act(|core, now, out| {
-            // A task of this name may have come and gone since the store said that it knows none.
-            let unsure = !submission.must_read && !submission.fresh;
-            if unsure && !core.is_live(&checked.id) && shared.store.may_know(&checked.id) {
-                return Admission::AskAgain;
-            }
-            core.submit(submission, now, &mut waiter, out)
+        let admission = self.0.act(|core, now, out| {
+            hand_in(&self.0, core, checked, submission, now, &mut receiver, out)
         });
+        self.begun(want, admission, receiver, now)
+    }
+
+    /// Does what the core said to a request.
+    fn begun(
+        &self,
+        want: Want,
+        admission: Admission,
+        receiver: Option<oneshot::Receiver<Answer>>,
+        now: Now,
+    ) -> Result<Begun, Error> {
+        let shared = &self.0;
+        let mut admission = admission;
+        let mut receiver = receiver;
         if let Admission::Run(start) = admission {
             // It has no row that what it says could be kept with.
             let (ran, _) = attempt::run_inline(&start, shared.host.clone(), now);
+            let mut waiter = || waiter(&mut receiver);
             admission = shared
                 .act(|core, now, out| core.ended_inline(&start, want, ran, now, &mut waiter, out));
         }
@@ -260,17 +319,69 @@ impl Engine {
     }
 }
 
+/// The request as the core is handed it.
+fn submission(checked: &Checked, want: Want, read: Read) -> Submission {
+    let mut gate = checked.gate.clone();
+    if let Ok(admittable) = &mut gate {
+        for ((_, known), state) in admittable.deps.iter_mut().zip(read.deps) {
+            *known = state;
+        }
+    }
+    Submission {
+        id: checked.id.clone(),
+        fresh: checked.fresh,
+        digest: checked.digest,
+        want,
+        must_read: read.must_read,
+        looked_up: read.looked_up,
+        hold: read.hold,
+        entering: read.entering,
+        gate,
+    }
+}
+
+fn hand_in(
+    shared: &Shared,
+    core: &mut Core<Caller>,
+    checked: &Checked,
+    submission: Submission,
+    now: Now,
+    receiver: &mut Option<oneshot::Receiver<Answer>>,
+    out: &mut Vec<Command>,
+) -> Admission {
+    // A task of this name may have come and gone since the store said that it knows none.
+    let unsure = !submission.must_read && !submission.fresh;
+    if unsure && !core.is_live(&checked.id) && shared.store.may_know(&checked.id) {
+        return Admission::AskAgain;
+    }
+    core.submit(submission, now, || waiter(receiver), out)
+}
+
+fn waiter(receiver: &mut Option<oneshot::Receiver<Answer>>) -> Caller {
+    let (sender, waits) = oneshot::channel();
+    *receiver = Some(waits);
+    sender
+}
+
 /// Lets go of an id if the store cannot be read, or its caller goes away meanwhile.
 struct Held<'a> {
     shared: &'a Arc<Shared>,
     id: &'a TaskId,
+    hold: u64,
     armed: bool,
+}
+
+impl Held<'_> {
+    /// From here on the core has the request.
+    fn hand_over(mut self) {
+        self.armed = false;
+    }
 }
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if self.armed {
-            self.shared.act(|core, _, out| core.let_in_others(self.id, out));
+            self.shared.act(|core, _, out| core.let_go_of(self.id, self.hold, out));
         }
     }
 }

@@ -59,8 +59,11 @@ impl Watches {
     fn place(&self, id: &TaskId, sequence: Sequence) {
         let mut watches = self.0.lock();
         let Some(watched) = watches.named.get_mut(id) else { return };
-        watched.sequence = Some(sequence);
+        let before = watched.sequence.replace(sequence);
         let wake = watched.wake.clone();
+        if let Some(before) = before.filter(|before| *before != sequence) {
+            watches.at.remove(&before);
+        }
         watches.at.insert(sequence, wake);
     }
 
@@ -133,7 +136,10 @@ impl Engine {
     /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
     pub async fn watch(&self, id: &TaskId, cursor: Cursor) -> Result<Watch, Error> {
         let watcher = Watcher::of(&self.0, id);
-        self.find(id).await?;
+        // What happens from here on wakes it; what happened before, the first look finds.
+        if let Some(sequence) = self.find(id).await?.sequence {
+            self.0.watches.place(id, sequence);
+        }
         Ok(Watch {
             engine: self.clone(),
             watcher,

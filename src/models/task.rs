@@ -137,8 +137,10 @@ pub enum OnClash {
     /// Whoever asks is told of the first.
     #[default]
     ReturnFirst,
-    /// The first runs with the second's arguments, if it waits and was never started. If it runs, the
-    /// second enters and the key is its own from then on; if it has ended, as `ReturnFirst`.
+    /// The first runs with the second's arguments, if it waits and was never started (and asks for
+    /// the same method, and neither has dependencies; else the second is refused). If it was started,
+    /// the second enters beside it and the key is its own from then on; if it has ended, as
+    /// `ReturnFirst`.
     Replace,
     /// It is refused.
     Refuse,

@@ -4,18 +4,18 @@ use tokio::runtime::Handle;
 use tracing::debug;
 
 use crate::models::{CancelRequest, TaskId};
-use crate::system::System;
+use crate::system::TaskSystem;
 
 /// Cancels a task when it is dropped before [`disarm`](Self::disarm): when the caller went away, or
 /// its deadline passed.
 pub(super) struct CancelOnDrop {
-    system: System,
+    system: TaskSystem,
     id: Option<TaskId>,
 }
 
 impl CancelOnDrop {
     /// Watches over the task `id`.
-    pub(super) fn new(system: System, id: TaskId) -> Self {
+    pub(super) fn new(system: TaskSystem, id: TaskId) -> Self {
         Self { system, id: Some(id) }
     }
 

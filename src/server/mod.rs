@@ -3,7 +3,7 @@
 //! One acceptor thread takes connections off one shared listener and hands each to the serving
 //! thread that has the fewest; every serving thread is a current-thread runtime of its own, because
 //! an echo call costs half there of what it costs on a multi-thread runtime. Nothing here touches a
-//! store or a lock of the engine: everything goes through [`System`].
+//! store or a lock of the engine: everything goes through [`TaskSystem`].
 //!
 //! Shutting down takes two steps. [`Handle::refuse`] turns the health service to `NOT_SERVING`, and
 //! the engine answers submissions with `UNAVAILABLE` while connections stay open for the answers
@@ -45,7 +45,7 @@ pub use serve::{Serving, serve};
 
 use crate::server::health::{Health, reflection, reflection_v1alpha};
 use crate::server::service::Service;
-use crate::system::System;
+use crate::system::TaskSystem;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
@@ -115,7 +115,7 @@ impl Server {
     /// [`Error::Thread`] when the system gives no more threads or files.
     pub async fn start(
         listener: Listener,
-        system: System,
+        system: TaskSystem,
         options: Options,
     ) -> Result<Handle, Error> {
         let health = Health::serving(system.store().name).await;

@@ -19,11 +19,11 @@ use crate::server::disconnect::CancelOnDrop;
 use crate::server::peer::must_be_local;
 use crate::server::watch::{Updates, Watching};
 use crate::server::{answer, convert, deadline};
-use crate::system::System;
+use crate::system::TaskSystem;
 
 /// Answers the calls of `taskscheduler.TaskScheduler`.
 pub(super) struct Service {
-    system: System,
+    system: TaskSystem,
     /// The largest message, in and out, in bytes.
     max_message_size: usize,
     /// Cancelled when watches and long waits have to end.
@@ -32,7 +32,11 @@ pub(super) struct Service {
 
 impl Service {
     /// Answers for `system`, with messages of at most so many bytes, until it is told to hang up.
-    pub(super) fn new(system: System, max_message_size: usize, hang_up: CancellationToken) -> Self {
+    pub(super) fn new(
+        system: TaskSystem,
+        max_message_size: usize,
+        hang_up: CancellationToken,
+    ) -> Self {
         Self { system, max_message_size, hang_up }
     }
 
@@ -55,7 +59,8 @@ impl Service {
         }
         tokio::select! {
             ended = self.system.wait(id, wait) => ended,
-            () = self.hang_up.cancelled() => Ok(None),
+            // At least it is looked whether there is such a task.
+            () = self.hang_up.cancelled() => self.system.result(id).await,
         }
     }
 
@@ -309,7 +314,7 @@ impl TaskScheduler for Service {
         must_be_local(&request)?;
         let accepts = Accepts::of(&request);
         let queue = convert::queue(&request.get_ref().queue)?;
-        let status = self.system.pause(&queue, true).await?;
+        let status = self.system.pause(&queue).await?;
         tracing::info!(%queue, "paused a queue, as asked");
         Ok(accepts.answer(pb::PauseQueueResponse { queue: Some(answer::queue(status)) }))
     }
@@ -321,7 +326,7 @@ impl TaskScheduler for Service {
         must_be_local(&request)?;
         let accepts = Accepts::of(&request);
         let queue = convert::queue(&request.get_ref().queue)?;
-        let status = self.system.pause(&queue, false).await?;
+        let status = self.system.resume(&queue).await?;
         tracing::info!(%queue, "resumed a queue, as asked");
         Ok(accepts.answer(pb::ResumeQueueResponse { queue: Some(answer::queue(status)) }))
     }

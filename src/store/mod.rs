@@ -60,8 +60,9 @@ pub enum Error {
 impl From<Error> for error::Error {
     fn from(error: Error) -> Self {
         let code = match error {
-            Error::Unavailable(_) | Error::Unusable(_) => Code::StoreUnavailable,
-            Error::AnswerLost(_) | Error::Broken(_) => Code::OutcomeUnknown,
+            // A commit that finds it broken ends the process; whoever reads is told what holds.
+            Error::Unavailable(_) | Error::Unusable(_) | Error::Broken(_) => Code::StoreUnavailable,
+            Error::AnswerLost(_) => Code::OutcomeUnknown,
         };
         Self::new(code, error.to_string())
     }

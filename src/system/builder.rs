@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::System;
+use super::TaskSystem;
 use crate::cache::ResultsCache;
 use crate::engine;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::store::{MemoryStore, SqliteStore, Store};
 use crate::tasks::{TaskHandler, TaskRegistry, collected};
 
@@ -23,7 +23,7 @@ enum Place {
     Store(Arc<dyn Store>),
 }
 
-/// Puts a [`System`] together. It has the methods that are annotated in this program.
+/// Puts a [`TaskSystem`] together. It has the methods that are annotated in this program.
 #[must_use = "nothing is there before it is started"]
 pub struct Builder {
     place: Place,
@@ -31,7 +31,7 @@ pub struct Builder {
     handlers: Vec<Arc<dyn TaskHandler>>,
 }
 
-impl System {
+impl TaskSystem {
     /// A system that forgets everything with the process.
     pub fn in_memory() -> Builder {
         Builder::at(Place::Memory)
@@ -71,7 +71,7 @@ impl Builder {
     /// # Errors
     /// `STORE_UNAVAILABLE` when the store cannot be opened; `INVALID_ARGUMENT` when two methods have
     /// one name; `INTERNAL` when threads cannot be had.
-    pub async fn start(self) -> Result<System, Error> {
+    pub async fn start(self) -> Result<TaskSystem, Error> {
         let Self { place, mut options, handlers } = self;
         let registry = TaskRegistry::from_registrations(collected())?;
         for handler in handlers {
@@ -82,12 +82,17 @@ impl Builder {
                 options.queue_length = options.queue_length.min(LENGTH_IN_MEMORY);
                 Arc::new(MemoryStore::default())
             }
-            Place::Directory(dir) => Arc::new(SqliteStore::open_dir(&dir)?),
+            // It reads and perhaps waits for the disk.
+            Place::Directory(dir) => {
+                let opened = tokio::task::spawn_blocking(move || SqliteStore::open_dir(&dir)).await;
+                let no_thread = |error| Error::new(Code::Internal, format!("{error}"));
+                Arc::new(opened.map_err(no_thread)??)
+            }
             Place::Store(store) => store,
         };
         let (capacity, bytes) = CACHE;
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
         let cache = Arc::new(ResultsCache::new(capacity, bytes));
-        System::start(options, Arc::new(registry), cache, store).await
+        TaskSystem::start(options, Arc::new(registry), cache, store).await
     }
 }

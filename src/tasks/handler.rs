@@ -47,12 +47,13 @@ pub trait TaskHandler: Send + Sync + 'static {
     }
 
     /// After an attempt failed and another was stored as coming; `attempt` is the one that failed.
+    /// Hooks are called at most once: what the end of the process cuts off is not called again.
     async fn on_retry(&self, _task: &Task, _attempt: u32, _error: &TaskError) {}
 
-    /// After the task ended badly for good.
+    /// After the task ended badly for good. At most once, as [`on_retry`](Self::on_retry).
     async fn on_failure(&self, _task: &Task, _outcome: &Outcome) {}
 
-    /// After the task ended well.
+    /// After the task ended well. At most once, as [`on_retry`](Self::on_retry).
     async fn on_success(&self, _task: &Task, _outcome: &Outcome) {}
 }
 

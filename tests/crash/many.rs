@@ -87,6 +87,7 @@ async fn a_hundred_thousand_tasks_end_exactly_once_though_the_process_is_killed_
     client.at_rest().await;
     let standings = client.standings().await;
     assert_eq!(standings.len(), TASKS);
+    place.drain(server).await;
     let entries = place.ledger.read();
     let starts = entries.iter().filter(|entry| matches!(entry, Entry::Start { .. })).count();
     println!("killed after {middle} were accepted; {starts} starts");

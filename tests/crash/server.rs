@@ -10,6 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use task_scheduler::store::sqlite::verify;
 use tempfile::TempDir;
 
 use crate::client::Client;
@@ -20,9 +21,8 @@ use crate::waiting::eventually;
 /// How long a server may take to listen, or to say why not, on a busy machine.
 const TO_BOOT: Duration = Duration::from_secs(20);
 
-/// What ran at a kill runs again within a second of the boot. The bound leaves room for a machine
-/// that is busy with something else.
-pub(crate) const RESCUE_MS: u64 = 5_000;
+/// What ran at a kill runs again within a second of the boot.
+pub(crate) const RESCUE_MS: u64 = 1_000;
 
 /// The folder of one test: the data, the ledger, the log, gates. It is kept if the test fails.
 pub(crate) struct Place {
@@ -152,12 +152,14 @@ impl Place {
         .await
     }
 
-    /// Asks the server to stop, and waits until it has.
+    /// Asks the server to stop, waits until it has, and looks through all that it left.
     pub(crate) async fn drain(&self, mut server: Server) {
         server.signal(Signal::TERM);
         let status = server.ended().await;
         assert_eq!(status.code(), Some(0), "a drain ends well");
         self.ledger.write(&Entry::Died { how: Death::Drained, at: wall_ms() });
+        let problems = verify(&self.data()).unwrap();
+        assert!(problems.is_empty(), "the store contradicts itself: {problems:?}");
     }
 }
 

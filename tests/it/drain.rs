@@ -112,7 +112,7 @@ async fn what_has_not_started_is_not_started_and_its_callers_are_told() {
     server.open_gate("gate");
     for caller in callers {
         let refused = soon(caller).await.unwrap();
-        assert_eq!((refused.code, refused.reason.as_str()), (Code::Unavailable, "DRAINING"));
+        assert_eq!((refused.code, refused.reason.as_str()), (Code::Unavailable, "OUTCOME_UNKNOWN"));
     }
     assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
     assert_eq!(server.ledger("ledger"), Vec::<String>::new());
@@ -131,7 +131,7 @@ async fn a_body_that_does_not_finish_in_time_is_left_behind_and_its_caller_is_to
         server.terminate();
         let begun = Instant::now();
         let refused = soon(caller).await.unwrap();
-        assert_eq!((refused.code, refused.reason.as_str()), (Code::Unavailable, "DRAINING"));
+        assert_eq!((refused.code, refused.reason.as_str()), (Code::Unavailable, "OUTCOME_UNKNOWN"));
         assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
         assert!(begun.elapsed() < PATIENCE / 4, "{method}: it took {:?}", begun.elapsed());
     }

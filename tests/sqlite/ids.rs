@@ -42,6 +42,22 @@ async fn scattered_ids_are_found_before_and_after_they_are_merged() {
 }
 
 #[tokio::test]
+async fn ids_that_come_in_as_a_merge_begins_are_found_by_the_next_process() {
+    let mut given = Given::new().await;
+    let ids: Vec<String> = (0..17_200).map(scattered).collect();
+    let (large, small) = ids.split_at(17_000);
+    for ids in large.chunks(500) {
+        given.enter(ids.iter().cloned()).await;
+    }
+    // Until the merge is over, and too few for another one.
+    for id in small {
+        given.enter([id.clone()]).await;
+    }
+    given.open().await;
+    all_are_found(&given, &ids).await;
+}
+
+#[tokio::test]
 async fn ids_that_the_server_gives_are_found() {
     let mut given = Given::new().await;
     let ids: Vec<String> = (0..20_000).map(|_| TaskId::generate().to_string()).collect();

@@ -7,13 +7,13 @@ use task_scheduler::models::{
     ArgValue, CancelRequest, Changed, Purged, QueueName, Request, Snapshot, State, TaskFilter,
     TaskId, When,
 };
-use task_scheduler::system::System;
+use task_scheduler::system::TaskSystem;
 use task_scheduler::tasks::TaskError;
 
 use crate::harness::*;
 
 /// A system with a method that fails until the switch is set.
-async fn switched() -> (System, Arc<AtomicBool>, Arc<AtomicU32>) {
+async fn switched() -> (TaskSystem, Arc<AtomicBool>, Arc<AtomicU32>) {
     let system = start().await;
     let (works, runs) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     let (switch, count) = (works.clone(), runs.clone());
@@ -146,8 +146,11 @@ async fn tasks_are_listed_cancelled_and_purged_by_what_they_are() {
     cancelled.sort();
     assert_eq!(cancelled, [id("t2"), id("t4")]);
 
-    let purged = system.purge(vec![id("t3")], Some(even)).await;
-    assert_eq!(purged, Ok(Purged { purged: 3, more: false }), "t3 has not ended");
+    let purge = async |ids, matching| system.purge(ids, matching).await.expect("it purges").purged;
+    assert_eq!(purge(vec![id("t3")], None).await, 0, "it has not ended");
+    assert_eq!(purge(vec![id("t1")], Some(even.clone())).await, 0, "it is not meant");
+    let purged = system.purge(Vec::new(), Some(even)).await;
+    assert_eq!(purged, Ok(Purged { purged: 3, more: false }));
     let rest = system.list(&TaskFilter::default(), None, 9).await.expect("it lists");
     assert_eq!(names(&rest.tasks), [id("t3"), id("t1")]);
     assert_eq!(system.result(&id("t0")).await.expect_err("forgotten").code, Code::TaskNotFound);

@@ -1,8 +1,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use task_scheduler::engine::Options;
 use task_scheduler::error::Code;
-use task_scheduler::models::State;
+use task_scheduler::models::{ArgValue, State};
 
 use crate::faulty::Faulty;
 use crate::harness::*;
@@ -66,4 +68,43 @@ async fn a_claim_that_fails_leaves_its_task_in_the_queue() {
     let ended = system.submit(later).await.expect("it runs in the end");
     assert_eq!(ended.outcome.result().map(ToString::to_string), Some("2".to_owned()));
     system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_verb_fails_for_a_moment_every_task_ends_once() {
+    type Knob = fn(&Faulty);
+    let knobs: [(&str, Knob); 6] = [
+        ("commits refused", |store| store.refused_commits.store(3, Ordering::SeqCst)),
+        ("commits whose answers are lost", |store| store.lost_answers.store(3, Ordering::SeqCst)),
+        ("claims refused", |store| store.refused_claims.store(3, Ordering::SeqCst)),
+        ("claims whose answers are lost", |store| store.lost_claims.store(3, Ordering::SeqCst)),
+        ("reads refused", |store| store.refused_reads.store(3, Ordering::SeqCst)),
+        ("delays", |store| store.delay.store(5, Ordering::SeqCst)),
+    ];
+    for (fault, turn) in knobs {
+        let store = Arc::new(Faulty::default());
+        // Few slots, so that most have to be read from the store's queue and claimed.
+        let options = Options { async_tasks: 2, ..options() };
+        let system = start_on(options, store.clone()).await;
+        let yields = body("tests/yields", |_, _| async {
+            tokio::task::yield_now().await;
+            Ok(ArgValue::Null)
+        });
+        system.register_handler(yields).expect("a good handler");
+        turn(&store);
+        let requests = (0..20).map(|_| Ok(request("tests/yields", &[]))).collect();
+        for accepted in system.enqueue_many(requests).await {
+            let id = accepted.unwrap_or_else(|error| panic!("{fault}: {error}")).id;
+            let ended = loop {
+                match system.wait(&id, Duration::from_secs(20)).await {
+                    Err(error) if error.code == Code::StoreUnavailable => {}
+                    ended => break ended,
+                }
+            };
+            let ended = ended.expect("it is known").unwrap_or_else(|| panic!("{fault}: {id}"));
+            let outcome = &ended.outcome;
+            assert_eq!((outcome.state(), outcome.attempts), (State::Succeeded, 1), "{fault}");
+        }
+        system.stop();
+    }
 }

@@ -1,4 +1,4 @@
-//! A store of one's own: a memory store that fails, or takes its time, at any verb for a while.
+//! A store of one's own: a memory store that fails, or takes its time, at any verb but `open` for a while.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};

@@ -7,7 +7,7 @@ use task_scheduler::cache::ResultsCache;
 use task_scheduler::engine::{Defaults, Options};
 use task_scheduler::models::{ArgValue, Asked, Durability, Outcome, Request, State, TaskId};
 use task_scheduler::store::{MemoryStore, Store};
-use task_scheduler::system::System;
+use task_scheduler::system::TaskSystem;
 use task_scheduler::tasks::{TaskRegistry, collected};
 
 pub(crate) fn options() -> Options {
@@ -22,18 +22,18 @@ pub(crate) fn options() -> Options {
     }
 }
 
-pub(crate) async fn start() -> System {
+pub(crate) async fn start() -> TaskSystem {
     start_with(options()).await
 }
 
-pub(crate) async fn start_with(options: Options) -> System {
+pub(crate) async fn start_with(options: Options) -> TaskSystem {
     start_on(options, Arc::new(MemoryStore::default())).await
 }
 
-pub(crate) async fn start_on(options: Options, store: Arc<dyn Store>) -> System {
+pub(crate) async fn start_on(options: Options, store: Arc<dyn Store>) -> TaskSystem {
     let registry = TaskRegistry::from_registrations(collected()).expect("built-in tasks");
     let cache = ResultsCache::new(std::num::NonZero::new(10_000).expect("not zero"), 64 << 20);
-    System::start(options, Arc::new(registry), Arc::new(cache), store).await.expect("it starts")
+    TaskSystem::start(options, Arc::new(registry), Arc::new(cache), store).await.expect("it starts")
 }
 
 pub(crate) fn id(text: &str) -> TaskId {
@@ -65,11 +65,11 @@ pub(crate) fn ephemeral(request: Request) -> Request {
 pub(crate) use task_scheduler::tasks::make_async_handler as body;
 
 /// What a task came to, for which nothing in these tests takes longer than a moment.
-pub(crate) async fn outcome(system: &System, task: &str) -> Outcome {
+pub(crate) async fn outcome(system: &TaskSystem, task: &str) -> Outcome {
     let ended = system.wait(&id(task), Duration::from_secs(20)).await.expect("it is known");
     ended.unwrap_or_else(|| panic!("{task} does not end")).outcome.clone()
 }
 
-pub(crate) async fn state(system: &System, task: &str) -> State {
+pub(crate) async fn state(system: &TaskSystem, task: &str) -> State {
     outcome(system, task).await.state()
 }

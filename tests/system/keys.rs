@@ -6,13 +6,13 @@ use task_scheduler::error::Code;
 use task_scheduler::models::{
     ArgValue, OnClash, QueueLimits, QueueName, Rate, Request, Unique, When,
 };
-use task_scheduler::system::System;
-use task_scheduler::tasks::TaskError;
+use task_scheduler::system::TaskSystem;
+use task_scheduler::{TaskContext, TaskError, sync_task};
 
 use crate::harness::*;
 
 /// A system with a method that writes down when it begins and ends.
-async fn noting() -> (System, Arc<Mutex<Vec<String>>>) {
+async fn noting() -> (TaskSystem, Arc<Mutex<Vec<String>>>) {
     let system = start().await;
     let notes: Arc<Mutex<Vec<String>>> = Arc::default();
     let written = notes.clone();
@@ -68,6 +68,40 @@ async fn the_rate_of_a_key_is_kept_by_time_not_by_polling() {
     // Two at once, then one every 50 ms. The last is the fifth after the first two.
     let spread = starts[5].since(starts[0]);
     assert!(spread >= Duration::from_millis(200), "{spread:?}");
+    system.stop();
+}
+
+static SYNC_NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Goes on for a while after it was told to stop.
+#[sync_task(namespace = "tests", timeout = "50ms", retries = 0)]
+fn overstay(ctx: TaskContext) -> Result<(), TaskError> {
+    SYNC_NOTES.lock().push(format!("+{}", ctx.task_id()));
+    while !ctx.is_cancelled() {
+        std::thread::yield_now();
+    }
+    SYNC_NOTES.lock().push(format!("told {}", ctx.task_id()));
+    // As long as its deadline was: time enough for the next one, if it were let in.
+    std::thread::sleep(Duration::from_millis(50));
+    SYNC_NOTES.lock().push(format!("-{}", ctx.task_id()));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_body_that_overstays_keeps_its_key_until_it_is_gone() {
+    let system = start().await;
+    for task in ["first", "second"] {
+        let request = with(named(task, "tests/overstay", &[]), |it| {
+            it.keys.concurrency = Some("k".into());
+        });
+        system.enqueue(request).await.expect("it enters");
+    }
+    for task in ["first", "second"] {
+        let code = outcome(&system, task).await.failure().expect("its time is over").code;
+        assert_eq!(code, Code::TimedOut, "{task}");
+    }
+    let expected = ["+first", "told first", "-first", "+second", "told second", "-second"];
+    assert_eq!(*SYNC_NOTES.lock(), expected);
     system.stop();
 }
 

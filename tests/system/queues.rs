@@ -16,7 +16,7 @@ fn in_slow(task: &str) -> Request {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_a_paused_queue_starts_until_it_is_resumed() {
     let system = start().await;
-    let paused = system.pause(&slow(), true).await.expect("it is stored");
+    let paused = system.pause(&slow()).await.expect("it is stored");
     assert_eq!((paused.settings.paused, paused.waiting), (true, 0));
     for request in [in_slow("durable"), ephemeral_in_slow("ephemeral")] {
         system.enqueue(request).await.expect("it enters");
@@ -29,7 +29,7 @@ async fn nothing_of_a_paused_queue_starts_until_it_is_resumed() {
     let known = system.queues().await.expect("it lists");
     let of_slow = known.iter().find(|it| it.queue == slow()).expect("it holds something");
     assert_eq!((of_slow.waiting, of_slow.running), (2, 0));
-    system.pause(&slow(), false).await.expect("it is stored");
+    system.resume(&slow()).await.expect("it is stored");
     for task in ["durable", "ephemeral"] {
         assert_eq!(state(&system, task).await, State::Succeeded, "{task}");
     }
@@ -67,7 +67,7 @@ async fn a_queue_that_is_full_refuses() {
     let system = start().await;
     let limits = QueueLimits { max_length: Some(1), ..QueueLimits::default() };
     system.limit(&slow(), limits).await.expect("it is stored");
-    system.pause(&slow(), true).await.expect("it is stored");
+    system.pause(&slow()).await.expect("it is stored");
     system.enqueue(in_slow("a")).await.expect("it enters");
     let refused = system.enqueue(in_slow("b")).await.expect_err("full");
     assert_eq!(
@@ -95,7 +95,7 @@ async fn limits_that_cannot_be_are_refused() {
     check(QueueLimits { rate, ..none }, "limits.rate.count: 0; expected at least 1").await;
     assert_eq!(system.queues().await.expect("it lists"), []);
     let settings = QueueSettings::default();
-    let unpaused = system.pause(&slow(), false).await.expect("it is stored");
+    let unpaused = system.resume(&slow()).await.expect("it is stored");
     assert_eq!(unpaused.settings, settings);
     system.stop();
 }

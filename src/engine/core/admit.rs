@@ -16,6 +16,13 @@ use crate::tasks::{Kind, Method};
 /// When a full queue is worth another try.
 const QUEUE_FULL_WAIT: Duration = Duration::from_secs(1);
 
+/// The most ephemeral tasks that have not ended: they live in memory, however long queues may be.
+const MAX_EPHEMERAL: usize = 100_000;
+
+/// The most durable tasks on their way to the store: a store that does not get on must not fill the
+/// memory.
+const MAX_UNSTORED: usize = 100_000;
+
 /// What somebody who waits for a task waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Want {
@@ -36,6 +43,8 @@ pub(crate) struct Submission {
     pub(crate) must_read: bool,
     /// It was read, under an [`Entry::Yours`], and this has the id.
     pub(crate) looked_up: Option<Option<Snapshot>>,
+    /// The number of that hold.
+    pub(crate) hold: u64,
     /// Dependencies that were on their way into the store when that was read.
     pub(crate) entering: Vec<TaskId>,
     pub(crate) gate: Result<Admittable, Error>,
@@ -69,7 +78,7 @@ pub(crate) enum Admission {
 /// What the core says to somebody who has to read the store before it can submit.
 pub(crate) enum Entry {
     /// The id is held: read the store, then submit. These dependencies are on their way into it.
-    Yours { entering: Vec<TaskId> },
+    Yours { entering: Vec<TaskId>, hold: u64 },
     /// Another request with this id is ahead, or the task is known: submit without reading.
     Taken,
 }
@@ -81,9 +90,12 @@ impl<W: Waiter> Core<W> {
             return Entry::Taken;
         }
         // Nothing is known of its class yet, and nobody asks before it has entered.
-        self.live.insert(id.clone(), Live::new(digest, Durability::Durable, Phase::Entering));
+        self.holds += 1;
+        let mut live = Live::new(digest, Durability::Durable, Phase::Entering);
+        live.hold = self.holds;
+        self.live.insert(id.clone(), live);
         let entering = deps.iter().filter(|dep| self.is_entering(dep)).cloned().collect();
-        Entry::Yours { entering }
+        Entry::Yours { entering, hold: self.holds }
     }
 
     /// Decides about a request. A known id is answered even while draining, full, or when its
@@ -95,8 +107,11 @@ impl<W: Waiter> Core<W> {
         waiter: impl FnOnce() -> W,
         out: &mut Vec<Command<W>>,
     ) -> Admission {
-        let Submission { id, fresh, digest, want, must_read, looked_up, entering, gate } =
+        let Submission { id, fresh, digest, want, must_read, looked_up, hold, entering, gate } =
             submission;
+        // What was read under a hold that is over may not be so any more.
+        let others = |live: &Live<W>| live.phase == Phase::Entering && live.hold != hold;
+        let looked_up = looked_up.filter(|_| !self.live.get(&id).is_some_and(others));
         let unread = must_read && looked_up.is_none();
         if !fresh {
             match self.known(&id, digest, want, looked_up, out) {
@@ -221,7 +236,7 @@ impl<W: Waiter> Core<W> {
         let Some(deps) = self.judge(&task, deps, &entering)? else {
             return Ok(Admission::AskAgain);
         };
-        self.check_length(queue_name)?;
+        self.check_length(queue_name, class)?;
         let kind = method.body.kind();
         let starts = deps.none_unfinished
             && task.options.run_at.is_none_or(|at| at <= now.wall)
@@ -287,13 +302,24 @@ impl<W: Waiter> Core<W> {
             self.watch(start.fence, attempt);
         }
         let tag = Tag::Insert { id: id.clone(), queue: queue_name.clone(), fence };
+        if class == Durability::Durable {
+            self.unstored += 1;
+        }
         self.write(class, Change::Insert(insert), tag, now, out);
         out.extend(start.map(Command::Start));
         self.dispatch(now, out);
         Ok(Admission::Wait)
     }
 
-    fn check_length(&self, name: &QueueName) -> Result<(), Error> {
+    fn check_length(&self, name: &QueueName, class: Durability) -> Result<(), Error> {
+        if class == Durability::Ephemeral && self.ephemeral.len() >= MAX_EPHEMERAL {
+            let why = format!("{MAX_EPHEMERAL} ephemeral tasks have not ended, as many as may be");
+            return Err(Error::new(Code::QueueFull, why).retry_after(QUEUE_FULL_WAIT));
+        }
+        if class == Durability::Durable && self.unstored >= MAX_UNSTORED {
+            let why = format!("{MAX_UNSTORED} tasks wait for the store, as many as may");
+            return Err(Error::new(Code::QueueFull, why).retry_after(QUEUE_FULL_WAIT));
+        }
         let Some(queue) = self.queues.get(name) else { return Ok(()) };
         let most = queue.settings.limits.max_length.unwrap_or(self.settings.queue_length);
         if queue.known_to_wait() < most {

@@ -93,6 +93,8 @@ pub(crate) struct Attempt {
     pub(super) slot: Kind,
     /// Its body waits for its children, and it holds none.
     pub(super) resting: bool,
+    /// How often it waits for children at once.
+    pub(super) waits_for: u32,
     told: Told,
     timer: Option<(Duration, Timer)>,
     /// What is to be stored about it is on its way; later words of the body do not count.
@@ -122,6 +124,7 @@ impl Attempt {
             forgiven: start.found.forgiven,
             slot,
             resting: false,
+            waits_for: 0,
             told: Told::Nothing,
             // What takes microseconds needs no alarm.
             timer: (slot != Kind::Inline).then_some((deadline, Timer::Deadline(start.fence))),
@@ -287,6 +290,21 @@ impl<W: Waiter> Core<W> {
         }
     }
 
+    /// A body was started beside its insert, and the task came in as waiting: a dependency that had
+    /// succeeded came back meanwhile. What the body comes to does not count.
+    pub(super) fn disown(&mut self, fence: Fence, queue: &QueueName, out: &mut Vec<Command<W>>) {
+        self.queue(queue).waiting += 1;
+        let Some(attempt) = self.attempts.get_mut(&fence).filter(|it| !it.decided) else { return };
+        attempt.decided = true;
+        attempt.stored = true;
+        let id = attempt.task.id.clone();
+        if let Some(live) = self.live.get_mut(&id) {
+            live.fence = None;
+        }
+        out.push(Command::Signal(fence));
+        self.forget_if_over(fence);
+    }
+
     /// What is stored about an attempt is stored.
     pub(super) fn attempt_stored(&mut self, fence: Fence, out: &mut Vec<Command<W>>) {
         if let Some(attempt) = self.attempts.get_mut(&fence) {
@@ -335,11 +353,13 @@ impl<W: Waiter> Core<W> {
         attempt.told = Told::OutOfTime(timeout);
         out.push(Command::Signal(fence));
         let last = attempt.counted_number() > attempt.task.options.retry.retries;
+        let keyed = attempt.task.options.concurrency_key().is_some();
         if attempt.slot == Kind::Sync {
             self.alarm(fence, Some((now.steady + self.settings.stuck_after, Timer::Stuck(fence))));
             // Whoever waits need not wait for a thread that cannot be stopped. While a retry is
-            // left, though, it must not start beside the body that is still there.
-            if last {
+            // left, though, it must not start beside the body that is still there; nor may others
+            // with the same key.
+            if last && !keyed {
                 self.decide(fence, Conclusion::Fail(timed_out(timeout)), now, out);
             }
         } else {
@@ -370,12 +390,14 @@ impl<W: Waiter> Core<W> {
     }
 
     pub(super) fn grace_is_over(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
-        let Some(attempt) = self.attempts.get(&fence) else { return };
+        let Some(attempt) = self.attempts.get(&fence).filter(|it| !it.decided) else { return };
         let (slot, told) = (attempt.slot, attempt.told.clone());
+        let keyed = attempt.task.options.concurrency_key().is_some();
         self.alarm(fence, Some((now.steady + self.settings.stuck_after, Timer::Stuck(fence))));
         match (slot, told) {
             (Kind::Async, _) => out.push(Command::Abort(fence)),
-            (_, Told::Cancel(reason)) => {
+            // Others with its key have to wait until the body is gone, or given up.
+            (_, Told::Cancel(reason)) if !keyed => {
                 self.decide(fence, Conclusion::GiveIn(reason), now, out);
             }
             _ => {}

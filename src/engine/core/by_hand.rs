@@ -8,7 +8,11 @@ use crate::store::{Change, QueueStatus};
 impl<W: Waiter> Core<W> {
     /// Has something done to a durable task that has ended.
     pub(crate) fn do_by_hand(&mut self, change: Change, waiter: W, out: &mut Vec<Command<W>>) {
-        out.push(Command::Write(change, Tag::ByHand(waiter)));
+        let tag = match &change {
+            Change::Forget { id } => Tag::Forget { waiter, id: id.clone() },
+            _ => Tag::ByHand(waiter),
+        };
+        out.push(Command::Write(change, tag));
     }
 
     /// What was decided about a queue, if anything was.

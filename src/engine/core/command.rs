@@ -104,6 +104,8 @@ pub(crate) enum Tag<W> {
     Said(Sequence),
     /// Something that people did.
     ByHand(W),
+    /// They had a task forgotten.
+    Forget { waiter: W, id: TaskId },
     /// What people decided about a queue.
     Queue { waiter: W, queue: QueueName, decided: Decided },
     /// A wish to cancel.

@@ -70,33 +70,45 @@ impl<W: Waiter> Core<W> {
         }
     }
 
-    /// A body begins to wait for its children, or goes on. Meanwhile it has no slot, so that they can
-    /// have it; when it goes on it has one in any case, and others have to wait.
-    pub(crate) fn rest(
-        &mut self,
-        fence: Fence,
-        resting: bool,
-        now: Now,
-        out: &mut Vec<Command<W>>,
-    ) {
+    /// A body begins to wait for children; it may wait for several at a time. Meanwhile it has no slot,
+    /// so that they can have it.
+    pub(crate) fn rest(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
         // Something that a body left behind may wait on after it: that holds no slot.
-        let there = |it: &&mut Attempt| it.resting != resting && !it.gone;
-        let Some(attempt) = self.attempts.get_mut(&fence).filter(there) else { return };
-        attempt.resting = resting;
+        let Some(attempt) = self.attempts.get_mut(&fence).filter(|it| !it.gone) else { return };
+        attempt.waits_for += 1;
+        if attempt.waits_for > 1 {
+            return;
+        }
+        attempt.resting = true;
         // The slot of a body whose thread was replaced is another's by now.
         let slot = (!attempt.replaced).then_some(attempt.slot);
         let queue = attempt.task.options.queue.clone();
-        if resting {
-            if let Some(slot) = slot {
-                self.slots.free(slot);
-            }
-            self.queue(&queue).running -= 1;
-        } else {
-            if let Some(slot) = slot {
-                self.slots.take(slot);
-            }
-            self.queue(&queue).running += 1;
+        if let Some(slot) = slot {
+            self.slots.free(slot);
         }
+        self.queue(&queue).running -= 1;
+        self.write_rest(fence, true, now, out);
+    }
+
+    /// One of those is over. A body that goes on has a slot in any case, and others have to wait.
+    pub(crate) fn go_on(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
+        let resting = |it: &&mut Attempt| it.waits_for > 0 && !it.gone;
+        let Some(attempt) = self.attempts.get_mut(&fence).filter(resting) else { return };
+        attempt.waits_for -= 1;
+        if attempt.waits_for > 0 {
+            return;
+        }
+        attempt.resting = false;
+        let slot = (!attempt.replaced).then_some(attempt.slot);
+        let queue = attempt.task.options.queue.clone();
+        if let Some(slot) = slot {
+            self.slots.take(slot);
+        }
+        self.queue(&queue).running += 1;
+        self.write_rest(fence, false, now, out);
+    }
+
+    fn write_rest(&mut self, fence: Fence, resting: bool, now: Now, out: &mut Vec<Command<W>>) {
         if let Some((sequence, class)) = self.at_work(fence) {
             let change = Change::Rest { sequence, fence, resting };
             self.write(class, change, Tag::Said(sequence), now, out);

@@ -42,11 +42,13 @@ pub(super) struct Live<W> {
     pub(super) waiters: Vec<(Interest, W)>,
     /// Why somebody wished it cancelled, while its inline body was at work.
     pub(super) cancel: Option<Box<str>>,
+    /// Whose look-up it is, while it is [`Phase::Entering`].
+    pub(super) hold: u64,
 }
 
 impl<W: Waiter> Live<W> {
     pub(super) fn new(digest: Digest, class: Durability, phase: Phase) -> Self {
-        Self { digest, class, phase, fence: None, waiters: Vec::new(), cancel: None }
+        Self { digest, class, phase, fence: None, waiters: Vec::new(), cancel: None, hold: 0 }
     }
 
     pub(super) fn wait(&mut self, interest: Interest, waiter: W) {
@@ -64,8 +66,16 @@ impl<W: Waiter> Live<W> {
 }
 
 impl<W: Waiter> Core<W> {
+    /// Whoever held the id went away before it handed its request in. Another may hold it by now.
+    pub(crate) fn let_go_of(&mut self, id: &TaskId, hold: u64, out: &mut Vec<Command<W>>) {
+        let held = |live: &Live<W>| live.phase == Phase::Entering && live.hold == hold;
+        if self.live.get(id).is_some_and(held) {
+            self.let_in_others(id, out);
+        }
+    }
+
     /// Lets go of an id that was held; whoever waited for that asks again.
-    pub(crate) fn let_in_others(&mut self, id: &TaskId, out: &mut Vec<Command<W>>) {
+    pub(super) fn let_in_others(&mut self, id: &TaskId, out: &mut Vec<Command<W>>) {
         for (_, waiter) in self.live.remove(id).into_iter().flat_map(|live| live.waiters) {
             out.push(Command::Answer(waiter, Answer::AskAgain));
         }

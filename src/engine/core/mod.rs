@@ -49,7 +49,7 @@ use crate::store::memory::Tables;
 use crate::store::{Change, Commit, Opened, RELEASE_SLICE, Retention};
 use crate::tasks::TaskRegistry;
 use attempt::{Slots, Timer};
-use live::Live;
+use live::{Live, Phase};
 use queue::Queue;
 
 /// How many due tasks one commit moves.
@@ -78,6 +78,8 @@ pub(crate) struct Settings {
     pub(crate) stuck_after: Duration,
     /// Whether a body may start beside its insert.
     pub(crate) early_start: bool,
+    /// Whether what is stored outlives the process.
+    pub(crate) store_lasts: bool,
     /// How long ended tasks are kept.
     pub(crate) retention: Retention,
     /// Queues that something was declared or decided about.
@@ -112,8 +114,12 @@ pub(crate) struct Core<W> {
     promoting: bool,
     store_pauses: bool,
     draining: bool,
+    /// How many look-ups held an id so far.
+    holds: u64,
     /// How many watch a task.
     watched: usize,
+    /// Durable tasks on their way to the store.
+    unstored: usize,
 }
 
 impl<W: Waiter> Core<W> {
@@ -161,7 +167,9 @@ impl<W: Waiter> Core<W> {
             promoting: false,
             store_pauses: false,
             draining: false,
+            holds: 0,
             watched: 0,
+            unstored: 0,
             settings,
         };
         let declared = core.settings.queues.clone();
@@ -303,10 +311,14 @@ impl<W: Waiter> Core<W> {
         let mut ids: Vec<TaskId> = self.live.keys().cloned().collect();
         ids.sort_unstable();
         for id in ids {
-            if let Some(live) = self.live.remove(&id) {
-                for (_, waiter) in live.waiters {
-                    out.push(Command::Answer(waiter, Answer::Refused(draining())));
-                }
+            let Some(live) = self.live.remove(&id) else { continue };
+            // A durable task runs after the next start: that is no refusal.
+            let kept = self.settings.store_lasts
+                && live.class == Durability::Durable
+                && live.phase == Phase::Known;
+            let told = if kept { runs_later() } else { draining() };
+            for (_, waiter) in live.waiters {
+                out.push(Command::Answer(waiter, Answer::Refused(told.clone())));
             }
         }
     }
@@ -326,6 +338,12 @@ impl<W: Waiter> Core<W> {
         self.next_sequence += 1;
         sequence
     }
+}
+
+/// What a caller who waits for a task that is kept is told when the server shuts down.
+fn runs_later() -> Error {
+    let why = "the server is shutting down; the task is kept, and runs after the next start";
+    Error::new(Code::OutcomeUnknown, why).retry_after(Duration::from_secs(1))
 }
 
 /// What a caller is told while the server shuts down.

@@ -66,6 +66,7 @@ impl<W: Waiter> Core<W> {
         for (change, tag) in writes {
             match tag {
                 Tag::Insert { id, queue, fence: None } => {
+                    self.unstored -= 1;
                     self.queue(&queue).waiting -= 1;
                     self.leave(&id, error, out);
                     self.recheck_if_awaited(&id, out);
@@ -80,7 +81,10 @@ impl<W: Waiter> Core<W> {
                     }
                     out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
                 }
-                Tag::Cancel { waiter, .. } | Tag::ByHand(waiter) | Tag::Queue { waiter, .. } => {
+                Tag::Cancel { waiter, .. }
+                | Tag::ByHand(waiter)
+                | Tag::Forget { waiter, .. }
+                | Tag::Queue { waiter, .. } => {
                     out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
                 }
                 Tag::Promote => self.promoting = false,
@@ -164,6 +168,15 @@ impl<W: Waiter> Core<W> {
         }
         match tag {
             Tag::Insert { id, queue, fence } => {
+                if class == Durability::Durable {
+                    self.unstored -= 1;
+                }
+                if let (Some(fence), Verdict::Inserted(state)) = (fence, &verdict)
+                    && !state.has_ended()
+                    && *state != State::Running
+                {
+                    self.disown(fence, &queue, out);
+                }
                 if let Some(error) = self.inserted(&id, verdict, out) {
                     if fence.is_none() {
                         self.queue(&queue).waiting -= 1;
@@ -199,6 +212,12 @@ impl<W: Waiter> Core<W> {
                 out.push(Command::Answer(waiter, Answer::Said(verdict)));
             }
             Tag::Said(sequence) => self.touch(|| Touched::At(sequence), out),
+            Tag::Forget { waiter, id } => {
+                if verdict == Verdict::Done {
+                    self.cache.remove(&id);
+                }
+                out.push(Command::Answer(waiter, Answer::Said(verdict)));
+            }
             Tag::ByHand(waiter) => {
                 if let Verdict::Changed { ended: Some(ended), .. } = &verdict {
                     self.touch(|| Touched::Named(ended.task.id.clone()), out);
@@ -277,10 +296,6 @@ impl<W: Waiter> Core<W> {
         out: &mut Vec<Command<W>>,
     ) {
         let other = &first.task.id;
-        if replaced && let Some(live) = self.live.get_mut(other) {
-            // Those who wait for it get what it comes to, though it runs with other arguments.
-            live.digest = first.task.digest;
-        }
         let Some(live) = self.live.get_mut(id) else { return };
         for (interest, waiter) in std::mem::take(&mut live.waiters) {
             let answer = match (interest, &first.outcome) {

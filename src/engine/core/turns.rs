@@ -360,6 +360,7 @@ mod tests {
             cancel_grace: age,
             stuck_after: age,
             early_start: true,
+            store_lasts: true,
             retention: Retention {
                 succeeded: Keep { within: age, most: 1 },
                 others: Keep { within: age, most: 1 },

@@ -26,7 +26,7 @@ use crate::pb::{
 };
 use crate::server::{Handle, Options, Server, bind};
 use crate::store::MemoryStore;
-use crate::system::System;
+use crate::system::TaskSystem;
 use crate::tasks::{BodyResult, TaskContext, TaskHandler, TaskRegistry, collected};
 
 /// Longer than any test may take.
@@ -75,8 +75,9 @@ async fn start() -> Running {
     };
     let registry = Arc::new(TaskRegistry::from_registrations(collected()).unwrap());
     let cache = Arc::new(ResultsCache::new(NonZeroUsize::new(100).unwrap(), 1 << 20));
-    let system =
-        System::start(options, registry, cache, Arc::new(MemoryStore::default())).await.unwrap();
+    let system = TaskSystem::start(options, registry, cache, Arc::new(MemoryStore::default()))
+        .await
+        .unwrap();
     let gate = Arc::new(Gate { begun: Semaphore::new(0), may_end: Semaphore::new(0) });
     system.register_handler(Arc::new(Arc::clone(&gate))).unwrap();
 

@@ -2,9 +2,7 @@
 
 use super::{Row, Rows, Transition};
 use crate::error::Code;
-use crate::models::{
-    Digest, Ending, Failure, Fence, OnClash, Sequence, State, Task, TaskId, Unique,
-};
+use crate::models::{Ending, Failure, Fence, OnClash, Sequence, State, Task, TaskId, Unique};
 use crate::store::{Insert, RELEASE_SLICE, Verdict};
 
 impl<R: Rows> Transition<'_, R> {
@@ -94,10 +92,10 @@ impl<R: Rows> Transition<'_, R> {
                 if !alike {
                     return Ok(Some(Verdict::UniqueTaken));
                 }
+                // Whoever asked for the first and asks again is still to find it: its digest stays.
                 let args = newcomer.args.clone();
-                let digest = Digest::of(&newcomer.method, &args, &[]);
                 self.rows.update(first, |row| {
-                    row.task = Task { args, digest, ..Task::clone(&row.task) }.into();
+                    row.task = Task { args, ..Task::clone(&row.task) }.into();
                 })?;
                 clash(self.row(first)?, true)
             }
@@ -187,7 +185,9 @@ impl<R: Rows> Transition<'_, R> {
         // A task of somebody else is no child, whatever it is called; nor is the task its own.
         for child in children {
             let Some(known) = self.rows.sequence_of(&child.task.id)? else { continue };
-            if known == sequence || self.row(known)?.task.digest != child.task.digest {
+            let row = self.row(known)?;
+            let own = row.child_of == Some(sequence) && row.task.digest == child.task.digest;
+            if !own {
                 let message = format!("a task that is no child of it is called {}", child.task.id);
                 let failure = Failure { code: Code::IdTaken, message };
                 self.end_attempt(sequence, fence, Ending::Failed(failure))?;

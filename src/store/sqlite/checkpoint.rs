@@ -5,7 +5,7 @@
 //! milliseconds, and then the log begins anew. A log that is written over commits faster than one that
 //! grows.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
@@ -23,6 +23,8 @@ const EVERY: Duration = Duration::from_millis(20);
 const PASSES: usize = 3;
 /// So few pages are copied while the writer stands still, if the passes get there.
 const REST: i32 = 200;
+/// With more pages than this (64 MB) the writer stands still however much is left.
+const LONGEST: i32 = 16 << 10;
 /// After so long without a commit the log is copied back, however short it is, and cut.
 const IDLE: Duration = Duration::from_secs(5);
 
@@ -57,20 +59,22 @@ impl Log {
 }
 
 /// Runs until the log is told to [end](Log::end).
-pub(super) fn run(connection: &Connection, log: &Log, gate: &Arc<Mutex<()>>) {
+///
+/// A failed fsync of it sets `broken`: what the log's copy in the file lacks, nobody knows.
+pub(super) fn run(connection: &Connection, log: &Log, gate: &Mutex<()>, broken: &OnceLock<String>) {
     *log.checkpointer.lock() = Some(std::thread::current());
     while !log.over.load(Ordering::Acquire) {
         let pages = log.pages.load(Ordering::Relaxed);
         if pages > PAGES {
             let begun = Instant::now();
-            report(begin_anew(connection, log, gate));
+            report(begin_anew(connection, log, gate), broken);
             std::thread::park_timeout(EVERY.saturating_sub(begun.elapsed()));
             // A commit wakes it up; the log is not to be looked at more often for that.
             std::thread::sleep(EVERY.saturating_sub(begun.elapsed()));
         } else if pages > 0 {
             std::thread::park_timeout(IDLE);
             if log.pages.load(Ordering::Relaxed) == pages {
-                report(cut(connection, log, gate));
+                report(cut(connection, log, gate), broken);
             }
         } else {
             std::thread::park();
@@ -79,11 +83,18 @@ pub(super) fn run(connection: &Connection, log: &Log, gate: &Arc<Mutex<()>>) {
 }
 
 fn begin_anew(connection: &Connection, log: &Log, gate: &Mutex<()>) -> Result<()> {
+    let mut left = i32::MAX;
+    let mut length = 0;
     for _ in 0..PASSES {
         let (pages, copied) = checkpoint(connection, "PASSIVE")?;
-        if pages - copied <= REST {
+        (left, length) = (pages - copied, pages);
+        if left <= REST {
             break;
         }
+    }
+    // Behind a long reader, as a backup is, the writer would stand still in vain.
+    if left > REST && length < LONGEST {
+        return Ok(());
     }
     let guard = gate.lock();
     let (pages, copied) = checkpoint(connection, "RESTART")?;
@@ -115,8 +126,12 @@ fn checkpoint(connection: &Connection, mode: &str) -> Result<(i32, i32)> {
     Ok(if busy == 0 { (pages, copied) } else { (pages, copied.min(pages - 1)) })
 }
 
-fn report(outcome: Result<()>) {
+fn report(outcome: Result<()>, broken: &OnceLock<String>) {
     if let Err(error) = outcome {
+        if error.is_failed_fsync() && broken.set(error.to_string()).is_ok() {
+            tracing::error!(%error, "the store acknowledges nothing more");
+            return;
+        }
         // Nothing is lost: the log holds it. It will be tried again.
         tracing::warn!(%error, "the store's log could not be copied back");
     }

@@ -15,7 +15,7 @@ const CHUNK: i64 = 16 << 10;
 
 /// Reads the ids that may not be in their table yet: those after the watermark, a bounded number.
 pub(super) fn pending(connection: &Connection, shared: &Shared) -> Result<()> {
-    let sql = "SELECT t.seq, t.id FROM tasks t, meta m WHERE t.seq > m.watermark ORDER BY t.seq";
+    let sql = "SELECT seq, id FROM tasks WHERE seq > (SELECT watermark FROM meta) ORDER BY seq";
     let mut statement = connection.prepare(sql)?;
     let mut is_there = connection.prepare("SELECT 1 FROM ids WHERE key = ?1 AND seq = ?2")?;
     let mut rows = statement.query([])?;

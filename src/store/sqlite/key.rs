@@ -6,6 +6,7 @@ use rusqlite::Connection;
 use siphasher::sip::SipHasher13;
 
 use super::problem::{Fault, Result};
+use crate::clock::Timestamp;
 use crate::models::TaskId;
 
 /// Makes keys of ids, the same ones for as long as the file lives. The seed is the file's own and
@@ -42,6 +43,11 @@ impl Keys {
             None => hash.cast_signed() | i64::MIN,
         }
     }
+}
+
+/// The least key of an id that is made then.
+pub(super) fn of_time(at: Timestamp) -> i64 {
+    ((at.as_micros() / 1_000) << FINE_BITS).cast_signed()
 }
 
 /// Whether new keys of this kind come after old ones.

@@ -152,8 +152,8 @@ impl SqliteStore {
 
     fn start_checkpointer(&mut self, path: &Path, gate: Arc<Mutex<()>>) -> Result<()> {
         let connection = connection::checkpointer(path)?;
-        let log = self.log.clone();
-        self.spawn("store-log", move || checkpoint::run(&connection, &log, &gate))
+        let (log, broken) = (self.log.clone(), self.shared.broken.clone());
+        self.spawn("store-log", move || checkpoint::run(&connection, &log, &gate, &broken))
     }
 
     fn start_filling(&mut self, path: &Path) -> Result<()> {

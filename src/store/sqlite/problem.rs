@@ -38,7 +38,9 @@ impl Fault {
     /// there. A full disk, a read-only file and a lock that somebody else holds can pass; damage
     /// does not.
     pub(super) fn before_commit(&self) -> Error {
-        if self.is_damage() {
+        if self.is_failed_fsync() {
+            self.at_commit()
+        } else if self.is_damage() {
             Error::Broken(format!("{self}; the file is damaged: run `verify`, restore a backup"))
         } else {
             Error::Unavailable(self.to_string())
@@ -46,10 +48,12 @@ impl Fault {
     }
 
     /// What a fault of the commit itself means. SQLite says `FULL` before the commit's last frame
-    /// is written, so nothing of it is there. After any other failed write or fsync nobody knows what
-    /// the disk holds, and a second fsync may report success for pages that the kernel dropped.
+    /// is written, so nothing of it is there; nor is it after another write that failed, as on a disk
+    /// that turned read-only: the last frame is written last. After a failed fsync nobody knows what
+    /// the disk holds, and a second one may report success for pages that the kernel dropped.
     pub(super) fn at_commit(&self) -> Error {
         match self.code() {
+            _ if self.is_failed_write() => Error::Unavailable(self.to_string()),
             Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy | ErrorCode::ReadOnly) => {
                 Error::Unavailable(self.to_string())
             }
@@ -70,6 +74,18 @@ impl Fault {
             Self::Unreadable(..) | Self::NoMeta => true,
             Self::Thread(_) | Self::Io(_) => false,
         }
+    }
+
+    /// Whether the disk did not say that it holds what it was given.
+    pub(super) fn is_failed_fsync(&self) -> bool {
+        use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
+        let Self::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = self else { return false };
+        [SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC].contains(&failure.extended_code)
+    }
+
+    fn is_failed_write(&self) -> bool {
+        let Self::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = self else { return false };
+        failure.extended_code == rusqlite::ffi::SQLITE_IOERR_WRITE
     }
 
     fn code(&self) -> Option<ErrorCode> {

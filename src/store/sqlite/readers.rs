@@ -3,6 +3,7 @@
 //! A question is answered within one short transaction: it sees the file as it was at one moment, and
 //! does not keep the log from being begun anew.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -83,6 +84,10 @@ fn serve(connection: &Connection, keys: Keys, questions: &Mutex<mpsc::Receiver<Q
         // Whoever waits holds the lock, and lets go of it with a question in hand.
         let question = questions.lock().blocking_recv();
         let Some(question) = question else { return };
-        question(&mut reader);
+        // Whoever asked learns that there is no answer; the others still have somebody to ask.
+        if catch_unwind(AssertUnwindSafe(|| question(&mut reader))).is_err() {
+            tracing::error!("a question to the store panicked");
+            reader = Reader::new(connection, keys);
+        }
     }
 }

@@ -63,6 +63,7 @@ impl TestTask {
             *priority = defaults.priority.unwrap_or(*priority);
             *timeout = defaults.timeout.unwrap_or(*timeout);
             *retry = defaults.retries.map_or_else(|| *retry, RetryPolicy::with_retries);
+            retry.base = defaults.backoff.unwrap_or(retry.base);
             *durability = defaults.durability.unwrap_or(*durability);
         });
         Self {

@@ -91,7 +91,8 @@ impl Caller {
         let first = self.asked.len();
         for _ in 0..self.rng.usize(1..=MAX_BATCH) {
             // What comes in the same call can be waited for, too.
-            let parents = self.recent().chain(first..self.asked.len()).collect::<Vec<_>>();
+            let mut parents = self.recent();
+            parents.extend(first..self.asked.len());
             self.plan(&parents, true);
         }
         self.send(client, (first..self.asked.len()).collect()).await
@@ -114,7 +115,7 @@ impl Caller {
     }
 
     async fn cancel(&mut self, client: &Client) -> Result<(), Not> {
-        let recent: Vec<usize> = self.recent().collect();
+        let recent = self.recent();
         let amount = self.rng.usize(1..=3);
         let ids: Vec<String> = self
             .rng
@@ -155,9 +156,9 @@ impl Caller {
     }
 
     /// The latest of those that were accepted.
-    fn recent(&self) -> impl Iterator<Item = usize> + use<> {
+    fn recent(&self) -> Vec<usize> {
         let from = self.accepted.len().saturating_sub(RECENT);
-        self.accepted[from..].to_vec().into_iter()
+        self.accepted[from..].to_vec()
     }
 
     fn plan(&mut self, parents: &[usize], later: bool) {

@@ -190,7 +190,7 @@ impl World {
         self.bodies.gone.insert(fence);
         self.act(|core, now, out| core.ended(fence, ran, now, out));
         if left_behind {
-            self.act(|core, now, out| core.rest(fence, false, now, out));
+            self.act(|core, now, out| core.go_on(fence, now, out));
         }
     }
 

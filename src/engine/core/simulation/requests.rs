@@ -29,6 +29,7 @@ pub(super) struct Asking {
     fresh: bool,
     must_read: bool,
     looked_up: Option<Option<Snapshot>>,
+    hold: u64,
     entering: Vec<TaskId>,
     deps: Vec<(TaskId, Option<State>)>,
     /// Ids that somebody was told of, or that stood before it in its own call.
@@ -247,6 +248,7 @@ impl World {
             fresh,
             must_read: false,
             looked_up: None,
+            hold: 0,
             entering: Vec::new(),
             deps: Vec::new(),
             known_before: Arc::new(known_before),
@@ -272,8 +274,8 @@ impl World {
         let deps: Vec<TaskId> = asking.deps.iter().map(|(dep, _)| dep.clone()).collect();
         let entry = asking.must_read.then(|| self.core.enter(id, digest, &deps));
         self.work.push(match entry {
-            Some(Entry::Yours { entering }) => {
-                asking.entering = entering;
+            Some(Entry::Yours { entering, hold }) => {
+                (asking.entering, asking.hold) = (entering, hold);
                 Work::LookUp(asking)
             }
             _ => Work::Submit(asking),
@@ -283,8 +285,8 @@ impl World {
     pub(super) fn look_up(&mut self, mut asking: Asking) {
         if !self.calm && self.rng.u32(0..15) == 0 {
             // The store cannot be read, or the caller goes away.
-            let id = asking.task.id.clone();
-            self.act(|core, _, out| core.let_in_others(&id, out));
+            let (id, hold) = (asking.task.id.clone(), asking.hold);
+            self.act(|core, _, out| core.let_go_of(&id, hold, out));
             self.requests.waiting.remove(&asking.ticket);
             return;
         }
@@ -304,6 +306,7 @@ impl World {
             want: asking.want,
             must_read: asking.must_read,
             looked_up: asking.looked_up.clone(),
+            hold: asking.hold,
             entering: asking.entering.clone(),
             gate: Ok(Admittable { task: asking.task.clone(), method, deps: asking.deps.clone() }),
         };

@@ -139,7 +139,7 @@ impl World {
         body.resting = true;
         body.rested = true;
         self.ledger.rested.insert(body.start.task.id.clone());
-        self.act(|core, now, out| core.rest(fence, true, now, out));
+        self.act(|core, now, out| core.rest(fence, now, out));
     }
 
     /// Whether nothing that it waits for is unfinished.
@@ -162,7 +162,7 @@ impl World {
         if let Some(body) = self.bodies.running.get_mut(&fence) {
             body.resting = false;
         }
-        self.act(|core, now, out| core.rest(fence, false, now, out));
+        self.act(|core, now, out| core.go_on(fence, now, out));
     }
 
     /// A body is answered.

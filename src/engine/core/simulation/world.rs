@@ -524,6 +524,7 @@ fn settings(rng: &mut fastrand::Rng) -> Settings {
         cancel_grace: Duration::from_millis(rng.u64(1..300)),
         stuck_after: Duration::from_millis(rng.u64(1..300)),
         early_start: rng.u32(0..4) > 0,
+        store_lasts: true,
         retention: Retention {
             succeeded: Keep { within: Duration::from_secs(1_000_000), most: 1_000_000 },
             others: Keep { within: Duration::from_secs(1_000_000), most: 1_000_000 },

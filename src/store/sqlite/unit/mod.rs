@@ -94,8 +94,12 @@ impl<'c> Unit<'c> {
     pub(super) fn prepare(&mut self, now: Timestamp) -> Result<Prepared> {
         self.write_rows()?;
         let (last, watermark) = (self.tallies.meta.last_sequence, self.tallies.meta.watermark);
-        let added = self.place_ids(self.merge.bound(watermark))?;
-        let slice = self.merge.next(&self.pending, added.len(), last, watermark);
+        let added = self.place_ids(self.merge.bound(watermark), now)?;
+        // What arrives with this commit is not pending yet, so a round that begins with it may pass it
+        // by, and must not move the watermark past it.
+        let news = added.iter().filter(|(_, fate)| *fate == Fate::Add);
+        let reached = news.map(|((_, sequence), _)| sequence.0 - 1).fold(last, u64::min);
+        let slice = self.merge.next(&self.pending, added.len(), reached, watermark);
         for ((key, sequence), fate) in &slice.entries {
             let entry = (*key, sequence.0.cast_signed());
             match fate {
@@ -118,14 +122,20 @@ impl<'c> Unit<'c> {
     /// Puts ids whose keys grow into their table, and answers the others, which are merged later.
     /// So late that the watermark could pass it (a commit that was asked again after others), an id
     /// goes into the table whatever its key is.
-    fn place_ids(&mut self, bound: u64) -> Result<Vec<(Entry, Fate)>> {
+    fn place_ids(&mut self, bound: u64, now: Timestamp) -> Result<Vec<(Entry, Fate)>> {
         let mut later = Vec::new();
+        // An id that says that it is from the future does not make those of today old.
+        let until = key::of_time(now) + key::NEW_WITHIN;
+        self.newest = self.newest.min(until);
         let since = self.newest - key::NEW_WITHIN;
         self.arrived.sort_unstable();
         for (key, sequence) in self.arrived.drain(..) {
-            if key::grows(key) && key >= since || sequence.0 <= bound {
+            let is_new = key::grows(key) && (since..=until).contains(&key);
+            if is_new || sequence.0 <= bound {
                 self.sql.insert_id.execute((key, sequence.0.cast_signed()))?;
-                self.newest = self.newest.max(key);
+                if is_new {
+                    self.newest = self.newest.max(key);
+                }
             } else {
                 later.push(((key, sequence), Fate::Add));
             }

@@ -81,7 +81,7 @@ statements! {
     failed_for = "SELECT min(seq) FROM ended WHERE failed_for = ?1 AND seq > ?2";
 
     holders = "SELECT count(*), count(line) FROM live WHERE holds = ?1 AND key = ?2";
-    next_held = "SELECT seq FROM live WHERE held = ?1 AND key = ?2
+    next_held = "SELECT seq FROM live WHERE held = ?1 AND queue = ?1 AND key = ?2
         ORDER BY priority DESC, seq LIMIT 1";
     load_pace = "SELECT next, wake FROM paces WHERE queue = ?1 AND key = ?2";
     insert_pace = "INSERT INTO paces (queue, key, next, wake) VALUES (?1, ?2, ?3, ?4)";

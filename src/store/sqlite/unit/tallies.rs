@@ -3,6 +3,8 @@
 //! They answer what would otherwise be scans, and tell when a question need not be asked at all: most
 //! stores have no children, alarms or unique keys, and then their tables are never looked at.
 
+use std::time::Duration;
+
 use ahash::HashMap;
 use rusqlite::Connection;
 
@@ -45,7 +47,7 @@ impl Queue {
 }
 
 /// The row of `meta`, as the transaction will write it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Meta {
     pub(super) epoch: u64,
     pub(super) last_sequence: u64,
@@ -63,9 +65,14 @@ pub(super) struct Meta {
     pub(super) paces: i64,
 }
 
+/// How old what is written about the last sign of life may become, when nothing else is written.
+const ALIVE_EVERY: Duration = Duration::from_secs(60);
+
 #[derive(Default)]
 pub(super) struct Tallies {
     pub(super) meta: Meta,
+    /// As the file has it.
+    written: Meta,
     queues: HashMap<QueueNumber, Queue>,
     numbers: HashMap<QueueName, QueueNumber>,
     changed: Vec<QueueNumber>,
@@ -74,7 +81,8 @@ pub(super) struct Tallies {
 impl Tallies {
     /// Reads all counters. There are few: some for each queue.
     pub(super) fn load(connection: &Connection) -> Result<Self> {
-        let mut tallies = Self { meta: load_meta(connection)?, ..Self::default() };
+        let meta = load_meta(connection)?;
+        let mut tallies = Self { meta, written: meta, ..Self::default() };
         let mut queues = connection.prepare("SELECT number, name, settings FROM queues")?;
         let mut rows = queues.query([])?;
         while let Some(row) = rows.next()? {
@@ -222,6 +230,11 @@ impl Tallies {
             queue.changed = false;
         }
         let meta = &self.meta;
+        let only_alive = Meta { last_alive: self.written.last_alive, ..*meta } == self.written;
+        if only_alive && meta.last_alive.since(self.written.last_alive) < ALIVE_EVERY {
+            return Ok(());
+        }
+        self.written = *meta;
         sql.update_meta.execute((
             meta.epoch.cast_signed(),
             meta.last_sequence.cast_signed(),

@@ -150,13 +150,13 @@ fn claims_beside_a_commit_share_its_transaction() {
 }
 
 #[test]
-fn a_write_that_fails_at_a_commit_means_that_nobody_knows() {
+fn after_an_fsync_that_failed_nobody_knows_and_after_a_write_that_failed_nothing_is_there() {
     let said = |code| {
         let error = rusqlite::ffi::Error::new(code);
         Fault::Sqlite(rusqlite::Error::SqliteFailure(error, None)).at_commit()
     };
     use rusqlite::ffi;
     assert!(matches!(said(ffi::SQLITE_IOERR_FSYNC), Error::Broken(_)));
-    assert!(matches!(said(ffi::SQLITE_IOERR_WRITE), Error::Broken(_)));
+    assert!(matches!(said(ffi::SQLITE_IOERR_WRITE), Error::Unavailable(_)));
     assert!(matches!(said(ffi::SQLITE_FULL), Error::Unavailable(_)));
 }
