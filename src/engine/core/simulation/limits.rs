@@ -32,7 +32,7 @@ impl Starts {
         for (count, from) in self.times.iter().rev().enumerate() {
             let allowed = u128::from(rate.count) + count_in(at - *from);
             assert!(
-                count as u128 + 1 <= allowed,
+                (count as u128) < allowed,
                 "{what:?} starts too fast: {rate:?} {:?}",
                 self.times
             );
