@@ -18,6 +18,7 @@ mod attempt;
 mod by_hand;
 mod command;
 mod during;
+mod inline;
 mod judge;
 mod live;
 mod queue;

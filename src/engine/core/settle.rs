@@ -6,17 +6,12 @@ use super::PRUNE_SLICE;
 use super::admit::id_taken;
 use super::judge::unmet;
 use super::live::{Interest, Phase};
-use super::{
-    Admission, Answer, Attempt, Command, Core, Hook, Ran, Start, Tag, Touched, Waiter, Want,
-};
+use super::{Answer, Command, Core, Hook, Tag, Touched, Waiter};
 use crate::clock::Now;
-use crate::engine::conclusion::{Conclusion, Told, conclude};
 use crate::error::{Code, Error};
-use crate::models::{
-    Accepted, CancelVerdict, Durability, Ended, Ending, Outcome, Snapshot, State, Task, TaskId,
-};
-use crate::store::{Applied, Change, Commit, Insert, RELEASE_SLICE, Verdict};
-use crate::tasks::{Body, Kind};
+use crate::models::{Accepted, CancelVerdict, Durability, Ended, Snapshot, State, Task, TaskId};
+use crate::store::{Applied, Change, Commit, RELEASE_SLICE, Verdict};
+use crate::tasks::Body;
 
 impl<W: Waiter> Core<W> {
     /// Has a change made, in the store of its class. Ephemeral ones are made at once.
@@ -450,60 +445,6 @@ impl<W: Waiter> Core<W> {
         let tag = Tag::Cancel { waiter, reason: reason.clone() };
         self.write(class, Change::Cancel { id, reason }, tag, now, out);
         self.dispatch(now, out);
-    }
-
-    /// An inline body of an ephemeral task returned on the thread that started it. Unless it is to
-    /// run again, its outcome goes straight to the cache: it never needs a row.
-    pub(crate) fn ended_inline(
-        &mut self,
-        start: &Start,
-        want: Want,
-        ran: Ran,
-        now: Now,
-        waiter: impl FnOnce() -> W,
-        out: &mut Vec<Command<W>>,
-    ) -> Admission {
-        let Start { fence, sequence, task, number, .. } = start;
-        let queue = &task.options.queue;
-        let cancel = self.live.get_mut(&task.id).and_then(|live| live.cancel.take());
-        let told = cancel.map_or(Told::Nothing, |reason| Told::Cancel(reason.into()));
-        let conclusion = conclude(&task.options.retry, *number, &told, ran, &mut self.rng);
-        let ending = match conclusion {
-            Conclusion::Succeed(result) => Ending::Succeeded(result),
-            Conclusion::Skip => Ending::Skipped,
-            Conclusion::Fail(failure) => Ending::Failed(failure),
-            Conclusion::GiveIn(reason) => Ending::Cancelled(reason),
-            again => {
-                self.wait(&task.id, task.digest, want.into(), waiter());
-                let insert = Insert {
-                    sequence: *sequence,
-                    task: task.clone(),
-                    deps: Vec::new(),
-                    foreign: Vec::new(),
-                    claim: Some(*fence),
-                };
-                self.watch(*fence, Attempt::gone(start, now));
-                let tag =
-                    Tag::Insert { id: task.id.clone(), queue: queue.clone(), fence: Some(*fence) };
-                self.write(Durability::Ephemeral, Change::Insert(insert), tag, now, out);
-                self.decide(*fence, again, now, out);
-                return Admission::Wait;
-            }
-        };
-        let outcome = Outcome {
-            ending,
-            attempts: 1,
-            started_at: Some(task.submitted_at),
-            ended_at: now.wall,
-        };
-        let ended = Arc::new(Ended { task: task.clone(), outcome });
-        self.cache.put(ended.clone());
-        self.touch(|| Touched::Named(task.id.clone()), out);
-        self.answer_ended(&task.id, &ended, out);
-        self.slots.free(Kind::Inline);
-        self.left(queue);
-        self.dispatch(now, out);
-        Admission::Ended(ended)
     }
 }
 

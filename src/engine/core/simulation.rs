@@ -9,6 +9,7 @@
 //! answer was lost is asked for again until it is known. Everything else comes late and in any order.
 
 mod bodies;
+mod cancels;
 mod checks;
 mod ledger;
 mod limits;

@@ -12,10 +12,9 @@ use crate::engine::core::live::Phase;
 use crate::engine::core::{Admission, Admittable, Answer, Entry, Submission, Want};
 use crate::error::{Code, Error};
 use crate::models::{
-    ArgValue, CancelVerdict, Digest, Durability, Fence, Keys, OnClash, OnDependencyFailure,
-    Options, QueueName, RetryPolicy, Snapshot, State, Task, TaskId, Unique,
+    ArgValue, Digest, Durability, Fence, Keys, OnClash, OnDependencyFailure, Options, QueueName,
+    RetryPolicy, Snapshot, State, Task, TaskId, Unique,
 };
-use crate::store::Verdict;
 
 /// How many ids are asked for again and again.
 const POOL: usize = 40;
@@ -412,7 +411,7 @@ impl World {
         stored.or_else(ephemeral).or_else(|| self.cache.get(id).map(|it| it.task.clone()))
     }
 
-    fn known_state(&self, id: &TaskId) -> Option<State> {
+    pub(super) fn known_state(&self, id: &TaskId) -> Option<State> {
         let stored = self.store.find(id).map(|it| it.state);
         stored.or_else(|| self.core.find(id).0.map(|it| it.state))
     }
@@ -459,57 +458,6 @@ impl World {
         // Somebody may have changed that since.
         let was = self.ledger.has_come_to(id, outcome);
         assert!(is || was, "what {id} came to is stored: {outcome:?}");
-    }
-
-    /// Somebody wishes some task cancelled.
-    pub(super) fn wish_to_cancel(&mut self) {
-        let id = self.rng.choice(self.ledger.ids().cloned().collect::<Vec<_>>());
-        let Some(id) = id else { return };
-        self.cancel(id);
-    }
-
-    pub(super) fn cancel(&mut self, id: TaskId) {
-        let ticket = self.requests.ticket(&mut self.rng);
-        self.requests.waiting.insert(ticket, Waiting::Cancel(id.clone()));
-        self.act(|core, now, out| core.cancel(id, "tired".into(), ticket, now, out));
-    }
-
-    pub(super) fn said_or_cancel_answered(&mut self, ticket: Ticket, answer: Answer) {
-        match (self.requests.waiting.remove(&ticket), answer) {
-            (Some(Waiting::Queue), Answer::Said(Verdict::Done)) => {}
-            (Some(Waiting::ByHand { id, forgets }), Answer::Said(verdict)) => {
-                self.changed_by_hand(&id, forgets, &verdict);
-            }
-            (Some(waiting @ Waiting::During { .. }), Answer::Said(verdict)) => {
-                self.heard(ticket, waiting, verdict);
-            }
-            (Some(Waiting::Cancel(id)), Answer::Cancel(verdict)) => match verdict {
-                CancelVerdict::AlreadyEnded(state) => {
-                    let stored = self.store.find(&id).map(|it| it.state);
-                    let kept = || self.cache.get(&id).map(|it| it.outcome.state());
-                    let changed = self.ledger.came_back.contains(&id);
-                    let gone = self.ledger.was_forgotten(&id);
-                    assert!(changed || gone || stored.or_else(kept) == Some(state), "{id}");
-                }
-                // People may have had it run again in the same commit.
-                CancelVerdict::Cancelled => {
-                    let state = self.known_state(&id);
-                    let gone = self.ledger.was_forgotten(&id);
-                    if !gone && state.is_none_or(|state| state == State::Cancelled) {
-                        self.ledger.cancelled(&id);
-                    }
-                }
-                CancelVerdict::Requested => {
-                    // Of a durable one the store has said so, and it may have been forgotten since.
-                    if self.store.find(&id).is_none() && !self.ledger.was_forgotten(&id) {
-                        self.ledger.wished_away(&id);
-                    }
-                    self.ledger.promised_to_signal(&id);
-                }
-                CancelVerdict::NotFound => {}
-            },
-            (_, answer) => panic!("{ticket:?} does not wait for {answer:?}"),
-        }
     }
 
     /// Cancels and records whose change was not stored are refused, too.

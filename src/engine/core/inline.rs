@@ -1,0 +1,67 @@
+//! The short cut of ephemeral tasks with inline bodies: they need no row, because they have ended before
+//! anybody could look.
+
+use std::sync::Arc;
+
+use super::{Admission, Attempt, Command, Core, Ran, Start, Tag, Touched, Waiter, Want};
+use crate::clock::Now;
+use crate::engine::conclusion::{Conclusion, Told, conclude};
+use crate::models::{Durability, Ended, Ending, Outcome};
+use crate::store::{Change, Insert};
+use crate::tasks::Kind;
+
+impl<W: Waiter> Core<W> {
+    /// An inline body of an ephemeral task returned on the thread that started it. Unless it is to
+    /// run again, its outcome goes straight to the cache: it never needs a row.
+    pub(crate) fn ended_inline(
+        &mut self,
+        start: &Start,
+        want: Want,
+        ran: Ran,
+        now: Now,
+        waiter: impl FnOnce() -> W,
+        out: &mut Vec<Command<W>>,
+    ) -> Admission {
+        let Start { fence, sequence, task, number, .. } = start;
+        let queue = &task.options.queue;
+        let cancel = self.live.get_mut(&task.id).and_then(|live| live.cancel.take());
+        let told = cancel.map_or(Told::Nothing, |reason| Told::Cancel(reason.into()));
+        let conclusion = conclude(&task.options.retry, *number, &told, ran, &mut self.rng);
+        let ending = match conclusion {
+            Conclusion::Succeed(result) => Ending::Succeeded(result),
+            Conclusion::Skip => Ending::Skipped,
+            Conclusion::Fail(failure) => Ending::Failed(failure),
+            Conclusion::GiveIn(reason) => Ending::Cancelled(reason),
+            again => {
+                self.wait(&task.id, task.digest, want.into(), waiter());
+                let insert = Insert {
+                    sequence: *sequence,
+                    task: task.clone(),
+                    deps: Vec::new(),
+                    foreign: Vec::new(),
+                    claim: Some(*fence),
+                };
+                self.watch(*fence, Attempt::gone(start, now));
+                let tag =
+                    Tag::Insert { id: task.id.clone(), queue: queue.clone(), fence: Some(*fence) };
+                self.write(Durability::Ephemeral, Change::Insert(insert), tag, now, out);
+                self.decide(*fence, again, now, out);
+                return Admission::Wait;
+            }
+        };
+        let outcome = Outcome {
+            ending,
+            attempts: 1,
+            started_at: Some(task.submitted_at),
+            ended_at: now.wall,
+        };
+        let ended = Arc::new(Ended { task: task.clone(), outcome });
+        self.cache.put(ended.clone());
+        self.touch(|| Touched::Named(task.id.clone()), out);
+        self.answer_ended(&task.id, &ended, out);
+        self.slots.free(Kind::Inline);
+        self.left(queue);
+        self.dispatch(now, out);
+        Admission::Ended(ended)
+    }
+}
