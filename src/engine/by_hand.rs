@@ -108,10 +108,11 @@ impl Engine {
         self.change(id, Change::RunAgain { id: id.clone(), reason }).await
     }
 
-    /// Gives a task that has ended a result by hand.
+    /// Gives a task that has ended badly a result by hand; one that was resolved, another.
     ///
     /// # Errors
-    /// `TASK_NOT_FOUND`; `WRONG_STATE` when it has not ended, or is ephemeral; `STORE_UNAVAILABLE`.
+    /// `TASK_NOT_FOUND`; `WRONG_STATE` when it has not ended, has ended well, or is ephemeral;
+    /// `STORE_UNAVAILABLE`.
     pub async fn resolve(
         &self,
         id: &TaskId,
@@ -220,7 +221,10 @@ pub(super) async fn said(receiver: oneshot::Receiver<Answer>) -> Result<Verdict,
 }
 
 fn not_ended(id: &TaskId, state: State) -> Error {
-    let why = format!("task {id} is {state}; only what has ended can be changed so");
+    let why = match state {
+        State::Succeeded => format!("task {id} has succeeded; only what ended badly is resolved"),
+        _ => format!("task {id} is {state}; only what has ended can be changed so"),
+    };
     Error::new(Code::WrongState, why)
 }
 

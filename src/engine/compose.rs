@@ -57,7 +57,8 @@ impl Engine {
         place: impl Fn(usize) -> String + Send + Sync + 'static,
     ) -> Result<(), Error> {
         for (at, task) in tasks.iter().enumerate() {
-            self.look_at(task).map_err(|error| below(error, &place(at)))?;
+            let looked_at = refuse_unique(task).and_then(|()| self.look_at(task));
+            looked_at.map_err(|error| below(error, &place(at)))?;
         }
         // A caller that goes away does not leave half of them behind.
         let engine = self.clone();
@@ -99,6 +100,17 @@ impl Engine {
             tracing::warn!(error = %undo, "what came in with a task that was refused stays");
         }
         Err(error)
+    }
+}
+
+/// Others are told of it by its id, so it cannot turn out to be another task.
+fn refuse_unique(request: &Request) -> Result<(), Error> {
+    match &request.options {
+        Some(options) if options.keys.unique.is_some() => Err(Error::invalid(
+            "options.unique",
+            "not of a task in a chain or group: others are to know it by its own id",
+        )),
+        _ => Ok(()),
     }
 }
 

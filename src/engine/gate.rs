@@ -265,6 +265,10 @@ fn check_labels(asked: &Asked) -> Result<(), Error> {
     ];
     let tags = labels.tags.iter().map(|tag| ("options.tags", tag));
     for (field, word) in words.into_iter().chain(tags) {
+        if let Some(bad) = word.chars().find(|c| c.is_control()) {
+            let why = format!("contains the control character {bad:?}; printable text is accepted");
+            return Err(Error::invalid(field, why));
+        }
         if word.len() > MAX_LABEL_BYTES {
             return Err(Error::invalid(
                 field,

@@ -112,6 +112,11 @@ fn check_key(key: &str, field: &str, name: &str) -> Result<(), Error> {
     if key.is_empty() {
         return refuse(format!("empty; expected 1 to {MAX_KEY_BYTES} bytes"));
     }
+    if let Some(bad) = key.chars().find(|c| c.is_control()) {
+        return refuse(format!(
+            "contains the control character {bad:?}; printable text is accepted"
+        ));
+    }
     if key.len() > MAX_KEY_BYTES {
         return refuse(format!("{} bytes long; at most {MAX_KEY_BYTES} are accepted", key.len()));
     }

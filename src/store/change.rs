@@ -69,7 +69,7 @@ pub enum Change {
     /// Anything that has ended → `QUEUED`, with all its retries. Dependants that had ended only
     /// because it had wait for it again.
     RunAgain { id: TaskId, reason: String },
-    /// Anything that has ended → `SUCCEEDED` by hand. Dependants that had ended only because it had
+    /// Anything that has ended badly, or was resolved before, → `SUCCEEDED` by hand. Dependants that had ended only because it had
     /// are released.
     Resolve { id: TaskId, result: Arc<ArgValue>, reason: String },
     /// A task that has ended is forgotten.
@@ -176,7 +176,7 @@ pub enum Verdict {
     Changed { state: State, brought_back: u32, ended: Option<Arc<Ended>> },
     /// No such task.
     NotFound,
-    /// It has not ended, and only what has can be changed so.
+    /// It is in this state, in which it cannot be changed so: it has not ended, or has ended well.
     Unfinished(State),
     /// Somebody unfinished needs it: it depends on it, or has spawned it.
     Needed,

@@ -6,8 +6,8 @@ use task_scheduler::store::{Applied, Change, Verdict};
 use crate::given::*;
 
 on_every_store!(
-    whatever_ended_can_be_resolved,
-    what_nobody_knows_or_has_not_ended_cannot_be_resolved,
+    what_ended_badly_can_be_resolved_and_so_can_what_was,
+    what_nobody_knows_or_has_not_ended_badly_cannot_be_resolved,
     those_that_failed_only_for_it_are_released,
     what_was_resolved_can_run_again,
 );
@@ -16,12 +16,11 @@ fn resolve(id: &str) -> Change {
     Change::Resolve { id: name(id), result: result(), reason: "by phone".into() }
 }
 
-async fn whatever_ended_can_be_resolved(given: Given) {
-    given.succeed(task("well")).await;
+async fn what_ended_badly_can_be_resolved_and_so_can_what_was(given: Given) {
     given.fail(task("badly")).await;
     given.enter(task("cancelled")).await;
     given.commit(cancel("cancelled")).await;
-    for id in ["well", "badly", "cancelled"] {
+    for id in ["badly", "cancelled", "badly"] {
         let before: Snapshot = given.find(id).await;
         given.wait(SECOND);
         let applied = given.commit(resolve(id)).await;
@@ -42,11 +41,14 @@ async fn whatever_ended_can_be_resolved(given: Given) {
     }
 }
 
-async fn what_nobody_knows_or_has_not_ended_cannot_be_resolved(given: Given) {
+async fn what_nobody_knows_or_has_not_ended_badly_cannot_be_resolved(given: Given) {
     assert_eq!(given.commit(resolve("nobody")).await.verdict, Verdict::NotFound);
     given.enter(task("a")).await;
     let verdict = Verdict::Unfinished(State::Queued);
     assert_eq!(given.commit(resolve("a")).await, Applied { verdict, ..Applied::default() });
+    given.succeed(task("well")).await;
+    let verdict = Verdict::Unfinished(State::Succeeded);
+    assert_eq!(given.commit(resolve("well")).await, Applied { verdict, ..Applied::default() });
 }
 
 async fn those_that_failed_only_for_it_are_released(given: Given) {

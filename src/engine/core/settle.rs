@@ -449,5 +449,7 @@ impl<W: Waiter> Core<W> {
 }
 
 fn unique_taken() -> Error {
-    Error::new(Code::UniqueTaken, "the unique key belongs to another task, which has not ended")
+    let why = "the unique key belongs to another task, which has not ended, or whose window is not \
+               over, or which cannot take these arguments";
+    Error::new(Code::UniqueTaken, why)
 }

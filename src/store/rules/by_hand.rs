@@ -88,8 +88,10 @@ impl<R: Rows> Transition<'_, R> {
             self.applied.verdict = Verdict::NotFound;
             return Ok(());
         };
-        let state = self.row(sequence)?.state;
-        if !state.has_ended() {
+        let row = self.row(sequence)?;
+        let (state, resolved) = (row.state, row.resolved);
+        // What a body came to is not overwritten; what people said can be corrected.
+        if !state.has_ended() || state == State::Succeeded && !resolved {
             self.applied.verdict = Verdict::Unfinished(state);
             return Ok(());
         }
