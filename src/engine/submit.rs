@@ -140,6 +140,8 @@ impl Engine {
         }
         holds.into_iter().for_each(Held::hand_over);
         let mut handed_in = Vec::with_capacity(checked.len());
+        // What has to be asked for again is not known yet to those that wait for it: they, too.
+        let mut again = HashSet::new();
         self.0.act_at(now, |core, now, out| {
             for (checked, submission) in checked.iter().zip(submissions) {
                 let (Ok(checked), Some(submission)) = (checked, submission) else {
@@ -147,9 +149,18 @@ impl Engine {
                     continue;
                 };
                 let mut receiver = None;
+                let deps = checked.gate.as_ref().map_or(&[][..], |admittable| &admittable.deps);
+                let waits = deps.iter().any(|(dep, _)| again.contains(dep));
                 let admission = submission.map(|submission| {
+                    if waits {
+                        core.let_go_of(&checked.id, submission.hold, out);
+                        return Admission::AskAgain;
+                    }
                     hand_in(&self.0, core, checked, submission, now, &mut receiver, out)
                 });
+                if matches!(admission, Ok(Admission::AskAgain)) {
+                    again.insert(checked.id.clone());
+                }
                 handed_in.push(Some((admission, receiver)));
             }
         });
