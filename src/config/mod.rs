@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::logger;
@@ -170,6 +171,9 @@ impl Engine {
     }
 }
 
+/// Asked once: it takes the system a while to say, and every setting's help has the defaults.
 fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
+    static CORES: LazyLock<usize> =
+        LazyLock::new(|| std::thread::available_parallelism().map_or(1, NonZero::get));
+    *CORES
 }
