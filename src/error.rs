@@ -20,6 +20,10 @@ pub enum Code {
     InvalidArgument,
     /// No task with that id is known.
     TaskNotFound,
+    /// No schedule has that name.
+    ScheduleNotFound,
+    /// No webhook has that name.
+    WebhookNotFound,
     /// The id belongs to a task with other content.
     IdTaken,
     /// The unique key belongs to another task.
@@ -70,6 +74,8 @@ impl Code {
             Self::MethodNotFound => "METHOD_NOT_FOUND",
             Self::InvalidArgument => "INVALID_ARGUMENT",
             Self::TaskNotFound => "TASK_NOT_FOUND",
+            Self::ScheduleNotFound => "SCHEDULE_NOT_FOUND",
+            Self::WebhookNotFound => "WEBHOOK_NOT_FOUND",
             Self::IdTaken => "ID_TAKEN",
             Self::UniqueTaken => "UNIQUE_TAKEN",
             Self::WrongState => "WRONG_STATE",

@@ -17,8 +17,10 @@ mod mailbox;
 mod perform;
 mod queues;
 mod retry;
+mod schedules;
 mod submit;
 mod watch;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +33,7 @@ use tokio::sync::Notify;
 
 pub use gate::Defaults;
 pub use mailbox::deliver_here;
+pub use schedules::Firing;
 pub use watch::Watch;
 
 use self::core::{Core, Settings};

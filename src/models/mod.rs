@@ -4,35 +4,50 @@ mod arg_convert;
 mod arg_json;
 mod arg_value;
 mod digest;
+mod event;
 mod id;
 mod log;
 mod method;
+mod name;
 mod outcome;
 mod policy;
 mod query;
 mod queue;
 mod request;
+mod schedule;
 mod state;
 mod task;
 mod task_maker;
 mod watch;
+mod webhook;
 mod wire;
 pub mod wrappers;
 
 pub use arg_convert::Mismatch;
 pub use arg_value::ArgValue;
 pub use digest::Digest;
+pub use event::{
+    CUSTOM_PREFIX, Category, Custom, Event, EventFilter, Fact, MAX_CUSTOM_PAYLOAD_BYTES,
+    MAX_EVENT_NAME_BYTES, MAX_FILTER_WORDS, NamePattern, NodeFact, Observed, Payload, QueueFact,
+    SHOWN_RESULT_BYTES, SYSTEM_NAMESPACE, ScheduleFact, TaskFact,
+};
 pub use id::{Fence, MAX_ID_BYTES, MAX_QUEUE_NAME_BYTES, QueueName, Sequence, TaskId};
 pub use log::{LogLevel, LogLine, MAX_LOG_LINE_BYTES, MAX_LOG_LINES};
 pub use method::{
     DEFAULT_NAMESPACE, MAX_METHOD_BYTES, MethodName, MethodWish, VersionWish, is_word,
 };
+pub use name::{MAX_NAME_BYTES, Name};
 pub use outcome::{Ended, Ending, Failure, HistoryEntry, MAX_HISTORY, Outcome};
 pub use policy::{Durability, MAX_BACKOFF, MAX_RETRIES, OnDependencyFailure, RetryPolicy};
 pub use query::{MAX_PAGE, TaskFilter, TaskPage};
 pub use queue::{MAX_RATE_PERIOD, MAX_WEIGHT, QueueLimits, QueueSettings, Rate};
 pub use request::{
     Accepted, Asked, CancelRequest, CancelVerdict, Changed, Held, Purged, Request, Snapshot, When,
+};
+pub use schedule::{
+    CatchUp, MAX_CATCH_UP, MAX_CRON_BYTES, MAX_DESCRIPTION_BYTES, MAX_INTERVAL,
+    MAX_REMEMBERED_RUNS, MIN_INTERVAL, Overlap, RUN_INITIATOR, Rule, Schedule, ScheduleCounts,
+    ScheduleRun, ScheduleStatus,
 };
 pub use state::State;
 pub use task::{
@@ -41,3 +56,4 @@ pub use task::{
 };
 pub use task_maker::TaskMaker;
 pub use watch::{Cursor, MAX_CURSOR_BYTES, Update};
+pub use webhook::{MAX_URL_BYTES, MAX_WEBHOOKS, Posted, SECRET_BYTES, Secret, Webhook};

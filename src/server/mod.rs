@@ -19,19 +19,23 @@ mod deadline;
 mod descriptors;
 mod direct;
 mod disconnect;
+mod events;
 mod health;
 mod lane;
 mod listen;
 mod page_token;
 mod panics;
 mod peer;
+mod schedules;
 mod sealed;
 mod serve;
 mod service;
+mod statistics;
 mod status;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod webhooks;
 
 use std::io;
 use std::net::SocketAddr;

@@ -18,16 +18,16 @@ use crate::server::cursors::Cursors;
 use crate::server::disconnect::CancelOnDrop;
 use crate::server::peer::must_be_local;
 use crate::server::watch::{Updates, Watching};
-use crate::server::{answer, convert, deadline};
+use crate::server::{answer, convert, deadline, events, schedules, statistics, webhooks};
 use crate::system::TaskSystem;
 
 /// Answers the calls of `taskscheduler.TaskScheduler`.
 pub(super) struct Service {
-    system: TaskSystem,
+    pub(super) system: TaskSystem,
     /// The largest message, in and out, in bytes.
-    max_message_size: usize,
+    pub(super) max_message_size: usize,
     /// Cancelled when watches and long waits have to end.
-    hang_up: CancellationToken,
+    pub(super) hang_up: CancellationToken,
 }
 
 impl Service {
@@ -365,5 +365,142 @@ impl TaskScheduler for Service {
                 last_registration: statistics.last_registration.map(answer::stamp),
             }),
         }))
+    }
+
+    async fn list_events(
+        &self,
+        request: Request<pb::ListEventsRequest>,
+    ) -> Result<Response<pb::ListEventsResponse>, Status> {
+        events::list(self, request).await
+    }
+
+    type StreamEventsStream = events::Events;
+
+    async fn stream_events(
+        &self,
+        request: Request<pb::StreamEventsRequest>,
+    ) -> Result<Response<Self::StreamEventsStream>, Status> {
+        events::stream(self, request).await
+    }
+
+    async fn list_subscribers(
+        &self,
+        request: Request<pb::ListSubscribersRequest>,
+    ) -> Result<Response<pb::ListSubscribersResponse>, Status> {
+        events::subscribers(self, request).await
+    }
+
+    async fn put_webhook(
+        &self,
+        request: Request<pb::PutWebhookRequest>,
+    ) -> Result<Response<pb::PutWebhookResponse>, Status> {
+        webhooks::put(self, request).await
+    }
+
+    async fn get_webhook(
+        &self,
+        request: Request<pb::GetWebhookRequest>,
+    ) -> Result<Response<pb::GetWebhookResponse>, Status> {
+        webhooks::get(self, request).await
+    }
+
+    async fn list_webhooks(
+        &self,
+        request: Request<pb::ListWebhooksRequest>,
+    ) -> Result<Response<pb::ListWebhooksResponse>, Status> {
+        webhooks::list(self, request).await
+    }
+
+    async fn delete_webhook(
+        &self,
+        request: Request<pb::DeleteWebhookRequest>,
+    ) -> Result<Response<pb::DeleteWebhookResponse>, Status> {
+        webhooks::delete(self, request).await
+    }
+
+    async fn put_schedule(
+        &self,
+        request: Request<pb::PutScheduleRequest>,
+    ) -> Result<Response<pb::PutScheduleResponse>, Status> {
+        schedules::put(self, request).await
+    }
+
+    async fn get_schedule(
+        &self,
+        request: Request<pb::GetScheduleRequest>,
+    ) -> Result<Response<pb::GetScheduleResponse>, Status> {
+        schedules::get(self, request).await
+    }
+
+    async fn list_schedules(
+        &self,
+        request: Request<pb::ListSchedulesRequest>,
+    ) -> Result<Response<pb::ListSchedulesResponse>, Status> {
+        schedules::list(self, request).await
+    }
+
+    async fn delete_schedule(
+        &self,
+        request: Request<pb::DeleteScheduleRequest>,
+    ) -> Result<Response<pb::DeleteScheduleResponse>, Status> {
+        schedules::delete(self, request).await
+    }
+
+    async fn enable_schedule(
+        &self,
+        request: Request<pb::EnableScheduleRequest>,
+    ) -> Result<Response<pb::EnableScheduleResponse>, Status> {
+        schedules::enable(self, request).await
+    }
+
+    async fn disable_schedule(
+        &self,
+        request: Request<pb::DisableScheduleRequest>,
+    ) -> Result<Response<pb::DisableScheduleResponse>, Status> {
+        schedules::disable(self, request).await
+    }
+
+    async fn trigger_schedule(
+        &self,
+        request: Request<pb::TriggerScheduleRequest>,
+    ) -> Result<Response<pb::TriggerScheduleResponse>, Status> {
+        schedules::trigger(self, request).await
+    }
+
+    async fn preview_schedule(
+        &self,
+        request: Request<pb::PreviewScheduleRequest>,
+    ) -> Result<Response<pb::PreviewScheduleResponse>, Status> {
+        schedules::preview(self, request).await
+    }
+
+    async fn get_statistics(
+        &self,
+        request: Request<pb::GetStatisticsRequest>,
+    ) -> Result<Response<pb::GetStatisticsResponse>, Status> {
+        statistics::get(self, request).await
+    }
+
+    type WatchStatisticsStream = statistics::Samples;
+
+    async fn watch_statistics(
+        &self,
+        request: Request<pb::WatchStatisticsRequest>,
+    ) -> Result<Response<Self::WatchStatisticsStream>, Status> {
+        statistics::watch(self, request).await
+    }
+
+    async fn explain_task(
+        &self,
+        request: Request<pb::ExplainTaskRequest>,
+    ) -> Result<Response<pb::ExplainTaskResponse>, Status> {
+        statistics::explain(self, request).await
+    }
+
+    async fn get_health(
+        &self,
+        request: Request<pb::GetHealthRequest>,
+    ) -> Result<Response<pb::GetHealthResponse>, Status> {
+        statistics::health(self, request).await
     }
 }

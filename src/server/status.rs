@@ -22,7 +22,10 @@ const MAX_REFUSAL_BYTES: usize = 256;
 /// The gRPC status of a reason.
 fn grpc(code: Code) -> tonic::Code {
     match code {
-        Code::MethodNotFound | Code::TaskNotFound => tonic::Code::NotFound,
+        Code::MethodNotFound
+        | Code::TaskNotFound
+        | Code::ScheduleNotFound
+        | Code::WebhookNotFound => tonic::Code::NotFound,
         Code::InvalidArgument => tonic::Code::InvalidArgument,
         Code::IdTaken | Code::UniqueTaken => tonic::Code::AlreadyExists,
         Code::DependencyUnmet | Code::WrongState => tonic::Code::FailedPrecondition,

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::models::{
-    ArgValue, CancelVerdict, Ended, Failure, Fence, LogLine, QueueLimits, QueueName, QueueSettings,
-    Sequence, Snapshot, State, Task, TaskId,
+    ArgValue, CancelVerdict, Custom, Ended, Event, Failure, Fence, LogLine, Name, QueueLimits,
+    QueueName, QueueSettings, Schedule, ScheduleStatus, Sequence, Snapshot, State, Task, TaskId,
+    Webhook,
 };
 
 /// A task that enters.
@@ -87,6 +88,55 @@ pub enum Change {
     SetQueue { queue: QueueName, limits: QueueLimits },
     /// Whether anything of a queue may start.
     PauseQueue { queue: QueueName, paused: bool },
+    /// Something happened that is no change of anything stored; kept for whoever is told durably.
+    Announce(Event),
+    /// A running body announces something.
+    Emit { sequence: Sequence, fence: Fence, custom: Arc<Custom> },
+    /// This boot ends as it was told to.
+    Stop,
+    /// A schedule is this from now on; its runs, counts and first definition stay.
+    SetSchedule { schedule: Arc<Schedule>, enabled: bool, next: Option<Timestamp> },
+    /// Whether a schedule runs, and when next.
+    EnableSchedule { name: Name, enabled: bool, next: Option<Timestamp> },
+    /// A schedule is no more.
+    DeleteSchedule { name: Name },
+    /// Occurrences of a schedule are over.
+    Fire(Firing),
+    /// Somebody wants a run of a schedule beside its rule.
+    Trigger { name: Name, occurrence: Timestamp, run: Insert },
+    /// Somebody is told of events from now on.
+    SetWebhook(Arc<Webhook>),
+    /// And is not any more; what was put aside for him is dropped.
+    DeleteWebhook { name: Name },
+    /// What was put aside at this place of the outbox becomes this task.
+    Deliver { position: u64, delivery: Insert },
+}
+
+/// What becomes of the occurrences of a schedule that are over.
+#[derive(Clone, Debug)]
+pub struct Firing {
+    /// Whose.
+    pub name: Name,
+    /// The schedule's revision and its next time as it was when this was decided; if they are others
+    /// by now, the firing is stale.
+    pub revision: u64,
+    /// See above.
+    pub due: Timestamp,
+    /// The runs, by occurrence. Whether one before them has ended is looked at when they enter.
+    pub runs: Vec<(Timestamp, Insert)>,
+    /// How many occurrences are left out, and the last of them.
+    pub missed: Option<(u64, Timestamp)>,
+    /// When it runs next.
+    pub next: Option<Timestamp>,
+}
+
+/// Schedules whose time has come.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DueSchedules {
+    /// The earliest first.
+    pub due: Vec<ScheduleStatus>,
+    /// When the first of all others is due.
+    pub next: Option<Timestamp>,
 }
 
 /// How long tasks that ended are kept.
@@ -154,6 +204,8 @@ pub struct Applied {
     pub told: Vec<(Fence, String)>,
     /// A slice was full: ask for the next one.
     pub more: bool,
+    /// What happened, in order.
+    pub events: Vec<Event>,
 }
 
 /// What was said to one change.
@@ -185,7 +237,9 @@ pub enum Verdict {
     /// The task waits for its children. Those in these queues did not come in: they had been there
     /// before, or were refused.
     Expanded { joined: Vec<QueueName> },
-    /// The fence is not the task's latest.
+    /// Of the runs of a schedule, these came in: one for each asked for.
+    Fired { entered: Vec<bool> },
+    /// The fence is not the task's latest; the schedule is another by now.
     Stale,
     /// What became of a wish to cancel, and the claim that is to be told.
     Cancel { verdict: CancelVerdict, running: Option<Fence> },
@@ -250,6 +304,8 @@ pub struct Claims {
     pub claimed: Vec<Option<Claimed>>,
     /// Tasks that became claimable: the next ones with a key whose rate has room.
     pub ready: Vec<Ready>,
+    /// What happened, in order.
+    pub events: Vec<Event>,
     /// When the next task is due or over, as far as is known.
     pub due: Option<Timestamp>,
 }
@@ -278,7 +334,7 @@ pub struct Boot {
 }
 
 /// What a boot begins with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Opened {
     /// The number of this boot.
     pub epoch: u64,
@@ -292,4 +348,6 @@ pub struct Opened {
     pub quarantined: u64,
     /// When the next task is due.
     pub due: Option<Timestamp>,
+    /// What happened: to those tasks, and to the boot before if it ended without stopping.
+    pub events: Vec<Event>,
 }

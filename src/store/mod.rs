@@ -22,15 +22,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use change::{
-    Applied, Boot, Change, Claimed, Claims, Commit, DependencyProblem, Insert, Keep, Opened, Place,
-    QueueStatus, Ready, Retention, Verdict, Wanted,
+    Applied, Boot, Change, Claimed, Claims, Commit, DependencyProblem, DueSchedules, Firing,
+    Insert, Keep, Opened, Place, QueueStatus, Ready, Retention, Verdict, Wanted,
 };
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
 
 use crate::clock::Timestamp;
 use crate::error::{self, Code};
-use crate::models::{LogLine, QueueName, Sequence, Snapshot, TaskFilter, TaskId, TaskPage};
+use crate::models::{
+    LogLine, Name, Posted, QueueName, ScheduleStatus, Sequence, Snapshot, TaskFilter, TaskId,
+    TaskPage, Webhook,
+};
 
 /// How many rows one commit releases or ends in the wake of others; the rest follows in slices.
 /// Unit tests see a second slice sooner.
@@ -154,4 +157,49 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`Error::Unavailable`].
     async fn queues(&self) -> Result<Vec<QueueStatus>, Error>;
+
+    /// Up to `limit` tasks of a queue that hold a place of this concurrency key.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn holders(
+        &self,
+        queue: &QueueName,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<TaskId>, Error>;
+
+    /// A schedule and how it stands.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn schedule(&self, name: &Name) -> Result<Option<ScheduleStatus>, Error>;
+
+    /// Up to `limit` schedules whose names come after `after`, by name.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn schedules(
+        &self,
+        after: Option<&Name>,
+        limit: usize,
+    ) -> Result<Vec<ScheduleStatus>, Error>;
+
+    /// Up to `limit` enabled schedules whose next time is not after `now`, the earliest first.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn due_schedules(&self, now: Timestamp, limit: usize) -> Result<DueSchedules, Error>;
+
+    /// All webhooks, by name.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn webhooks(&self) -> Result<Vec<Arc<Webhook>>, Error>;
+
+    /// Up to `limit` events that are put aside for webhooks behind `after`, in order.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<Posted>, Error>;
 }

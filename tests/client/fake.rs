@@ -166,6 +166,25 @@ macro_rules! service {
                 self.play(stringify!($name), request).await
             })*
 
+            type StreamEventsStream = tokio_stream::Empty<Result<pb::StreamEventsResponse, Status>>;
+
+            async fn stream_events(
+                &self,
+                _: Request<pb::StreamEventsRequest>,
+            ) -> Result<Response<Self::StreamEventsStream>, Status> {
+                Err(Status::aborted("no script has such a stream"))
+            }
+
+            type WatchStatisticsStream =
+                tokio_stream::Empty<Result<pb::WatchStatisticsResponse, Status>>;
+
+            async fn watch_statistics(
+                &self,
+                _: Request<pb::WatchStatisticsRequest>,
+            ) -> Result<Response<Self::WatchStatisticsStream>, Status> {
+                Err(Status::aborted("no script has such a stream"))
+            }
+
             type WatchTaskStream = Updates;
 
             async fn watch_task(
@@ -205,4 +224,21 @@ service! {
     resume_queue ResumeQueueRequest ResumeQueueResponse ResumeQueue;
     set_queue_limits SetQueueLimitsRequest SetQueueLimitsResponse SetQueueLimits;
     list_methods ListMethodsRequest ListMethodsResponse ListMethods;
+    list_events ListEventsRequest ListEventsResponse ListEvents;
+    list_subscribers ListSubscribersRequest ListSubscribersResponse ListSubscribers;
+    put_webhook PutWebhookRequest PutWebhookResponse PutWebhook;
+    get_webhook GetWebhookRequest GetWebhookResponse GetWebhook;
+    list_webhooks ListWebhooksRequest ListWebhooksResponse ListWebhooks;
+    delete_webhook DeleteWebhookRequest DeleteWebhookResponse DeleteWebhook;
+    put_schedule PutScheduleRequest PutScheduleResponse PutSchedule;
+    get_schedule GetScheduleRequest GetScheduleResponse GetSchedule;
+    list_schedules ListSchedulesRequest ListSchedulesResponse ListSchedules;
+    delete_schedule DeleteScheduleRequest DeleteScheduleResponse DeleteSchedule;
+    enable_schedule EnableScheduleRequest EnableScheduleResponse EnableSchedule;
+    disable_schedule DisableScheduleRequest DisableScheduleResponse DisableSchedule;
+    trigger_schedule TriggerScheduleRequest TriggerScheduleResponse TriggerSchedule;
+    preview_schedule PreviewScheduleRequest PreviewScheduleResponse PreviewSchedule;
+    get_statistics GetStatisticsRequest GetStatisticsResponse GetStatistics;
+    explain_task ExplainTaskRequest ExplainTaskResponse ExplainTask;
+    get_health GetHealthRequest GetHealthResponse GetHealth;
 }

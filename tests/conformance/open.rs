@@ -31,6 +31,7 @@ async fn a_fresh_store_begins_at_the_beginning(mut given: Given) {
         queues: Vec::new(),
         rescued: 0,
         quarantined: 0,
+        events: Vec::new(),
         due: None,
     };
     assert_eq!(opened, Opened { epoch: 2, ..opened.clone() });
@@ -98,6 +99,7 @@ async fn a_boot_is_told_what_waits_in_which_queue(given: Given) {
         queues: vec![status("one", 2), status("two", 2)],
         rescued: left_running(&given),
         quarantined: 0,
+        events: Vec::new(),
         due: Some(due),
     };
     assert_eq!(opened, expected);

@@ -7,11 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use task_scheduler::clock::Timestamp;
 use task_scheduler::models::{
-    LogLine, QueueName, Sequence, Snapshot, TaskFilter, TaskId, TaskPage,
+    LogLine, Name, Posted, QueueName, ScheduleStatus, Sequence, Snapshot, TaskFilter, TaskId,
+    TaskPage, Webhook,
 };
 use task_scheduler::store::{
-    Boot, Change, Claims, Commit, Error, MemoryStore, Opened, Place, Properties, QueueStatus,
-    Ready, Store, Wanted,
+    Boot, Change, Claims, Commit, DueSchedules, Error, MemoryStore, Opened, Place, Properties,
+    QueueStatus, Ready, Store, Wanted,
 };
 
 #[derive(Default)]
@@ -121,5 +122,44 @@ impl Store for Faulty {
     async fn queues(&self) -> Result<Vec<QueueStatus>, Error> {
         self.read().await?;
         self.inner.queues().await
+    }
+
+    async fn holders(
+        &self,
+        queue: &QueueName,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<TaskId>, Error> {
+        self.read().await?;
+        self.inner.holders(queue, key, limit).await
+    }
+
+    async fn schedule(&self, name: &Name) -> Result<Option<ScheduleStatus>, Error> {
+        self.read().await?;
+        self.inner.schedule(name).await
+    }
+
+    async fn schedules(
+        &self,
+        after: Option<&Name>,
+        limit: usize,
+    ) -> Result<Vec<ScheduleStatus>, Error> {
+        self.read().await?;
+        self.inner.schedules(after, limit).await
+    }
+
+    async fn due_schedules(&self, now: Timestamp, limit: usize) -> Result<DueSchedules, Error> {
+        self.read().await?;
+        self.inner.due_schedules(now, limit).await
+    }
+
+    async fn webhooks(&self) -> Result<Vec<Arc<Webhook>>, Error> {
+        self.read().await?;
+        self.inner.webhooks().await
+    }
+
+    async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<Posted>, Error> {
+        self.read().await?;
+        self.inner.outbox(after, limit).await
     }
 }

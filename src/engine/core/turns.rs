@@ -373,6 +373,7 @@ mod tests {
             queues: Vec::new(),
             rescued: 0,
             quarantined: 0,
+            events: Vec::new(),
             due: None,
         };
         let cache = Arc::new(ResultsCache::new(NonZeroUsize::MIN, 1_000));

@@ -19,10 +19,13 @@ use parking_lot::Mutex;
 pub use tables::Tables;
 
 use crate::clock::Timestamp;
-use crate::models::{LogLine, QueueName, Sequence, Snapshot, TaskFilter, TaskId, TaskPage};
+use crate::models::{
+    LogLine, Name, Posted, QueueName, ScheduleStatus, Sequence, Snapshot, TaskFilter, TaskId,
+    TaskPage, Webhook,
+};
 use crate::store::{
-    Boot, Change, Claims, Commit, Error, Opened, Place, Properties, QueueStatus, Ready, Store,
-    Wanted,
+    Boot, Change, Claims, Commit, DueSchedules, Error, Opened, Place, Properties, QueueStatus,
+    Ready, Store, Wanted,
 };
 
 /// Keeps tasks for as long as the process lives.
@@ -95,5 +98,29 @@ impl Store for MemoryStore {
 
     async fn queues(&self) -> Result<Vec<QueueStatus>, Error> {
         Ok(self.tables.lock().queues())
+    }
+
+    async fn holders(&self, _: &QueueName, _: &str, _: usize) -> Result<Vec<TaskId>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn schedule(&self, _: &Name) -> Result<Option<ScheduleStatus>, Error> {
+        Ok(None)
+    }
+
+    async fn schedules(&self, _: Option<&Name>, _: usize) -> Result<Vec<ScheduleStatus>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn due_schedules(&self, _: Timestamp, _: usize) -> Result<DueSchedules, Error> {
+        Ok(DueSchedules::default())
+    }
+
+    async fn webhooks(&self) -> Result<Vec<Arc<Webhook>>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn outbox(&self, _: u64, _: usize) -> Result<Vec<Posted>, Error> {
+        Ok(Vec::new())
     }
 }

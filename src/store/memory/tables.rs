@@ -125,6 +125,7 @@ impl Tables {
             queues: self.queues(),
             rescued: rescued.rescued,
             quarantined: rescued.quarantined,
+            events: Vec::new(),
             due: self.due(),
         }
     }

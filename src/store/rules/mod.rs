@@ -72,7 +72,8 @@ pub(crate) fn claim<R: Rows>(
     for wish in wanted {
         claimed.push(transition.claim(wish)?);
     }
-    Ok(Claims { claimed, ready: transition.applied.ready, due: None })
+    let Applied { ready, events, .. } = transition.applied;
+    Ok(Claims { claimed, ready, events, due: None })
 }
 
 impl<R: Rows> Transition<'_, R> {
@@ -125,6 +126,17 @@ impl<R: Rows> Transition<'_, R> {
                 let settings = crate::models::QueueSettings { paused: *paused, ..settings };
                 self.rows.set_settings(queue, settings)?;
             }
+            Change::Announce(_)
+            | Change::Emit { .. }
+            | Change::Stop
+            | Change::SetSchedule { .. }
+            | Change::EnableSchedule { .. }
+            | Change::DeleteSchedule { .. }
+            | Change::Fire(_)
+            | Change::Trigger { .. }
+            | Change::SetWebhook(_)
+            | Change::DeleteWebhook { .. }
+            | Change::Deliver { .. } => {}
         }
         Ok(())
     }

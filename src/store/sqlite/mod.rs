@@ -45,10 +45,13 @@ pub use self::backup::{backup, restore};
 use self::problem::{Fault, Result};
 pub use self::verify::verify;
 use crate::clock::Timestamp;
-use crate::models::{LogLine, QueueName, Sequence, Snapshot, TaskFilter, TaskId, TaskPage};
+use crate::models::{
+    LogLine, Name, Posted, QueueName, ScheduleStatus, Sequence, Snapshot, TaskFilter, TaskId,
+    TaskPage, Webhook,
+};
 use crate::store::{
-    Boot, Change, Claims, Commit, Error, Opened, Place, Properties, QueueStatus, Ready, Store,
-    Wanted,
+    Boot, Change, Claims, Commit, DueSchedules, Error, Opened, Place, Properties, QueueStatus,
+    Ready, Store, Wanted,
 };
 
 /// The file in a store's directory.
@@ -281,5 +284,42 @@ impl Store for SqliteStore {
     async fn queues(&self) -> std::result::Result<Vec<QueueStatus>, Error> {
         self.check()?;
         self.readers.ask(|reader| reader.queues()).await
+    }
+
+    async fn holders(
+        &self,
+        _: &QueueName,
+        _: &str,
+        _: usize,
+    ) -> std::result::Result<Vec<TaskId>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn schedule(&self, _: &Name) -> std::result::Result<Option<ScheduleStatus>, Error> {
+        Ok(None)
+    }
+
+    async fn schedules(
+        &self,
+        _: Option<&Name>,
+        _: usize,
+    ) -> std::result::Result<Vec<ScheduleStatus>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn due_schedules(
+        &self,
+        _: Timestamp,
+        _: usize,
+    ) -> std::result::Result<DueSchedules, Error> {
+        Ok(DueSchedules::default())
+    }
+
+    async fn webhooks(&self) -> std::result::Result<Vec<Arc<Webhook>>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn outbox(&self, _: u64, _: usize) -> std::result::Result<Vec<Posted>, Error> {
+        Ok(Vec::new())
     }
 }

@@ -178,6 +178,7 @@ impl<'c> Writer<'c> {
                     queues: self.unit.queues(),
                     rescued: rescued.rescued,
                     quarantined: rescued.quarantined,
+                    events: Vec::new(),
                     due: None,
                 })
             }

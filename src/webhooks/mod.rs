@@ -1,0 +1,1 @@
+//! Who elsewhere is told of events over HTTP.
