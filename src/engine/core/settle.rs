@@ -127,7 +127,7 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
-        let Applied { verdict, ready, ended, returned, told, more, events: _ } = applied;
+        let Applied { verdict, ready, ended, returned, told, more, events: _, posted: _ } = applied;
         for task in returned {
             self.came_back(&task);
         }
