@@ -1,5 +1,9 @@
 //! What happened, and who is told of it.
 
+pub mod bus;
+
+pub use bus::{ChannelConfig, EventBus};
+
 use crate::models::Event;
 
 /// Tells whoever listens of what happened.
