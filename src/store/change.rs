@@ -206,6 +206,8 @@ pub struct Applied {
     pub more: bool,
     /// What happened, in order.
     pub events: Vec<Event>,
+    /// Some of it was put aside for webhooks.
+    pub posted: bool,
 }
 
 /// What was said to one change.
@@ -237,6 +239,8 @@ pub enum Verdict {
     /// The task waits for its children. Those in these queues did not come in: they had been there
     /// before, or were refused.
     Expanded { joined: Vec<QueueName> },
+    /// There are as many of them as there may be.
+    TooMany,
     /// Of the runs of a schedule, these came in: one for each asked for.
     Fired { entered: Vec<bool> },
     /// The fence is not the task's latest; the schedule is another by now.
@@ -306,6 +310,8 @@ pub struct Claims {
     pub ready: Vec<Ready>,
     /// What happened, in order.
     pub events: Vec<Event>,
+    /// Some of it was put aside for webhooks.
+    pub posted: bool,
     /// When the next task is due or over, as far as is known.
     pub due: Option<Timestamp>,
 }
