@@ -11,7 +11,6 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::Announced;
-use super::examples;
 use crate::error::Error;
 use crate::models::{
     CUSTOM_PREFIX, Category, Custom, Event, EventFilter, MAX_EVENT_NAME_BYTES, MAX_FILTER_WORDS,

@@ -6,6 +6,7 @@
 
 mod announced;
 mod announcer;
+pub mod bus;
 pub mod catalog;
 mod examples;
 mod index;
@@ -17,6 +18,7 @@ mod tests;
 
 pub use announced::Announced;
 pub use announcer::{Announcer, Tap};
+pub use bus::{ChannelConfig, EventBus};
 pub use recent::{LINGER, RECENT_BYTES, RECENT_EVENTS};
 pub use stream::{Cursor, EventStream, QUEUE_BYTES, QUEUE_EVENTS, Told};
 pub use subscriber::{Subscriber, SubscriberError, SubscriberStatus, Subscribers};

@@ -1,15 +1,17 @@
 //! Subscribers as services: each in a loop of its own, its handlers where bodies run.
 
-use async_trait::async_trait;
 use std::sync::Arc;
+
+use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::engine::Engine;
+use crate::error::{Code, Error};
 use crate::events::subscriber::Registered;
 use crate::events::{Announced, Announcer, EventStream, SubscriberError, Told};
 use crate::models::{Fact, Observed};
-use crate::orchestrator::{BackgroundTask, Executable, SchedulerError};
+use crate::orchestrator::{BackgroundTask, EventBus, Executable, Scheduler, SchedulerError};
 
 /// One subscriber and what it is told.
 ///
@@ -30,7 +32,8 @@ pub(super) struct Listening(Vec<(Registered, EventStream)>);
 impl Listening {
     /// Begins to put events aside for each.
     pub(super) fn begin(subscribers: &[Registered], announcer: &Announcer) -> Self {
-        let listens = |one: &Registered| (one.clone(), announcer.subscribe(one.filter.clone(), None));
+        let listens =
+            |one: &Registered| (one.clone(), announcer.subscribe(one.filter.clone(), None));
         Self(subscribers.iter().map(listens).collect())
     }
 
@@ -44,6 +47,30 @@ impl Listening {
             engine: engine.clone(),
             handling: None,
         })
+    }
+}
+
+/// All of them together.
+pub(super) struct SubscriberServices(Scheduler<&'static str>);
+
+impl SubscriberServices {
+    /// Starts them where bodies run.
+    pub(super) async fn start(listening: Listening, engine: &Engine) -> Result<Self, Error> {
+        let scheduler = Scheduler::new(EventBus::default()).on_runtime(engine.bodies());
+        let failed = |error: SchedulerError| Error::new(Code::Internal, error.to_string());
+        for service in listening.services(engine) {
+            scheduler.register_background_task(service).map_err(failed)?;
+        }
+        scheduler.start().await.map_err(failed)?;
+        Ok(Self(scheduler))
+    }
+
+    /// Has them deal with what happened until now, as far as time allows.
+    pub(super) async fn shutdown(&self) {
+        let report = self.0.shutdown().await;
+        if !report.is_clean() {
+            tracing::warn!(?report, "subscribers did not deal with everything in time");
+        }
     }
 }
 
@@ -126,5 +153,6 @@ impl BackgroundTask for SubscriberService {
 
 fn said(panic: &(dyn std::any::Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
 }

@@ -358,10 +358,7 @@ fn check_handler(sig: &Signature, receiver: Option<&str>) -> Result<()> {
             Some(FnArg::Receiver(this))
                 if this.reference.is_some() && this.mutability.is_none() => {}
             Some(other) => {
-                return wrong(
-                    other.span(),
-                    "several may be told at once, so a handler takes `&self`",
-                );
+                return wrong(other.span(), "a handler takes `&self`");
             }
             None => return wrong(sig.ident.span(), "a handler takes `&self` and the event"),
         }

@@ -36,13 +36,19 @@ impl Shapes {
     fn handle_task_completed(&self, event: &Announced) {}
 }
 
+#[derive(Default)]
+struct Unshared;
+
+#[derive(Default)]
+struct Nobodys;
+
 #[subscriber(events("task.completed"))]
-impl Shapes {
+impl Unshared {
     async fn handle_task_completed(&mut self, event: &Announced) {}
 }
 
 #[subscriber(events("task.completed"))]
-impl Shapes {
+impl Nobodys {
     async fn handle_task_completed(event: &Announced) {}
 }
 
