@@ -119,7 +119,8 @@ impl Stream for Events {
         if this.stream.is_none() {
             return Poll::Ready(None);
         }
-        let polled = caught(|| this.poll(cx)).unwrap_or_else(|panic| Poll::Ready(Err(panic.into())));
+        let polled =
+            caught(|| this.poll(cx)).unwrap_or_else(|panic| Poll::Ready(Err(panic.into())));
         if let Poll::Ready(Err(_)) = polled {
             this.stream = None;
         }

@@ -5,6 +5,7 @@ mod by_hand;
 mod children;
 mod composed;
 mod endings;
+mod events;
 mod faults;
 mod faulty;
 mod handlers;
