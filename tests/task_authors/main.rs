@@ -6,4 +6,5 @@ mod checkpoints;
 mod children;
 mod endings;
 mod generated;
+mod events;
 mod words;
