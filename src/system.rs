@@ -3,12 +3,15 @@
 //! Knows no protocol and no flags.
 
 mod builder;
+mod services;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::ResultsCache;
 pub use builder::Builder;
+pub use services::ServiceStatus;
+use services::Services;
 
 use crate::engine::{self, Engine};
 pub use crate::engine::{Watch, deliver_here};
@@ -59,6 +62,7 @@ pub struct TaskSystem {
     cache: Arc<ResultsCache>,
     store: store::Properties,
     announcer: Arc<Announcer>,
+    services: Arc<Services>,
 }
 
 impl TaskSystem {
@@ -89,7 +93,8 @@ impl TaskSystem {
         let kept = store.properties();
         let (methods, results) = (registry.clone(), cache.clone());
         let engine = Engine::start(options, methods, results, store, announcer.clone()).await?;
-        Ok(Self { engine, registry, cache, store: kept, announcer })
+        let services = Services::start(&engine, &announcer).await?;
+        Ok(Self { engine, registry, cache, store: kept, announcer, services })
     }
 
     /// Tells whoever listens of what happens.
@@ -316,15 +321,20 @@ impl TaskSystem {
         self.engine.stuck_bodies()
     }
 
-    /// From now on submissions are refused with `DRAINING`; what runs goes on.
+    /// From now on submissions are refused with `DRAINING`; what runs goes on. Services that make tasks
+    /// make none any more.
     pub fn refuse(&self) {
+        self.services.refuse();
         self.engine.refuse();
     }
 
     /// Refuses, lets bodies finish within `patience`, and puts the rest back into their queues.
-    /// Answers whether everything finished.
+    /// Then its services stop, but the engine's. Answers whether everything finished.
     pub async fn drain(&self, patience: Duration) -> bool {
-        self.engine.drain(patience).await
+        self.refuse();
+        let (finished, ()) = tokio::join!(self.engine.drain(patience), self.services.makers_end());
+        self.services.watchers_end().await;
+        finished
     }
 
     /// [Drains](Self::drain) and [stops](Self::stop). Answers whether everything finished within
@@ -335,8 +345,9 @@ impl TaskSystem {
         finished
     }
 
-    /// Ends its threads. Does not wait for bodies that are still there.
+    /// Ends its threads. Does not wait for bodies that are still there, nor for services.
     pub fn stop(&self) {
+        self.services.stop();
         self.engine.stop();
     }
 }
