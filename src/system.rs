@@ -4,6 +4,7 @@
 
 mod builder;
 mod events;
+mod services;
 mod subscribers;
 
 use std::sync::Arc;
@@ -12,6 +13,8 @@ use std::time::Duration;
 use crate::cache::ResultsCache;
 pub use builder::Builder;
 pub use events::{SubscriberKind, SubscriberRow};
+pub use services::ServiceStatus;
+use services::Services;
 
 use crate::engine::{self, Engine};
 pub use crate::engine::{Watch, deliver_here};
@@ -23,7 +26,7 @@ use crate::models::{
 };
 use crate::store::{self, QueueStatus, Store};
 use crate::tasks::{Method, TaskHandler, TaskRegistry};
-use subscribers::{Listening, SubscriberServices};
+use subscribers::Listening;
 
 /// A running task system. Cheap to clone; all clones are the same system.
 ///
@@ -64,7 +67,7 @@ pub struct TaskSystem {
     store: store::Properties,
     announcer: Arc<Announcer>,
     subscribers: Subscribers,
-    services: Arc<SubscriberServices>,
+    services: Arc<Services>,
 }
 
 /// What a system is put together of.
@@ -123,7 +126,7 @@ impl TaskSystem {
         let listening = Listening::begin(subscribers.list(), &announcer);
         let (methods, results) = (registry.clone(), cache.clone());
         let engine = Engine::start(options, methods, results, store, announcer.clone()).await?;
-        let services = Arc::new(SubscriberServices::start(listening, &engine).await?);
+        let services = Services::start(&engine, &announcer, listening).await?;
         Ok(Self { engine, registry, cache, store: kept, announcer, subscribers, services })
     }
 
@@ -351,16 +354,19 @@ impl TaskSystem {
         self.engine.stuck_bodies()
     }
 
-    /// From now on submissions are refused with `DRAINING`; what runs goes on.
+    /// From now on submissions are refused with `DRAINING`; what runs goes on. Services that make tasks
+    /// make none any more.
     pub fn refuse(&self) {
+        self.services.refuse();
         self.engine.refuse();
     }
 
     /// Refuses, lets bodies finish within `patience`, and puts the rest back into their queues.
-    /// Answers whether everything finished.
+    /// Then its services stop, but the engine's. Answers whether everything finished.
     pub async fn drain(&self, patience: Duration) -> bool {
-        let finished = self.engine.drain(patience).await;
-        self.services.shutdown().await;
+        self.refuse();
+        let (finished, ()) = tokio::join!(self.engine.drain(patience), self.services.makers_end());
+        self.services.watchers_end().await;
         finished
     }
 
@@ -372,9 +378,10 @@ impl TaskSystem {
         finished
     }
 
-    /// Ends its threads. Does not wait for bodies that are still there.
+    /// Ends its threads. Does not wait for bodies that are still there, nor for services.
     pub fn stop(&self) {
         self.announcer.close();
+        self.services.stop();
         self.engine.stop();
     }
 }

@@ -5,6 +5,6 @@ mod cancelling;
 mod checkpoints;
 mod children;
 mod endings;
-mod generated;
 mod events;
+mod generated;
 mod words;
