@@ -112,6 +112,12 @@ impl Engine {
     pub async fn fire(&self, _firings: Vec<Firing>) -> Result<Vec<Option<usize>>, Error> {
         Err(missing())
     }
+
+    /// Resolves when schedules were defined, enabled, disabled, deleted or fired since it was last
+    /// asked: when the next is due may be another time by now. For one listener.
+    pub async fn schedules_changed(&self) {
+        std::future::pending::<()>().await;
+    }
 }
 
 fn missing() -> Error {
