@@ -3,12 +3,14 @@
 //! Knows no protocol and no flags.
 
 mod builder;
+mod schedules;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::ResultsCache;
 pub use builder::Builder;
+pub use schedules::next_times;
 
 use crate::engine::{self, Engine};
 pub use crate::engine::{Watch, deliver_here};

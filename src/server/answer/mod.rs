@@ -2,6 +2,7 @@
 
 mod linked;
 mod queue;
+mod schedule;
 mod task;
 mod update;
 
@@ -18,6 +19,7 @@ use crate::tasks::{Kind, Method};
 
 pub(super) use linked::{chain, group};
 pub(super) use queue::{queue, queues};
+pub(super) use schedule::{schedule, schedules, times};
 pub(super) use task::{page, task};
 pub(super) use update::update;
 
