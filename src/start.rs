@@ -9,21 +9,26 @@
 //! | 0 | stopped as asked; help, version and configuration printed; a command did what it is for |
 //! | 1 | something failed that may succeed next time: the port is taken, another server has the data directory; `verify` found something |
 //! | 2 | wrong flags |
-//! | 78 | starting again cannot help before something is changed: the file, the environment, the log directory, the data directory, the methods |
+//! | 78 | starting again cannot help before something is changed: the file, the environment, the schedules, the log directory, the data directory, the methods |
+
+mod declared;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::declared::BadFile;
 use crate::cache::ResultsCache;
 use crate::cli;
 use crate::config::{self, Address, Backend, Config, Loaded, Refusal};
 use crate::error::Error;
 use crate::logger;
+use crate::schedules::Declared;
 use crate::server::{self, Server};
 use crate::store::{self, MemoryStore, SqliteStore, Store};
 use crate::system::TaskSystem;
@@ -44,6 +49,9 @@ enum StartError {
     /// Wrong environment or file.
     #[error("{}", lines(.0))]
     Configuration(Vec<config::Problem>),
+    /// The file of schedules cannot be read, or something in it is wrong.
+    #[error("{0}")]
+    Schedules(BadFile),
     /// No log.
     #[error(transparent)]
     Log(#[from] logger::Error),
@@ -88,6 +96,7 @@ impl StartError {
             // Help and version are "errors" with code 0.
             Self::Flags(error) => u8::try_from(error.exit_code()).unwrap_or(EXIT_FAILURE),
             Self::Configuration(_)
+            | Self::Schedules(_)
             | Self::Log(_)
             | Self::Methods(_)
             | Self::Store(store::Error::Unusable(_))
@@ -180,6 +189,8 @@ fn serve(config: &Config, registry: TaskRegistry) -> Result<(), StartError> {
         .build()
         .map_err(StartError::Runtime)?;
     let stopped = runtime.block_on(async {
+        let schedules = config.schedules.as_deref();
+        let declared = schedules.map(declared::read).transpose().map_err(StartError::Schedules)?;
         let addr = look_up(&config.listen.addr).await?;
         let listener = server::bind(addr)?;
         let cache = ResultsCache::new(config.cache.capacity(), config.cache.bytes);
@@ -188,6 +199,9 @@ fn serve(config: &Config, registry: TaskRegistry) -> Result<(), StartError> {
         let system = TaskSystem::start(options, Arc::new(registry), Arc::new(cache), store)
             .await
             .map_err(StartError::System)?;
+        if let Some((path, declared)) = schedules.zip(declared) {
+            declare(&system, path, declared).await?;
+        }
         // Before anything is told of the address, so that whoever reads it can rely on them.
         let mut stop = Signals::new().map_err(StartError::Runtime)?;
         let handle = Server::start(listener, system.clone(), config.listen.options()).await?;
@@ -222,6 +236,21 @@ fn serve(config: &Config, registry: TaskRegistry) -> Result<(), StartError> {
     // A body that does not return must not keep the process.
     runtime.shutdown_background();
     stopped
+}
+
+/// Defines the schedules of a file. Nothing is served if one of them cannot be.
+async fn declare(
+    system: &TaskSystem,
+    path: &Path,
+    declared: Vec<Declared>,
+) -> Result<(), StartError> {
+    let schedules = declared.len();
+    if let Err(problems) = system.declare_schedules(declared).await {
+        system.stop();
+        return Err(StartError::Schedules(BadFile::wrong(path, problems)));
+    }
+    tracing::info!(schedules, file = %path.display(), "schedules declared");
+    Ok(())
 }
 
 /// The store that was chosen, with whatever it knows from earlier.
