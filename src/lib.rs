@@ -35,6 +35,11 @@ pub use tasks::{Json, Rest, TaskContext, TaskError, testing};
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
+/// So does that of the page about schedules.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/schedules.md")]
+pub struct SchedulesPage;
+
 /// What the attributes' expansion is made of. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
