@@ -15,6 +15,7 @@ pub use schedules::next_times;
 use crate::engine::{self, Engine};
 pub use crate::engine::{Watch, deliver_here};
 use crate::error::Error;
+use crate::events::Announcer;
 use crate::models::{
     Accepted, ArgValue, CancelRequest, CancelVerdict, Changed, Cursor, Ended, LogLine, Purged,
     QueueLimits, QueueName, Request, Sequence, Snapshot, TaskFilter, TaskId, TaskPage,
@@ -59,6 +60,7 @@ pub struct TaskSystem {
     registry: Arc<TaskRegistry>,
     cache: Arc<ResultsCache>,
     store: store::Properties,
+    announcer: Arc<Announcer>,
 }
 
 impl TaskSystem {
@@ -72,9 +74,29 @@ impl TaskSystem {
         cache: Arc<ResultsCache>,
         store: Arc<dyn Store>,
     ) -> Result<Self, Error> {
+        Self::start_telling(options, registry, cache, store, Arc::default()).await
+    }
+
+    /// The same, for whoever wants to be told of the first event, too.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_telling(
+        options: engine::Options,
+        registry: Arc<TaskRegistry>,
+        cache: Arc<ResultsCache>,
+        store: Arc<dyn Store>,
+        announcer: Arc<Announcer>,
+    ) -> Result<Self, Error> {
         let kept = store.properties();
-        let engine = Engine::start(options, registry.clone(), cache.clone(), store).await?;
-        Ok(Self { engine, registry, cache, store: kept })
+        let (methods, results) = (registry.clone(), cache.clone());
+        let engine = Engine::start(options, methods, results, store, announcer.clone()).await?;
+        Ok(Self { engine, registry, cache, store: kept, announcer })
+    }
+
+    /// Tells whoever listens of what happens.
+    pub fn announcer(&self) -> &Arc<Announcer> {
+        &self.announcer
     }
 
     /// The methods that it can run.
