@@ -34,7 +34,7 @@ impl Announcements {
 
     /// Whether anybody listens.
     pub(super) fn listened_to(&self) -> bool {
-        true
+        self.announcer.is_heard()
     }
 
     /// Takes events over from the core, which is held meanwhile.
