@@ -155,6 +155,9 @@ fn run() -> Result<(), StartError> {
         }
         Loaded::Serve { config, remarks } => (config, remarks),
     };
+    // Before anything is begun, as the rest of what may be wrong with the configuration.
+    let declared = config.schedules.as_deref().map(declared::read).transpose();
+    let declared = declared.map_err(StartError::Schedules)?;
     let filter = std::env::var_os("RUST_LOG").map(|filter| filter.to_string_lossy().into_owned());
     // Dropped last, and before `main` says what went wrong: the log is whole by then.
     let _log = logger::start(&config.log, filter.as_deref())?;
@@ -171,7 +174,7 @@ fn run() -> Result<(), StartError> {
             tracing::warn!("no method is registered; see task_scheduler::link!")
         }
     }
-    serve(&config, registry)
+    serve(&config, registry, declared)
 }
 
 /// A panic is a line of the log like any other. Those of bodies are their tasks' failures besides.
@@ -183,14 +186,16 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
 }
 
 /// Starts the system and the doors, and waits until they have stopped.
-fn serve(config: &Config, registry: TaskRegistry) -> Result<(), StartError> {
+fn serve(
+    config: &Config,
+    registry: TaskRegistry,
+    declared: Option<Vec<Declared>>,
+) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(StartError::Runtime)?;
     let stopped = runtime.block_on(async {
-        let schedules = config.schedules.as_deref();
-        let declared = schedules.map(declared::read).transpose().map_err(StartError::Schedules)?;
         let addr = look_up(&config.listen.addr).await?;
         let listener = server::bind(addr)?;
         let cache = ResultsCache::new(config.cache.capacity(), config.cache.bytes);
@@ -199,7 +204,7 @@ fn serve(config: &Config, registry: TaskRegistry) -> Result<(), StartError> {
         let system = TaskSystem::start(options, Arc::new(registry), Arc::new(cache), store)
             .await
             .map_err(StartError::System)?;
-        if let Some((path, declared)) = schedules.zip(declared) {
+        if let Some((path, declared)) = config.schedules.as_deref().zip(declared) {
             declare(&system, path, declared).await?;
         }
         // Before anything is told of the address, so that whoever reads it can rely on them.

@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use self::node::{Node, Spot};
-use super::{ScheduleRequest, check};
+use super::{Checked, ScheduleRequest, check};
 use crate::clock::Timestamp;
-use crate::error::Error;
+use crate::error::{Error, Violation};
 
 /// The largest file that is read: room for a hundred thousand schedules.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
@@ -23,10 +23,18 @@ pub const MAX_FILE_BYTES: u64 = 64 << 20;
 pub struct Declared {
     /// As it is asked for.
     pub request: ScheduleRequest,
+    /// What the check came to for a schedule that is not there yet.
+    pub checked: Checked,
+    places: Places,
+}
+
+/// Where the parts of an entry were written.
+#[derive(Clone, Debug)]
+struct Places {
     /// Where it begins.
-    spot: Spot,
+    begin: Spot,
     /// Where each key's value is.
-    spots: BTreeMap<&'static str, Spot>,
+    values: BTreeMap<&'static str, Spot>,
 }
 
 /// Something that is wrong with a file.
@@ -64,16 +72,16 @@ pub fn parse_file(text: &str, now: Timestamp) -> Result<Vec<Declared>, Vec<FileP
     let mut names: BTreeMap<String, Spot> = BTreeMap::new();
     let mut declared = Vec::with_capacity(entries.len());
     for (entry, spot) in entries {
-        let Some(entry) = entry::read(entry, spot, &mut problems) else { continue };
-        if let Err(error) = check(&entry.request, None, now) {
-            problems.extend(entry.problems(&error));
-        }
-        let name = entry.request.name.clone();
-        let spot = *entry.spots.get("name").unwrap_or(&entry.spot);
+        let Some((request, places)) = entry::read(entry, spot, &mut problems) else { continue };
+        let name = request.name.clone();
+        let spot = places.of("name");
         if let Some(first) = names.insert(name.clone(), spot) {
             problems.push(spot.problem(format!("{name:?} is declared in line {} too", first.line)));
         }
-        declared.push(entry);
+        match check(&request, None, now) {
+            Ok(checked) => declared.push(Declared { request, checked, places }),
+            Err(error) => problems.extend(places.problems(&name, &error)),
+        }
     }
     problems.sort();
     problems.dedup();
@@ -83,16 +91,24 @@ pub fn parse_file(text: &str, now: Timestamp) -> Result<Vec<Declared>, Vec<FileP
 impl Declared {
     /// Where in the file that stands what the schedule was refused for.
     pub fn problems(&self, error: &Error) -> Vec<FileProblem> {
-        let whole = |why: &str| {
-            let spot = self.spots.get("method").unwrap_or(&self.spot);
-            spot.problem(format!("schedule {:?}: {why}", self.request.name))
-        };
+        self.places.problems(&self.request.name, error)
+    }
+}
+
+impl Places {
+    /// Where the value of a key is; if it is not there, the entry.
+    fn of(&self, key: &str) -> Spot {
+        self.values.get(key).copied().unwrap_or(self.begin)
+    }
+
+    fn problems(&self, name: &str, error: &Error) -> Vec<FileProblem> {
+        let whole = |why: &str| self.of("method").problem(format!("schedule {name:?}: {why}"));
         if error.violations.is_empty() {
             return vec![whole(&error.message)];
         }
-        let problem = |violation: &crate::error::Violation| {
+        let problem = |violation: &Violation| {
             let key = key_of(&violation.field);
-            match self.spots.get(key) {
+            match self.values.get(key) {
                 Some(spot) => spot.problem(format!("{key}: {}", violation.description)),
                 None => whole(&format!("{}: {}", violation.field, violation.description)),
             }

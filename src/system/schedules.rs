@@ -1,18 +1,19 @@
 //! Schedules, as everybody who defines them asks for it.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::TaskSystem;
 use crate::clock::{self, Timestamp};
 use crate::engine::Engine;
 use crate::error::{Code, Error};
-use crate::models::{Name, Schedule, ScheduleStatus, TaskId};
+use crate::models::{MAX_PAGE, Name, Schedule, ScheduleStatus, TaskId};
 use crate::schedules::{
-    Checked, Declared, FileProblem, ScheduleRequest, Timetable, check, run_by_hand, same_task,
-    within,
+    Checked, Declared, FileProblem, RuleRequest, ScheduleRequest, Timetable, check, run_by_hand,
+    same_task, within,
 };
 
-/// How many declared schedules are looked at and stored side by side.
+/// How many declared schedules are stored side by side.
 const SIDE_BY_SIDE: usize = 256;
 
 impl TaskSystem {
@@ -112,27 +113,47 @@ impl TaskSystem {
     /// # Errors
     /// What the engine refuses, and where the file says it. What it does not refuse is defined.
     pub async fn declare_schedules(&self, declared: Vec<Declared>) -> Result<(), Vec<FileProblem>> {
+        let Some(first) = declared.first() else { return Ok(()) };
+        let mut existing = self.all_schedules().await.map_err(|error| first.problems(&error))?;
         let mut problems = Vec::new();
         let mut declared = declared.into_iter();
+        let mut under_way = tokio::task::JoinSet::new();
         loop {
-            let some: Vec<Declared> = declared.by_ref().take(SIDE_BY_SIDE).collect();
-            if some.is_empty() {
-                break;
+            let room = SIDE_BY_SIDE - under_way.len();
+            for one in declared.by_ref().take(room) {
+                let existing = existing.remove(&one.checked.name);
+                match Definition::declared(&self.engine, &one, existing) {
+                    Ok(definition) if definition.changes_something() => {
+                        let engine = self.engine.clone();
+                        under_way.spawn(async move {
+                            let stored = definition.store(&engine).await;
+                            stored.map(drop).map_err(|error| one.problems(&error))
+                        });
+                    }
+                    Ok(_) => {}
+                    Err(error) => problems.extend(one.problems(&error)),
+                }
             }
-            let mut under_way = tokio::task::JoinSet::new();
-            for one in some {
-                let engine = self.engine.clone();
-                under_way.spawn(async move {
-                    let stored = declare(&engine, one.request.clone()).await;
-                    stored.map_err(|error| one.problems(&error))
-                });
-            }
-            for stored in under_way.join_all().await {
-                problems.extend(stored.err().into_iter().flatten());
+            match under_way.join_next().await {
+                Some(Ok(stored)) => problems.extend(stored.err().into_iter().flatten()),
+                Some(Err(panic)) => std::panic::resume_unwind(panic.into_panic()),
+                None if declared.len() == 0 => break,
+                None => {}
             }
         }
         problems.sort();
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+
+    async fn all_schedules(&self) -> Result<HashMap<Name, ScheduleStatus>, Error> {
+        let mut all = HashMap::new();
+        let mut after: Option<Name> = None;
+        loop {
+            let page = self.engine.schedules(after.as_ref(), MAX_PAGE).await?;
+            let Some(last) = page.last() else { return Ok(all) };
+            after = Some(last.schedule.name.clone());
+            all.extend(page.into_iter().map(|status| (status.schedule.name.clone(), status)));
+        }
     }
 }
 
@@ -143,14 +164,6 @@ pub fn next_times(status: &ScheduleStatus, count: usize) -> Vec<Timestamp> {
     };
     let after = |last: &Timestamp| timetable.next_after(*last);
     std::iter::successors(Some(next), after).take(count).collect()
-}
-
-async fn declare(engine: &Engine, request: ScheduleRequest) -> Result<(), Error> {
-    let definition = Definition::of(engine, request).await?;
-    if definition.changes_something() {
-        definition.store(engine).await?;
-    }
-    Ok(())
 }
 
 /// A definition that was checked, and what it would take the place of.
@@ -171,8 +184,34 @@ impl Definition {
             Err(_) => None,
         };
         let checked = check(&request, existing.as_ref(), now);
+        Self::put_together(engine, request, checked, existing, now)
+    }
+
+    /// The same of what a file declares, which was checked as far as it does not depend on what is
+    /// there.
+    fn declared(
+        engine: &Engine,
+        declared: &Declared,
+        existing: Option<ScheduleStatus>,
+    ) -> Result<Self, Error> {
+        let now = clock::now().wall;
+        let request = declared.request.clone();
+        let checked = match &request.rule {
+            RuleRequest::Cron { .. } => Ok(declared.checked.clone()),
+            RuleRequest::Every { .. } => check(&request, existing.as_ref(), now),
+        };
+        Self::put_together(engine, request, checked, existing, now)
+    }
+
+    fn put_together(
+        engine: &Engine,
+        request: ScheduleRequest,
+        checked: Result<Checked, Error>,
+        existing: Option<ScheduleStatus>,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
         let task = engine.template(request.task.clone()).map_err(|error| within("task", error));
-        let (checked, task): (Checked, _) = (checked?, task?);
+        let (checked, task) = (checked?, task?);
         let before = existing.as_ref().is_none_or(|existing| existing.enabled);
         let enabled = request.enabled.unwrap_or(before);
         let timetable = checked.timetable.clone();

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use task_scheduler::models::ArgValue;
 use task_scheduler::pb;
 use task_scheduler::pb::TaskState;
 use tonic::{Code, Response};
@@ -150,7 +149,7 @@ async fn a_schedule_runs_at_its_times_and_remembers_its_runs() {
 async fn what_was_defined_is_told_and_can_be_put_again_without_a_difference() {
     let server = with_methods();
     let schedules = Schedules::of(&server).await;
-    let work = with(task("add", [ArgValue::from(1), ArgValue::from("2")]), |o| {
+    let work = with(task("add", [1, 2]), |o| {
         o.queue = "night".into();
         (o.priority, o.ttl, o.timeout) = (Some(-4), an_hour(), ms(1_500));
         o.retry = crate::client::retries(2);
@@ -275,7 +274,7 @@ async fn overlapping_runs_are_left_out_or_allowed_or_take_the_place_of_the_one_b
     let server = with_methods();
     let schedules = Schedules::of(&server).await;
     let put = async |name: &str, overlap: pb::OverlapPolicy| {
-        let wait = task("wait", [server.path(name)]);
+        let wait = task("wait_obediently", [server.path(name)]);
         let schedule = pb::Schedule { overlap: overlap.into(), ..every_second(name, wait) };
         schedules.put(schedule).await.unwrap();
     };

@@ -12,4 +12,5 @@ mod harness;
 mod keys;
 mod queues;
 mod saved;
+mod schedules;
 mod watching;

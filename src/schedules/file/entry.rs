@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::node::{Entry, Node, Spot};
-use super::{Declared, FileProblem};
+use super::{FileProblem, Places};
 use crate::clock::Timestamp;
 use crate::models::{Asked, CatchUp, Overlap, Request, When};
 use crate::schedules::{RuleRequest, STANDARD_CATCH_UP, ScheduleRequest};
@@ -34,7 +34,11 @@ const KEYS: [&str; 19] = [
 
 /// Reads one entry; what is wrong goes to `problems`. `None` if it is nothing that can be looked at
 /// further.
-pub(super) fn read(node: Node, spot: Spot, problems: &mut Vec<FileProblem>) -> Option<Declared> {
+pub(super) fn read(
+    node: Node,
+    spot: Spot,
+    problems: &mut Vec<FileProblem>,
+) -> Option<(ScheduleRequest, Places)> {
     let Node::Map(entries) = node else {
         let why = format!("{}; expected a schedule: name, cron or every, method", node.kind());
         problems.push(spot.problem(why));
@@ -66,9 +70,9 @@ pub(super) fn read(node: Node, spot: Spot, problems: &mut Vec<FileProblem>) -> O
         enabled: keys.take("enabled", boolean),
         rule: rule.unwrap_or(RuleRequest::Every { interval: Duration::ZERO, anchor: None }),
     };
-    let spots = keys.spots;
+    let places = Places { begin: spot, values: keys.spots };
     // What is missing or of another kind would only be found again.
-    (problems.len() == before).then_some(Declared { request, spot, spots })
+    (problems.len() == before).then_some((request, places))
 }
 
 /// What is accepted in the place of what was written.
