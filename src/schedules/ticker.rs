@@ -61,7 +61,7 @@ enum Turn {
 #[async_trait]
 impl Executable for Ticker {
     fn name(&self) -> &str {
-        "schedules"
+        "ticker"
     }
 }
 
