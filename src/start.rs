@@ -8,8 +8,8 @@
 //! |---|---|
 //! | 0 | stopped as asked; help, version and configuration printed; a command did what it is for |
 //! | 1 | something failed that may succeed next time: the port is taken, another server has the data directory; `verify` found something |
-//! | 2 | wrong flags |
-//! | 78 | starting again cannot help before something is changed: the file, the environment, the schedules, the log directory, the data directory, the methods |
+//! | 2 | wrong flags; a command was asked for something that there is not |
+//! | 78 | starting again cannot help before something is changed: the file, the environment, the schedules, the log directory, the data directory, the methods, the subscribers |
 
 mod declared;
 
@@ -27,16 +27,19 @@ use crate::cache::ResultsCache;
 use crate::cli;
 use crate::config::{self, Address, Backend, Config, Loaded, Refusal};
 use crate::error::Error;
+use crate::events::{Announcer, Subscribers, subscriber};
 use crate::logger;
 use crate::schedules::Declared;
 use crate::server::{self, Server};
 use crate::store::{self, MemoryStore, SqliteStore, Store};
-use crate::system::TaskSystem;
+use crate::system::{Parts, TaskSystem};
 use crate::tasks::{self, RegistryHealth, TaskRegistry};
 
 /// `EX_CONFIG` of sysexits.h.
 const EXIT_CONFIGURATION: u8 = 78;
 const EXIT_FAILURE: u8 = 1;
+/// What clap ends with.
+const EXIT_USAGE: u8 = 2;
 /// How long connections may take to close once everything has been answered.
 const HANG_UP: Duration = Duration::from_secs(5);
 
@@ -58,6 +61,9 @@ enum StartError {
     /// Methods that clash or are malformed.
     #[error(transparent)]
     Methods(Error),
+    /// Subscribers that clash or ask for events that there are not.
+    #[error(transparent)]
+    Subscribers(Error),
     /// The address's name stands for nothing.
     #[error("cannot listen on {address}: {why}")]
     Host { address: Address, why: String },
@@ -99,8 +105,10 @@ impl StartError {
             | Self::Schedules(_)
             | Self::Log(_)
             | Self::Methods(_)
+            | Self::Subscribers(_)
             | Self::Store(store::Error::Unusable(_))
             | Self::Command(cli::Error::Store(store::Error::Unusable(_))) => EXIT_CONFIGURATION,
+            Self::Command(cli::Error::Asked(_)) => EXIT_USAGE,
             Self::Host { .. }
             | Self::Server(_)
             | Self::Store(_)
@@ -174,7 +182,9 @@ fn run() -> Result<(), StartError> {
             tracing::warn!("no method is registered; see task_scheduler::link!")
         }
     }
-    serve(&config, registry, declared)
+    let subscribers = Subscribers::from_registrations(subscriber::collected())
+        .map_err(StartError::Subscribers)?;
+    serve(&config, registry, subscribers, declared)
 }
 
 /// A panic is a line of the log like any other. Those of bodies are their tasks' failures besides.
@@ -189,6 +199,7 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
 fn serve(
     config: &Config,
     registry: TaskRegistry,
+    subscribers: Subscribers,
     declared: Option<Vec<Declared>>,
 ) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -201,9 +212,15 @@ fn serve(
         let cache = ResultsCache::new(config.cache.capacity(), config.cache.bytes);
         let store = open(&config.store)?;
         let options = config.engine.options();
-        let system = TaskSystem::start(options, Arc::new(registry), Arc::new(cache), store)
-            .await
-            .map_err(StartError::System)?;
+        let parts = Parts {
+            options,
+            registry: Arc::new(registry),
+            cache: Arc::new(cache),
+            store,
+            announcer: Arc::new(Announcer::default()),
+            subscribers,
+        };
+        let system = TaskSystem::start_with(parts).await.map_err(StartError::System)?;
         if let Some((path, declared)) = config.schedules.as_deref().zip(declared) {
             declare(&system, path, declared).await?;
         }
