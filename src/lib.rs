@@ -35,6 +35,11 @@ pub use tasks::{Json, Rest, TaskContext, TaskError, testing};
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
+/// So does that of the page about schedules.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/schedules.md")]
+pub struct SchedulesPage;
+
 /// The code of the page on events compiles.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/events.md")]

@@ -9,22 +9,27 @@
 //! | 0 | stopped as asked; help, version and configuration printed; a command did what it is for |
 //! | 1 | something failed that may succeed next time: the port is taken, another server has the data directory; `verify` found something |
 //! | 2 | wrong flags; a command was asked for something that there is not |
-//! | 78 | starting again cannot help before something is changed: the file, the environment, the log directory, the data directory, the methods, the subscribers |
+//! | 78 | starting again cannot help before something is changed: the file, the environment, the schedules, the log directory, the data directory, the methods, the subscribers |
+
+mod declared;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use self::declared::BadFile;
 use crate::cache::ResultsCache;
 use crate::cli;
 use crate::config::{self, Address, Backend, Config, Loaded, Refusal};
 use crate::error::Error;
 use crate::events::{Announcer, Subscribers, subscriber};
 use crate::logger;
+use crate::schedules::Declared;
 use crate::server::{self, Server};
 use crate::store::{self, MemoryStore, SqliteStore, Store};
 use crate::system::{Parts, TaskSystem};
@@ -47,6 +52,9 @@ enum StartError {
     /// Wrong environment or file.
     #[error("{}", lines(.0))]
     Configuration(Vec<config::Problem>),
+    /// The file of schedules cannot be read, or something in it is wrong.
+    #[error("{0}")]
+    Schedules(BadFile),
     /// No log.
     #[error(transparent)]
     Log(#[from] logger::Error),
@@ -94,6 +102,7 @@ impl StartError {
             // Help and version are "errors" with code 0.
             Self::Flags(error) => u8::try_from(error.exit_code()).unwrap_or(EXIT_FAILURE),
             Self::Configuration(_)
+            | Self::Schedules(_)
             | Self::Log(_)
             | Self::Methods(_)
             | Self::Subscribers(_)
@@ -154,6 +163,9 @@ fn run() -> Result<(), StartError> {
         }
         Loaded::Serve { config, remarks } => (config, remarks),
     };
+    // Before anything is begun, as the rest of what may be wrong with the configuration.
+    let declared = config.schedules.as_deref().map(declared::read).transpose();
+    let declared = declared.map_err(StartError::Schedules)?;
     let filter = std::env::var_os("RUST_LOG").map(|filter| filter.to_string_lossy().into_owned());
     // Dropped last, and before `main` says what went wrong: the log is whole by then.
     let _log = logger::start(&config.log, filter.as_deref())?;
@@ -172,7 +184,7 @@ fn run() -> Result<(), StartError> {
     }
     let subscribers = Subscribers::from_registrations(subscriber::collected())
         .map_err(StartError::Subscribers)?;
-    serve(&config, registry, subscribers)
+    serve(&config, registry, subscribers, declared)
 }
 
 /// A panic is a line of the log like any other. Those of bodies are their tasks' failures besides.
@@ -188,6 +200,7 @@ fn serve(
     config: &Config,
     registry: TaskRegistry,
     subscribers: Subscribers,
+    declared: Option<Vec<Declared>>,
 ) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -208,6 +221,9 @@ fn serve(
             subscribers,
         };
         let system = TaskSystem::start_with(parts).await.map_err(StartError::System)?;
+        if let Some((path, declared)) = config.schedules.as_deref().zip(declared) {
+            declare(&system, path, declared).await?;
+        }
         // Before anything is told of the address, so that whoever reads it can rely on them.
         let mut stop = Signals::new().map_err(StartError::Runtime)?;
         let handle = Server::start(listener, system.clone(), config.listen.options()).await?;
@@ -242,6 +258,21 @@ fn serve(
     // A body that does not return must not keep the process.
     runtime.shutdown_background();
     stopped
+}
+
+/// Defines the schedules of a file. Nothing is served if one of them cannot be.
+async fn declare(
+    system: &TaskSystem,
+    path: &Path,
+    declared: Vec<Declared>,
+) -> Result<(), StartError> {
+    let schedules = declared.len();
+    if let Err(problems) = system.declare_schedules(declared).await {
+        system.stop();
+        return Err(StartError::Schedules(BadFile::wrong(path, problems)));
+    }
+    tracing::info!(schedules, file = %path.display(), "schedules declared");
+    Ok(())
 }
 
 /// The store that was chosen, with whatever it knows from earlier.

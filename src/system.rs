@@ -4,6 +4,7 @@
 
 mod builder;
 mod events;
+mod schedules;
 mod services;
 mod subscribers;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 use crate::cache::ResultsCache;
 pub use builder::Builder;
 pub use events::{SubscriberKind, SubscriberRow};
+pub use schedules::next_times;
 pub use services::ServiceStatus;
 use services::Services;
 

@@ -11,8 +11,8 @@ use crate::config::value::{
 use crate::config::{Address, Config};
 use crate::logger::Format;
 
-/// `--log-dir none`: log to the terminal alone.
-const NO_DIRECTORY: &str = "none";
+/// `--log-dir none`: log to the terminal alone. `--schedules none`: no file declares any.
+const NO_PATH: &str = "none";
 /// `--queue-length unbounded`: `u64::MAX` in [`Config`].
 const UNBOUNDED: &str = "unbounded";
 
@@ -24,6 +24,7 @@ pub(super) enum Kind {
     Address(Place<Address>),
     Directory(Place<PathBuf>),
     DirectoryOrNone(Place<Option<PathBuf>>),
+    FileOrNone(Place<Option<PathBuf>>),
     Format(Place<Format>),
     Store(Place<Store>),
     Count(Place<usize>, RangeInclusive<u64>),
@@ -38,10 +39,14 @@ impl Kind {
     pub(super) fn set(&self, config: &mut Config, text: &str) -> Option<()> {
         match self {
             Self::Address(place) => *place(config) = text.parse().ok()?,
-            Self::Directory(_) | Self::DirectoryOrNone(_) if text.is_empty() => return None,
+            Self::Directory(_) | Self::DirectoryOrNone(_) | Self::FileOrNone(_)
+                if text.is_empty() =>
+            {
+                return None;
+            }
             Self::Directory(place) => *place(config) = text.into(),
-            Self::DirectoryOrNone(place) => {
-                *place(config) = (text != NO_DIRECTORY).then(|| PathBuf::from(text));
+            Self::DirectoryOrNone(place) | Self::FileOrNone(place) => {
+                *place(config) = (text != NO_PATH).then(|| PathBuf::from(text));
             }
             Self::Format(place) => *place(config) = text.parse().ok()?,
             Self::Store(place) => place(config).choose(text)?,
@@ -66,9 +71,9 @@ impl Kind {
         match self {
             Self::Address(place) => place(config).to_string(),
             Self::Directory(place) => place(config).display().to_string(),
-            Self::DirectoryOrNone(place) => match place(config) {
+            Self::DirectoryOrNone(place) | Self::FileOrNone(place) => match place(config) {
                 Some(path) => path.display().to_string(),
-                None => NO_DIRECTORY.to_owned(),
+                None => NO_PATH.to_owned(),
             },
             Self::Format(place) => place(config).to_string(),
             Self::Store(place) => place(config).backend.to_string(),
@@ -98,6 +103,7 @@ impl Kind {
         match self {
             Self::Address(_) => "HOST:PORT",
             Self::Directory(_) | Self::DirectoryOrNone(_) => "DIR",
+            Self::FileOrNone(_) => "FILE",
             Self::Format(_) => "text|json",
             Self::Store(_) => "memory|sqlite[:DIR]",
             Self::Count(..) | Self::Count32(..) | Self::CountOrUnbounded(..) => "COUNT",
@@ -111,7 +117,8 @@ impl Kind {
         match self {
             Self::Address(_) => BadAddress.to_string(),
             Self::Directory(_) => "expected a directory".into(),
-            Self::DirectoryOrNone(_) => format!("expected a directory, or {NO_DIRECTORY}"),
+            Self::DirectoryOrNone(_) => format!("expected a directory, or {NO_PATH}"),
+            Self::FileOrNone(_) => format!("expected a file, or {NO_PATH}"),
             Self::Format(_) => "expected text or json".into(),
             Self::Store(_) => "expected memory, sqlite or sqlite:DIR".into(),
             Self::Count(_, range) | Self::Count32(_, range) => accepts_count(range),

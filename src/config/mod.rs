@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct Config {
     pub cache: Cache,
     /// Tasks and their bodies.
     pub engine: Engine,
+    /// The file that declares schedules.
+    pub schedules: Option<PathBuf>,
 }
 
 /// How the server listens and what it allows a connection.
@@ -115,6 +118,7 @@ impl Config {
             store: Store { backend, ..Store::default() },
             cache: Cache::default(),
             engine: Engine::with(backend),
+            schedules: None,
         }
     }
 }

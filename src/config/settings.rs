@@ -199,6 +199,12 @@ pub(super) static SETTINGS: &[Setting] = &[
         "Crashes that a running task may be part of; at the next one it fails as QUARANTINED; 0 never",
     ),
     row(
+        RUNNING,
+        "schedules",
+        Kind::FileOrNone(|c| &mut c.schedules),
+        "A YAML file that declares schedules; read at each start; `none` declares none",
+    ),
+    row(
         KEEPING,
         "store",
         Kind::Store(|c| &mut c.store),
@@ -282,7 +288,7 @@ mod tests {
         for setting in SETTINGS {
             let other = match &setting.kind {
                 Kind::Address(_) => "localhost:1",
-                Kind::Directory(_) | Kind::DirectoryOrNone(_) => "elsewhere",
+                Kind::Directory(_) | Kind::DirectoryOrNone(_) | Kind::FileOrNone(_) => "elsewhere",
                 Kind::Format(_) => "json",
                 Kind::Store(_) => "memory",
                 Kind::Count(..) | Kind::Count32(..) | Kind::CountOrUnbounded(..) => "57",

@@ -3,7 +3,7 @@
 use prost::Message as _;
 
 use crate::error::Error;
-use crate::models::Sequence;
+use crate::models::{Name, Sequence};
 use crate::pb;
 use crate::server::sealed::{open, seal, shown};
 
@@ -36,14 +36,33 @@ impl PageTokens {
     /// same listing, in this process or another.
     pub(super) fn read(&self, token: &str) -> Result<Sequence, Error> {
         let body = open(&self.question, token).and_then(|body| body.try_into().ok());
-        body.map(|body| Sequence(u64::from_be_bytes(body))).ok_or_else(|| {
-            let why = format!(
-                "{:?} is no token of this listing; expected the next_page_token of an answer to the same question",
-                shown(token)
-            );
-            Error::invalid("page_token", why)
-        })
+        body.map(|body| Sequence(u64::from_be_bytes(body))).ok_or_else(|| no_token(token))
     }
+}
+
+/// The one listing of schedules that there is.
+const SCHEDULES: &[u8] = b"page of schedules";
+
+/// The token of the page with the schedules that come after this one.
+pub(super) fn write_name(last: &Name) -> String {
+    seal(SCHEDULES, last.as_str().as_bytes())
+}
+
+/// The schedule that the page comes after which the token stands for.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` for the field `page_token`, unless [`write_name`] wrote it.
+pub(super) fn read_name(token: &str) -> Result<Name, Error> {
+    let body = open(SCHEDULES, token).and_then(|body| String::from_utf8(body).ok());
+    body.and_then(|name| Name::parse(&name, "page_token").ok()).ok_or_else(|| no_token(token))
+}
+
+fn no_token(token: &str) -> Error {
+    let why = format!(
+        "{:?} is no token of this listing; expected the next_page_token of an answer to the same question",
+        shown(token)
+    );
+    Error::invalid("page_token", why)
 }
 
 #[cfg(test)]
@@ -81,6 +100,18 @@ mod tests {
             of(|message| message.submitted_before = Some(stamp)),
         ] {
             assert_eq!(other.read(&token).expect_err("refused").code, Code::InvalidArgument);
+        }
+    }
+
+    #[test]
+    fn a_token_of_the_listing_of_schedules_is_good_for_no_other() {
+        let name = Name::parse(&"n".repeat(80), "name").unwrap();
+        let token = write_name(&name);
+        assert_eq!(read_name(&token), Ok(name));
+        assert_eq!(of(|_| ()).read(&token).expect_err("refused").code, Code::InvalidArgument);
+        for other in [&of(|_| ()).write(Sequence(9)), "", "forged", &token[1..]] {
+            let refused = read_name(other).expect_err(other);
+            assert_eq!(refused.violations[0].field, "page_token");
         }
     }
 

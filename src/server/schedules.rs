@@ -2,61 +2,122 @@
 
 use tonic::{Request, Response, Status};
 
+use crate::models::ScheduleStatus;
 use crate::pb;
+use crate::schedules::within;
+use crate::server::compression::Accepts;
+use crate::server::convert::{NEXT_TIMES, SCHEDULE};
+use crate::server::peer::must_be_local;
 use crate::server::service::Service;
+use crate::server::{answer, convert, page_token};
+use crate::system::next_times;
 
 pub(super) async fn put(
-    _service: &Service,
-    _request: Request<pb::PutScheduleRequest>,
+    service: &Service,
+    request: Request<pb::PutScheduleRequest>,
 ) -> Result<Response<pb::PutScheduleResponse>, Status> {
-    Err(Status::unimplemented("not there yet"))
+    must_be_local(&request)?;
+    let accepts = Accepts::of(&request);
+    let asked = convert::schedule(request.into_inner().schedule)?;
+    let put = service.system.put_schedule(asked).await;
+    let status = put.map_err(|error| within(SCHEDULE, error))?;
+    tracing::info!(schedule = %status.schedule.name, next = ?status.next, "defined a schedule, as asked");
+    let next_times = answer::times(next_times(&status, NEXT_TIMES));
+    let schedule = Some(answer::schedule(&status));
+    Ok(accepts.answer(pb::PutScheduleResponse { schedule, next_times }))
 }
 
 pub(super) async fn get(
-    _service: &Service,
-    _request: Request<pb::GetScheduleRequest>,
+    service: &Service,
+    request: Request<pb::GetScheduleRequest>,
 ) -> Result<Response<pb::GetScheduleResponse>, Status> {
-    Err(Status::unimplemented("not there yet"))
+    must_be_local(&request)?;
+    let accepts = Accepts::of(&request);
+    let name = convert::schedule_name(&request.get_ref().name)?;
+    let status = service.system.schedule(&name).await?;
+    let next_times = answer::times(next_times(&status, NEXT_TIMES));
+    let schedule = Some(answer::schedule(&status));
+    Ok(accepts.answer(pb::GetScheduleResponse { schedule, next_times }))
 }
 
 pub(super) async fn list(
-    _service: &Service,
-    _request: Request<pb::ListSchedulesRequest>,
+    service: &Service,
+    request: Request<pb::ListSchedulesRequest>,
 ) -> Result<Response<pb::ListSchedulesResponse>, Status> {
-    Err(Status::unimplemented("not there yet"))
+    must_be_local(&request)?;
+    let accepts = Accepts::of(&request);
+    let limit = convert::page_size(request.get_ref().page_size)?;
+    let after = match request.get_ref().page_token.as_str() {
+        "" => None,
+        token => Some(page_token::read_name(token)?),
+    };
+    // One more tells whether there is one more.
+    let mut found = service.system.schedules(after.as_ref(), limit + 1).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    Ok(accepts.answer(answer::schedules(&found, more, service.max_message_size)))
 }
 
 pub(super) async fn delete(
-    _service: &Service,
-    _request: Request<pb::DeleteScheduleRequest>,
+    service: &Service,
+    request: Request<pb::DeleteScheduleRequest>,
 ) -> Result<Response<pb::DeleteScheduleResponse>, Status> {
-    Err(Status::unimplemented("not there yet"))
+    must_be_local(&request)?;
+    let accepts = Accepts::of(&request);
+    let name = convert::schedule_name(&request.get_ref().name)?;
+    service.system.delete_schedule(&name).await?;
+    tracing::info!(schedule = %name, "deleted a schedule, as asked");
+    Ok(accepts.answer(pb::DeleteScheduleResponse {}))
 }
 
 pub(super) async fn enable(
-    _service: &Service,
-    _request: Request<pb::EnableScheduleRequest>,
+    service: &Service,
+    request: Request<pb::EnableScheduleRequest>,
 ) -> Result<Response<pb::EnableScheduleResponse>, Status> {
-    Err(Status::unimplemented("not there yet"))
+    must_be_local(&request)?;
+    let accepts = Accepts::of(&request);
+    let name = convert::schedule_name(&request.get_ref().name)?;
+    let status = service.system.enable_schedule(&name).await?;
+    tracing::info!(schedule = %name, next = ?status.next, "enabled a schedule, as asked");
+    Ok(accepts.answer(pb::EnableScheduleResponse { schedule: told(&status) }))
 }
 
 pub(super) async fn disable(
-    _service: &Service,
-    _request: Request<pb::DisableScheduleRequest>,
+    service: &Service,
+    request: Request<pb::DisableScheduleRequest>,
 ) -> Result<Response<pb::DisableScheduleResponse>, Status> {
-    Err(Status::unimplemented("not there yet"))
+    must_be_local(&request)?;
+    let accepts = Accepts::of(&request);
+    let name = convert::schedule_name(&request.get_ref().name)?;
+    let status = service.system.disable_schedule(&name).await?;
+    tracing::info!(schedule = %name, "disabled a schedule, as asked");
+    Ok(accepts.answer(pb::DisableScheduleResponse { schedule: told(&status) }))
 }
 
 pub(super) async fn trigger(
-    _service: &Service,
-    _request: Request<pb::TriggerScheduleRequest>,
+    service: &Service,
+    request: Request<pb::TriggerScheduleRequest>,
 ) -> Result<Response<pb::TriggerScheduleResponse>, Status> {
-    Err(Status::unimplemented("not there yet"))
+    must_be_local(&request)?;
+    let accepts = Accepts::of(&request);
+    let name = convert::schedule_name(&request.get_ref().name)?;
+    let task = service.system.trigger_schedule(&name).await?;
+    tracing::info!(schedule = %name, task_id = %task, "triggered a schedule, as asked");
+    Ok(accepts.answer(pb::TriggerScheduleResponse { task_id: task.as_str().into() }))
 }
 
 pub(super) async fn preview(
-    _service: &Service,
-    _request: Request<pb::PreviewScheduleRequest>,
+    service: &Service,
+    request: Request<pb::PreviewScheduleRequest>,
 ) -> Result<Response<pb::PreviewScheduleResponse>, Status> {
-    Err(Status::unimplemented("not there yet"))
+    must_be_local(&request)?;
+    let accepts = Accepts::of(&request);
+    let (asked, after, count) = convert::preview(request.into_inner())?;
+    let times = service.system.preview_schedule(asked, after, count).await;
+    let next_times = answer::times(times.map_err(|error| within(SCHEDULE, error))?);
+    Ok(accepts.answer(pb::PreviewScheduleResponse { next_times }))
+}
+
+fn told(status: &ScheduleStatus) -> Option<pb::ScheduleStatus> {
+    Some(answer::schedule(status))
 }

@@ -67,7 +67,7 @@ impl Client {
         Self(TaskSchedulerClient::new(endpoint.connect_lazy()))
     }
 
-    fn rpc(&self) -> TaskSchedulerClient<Channel> {
+    pub(crate) fn rpc(&self) -> TaskSchedulerClient<Channel> {
         self.0.clone()
     }
 

@@ -13,5 +13,6 @@ mod ledger;
 mod load;
 mod many;
 mod rounds;
+mod schedules;
 mod server;
 mod waiting;

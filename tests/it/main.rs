@@ -27,6 +27,8 @@ mod purge;
 mod queue_control;
 mod queues;
 mod retry_and_resolve;
+mod schedules;
+mod schedules_file;
 mod server;
 mod submit;
 mod task_log;

@@ -17,5 +17,6 @@ mod keys;
 mod queues;
 mod recorder;
 mod saved;
+mod schedules;
 mod services;
 mod watching;

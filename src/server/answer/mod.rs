@@ -3,6 +3,7 @@
 mod event;
 mod linked;
 mod queue;
+mod schedule;
 mod task;
 mod update;
 
@@ -20,6 +21,7 @@ use crate::tasks::{Kind, Method};
 pub(super) use event::{event, event_info, subscriber};
 pub(super) use linked::{chain, group};
 pub(super) use queue::{queue, queues};
+pub(super) use schedule::{schedule, schedules, times};
 pub(super) use task::{page, task};
 pub(super) use update::update;
 

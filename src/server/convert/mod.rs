@@ -8,6 +8,7 @@ mod event_filter;
 mod filter;
 mod many;
 mod queue;
+mod schedule;
 mod task;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ pub(super) use event_filter::event_filter;
 pub(super) use filter::{Listing, cancel, list, purge};
 pub(super) use many::{Chain, Group, chain, group, requests};
 pub(super) use queue::{limits, queue};
+pub(super) use schedule::{NEXT_TIMES, SCHEDULE, page_size, preview, schedule, schedule_name};
 pub(super) use task::{cancels_on_disconnect, request, unattended};
 
 use crate::clock::Timestamp;

@@ -5,6 +5,7 @@
 use super::Group;
 use crate::engine::Engine;
 use crate::orchestrator::SchedulerError;
+use crate::schedules::Ticker;
 use crate::system::subscribers::Listening;
 
 /// Those that watch: they stop when nothing happens any more.
@@ -20,6 +21,7 @@ pub(super) fn watchers(
 }
 
 /// Those that make tasks: they stop before tasks are refused.
-pub(super) fn makers(_group: &Group, _engine: &Engine) -> Result<(), SchedulerError> {
+pub(super) fn makers(group: &Group, engine: &Engine) -> Result<(), SchedulerError> {
+    group.register_background_task(Ticker::new(engine.clone()))?;
     Ok(())
 }

@@ -1,0 +1,147 @@
+//! What schedules cost: how long a hundred thousand of them take to be there again after a start, how
+//! late a thousand run that are due in one second, and what deciding about one takes.
+//!
+//! `cargo bench --bench schedules` prints a line for each; no wire, the store on a disk.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use parking_lot::Mutex;
+use task_scheduler::TaskSystem;
+use task_scheduler::clock::{self, Timestamp};
+use task_scheduler::models::{Overlap, Request};
+use task_scheduler::schedules::{Cron, ScheduleRequest};
+use task_scheduler::tasks::{TaskHandler, make_async_handler};
+
+// What the server allocates with.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const MANY: usize = 100_000;
+const DUE: usize = 1_000;
+/// For how long they run, in seconds.
+const SECONDS: u64 = 20;
+/// How many are defined side by side.
+const SIDE_BY_SIDE: usize = 256;
+
+fn main() {
+    // `cargo test --benches` asks for a look only.
+    let (many, seconds) =
+        if std::env::args().any(|arg| arg == "--bench") { (MANY, SECONDS) } else { (100, 2) };
+    decide();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.expect("the system has room for a runtime").block_on(async {
+        start(many).await;
+        lateness(seconds).await;
+    });
+}
+
+/// The time that one next occurrence takes.
+fn decide() {
+    for rule in ["30 2 * * *", "*/10 * * * * *", "0 0 29 2 *"] {
+        let begun = Instant::now();
+        let mut rounds = 0_u32;
+        while begun.elapsed() < Duration::from_millis(100) {
+            let cron = Cron::parse(rule, "Europe/Berlin").expect("a rule");
+            std::hint::black_box(cron.next_after(clock::now().wall));
+            rounds += 1;
+        }
+        println!("{rule:16} parsed and its next time found in {:?}", begun.elapsed() / rounds);
+    }
+}
+
+/// So many schedules, none of them due, at a start.
+async fn start(many: usize) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let system = open(dir.path(), Vec::new()).await;
+    let begun = Instant::now();
+    let rare = |n| ScheduleRequest::cron(format!("s{n:06}"), "0 0 29 2 *", Request::of("ping"));
+    put(&system, (0..many).map(rare)).await;
+    println!("{many} schedules defined in {:?}", begun.elapsed());
+    system.shutdown(Duration::from_secs(10)).await;
+    let begun = Instant::now();
+    let system = open(dir.path(), Vec::new()).await;
+    let opened = begun.elapsed();
+    // One that is due at once shows that the ticker is at work.
+    put(&system, [ScheduleRequest::every("beat", Duration::from_secs(1), Request::of("ping"))])
+        .await;
+    let beat = task_scheduler::models::Name::parse("beat", "name").expect("a name");
+    let due = system.schedule(&beat).await.expect("it is there").next.expect("it is enabled");
+    while system.schedule(&beat).await.expect("it is there").runs.is_empty() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let late = clock::now().wall.since(due);
+    println!("{many} schedules: started in {opened:?}; the first run {late:?} after its time");
+    system.shutdown(Duration::from_secs(10)).await;
+}
+
+/// A thousand schedules that are due at the same moment of every second: the worst of a second.
+async fn lateness(seconds: u64) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let late = Arc::new(Mutex::new(Histogram::<u64>::new(3).expect("three digits")));
+    let runs = Arc::new(AtomicU64::new(0));
+    let (of_body, counted) = (late.clone(), runs.clone());
+    let note = make_async_handler("bench/late", move |ctx, _| {
+        let now = clock::now().wall;
+        let occurrence = ctx.task_id().as_str().rsplit('/').next().map(time).expect("a time");
+        let micros = now.as_micros().saturating_sub(occurrence.as_micros());
+        of_body.lock().record(micros).expect("any number is accepted");
+        counted.fetch_add(1, Ordering::Relaxed);
+        async { Ok(true.into()) }
+    });
+    let system = open(dir.path(), vec![note]).await;
+    let first = Timestamp::EPOCH;
+    let each = |n| {
+        let every = Duration::from_secs(1);
+        ScheduleRequest::every(format!("s{n:04}"), every, Request::of("bench/late"))
+            .anchor(first)
+            .overlap(Overlap::Allow)
+    };
+    put(&system, (0..DUE).map(each)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    // What was due while they were being defined is not counted.
+    late.lock().reset();
+    runs.store(0, Ordering::Relaxed);
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    let late = late.lock().clone();
+    let at = |quantile| Duration::from_micros(late.value_at_quantile(quantile));
+    println!(
+        "{DUE} due in one moment of each second, {} runs in {seconds} s: late p50 {:?}, p99 {:?}, max {:?}",
+        runs.load(Ordering::Relaxed),
+        at(0.5),
+        at(0.99),
+        at(1.0),
+    );
+    system.shutdown(Duration::from_secs(10)).await;
+}
+
+async fn open(dir: &Path, handlers: Vec<Arc<dyn TaskHandler>>) -> TaskSystem {
+    let builder = handlers.into_iter().fold(TaskSystem::in_directory(dir), |b, h| b.handler(h));
+    builder.start().await.expect("it starts")
+}
+
+async fn put(system: &TaskSystem, requests: impl IntoIterator<Item = ScheduleRequest>) {
+    let mut requests = requests.into_iter();
+    loop {
+        let mut under_way = tokio::task::JoinSet::new();
+        for request in requests.by_ref().take(SIDE_BY_SIDE) {
+            let system = system.clone();
+            under_way.spawn(async move { system.put_schedule(request).await });
+        }
+        if under_way.is_empty() {
+            return;
+        }
+        for put in under_way.join_all().await {
+            put.expect("it is sound");
+        }
+    }
+}
+
+fn time(text: &str) -> Timestamp {
+    let instant: jiff::Timestamp = text.parse().expect("a run's id ends in a time");
+    let micros = u64::try_from(instant.as_microsecond()).expect("after 1970");
+    Timestamp::from_micros(micros).expect("before 10000")
+}
