@@ -3,6 +3,7 @@
 //! Knows no protocol and no flags.
 
 mod builder;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::models::{
 };
 use crate::store::{self, QueueStatus, Store};
 use crate::tasks::{Method, TaskHandler, TaskRegistry};
+use crate::webhooks::Webhooks;
 
 /// A running task system. Cheap to clone; all clones are the same system.
 ///
@@ -57,6 +59,7 @@ pub struct TaskSystem {
     registry: Arc<TaskRegistry>,
     cache: Arc<ResultsCache>,
     store: store::Properties,
+    webhooks: Webhooks,
 }
 
 impl TaskSystem {
@@ -72,7 +75,10 @@ impl TaskSystem {
     ) -> Result<Self, Error> {
         let kept = store.properties();
         let engine = Engine::start(options, registry.clone(), cache.clone(), store).await?;
-        Ok(Self { engine, registry, cache, store: kept })
+        let webhooks = Webhooks::new(engine.clone());
+        registry.replace_handler(webhooks.handler())?;
+        engine.methods_changed();
+        Ok(Self { engine, registry, cache, store: kept, webhooks })
     }
 
     /// The methods that it can run.

@@ -4,6 +4,7 @@ mod linked;
 mod queue;
 mod task;
 mod update;
+mod webhook;
 
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -20,6 +21,7 @@ pub(super) use linked::{chain, group};
 pub(super) use queue::{queue, queues};
 pub(super) use task::{page, task};
 pub(super) use update::update;
+pub(super) use webhook::{webhook, webhooks};
 
 /// To SubmitTask.
 pub(super) fn submitted(ended: &Ended) -> pb::TaskResponse {
