@@ -74,6 +74,13 @@ impl Tables {
         names.into_iter().map(status).collect()
     }
 
+    /// See [`Store::holders`](crate::store::Store::holders).
+    pub fn holding(&self, queue: &QueueName, key: &str, limit: usize) -> Vec<TaskId> {
+        let rows = self.keyed.get(&(queue.clone(), key.to_owned()));
+        let holders = rows.into_iter().flat_map(|rows| &rows.holders).take(limit);
+        holders.map(|sequence| self.rows[sequence].task.id.clone()).collect()
+    }
+
     /// Whether anybody here waits for that task of another store.
     pub fn waits_for(&self, id: &TaskId) -> bool {
         self.abroad.contains_key(id)
