@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::fmt::rfc2822;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, ClientBuilder, Response, StatusCode};
 
 use super::request::Notice;
 use super::resolver::Resolver;
@@ -29,13 +29,26 @@ const EXCERPT_BYTES: usize = 256;
 /// The most receivers' names that a message has, in bytes.
 const SHOWN_HOST_BYTES: usize = 255;
 
-/// Sends requests. Makes its client when it is first asked to: it reads the system's certificates.
+/// Sends requests. Clients are made when they are needed: one for `https`, which has to read the
+/// system's certificates, and one for `http`, which works where there are none.
 #[derive(Default)]
 pub(super) struct Sender {
-    client: OnceLock<Result<Client, String>>,
+    plain: OnceLock<Client>,
+    secure: OnceLock<Client>,
 }
 
 impl Sender {
+    fn client(&self, url: &str) -> Result<&Client, TaskError> {
+        let is_plain = url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
+        let made = if is_plain { &self.plain } else { &self.secure };
+        if let Some(client) = made.get() {
+            return Ok(client);
+        }
+        let builder = if is_plain { client().tls_certs_only([]) } else { client() };
+        let client = builder.build()?;
+        Ok(made.get_or_init(|| client))
+    }
+
     /// Tells a receiver of an event, and answers his status if he took it.
     ///
     /// # Errors
@@ -47,7 +60,7 @@ impl Sender {
         notice: &Notice,
         now: Timestamp,
     ) -> Result<StatusCode, TaskError> {
-        let client = self.client.get_or_init(client).as_ref().map_err(TaskError::new)?;
+        let client = self.client(&webhook.url)?;
         let body = notice.body().map_err(|error| TaskError::permanent(error.to_string()))?;
         let seconds = now.as_micros() / 1_000_000;
         let request = client
@@ -92,7 +105,7 @@ impl Sender {
     }
 }
 
-fn client() -> Result<Client, String> {
+fn client() -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("task-scheduler/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
@@ -104,8 +117,6 @@ fn client() -> Result<Client, String> {
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(MAX_IDLE)
         .pool_idle_timeout(IDLE_TIMEOUT)
-        .build()
-        .map_err(|error| TaskError::from(error).message().to_owned())
 }
 
 /// Where a request went, for people. Paths and queries are keys to some receivers.

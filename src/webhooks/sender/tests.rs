@@ -207,6 +207,14 @@ async fn a_connection_that_cannot_be_made_or_breaks_is_tried_again() {
 }
 
 #[tokio::test]
+async fn a_receiver_that_speaks_no_tls_is_tried_again() {
+    let receiver = Receiver::that_answers(Answer::status(200)).await;
+    let url = receiver.url().replace("http:", "https:");
+    let refused = send(&webhook(&url)).await.expect_err("refused");
+    assert_eq!(refused.then(), Then::Retry, "{refused}");
+}
+
+#[tokio::test]
 async fn what_went_wrong_does_not_give_away_paths_queries_and_secrets() {
     let closed = Receiver::that_answers(Answer::Reset).await;
     let url = format!("http://{}/services/T0/B0/KEY?token=KEY", closed.addr());
