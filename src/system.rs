@@ -14,6 +14,7 @@ pub use builder::Builder;
 use crate::engine::{self, Engine};
 pub use crate::engine::{Watch, deliver_here};
 use crate::error::Error;
+use crate::events::Announcer;
 use crate::models::{
     Accepted, ArgValue, CancelRequest, CancelVerdict, Changed, Cursor, Ended, LogLine, Purged,
     QueueLimits, QueueName, Request, Sequence, Snapshot, TaskFilter, TaskId, TaskPage,
@@ -59,6 +60,7 @@ pub struct TaskSystem {
     registry: Arc<TaskRegistry>,
     cache: Arc<ResultsCache>,
     store: store::Properties,
+    announcer: Arc<Announcer>,
     webhooks: Webhooks,
 }
 
@@ -73,12 +75,32 @@ impl TaskSystem {
         cache: Arc<ResultsCache>,
         store: Arc<dyn Store>,
     ) -> Result<Self, Error> {
+        Self::start_telling(options, registry, cache, store, Arc::default()).await
+    }
+
+    /// The same, for whoever wants to be told of the first event, too.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_telling(
+        options: engine::Options,
+        registry: Arc<TaskRegistry>,
+        cache: Arc<ResultsCache>,
+        store: Arc<dyn Store>,
+        announcer: Arc<Announcer>,
+    ) -> Result<Self, Error> {
         let kept = store.properties();
-        let engine = Engine::start(options, registry.clone(), cache.clone(), store).await?;
+        let (methods, results) = (registry.clone(), cache.clone());
+        let engine = Engine::start(options, methods, results, store, announcer.clone()).await?;
         let webhooks = Webhooks::new(engine.clone());
         registry.replace_handler(webhooks.handler())?;
         engine.methods_changed();
-        Ok(Self { engine, registry, cache, store: kept, webhooks })
+        Ok(Self { engine, registry, cache, store: kept, announcer, webhooks })
+    }
+
+    /// Tells whoever listens of what happens.
+    pub fn announcer(&self) -> &Arc<Announcer> {
+        &self.announcer
     }
 
     /// The methods that it can run.
