@@ -3,6 +3,7 @@
 //! Knows no protocol and no flags.
 
 mod builder;
+mod services;
 mod webhooks;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::models::{
 use crate::store::{self, QueueStatus, Store};
 use crate::tasks::{Method, TaskHandler, TaskRegistry};
 use crate::webhooks::Webhooks;
+use services::Services;
 
 /// A running task system. Cheap to clone; all clones are the same system.
 ///
@@ -62,6 +64,7 @@ pub struct TaskSystem {
     store: store::Properties,
     announcer: Arc<Announcer>,
     webhooks: Webhooks,
+    services: Services,
 }
 
 impl TaskSystem {
@@ -95,7 +98,8 @@ impl TaskSystem {
         let webhooks = Webhooks::new(engine.clone());
         registry.replace_handler(webhooks.handler())?;
         engine.methods_changed();
-        Ok(Self { engine, registry, cache, store: kept, announcer, webhooks })
+        let services = services::start(&webhooks).await?;
+        Ok(Self { engine, registry, cache, store: kept, announcer, webhooks, services })
     }
 
     /// Tells whoever listens of what happens.
@@ -343,6 +347,7 @@ impl TaskSystem {
 
     /// Ends its threads. Does not wait for bodies that are still there.
     pub fn stop(&self) {
+        self.services.abort();
         self.engine.stop();
     }
 }

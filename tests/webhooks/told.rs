@@ -1,7 +1,7 @@
 //! Somebody who takes what he is told.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use task_scheduler::models::{Durability, Request, Secret, State};
+use task_scheduler::models::{Durability, Secret, State};
 use task_scheduler::webhooks::Draft;
 
 use crate::given::*;
@@ -49,14 +49,14 @@ async fn a_webhook_is_told_what_happened_in_requests_that_it_can_believe() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ephemeral_tasks_are_told_of_too() {
+async fn of_ephemeral_tasks_nothing_is_stored_and_nobody_is_told() {
     let mut receiver = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
     system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
-    let ephemeral =
-        |request: Request| request.with(|it| it.durability = Some(Durability::Ephemeral));
-    run(&system, ephemeral(add("brief"))).await;
-    assert_eq!(receiver.next().await.json()["payload"]["task_id"], "brief");
+    let brief = add("brief").with(|it| it.durability = Some(Durability::Ephemeral));
+    run(&system, brief).await;
+    run(&system, add("lasting")).await;
+    assert_eq!(receiver.next().await.json()["payload"]["task_id"], "lasting");
     system.stop();
 }
 
