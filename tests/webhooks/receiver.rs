@@ -66,6 +66,12 @@ impl Answer {
     }
 }
 
+/// The URL of a port on which nobody listens.
+pub(crate) fn nobody() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}/", listener.local_addr().unwrap())
+}
+
 /// A running receiver. Dropping it closes its port.
 pub(crate) struct Receiver {
     addr: SocketAddr,

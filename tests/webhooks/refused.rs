@@ -8,7 +8,7 @@ use task_scheduler::models::{CancelRequest, State};
 use task_scheduler::webhooks::Draft;
 
 use crate::given::*;
-use crate::receiver::{Answer, Receiver};
+use crate::receiver::{Answer, Receiver, nobody};
 
 const BUSY: Answer = Answer::Status(503, "retry-after: 0\r\n", "busy");
 
@@ -107,6 +107,18 @@ async fn what_was_given_up_is_listed_and_can_be_sent_again() {
     let again = receiver.next().await;
     assert_eq!(again.header("webhook-id"), first.header("webhook-id"));
     delivery(&system, "crm", State::Succeeded).await;
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_for_a_dead_host_are_given_up_and_seen() {
+    let system = system().await;
+    system.put_webhook(Draft { retries: Some(1), ..draft("crm", &nobody()) }).await.unwrap();
+    run(&system, add("a")).await;
+    let dead = delivery(&system, "crm", State::Failed).await;
+    assert_eq!(dead.attempts, 2);
+    let error = dead.outcome.unwrap().failure().unwrap().message;
+    assert!(error.contains("Connection refused"), "{error}");
     system.stop();
 }
 
