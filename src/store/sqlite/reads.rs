@@ -1,5 +1,8 @@
 //! What readers are asked.
 
+mod outbox;
+mod schedules;
+
 use ahash::{HashMap, HashMapExt};
 use rusqlite::{Connection, OptionalExtension as _, Row as Stored};
 
