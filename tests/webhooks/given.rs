@@ -75,15 +75,11 @@ pub(crate) fn eventually<T>(
 }
 
 /// The only delivery of a webhook that is in this state, once there is one.
-#[track_caller]
-pub(crate) fn delivery(
-    system: &TaskSystem,
-    webhook: &str,
-    state: State,
-) -> impl Future<Output = Snapshot> {
-    eventually(&format!("a delivery to {webhook} is {state}"), async move || {
+pub(crate) async fn delivery(system: &TaskSystem, webhook: &str, state: State) -> Snapshot {
+    eventually(&format!("a delivery to {webhook} is {state}"), async || {
         let mut found = deliveries(system, webhook, state).await;
         assert!(found.len() <= 1, "{found:?}");
         found.pop()
     })
+    .await
 }

@@ -198,7 +198,7 @@ async fn a_delivery_that_is_cancelled_hangs_up() {
     receiver.next().await;
     let running = delivery(&system, "crm", State::Running).await;
     let begun = Instant::now();
-    let ids = vec![running.task.id];
+    let ids = vec![running.task.id.clone()];
     system.cancel(CancelRequest { ids, ..CancelRequest::default() }).await.unwrap();
     delivery(&system, "crm", State::Cancelled).await;
     assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
