@@ -2,8 +2,8 @@
 //!
 //! `core` decides; everything else here carries out what it decided. Three services do that for as
 //! long as the engine runs: `commits` writes to the store whatever has gathered, the `dispatcher`
-//! fetches what may start, `upkeep` watches the time. Bodies run elsewhere: async ones on a runtime of their own, sync ones on its threads,
-//! inline ones on whichever thread starts them.
+//! fetches what may start, `upkeep` watches the time. Bodies run elsewhere: async ones on a runtime
+//! of their own, sync ones on its threads, inline ones on whichever thread starts them.
 
 mod announce;
 mod attempt;
