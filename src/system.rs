@@ -3,7 +3,8 @@
 //! Knows no protocol and no flags.
 
 mod builder;
-mod services;
+mod events;
+mod subscribers;
 mod webhooks;
 
 use std::sync::Arc;
@@ -11,11 +12,12 @@ use std::time::Duration;
 
 use crate::cache::ResultsCache;
 pub use builder::Builder;
+pub use events::{SubscriberKind, SubscriberRow};
 
 use crate::engine::{self, Engine};
 pub use crate::engine::{Watch, deliver_here};
 use crate::error::Error;
-use crate::events::Announcer;
+use crate::events::{Announcer, Subscribers};
 use crate::models::{
     Accepted, ArgValue, CancelRequest, CancelVerdict, Changed, Cursor, Ended, LogLine, Purged,
     QueueLimits, QueueName, Request, Sequence, Snapshot, TaskFilter, TaskId, TaskPage,
@@ -23,7 +25,8 @@ use crate::models::{
 use crate::store::{self, QueueStatus, Store};
 use crate::tasks::{Method, TaskHandler, TaskRegistry};
 use crate::webhooks::Webhooks;
-use services::Services;
+use subscribers::{Listening, SubscriberServices};
+use webhooks::CourierService;
 
 /// A running task system. Cheap to clone; all clones are the same system.
 ///
@@ -64,7 +67,25 @@ pub struct TaskSystem {
     store: store::Properties,
     announcer: Arc<Announcer>,
     webhooks: Webhooks,
-    services: Services,
+    courier: Arc<CourierService>,
+    subscribers: Subscribers,
+    services: Arc<SubscriberServices>,
+}
+
+/// What a system is put together of.
+pub struct Parts {
+    /// How it works.
+    pub options: engine::Options,
+    /// What it can run.
+    pub registry: Arc<TaskRegistry>,
+    /// The results that it remembers.
+    pub cache: Arc<ResultsCache>,
+    /// What keeps its durable tasks.
+    pub store: Arc<dyn Store>,
+    /// Tells whoever listens of what happens, from the first event on.
+    pub announcer: Arc<Announcer>,
+    /// Code that is told of it, too.
+    pub subscribers: Subscribers,
 }
 
 impl TaskSystem {
@@ -92,14 +113,37 @@ impl TaskSystem {
         store: Arc<dyn Store>,
         announcer: Arc<Announcer>,
     ) -> Result<Self, Error> {
+        let subscribers = Subscribers::default();
+        Self::start_with(Parts { options, registry, cache, store, announcer, subscribers }).await
+    }
+
+    /// The same, of everything that there can be.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(parts: Parts) -> Result<Self, Error> {
+        let Parts { options, registry, cache, store, announcer, subscribers } = parts;
         let kept = store.properties();
+        // Before the engine starts, so that they are told of that, too.
+        let listening = Listening::begin(subscribers.list(), &announcer);
         let (methods, results) = (registry.clone(), cache.clone());
         let engine = Engine::start(options, methods, results, store, announcer.clone()).await?;
         let webhooks = Webhooks::new(engine.clone());
         registry.replace_handler(webhooks.handler())?;
         engine.methods_changed();
-        let services = services::start(&webhooks).await?;
-        Ok(Self { engine, registry, cache, store: kept, announcer, webhooks, services })
+        let courier = Arc::new(CourierService::start(&webhooks).await?);
+        let services = Arc::new(SubscriberServices::start(listening, &engine).await?);
+        Ok(Self {
+            engine,
+            registry,
+            cache,
+            store: kept,
+            announcer,
+            webhooks,
+            courier,
+            subscribers,
+            services,
+        })
     }
 
     /// Tells whoever listens of what happens.
@@ -334,7 +378,9 @@ impl TaskSystem {
     /// Refuses, lets bodies finish within `patience`, and puts the rest back into their queues.
     /// Answers whether everything finished.
     pub async fn drain(&self, patience: Duration) -> bool {
-        self.engine.drain(patience).await
+        let finished = self.engine.drain(patience).await;
+        self.services.shutdown().await;
+        finished
     }
 
     /// [Drains](Self::drain) and [stops](Self::stop). Answers whether everything finished within
@@ -347,7 +393,8 @@ impl TaskSystem {
 
     /// Ends its threads. Does not wait for bodies that are still there.
     pub fn stop(&self) {
-        self.services.abort();
+        self.courier.abort();
+        self.announcer.close();
         self.engine.stop();
     }
 }

@@ -16,8 +16,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use super::Announced;
 use super::index::Index;
-use super::recent::{LINGER, Recent, Remembered};
+use super::recent::{LINGER, Recent};
 use super::stream::{Cursor, EventStream};
 use crate::clock::now;
 use crate::models::{Event, EventFilter};
@@ -142,7 +143,7 @@ impl Hub {
     }
 
     fn announce(&self, event: Event) {
-        let bytes = event.heap_bytes();
+        let told = Announced::from(event);
         let mut wakers = Vec::new();
         let forgotten;
         {
@@ -156,8 +157,7 @@ impl Hub {
                 inside.recent.forget();
                 return;
             }
-            let position = inside.recent.next();
-            let told = Arc::new(Remembered { position, bytes, event });
+            let told = Arc::new(Announced { position: inside.recent.next(), ..told });
             inside.index.deliver(&told, &mut wakers);
             forgotten = inside.recent.push(told);
         }

@@ -6,6 +6,7 @@ mod arg_value;
 mod digest;
 mod event;
 mod id;
+mod location;
 mod log;
 mod method;
 mod name;
@@ -32,6 +33,7 @@ pub use event::{
     SHOWN_RESULT_BYTES, SYSTEM_NAMESPACE, ScheduleFact, TaskFact,
 };
 pub use id::{Fence, MAX_ID_BYTES, MAX_QUEUE_NAME_BYTES, QueueName, Sequence, TaskId};
+pub use location::Location;
 pub use log::{LogLevel, LogLine, MAX_LOG_LINE_BYTES, MAX_LOG_LINES};
 pub use method::{
     DEFAULT_NAMESPACE, MAX_METHOD_BYTES, MethodName, MethodWish, VersionWish, is_word,

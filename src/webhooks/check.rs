@@ -7,9 +7,9 @@ use reqwest::Url;
 use super::secret;
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::events::catalog;
 use crate::models::{
-    EventFilter, MAX_DESCRIPTION_BYTES, MAX_FILTER_WORDS, MAX_LABEL_BYTES, MAX_URL_BYTES, Name,
-    Secret, Webhook,
+    EventFilter, MAX_DESCRIPTION_BYTES, MAX_LABEL_BYTES, MAX_URL_BYTES, Name, Secret, Webhook,
 };
 
 /// The bound on one request unless somebody says.
@@ -75,7 +75,11 @@ pub(super) fn check(
         return Err(Error::invalid("webhook.description", why));
     }
     check_url(&url)?;
-    check_filter(&filter)?;
+    catalog::check_filter(&filter, "webhook.filter")?;
+    if let Some(tag) = filter.tag.as_ref().filter(|tag| tag.len() > MAX_LABEL_BYTES) {
+        let why = format!("{} bytes long; at most {MAX_LABEL_BYTES} are accepted", tag.len());
+        return Err(Error::invalid("webhook.filter.tag", why));
+    }
     let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
     if timeout.is_zero() || timeout > MAX_TIMEOUT {
         let why = format!("{timeout:?}; expected more than 0 and at most {MAX_TIMEOUT:?}");
@@ -145,26 +149,10 @@ fn check_url(text: &str) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_filter(filter: &EventFilter) -> Result<(), Error> {
-    let EventFilter { names, categories, queue: _, tag, task: _ } = filter;
-    for (field, count) in [("names", names.len()), ("categories", categories.len())] {
-        if count > MAX_FILTER_WORDS {
-            let why = format!("{count}; at most {MAX_FILTER_WORDS} are accepted");
-            return Err(Error::invalid(format!("webhook.filter.{field}"), why));
-        }
-    }
-    match tag {
-        Some(tag) if tag.len() > MAX_LABEL_BYTES => {
-            let why = format!("{} bytes long; at most {MAX_LABEL_BYTES} are accepted", tag.len());
-            Err(Error::invalid("webhook.filter.tag", why))
-        }
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::NamePattern;
 
     fn draft(change: impl FnOnce(&mut Draft)) -> Draft {
         let name = Name::parse("crm", "name").unwrap();
@@ -269,7 +257,14 @@ mod tests {
         );
         check(
             |it| it.filter.categories = vec![crate::models::Category::Task; 101],
-            "webhook.filter.categories: 101; at most 100 are accepted",
+            "webhook.filter.categories: 101 of them; at most 100 are accepted",
+        );
+        check(
+            |it| {
+                it.filter.names =
+                    vec![NamePattern::parse("task.*"), NamePattern::parse("task.complete")]
+            },
+            "webhook.filter.names[1]: no event is called \"task.complete\"; did you mean task.completed, task.expanded?",
         );
         for sound in [
             draft(|it| it.timeout = Some(MAX_TIMEOUT)),

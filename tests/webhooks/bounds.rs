@@ -65,6 +65,17 @@ async fn webhooks_are_listed_by_name_as_they_were_put() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn webhooks_are_among_the_subscribers() {
+    let system = system().await;
+    system.put_webhook(draft("crm", URL)).await.unwrap();
+    let subscribers = system.subscribers().await.unwrap();
+    let found: Vec<_> = subscribers.iter().filter(|it| it.name == "crm").collect();
+    assert_eq!(found.len(), 1, "{subscribers:?}");
+    assert_eq!((&*found[0].events, &*found[0].declared_at), (&["task.completed".into()][..], URL));
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_that_cannot_be_leaves_nothing_behind() {
     let system = system().await;
     let refused = system.put_webhook(draft("crm", "ftp://h/")).await.expect_err("refused");

@@ -1,5 +1,6 @@
 //! Answers: from the facade's words to the wire.
 
+mod event;
 mod linked;
 mod queue;
 mod task;
@@ -17,6 +18,7 @@ use crate::pb::enqueue_outcome::Outcome as EnqueueOutcome;
 use crate::pb::task_response::Status as OldStatus;
 use crate::tasks::{Kind, Method};
 
+pub(super) use event::{event, event_info, subscriber};
 pub(super) use linked::{chain, group};
 pub(super) use queue::{queue, queues};
 pub(super) use task::{page, task};

@@ -1,14 +1,15 @@
-//! One event of every kind, for tests.
+//! One event of every kind, as it could be: what the catalogue shows, and what tests are fed with.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::catalog::CUSTOM;
 use crate::clock::Timestamp;
 use crate::error::Code;
 use crate::models::{
-    ArgValue, Custom, Ended, Ending, Event, Fact, Failure, Fence, Name, NodeFact, Observed,
-    Outcome, Payload, QueueFact, QueueLimits, QueueName, QueueSettings, ScheduleFact, State, Task,
-    TaskFact, TaskId, TaskMaker,
+    ArgValue, Category, Custom, Ended, Ending, Event, Fact, Failure, Fence, Name, NodeFact,
+    Observed, Outcome, Payload, QueueFact, QueueLimits, QueueName, QueueSettings, ScheduleFact,
+    State, Task, TaskFact, TaskId, TaskMaker,
 };
 
 pub(super) fn at(seconds: u64) -> Timestamp {
@@ -28,6 +29,7 @@ pub(super) fn task(id: &str, queue: &str, tag: &str) -> Arc<Task> {
     Arc::new(task.make())
 }
 
+#[cfg(test)]
 pub(super) fn queued(id: &str, queue: &str, tag: &str) -> Event {
     event(Fact::Task(task(id, queue, tag), TaskFact::Queued))
 }
@@ -39,6 +41,7 @@ pub(super) fn custom(name: &str) -> Event {
     event(Fact::Custom(Arc::new(custom)))
 }
 
+#[cfg(test)]
 pub(super) fn lagged(missed: u64) -> Event {
     event(Fact::Observed(Observed::Lagged { listener: "mailer".into(), missed }))
 }
@@ -51,6 +54,15 @@ pub(super) fn ended(ending: Ending, started: bool) -> Arc<Ended> {
 
 fn failure() -> Failure {
     Failure { code: Code::BodyFailed, message: "out of ink".into() }
+}
+
+/// The first with that name. Custom events have names of their own; any of them will do.
+pub(super) fn of(name: &str) -> Option<Event> {
+    let custom = name == CUSTOM;
+    all().into_iter().find(|event| match custom {
+        true => event.category() == Category::Custom,
+        false => event.name() == name,
+    })
 }
 
 /// At least one of every kind, and of every form of its payload.
