@@ -71,7 +71,8 @@ async fn webhooks_are_among_the_subscribers() {
     let subscribers = system.subscribers().await.unwrap();
     let found: Vec<_> = subscribers.iter().filter(|it| it.name == "crm").collect();
     assert_eq!(found.len(), 1, "{subscribers:?}");
-    assert_eq!((&*found[0].events, &*found[0].declared_at), (&["task.completed".into()][..], URL));
+    assert_eq!(found[0].events, ["task.completed"]);
+    assert_eq!(found[0].declared_at, URL);
     system.stop();
 }
 
