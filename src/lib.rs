@@ -35,6 +35,11 @@ pub use tasks::{Json, Rest, TaskContext, TaskError, testing};
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
+/// The code of the page on events compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/events.md")]
+pub struct Events;
+
 /// What the attributes' expansion is made of. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {

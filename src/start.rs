@@ -8,8 +8,8 @@
 //! |---|---|
 //! | 0 | stopped as asked; help, version and configuration printed; a command did what it is for |
 //! | 1 | something failed that may succeed next time: the port is taken, another server has the data directory; `verify` found something |
-//! | 2 | wrong flags |
-//! | 78 | starting again cannot help before something is changed: the file, the environment, the log directory, the data directory, the methods |
+//! | 2 | wrong flags; a command was asked for something that there is not |
+//! | 78 | starting again cannot help before something is changed: the file, the environment, the log directory, the data directory, the methods, the subscribers |
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -33,6 +33,8 @@ use crate::tasks::{self, RegistryHealth, TaskRegistry};
 /// `EX_CONFIG` of sysexits.h.
 const EXIT_CONFIGURATION: u8 = 78;
 const EXIT_FAILURE: u8 = 1;
+/// What clap ends with.
+const EXIT_USAGE: u8 = 2;
 /// How long connections may take to close once everything has been answered.
 const HANG_UP: Duration = Duration::from_secs(5);
 
@@ -97,6 +99,7 @@ impl StartError {
             | Self::Subscribers(_)
             | Self::Store(store::Error::Unusable(_))
             | Self::Command(cli::Error::Store(store::Error::Unusable(_))) => EXIT_CONFIGURATION,
+            Self::Command(cli::Error::Asked(_)) => EXIT_USAGE,
             Self::Host { .. }
             | Self::Server(_)
             | Self::Store(_)

@@ -143,7 +143,7 @@ impl Hub {
     }
 
     fn announce(&self, event: Event) {
-        let told = Announced::from(event);
+        let mut told = Announced::from(event);
         let mut wakers = Vec::new();
         let forgotten;
         {
@@ -157,7 +157,8 @@ impl Hub {
                 inside.recent.forget();
                 return;
             }
-            let told = Arc::new(Announced { position: inside.recent.next(), ..told });
+            told.position = inside.recent.next();
+            let told = Arc::new(told);
             inside.index.deliver(&told, &mut wakers);
             forgotten = inside.recent.push(told);
         }

@@ -119,7 +119,8 @@ pub fn find(name: &str) -> Option<&'static EventInfo> {
     all().iter().find(|info| info.name == name)
 }
 
-fn is_custom(name: &str) -> bool {
+/// Whether a custom event can be called that.
+pub(super) fn is_custom(name: &str) -> bool {
     name.starts_with(CUSTOM_PREFIX) && Custom::check(name, &Payload::new()).is_ok()
 }
 

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::catalog::CUSTOM;
+use super::catalog::{self, CUSTOM};
 use crate::clock::Timestamp;
 use crate::error::Code;
 use crate::models::{
-    ArgValue, Category, Custom, Ended, Ending, Event, Fact, Failure, Fence, Name, NodeFact,
-    Observed, Outcome, Payload, QueueFact, QueueLimits, QueueName, QueueSettings, ScheduleFact,
-    State, Task, TaskFact, TaskId, TaskMaker,
+    ArgValue, Custom, Ended, Ending, Event, Fact, Failure, Fence, Name, NodeFact, Observed,
+    Outcome, Payload, QueueFact, QueueLimits, QueueName, QueueSettings, ScheduleFact, State, Task,
+    TaskFact, TaskId, TaskMaker,
 };
 
 pub(super) fn at(seconds: u64) -> Timestamp {
@@ -56,13 +56,13 @@ fn failure() -> Failure {
     Failure { code: Code::BodyFailed, message: "out of ink".into() }
 }
 
-/// The first with that name. Custom events have names of their own; any of them will do.
+/// The first with that name; any custom event for `custom.*`.
 pub(super) fn of(name: &str) -> Option<Event> {
-    let custom = name == CUSTOM;
-    all().into_iter().find(|event| match custom {
-        true => event.category() == Category::Custom,
-        false => event.name() == name,
-    })
+    match name {
+        CUSTOM => Some(custom("custom.order_paid")),
+        name if catalog::is_custom(name) => Some(custom(name)),
+        name => all().into_iter().find(|event| event.name() == name),
+    }
 }
 
 /// At least one of every kind, and of every form of its payload.

@@ -16,7 +16,7 @@ use super::Announced;
 use crate::models::EventFilter;
 
 pub use registration::{Registration, collect, collected, filter_of, routes_to};
-pub use subscribers::{Registered, SubscriberStatus, Subscribers, Tally};
+pub use subscribers::{MAX_SUBSCRIBERS, Registered, SubscriberStatus, Subscribers, Tally};
 
 /// Why a subscriber could not do what it wanted with an event.
 pub type SubscriberError = Box<dyn std::error::Error + Send + Sync>;
