@@ -264,7 +264,7 @@ mod tests {
                 it.filter.names =
                     vec![NamePattern::parse("task.*"), NamePattern::parse("task.complete")]
             },
-            "webhook.filter.names[1]: no event is called \"task.complete\"; did you mean task.completed, task.expanded?",
+            "webhook.filter.names[1]: no event is called \"task.complete\"; did you mean task.completed?",
         );
         for sound in [
             draft(|it| it.timeout = Some(MAX_TIMEOUT)),

@@ -4,7 +4,7 @@ use task_scheduler::models::{Category, EventFilter, QueueName, Request};
 use task_scheduler::webhooks::Draft;
 
 use crate::given::*;
-use crate::receiver::{Answer, Receiver};
+use crate::receiver::{Answer, Received, Receiver};
 
 /// What a webhook with this filter is told of, up to `add` under the id `last`, in the queue `mail`
 /// with the tag `vip`, which it has to be told of.
@@ -21,25 +21,24 @@ async fn told(filter: EventFilter) -> Vec<(String, String)> {
     run(&system, fail).await;
     run(&system, tagged(queued(add("last"), "mail"))).await;
     let mut told = Vec::new();
-    loop {
-        let said = receiver.next().await.json();
-        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
-        told.push((text(&said["event"]), text(&said["payload"]["task_id"])));
-        if told.contains(&("task.completed".into(), "last".into())) {
-            break;
-        }
+    while !told.contains(&("task.completed".to_owned(), "last".to_owned())) {
+        told.push(said(&receiver.next().await));
     }
     // They may have come in another order, up to eight at once.
     while status(&system, "crm").await.waiting > 0 {
         tokio::task::yield_now().await;
     }
-    let rest = receiver.so_far().into_iter().map(|request| request.json());
-    told.extend(
-        rest.map(|said| (said["event"].to_string(), said["payload"]["task_id"].to_string())),
-    );
+    told.extend(receiver.so_far().iter().map(said));
     told.sort();
     system.stop();
     told
+}
+
+/// Which event, and of which task.
+fn said(request: &Received) -> (String, String) {
+    let said = request.json();
+    let task = said["payload"]["task_id"].as_str().unwrap_or_default();
+    (request.event(), task.to_owned())
 }
 
 fn completed<const N: usize>(ids: [&str; N]) -> Vec<(String, String)> {
@@ -90,18 +89,14 @@ async fn deliveries_are_no_events_for_webhooks() {
     // The deliveries of what is said of `a` have ended by the time `b` begins, as far as they are
     // told of.
     while !told.contains(&("task.completed".to_owned(), "a".to_owned())) {
-        let said = receiver.next().await.json();
-        let task = said["payload"]["task_id"].as_str().unwrap_or_default().to_owned();
-        told.push((said["event"].as_str().unwrap().to_owned(), task));
+        told.push(said(&receiver.next().await));
     }
     while status(&system, "all").await.waiting > 0 {
         tokio::task::yield_now().await;
     }
     run(&system, add("b")).await;
     while !told.contains(&("task.completed".to_owned(), "b".to_owned())) {
-        let said = receiver.next().await.json();
-        let task = said["payload"]["task_id"].as_str().unwrap_or_default().to_owned();
-        told.push((said["event"].as_str().unwrap().to_owned(), task));
+        told.push(said(&receiver.next().await));
     }
     let strangers: Vec<_> = told
         .iter()

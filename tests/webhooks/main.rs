@@ -6,6 +6,7 @@
 mod bounds;
 mod filters;
 mod given;
+#[expect(unreachable_pub, reason = "it is what a page shows to others")]
 mod is_genuine;
 mod killed;
 mod page;

@@ -81,6 +81,35 @@ async fn a_receiver_that_stalls_resets_and_recovers_gets_the_event() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_whose_answers_have_no_end_gets_the_event_again() {
+    let system = system().await;
+    let mut receivers = Vec::new();
+    for (name, endless) in [("drips", Answer::Drip(500)), ("floods", Answer::Flood(500, 5 << 20))] {
+        let decide = move |before, _: &_| match before {
+            0 => endless.clone(),
+            _ => Answer::status(200),
+        };
+        let receiver = Receiver::start(decide).await;
+        let impatient = Some(Duration::from_millis(300));
+        let webhook = Draft { timeout: impatient, ..draft(name, &receiver.url()) };
+        system.put_webhook(webhook).await.unwrap();
+        receivers.push((name, receiver));
+    }
+    run(&system, add("a")).await;
+    for (name, mut receiver) in receivers {
+        let first = receiver.next().await;
+        assert_eq!(receiver.next().await.body, first.body);
+        let delivery = delivery(&system, name, State::Succeeded).await;
+        assert_eq!(delivery.attempts, 2);
+        // What was left of the answer was not waited for.
+        assert_eq!(receiver.connections(), 2);
+        let error = status(&system, name).await.last_error;
+        assert!(error.contains("answered 500") && error.len() < 512, "{error}");
+    }
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_given_up_is_listed_and_can_be_sent_again() {
     let mended = Arc::new(AtomicBool::new(false));
     let is_mended = mended.clone();
