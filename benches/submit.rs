@@ -3,11 +3,13 @@
 use std::hint::black_box;
 use std::num::NonZero;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use task_scheduler::cache::ResultsCache;
 use task_scheduler::engine::Options;
-use task_scheduler::models::{ArgValue, Asked, Durability, Request};
+use task_scheduler::events::Announcer;
+use task_scheduler::models::{ArgValue, Asked, Durability, Event, Request};
 use task_scheduler::store::MemoryStore;
 use task_scheduler::system::TaskSystem;
 use task_scheduler::tasks::{TaskRegistry, collected};
@@ -28,12 +30,20 @@ fn request() -> Request {
     }
 }
 
-async fn system(outcomes: usize) -> TaskSystem {
+async fn system(outcomes: usize, announcer: Announcer) -> TaskSystem {
     let options = Options { sync_threads: 8, ..Options::default() };
     let registry = TaskRegistry::from_registrations(collected()).expect("the built-in methods");
     let cache = ResultsCache::new(NonZero::new(outcomes).expect("some"), 64 << 20);
     let store = Arc::new(MemoryStore::default());
-    TaskSystem::start(options, Arc::new(registry), Arc::new(cache), store).await.expect("it starts")
+    let (registry, cache, announcer) = (Arc::new(registry), Arc::new(cache), Arc::new(announcer));
+    TaskSystem::start_telling(options, registry, cache, store, announcer).await.expect("it starts")
+}
+
+/// Counts, as the least that somebody who listens can do.
+fn counting() -> Announcer {
+    let heard = AtomicU64::new(0);
+    let count = move |_: &Event| drop(heard.fetch_add(1, Ordering::Relaxed));
+    Announcer::default().tap(Arc::new(count))
 }
 
 fn submit(criterion: &mut Criterion) {
@@ -43,9 +53,14 @@ fn submit(criterion: &mut Criterion) {
         .expect("the system has room for a runtime");
     let mut group = criterion.benchmark_group("submit");
     // A cache that fits in the processor's, and the default, which does not.
-    for outcomes in [1_000, 100_000] {
-        let system = runtime.block_on(system(outcomes));
-        group.bench_function(format!("ephemeral, {outcomes} outcomes kept"), |bencher| {
+    let cases = [
+        (1_000, "", Announcer::default()),
+        (100_000, "", Announcer::default()),
+        (1_000, ", announced to one tap", counting()),
+    ];
+    for (outcomes, heard, announcer) in cases {
+        let system = runtime.block_on(system(outcomes, announcer));
+        group.bench_function(format!("ephemeral, {outcomes} outcomes kept{heard}"), |bencher| {
             bencher.iter(|| {
                 black_box(runtime.block_on(system.submit(request())).expect("add runs"));
             });

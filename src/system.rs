@@ -4,6 +4,7 @@
 
 mod builder;
 mod events;
+mod services;
 mod subscribers;
 mod webhooks;
 
@@ -13,6 +14,8 @@ use std::time::Duration;
 use crate::cache::ResultsCache;
 pub use builder::Builder;
 pub use events::{SubscriberKind, SubscriberRow};
+pub use services::ServiceStatus;
+use services::Services;
 
 use crate::engine::{self, Engine};
 pub use crate::engine::{Watch, deliver_here};
@@ -25,8 +28,7 @@ use crate::models::{
 use crate::store::{self, QueueStatus, Store};
 use crate::tasks::{Method, TaskHandler, TaskRegistry};
 use crate::webhooks::Webhooks;
-use subscribers::{Listening, SubscriberServices};
-use webhooks::CourierService;
+use subscribers::Listening;
 
 /// A running task system. Cheap to clone; all clones are the same system.
 ///
@@ -67,9 +69,8 @@ pub struct TaskSystem {
     store: store::Properties,
     announcer: Arc<Announcer>,
     webhooks: Webhooks,
-    courier: Arc<CourierService>,
     subscribers: Subscribers,
-    services: Arc<SubscriberServices>,
+    services: Arc<Services>,
 }
 
 /// What a system is put together of.
@@ -131,8 +132,7 @@ impl TaskSystem {
         let webhooks = Webhooks::new(engine.clone());
         registry.replace_handler(webhooks.handler())?;
         engine.methods_changed();
-        let courier = Arc::new(CourierService::start(&webhooks).await?);
-        let services = Arc::new(SubscriberServices::start(listening, &engine).await?);
+        let services = Services::start(&engine, &announcer, listening, &webhooks).await?;
         Ok(Self {
             engine,
             registry,
@@ -140,7 +140,6 @@ impl TaskSystem {
             store: kept,
             announcer,
             webhooks,
-            courier,
             subscribers,
             services,
         })
@@ -370,16 +369,19 @@ impl TaskSystem {
         self.engine.stuck_bodies()
     }
 
-    /// From now on submissions are refused with `DRAINING`; what runs goes on.
+    /// From now on submissions are refused with `DRAINING`; what runs goes on. Services that make tasks
+    /// make none any more.
     pub fn refuse(&self) {
+        self.services.refuse();
         self.engine.refuse();
     }
 
     /// Refuses, lets bodies finish within `patience`, and puts the rest back into their queues.
-    /// Answers whether everything finished.
+    /// Then its services stop, but the engine's. Answers whether everything finished.
     pub async fn drain(&self, patience: Duration) -> bool {
-        let finished = self.engine.drain(patience).await;
-        self.services.shutdown().await;
+        self.refuse();
+        let (finished, ()) = tokio::join!(self.engine.drain(patience), self.services.makers_end());
+        self.services.watchers_end().await;
         finished
     }
 
@@ -391,10 +393,10 @@ impl TaskSystem {
         finished
     }
 
-    /// Ends its threads. Does not wait for bodies that are still there.
+    /// Ends its threads. Does not wait for bodies that are still there, nor for services.
     pub fn stop(&self) {
-        self.courier.abort();
         self.announcer.close();
+        self.services.stop();
         self.engine.stop();
     }
 }

@@ -271,10 +271,7 @@ mod tests {
     #[test]
     fn an_event_that_there_is_not_is_refused_with_the_nearest_names() {
         let said = refused(subscriber("mail", &["task.failed", "task.complete"]));
-        assert_eq!(
-            said,
-            "no event is called \"task.complete\"; did you mean task.completed, task.replaced, task.released?"
-        );
+        assert_eq!(said, "no event is called \"task.complete\"; did you mean task.completed?");
     }
 
     #[test]

@@ -33,6 +33,11 @@ impl Announcements {
         }
     }
 
+    /// Who tells.
+    pub(super) fn announcer(&self) -> &Arc<Announcer> {
+        &self.announcer
+    }
+
     /// Whether anybody listens.
     pub(super) fn listened_to(&self) -> bool {
         self.announcer.is_heard()

@@ -11,6 +11,8 @@ use tokio::runtime::Handle;
 use super::{Shared, Tag};
 use crate::clock::now;
 use crate::error::{Code, Error};
+use crate::events::Announcer;
+use crate::models::Event;
 use crate::orchestrator::{
     BackgroundTask, EventBus, Executable, Pace, Scheduler, SchedulerError, ServiceFailure,
 };
@@ -28,10 +30,17 @@ const COMMIT_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: u32 = 50;
 
 /// What will run the engine's services, on its own runtime.
-pub(super) fn services(runtime: Handle) -> Services {
+pub(super) fn services(runtime: Handle, announcer: Arc<Announcer>) -> Services {
     // The core knows for how long a store that fails is left alone.
     let pace = Pace { first_pause: COMMIT_PAUSE, longest_pause: COMMIT_PAUSE, ..Pace::default() };
-    Scheduler::new(EventBus::default()).pace(pace).on_runtime(runtime).on_failure(end_if_panicked)
+    Scheduler::new(EventBus::default()).pace(pace).on_runtime(runtime).on_failure(move |failure| {
+        end_if_panicked(failure);
+        // Less and less often: a store that stays away fails many times a second. Past the store: it
+        // is what failed.
+        if failure.failures.is_power_of_two() {
+            announcer.announce(Event { at: now().wall, fact: failure.fact() });
+        }
+    })
 }
 
 /// A service that panics leaves the core half changed and every caller waiting: better no process than
@@ -219,3 +228,6 @@ impl BackgroundTask for Upkeep {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -208,6 +208,7 @@ impl Engine {
             .enable_all()
             .build()
             .map_err(no_threads)?;
+        let services = loops::services(loops.handle().clone(), announcements.announcer().clone());
         let shared = Arc::new_cyclic(|shared| Shared {
             host: ForBodies::of(shared),
             watches: Watches::default(),
@@ -231,7 +232,7 @@ impl Engine {
             quiet: Notify::new(),
             on_bodies: bodies.handle().clone(),
             on_loops: loops.handle().clone(),
-            services: loops::services(loops.handle().clone()),
+            services,
             bodies: Mutex::new(Some(bodies)),
             loops: Mutex::new(Some(loops)),
         });

@@ -89,6 +89,7 @@ pub(super) fn all() -> Vec<Event> {
         TaskFact::Ended(ended(Ending::Cancelled("not wanted".into()), false)),
         TaskFact::Ended(ended(Ending::Expired, false)),
         TaskFact::Returned,
+        TaskFact::Resolved(ended(result.clone(), true)),
         TaskFact::Resolved(ended(result, false)),
     ];
     let limited = |limits| QueueFact::Limited(Box::new(QueueSettings { limits, paused: false }));

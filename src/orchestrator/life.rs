@@ -9,6 +9,7 @@ use super::catching::{Panic, catching};
 use super::ending::Ending;
 use super::work::Work;
 use super::{ExecutionStatus, Pace, SchedulerError, ServiceState, TaskHandle, TaskId};
+use crate::models::{Fact, Observed};
 
 /// Something that a service did not do.
 #[derive(Clone, Debug)]
@@ -23,6 +24,17 @@ pub struct ServiceFailure {
     pub failures: u32,
     /// It panicked.
     pub panicked: bool,
+}
+
+impl ServiceFailure {
+    /// What there is to announce.
+    pub fn fact(&self) -> Fact {
+        Fact::Observed(Observed::ServiceFailed {
+            service: self.name.clone(),
+            error: self.error.to_string().into(),
+            failures: self.failures,
+        })
+    }
 }
 
 /// Who is told of failures. Called on the loop of the service that failed.

@@ -41,6 +41,11 @@ struct Entry<E, M> {
     abort: Option<AbortHandle>,
 }
 
+/// A life, and where it is lived.
+pub(super) type Begins<E, M> = (Handle, Life<E, M>);
+/// Lives, with the handle of each.
+pub(super) type Lives<E, M> = Vec<(TaskHandle, Life<E, M>)>;
+
 /// How to end one task.
 pub(super) struct Started {
     pub(super) handle: TaskHandle,
@@ -72,7 +77,7 @@ impl<E, M> TaskRegistry<E, M> {
         name: Arc<str>,
         pace: Pace,
         hook: Option<Hook>,
-    ) -> Result<(TaskHandle, Option<(Handle, Life<E, M>)>), SchedulerError> {
+    ) -> Result<(TaskHandle, Option<Begins<E, M>>), SchedulerError> {
         let idle = ServiceState { status: ExecutionStatus::Idle, failures: 0, last_error: None };
         let (state, seen) = watch::channel(idle);
         let ending = Arc::new(Ending::default());
@@ -100,10 +105,7 @@ impl<E, M> TaskRegistry<E, M> {
     }
 
     /// The lives of all that wait to be started, in order: whoever gets them lives them.
-    pub(super) fn start(
-        &self,
-        runtime: Handle,
-    ) -> Result<Vec<(TaskHandle, Life<E, M>)>, SchedulerError> {
+    pub(super) fn start(&self, runtime: Handle) -> Result<Lives<E, M>, SchedulerError> {
         let mut book = self.0.lock();
         match book.phase {
             Phase::Idle => book.phase = Phase::Started(runtime),

@@ -19,9 +19,8 @@ const NEVER: Duration = Duration::from_secs(3_600);
 struct Told(mpsc::UnboundedReceiver<String>);
 
 impl Told {
-    #[track_caller]
-    fn next(&mut self) -> impl Future<Output = String> {
-        async { self.0.recv().await.expect("somebody still tells") }
+    async fn next(&mut self) -> String {
+        self.0.recv().await.expect("somebody still tells")
     }
 
     async fn many(&mut self, count: usize) -> Vec<String> {

@@ -7,11 +7,10 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use crate::engine::Engine;
-use crate::error::{Code, Error};
 use crate::events::subscriber::Registered;
 use crate::events::{Announced, Announcer, EventStream, SubscriberError, Told};
 use crate::models::{Fact, Observed};
-use crate::orchestrator::{BackgroundTask, EventBus, Executable, Scheduler, SchedulerError};
+use crate::orchestrator::{BackgroundTask, Executable, SchedulerError};
 
 /// One subscriber and what it is told.
 ///
@@ -47,30 +46,6 @@ impl Listening {
             engine: engine.clone(),
             handling: None,
         })
-    }
-}
-
-/// All of them together.
-pub(super) struct SubscriberServices(Scheduler<&'static str>);
-
-impl SubscriberServices {
-    /// Starts them where bodies run.
-    pub(super) async fn start(listening: Listening, engine: &Engine) -> Result<Self, Error> {
-        let scheduler = Scheduler::new(EventBus::default()).on_runtime(engine.bodies());
-        let failed = |error: SchedulerError| Error::new(Code::Internal, error.to_string());
-        for service in listening.services(engine) {
-            scheduler.register_background_task(service).map_err(failed)?;
-        }
-        scheduler.start().await.map_err(failed)?;
-        Ok(Self(scheduler))
-    }
-
-    /// Has them deal with what happened until now, as far as time allows.
-    pub(super) async fn shutdown(&self) {
-        let report = self.0.shutdown().await;
-        if !report.is_clean() {
-            tracing::warn!(?report, "subscribers did not deal with everything in time");
-        }
     }
 }
 

@@ -1,31 +1,9 @@
 //! Webhooks, for the doors and for programs that have a system inside.
 
-use std::convert::Infallible;
-
 use super::TaskSystem;
-use crate::error::{Code, Error};
+use crate::error::Error;
 use crate::models::{Name, Secret};
-use crate::orchestrator::{EventBus, Scheduler, SchedulerError};
-use crate::webhooks::{Draft, Status, Webhooks};
-
-/// What hands over what was put aside for webhooks.
-pub(super) struct CourierService(Scheduler<Infallible>);
-
-impl CourierService {
-    /// Starts it.
-    pub(super) async fn start(webhooks: &Webhooks) -> Result<Self, Error> {
-        let scheduler = Scheduler::new(EventBus::default());
-        let failed = |error: SchedulerError| Error::new(Code::Internal, error.to_string());
-        scheduler.register_background_task(webhooks.courier()).map_err(failed)?;
-        scheduler.start().await.map_err(failed)?;
-        Ok(Self(scheduler))
-    }
-
-    /// Stops it where it waits: what it has not handed over is there at the next start.
-    pub(super) fn abort(&self) {
-        self.0.abort();
-    }
-}
+use crate::webhooks::{Draft, Status};
 
 impl TaskSystem {
     /// Has somebody told of events over HTTP from now on, new or in the place of one with that name.

@@ -110,7 +110,7 @@ fn request(webhook: &Arc<Webhook>, posted: &Posted) -> Result<Request, Error> {
 #[async_trait]
 impl Executable for Courier {
     fn name(&self) -> &str {
-        "webhook courier"
+        "courier"
     }
 }
 

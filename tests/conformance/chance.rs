@@ -3,18 +3,20 @@
 //!
 //! The rules' own tests take this file in, too.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use task_scheduler::clock::Timestamp;
 use task_scheduler::error::Code;
 use task_scheduler::models::{
-    ArgValue, Digest, Durability, Failure, Fence, Keys, Labels, LogLevel, LogLine, OnClash,
-    OnDependencyFailure, Options, QueueLimits, QueueName, Rate, RetryPolicy, Sequence, Task,
-    TaskId, Unique,
+    ArgValue, CatchUp, Custom, Digest, Durability, Event, EventFilter, Fact, Failure, Fence, Keys,
+    Labels, LogLevel, LogLine, Name, NamePattern, NodeFact, OnClash, OnDependencyFailure, Options,
+    Overlap, Payload, QueueLimits, QueueName, RUN_INITIATOR, Rate, RetryPolicy, Rule, Schedule,
+    Secret, Sequence, Task, TaskId, Unique, Webhook,
 };
 use task_scheduler::store::{
-    Applied, Change, Claims, Insert, Keep, RELEASE_SLICE, Ready, Retention, Wanted,
+    Applied, Change, Claims, Firing, Insert, Keep, RELEASE_SLICE, Ready, Retention, Wanted,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,6 +25,8 @@ const IDS: u64 = 40;
 const QUEUES: [&str; 2] = ["default", "other"];
 const CONCURRENCY_KEYS: [&str; 2] = ["k", "l"];
 const UNIQUE_KEYS: [&str; 3] = ["u", "v", "w"];
+const SCHEDULES: [&str; 2] = ["hourly", "daily"];
+const WEBHOOKS: [(&str, &str); 3] = [("all", "*"), ("ends", "task.failed"), ("runs", "schedule.*")];
 
 /// What happens next.
 #[derive(Clone, Debug)]
@@ -47,6 +51,10 @@ pub(crate) struct Chance {
     claims: Vec<(Sequence, Fence, TaskId)>,
     /// Inserts that were made, to be repeated.
     inserts: Vec<Insert>,
+    /// The revision and the next time of each schedule that there is.
+    schedules: BTreeMap<&'static str, (u64, Option<Timestamp>)>,
+    /// More than were put aside.
+    posted: u64,
 }
 
 impl Chance {
@@ -60,6 +68,8 @@ impl Chance {
             ready: Vec::new(),
             claims: Vec::new(),
             inserts: Vec::new(),
+            schedules: BTreeMap::new(),
+            posted: 1,
         }
     }
 
@@ -90,6 +100,7 @@ impl Chance {
 
     pub(crate) fn applied(&mut self, applied: &Applied) {
         self.became_ready(&applied.ready);
+        self.posted += applied.events.len() as u64;
     }
 
     pub(crate) fn claimed(&mut self, claims: &Claims) {
@@ -155,7 +166,8 @@ impl Chance {
         let failure = Failure { code: Code::BodyFailed, message: "broken".into() };
         let reason = String::from("tired");
         match self.rng.u32(0..100) {
-            0..=33 => Change::Insert(self.insert()),
+            0..=25 => Change::Insert(self.insert()),
+            26..=33 => self.of_schedules_and_webhooks(),
             34..=40 => {
                 let result = Arc::new(ArgValue::Int64(self.rng.i64(..)));
                 Change::Complete { sequence, fence, result }
@@ -208,6 +220,111 @@ impl Chance {
             97..=98 => Change::SetQueue { queue: self.queue(), limits: self.limits() },
             _ => Change::PauseQueue { queue: self.queue(), paused: self.one_in(3) },
         }
+    }
+
+    fn of_schedules_and_webhooks(&mut self) -> Change {
+        let schedule = *self.pick(&SCHEDULES);
+        let next = Some(self.now.plus(SECOND * self.rng.u32(1..4)));
+        match self.rng.u32(0..20) {
+            0..=1 => self.define(schedule, next),
+            2 => {
+                let enabled = self.rng.bool();
+                if let Some((revision, at)) = self.schedules.get_mut(schedule) {
+                    (*revision, *at) = (*revision + 1, next.filter(|_| enabled));
+                }
+                Change::EnableSchedule { name: called(schedule), enabled, next }
+            }
+            3 if self.one_in(3) => {
+                self.schedules.remove(schedule);
+                Change::DeleteSchedule { name: called(schedule) }
+            }
+            3..=9 => self.fire(schedule, next),
+            10 => {
+                let (occurrence, run) = (self.now, self.run(schedule));
+                Change::Trigger { name: called(schedule), occurrence, run }
+            }
+            11..=12 => self.watch(),
+            13 => Change::DeleteWebhook { name: called(self.pick(&WEBHOOKS).0) },
+            14..=16 => {
+                let position = self.rng.u64(0..self.posted);
+                let mut delivery = self.insert();
+                delivery.task =
+                    Task { method: "system/webhook".into(), ..Task::clone(&delivery.task) }.into();
+                Change::Deliver { position, delivery }
+            }
+            17 => Change::Stop,
+            18 => {
+                let fact = Fact::Node(NodeFact::Draining);
+                Change::Announce(Event { at: self.now, fact })
+            }
+            _ => {
+                let (sequence, fence, id) = self.claim();
+                let (task, payload) = (Arc::new(self.task(id)), Payload::new());
+                let custom = Custom { name: "custom.seen".into(), payload, task, attempt: 1 };
+                Change::Emit { sequence, fence, custom: Arc::new(custom) }
+            }
+        }
+    }
+
+    fn define(&mut self, schedule: &'static str, next: Option<Timestamp>) -> Change {
+        let overlap = *self.pick(&[Overlap::Allow, Overlap::Skip, Overlap::Replace]);
+        let (defined, enabled) = (self.task(id("template")), !self.one_in(4));
+        let (revision, at) = self.schedules.entry(schedule).or_default();
+        (*revision, *at) = (*revision + 1, next.filter(|_| enabled));
+        let schedule = Schedule {
+            name: called(schedule),
+            description: String::new(),
+            rule: Rule::Every { interval: SECOND, anchor: Timestamp::EPOCH },
+            task: Arc::new(defined),
+            overlap,
+            catch_up: CatchUp::Last,
+            jitter: Duration::ZERO,
+        };
+        Change::SetSchedule { schedule: Arc::new(schedule), enabled, next }
+    }
+
+    /// Most often what is asked for is right.
+    fn fire(&mut self, schedule: &'static str, next: Option<Timestamp>) -> Change {
+        let stale = self.one_in(6);
+        let runs = (0..self.rng.u32(0..3)).map(|_| (self.now, self.run(schedule))).collect();
+        let missed = self.one_in(4).then_some((3, self.now));
+        let known = self.schedules.get_mut(schedule);
+        let (revision, due) = match known {
+            Some((revision, at @ Some(_))) if !stale => {
+                let due = std::mem::replace(at, next);
+                (*revision, due.unwrap_or(self.now))
+            }
+            _ => (0, self.now),
+        };
+        Change::Fire(Firing { name: called(schedule), revision, due, runs, missed, next })
+    }
+
+    /// A task that is a run of that schedule, or would be if there were one.
+    fn run(&mut self, schedule: &str) -> Insert {
+        let id = self.id();
+        let mut task = self.task(id);
+        let initiator = format!("{RUN_INITIATOR}{schedule}");
+        task.options.labels = Some(Box::new(Labels { initiator, ..Labels::default() }));
+        self.sequences += 1;
+        let (sequence, deps) = (Sequence(self.sequences), task.deps.clone());
+        Insert { sequence, task: Arc::new(task), deps, foreign: Vec::new(), claim: None }
+    }
+
+    fn watch(&mut self) -> Change {
+        let (name, pattern) = *self.pick(&WEBHOOKS);
+        let filter =
+            EventFilter { names: vec![NamePattern::parse(pattern)], ..EventFilter::default() };
+        Change::SetWebhook(Arc::new(Webhook {
+            name: called(name),
+            description: String::new(),
+            url: "http://localhost/".into(),
+            filter,
+            secret: Secret::new("secret"),
+            timeout: SECOND,
+            retries: 3,
+            enabled: !self.one_in(4),
+            updated_at: self.now,
+        }))
     }
 
     fn queue(&mut self) -> QueueName {
@@ -367,6 +484,15 @@ pub(crate) fn every_id() -> Vec<TaskId> {
     let own = (0..IDS).map(|number| format!("t{number}"));
     let children = (0..IDS).flat_map(|number| (0..3).map(move |at| format!("t{number}/{at}")));
     own.chain(children).map(|name| id(&name)).collect()
+}
+
+/// Every concurrency key that tasks share.
+pub(crate) fn keys() -> [&'static str; 2] {
+    CONCURRENCY_KEYS
+}
+
+fn called(name: &str) -> Name {
+    Name::parse(name, "name").expect("a good name")
 }
 
 fn id(name: &str) -> TaskId {

@@ -122,11 +122,25 @@ impl Life {
         let all = TaskFilter::default();
         let page = store.list(&all, None, 1_000).await.expect("it reads");
         assert_eq!(page, reference.list(&all, None, 1_000).await.expect("it reads"));
+        let schedules = store.schedules(None, 9).await.expect("it reads");
+        assert_eq!(schedules, reference.schedules(None, 9).await.expect("it reads"));
+        let due = store.due_schedules(self.chance.now, 9).await.expect("it reads");
+        let right = reference.due_schedules(self.chance.now, 9).await.expect("it reads");
+        assert_eq!(due, right);
+        let webhooks = store.webhooks().await.expect("it reads");
+        assert_eq!(webhooks, reference.webhooks().await.expect("it reads"));
+        let outbox = store.outbox(0, 10_000).await.expect("it reads");
+        assert_eq!(outbox, reference.outbox(0, 10_000).await.expect("it reads"));
         let queues = store.queues().await.expect("it reads");
         assert_eq!(queues, reference.queues().await.expect("it reads"));
         for queue in chance::queues() {
             let window = store.window(&queue, None, 1_000).await.expect("it reads");
             assert_eq!(window, reference.window(&queue, None, 1_000).await.expect("it reads"));
+            for key in chance::keys() {
+                let holders = store.holders(&queue, key, 1_000).await.expect("it reads");
+                let right = reference.holders(&queue, key, 1_000).await.expect("it reads");
+                assert_eq!(holders, right);
+            }
         }
         for id in &ids {
             let log = store.logs(id, 1, 1_000).await.expect("it reads");

@@ -145,7 +145,7 @@ async fn what_cannot_be_listened_to_is_refused_by_its_field() {
         refused(names(["task.*", "task.complete"]), "").await,
         Refused::invalid(
             "filter.names[1]",
-            "no event is called \"task.complete\"; did you mean task.completed, task.replaced, task.released?"
+            "no event is called \"task.complete\"; did you mean task.completed?"
         )
     );
     let bad = pb::EventFilter { categories: vec!["tasks".into()], ..Default::default() };

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::Connection;
 use task_scheduler::models::State;
 use task_scheduler::store::sqlite::{backup, restore, verify};
-use task_scheduler::store::{Error, SqliteStore, Store as _};
+use task_scheduler::store::{Change, Error, SqliteStore, Store as _};
 
-use crate::given::{Given, boot, name};
+use crate::given::{Given, boot, name, now, schedule, webhook};
 
 fn why(outcome: Result<(), Error>) -> String {
     match outcome {
@@ -20,6 +20,7 @@ fn why(outcome: Result<(), Error>) -> String {
 #[tokio::test]
 async fn a_copy_that_is_taken_while_tasks_come_in_is_whole_and_can_be_put_back() {
     let given = Given::new().await;
+    given.commit(vec![schedule("s"), webhook("w")]).await;
     given.succeed("early").await;
     let elsewhere = tempfile::tempdir().expect("a directory");
     let copy = elsewhere.path().join("copy.db");
@@ -44,6 +45,15 @@ async fn a_copy_that_is_taken_while_tasks_come_in_is_whole_and_can_be_put_back()
     let store = SqliteStore::open_dir(&directory).expect("it opens");
     let opened = store.open(boot()).await.expect("it begins");
     assert!(opened.epoch > given.fence().epoch + 1_000, "no fence of the original is used again");
+    assert_eq!(opened.events, [], "that the original ran is no sign of a crash");
+    let schedules = store.schedules(None, 9).await.expect("it reads");
+    assert_eq!(schedules.len(), 1);
+    let posted = store.outbox(0, 1_000_000).await.expect("it reads");
+    assert_eq!(posted.first().map(|it| it.event.as_str()), Some("task.accepted"));
+    let last = posted.last().expect("there is one").position;
+    store.commit([Change::Stop].into(), now()).await.expect("it commits");
+    let latest = store.outbox(last, 9).await.expect("it reads");
+    assert!(latest[0].position > last + 1_000, "no place of the original is used again");
     let waiting = opened.queues.first().map_or(0, |queue| queue.waiting);
     assert_eq!(waiting % 100, 0, "no half of a commit is in it");
     let found = store.find(&[name("early")]).await.expect("it reads");
@@ -91,6 +101,7 @@ fn what_is_no_store_is_neither_copied_nor_put_back() {
 async fn spoil(sql: &str) -> Vec<String> {
     let mut given = Given::new().await;
     given.succeed("ended").await;
+    given.commit(vec![schedule("s"), webhook("w")]).await;
     given.run("running").await;
     given.enter(["waiting".to_owned()]).await;
     given.close();
@@ -124,6 +135,16 @@ async fn whatever_does_not_agree_is_found() {
         ("UPDATE ended SET at = 1", "task 1 does not agree with its columns"),
         ("INSERT INTO logs VALUES (99, 1, 0, 0, 1, 'x')", "logs speaks of task 99"),
         ("INSERT INTO waits VALUES (1, 77)", "waits speaks of task 77"),
+        ("DELETE FROM definitions", "schedule s has no definition"),
+        ("UPDATE schedules SET standing = x'ffff'", "schedule s: a schedule cannot be read"),
+        ("UPDATE definitions SET data = x'0a0131'", "schedule s: a schedule cannot be read"),
+        ("UPDATE schedules SET standing = x''", "schedule s is disabled and runs"),
+        ("UPDATE webhooks SET data = x'ffff'", "a webhook cannot be read"),
+        ("DELETE FROM webhooks", "what was put aside at 1 is for a webhook that is not there"),
+        (
+            "UPDATE meta SET posted = 0",
+            "what was put aside at 1 stands at a place that was never given",
+        ),
     ] {
         let problems = spoil(sql).await;
         assert!(problems.iter().any(|line| line.contains(expected)), "{sql}: {problems:?}");

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use task_scheduler::clock::Timestamp;
 use task_scheduler::models::{
-    ArgValue, Digest, Durability, Fence, OnDependencyFailure, Options, QueueName, RetryPolicy,
-    Sequence, Task, TaskId,
+    ArgValue, CatchUp, Digest, Durability, EventFilter, Fence, Name, OnDependencyFailure, Options,
+    Overlap, QueueName, RetryPolicy, Rule, Schedule, Secret, Sequence, Task, TaskId, Webhook,
 };
 use task_scheduler::store::{
     Boot, Change, Commit, Error, Insert, SqliteStore, Store as _, Verdict, Wanted,
@@ -117,6 +117,35 @@ pub(crate) fn boot() -> Boot {
 
 pub(crate) fn name(id: &str) -> TaskId {
     TaskId::parse(id, "task_id").expect("a good id")
+}
+
+/// A schedule that runs now.
+pub(crate) fn schedule(called: &str) -> Change {
+    let schedule = Arc::new(Schedule {
+        name: Name::parse(called, "name").expect("a good name"),
+        description: String::new(),
+        rule: Rule::Every { interval: Duration::from_secs(60), anchor: now() },
+        task: Arc::new(task(name("template"))),
+        overlap: Overlap::Skip,
+        catch_up: CatchUp::Last,
+        jitter: Duration::ZERO,
+    });
+    Change::SetSchedule { schedule, enabled: true, next: Some(now()) }
+}
+
+/// Somebody who wants to know everything.
+pub(crate) fn webhook(called: &str) -> Change {
+    Change::SetWebhook(Arc::new(Webhook {
+        name: Name::parse(called, "name").expect("a good name"),
+        description: String::new(),
+        url: "http://localhost/".into(),
+        filter: EventFilter::default(),
+        secret: Secret::new("sixteen bytes and more"),
+        timeout: Duration::from_secs(5),
+        retries: 3,
+        enabled: true,
+        updated_at: now(),
+    }))
 }
 
 pub(crate) fn complete(sequence: Sequence, fence: Fence) -> Change {

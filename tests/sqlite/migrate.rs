@@ -1,5 +1,5 @@
 use rusqlite::Connection;
-use task_scheduler::models::State;
+use task_scheduler::models::{Event, State};
 use task_scheduler::store::sqlite::verify;
 use task_scheduler::store::{SqliteStore, Store as _};
 
@@ -19,6 +19,13 @@ async fn a_file_of_the_version_before_is_brought_up_with_everything_in_it() {
     let store = SqliteStore::open_dir(directory.path()).expect("it opens");
     let opened = store.open(boot()).await.expect("it begins");
     assert_eq!(opened.rescued, 1);
+    let told: Vec<&str> = opened.events.iter().map(Event::name).collect();
+    assert_eq!(told, ["task.rescued"], "nobody knows whether the boot before it crashed");
+    assert_eq!(store.schedules(None, 9).await.expect("it reads"), []);
+    assert_eq!(
+        (store.webhooks().await.expect("it reads"), store.outbox(0, 9).await.expect("it reads")),
+        (vec![], vec![])
+    );
     for (id, state) in [
         ("succeeded", State::Succeeded),
         ("failed", State::Failed),

@@ -36,7 +36,7 @@ async fn a_newer_version_is_left_to_the_newer_program() {
     drop(file);
     let why = refusal(&given.directory());
     assert!(
-        why.contains("has schema version 99, and this program knows versions up to 2"),
+        why.contains("has schema version 99, and this program knows versions up to 3"),
         "{why}"
     );
     assert!(why.contains("use the newer program"), "{why}");

@@ -17,4 +17,5 @@ mod keys;
 mod queues;
 mod recorder;
 mod saved;
+mod services;
 mod watching;

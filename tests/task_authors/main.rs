@@ -5,5 +5,6 @@ mod cancelling;
 mod checkpoints;
 mod children;
 mod endings;
+mod events;
 mod generated;
 mod words;

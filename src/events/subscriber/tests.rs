@@ -60,7 +60,7 @@ fn everything_that_cannot_stand_is_refused_at_once_with_its_places() {
         "the subscriber mail is declared at src/mail.rs:1 and at src/mail.rs:2; give one of them \
          another name, or say `replace = true` on the one that shall stand",
         "the subscriber declared at src/mail.rs:3: audit.names[1]: no event is called \
-         \"task.complete\"; did you mean task.completed, task.replaced, task.released?",
+         \"task.complete\"; did you mean task.completed?",
         "the subscriber declared at src/mail.rs:4: name: \"no name\" is no name; expected 1 to 80 \
          letters, digits, `_`, `-` or `.`",
         "the subscriber twice is declared at src/mail.rs:5 and at src/mail.rs:6; give one of them \

@@ -43,7 +43,12 @@ fn assert_alike(one: &Tables, other: &Tables) {
     assert_eq!(one.queues(), other.queues());
     for queue in chance::queues() {
         assert_eq!(one.window(&queue, None, usize::MAX), other.window(&queue, None, usize::MAX));
+        for key in chance::keys() {
+            assert_eq!(one.holding(&queue, key, 99), other.holding(&queue, key, 99));
+        }
     }
+    assert_eq!(one.schedules.page(None, 9), other.schedules.page(None, 9));
+    assert_eq!(one.outbox.after(0, usize::MAX), other.outbox.after(0, usize::MAX));
     for id in chance::every_id() {
         assert_eq!(one.find(&id), other.find(&id));
         assert_eq!(one.log(&id, 0, usize::MAX), other.log(&id, 0, usize::MAX));

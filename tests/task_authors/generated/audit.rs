@@ -1,1 +1,45 @@
-//! To be written.
+//! Is told of `task.*`, `node.draining`, `custom.order-paid`.
+
+use task_scheduler::events::{Announced, SubscriberError};
+use task_scheduler::subscriber;
+
+/// Made once, when the server starts, and told of one event after the other.
+#[derive(Default)]
+pub struct AuditSubscriber;
+
+#[subscriber(events("task.*", "node.draining", "custom.order-paid"))]
+impl AuditSubscriber {
+    /// A server takes nothing in any more.
+    async fn handle_node_draining(&self, event: &Announced) -> Result<(), SubscriberError> {
+        println!("{} node.draining", event.at);
+        Ok(())
+    }
+
+    /// A body announced something of its own.
+    async fn handle_custom_order_paid(&self, event: &Announced) -> Result<(), SubscriberError> {
+        let task_id = event.text("task_id").unwrap_or("unknown");
+        println!("{} custom.order-paid: {task_id}", event.at);
+        Ok(())
+    }
+
+    /// Every event that has no method of its own.
+    async fn handle(&self, event: &Announced) -> Result<(), SubscriberError> {
+        println!("{} {}: {:?}", event.at, event.name(), event.payload());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use task_scheduler::testing::tell;
+
+    use super::*;
+
+    #[test]
+    fn every_event_is_dealt_with() {
+        for name in ["task.accepted", "node.draining", "custom.order-paid"] {
+            let event = Announced::example(name).expect("it is in the catalogue");
+            tell(&AuditSubscriber, &event).expect("it is dealt with");
+        }
+    }
+}

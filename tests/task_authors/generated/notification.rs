@@ -1,1 +1,41 @@
-//! To be written.
+//! Is told of `task.completed`, `task.failed`.
+
+use task_scheduler::events::{Announced, SubscriberError};
+use task_scheduler::subscriber;
+
+/// Made once, when the server starts, and told of one event after the other.
+#[derive(Default)]
+pub struct NotificationSubscriber;
+
+#[subscriber(events("task.completed", "task.failed"))]
+impl NotificationSubscriber {
+    /// A task ended well.
+    async fn handle_task_completed(&self, event: &Announced) -> Result<(), SubscriberError> {
+        let task_id = event.text("task_id").unwrap_or("unknown");
+        println!("{} task.completed: {task_id}", event.at);
+        Ok(())
+    }
+
+    /// A task ended badly, for good.
+    async fn handle_task_failed(&self, event: &Announced) -> Result<(), SubscriberError> {
+        let task_id = event.text("task_id").unwrap_or("unknown");
+        let error_message = event.text("error_message").unwrap_or("unknown");
+        println!("{} task.failed: {task_id}, {error_message}", event.at);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use task_scheduler::testing::tell;
+
+    use super::*;
+
+    #[test]
+    fn every_event_is_dealt_with() {
+        for name in ["task.completed", "task.failed"] {
+            let event = Announced::example(name).expect("it is in the catalogue");
+            tell(&NotificationSubscriber, &event).expect("it is dealt with");
+        }
+    }
+}

@@ -9,9 +9,9 @@ use proptest::strategy::ValueTree as _;
 use super::*;
 use crate::error::Code;
 use crate::models::{
-    ArgValue, Digest, Durability, Ended, Ending, Failure, Fence, Held, HistoryEntry, Keys, Labels,
-    OnClash, OnDependencyFailure, Options, Outcome, QueueLimits, QueueName, QueueSettings, Rate,
-    RetryPolicy, Sequence, Task, TaskId, Unique,
+    ArgValue, CatchUp, Digest, Durability, Ended, Ending, Failure, Fence, Held, HistoryEntry, Keys,
+    Labels, Name, OnClash, OnDependencyFailure, Options, Outcome, Overlap, QueueLimits, QueueName,
+    QueueSettings, Rate, RetryPolicy, Rule, Schedule, Sequence, Task, TaskId, Unique,
 };
 use crate::store::rules::Row;
 
@@ -229,13 +229,42 @@ proptest! {
     }
 
     #[test]
+    fn schedules_are_read_as_they_were_written(
+        row in row(), anchor in at(), interval in length(), jitter in length(), cron in option::of("[a-z*/ ]{0,20}"),
+    ) {
+        let rule = match cron {
+            Some(expression) => Rule::Cron { time_zone: expression.clone(), expression },
+            None => Rule::Every { interval, anchor },
+        };
+        let schedule = Schedule {
+            name: called(),
+            description: "counts".into(),
+            rule,
+            task: row.task,
+            overlap: Overlap::Replace,
+            catch_up: CatchUp::All(7),
+            jitter,
+        };
+        let bytes = write_schedule(&schedule);
+        let read = read_schedule(called(), Overlap::Replace, &bytes).expect("it reads");
+        prop_assert!(same(&read, &schedule), "{read:?}");
+    }
+
+    #[test]
     fn bytes_that_nobody_wrote_are_refused_and_not_followed(bytes in any::<Vec<u8>>()) {
         let task = Arc::new(Task { args: Vec::new(), ..any_task() });
         drop(read_values(&bytes));
         drop(read_task(columns(&task), &bytes));
         drop(read_row(Sequence(1), task, State::Queued, &bytes));
         drop(read_settings(&bytes));
+        drop(read_standing(called(), None, &bytes));
+        drop(read_schedule(called(), Overlap::Skip, &bytes));
+        drop(read_webhook(called(), &bytes));
     }
+}
+
+fn called() -> Name {
+    Name::parse("s", "name").expect("a good name")
 }
 
 fn any_task() -> Task {

@@ -1,0 +1,27 @@
+//! Which services there are beside the engine's. Each is one line here, and one in ARCHITECTURE.md.
+//!
+//! Within a group they begin in this order, and stop in the opposite one.
+
+use super::Group;
+use crate::engine::Engine;
+use crate::orchestrator::SchedulerError;
+use crate::system::subscribers::Listening;
+use crate::webhooks::Webhooks;
+
+/// Those that watch: they stop when nothing happens any more.
+pub(super) fn watchers(
+    group: &Group,
+    engine: &Engine,
+    listening: Listening,
+) -> Result<(), SchedulerError> {
+    for subscriber in listening.services(engine) {
+        group.register_background_task(subscriber)?;
+    }
+    Ok(())
+}
+
+/// Those that make tasks: they stop before tasks are refused.
+pub(super) fn makers(group: &Group, webhooks: &Webhooks) -> Result<(), SchedulerError> {
+    group.register_background_task(webhooks.courier())?;
+    Ok(())
+}

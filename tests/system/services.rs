@@ -1,0 +1,40 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use task_scheduler::error::Code;
+use task_scheduler::events::Told;
+use task_scheduler::models::{EventFilter, NamePattern};
+use task_scheduler::orchestrator::ExecutionStatus;
+use task_scheduler::system::ServiceStatus;
+
+use crate::faulty::Faulty;
+use crate::harness::*;
+
+fn commits(services: Vec<ServiceStatus>) -> ServiceStatus {
+    services.into_iter().find(|service| service.name == "commits").expect("it is listed")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_stays_away_shows_as_a_service_that_fails_until_it_is_back() {
+    let store = Arc::new(Faulty::default());
+    let system = start_on(options(), store.clone()).await;
+    let failed = EventFilter {
+        names: vec![NamePattern::parse("observability.service_failed")],
+        ..EventFilter::default()
+    };
+    let mut events = system.announcer().subscribe(failed, None);
+    store.refused_commits.store(5, Ordering::SeqCst);
+    let refused = system.submit(request("add", &[1])).await.expect_err("it was not stored");
+    assert_eq!(refused.code, Code::OutcomeUnknown);
+    let Some((_, Told::Event(event))) = events.next().await else { panic!("it is announced") };
+    let payload = event.payload();
+    assert_eq!((&payload["service"], &payload["failures"]), (&"commits".into(), &1.into()));
+
+    system.submit(request("add", &[1])).await.expect("the store is back");
+    // The next turn says that this one was good.
+    system.submit(request("add", &[1])).await.expect("the store is back");
+    let commits = commits(system.services());
+    assert_eq!((commits.status, commits.failures), (ExecutionStatus::Running, 0));
+    assert!(commits.last_error.is_some());
+    system.stop();
+}
