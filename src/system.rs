@@ -7,6 +7,7 @@ mod events;
 mod schedules;
 mod services;
 mod subscribers;
+mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ use crate::models::{
 };
 use crate::store::{self, QueueStatus, Store};
 use crate::tasks::{Method, TaskHandler, TaskRegistry};
+use crate::webhooks::Webhooks;
 use subscribers::Listening;
 
 /// A running task system. Cheap to clone; all clones are the same system.
@@ -68,6 +70,7 @@ pub struct TaskSystem {
     cache: Arc<ResultsCache>,
     store: store::Properties,
     announcer: Arc<Announcer>,
+    webhooks: Webhooks,
     subscribers: Subscribers,
     services: Arc<Services>,
 }
@@ -128,8 +131,20 @@ impl TaskSystem {
         let listening = Listening::begin(subscribers.list(), &announcer);
         let (methods, results) = (registry.clone(), cache.clone());
         let engine = Engine::start(options, methods, results, store, announcer.clone()).await?;
-        let services = Services::start(&engine, &announcer, listening).await?;
-        Ok(Self { engine, registry, cache, store: kept, announcer, subscribers, services })
+        let webhooks = Webhooks::new(engine.clone());
+        registry.replace_handler(webhooks.handler())?;
+        engine.methods_changed();
+        let services = Services::start(&engine, &announcer, listening, &webhooks).await?;
+        Ok(Self {
+            engine,
+            registry,
+            cache,
+            store: kept,
+            announcer,
+            webhooks,
+            subscribers,
+            services,
+        })
     }
 
     /// Tells whoever listens of what happens.

@@ -21,6 +21,7 @@ mod retry;
 mod schedules;
 mod submit;
 mod watch;
+mod weak;
 mod webhooks;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub use gate::Defaults;
 pub use mailbox::deliver_here;
 pub use schedules::Firing;
 pub use watch::Watch;
+pub use weak::WeakEngine;
 
 use self::core::{Core, Settings};
 use crate::cache::ResultsCache;

@@ -16,7 +16,7 @@ use crate::server::compression::Accepts;
 use crate::server::convert::{Chain, Group, Listing, Resolve};
 use crate::server::cursors::Cursors;
 use crate::server::disconnect::CancelOnDrop;
-use crate::server::peer::must_be_local;
+use crate::server::peer::{may_run, may_run_all, must_be_local, refuse_reserved};
 use crate::server::watch::{Updates, Watching};
 use crate::server::{answer, convert, deadline, events, schedules, statistics, webhooks};
 use crate::system::TaskSystem;
@@ -124,6 +124,7 @@ impl TaskScheduler for Service {
         &self,
         request: Request<pb::TaskRequest>,
     ) -> Result<Response<pb::TaskResponse>, Status> {
+        may_run(&request, &request.get_ref().method)?;
         let accepts = Accepts::of(&request);
         let message = request.into_inner();
         let attended = convert::cancels_on_disconnect(&message);
@@ -166,6 +167,7 @@ impl TaskScheduler for Service {
         &self,
         request: Request<pb::TaskRequest>,
     ) -> Result<Response<pb::EnqueueTaskResponse>, Status> {
+        may_run(&request, &request.get_ref().method)?;
         let accepts = Accepts::of(&request);
         let request = convert::unattended(request.into_inner())?;
         let accepted = self.system.enqueue(request).await?;
@@ -178,7 +180,11 @@ impl TaskScheduler for Service {
         request: Request<pb::EnqueueTasksRequest>,
     ) -> Result<Response<pb::EnqueueTasksResponse>, Status> {
         let accepts = Accepts::of(&request);
-        let requests = convert::requests(request.into_inner())?;
+        let allowed = may_run_all(&request, &request.get_ref().tasks);
+        let mut requests = convert::requests(request.into_inner())?;
+        if let Err(refusal) = allowed {
+            refuse_reserved(&mut requests, &refusal);
+        }
         Ok(accepts.answer(answer::enqueued(self.system.enqueue_many(requests).await)))
     }
 
@@ -273,6 +279,7 @@ impl TaskScheduler for Service {
         &self,
         request: Request<pb::SubmitChainRequest>,
     ) -> Result<Response<pb::SubmitChainResponse>, Status> {
+        may_run_all(&request, &request.get_ref().tasks)?;
         let accepts = Accepts::of(&request);
         let Chain { tasks, wait } = convert::chain(request.into_inner())?;
         let ids = self.system.chain(tasks).await?;
@@ -284,6 +291,8 @@ impl TaskScheduler for Service {
         &self,
         request: Request<pb::SubmitGroupRequest>,
     ) -> Result<Response<pb::SubmitGroupResponse>, Status> {
+        let message = request.get_ref();
+        may_run_all(&request, message.tasks.iter().chain(&message.callback))?;
         let accepts = Accepts::of(&request);
         let Group { tasks, callback, wait } = convert::group(request.into_inner())?;
         let (ids, callback) = self.system.group(tasks, callback).await?;

@@ -4,6 +4,7 @@ use super::TaskSystem;
 use crate::error::Error;
 use crate::events::{Cursor, EventStream, catalog};
 use crate::models::EventFilter;
+use crate::webhooks::Status;
 
 /// Somebody who is told of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,22 @@ pub enum SubscriberKind {
     Rust,
     /// Somebody elsewhere.
     Webhook,
+}
+
+impl From<&Status> for SubscriberRow {
+    fn from(status: &Status) -> Self {
+        let Status { webhook, delivered, abandoned, last_error, .. } = status;
+        Self {
+            name: webhook.name.as_str().to_owned(),
+            kind: SubscriberKind::Webhook,
+            events: webhook.filter.names.iter().map(ToString::to_string).collect(),
+            handled: *delivered,
+            failed: *abandoned,
+            missed: 0,
+            last_error: last_error.clone(),
+            declared_at: webhook.url.clone(),
+        }
+    }
 }
 
 impl TaskSystem {
@@ -86,6 +103,9 @@ impl TaskSystem {
                 declared_at: status.declared_at.to_string(),
             }
         });
-        Ok(rust.collect())
+        let webhooks = self.webhooks().await?;
+        let mut rows: Vec<_> = rust.chain(webhooks.iter().map(SubscriberRow::from)).collect();
+        rows.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(rows)
     }
 }

@@ -22,6 +22,7 @@ use crate::orchestrator::{
     EventBus, ExecutionStatus, Scheduler, SchedulerError, ServiceFailure, ShutdownReport,
     TaskHandle,
 };
+use crate::webhooks::Webhooks;
 
 /// How a part of the system gets on that runs for as long as it does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +66,7 @@ impl Services {
         engine: &Engine,
         announcer: &Arc<Announcer>,
         listening: Listening,
+        webhooks: &Webhooks,
     ) -> Result<Arc<Self>, Error> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
@@ -83,7 +85,7 @@ impl Services {
         let (watchers, makers) = (group(), group());
         let internal = |error: SchedulerError| Error::new(Code::Internal, error.to_string());
         list::watchers(&watchers, engine, listening).map_err(internal)?;
-        list::makers(&makers, engine).map_err(internal)?;
+        list::makers(&makers, engine, webhooks).map_err(internal)?;
         for group in [&watchers, &makers] {
             if let Err(error) = group.start().await {
                 tracing::error!(%error, "services do not run");

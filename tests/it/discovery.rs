@@ -148,7 +148,7 @@ async fn the_methods_tell_how_they_are_called() {
     let all = list("").await;
     let statistics = all.statistics.unwrap();
     assert_eq!(statistics.total as usize, all.methods.len());
-    assert_eq!(statistics.namespaces, ["default", "typed"]);
+    assert_eq!(statistics.namespaces, ["default", "system", "typed"]);
     let kind = |name: &str| {
         let method = all.methods.iter().find(|method| method.name == name);
         method.unwrap_or_else(|| panic!("no {name}")).kind()

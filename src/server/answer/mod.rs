@@ -6,6 +6,7 @@ mod queue;
 mod schedule;
 mod task;
 mod update;
+mod webhook;
 
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -24,6 +25,7 @@ pub(super) use queue::{queue, queues};
 pub(super) use schedule::{schedule, schedules, times};
 pub(super) use task::{page, task};
 pub(super) use update::update;
+pub(super) use webhook::{webhook, webhooks};
 
 /// To SubmitTask.
 pub(super) fn submitted(ended: &Ended) -> pb::TaskResponse {

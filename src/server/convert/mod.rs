@@ -10,6 +10,7 @@ mod many;
 mod queue;
 mod schedule;
 mod task;
+mod webhook;
 
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ pub(super) use many::{Chain, Group, chain, group, requests};
 pub(super) use queue::{limits, queue};
 pub(super) use schedule::{NEXT_TIMES, SCHEDULE, page_size, preview, schedule, schedule_name};
 pub(super) use task::{cancels_on_disconnect, request, unattended};
+pub(super) use webhook::webhook;
 
 use crate::clock::Timestamp;
 use crate::error::Error;

@@ -286,6 +286,55 @@ async fn who_comes_through_a_proxy_can_submit_and_nothing_else() {
     assert!(!may!(resume_queue, pb::ResumeQueueRequest::default()));
     assert!(!may!(set_queue_limits, pb::SetQueueLimitsRequest::default()));
     assert!(!may!(list_methods, ListMethodsRequest::default()));
+    assert!(!may!(put_webhook, pb::PutWebhookRequest::default()));
+    assert!(!may!(get_webhook, pb::GetWebhookRequest::default()));
+    assert!(!may!(list_webhooks, pb::ListWebhooksRequest::default()));
+    assert!(!may!(delete_webhook, pb::DeleteWebhookRequest::default()));
+}
+
+#[tokio::test]
+async fn who_comes_through_a_proxy_cannot_run_what_is_the_server_s_own() {
+    let Running { handle: _handle, client, .. } = start().await;
+    /// What becomes of it, asked from there.
+    macro_rules! asked {
+        ($call:ident, $message:expr) => {{
+            let mut asked = Request::new($message);
+            asked.metadata_mut().insert("x-forwarded-for", "10.0.0.1".parse().unwrap());
+            client.clone().$call(asked).await.map(tonic::Response::into_inner)
+        }};
+    }
+    let own = |id: &str| ask(id, "system/webhook", vec![int(1)]);
+    let open = |id: &str| ask(id, "add", vec![int(1)]);
+    let both = || vec![open("open"), own("own")];
+    let chain = pb::SubmitChainRequest { tasks: both(), wait: None };
+    let group = pb::SubmitGroupRequest { tasks: both(), ..Default::default() };
+    let callback = pb::SubmitGroupRequest {
+        tasks: vec![open("open")],
+        callback: Some(own("own")),
+        wait: None,
+    };
+    for refused in [
+        asked!(submit_task, own("own")).map(drop),
+        asked!(enqueue_task, own("own")).map(drop),
+        asked!(submit_chain, chain).map(drop),
+        asked!(submit_group, group).map(drop),
+        asked!(submit_group, callback).map(drop),
+    ] {
+        assert_eq!(refused.expect_err("refused").code(), Code::PermissionDenied);
+    }
+    let outcomes = asked!(enqueue_tasks, EnqueueTasksRequest { tasks: both() }).unwrap().outcomes;
+    let reasons: Vec<_> = outcomes
+        .into_iter()
+        .map(|one| match one.outcome.unwrap() {
+            enqueue_outcome::Outcome::Accepted(accepted) => accepted.task_id,
+            enqueue_outcome::Outcome::Refused(refusal) => refusal.reason,
+        })
+        .collect();
+    assert_eq!(reasons, ["open", "PERMISSION_DENIED"]);
+    // On this machine it is a method like others, whose arguments make no sense here.
+    let failed = client.clone().submit_task(own("own")).await.unwrap().into_inner();
+    assert_eq!(failed.status(), Status::Failed);
+    assert!(failed.result.contains("1 arguments; expected webhook"), "{}", failed.result);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use crate::engine::Engine;
 use crate::orchestrator::SchedulerError;
 use crate::schedules::Ticker;
 use crate::system::subscribers::Listening;
+use crate::webhooks::Webhooks;
 
 /// Those that watch: they stop when nothing happens any more.
 pub(super) fn watchers(
@@ -21,7 +22,12 @@ pub(super) fn watchers(
 }
 
 /// Those that make tasks: they stop before tasks are refused.
-pub(super) fn makers(group: &Group, engine: &Engine) -> Result<(), SchedulerError> {
+pub(super) fn makers(
+    group: &Group,
+    engine: &Engine,
+    webhooks: &Webhooks,
+) -> Result<(), SchedulerError> {
     group.register_background_task(Ticker::new(engine.clone()))?;
+    group.register_background_task(webhooks.courier())?;
     Ok(())
 }
