@@ -187,7 +187,7 @@ use task_scheduler::subscriber;
 
 /// Made once, when the server starts, and told of one event after the other.
 #[derive(Default)]
-pub struct TYPE;
+struct TYPE;
 
 #[subscriber(events(EVENTS_LISTED))]
 impl TYPE {

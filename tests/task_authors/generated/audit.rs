@@ -5,7 +5,7 @@ use task_scheduler::subscriber;
 
 /// Made once, when the server starts, and told of one event after the other.
 #[derive(Default)]
-pub struct AuditSubscriber;
+struct AuditSubscriber;
 
 #[subscriber(events("task.*", "node.draining", "custom.order-paid"))]
 impl AuditSubscriber {

@@ -5,7 +5,7 @@ use task_scheduler::subscriber;
 
 /// Made once, when the server starts, and told of one event after the other.
 #[derive(Default)]
-pub struct NotificationSubscriber;
+struct NotificationSubscriber;
 
 #[subscriber(events("task.completed", "task.failed"))]
 impl NotificationSubscriber {
