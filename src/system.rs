@@ -3,6 +3,7 @@
 //! Knows no protocol and no flags.
 
 mod builder;
+pub mod monitor;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::models::{
     Accepted, ArgValue, CancelRequest, CancelVerdict, Changed, Cursor, Ended, LogLine, Purged,
     QueueLimits, QueueName, Request, Sequence, Snapshot, TaskFilter, TaskId, TaskPage,
 };
+use crate::monitor::Monitor;
 use crate::store::{self, QueueStatus, Store};
 use crate::tasks::{Method, TaskHandler, TaskRegistry};
 
@@ -57,6 +59,7 @@ pub struct TaskSystem {
     registry: Arc<TaskRegistry>,
     cache: Arc<ResultsCache>,
     store: store::Properties,
+    monitor: Monitor,
 }
 
 impl TaskSystem {
@@ -72,7 +75,8 @@ impl TaskSystem {
     ) -> Result<Self, Error> {
         let kept = store.properties();
         let engine = Engine::start(options, registry.clone(), cache.clone(), store).await?;
-        Ok(Self { engine, registry, cache, store: kept })
+        let monitor = Monitor::new(Arc::default(), engine.clone(), kept);
+        Ok(Self { engine, registry, cache, store: kept, monitor })
     }
 
     /// The methods that it can run.

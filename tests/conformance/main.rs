@@ -31,6 +31,7 @@ mod chance;
 mod checkpoint;
 mod claim;
 mod dependencies;
+mod depths;
 mod end_attempt;
 mod expand;
 mod find;

@@ -124,6 +124,21 @@ impl Store for Faulty {
         self.inner.queues().await
     }
 
+    async fn depths(&self) -> Result<Vec<QueueDepth>, Error> {
+        self.read().await?;
+        self.inner.depths().await
+    }
+
+    async fn key_free_at(
+        &self,
+        queue: &QueueName,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        self.read().await?;
+        self.inner.key_free_at(queue, key, now).await
+    }
+
     async fn holders(
         &self,
         queue: &QueueName,

@@ -18,6 +18,7 @@ mod attempt;
 mod by_hand;
 mod command;
 mod during;
+mod explain;
 mod inline;
 mod judge;
 mod live;
@@ -37,6 +38,7 @@ pub(crate) use admit::{Admission, Admittable, Entry, Submission, Want};
 pub(crate) use attempt::Attempt;
 pub(crate) use command::{Answer, Command, Decided, Found, Hook, Ran, Start, Tag, Touched, Waiter};
 pub(crate) use during::{Asked, Said};
+pub(crate) use explain::{Fate, KeyStance, MAX_BEFORE, Situation, explain};
 pub(crate) use judge::unmet;
 
 use crate::cache::ResultsCache;

@@ -1,7 +1,9 @@
 //! Answers: from the facade's words to the wire.
 
+mod explanation;
 mod linked;
 mod queue;
+mod statistics;
 mod task;
 mod update;
 
@@ -16,8 +18,10 @@ use crate::pb::enqueue_outcome::Outcome as EnqueueOutcome;
 use crate::pb::task_response::Status as OldStatus;
 use crate::tasks::{Kind, Method};
 
+pub(super) use explanation::explanation;
 pub(super) use linked::{chain, group};
 pub(super) use queue::{queue, queues};
+pub(super) use statistics::{health, statistics};
 pub(super) use task::{page, task};
 pub(super) use update::update;
 

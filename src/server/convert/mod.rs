@@ -7,6 +7,7 @@ mod by_hand;
 mod filter;
 mod many;
 mod queue;
+mod sampling;
 mod task;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ pub(super) use by_hand::{Resolve, resolve, run_again};
 pub(super) use filter::{Listing, cancel, list, purge};
 pub(super) use many::{Chain, Group, chain, group, requests};
 pub(super) use queue::{limits, queue};
+pub(super) use sampling::sampling;
 pub(super) use task::{cancels_on_disconnect, request, unattended};
 
 use crate::clock::Timestamp;

@@ -24,8 +24,8 @@ use crate::models::{
     TaskPage, Webhook,
 };
 use crate::store::{
-    Boot, Change, Claims, Commit, DueSchedules, Error, Opened, Place, Properties, QueueStatus,
-    Ready, Store, Wanted,
+    Boot, Change, Claims, Commit, DueSchedules, Error, Opened, Place, Properties, QueueDepth,
+    QueueStatus, Ready, Store, Wanted,
 };
 
 /// Keeps tasks for as long as the process lives.
@@ -100,8 +100,21 @@ impl Store for MemoryStore {
         Ok(self.tables.lock().queues())
     }
 
+    async fn depths(&self) -> Result<Vec<QueueDepth>, Error> {
+        Ok(self.tables.lock().depths())
+    }
+
     async fn holders(&self, _: &QueueName, _: &str, _: usize) -> Result<Vec<TaskId>, Error> {
         Ok(Vec::new())
+    }
+
+    async fn key_free_at(
+        &self,
+        queue: &QueueName,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        Ok(self.tables.lock().key_free_at(queue, key, now))
     }
 
     async fn schedule(&self, _: &Name) -> Result<Option<ScheduleStatus>, Error> {

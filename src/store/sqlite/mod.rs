@@ -50,7 +50,7 @@ use crate::models::{
     TaskPage, Webhook,
 };
 use crate::store::{
-    Boot, Change, Claims, Commit, DueSchedules, Error, Opened, Place, Properties, QueueStatus,
+    Boot, Change, Claims, Commit, DueSchedules, Error, Opened, Place, Properties, QueueDepth, QueueStatus,
     Ready, Store, Wanted,
 };
 
@@ -286,6 +286,11 @@ impl Store for SqliteStore {
         self.readers.ask(|reader| reader.queues()).await
     }
 
+    async fn depths(&self) -> std::result::Result<Vec<QueueDepth>, Error> {
+        self.check()?;
+        self.readers.ask(|reader| reader.depths()).await
+    }
+
     async fn holders(
         &self,
         _: &QueueName,
@@ -293,6 +298,17 @@ impl Store for SqliteStore {
         _: usize,
     ) -> std::result::Result<Vec<TaskId>, Error> {
         Ok(Vec::new())
+    }
+
+    async fn key_free_at(
+        &self,
+        queue: &QueueName,
+        key: &str,
+        now: Timestamp,
+    ) -> std::result::Result<Option<Timestamp>, Error> {
+        self.check()?;
+        let (queue, key) = (queue.clone(), key.to_owned());
+        self.readers.ask(move |reader| reader.key_free_at(&queue, &key, now)).await
     }
 
     async fn schedule(&self, _: &Name) -> std::result::Result<Option<ScheduleStatus>, Error> {

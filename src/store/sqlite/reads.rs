@@ -1,5 +1,7 @@
 //! What readers are asked.
 
+mod depths;
+
 use ahash::{HashMap, HashMapExt};
 use rusqlite::{Connection, OptionalExtension as _, Row as Stored};
 
