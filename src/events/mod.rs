@@ -1,14 +1,18 @@
 //! What happened, and who is told of it.
+//!
+//! Everything is announced once, after the commit that made it so. [`Announcer::announce`] tells taps
+//! at once (synchronous, lossless), then streams (bounded, and told what they missed). Logs, metrics
+//! and pages follow from events; nothing is announced in two ways.
 
-use crate::models::Event;
+mod announcer;
+mod index;
+mod recent;
+#[cfg(test)]
+mod samples;
+mod stream;
+#[cfg(test)]
+mod tests;
 
-/// Tells whoever listens of what happened.
-#[derive(Debug, Default)]
-pub struct Announcer;
-
-impl Announcer {
-    /// Tells everybody who listens. Never blocks.
-    pub fn announce(&self, event: Event) {
-        drop(event);
-    }
-}
+pub use announcer::{Announcer, Tap};
+pub use recent::{LINGER, RECENT_BYTES, RECENT_EVENTS};
+pub use stream::{Cursor, EventStream, QUEUE_BYTES, QUEUE_EVENTS, Told};

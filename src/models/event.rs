@@ -6,6 +6,7 @@
 
 mod filter;
 mod payload;
+mod weight;
 
 use std::sync::Arc;
 

@@ -1,0 +1,73 @@
+//! The latest events, for whoever comes back for what he has not seen.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::models::Event;
+
+/// How many events are remembered.
+pub const RECENT_EVENTS: usize = 10_000;
+/// How many bytes they may keep alive: arguments and results can be large.
+pub const RECENT_BYTES: usize = 32 << 20;
+/// How long after the last stream has gone events are remembered still.
+pub const LINGER: Duration = Duration::from_secs(10 * 60);
+
+/// One of them.
+#[derive(Debug)]
+pub(super) struct Remembered {
+    /// Its place among all that were remembered.
+    pub(super) position: u64,
+    /// What it keeps alive.
+    pub(super) bytes: usize,
+    /// What happened.
+    pub(super) event: Event,
+}
+
+/// The latest events, without a gap.
+#[derive(Default)]
+pub(super) struct Recent {
+    events: VecDeque<Arc<Remembered>>,
+    bytes: usize,
+    /// The position before the oldest.
+    before: u64,
+}
+
+impl Recent {
+    /// The position that the next event gets. The first is 1.
+    pub(super) fn next(&self) -> u64 {
+        self.before + self.events.len() as u64 + 1
+    }
+
+    /// The position before the oldest one that is still known.
+    pub(super) fn before(&self) -> u64 {
+        self.before
+    }
+
+    /// Remembers one more, and answers what had to go for it.
+    pub(super) fn push(&mut self, told: Arc<Remembered>) -> Option<Arc<Remembered>> {
+        self.bytes += told.bytes;
+        self.events.push_back(told);
+        let mut gone = None;
+        while self.events.len() > RECENT_EVENTS || self.bytes > RECENT_BYTES {
+            gone = self.events.pop_front();
+            self.bytes -= gone.as_ref().map_or(0, |gone| gone.bytes);
+            self.before += 1;
+        }
+        gone
+    }
+
+    /// Those after that position.
+    pub(super) fn after(&self, position: u64) -> impl Iterator<Item = &Arc<Remembered>> {
+        let skipped = usize::try_from(position.saturating_sub(self.before)).unwrap_or(usize::MAX);
+        self.events.range(skipped.min(self.events.len())..)
+    }
+
+    /// Forgets them all. Nobody remembers what happens next, so no position from before goes on after
+    /// this without a gap.
+    pub(super) fn forget(&mut self) {
+        self.before = self.next();
+        self.bytes = 0;
+        self.events = VecDeque::new();
+    }
+}
