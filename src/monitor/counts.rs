@@ -14,6 +14,7 @@ use super::methods::{MethodStatistics, Methods};
 use super::rates::{Mark, Rates, Recent, Ring};
 use super::statistics::MAX_QUEUES;
 use crate::clock::{Now, now};
+use crate::events::Tap;
 use crate::models::{Event, Fact, QueueName, State, TaskFact};
 
 /// How many threads count without waiting for each other; more share.
@@ -107,16 +108,17 @@ impl Default for Counts {
     }
 }
 
-impl Counts {
-    fn starting(started: Now) -> Self {
-        Self { started, lanes: Default::default(), methods: Methods::default() }
-    }
-
-    /// Something happened.
-    pub fn hear(&self, event: &Event) {
+impl Tap for Counts {
+    fn hear(&self, event: &Event) {
         if let Fact::Task(..) = event.fact {
             self.hear_at(event, now().steady);
         }
+    }
+}
+
+impl Counts {
+    fn starting(started: Now) -> Self {
+        Self { started, lanes: Default::default(), methods: Methods::default() }
     }
 
     fn hear_at(&self, event: &Event, now: Duration) {
