@@ -90,7 +90,8 @@ pub enum Fact {
 pub enum TaskFact {
     /// It is stored, in this state.
     Accepted(State),
-    /// It became claimable: released, due, put back, or its backoff is over.
+    /// It became `QUEUED` after it had waited: released, due, back after it had ended, or its backoff
+    /// is over. Its concurrency key may still hold it back.
     Queued,
     /// An attempt began, from 1, under this fence.
     Started { attempt: u32, fence: Fence },

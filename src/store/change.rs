@@ -237,6 +237,8 @@ pub enum Verdict {
     /// The task waits for its children. Those in these queues did not come in: they had been there
     /// before, or were refused.
     Expanded { joined: Vec<QueueName> },
+    /// There are as many of them as there may be.
+    TooMany,
     /// Of the runs of a schedule, these came in: one for each asked for.
     Fired { entered: Vec<bool> },
     /// The fence is not the task's latest; the schedule is another by now.

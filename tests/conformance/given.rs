@@ -120,7 +120,18 @@ impl Given {
         self.store.commit(changes, self.now()).await.expect("it commits")
     }
 
+    /// What came of a change, but for what it announced: see [`tell`](Self::tell). What is refused
+    /// announces nothing.
     pub(crate) async fn commit(&self, change: Change) -> Applied {
+        let applied = self.tell(change).await;
+        if refused(&applied.verdict) {
+            assert_eq!(applied.events, [], "{:?}", applied.verdict);
+        }
+        Applied { events: Vec::new(), ..applied }
+    }
+
+    /// What came of a change, and what it announced.
+    pub(crate) async fn tell(&self, change: Change) -> Applied {
         self.commit_all(Arc::new([change])).await.applied.remove(0)
     }
 
@@ -228,6 +239,20 @@ impl Given {
         }
         unreachable!("more than all there are")
     }
+}
+
+/// Whether nothing was done.
+fn refused(verdict: &Verdict) -> bool {
+    matches!(
+        verdict,
+        Verdict::Stale
+            | Verdict::NotFound
+            | Verdict::Unfinished(_)
+            | Verdict::Needed
+            | Verdict::Unmet { .. }
+            | Verdict::UniqueTaken
+            | Verdict::TooMany
+    )
 }
 
 pub(crate) fn name(id: &str) -> TaskId {

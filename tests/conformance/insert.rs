@@ -36,8 +36,8 @@ async fn a_task_that_waits_for_its_time_is_pending(given: Given) {
     let run_at = given.after(SECOND);
     let insert = given.insert(task_with("a", |options| options.run_at = Some(run_at)));
     let commit = given.commit_all(Arc::new([Change::Insert(insert)])).await;
-    let expected = Applied { verdict: Verdict::Inserted(State::Pending), ..Applied::default() };
-    assert_eq!((commit.applied, commit.due), (vec![expected], Some(run_at)));
+    let verdicts: Vec<Verdict> = commit.applied.into_iter().map(|it| it.verdict).collect();
+    assert_eq!((verdicts, commit.due), (vec![Verdict::Inserted(State::Pending)], Some(run_at)));
     assert_eq!(given.find("a").await.due_at, Some(run_at));
     assert!(given.claimable().await.is_empty());
 }

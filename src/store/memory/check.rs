@@ -16,6 +16,8 @@ impl Tables {
         self.check_indexes();
         self.check_relatives();
         self.check_keys();
+        self.schedules.check();
+        self.outbox.check();
     }
 
     /// Indexes say of rows what the rows say.

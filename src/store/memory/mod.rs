@@ -5,8 +5,10 @@
 
 #[cfg(test)]
 mod check;
+mod outbox;
 mod reads;
 mod rows;
+mod schedules;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -104,8 +106,13 @@ impl Store for MemoryStore {
         Ok(self.tables.lock().depths())
     }
 
-    async fn holders(&self, _: &QueueName, _: &str, _: usize) -> Result<Vec<TaskId>, Error> {
-        Ok(Vec::new())
+    async fn holders(
+        &self,
+        queue: &QueueName,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<TaskId>, Error> {
+        Ok(self.tables.lock().holding(queue, key, limit))
     }
 
     async fn key_free_at(
@@ -117,23 +124,27 @@ impl Store for MemoryStore {
         Ok(self.tables.lock().key_free_at(queue, key, now))
     }
 
-    async fn schedule(&self, _: &Name) -> Result<Option<ScheduleStatus>, Error> {
-        Ok(None)
+    async fn schedule(&self, name: &Name) -> Result<Option<ScheduleStatus>, Error> {
+        Ok(self.tables.lock().schedules.status(name))
     }
 
-    async fn schedules(&self, _: Option<&Name>, _: usize) -> Result<Vec<ScheduleStatus>, Error> {
-        Ok(Vec::new())
+    async fn schedules(
+        &self,
+        after: Option<&Name>,
+        limit: usize,
+    ) -> Result<Vec<ScheduleStatus>, Error> {
+        Ok(self.tables.lock().schedules.page(after, limit))
     }
 
-    async fn due_schedules(&self, _: Timestamp, _: usize) -> Result<DueSchedules, Error> {
-        Ok(DueSchedules::default())
+    async fn due_schedules(&self, now: Timestamp, limit: usize) -> Result<DueSchedules, Error> {
+        Ok(self.tables.lock().schedules.due(now, limit))
     }
 
     async fn webhooks(&self) -> Result<Vec<Arc<Webhook>>, Error> {
-        Ok(Vec::new())
+        Ok(self.tables.lock().outbox.webhooks.values().cloned().collect())
     }
 
-    async fn outbox(&self, _: u64, _: usize) -> Result<Vec<Posted>, Error> {
-        Ok(Vec::new())
+    async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<Posted>, Error> {
+        Ok(self.tables.lock().outbox.after(after, limit))
     }
 }

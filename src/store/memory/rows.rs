@@ -1,12 +1,16 @@
 //! The tables as the rules see them. Nothing here can fail.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use super::tables::Tables;
 use crate::clock::Timestamp;
-use crate::models::{LogLine, QueueName, QueueSettings, Sequence, TaskId};
-use crate::store::rules::{Facts, Holders, Pace, Row, Rows};
+use crate::models::{
+    Event, LogLine, Name, QueueName, QueueSettings, Schedule, Sequence, TaskId, Webhook,
+};
+use crate::store::rules::{Facts, Holders, Pace, Row, Rows, Standing};
 use crate::store::{Keep, Retention};
 
 impl Rows for Tables {
@@ -283,9 +287,67 @@ impl Rows for Tables {
         Ok((old, more))
     }
 
+    fn standing(&mut self, name: &Name) -> Result<Option<Standing>, Infallible> {
+        Ok(self.schedules.standing(name))
+    }
+
+    fn set_standing(&mut self, standing: Standing) -> Result<(), Infallible> {
+        self.schedules.set_standing(standing);
+        Ok(())
+    }
+
+    fn define(&mut self, schedule: &Arc<Schedule>, standing: Standing) -> Result<(), Infallible> {
+        self.schedules.define(schedule, standing);
+        Ok(())
+    }
+
+    fn drop_schedule(&mut self, name: &Name) -> Result<bool, Infallible> {
+        Ok(self.schedules.remove(name))
+    }
+
+    fn webhooks(&self) -> &BTreeMap<Name, Arc<Webhook>> {
+        &self.outbox.webhooks
+    }
+
+    fn set_webhook(&mut self, webhook: &Arc<Webhook>) -> Result<(), Infallible> {
+        self.outbox.set(webhook);
+        Ok(())
+    }
+
+    fn drop_webhook(&mut self, name: &Name) -> Result<bool, Infallible> {
+        Ok(self.outbox.remove(name))
+    }
+
+    fn post(&mut self, webhook: &Name, event: &Event, payload: &str) -> Result<(), Infallible> {
+        self.outbox.post(webhook, event, payload);
+        Ok(())
+    }
+
+    fn is_posted(&mut self, position: u64) -> Result<bool, Infallible> {
+        Ok(self.outbox.holds(position))
+    }
+
+    fn take_out(&mut self, position: u64) -> Result<(), Infallible> {
+        self.outbox.take_out(position);
+        Ok(())
+    }
+
     fn next_epoch(&mut self) -> Result<u64, Infallible> {
         self.epoch += 1;
         Ok(self.epoch)
+    }
+
+    fn epoch(&mut self) -> Result<u64, Infallible> {
+        Ok(self.epoch)
+    }
+
+    fn stopped(&mut self) -> Result<u64, Infallible> {
+        Ok(self.stopped)
+    }
+
+    fn set_stopped(&mut self) -> Result<(), Infallible> {
+        self.stopped = self.epoch;
+        Ok(())
     }
 
     fn last_alive(&mut self) -> Result<Timestamp, Infallible> {

@@ -5,6 +5,8 @@ use std::convert::Infallible;
 
 use ahash::{HashMap, HashMapExt};
 
+use super::outbox::Outbox;
+use super::schedules::Schedules;
 use crate::clock::Timestamp;
 use crate::models::{LogLine, QueueName, QueueSettings, Sequence, State, TaskId};
 use crate::store::rules::{self, Facts, OfKey, Pace, Row, Suspicion};
@@ -40,6 +42,8 @@ pub struct Tables {
     pub(super) paces: BTreeMap<(QueueName, String), Pace>,
     pub(super) key_alarms: BTreeSet<(Timestamp, QueueName, String)>,
     pub(super) logs: HashMap<Sequence, Vec<LogLine>>,
+    pub(super) schedules: Schedules,
+    pub(super) outbox: Outbox,
 
     // What follows from the rows: kept up by `index`.
     /// Claimable tasks by queue, best first.
@@ -62,6 +66,8 @@ pub struct Tables {
     pub(super) others: BTreeSet<(Timestamp, Sequence)>,
 
     pub(super) epoch: u64,
+    /// The last boot that ended as it was told to.
+    pub(super) stopped: u64,
     /// The last place in the order of acceptance that was given.
     pub(super) last_sequence: Sequence,
     pub(super) last_alive: Timestamp,
@@ -82,6 +88,8 @@ impl Default for Tables {
             paces: BTreeMap::new(),
             key_alarms: BTreeSet::new(),
             logs: HashMap::new(),
+            schedules: Schedules::default(),
+            outbox: Outbox::default(),
             queued: BTreeMap::new(),
             alarms: BTreeSet::new(),
             running: BTreeSet::new(),
@@ -97,6 +105,7 @@ impl Default for Tables {
             succeeded: BTreeSet::new(),
             others: BTreeSet::new(),
             epoch: 0,
+            stopped: 0,
             last_sequence: Sequence(0),
             last_alive: Timestamp::EPOCH,
             keeps_ended: true,
@@ -128,7 +137,7 @@ impl Tables {
             queues: self.queues(),
             rescued: rescued.rescued,
             quarantined: rescued.quarantined,
-            events: Vec::new(),
+            events: rescued.events,
             due: self.due(),
         }
     }

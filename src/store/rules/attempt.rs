@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::{Row, Rows, Transition};
 use crate::clock::Timestamp;
-use crate::models::{ArgValue, Ending, Failure, Fence, LogLine, MAX_LOG_LINES, Sequence, State};
+use crate::models::{
+    ArgValue, Ending, Fact, Failure, Fence, LogLine, MAX_LOG_LINES, Sequence, State, TaskFact,
+};
 use crate::store::{Claimed, RELEASE_SLICE, Wanted};
 
 impl<R: Rows> Transition<'_, R> {
@@ -38,6 +40,8 @@ impl<R: Rows> Transition<'_, R> {
             row.enter(State::Running, now, None);
             claimed(row, wish.fence)
         })?;
+        let started = TaskFact::Started { attempt: claimed.attempt, fence: wish.fence };
+        self.happened(Fact::Task(task.clone(), started))?;
         if let Some(key) = task.options.concurrency_key()
             && let Some(rate) = settings.limits.rate_per_key
         {
@@ -117,7 +121,10 @@ impl<R: Rows> Transition<'_, R> {
             row.due = Some(due);
             row.enter(State::Retrying, now, Some(failure.message.clone()));
         })?;
-        self.wait_for_another_try(sequence)
+        let due = self.wait_for_another_try(sequence)?;
+        let attempt = self.row(sequence)?.attempts;
+        let failure = Arc::new(failure.clone());
+        self.happened_to(sequence, TaskFact::Retrying { attempt, failure, due })
     }
 
     pub(super) fn snooze(
@@ -136,7 +143,8 @@ impl<R: Rows> Transition<'_, R> {
             row.due = Some(due);
             row.enter(State::Pending, now, None);
         })?;
-        self.wait_for_another_try(sequence)
+        let due = self.wait_for_another_try(sequence)?;
+        self.happened_to(sequence, TaskFact::Snoozed { due })
     }
 
     /// `RUNNING` → `QUEUED`: a drain, or a claim that nobody could use.
@@ -148,14 +156,16 @@ impl<R: Rows> Transition<'_, R> {
             row.fence = None;
             row.attempts -= 1;
         })?;
-        self.queue(sequence, None)
+        self.queue(sequence, None, TaskFact::Released)
     }
 
-    /// Makes a task claimable, as far as its keys allow; `why` is kept in its history.
+    /// Makes a task claimable, as far as its keys allow; `why` is kept in its history, and `fact`
+    /// announced.
     pub(super) fn queue(
         &mut self,
         sequence: Sequence,
         why: Option<String>,
+        fact: TaskFact,
     ) -> Result<(), R::Error> {
         let row = self.row(sequence)?.clone();
         let stand = self.stand(&row)?;
@@ -167,6 +177,7 @@ impl<R: Rows> Transition<'_, R> {
             (row.is_claimable().then(|| row.ready()), row.holds_suspicion)
         })?;
         self.applied.ready.extend(ready);
+        self.happened(Fact::Task(row.task, fact))?;
         let gave_way = row.holds_suspicion && !is_suspicious;
         if gave_way { self.free_suspicion() } else { Ok(()) }
     }
@@ -177,7 +188,8 @@ impl<R: Rows> Transition<'_, R> {
         fence: Fence,
         args: &[ArgValue],
     ) -> Result<(), R::Error> {
-        self.write(sequence, fence, |row| row.decided = Some(Arc::new(args.to_vec())))
+        self.write(sequence, fence, |row| row.decided = Some(Arc::new(args.to_vec())))?;
+        Ok(())
     }
 
     /// A body that waits for its children must not keep them from running.
@@ -208,7 +220,11 @@ impl<R: Rows> Transition<'_, R> {
         fence: Fence,
         progress: (f64, String),
     ) -> Result<(), R::Error> {
-        self.write(sequence, fence, |row| row.progress = progress)
+        let (fraction, message) = (progress.0, progress.1.as_str().into());
+        if self.write(sequence, fence, |row| row.progress = progress)? {
+            self.happened_to(sequence, TaskFact::Progressed { fraction, message })?;
+        }
+        Ok(())
     }
 
     /// A new checkpoint shows that the task gets on: it is no suspect any more.
@@ -255,19 +271,20 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// What a running body writes.
+    /// What a running body writes. Answers whether it may.
     fn write(
         &mut self,
         sequence: Sequence,
         fence: Fence,
         change: impl FnOnce(&mut Row),
-    ) -> Result<(), R::Error> {
-        if self.runs_under(sequence, fence)? {
+    ) -> Result<bool, R::Error> {
+        let runs = self.runs_under(sequence, fence)?;
+        if runs {
             self.rows.update(sequence, change)?;
         } else {
             self.refuse_as_stale();
         }
-        Ok(())
+        Ok(runs)
     }
 }
 

@@ -4,20 +4,21 @@ use std::time::Duration;
 
 use super::{Rows, Transition};
 use crate::error::Code;
-use crate::models::{Ending, Failure, Held, Sequence};
+use crate::models::{Ending, Event, Fact, Failure, Held, NodeFact, Sequence, TaskFact};
 use crate::store::{Applied, Boot};
 
 /// A task that ran for so long before its process ended is not why it ended.
 const INNOCENT_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// What a boot found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Rescued {
     pub(crate) epoch: u64,
     /// Put back into their queues.
     pub(crate) rescued: u64,
     /// Ended, because they ran at one end of a process too many.
     pub(crate) quarantined: u64,
+    pub(crate) events: Vec<Event>,
 }
 
 /// See [`Store::open`](crate::store::Store::open).
@@ -25,6 +26,8 @@ pub(crate) struct Rescued {
 /// # Errors
 /// Those of the rows; then nothing was begun.
 pub(crate) fn open<R: Rows>(rows: &mut R, boot: Boot) -> Result<Rescued, R::Error> {
+    let before = rows.epoch()?;
+    let crashed = before > 0 && rows.stopped()? != before;
     let mut rescued = Rescued { epoch: rows.next_epoch()?, ..Rescued::default() };
     let mut transition = Transition { rows, now: boot.now, applied: Applied::default() };
     for sequence in transition.rows.running()? {
@@ -35,15 +38,36 @@ pub(crate) fn open<R: Rows>(rows: &mut R, boot: Boot) -> Result<Rescued, R::Erro
         }
     }
     transition.acquit(boot.suspect_after)?;
+    if crashed {
+        let last_alive = transition.rows.last_alive()?;
+        transition.happened(Fact::Node(NodeFact::Crashed {
+            epoch: before,
+            last_alive,
+            rescued: rescued.rescued,
+            quarantined: rescued.quarantined,
+        }))?;
+    }
+    rescued.events = transition.applied.events;
     Ok(rescued)
 }
 
 impl<R: Rows> Transition<'_, R> {
+    /// This boot ends as it was told to. What is written after that takes nothing back: the mark is
+    /// about the boot, not about what was written last.
+    pub(super) fn stop(&mut self) -> Result<(), R::Error> {
+        let epoch = self.rows.epoch()?;
+        if self.rows.stopped()? == epoch {
+            return Ok(());
+        }
+        self.rows.set_stopped()?;
+        self.happened(Fact::Node(NodeFact::Stopped { epoch }))
+    }
+
     /// Puts a task back that ran when its process ended. Answers whether that is what was done with it:
     /// it is quarantined if it was at too many such ends.
     fn rescue(&mut self, sequence: Sequence, suspect_after: u32) -> Result<bool, R::Error> {
         let last_alive = self.rows.last_alive()?;
-        let (deaths, cancelled) = self.rows.update(sequence, |row| {
+        let (deaths, rescues, cancelled) = self.rows.update(sequence, |row| {
             let ran = row.started_at.map_or(Duration::ZERO, |at| last_alive.since(at));
             row.deaths = if ran >= INNOCENT_AFTER { 1 } else { row.deaths + 1 };
             row.suspect = suspect_after > 0 && row.deaths >= suspect_after;
@@ -51,7 +75,7 @@ impl<R: Rows> Transition<'_, R> {
             row.rescues += 1;
             row.attempts -= 1;
             row.fence = None;
-            (row.deaths, row.cancel_requested.take())
+            (row.deaths, row.rescues, row.cancel_requested.take())
         })?;
         if let Some(reason) = cancelled {
             // What it was about to be told holds after all.
@@ -66,7 +90,7 @@ impl<R: Rows> Transition<'_, R> {
             self.end(sequence, Ending::Failed(failure))?;
             return Ok(false);
         }
-        self.queue(sequence, None)?;
+        self.queue(sequence, None, TaskFact::Rescued { rescues })?;
         Ok(true)
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Rows, Transition};
 use crate::models::{
-    ArgValue, CancelVerdict, Ended, Ending, OnDependencyFailure, Outcome, Sequence, State, TaskId,
+    ArgValue, CancelVerdict, Ended, Ending, Fact, OnDependencyFailure, Outcome, Sequence, State,
+    TaskFact, TaskId,
 };
 use crate::store::{DependencyProblem, RELEASE_SLICE, Verdict};
 
@@ -20,9 +21,13 @@ impl<R: Rows> Transition<'_, R> {
         self.applied.verdict = if state.has_ended() {
             said(CancelVerdict::AlreadyEnded(state), None)
         } else if state == State::Running {
-            self.rows.update(sequence, |row| {
-                row.cancel_requested.get_or_insert_with(|| reason.to_owned());
-            })?;
+            if row.cancel_requested.is_none() {
+                self.rows.update(sequence, |row| {
+                    row.cancel_requested = Some(reason.to_owned());
+                })?;
+                let reason = reason.into();
+                self.happened_to(sequence, TaskFact::CancelRequested { reason })?;
+            }
             said(CancelVerdict::Requested, fence)
         } else {
             self.end(sequence, Ending::Cancelled(reason.to_owned()))?;
@@ -111,6 +116,8 @@ impl<R: Rows> Transition<'_, R> {
             row.ended = Some(ended.clone());
             ended
         })?;
+        self.happened(Fact::Task(ended.task.clone(), TaskFact::Resolved(ended.clone())))?;
+        self.run_ended(&ended)?;
         self.mark(sequence)?;
         let brought_back = self.release(RELEASE_SLICE)?;
         let state = State::Succeeded;

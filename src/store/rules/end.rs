@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Rows, Transition};
-use crate::models::{Ended, Ending, Outcome, Sequence, State, TaskId};
+use crate::models::{Ended, Ending, Fact, Outcome, Sequence, State, TaskFact, TaskId};
 
 impl<R: Rows> Transition<'_, R> {
     /// Gives a task its outcome. Its relatives are told by the next [`release`](Self::release).
@@ -67,8 +67,9 @@ impl<R: Rows> Transition<'_, R> {
         } else {
             self.keep(sequence)?;
         }
-        self.applied.ended.push(ended);
-        Ok(())
+        self.applied.ended.push(ended.clone());
+        self.happened(Fact::Task(ended.task.clone(), TaskFact::Ended(ended.clone())))?;
+        self.run_ended(&ended)
     }
 
     /// A unique key without a window is free at the end of its holder.

@@ -2,7 +2,9 @@
 
 use super::{Row, Rows, Transition};
 use crate::error::Code;
-use crate::models::{Ending, Failure, Fence, OnClash, Sequence, State, Task, TaskId, Unique};
+use crate::models::{
+    Ending, Fact, Failure, Fence, OnClash, Sequence, State, Task, TaskFact, TaskId, Unique,
+};
 use crate::store::{Insert, RELEASE_SLICE, Verdict};
 
 impl<R: Rows> Transition<'_, R> {
@@ -66,8 +68,12 @@ impl<R: Rows> Transition<'_, R> {
         if let Some(unique) = task.options.unique() {
             self.rows.set_unique(&unique.key, Some(insert.sequence))?;
         }
-        let state = row.state;
+        let (state, started) = (row.state, row.fence);
         self.rows.insert(row)?;
+        self.happened(Fact::Task(task.clone(), TaskFact::Accepted(state)))?;
+        if let Some(fence) = started {
+            self.happened(Fact::Task(task.clone(), TaskFact::Started { attempt: 1, fence }))?;
+        }
         Ok(Verdict::Inserted(state))
     }
 
@@ -97,6 +103,7 @@ impl<R: Rows> Transition<'_, R> {
                 self.rows.update(first, |row| {
                     row.task = Task { args, ..Task::clone(&row.task) }.into();
                 })?;
+                self.happened_to(first, TaskFact::Replaced)?;
                 clash(self.row(first)?, true)
             }
         }
@@ -205,6 +212,8 @@ impl<R: Rows> Transition<'_, R> {
         })?;
         // Its children may have the same key, or be suspects, too.
         self.leave_places(sequence)?;
+        let expanded = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        self.happened_to(sequence, TaskFact::Expanded { children: expanded })?;
         let mut joined = Vec::new();
         for child in children {
             // A child that is there already came from an earlier run of the parent: it is joined.
@@ -232,7 +241,7 @@ impl<R: Rows> Transition<'_, R> {
             row.parents.extend(held);
         })?;
         if unmet == 0 {
-            self.queue(sequence, None)?;
+            self.queue(sequence, None, TaskFact::Queued)?;
         }
         self.release(RELEASE_SLICE)?;
         self.applied.verdict = Verdict::Expanded { joined };

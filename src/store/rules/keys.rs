@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::{Pace, Row, Rows, Transition};
 use crate::clock::Timestamp;
-use crate::models::{Held, QueueLimits, QueueName, QueueSettings, Rate, Sequence};
+use crate::models::{Fact, Held, QueueFact, QueueLimits, QueueName, QueueSettings, Rate, Sequence};
 use crate::store::RELEASE_SLICE;
 
 /// How a task that is to be claimable stands to its keys.
@@ -154,8 +154,11 @@ impl<R: Rows> Transition<'_, R> {
     }
 
     /// A task will be tried again later: it keeps its place of its key where strict order is wanted.
-    /// Other suspects run meanwhile.
-    pub(super) fn wait_for_another_try(&mut self, sequence: Sequence) -> Result<(), R::Error> {
+    /// Other suspects run meanwhile. Answers when, which the rate of its key may put off.
+    pub(super) fn wait_for_another_try(
+        &mut self,
+        sequence: Sequence,
+    ) -> Result<Timestamp, R::Error> {
         let task = self.row(sequence)?.task.clone();
         let queue = &task.options.queue;
         let limits = self.rows.settings(queue)?.limits;
@@ -165,12 +168,21 @@ impl<R: Rows> Transition<'_, R> {
             self.leave_key(sequence)?;
         }
         self.leave_suspicion(sequence)?;
-        let (Some(key), Some(rate)) = (task.options.concurrency_key(), limits.rate_per_key) else {
-            return Ok(());
-        };
-        if !self.row(sequence)?.holds_key {
-            return Ok(());
+        if let (Some(key), Some(rate)) = (task.options.concurrency_key(), limits.rate_per_key)
+            && self.row(sequence)?.holds_key
+        {
+            self.wait_for_the_rate(sequence, queue, key, rate)?;
         }
+        Ok(self.row(sequence)?.due.expect("it waits for its time"))
+    }
+
+    fn wait_for_the_rate(
+        &mut self,
+        sequence: Sequence,
+        queue: &QueueName,
+        key: &str,
+        rate: Rate,
+    ) -> Result<(), R::Error> {
         // Nobody starts ahead of it, so this is when it may.
         let pace = self.rows.pace(queue, key)?.unwrap_or_default();
         let wait = pace.under(rate, self.now).wait(rate, self.now);
@@ -210,7 +222,12 @@ impl<R: Rows> Transition<'_, R> {
     ) -> Result<(), R::Error> {
         let settings = self.rows.settings(queue)?;
         let before = settings.limits;
-        self.rows.set_settings(queue, QueueSettings { limits: *limits, ..settings })?;
+        let settings = QueueSettings { limits: *limits, ..settings };
+        self.rows.set_settings(queue, settings)?;
+        if before != *limits {
+            let limited = QueueFact::Limited(Box::new(settings));
+            self.happened(Fact::Queue(queue.clone(), limited))?;
+        }
         if before.concurrency_per_key < limits.concurrency_per_key
             || before.rate_per_key != limits.rate_per_key
         {

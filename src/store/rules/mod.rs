@@ -14,23 +14,30 @@
 //! | `by_hand` | cancel, run again, resolve, forget |
 //! | `time` | what is due, over or old |
 //! | `boot` | what a process that ended left behind |
+//! | `events` | what is announced, and put aside for webhooks |
+//! | `schedules` | definitions, firings, and what becomes of runs |
+//! | `webhooks` | who is told, and what becomes of what was put aside |
 
 mod attempt;
 mod boot;
 mod by_hand;
 mod end;
 mod enter;
+mod events;
 mod facts;
 mod keys;
 mod relatives;
 mod row;
 mod rows;
+mod schedules;
 mod time;
+mod webhooks;
 
 pub(crate) use boot::open;
 pub(crate) use facts::{Facts, OfKey, Suspicion};
 pub(crate) use row::Row;
 pub(crate) use rows::{Holders, Pace, Rows};
+pub(crate) use schedules::Standing;
 
 use crate::clock::Timestamp;
 use crate::models::{Ending, Sequence};
@@ -121,22 +128,22 @@ impl<R: Rows> Transition<'_, R> {
             }
             Change::Prune { retention, limit } => self.prune(*retention, *limit)?,
             Change::SetQueue { queue, limits } => self.set_limits(queue, limits)?,
-            Change::PauseQueue { queue, paused } => {
-                let settings = self.rows.settings(queue)?;
-                let settings = crate::models::QueueSettings { paused: *paused, ..settings };
-                self.rows.set_settings(queue, settings)?;
+            Change::PauseQueue { queue, paused } => self.pause(queue, *paused)?,
+            Change::Announce(event) => self.announce(event.clone())?,
+            Change::Emit { sequence, fence, custom } => self.emit(*sequence, *fence, custom)?,
+            Change::Stop => self.stop()?,
+            Change::SetSchedule { schedule, enabled, next } => {
+                self.set_schedule(schedule, *enabled, *next)?;
             }
-            Change::Announce(_)
-            | Change::Emit { .. }
-            | Change::Stop
-            | Change::SetSchedule { .. }
-            | Change::EnableSchedule { .. }
-            | Change::DeleteSchedule { .. }
-            | Change::Fire(_)
-            | Change::Trigger { .. }
-            | Change::SetWebhook(_)
-            | Change::DeleteWebhook { .. }
-            | Change::Deliver { .. } => {}
+            Change::EnableSchedule { name, enabled, next } => {
+                self.enable_schedule(name, *enabled, *next)?;
+            }
+            Change::DeleteSchedule { name } => self.delete_schedule(name)?,
+            Change::Fire(firing) => self.fire(firing)?,
+            Change::Trigger { name, occurrence, run } => self.trigger(name, *occurrence, run)?,
+            Change::SetWebhook(webhook) => self.set_webhook(webhook)?,
+            Change::DeleteWebhook { name } => self.delete_webhook(name)?,
+            Change::Deliver { position, delivery } => self.deliver(*position, delivery)?,
         }
         Ok(())
     }

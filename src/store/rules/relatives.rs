@@ -2,7 +2,9 @@
 
 use super::{Rows, Transition};
 use crate::error::Code;
-use crate::models::{Ending, Failure, OnDependencyFailure, Sequence, State, Task, TaskId};
+use crate::models::{
+    Ending, Fact, Failure, OnDependencyFailure, Sequence, State, Task, TaskFact, TaskId,
+};
 use crate::store::{DependencyProblem, RELEASE_SLICE, Verdict};
 
 impl<R: Rows> Transition<'_, R> {
@@ -128,7 +130,9 @@ impl<R: Rows> Transition<'_, R> {
                     self.rows.update(child, |row| {
                         row.cancel_requested = Some(reason.clone());
                     })?;
-                    self.applied.told.push((fence, reason));
+                    self.applied.told.push((fence, reason.clone()));
+                    let reason = reason.into();
+                    self.happened_to(child, TaskFact::CancelRequested { reason })?;
                 }
                 _ => self.end(child, Ending::Cancelled(reason))?,
             }
@@ -171,7 +175,7 @@ impl<R: Rows> Transition<'_, R> {
             row.unmet -= 1;
             row.unmet == 0 && row.due.is_none() && row.state == State::Pending
         })?;
-        if free { self.queue(child, None) } else { Ok(()) }
+        if free { self.queue(child, None, TaskFact::Queued) } else { Ok(()) }
     }
 
     /// A task that ended only because a dependency had waits again, or goes on. Answers whether it
@@ -231,9 +235,14 @@ impl<R: Rows> Transition<'_, R> {
                 row.enter(State::Pending, now, Some(why.to_owned()));
             }
         })?;
-        self.applied.returned.push(task);
+        self.applied.returned.push(task.clone());
+        self.run_returned(&task)?;
+        self.happened(Fact::Task(task, TaskFact::Returned))?;
         // Those that had ended because of it come back, too.
         self.mark(sequence)?;
-        if waits { Ok(()) } else { self.queue(sequence, Some(why.to_owned())) }
+        if waits {
+            return Ok(());
+        }
+        self.queue(sequence, Some(why.to_owned()), TaskFact::Queued)
     }
 }

@@ -1,8 +1,13 @@
 //! What the rules need of a place where rows are kept.
 
-use super::Row;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Row, Standing};
 use crate::clock::Timestamp;
-use crate::models::{LogLine, QueueName, QueueSettings, Sequence, TaskId};
+use crate::models::{
+    Event, LogLine, Name, QueueName, QueueSettings, Schedule, Sequence, TaskId, Webhook,
+};
 use crate::store::Retention;
 
 /// How many tasks hold a place of one concurrency key.
@@ -135,8 +140,36 @@ pub(crate) trait Rows {
         now: Timestamp,
     ) -> Result<(Vec<Sequence>, bool), Self::Error>;
 
+    /// How a schedule stands, if it is there.
+    fn standing(&mut self, name: &Name) -> Result<Option<Standing>, Self::Error>;
+    /// A schedule that is there stands like this from now on.
+    fn set_standing(&mut self, standing: Standing) -> Result<(), Self::Error>;
+    /// Takes a schedule in, new or in the place of one with its name.
+    fn define(&mut self, schedule: &Arc<Schedule>, standing: Standing) -> Result<(), Self::Error>;
+    /// Drops a schedule. Answers whether it was there.
+    fn drop_schedule(&mut self, name: &Name) -> Result<bool, Self::Error>;
+
+    /// All webhooks, which are few and always at hand: asked about every event.
+    fn webhooks(&self) -> &BTreeMap<Name, Arc<Webhook>>;
+    /// Takes a webhook in, new or in the place of one with its name.
+    fn set_webhook(&mut self, webhook: &Arc<Webhook>) -> Result<(), Self::Error>;
+    /// Drops a webhook with what was put aside for it. Answers whether it was there.
+    fn drop_webhook(&mut self, name: &Name) -> Result<bool, Self::Error>;
+    /// Puts an event aside for a webhook, at a place that was never used before.
+    fn post(&mut self, webhook: &Name, event: &Event, payload: &str) -> Result<(), Self::Error>;
+    /// Whether anything is put aside at that place.
+    fn is_posted(&mut self, position: u64) -> Result<bool, Self::Error>;
+    /// It is not any more.
+    fn take_out(&mut self, position: u64) -> Result<(), Self::Error>;
+
     /// The number of a new boot, never given before.
     fn next_epoch(&mut self) -> Result<u64, Self::Error>;
+    /// The number of this boot.
+    fn epoch(&mut self) -> Result<u64, Self::Error>;
+    /// The last boot that ended as it was told to; 0: none.
+    fn stopped(&mut self) -> Result<u64, Self::Error>;
+    /// This boot ends as it was told to.
+    fn set_stopped(&mut self) -> Result<(), Self::Error>;
     /// When anything was last stored, by this boot or one before.
     fn last_alive(&mut self) -> Result<Timestamp, Self::Error>;
 }

@@ -1,7 +1,7 @@
 //! What happens to tasks as time goes by: they become due, are over, and are forgotten.
 
 use super::{Rows, Transition};
-use crate::models::{Ending, Sequence, State};
+use crate::models::{Ending, Sequence, State, TaskFact};
 use crate::store::{RELEASE_SLICE, Retention};
 
 impl<R: Rows> Transition<'_, R> {
@@ -40,7 +40,7 @@ impl<R: Rows> Transition<'_, R> {
             row.due = None;
             row.unmet == 0
         })?;
-        if free { self.queue(sequence, None) } else { Ok(()) }
+        if free { self.queue(sequence, None, TaskFact::Queued) } else { Ok(()) }
     }
 
     pub(super) fn prune(&mut self, retention: Retention, limit: usize) -> Result<(), R::Error> {

@@ -178,7 +178,7 @@ impl<'c> Writer<'c> {
                     queues: self.unit.queues(),
                     rescued: rescued.rescued,
                     quarantined: rescued.quarantined,
-                    events: Vec::new(),
+                    events: rescued.events,
                     due: None,
                 })
             }

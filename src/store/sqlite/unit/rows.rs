@@ -1,5 +1,8 @@
 //! The file as the rules see it.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use rusqlite::OptionalExtension as _;
 
 use super::super::codec::{level_number, micros, time};
@@ -7,9 +10,11 @@ use super::super::problem::{Fault, Result};
 use super::Unit;
 use super::cache::{Cached, suspicion_number};
 use crate::clock::Timestamp;
-use crate::models::{LogLine, QueueName, QueueSettings, Sequence, TaskId};
+use crate::models::{
+    Event, LogLine, Name, QueueName, QueueSettings, Schedule, Sequence, TaskId, Webhook,
+};
 use crate::store::Retention;
-use crate::store::rules::{Facts, Holders, Pace, Row, Rows, Suspicion};
+use crate::store::rules::{Facts, Holders, Pace, Row, Rows, Standing, Suspicion};
 
 fn sequence(number: i64) -> Sequence {
     Sequence(number.cast_unsigned())
@@ -385,9 +390,62 @@ impl Rows for Unit<'_> {
         self.prune.prunable(retention, spent, limit, now, &mut self.sql)
     }
 
+    fn standing(&mut self, _: &Name) -> Result<Option<Standing>> {
+        Ok(None)
+    }
+
+    fn set_standing(&mut self, _: Standing) -> Result<()> {
+        Ok(())
+    }
+
+    fn define(&mut self, _: &Arc<Schedule>, _: Standing) -> Result<()> {
+        Ok(())
+    }
+
+    fn drop_schedule(&mut self, _: &Name) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn webhooks(&self) -> &BTreeMap<Name, Arc<Webhook>> {
+        static NONE: BTreeMap<Name, Arc<Webhook>> = BTreeMap::new();
+        &NONE
+    }
+
+    fn set_webhook(&mut self, _: &Arc<Webhook>) -> Result<()> {
+        Ok(())
+    }
+
+    fn drop_webhook(&mut self, _: &Name) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn post(&mut self, _: &Name, _: &Event, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn is_posted(&mut self, _: u64) -> Result<bool> {
+        Ok(false)
+    }
+
+    fn take_out(&mut self, _: u64) -> Result<()> {
+        Ok(())
+    }
+
     fn next_epoch(&mut self) -> Result<u64> {
         self.tallies.meta.epoch += 1;
         Ok(self.tallies.meta.epoch)
+    }
+
+    fn epoch(&mut self) -> Result<u64> {
+        Ok(self.tallies.meta.epoch)
+    }
+
+    fn stopped(&mut self) -> Result<u64> {
+        Ok(self.tallies.meta.epoch)
+    }
+
+    fn set_stopped(&mut self) -> Result<()> {
+        Ok(())
     }
 
     fn last_alive(&mut self) -> Result<Timestamp> {

@@ -1,0 +1,60 @@
+//! Webhooks, and what is put aside for them.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::models::{Event, Name, Posted, Webhook};
+
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pub(super) webhooks: BTreeMap<Name, Arc<Webhook>>,
+    posted: BTreeMap<u64, Posted>,
+    /// The last place that was given.
+    last: u64,
+}
+
+impl Outbox {
+    pub(super) fn set(&mut self, webhook: &Arc<Webhook>) {
+        self.webhooks.insert(webhook.name.clone(), webhook.clone());
+    }
+
+    pub(super) fn remove(&mut self, name: &Name) -> bool {
+        self.posted.retain(|_, posted| posted.webhook != *name);
+        self.webhooks.remove(name).is_some()
+    }
+
+    pub(super) fn post(&mut self, webhook: &Name, event: &Event, payload: &str) {
+        self.last += 1;
+        let posted = Posted {
+            position: self.last,
+            webhook: webhook.clone(),
+            event: event.name().to_owned(),
+            at: event.at,
+            payload: payload.to_owned(),
+        };
+        self.posted.insert(self.last, posted);
+    }
+
+    pub(super) fn holds(&self, position: u64) -> bool {
+        self.posted.contains_key(&position)
+    }
+
+    pub(super) fn take_out(&mut self, position: u64) {
+        self.posted.remove(&position);
+    }
+
+    pub(super) fn after(&self, position: u64, limit: usize) -> Vec<Posted> {
+        let behind = self.posted.range((Bound::Excluded(position), Bound::Unbounded));
+        behind.take(limit).map(|(_, posted)| posted.clone()).collect()
+    }
+
+    /// Panics where something is kept for nobody.
+    #[cfg(test)]
+    pub(super) fn check(&self) {
+        for (position, posted) in &self.posted {
+            assert!(*position == posted.position && *position <= self.last, "{posted:?}");
+            assert!(self.webhooks.contains_key(&posted.webhook), "{posted:?}");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! Schedules: what is defined, and how occurrences become runs.
+//!
+//! When a schedule runs is decided elsewhere; here a firing is taken or refused, whole: it names the
+//! revision and the time that it was decided for, and moves both on, so that it is taken once however
+//! often it is asked for.
+
+use std::sync::Arc;
+
+use super::{Rows, Transition};
+use crate::clock::Timestamp;
+use crate::error::Code;
+use crate::models::{
+    Ended, Ending, Fact, Failure, MAX_REMEMBERED_RUNS, Name, Overlap, RUN_INITIATOR, Schedule,
+    ScheduleCounts, ScheduleFact, ScheduleRun, ScheduleStatus, State, Task, TaskFact, TaskId,
+};
+use crate::store::{DependencyProblem, Firing, Insert, RELEASE_SLICE, Verdict};
+
+/// A schedule without what is defined of it: everything that changes as time goes by, and what that
+/// follows from.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Standing {
+    pub(crate) name: Name,
+    pub(crate) overlap: Overlap,
+    pub(crate) revision: u64,
+    pub(crate) enabled: bool,
+    /// Only of one that is enabled.
+    pub(crate) next: Option<Timestamp>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+    pub(crate) runs: Vec<ScheduleRun>,
+    pub(crate) counts: ScheduleCounts,
+}
+
+impl Standing {
+    pub(crate) fn status(self, schedule: Arc<Schedule>) -> ScheduleStatus {
+        ScheduleStatus {
+            schedule,
+            revision: self.revision,
+            enabled: self.enabled,
+            next: self.next,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            runs: self.runs,
+            counts: self.counts,
+        }
+    }
+
+    fn is_running(&self) -> bool {
+        self.runs.iter().any(|run| run.ended.is_none())
+    }
+
+    /// Remembers a run. Of too many, the oldest that has ended is forgotten; if none has, the oldest:
+    /// what becomes of that one is counted no more.
+    fn remember(&mut self, run: ScheduleRun) {
+        if self.runs.len() >= MAX_REMEMBERED_RUNS {
+            let ended = self.runs.iter().position(|run| run.ended.is_some());
+            self.runs.remove(ended.unwrap_or(0));
+        }
+        self.runs.push(run);
+    }
+}
+
+/// An occurrence that becomes a run.
+struct Occurrence<'a> {
+    at: Timestamp,
+    run: &'a Insert,
+    by_hand: bool,
+}
+
+impl<R: Rows> Transition<'_, R> {
+    pub(super) fn set_schedule(
+        &mut self,
+        schedule: &Arc<Schedule>,
+        enabled: bool,
+        next: Option<Timestamp>,
+    ) -> Result<(), R::Error> {
+        let name = &schedule.name;
+        let known = self.rows.standing(name)?;
+        let next = next.filter(|_| enabled);
+        let fact = match known {
+            None => ScheduleFact::Created { next },
+            Some(_) => ScheduleFact::Updated { next },
+        };
+        let before = known.unwrap_or_else(|| Standing {
+            name: name.clone(),
+            overlap: schedule.overlap,
+            revision: 0,
+            enabled,
+            next,
+            created_at: self.now,
+            updated_at: self.now,
+            runs: Vec::new(),
+            counts: ScheduleCounts::default(),
+        });
+        let standing = Standing {
+            overlap: schedule.overlap,
+            revision: before.revision + 1,
+            enabled,
+            next,
+            updated_at: self.now,
+            ..before
+        };
+        self.rows.define(schedule, standing)?;
+        self.happened(Fact::Schedule(name.clone(), fact))
+    }
+
+    /// Announced only if it was otherwise before; when it runs next is set in any case.
+    pub(super) fn enable_schedule(
+        &mut self,
+        name: &Name,
+        enabled: bool,
+        next: Option<Timestamp>,
+    ) -> Result<(), R::Error> {
+        let Some(before) = self.rows.standing(name)? else {
+            self.applied.verdict = Verdict::NotFound;
+            return Ok(());
+        };
+        let next = next.filter(|_| enabled);
+        let changed = before.enabled != enabled;
+        let revision = before.revision + 1;
+        self.rows.set_standing(Standing { enabled, next, revision, ..before })?;
+        if !changed {
+            return Ok(());
+        }
+        let fact = match enabled {
+            true => ScheduleFact::Enabled { next },
+            false => ScheduleFact::Disabled,
+        };
+        self.happened(Fact::Schedule(name.clone(), fact))
+    }
+
+    pub(super) fn delete_schedule(&mut self, name: &Name) -> Result<(), R::Error> {
+        if !self.rows.drop_schedule(name)? {
+            self.applied.verdict = Verdict::NotFound;
+            return Ok(());
+        }
+        self.happened(Fact::Schedule(name.clone(), ScheduleFact::Deleted))
+    }
+
+    pub(super) fn fire(&mut self, firing: &Firing) -> Result<(), R::Error> {
+        let name = &firing.name;
+        let standing = self.rows.standing(name)?.filter(|standing| {
+            standing.enabled
+                && standing.revision == firing.revision
+                && standing.next == Some(firing.due)
+        });
+        let Some(mut standing) = standing else {
+            self.refuse_as_stale();
+            return Ok(());
+        };
+        let mut entered = Vec::with_capacity(firing.runs.len());
+        for (at, run) in &firing.runs {
+            let at = *at;
+            if standing.overlap == Overlap::Skip && standing.is_running() {
+                standing.counts.skipped += 1;
+                let skipped = ScheduleFact::Skipped { occurrence: at };
+                self.happened(Fact::Schedule(name.clone(), skipped))?;
+                entered.push(false);
+                continue;
+            }
+            if standing.overlap == Overlap::Replace && standing.is_running() {
+                standing = self.stop_runs(standing)?;
+            }
+            let occurrence = Occurrence { at, run, by_hand: false };
+            let verdict = self.enter_run(&mut standing, &occurrence)?;
+            entered.push(matches!(verdict, Verdict::Inserted(_)));
+            if let Some(failure) = refusal(&verdict) {
+                standing.counts.failed += 1;
+                let (task, failure) = (run.task.id.clone(), Arc::new(failure));
+                let failed = ScheduleFact::Failed { occurrence: at, task, failure };
+                self.happened(Fact::Schedule(name.clone(), failed))?;
+            }
+        }
+        if let Some((count, last)) = firing.missed {
+            standing.counts.missed += count;
+            self.happened(Fact::Schedule(name.clone(), ScheduleFact::Missed { count, last }))?;
+        }
+        standing.next = firing.next;
+        self.rows.set_standing(standing)?;
+        self.applied.verdict = Verdict::Fired { entered };
+        Ok(())
+    }
+
+    /// A run beside the rule, whatever else runs. Refused like any other insert, and then nothing is
+    /// remembered of it.
+    pub(super) fn trigger(
+        &mut self,
+        name: &Name,
+        at: Timestamp,
+        run: &Insert,
+    ) -> Result<(), R::Error> {
+        let Some(mut standing) = self.rows.standing(name)? else {
+            self.applied.verdict = Verdict::NotFound;
+            return Ok(());
+        };
+        let occurrence = Occurrence { at, run, by_hand: true };
+        self.applied.verdict = self.enter_run(&mut standing, &occurrence)?;
+        if let Verdict::Inserted(_) = self.applied.verdict {
+            self.rows.set_standing(standing)?;
+        }
+        Ok(())
+    }
+
+    fn enter_run(
+        &mut self,
+        standing: &mut Standing,
+        occurrence: &Occurrence<'_>,
+    ) -> Result<Verdict, R::Error> {
+        let Occurrence { at, run, by_hand } = *occurrence;
+        let task = run.task.id.clone();
+        // Asked for once more, it is in already, and was counted.
+        let is_new = self.rows.sequence_of(&task)?.is_none();
+        let verdict = self.enter(run, None)?;
+        if is_new && matches!(verdict, Verdict::Inserted(_)) {
+            standing.counts.executed += 1;
+            standing.remember(ScheduleRun {
+                occurrence: at,
+                accepted_at: self.now,
+                task: task.clone(),
+                by_hand,
+                ended: None,
+            });
+            let executed = ScheduleFact::Executed { occurrence: at, task, by_hand };
+            self.happened(Fact::Schedule(standing.name.clone(), executed))?;
+        }
+        Ok(verdict)
+    }
+
+    /// Cancels the runs that have not ended, to make room for the next. Answers how the schedule stands
+    /// then.
+    fn stop_runs(&mut self, standing: Standing) -> Result<Standing, R::Error> {
+        let name = standing.name.clone();
+        let unfinished = standing.runs.iter().filter(|run| run.ended.is_none());
+        let unfinished: Vec<TaskId> = unfinished.map(|run| run.task.clone()).collect();
+        // What ends here is entered there.
+        self.rows.set_standing(standing)?;
+        let reason = format!("replaced by the next run of schedule {name}");
+        for task in unfinished {
+            let Some(sequence) = self.rows.sequence_of(&task)? else { continue };
+            let row = self.row(sequence)?;
+            match (row.state, row.fence) {
+                (state, _) if state.has_ended() => {}
+                (State::Running, Some(fence)) => {
+                    if row.cancel_requested.is_some() {
+                        continue;
+                    }
+                    self.rows.update(sequence, |row| {
+                        row.cancel_requested = Some(reason.clone());
+                    })?;
+                    self.applied.told.push((fence, reason.clone()));
+                    let reason = reason.as_str().into();
+                    self.happened_to(sequence, TaskFact::CancelRequested { reason })?;
+                }
+                _ => self.end(sequence, Ending::Cancelled(reason.clone()))?,
+            }
+        }
+        self.release(RELEASE_SLICE)?;
+        Ok(self.rows.standing(&name)?.expect("it is there: only its runs ended"))
+    }
+
+    /// If the task is a run that its schedule remembers, it is told there how it ended.
+    pub(super) fn run_ended(&mut self, ended: &Ended) -> Result<(), R::Error> {
+        let Some((mut standing, at)) = self.run_of(&ended.task)? else { return Ok(()) };
+        let outcome = &ended.outcome;
+        let run = &mut standing.runs[at];
+        run.ended = Some((outcome.state(), outcome.ended_at));
+        let (name, occurrence) = (standing.name.clone(), run.occurrence);
+        // Whoever cancels a run knows of it; that is no failure.
+        let failure = match outcome.state() {
+            State::Failed | State::Expired => outcome.failure(),
+            _ => None,
+        };
+        standing.counts.failed += u64::from(failure.is_some());
+        self.rows.set_standing(standing)?;
+        let Some(failure) = failure else { return Ok(()) };
+        let (task, failure) = (ended.task.id.clone(), Arc::new(failure));
+        let failed = ScheduleFact::Failed { occurrence, task, failure };
+        self.happened(Fact::Schedule(name, failed))
+    }
+
+    /// If the task is a run that its schedule remembers, it has not ended there either.
+    pub(super) fn run_returned(&mut self, task: &Task) -> Result<(), R::Error> {
+        let Some((mut standing, at)) = self.run_of(task)? else { return Ok(()) };
+        standing.runs[at].ended = None;
+        self.rows.set_standing(standing)
+    }
+
+    /// The schedule that remembers the task as a run, and which of its runs it is.
+    fn run_of(&mut self, task: &Task) -> Result<Option<(Standing, usize)>, R::Error> {
+        let Some(name) = schedule_of(task) else { return Ok(None) };
+        let Some(standing) = self.rows.standing(&name)? else { return Ok(None) };
+        let at = standing.runs.iter().position(|run| run.task == task.id);
+        Ok(at.map(|at| (standing, at)))
+    }
+}
+
+/// The schedule whose run the task says that it is.
+fn schedule_of(task: &Task) -> Option<Name> {
+    let labels = task.options.labels.as_ref()?;
+    let name = labels.initiator.strip_prefix(RUN_INITIATOR)?;
+    Name::parse(name, "initiator").ok()
+}
+
+/// Why a run did not come in, if it did not.
+fn refusal(verdict: &Verdict) -> Option<Failure> {
+    let (code, message) = match verdict {
+        Verdict::Inserted(_) => return None,
+        Verdict::Exists(known) => {
+            (Code::IdTaken, format!("there is a task {} already", known.task.id))
+        }
+        Verdict::Clash { first, .. } => {
+            (Code::UniqueTaken, format!("its unique key is task {}'s", first.task.id))
+        }
+        Verdict::UniqueTaken => (Code::UniqueTaken, "its unique key is another task's".to_owned()),
+        Verdict::Unmet { dependency, problem } => {
+            let why = match problem {
+                DependencyProblem::Unknown => "is not known".to_owned(),
+                DependencyProblem::Unfinished => "has not ended".to_owned(),
+                DependencyProblem::EndedBadly(state) => format!("ended {state}"),
+            };
+            (Code::DependencyUnmet, format!("dependency {dependency} {why}"))
+        }
+        other => (Code::Internal, format!("the store said {other:?}")),
+    };
+    Some(Failure { code, message })
+}
