@@ -5,6 +5,7 @@
 //! and pages follow from events; nothing is announced in two ways.
 
 mod announcer;
+pub mod bus;
 mod index;
 mod recent;
 #[cfg(test)]
@@ -14,5 +15,6 @@ mod stream;
 mod tests;
 
 pub use announcer::{Announcer, Tap};
+pub use bus::{ChannelConfig, EventBus};
 pub use recent::{LINGER, RECENT_BYTES, RECENT_EVENTS};
 pub use stream::{Cursor, EventStream, QUEUE_BYTES, QUEUE_EVENTS, Told};
