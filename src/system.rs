@@ -14,11 +14,12 @@ pub use builder::Builder;
 use crate::engine::{self, Engine};
 pub use crate::engine::{Watch, deliver_here};
 use crate::error::Error;
+use crate::events::Announcer;
 use crate::models::{
     Accepted, ArgValue, CancelRequest, CancelVerdict, Changed, Cursor, Ended, LogLine, Purged,
     QueueLimits, QueueName, Request, Sequence, Snapshot, TaskFilter, TaskId, TaskPage,
 };
-use crate::monitor::Monitor;
+use crate::monitor::{Counts, Monitor};
 use crate::store::{self, QueueStatus, Store};
 use crate::tasks::{Method, TaskHandler, TaskRegistry};
 
@@ -59,6 +60,7 @@ pub struct TaskSystem {
     registry: Arc<TaskRegistry>,
     cache: Arc<ResultsCache>,
     store: store::Properties,
+    announcer: Arc<Announcer>,
     monitor: Monitor,
 }
 
@@ -73,10 +75,32 @@ impl TaskSystem {
         cache: Arc<ResultsCache>,
         store: Arc<dyn Store>,
     ) -> Result<Self, Error> {
+        Self::start_telling(options, registry, cache, store, Announcer::default()).await
+    }
+
+    /// The same, for whoever wants to be told of the first event, too.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_telling(
+        options: engine::Options,
+        registry: Arc<TaskRegistry>,
+        cache: Arc<ResultsCache>,
+        store: Arc<dyn Store>,
+        announcer: Announcer,
+    ) -> Result<Self, Error> {
         let kept = store.properties();
-        let engine = Engine::start(options, registry.clone(), cache.clone(), store).await?;
-        let monitor = Monitor::new(Arc::default(), engine.clone(), kept);
-        Ok(Self { engine, registry, cache, store: kept, monitor })
+        let (methods, results) = (registry.clone(), cache.clone());
+        let counts = Arc::new(Counts::default());
+        let announcer = Arc::new(announcer.tap(counts.clone()));
+        let engine = Engine::start(options, methods, results, store, announcer.clone()).await?;
+        let monitor = Monitor::new(counts, engine.clone(), kept);
+        Ok(Self { engine, registry, cache, store: kept, announcer, monitor })
+    }
+
+    /// Tells whoever listens of what happens.
+    pub fn announcer(&self) -> &Arc<Announcer> {
+        &self.announcer
     }
 
     /// The methods that it can run.

@@ -203,7 +203,7 @@ impl Engine {
         Ok(found.filter(|(_, it)| it.as_ref().is_some_and(matches)).map(|(id, _)| id).collect())
     }
 
-    async fn by_hand(&self, change: Change) -> Result<Verdict, Error> {
+    pub(super) async fn by_hand(&self, change: Change) -> Result<Verdict, Error> {
         let (sender, receiver) = Caller::new();
         self.0.act(|core, _, out| core.do_by_hand(change, sender, out));
         said(receiver).await

@@ -71,6 +71,66 @@ pub(super) fn check_child(
     Ok(checked.gate?.task)
 }
 
+/// Looks at what becomes a task without a caller: a run of a schedule, a delivery. It is kept, and waits
+/// for nobody.
+///
+/// # Errors
+/// Those of the gate; `INVALID_ARGUMENT` for what such a task cannot have.
+pub(super) fn check_lasting(
+    request: Request,
+    shared: &Shared,
+    now: Now,
+) -> Result<Arc<Task>, Error> {
+    let Shared { registry, defaults, .. } = shared;
+    let mut request = request;
+    if !request.deps.is_empty() {
+        return Err(Error::invalid("deps", "expected none: such a task waits for nobody"));
+    }
+    let asked = request.options.get_or_insert_default();
+    if asked.durability == Some(Durability::Ephemeral) {
+        let why = "EPHEMERAL; such a task is stored before anybody knows of it: expected DURABLE";
+        return Err(Error::invalid("options.durability", why));
+    }
+    asked.durability = Some(Durability::Durable);
+    Ok(check(request, registry, defaults, defaults.retries, now).gate?.task)
+}
+
+/// Looks at what each run of a schedule is to be. Its own id and time are given to a run later; a
+/// time to live is kept as what lies between the template's acceptance and its expiry.
+///
+/// # Errors
+/// Those of the gate; `INVALID_ARGUMENT` for what a run cannot have.
+pub(super) fn check_template(
+    request: Request,
+    shared: &Shared,
+    now: Now,
+) -> Result<Arc<Task>, Error> {
+    let refuse = |field: &str, why: &str| Err(Error::invalid(field, why));
+    if request.id.is_some() {
+        return refuse("task_id", "expected none: each run is given its own");
+    }
+    if let Some(asked) = &request.options {
+        match asked.start {
+            Some(When::At(_)) => {
+                return refuse("options.run_at", "expected none: the schedule says when");
+            }
+            Some(When::After(_)) => {
+                return refuse("options.delay", "expected none: the schedule says when");
+            }
+            None => {}
+        }
+        if let Some(When::At(_)) = asked.expiry {
+            let why = "one time for all runs; expected options.ttl, which is counted for each";
+            return refuse("options.expires_at", why);
+        }
+        if asked.keys.unique.is_some() {
+            let why = "expected none: whether runs overlap is for the schedule to say";
+            return refuse("options.unique", why);
+        }
+    }
+    check_lasting(request, shared, now)
+}
+
 fn check_within(
     request: Request,
     parent: Option<&TaskId>,

@@ -9,7 +9,7 @@ use super::core::{Answer, Asked, Touched, unmet};
 use super::{Caller, Shared, attempt, gate};
 use crate::clock::{self, Now};
 use crate::error::{Code, Error};
-use crate::models::{Fence, Outcome, Request, TaskId};
+use crate::models::{Custom, Fence, Outcome, Request, TaskId};
 use crate::store::Verdict;
 use crate::tasks::{Host, HostError};
 
@@ -89,6 +89,13 @@ impl Host for ForBodies {
             outcomes.push(shared.outcome(id).await?.outcome.clone());
         }
         Ok(outcomes)
+    }
+
+    async fn emit(&self, fence: Fence, custom: Arc<Custom>) -> Result<(), HostError> {
+        match ask(&self.shared()?, fence, Asked::Emit(custom)).await? {
+            Verdict::Stale => Err(HostError::Stale),
+            _ => Ok(()),
+        }
     }
 
     fn wrote(&self, fence: Fence) {

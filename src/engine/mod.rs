@@ -5,6 +5,7 @@
 //! the time. Bodies run elsewhere: async ones on a runtime of their own, sync ones on its threads,
 //! inline ones on whichever thread starts them.
 
+mod announce;
 mod attempt;
 mod by_hand;
 mod compose;
@@ -43,10 +44,14 @@ use self::core::{Core, Settings};
 use crate::cache::ResultsCache;
 use crate::clock::now;
 use crate::error::{Code, Error};
-use crate::models::{Ended, Fence, QueueLimits, QueueName, QueueSettings, Snapshot, TaskId};
+use crate::events::Announcer;
+use crate::models::{
+    Ended, Event, Fact, Fence, NodeFact, QueueLimits, QueueName, QueueSettings, Snapshot, TaskId,
+};
 pub use crate::store::QueueDepth;
 use crate::store::{Boot, Change, Keep, Retention, Store, Wanted};
 use crate::tasks::{Host, TaskRegistry};
+use announce::Announcements;
 use host::ForBodies;
 use mailbox::Caller;
 use perform::Running;
@@ -115,6 +120,9 @@ struct Shared {
     /// What bodies see of this.
     host: Arc<dyn Host>,
     watches: Watches,
+    announcements: Announcements,
+    schedules_changed: Notify,
+    posted: Notify,
     /// What the commit loop takes next.
     writes: Mutex<Vec<(Change, Tag)>>,
     write_wake: Notify,
@@ -145,10 +153,15 @@ impl Engine {
         registry: Arc<TaskRegistry>,
         cache: Arc<ResultsCache>,
         store: Arc<dyn Store>,
+        announcer: Arc<Announcer>,
     ) -> Result<Self, Error> {
         let started = now();
         let boot = Boot { now: started.wall, suspect_after: options.quarantine_after };
-        let opened = store.open(boot).await?;
+        let mut opened = store.open(boot).await?;
+        let announcements = Announcements::new(announcer);
+        for event in std::mem::take(&mut opened.events) {
+            announcements.tell_of(event);
+        }
         let spare_threads = options.sync_threads;
         let settings = Settings {
             async_bodies: options.async_tasks,
@@ -168,8 +181,10 @@ impl Engine {
         };
         let seed = fastrand::u64(..);
         let core = Core::new(settings, registry.clone(), cache.clone(), &opened, seed, started);
-        let declared = core.declare();
-        let declared = store.commit(declared.into(), started.wall).await?;
+        let here = NodeFact::Started { epoch: opened.epoch, version: env!("CARGO_PKG_VERSION") };
+        let here = Event { at: started.wall, fact: Fact::Node(here) };
+        let first = [Change::Announce(here)].into_iter().chain(core.declare()).collect();
+        let declared = store.commit(first, started.wall).await?;
         tracing::info!(
             store = store.properties().name,
             durable = store.properties().durable,
@@ -196,6 +211,9 @@ impl Engine {
         let shared = Arc::new_cyclic(|shared| Shared {
             host: ForBodies::of(shared),
             watches: Watches::default(),
+            announcements,
+            schedules_changed: Notify::new(),
+            posted: Notify::new(),
             core: Mutex::new(core),
             store,
             cache,
@@ -288,20 +306,38 @@ impl Engine {
 
     /// From now on nothing is taken in.
     pub fn refuse(&self) {
-        self.0.core.lock().drain();
         self.0.draining.store(true, std::sync::atomic::Ordering::Release);
+        self.0.act(|core, now, out| core.drain(now, out));
     }
 
-    /// Takes nothing in any more, lets bodies finish within `patience`, and puts the rest back.
-    /// Answers whether everything finished.
+    /// Takes nothing in any more, lets bodies finish within `patience`, and puts the rest back. Then
+    /// this boot has ended as it was told to, and nothing more is stored; a drain that is given up
+    /// before that is found as a crash by the next one. Answers whether everything finished.
     pub async fn drain(&self, patience: Duration) -> bool {
         self.refuse();
         let finished = tokio::time::timeout(patience, self.quiet()).await.is_ok();
         self.0.act(|core, now, out| core.release_all(now, out));
-        if tokio::time::timeout(FLUSH_WAIT, self.flushed()).await.is_err() {
-            tracing::warn!("the store did not take the last changes in time");
+        match tokio::time::timeout(FLUSH_WAIT, self.end()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the store did not take the last change"),
+            Err(_) => tracing::warn!("the store did not take the last changes in time"),
         }
         finished
+    }
+
+    /// Stores everything, and that this was all.
+    async fn end(&self) -> Result<(), Error> {
+        self.flushed().await;
+        let (sender, receiver) = Caller::new();
+        let ends = self.0.act(|core, _, out| {
+            // Another drain may have been ahead.
+            let ends = !core.is_stopped();
+            if ends {
+                core.stop(sender, out);
+            }
+            ends
+        });
+        if ends { by_hand::said(receiver).await.map(drop) } else { Ok(()) }
     }
 
     async fn quiet(&self) {
@@ -317,7 +353,8 @@ impl Engine {
     async fn flushed(&self) {
         loop {
             let wake = self.0.quiet.notified();
-            {
+            // What is claimed now goes back, which is a write.
+            if !self.0.core.lock().is_claiming() {
                 // The commit loop says that it is at work while it holds this, too.
                 let writes = self.0.writes.lock();
                 let busy = self.0.committing.load(std::sync::atomic::Ordering::Acquire);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::core::{Core, Hook, Start};
+use super::core::{Core, Hook, Start, Woken, draining};
 use super::mailbox::Round;
 use super::{Caller, Command, Shared, attempt};
 use crate::clock::{Now, now};
@@ -50,7 +50,7 @@ impl Shared {
         told
     }
 
-    /// Answers also whether something is to be written.
+    /// Answers also whether something is to be written. What is to be announced was, then.
     fn tell<T>(
         &self,
         commands: &mut Vec<Command>,
@@ -58,31 +58,41 @@ impl Shared {
         tell: impl FnOnce(&mut Core<Caller>, Now, &mut Vec<Command>) -> T,
     ) -> (T, bool) {
         let mut core = self.core.lock();
+        core.listened_to(self.announcements.listened_to());
+        let was_stopped = core.is_stopped();
         let told = tell(&mut core, now, commands);
-        let wrote = !commands.is_empty() && self.keep_order(commands, now);
+        if was_stopped {
+            refuse_writes(&mut core, commands, now);
+        }
+        let kept =
+            if commands.is_empty() { Kept::default() } else { self.keep_order(commands, now) };
         let next = core.next_tick(now);
-        let quiet = self.draining.load(Ordering::Acquire) && core.is_quiet();
+        let draining = self.draining.load(Ordering::Acquire);
         drop(core);
+        if kept.events {
+            self.announcements.tell();
+        }
         if let Some(next) = next
             && u64::try_from(next.as_micros()).unwrap_or(u64::MAX)
                 < self.tick_at.load(Ordering::Acquire)
         {
             self.tick_wake.notify_one();
         }
-        if quiet {
+        if draining {
             self.quiet.notify_waiters();
         }
-        (told, wrote)
+        (told, kept.writes)
     }
 
-    /// What must not be overtaken is done while the core is held: writes reach the store in the order
-    /// in which they were decided, and a body can be told to stop from the moment it is to start.
-    /// Answers whether there are writes.
-    fn keep_order(&self, commands: &mut Vec<Command>, now: Now) -> bool {
-        let mut writes = false;
+    /// What must not be overtaken is done while the core is held: writes reach the store, and events
+    /// those who listen, in the order in which they were decided, and a body can be told to stop from
+    /// the moment it is to start.
+    fn keep_order(&self, commands: &mut Vec<Command>, now: Now) -> Kept {
+        let mut kept = Kept::default();
         for command in commands.iter() {
             match command {
-                Command::Write(..) => writes = true,
+                Command::Write(..) => kept.writes = true,
+                Command::Announce(_) => kept.events = true,
                 Command::Start(start) if !runs_here(start) => {
                     let context = attempt::context(start, self.host.clone(), now);
                     let running = Running { context, abort: None, aborted: false };
@@ -91,7 +101,7 @@ impl Shared {
                 _ => {}
             }
         }
-        if writes {
+        if kept.writes {
             let mut waiting = self.writes.lock();
             let is_write = |command: &mut Command| matches!(command, Command::Write(..));
             for command in commands.extract_if(.., is_write) {
@@ -100,7 +110,15 @@ impl Shared {
                 }
             }
         }
-        writes
+        if kept.events {
+            let is_event = |command: &mut Command| matches!(command, Command::Announce(_));
+            for command in commands.extract_if(.., is_event) {
+                if let Command::Announce(events) = command {
+                    self.announcements.take_over(events);
+                }
+            }
+        }
+        kept
     }
 
     /// A list, not recursion: an inline body's end may start the next one.
@@ -111,7 +129,9 @@ impl Shared {
         let mut round = Round::default();
         while let Some(command) = work.pop_front() {
             match command {
-                Command::Write(..) => unreachable!("writes are taken out while the core is held"),
+                Command::Write(..) | Command::Announce(_) => {
+                    unreachable!("they are taken out while the core is held")
+                }
                 Command::Claim(wanted) => {
                     self.claims.lock().extend(wanted);
                     self.claim_wake.notify_one();
@@ -148,6 +168,8 @@ impl Shared {
                 Command::Answer(caller, answer) => round.answer(caller, answer),
                 Command::Hook(method, hook) => self.hook(method, hook),
                 Command::Touch(touched) => self.watches.touch(&touched),
+                Command::Wake(Woken::Schedules) => self.schedules_changed.notify_one(),
+                Command::Wake(Woken::Outbox) => self.posted.notify_one(),
             }
         }
         round.end();
@@ -239,6 +261,29 @@ impl Shared {
                 tracing::error!(method = %method.name, "a hook panicked");
             }
         });
+    }
+}
+
+/// What of the commands was kept in order, and is taken out.
+#[derive(Clone, Copy, Default)]
+struct Kept {
+    writes: bool,
+    events: bool,
+}
+
+/// Nothing is stored after the last change: whoever waits for that is told.
+fn refuse_writes(core: &mut Core<Caller>, commands: &mut Vec<Command>, now: Now) {
+    let is_write = |command: &mut Command| matches!(command, Command::Write(..));
+    let writes: Vec<_> = commands
+        .extract_if(.., is_write)
+        .filter_map(|command| match command {
+            Command::Write(change, tag) => Some((change, tag)),
+            _ => None,
+        })
+        .collect();
+    if !writes.is_empty() {
+        // What it would try again is about what no longer matters: everything was stored before.
+        drop(core.commit_failed(writes, &draining(), now, commands));
     }
 }
 

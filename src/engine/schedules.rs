@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Engine;
-use crate::clock::Timestamp;
+use super::by_hand::said;
+use super::core;
+use super::{Caller, Engine, gate};
+use crate::clock::{Timestamp, now};
 use crate::error::{Code, Error};
 use crate::models::{Name, Request, Schedule, ScheduleStatus, Task, TaskId};
-use crate::store::DueSchedules;
+use crate::store::{self, Change, DueSchedules, Verdict};
 
 /// What becomes of the occurrences of a schedule that are over, as whoever decides it says it.
 #[derive(Clone, Debug)]
@@ -22,12 +24,14 @@ pub struct Firing {
 }
 
 impl Engine {
-    /// What each run of a schedule would be, if the gate lets it in. Its id is no task's.
+    /// What each run of a schedule would be, if the gate lets it in. Its id is no task's; a run's time
+    /// to live is what lies between the template's `submitted_at` and its `expires_at`.
     ///
     /// # Errors
-    /// The gate's refusals; `INVALID_ARGUMENT` for what a run cannot have.
-    pub fn template(&self, _request: Request) -> Result<Arc<Task>, Error> {
-        Err(missing())
+    /// The gate's refusals; `INVALID_ARGUMENT` for what a run cannot have: an id, dependencies, a
+    /// time to start at or to expire at, a unique key, `EPHEMERAL`.
+    pub fn template(&self, request: Request) -> Result<Arc<Task>, Error> {
+        gate::check_template(request, &self.0, now())
     }
 
     /// Defines a schedule, new or in the place of one with its name.
@@ -36,11 +40,13 @@ impl Engine {
     /// `STORE_UNAVAILABLE`.
     pub async fn set_schedule(
         &self,
-        _schedule: Arc<Schedule>,
-        _enabled: bool,
-        _next: Option<Timestamp>,
+        schedule: Arc<Schedule>,
+        enabled: bool,
+        next: Option<Timestamp>,
     ) -> Result<ScheduleStatus, Error> {
-        Err(missing())
+        let name = schedule.name.clone();
+        self.by_hand(Change::SetSchedule { schedule, enabled, next }).await?;
+        self.schedule(&name).await
     }
 
     /// Has a schedule run or not.
@@ -49,35 +55,53 @@ impl Engine {
     /// `SCHEDULE_NOT_FOUND`, `STORE_UNAVAILABLE`.
     pub async fn enable_schedule(
         &self,
-        _name: &Name,
-        _enabled: bool,
-        _next: Option<Timestamp>,
+        name: &Name,
+        enabled: bool,
+        next: Option<Timestamp>,
     ) -> Result<ScheduleStatus, Error> {
-        Err(missing())
+        let change = Change::EnableSchedule { name: name.clone(), enabled, next };
+        match self.by_hand(change).await? {
+            Verdict::NotFound => Err(no_schedule(name)),
+            _ => self.schedule(name).await,
+        }
     }
 
     /// Deletes a schedule; what it made goes on.
     ///
     /// # Errors
     /// `SCHEDULE_NOT_FOUND`, `STORE_UNAVAILABLE`.
-    pub async fn delete_schedule(&self, _name: &Name) -> Result<(), Error> {
-        Err(missing())
+    pub async fn delete_schedule(&self, name: &Name) -> Result<(), Error> {
+        match self.by_hand(Change::DeleteSchedule { name: name.clone() }).await? {
+            Verdict::NotFound => Err(no_schedule(name)),
+            _ => Ok(()),
+        }
     }
 
     /// Makes a run now. `run` is the task, with an id of its own.
     ///
     /// # Errors
-    /// `SCHEDULE_NOT_FOUND`, `STORE_UNAVAILABLE`, `DRAINING`.
-    pub async fn trigger_schedule(&self, _name: &Name, _run: Arc<Task>) -> Result<TaskId, Error> {
-        Err(missing())
+    /// `SCHEDULE_NOT_FOUND`, `ID_TAKEN`, `QUEUE_FULL`, `STORE_UNAVAILABLE`, `DRAINING`.
+    pub async fn trigger_schedule(&self, name: &Name, run: Arc<Task>) -> Result<TaskId, Error> {
+        let (sender, receiver) = Caller::new();
+        let id = run.id.clone();
+        self.0.act(|core, now, out| {
+            let (name, occurrence) = (name.clone(), now.wall);
+            let change = |run| Change::Trigger { name, occurrence, run };
+            core.let_in(&run, change, sender, out)
+        })?;
+        match said(receiver).await? {
+            Verdict::NotFound => Err(no_schedule(name)),
+            Verdict::Exists(_) => Err(core::id_taken(&id)),
+            _ => Ok(id),
+        }
     }
 
     /// A schedule and how it stands.
     ///
     /// # Errors
     /// `SCHEDULE_NOT_FOUND`, `STORE_UNAVAILABLE`.
-    pub async fn schedule(&self, _name: &Name) -> Result<ScheduleStatus, Error> {
-        Err(missing())
+    pub async fn schedule(&self, name: &Name) -> Result<ScheduleStatus, Error> {
+        self.0.store.schedule(name).await?.ok_or_else(|| no_schedule(name))
     }
 
     /// Up to `limit` schedules whose names come after `after`, by name.
@@ -86,34 +110,68 @@ impl Engine {
     /// `STORE_UNAVAILABLE`.
     pub async fn schedules(
         &self,
-        _after: Option<&Name>,
-        _limit: usize,
+        after: Option<&Name>,
+        limit: usize,
     ) -> Result<Vec<ScheduleStatus>, Error> {
-        Err(missing())
+        Ok(self.0.store.schedules(after, limit).await?)
     }
 
     /// Up to `limit` schedules whose time has come, the earliest first, and when the next is due.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`.
-    pub async fn due_schedules(
-        &self,
-        _now: Timestamp,
-        _limit: usize,
-    ) -> Result<DueSchedules, Error> {
-        Err(missing())
+    pub async fn due_schedules(&self, now: Timestamp, limit: usize) -> Result<DueSchedules, Error> {
+        Ok(self.0.store.due_schedules(now, limit).await?)
     }
 
     /// Has occurrences become runs, and each schedule advance, in one commit each. Answers how many
-    /// runs came in; `None` where the schedule had changed meanwhile.
+    /// runs came in; `None` where the schedule had changed meanwhile, or is due at no time.
     ///
     /// # Errors
-    /// `STORE_UNAVAILABLE`, `DRAINING`.
-    pub async fn fire(&self, _firings: Vec<Firing>) -> Result<Vec<Option<usize>>, Error> {
-        Err(missing())
+    /// `STORE_UNAVAILABLE`, `DRAINING`; some may have been fired before that.
+    pub async fn fire(&self, firings: Vec<Firing>) -> Result<Vec<Option<usize>>, Error> {
+        let mut fired = Vec::with_capacity(firings.len());
+        self.0.act(|core, _, out| {
+            for firing in firings {
+                let Firing { status, runs, missed, next } = firing;
+                let Some(due) = status.next else {
+                    fired.push(None);
+                    continue;
+                };
+                let (sender, receiver) = Caller::new();
+                let (occurrences, tasks): (Vec<_>, Vec<_>) = runs.into_iter().unzip();
+                let change = |inserts: Vec<_>| {
+                    let name = status.schedule.name.clone();
+                    let runs = occurrences.into_iter().zip(inserts).collect();
+                    let revision = status.revision;
+                    Change::Fire(store::Firing { name, revision, due, runs, missed, next })
+                };
+                core.fire(&tasks, change, sender, out)?;
+                fired.push(Some(receiver));
+            }
+            Ok::<(), Error>(())
+        })?;
+        let mut entered = Vec::with_capacity(fired.len());
+        for receiver in fired {
+            let Some(receiver) = receiver else {
+                entered.push(None);
+                continue;
+            };
+            entered.push(match said(receiver).await? {
+                Verdict::Fired { entered } => Some(entered.into_iter().filter(|it| *it).count()),
+                _ => None,
+            });
+        }
+        Ok(entered)
+    }
+
+    /// Resolves when schedules were defined, enabled, disabled, deleted or fired since it was last
+    /// asked: when the next is due may be another time by now. For one listener.
+    pub async fn schedules_changed(&self) {
+        self.0.schedules_changed.notified().await;
     }
 }
 
-fn missing() -> Error {
-    Error::new(Code::Internal, "not there yet")
+fn no_schedule(name: &Name) -> Error {
+    Error::new(Code::ScheduleNotFound, format!("no schedule {name} is known"))
 }

@@ -311,11 +311,15 @@ impl Engine {
         let mut admission = admission;
         let mut receiver = receiver;
         if let Admission::Run(start) = admission {
+            shared.announcements.began_inline(&start.task, start.fence, now);
             // It has no row that what it says could be kept with.
             let (ran, _) = attempt::run_inline(&start, shared.host.clone(), now);
             let mut waiter = || waiter(&mut receiver);
             admission = shared
                 .act(|core, now, out| core.ended_inline(&start, want, ran, now, &mut waiter, out));
+            if let Admission::Ended(ended) = &admission {
+                shared.announcements.ended_inline(ended);
+            }
         }
         match admission {
             Admission::Ended(ended) => Ok(Begun::Ended(ended)),

@@ -3,25 +3,33 @@
 
 use std::sync::Arc;
 
-use super::Engine;
+use super::by_hand::said;
+use super::{Caller, Engine, gate};
+use crate::clock::now;
 use crate::error::{Code, Error};
-use crate::models::{Fact, Name, Posted, Request, Webhook};
+use crate::models::{Event, Fact, Name, Posted, Request, Webhook};
+use crate::store::{Change, Verdict};
 
 impl Engine {
     /// Has somebody told of events, new or in the place of one with that name.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`.
-    pub async fn set_webhook(&self, _webhook: Arc<Webhook>) -> Result<(), Error> {
-        Err(missing())
+    pub async fn set_webhook(&self, webhook: Arc<Webhook>) -> Result<(), Error> {
+        self.by_hand(Change::SetWebhook(webhook)).await.map(drop)
     }
 
     /// Has him told no more, and drops what was put aside for him.
     ///
     /// # Errors
     /// `WEBHOOK_NOT_FOUND`, `STORE_UNAVAILABLE`.
-    pub async fn delete_webhook(&self, _name: &Name) -> Result<(), Error> {
-        Err(missing())
+    pub async fn delete_webhook(&self, name: &Name) -> Result<(), Error> {
+        match self.by_hand(Change::DeleteWebhook { name: name.clone() }).await? {
+            Verdict::NotFound => {
+                Err(Error::new(Code::WebhookNotFound, format!("no webhook {name} is known")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// All webhooks, by name.
@@ -29,40 +37,58 @@ impl Engine {
     /// # Errors
     /// `STORE_UNAVAILABLE`.
     pub async fn webhooks(&self) -> Result<Vec<Arc<Webhook>>, Error> {
-        Err(missing())
+        Ok(self.0.store.webhooks().await?)
     }
 
     /// Up to `limit` events that are put aside for webhooks behind `after`, in order.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`.
-    pub async fn outbox(&self, _after: u64, _limit: usize) -> Result<Vec<Posted>, Error> {
-        Err(missing())
+    pub async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<Posted>, Error> {
+        Ok(self.0.store.outbox(after, limit).await?)
     }
 
-    /// Resolves when a commit has put something aside for a webhook since it was last asked.
+    /// Resolves when a commit has put something aside for a webhook since it was last asked. For one
+    /// listener, who looks once before: what an earlier boot put aside is there already.
     pub async fn posted(&self) {
-        std::future::pending().await
+        self.0.posted.notified().await;
     }
 
     /// Has what was put aside at these places become these tasks, each in the commit that takes it out
-    /// of the outbox. What is not there any more is passed over.
+    /// of the outbox. What is not there any more is passed over, and what is a task already is only
+    /// taken out.
     ///
     /// # Errors
-    /// The gate's refusals; `STORE_UNAVAILABLE`, `DRAINING`.
-    pub async fn deliver(&self, _deliveries: Vec<(u64, Request)>) -> Result<(), Error> {
-        Err(missing())
+    /// The gate's refusals, and then nothing is delivered; `QUEUE_FULL`, `STORE_UNAVAILABLE`,
+    /// `DRAINING`, and then some may have been.
+    pub async fn deliver(&self, deliveries: Vec<(u64, Request)>) -> Result<(), Error> {
+        let now = now();
+        let deliveries = deliveries
+            .into_iter()
+            .map(|(position, request)| Ok((position, gate::check_lasting(request, &self.0, now)?)))
+            .collect::<Result<Vec<_>, Error>>()?;
+        let mut delivered = Vec::with_capacity(deliveries.len());
+        let refused = self.0.act(|core, _, out| {
+            deliveries.iter().try_for_each(|(position, task)| {
+                let (sender, receiver) = Caller::new();
+                let change = |delivery| Change::Deliver { position: *position, delivery };
+                core.let_in(task, change, sender, out)?;
+                delivered.push(receiver);
+                Ok(())
+            })
+        });
+        for receiver in delivered {
+            // Whatever was said, there is nothing left to be done about it.
+            said(receiver).await?;
+        }
+        refused
     }
 
     /// Announces something that is no change of anything stored; webhooks are told durably.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`; nobody was told then.
-    pub async fn announce(&self, _fact: Fact) -> Result<(), Error> {
-        Err(missing())
+    pub async fn announce(&self, fact: Fact) -> Result<(), Error> {
+        self.by_hand(Change::Announce(Event { at: now().wall, fact })).await.map(drop)
     }
-}
-
-fn missing() -> Error {
-    Error::new(Code::Internal, "not there yet")
 }

@@ -206,6 +206,8 @@ pub struct Applied {
     pub more: bool,
     /// What happened, in order.
     pub events: Vec<Event>,
+    /// Some of it was put aside for webhooks.
+    pub posted: bool,
 }
 
 /// What was said to one change.
@@ -308,6 +310,8 @@ pub struct Claims {
     pub ready: Vec<Ready>,
     /// What happened, in order.
     pub events: Vec<Event>,
+    /// Some of it was put aside for webhooks.
+    pub posted: bool,
     /// When the next task is due or over, as far as is known.
     pub due: Option<Timestamp>,
 }

@@ -8,6 +8,7 @@ use super::TaskSystem;
 use crate::cache::ResultsCache;
 use crate::engine;
 use crate::error::{Code, Error};
+use crate::events::Announcer;
 use crate::store::{MemoryStore, SqliteStore, Store};
 use crate::tasks::{TaskHandler, TaskRegistry, collected};
 
@@ -29,6 +30,7 @@ pub struct Builder {
     place: Place,
     options: engine::Options,
     handlers: Vec<Arc<dyn TaskHandler>>,
+    announcer: Arc<Announcer>,
 }
 
 impl TaskSystem {
@@ -51,7 +53,12 @@ impl TaskSystem {
 
 impl Builder {
     fn at(place: Place) -> Self {
-        Self { place, options: engine::Options::default(), handlers: Vec::new() }
+        Self {
+            place,
+            options: engine::Options::default(),
+            handlers: Vec::new(),
+            announcer: Arc::default(),
+        }
     }
 
     /// How it works, instead of the defaults.
@@ -66,13 +73,19 @@ impl Builder {
         self
     }
 
+    /// Tells by this of what happens, from the first event on.
+    pub fn announcer(mut self, announcer: Arc<Announcer>) -> Self {
+        self.announcer = announcer;
+        self
+    }
+
     /// Opens the store and begins to work.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE` when the store cannot be opened; `INVALID_ARGUMENT` when two methods have
     /// one name; `INTERNAL` when threads cannot be had.
     pub async fn start(self) -> Result<TaskSystem, Error> {
-        let Self { place, mut options, handlers } = self;
+        let Self { place, mut options, handlers, announcer } = self;
         let registry = TaskRegistry::from_registrations(collected())?;
         for handler in handlers {
             registry.register_handler(handler)?;
@@ -93,6 +106,6 @@ impl Builder {
         let (capacity, bytes) = CACHE;
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
         let cache = Arc::new(ResultsCache::new(capacity, bytes));
-        TaskSystem::start(options, Arc::new(registry), cache, store).await
+        TaskSystem::start_telling(options, Arc::new(registry), cache, store, announcer).await
     }
 }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 
 use crate::clock::Now;
 use crate::error::Error;
-use crate::models::{Fence, Outcome, Request, TaskId};
+use crate::models::{Custom, Fence, Outcome, Request, TaskId};
 
 /// Why a host did not do what a body asked of it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +45,12 @@ pub trait Host: Send + Sync {
     /// # Errors
     /// [`HostError`], also for a task that is no child of the attempt's.
     async fn join(&self, fence: Fence, children: Vec<TaskId>) -> Result<Vec<Outcome>, HostError>;
+
+    /// Announces what the body says happened. Stored before it returns.
+    ///
+    /// # Errors
+    /// [`HostError`]; whether it was announced is unknown then.
+    async fn emit(&self, fence: Fence, custom: Arc<Custom>) -> Result<(), HostError>;
 
     /// The body said something: its context has progress or log lines to be taken. Not told again
     /// before they were. Never blocks.

@@ -22,7 +22,7 @@ pub mod testing;
 
 pub(crate) use context::Unwritten;
 pub use context::{
-    BadProgress, Begun, CheckpointError, ChildHandle, MAX_CHECKPOINT_BYTES,
+    BadProgress, Begun, CheckpointError, ChildHandle, EmitError, MAX_CHECKPOINT_BYTES,
     MAX_PROGRESS_MESSAGE_BYTES, MustNotBlock, Progress, SpawnError, Subtask, TaskContext,
 };
 pub use ending::MAX_RESULT_BYTES;

@@ -311,7 +311,7 @@ impl<W: Waiter> Core<W> {
         Ok(Admission::Wait)
     }
 
-    fn check_length(&self, name: &QueueName, class: Durability) -> Result<(), Error> {
+    pub(super) fn check_length(&self, name: &QueueName, class: Durability) -> Result<(), Error> {
         if class == Durability::Ephemeral && self.ephemeral.len() >= MAX_EPHEMERAL {
             let why = format!("{MAX_EPHEMERAL} ephemeral tasks have not ended, as many as may be");
             return Err(Error::new(Code::QueueFull, why).retry_after(QUEUE_FULL_WAIT));
@@ -364,6 +364,6 @@ fn joined(id: &TaskId) -> Admission {
 }
 
 /// A task with other content has the id. Says nothing about that task: it may be somebody else's.
-pub(super) fn id_taken(id: &TaskId) -> Error {
+pub(crate) fn id_taken(id: &TaskId) -> Error {
     Error::new(Code::IdTaken, format!("task id {id} is taken by a task with other content"))
 }

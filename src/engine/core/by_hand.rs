@@ -6,10 +6,14 @@ use crate::models::{QueueName, QueueSettings};
 use crate::store::{Change, QueueStatus};
 
 impl<W: Waiter> Core<W> {
-    /// Has something done to a durable task that has ended.
+    /// Has something done to a durable task that has ended, to a schedule or to a webhook; or has
+    /// something announced.
     pub(crate) fn do_by_hand(&mut self, change: Change, waiter: W, out: &mut Vec<Command<W>>) {
         let tag = match &change {
             Change::Forget { id } => Tag::Forget { waiter, id: id.clone() },
+            Change::SetSchedule { .. }
+            | Change::EnableSchedule { .. }
+            | Change::DeleteSchedule { .. } => Tag::Schedule(waiter),
             _ => Tag::ByHand(waiter),
         };
         out.push(Command::Write(change, tag));

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use crate::error::Error;
 use crate::models::{
-    Accepted, ArgValue, CancelVerdict, Durability, Ended, Failure, Fence, Outcome, QueueLimits,
-    QueueName, Sequence, Task, TaskId,
+    Accepted, ArgValue, CancelVerdict, Durability, Ended, Event, Failure, Fence, Outcome,
+    QueueLimits, QueueName, Sequence, Task, TaskId,
 };
 use crate::store::{Change, Place, Verdict, Wanted};
 use crate::tasks::{Method, TaskError};
@@ -34,6 +34,19 @@ pub(crate) enum Command<W> {
     Hook(Arc<Method>, Hook),
     /// Wake whoever watches it.
     Touch(Touched),
+    /// Tell whoever listens of what happened, and is stored.
+    Announce(Vec<Event>),
+    /// Wake whoever waits for this.
+    Wake(Woken),
+}
+
+/// What the engine's users wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// Schedules were defined, enabled, disabled, deleted or fired.
+    Schedules,
+    /// Something was put aside for webhooks.
+    Outbox,
 }
 
 /// One attempt that is to be performed.
@@ -97,11 +110,17 @@ pub(crate) enum Tag<W> {
     Insert { id: TaskId, queue: QueueName, fence: Option<Fence> },
     /// The end of an attempt, or of its claim.
     Attempt { fence: Fence, id: TaskId },
-    /// Something that a running attempt waits for. Counted as waiting in that queue, if it is a task
-    /// that enters.
+    /// Something that a running attempt waits for, or whoever has a task enter. Counted as waiting in
+    /// that queue, if it is a task that enters.
     During { waiter: W, entering: Option<QueueName> },
     /// Something that a running attempt says without waiting for an answer.
     Said(Sequence),
+    /// Runs of a schedule, counted as waiting in these queues.
+    Firing { waiter: W, queues: Vec<QueueName> },
+    /// Somebody defined a schedule, or decided whether it runs.
+    Schedule(W),
+    /// What this process says about itself.
+    Node,
     /// Something that people did.
     ByHand(W),
     /// They had a task forgotten.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Answer, Attempt, Command, Core, Tag, Waiter};
 use crate::clock::Now;
-use crate::models::{ArgValue, Fence, LogLine, Sequence, Task};
+use crate::models::{ArgValue, Custom, Fence, LogLine, Sequence, Task};
 use crate::store::{Change, Verdict};
 
 /// What a running attempt has stored, and waits for.
@@ -15,6 +15,8 @@ pub(crate) enum Asked {
     Checkpoint(Option<Arc<[u8]>>),
     /// A child. Of the class of its parent.
     Spawn(Arc<Task>),
+    /// Something that is to be announced.
+    Emit(Arc<Custom>),
 }
 
 /// What a running attempt says, and does not wait for.
@@ -44,6 +46,7 @@ impl<W: Waiter> Core<W> {
         let change = match asked {
             Asked::Decide(args) => Change::Decide { sequence, fence, args },
             Asked::Checkpoint(data) => Change::Checkpoint { sequence, fence, data },
+            Asked::Emit(custom) => Change::Emit { sequence, fence, custom },
             Asked::Spawn(task) => {
                 let queue = task.options.queue.clone();
                 // Counted at once, as arrivals are.

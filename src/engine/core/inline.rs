@@ -12,7 +12,8 @@ use crate::tasks::Kind;
 
 impl<W: Waiter> Core<W> {
     /// An inline body of an ephemeral task returned on the thread that started it. Unless it is to
-    /// run again, its outcome goes straight to the cache: it never needs a row.
+    /// run again, its outcome goes straight to the cache: it never needs a row. Whoever ran it
+    /// announces that it began, and that it has ended.
     pub(crate) fn ended_inline(
         &mut self,
         start: &Start,
@@ -44,7 +45,10 @@ impl<W: Waiter> Core<W> {
                 self.watch(*fence, Attempt::gone(start, now));
                 let tag =
                     Tag::Insert { id: task.id.clone(), queue: queue.clone(), fence: Some(*fence) };
-                self.write(Durability::Ephemeral, Change::Insert(insert), tag, now, out);
+                let mut applied = self.ephemeral.apply(&Change::Insert(insert), now.wall);
+                // Whoever ran the body has told of its beginning.
+                applied.events.clear();
+                self.made(Durability::Ephemeral, applied, tag, now, out);
                 self.decide(*fence, again, now, out);
                 return Admission::Wait;
             }

@@ -14,10 +14,12 @@
 //!   of a store.
 
 mod admit;
+mod announce;
 mod attempt;
 mod by_hand;
 mod command;
 mod during;
+mod entering;
 mod explain;
 mod inline;
 mod judge;
@@ -34,9 +36,11 @@ use std::time::Duration;
 
 use ahash::{HashMap, HashMapExt};
 
-pub(crate) use admit::{Admission, Admittable, Entry, Submission, Want};
+pub(crate) use admit::{Admission, Admittable, Entry, Submission, Want, id_taken};
 pub(crate) use attempt::Attempt;
-pub(crate) use command::{Answer, Command, Decided, Found, Hook, Ran, Start, Tag, Touched, Waiter};
+pub(crate) use command::{
+    Answer, Command, Decided, Found, Hook, Ran, Start, Tag, Touched, Waiter, Woken,
+};
 pub(crate) use during::{Asked, Said};
 pub(crate) use explain::{Fate, KeyStance, MAX_BEFORE, Situation, explain};
 pub(crate) use judge::unmet;
@@ -45,8 +49,8 @@ use crate::cache::ResultsCache;
 use crate::clock::{Now, Timestamp};
 use crate::error::{Code, Error};
 use crate::models::{
-    Durability, Fence, LogLine, QueueName, QueueSettings, Sequence, Snapshot, TaskFilter, TaskId,
-    TaskPage,
+    Durability, Event, Fact, Fence, LogLine, NodeFact, QueueName, QueueSettings, Sequence,
+    Snapshot, TaskFilter, TaskId, TaskPage,
 };
 use crate::store::memory::Tables;
 use crate::store::{Change, Commit, Opened, RELEASE_SLICE, Retention};
@@ -117,6 +121,10 @@ pub(crate) struct Core<W> {
     promoting: bool,
     store_pauses: bool,
     draining: bool,
+    /// Nothing more is stored by this process.
+    stopped: bool,
+    /// Whether anybody listens to what happens.
+    listened: bool,
     /// How many look-ups held an id so far.
     holds: u64,
     /// How many watch a task.
@@ -170,6 +178,8 @@ impl<W: Waiter> Core<W> {
             promoting: false,
             store_pauses: false,
             draining: false,
+            stopped: false,
+            listened: true,
             holds: 0,
             watched: 0,
             unstored: 0,
@@ -210,6 +220,9 @@ impl<W: Waiter> Core<W> {
 
     /// When [`tick`](Self::tick) is to be called next, counted on the steady clock.
     pub(crate) fn next_tick(&self, now: Now) -> Option<Duration> {
+        if self.stopped {
+            return None;
+        }
         let timer = self.timers.first().map(|(at, _)| *at);
         let stored = if self.promoting { None } else { self.due };
         let due = [stored, self.ephemeral.due()]
@@ -222,6 +235,9 @@ impl<W: Waiter> Core<W> {
 
     /// Time has passed.
     pub(crate) fn tick(&mut self, now: Now, out: &mut Vec<Command<W>>) {
+        if self.stopped {
+            return;
+        }
         while let Some(&(at, timer)) = self.timers.first() {
             if at > now.steady {
                 break;
@@ -294,8 +310,29 @@ impl<W: Waiter> Core<W> {
     }
 
     /// From now on nothing enters and nothing is claimed.
-    pub(crate) fn drain(&mut self) {
-        self.draining = true;
+    pub(crate) fn drain(&mut self, now: Now, out: &mut Vec<Command<W>>) {
+        if !self.draining {
+            self.draining = true;
+            let event = Event { at: now.wall, fact: Fact::Node(NodeFact::Draining) };
+            out.push(Command::Write(Change::Announce(event), Tag::Node));
+        }
+    }
+
+    /// Whether a claim is under way: what comes of it has to be stored.
+    pub(crate) fn is_claiming(&self) -> bool {
+        !self.claiming.is_empty()
+    }
+
+    /// Everything is stored, and this is the last: the next boot finds that this one ended as it was
+    /// told to. Whatever is to be written after it is refused.
+    pub(crate) fn stop(&mut self, waiter: W, out: &mut Vec<Command<W>>) {
+        self.stopped = true;
+        out.push(Command::Write(Change::Stop, Tag::ByHand(waiter)));
+    }
+
+    /// Whether the last change was written.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
     }
 
     /// Whether nothing runs and everything that was told has been stored.

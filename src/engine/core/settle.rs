@@ -6,7 +6,7 @@ use super::PRUNE_SLICE;
 use super::admit::id_taken;
 use super::judge::unmet;
 use super::live::{Interest, Phase};
-use super::{Answer, Command, Core, Hook, Tag, Touched, Waiter};
+use super::{Answer, Command, Core, Hook, Tag, Touched, Waiter, Woken};
 use crate::clock::Now;
 use crate::error::{Code, Error};
 use crate::models::{Accepted, CancelVerdict, Durability, Ended, Snapshot, State, Task, TaskId};
@@ -76,15 +76,20 @@ impl<W: Waiter> Core<W> {
                     }
                     out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
                 }
+                Tag::Firing { waiter, queues } => {
+                    self.uncount_runs(&queues, &Verdict::Stale);
+                    out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
+                }
                 Tag::Cancel { waiter, .. }
                 | Tag::ByHand(waiter)
+                | Tag::Schedule(waiter)
                 | Tag::Forget { waiter, .. }
                 | Tag::Queue { waiter, .. } => {
                     out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
                 }
                 Tag::Promote => self.promoting = false,
                 // Said in vain, a rest would leave a place taken, or free, for ever.
-                Tag::Release | Tag::Said(_) => again.push((change, tag)),
+                Tag::Release | Tag::Said(_) | Tag::Node => again.push((change, tag)),
                 Tag::Prune => {}
             }
         }
@@ -119,7 +124,7 @@ impl<W: Waiter> Core<W> {
         }
     }
 
-    fn made(
+    pub(super) fn made(
         &mut self,
         class: Durability,
         applied: Applied,
@@ -127,7 +132,8 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
-        let Applied { verdict, ready, ended, returned, told, more, events: _ } = applied;
+        let Applied { verdict, ready, ended, returned, told, more, events, posted } = applied;
+        self.announce(events, posted, out);
         for task in returned {
             self.came_back(&task);
         }
@@ -207,6 +213,15 @@ impl<W: Waiter> Core<W> {
                 out.push(Command::Answer(waiter, Answer::Said(verdict)));
             }
             Tag::Said(sequence) => self.touch(|| Touched::At(sequence), out),
+            Tag::Firing { waiter, queues } => {
+                self.uncount_runs(&queues, &verdict);
+                out.push(Command::Wake(Woken::Schedules));
+                out.push(Command::Answer(waiter, Answer::Said(verdict)));
+            }
+            Tag::Schedule(waiter) => {
+                out.push(Command::Wake(Woken::Schedules));
+                out.push(Command::Answer(waiter, Answer::Said(verdict)));
+            }
             Tag::Forget { waiter, id } => {
                 if verdict == Verdict::Done {
                     self.cache.remove(&id);
@@ -235,7 +250,7 @@ impl<W: Waiter> Core<W> {
                 }
             }
             Tag::Promote => self.promoting = false,
-            Tag::Prune | Tag::Release => {}
+            Tag::Prune | Tag::Release | Tag::Node => {}
         }
     }
 

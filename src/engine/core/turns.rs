@@ -222,6 +222,7 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
+        self.announce(claims.events, claims.posted, out);
         for ready in claims.ready {
             self.arrive(ready, class);
         }

@@ -79,8 +79,8 @@ pub(crate) fn claim<R: Rows>(
     for wish in wanted {
         claimed.push(transition.claim(wish)?);
     }
-    let Applied { ready, events, .. } = transition.applied;
-    Ok(Claims { claimed, ready, events, due: None })
+    let Applied { ready, events, posted, .. } = transition.applied;
+    Ok(Claims { claimed, ready, events, posted, due: None })
 }
 
 impl<R: Rows> Transition<'_, R> {

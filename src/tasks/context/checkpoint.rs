@@ -1,13 +1,13 @@
 //! What an attempt leaves to the next one.
 
 use std::future::Future;
-use std::io;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::bounded::Bounded;
 use super::{MustNotBlock, TaskContext};
 use crate::tasks::HostError;
 
@@ -123,31 +123,10 @@ impl TaskContext {
 }
 
 fn write<T: Serialize + ?Sized>(state: &T) -> Result<Arc<[u8]>, CheckpointError> {
-    let mut out = Bounded::default();
+    let mut out = Bounded::to(MAX_CHECKPOINT_BYTES);
     serde_json::to_writer(&mut out, state).map_err(CheckpointError::Unwritable)?;
-    if out.bytes > MAX_CHECKPOINT_BYTES {
-        return Err(CheckpointError::TooLarge { bytes: out.bytes });
-    }
-    Ok(out.kept.into())
-}
-
-/// Counts what is written and keeps it up to the bound.
-#[derive(Default)]
-struct Bounded {
-    kept: Vec<u8>,
-    bytes: usize,
-}
-
-impl io::Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.bytes = self.bytes.saturating_add(bytes.len());
-        if self.bytes <= MAX_CHECKPOINT_BYTES {
-            self.kept.extend_from_slice(bytes);
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    match out.written() {
+        Ok(data) => Ok(data.into()),
+        Err(bytes) => Err(CheckpointError::TooLarge { bytes }),
     }
 }

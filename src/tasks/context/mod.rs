@@ -4,7 +4,9 @@
 //! microseconds and ask for nothing. What a body says goes to the [`Host`].
 
 mod blocking;
+mod bounded;
 mod checkpoint;
+mod emit;
 mod said;
 mod subtask;
 
@@ -18,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub use blocking::MustNotBlock;
 pub(in crate::tasks) use blocking::block_on;
 pub use checkpoint::{CheckpointError, MAX_CHECKPOINT_BYTES};
+pub use emit::EmitError;
 pub(crate) use said::Unwritten;
 pub use said::{BadProgress, MAX_PROGRESS_MESSAGE_BYTES, Progress};
 pub use subtask::{ChildHandle, SpawnError, Subtask};

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::*;
 use crate::clock::{self, Now};
 use crate::models::{
-    LogLevel, MAX_ID_BYTES, MAX_LOG_LINE_BYTES, MAX_LOG_LINES, Request, TaskMaker,
+    Custom, LogLevel, MAX_ID_BYTES, MAX_LOG_LINE_BYTES, MAX_LOG_LINES, Request, TaskMaker,
 };
 use crate::tasks::HostError;
 
@@ -34,6 +34,10 @@ impl Host for Slow {
     }
 
     async fn join(&self, _: Fence, _: Vec<TaskId>) -> Result<Vec<Outcome>, HostError> {
+        elsewhere(Err(HostError::Stale)).await
+    }
+
+    async fn emit(&self, _: Fence, _: Arc<Custom>) -> Result<(), HostError> {
         elsewhere(Err(HostError::Stale)).await
     }
 

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use super::ManualClock;
 use crate::clock::{Now, Timestamp};
 use crate::error::{Code, Error};
-use crate::models::{Ending, Fence, LogLine, Outcome, Request, TaskId};
+use crate::models::{Custom, Ending, Fence, LogLine, Outcome, Request, TaskId};
 use crate::tasks::{Host, HostError, Progress, TaskContext, TaskRegistry, collected};
 
 /// What a body said, in the order in which it did.
@@ -24,6 +24,8 @@ pub struct Heard {
     pub checkpoints: Vec<Option<serde_json::Value>>,
     /// What it spawned, each once.
     pub children: Vec<Request>,
+    /// What it announced: the name and the payload.
+    pub events: Vec<(String, serde_json::Value)>,
 }
 
 impl Heard {
@@ -153,6 +155,14 @@ impl Host for FakeHost {
         self.hear(|_| Ok(()))?;
         let now = self.clock.now().wall;
         Ok(children.iter().map(|child| outcome(self.ending(child), now)).collect())
+    }
+
+    async fn emit(&self, _: Fence, custom: Arc<Custom>) -> Result<(), HostError> {
+        self.hear(|heard| {
+            let payload = serde_json::Value::Object(custom.payload.clone());
+            heard.events.push((custom.name.to_string(), payload));
+            Ok(())
+        })
     }
 
     fn wrote(&self, _: Fence) {

@@ -187,7 +187,7 @@ impl TestTask {
     }
 
     /// Told to stop when the body has said so many things: a report of progress, a line of its log, a
-    /// checkpoint, a child or a wait for children are one each.
+    /// checkpoint, an event, a child or a wait for children are one each.
     #[must_use]
     pub fn cancelled_after_words(mut self, words: usize) -> Self {
         self.script.stop_after_words = Some(words);
@@ -201,7 +201,7 @@ impl TestTask {
         self
     }
 
-    /// Every checkpoint, child and join is answered with this error: [`HostError::Stale`] for an
+    /// Every checkpoint, event, child and join is answered with this error: [`HostError::Stale`] for an
     /// attempt that was given up.
     #[must_use]
     pub fn host_error(mut self, error: HostError) -> Self {

@@ -188,7 +188,7 @@ impl World {
             Command::Abort(fence) => self.work.push(Work::Abort(fence)),
             Command::Answer(ticket, answer) => self.answered(ticket, answer),
             Command::Hook(_, hook) => self.check_hook(&hook),
-            Command::Touch(_) => {}
+            Command::Touch(_) | Command::Wake(_) | Command::Announce(_) => {}
         }
     }
 
@@ -277,7 +277,7 @@ impl World {
 
     /// The process shuts down in order.
     fn drain(&mut self) {
-        self.act(|core, _, _| core.drain());
+        self.act(|core, now, out| core.drain(now, out));
         for _ in 0..self.rng.u32(0..60) {
             match self.rng.u32(0..3) {
                 0 => self.commit_step(),
