@@ -5,8 +5,7 @@ use super::core::{Fate, KeyStance, MAX_BEFORE, Situation, explain};
 use crate::clock::now;
 use crate::error::{Code, Error};
 use crate::models::{
-    Durability, Explanation, Held, MAX_NAMED, MethodWish, Snapshot, State, Task,
-    TaskFilter, TaskId,
+    Durability, Explanation, Held, MAX_NAMED, MethodWish, Snapshot, State, Task, TaskFilter, TaskId,
 };
 use crate::store::{self, Place};
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use ahash::{HashMap, HashMapExt};
+use ahash::HashMap;
 use parking_lot::Mutex;
 
 use super::methods::{MethodStatistics, Methods};

@@ -98,7 +98,8 @@ impl Ring {
     pub(super) fn add_to(&self, recent: &mut Recent, now: Duration) {
         let current = bucket_at(now);
         for (whole, sums) in WINDOWS.into_iter().zip(&mut recent.0) {
-            let first = current.saturating_sub(whole).max((self.latest + 1).saturating_sub(BUCKETS as u64));
+            let first =
+                current.saturating_sub(whole).max((self.latest + 1).saturating_sub(BUCKETS as u64));
             for bucket in first..=self.latest {
                 for (sum, count) in sums.iter_mut().zip(self.buckets[slot(bucket)]) {
                     *sum += u64::from(count);
@@ -113,7 +114,8 @@ impl Recent {
     pub(super) fn rates(&self, started: Duration, now: Duration) -> Rates {
         let mut rates = [[0.0; 2]; MARKS];
         for (at, (whole, sums)) in WINDOWS.into_iter().zip(self.0).enumerate() {
-            let from = SPAN * u32::try_from(bucket_at(now).saturating_sub(whole)).unwrap_or(u32::MAX);
+            let from =
+                SPAN * u32::try_from(bucket_at(now).saturating_sub(whole)).unwrap_or(u32::MAX);
             // Less than a second after the start nobody can speak of a rate.
             let covered = now.saturating_sub(from.max(started)).max(Duration::from_secs(1));
             for (rate, sum) in rates.iter_mut().zip(sums) {

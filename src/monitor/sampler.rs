@@ -11,19 +11,20 @@ use crate::events::Announcer;
 use crate::models::{Event, Fact, Observed};
 use crate::orchestrator::{BackgroundTask, Executable, SchedulerError};
 
-/// How often it says so.
+/// How often the daemon's says so.
 pub const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 
 /// Announces `observability.sampled`.
 pub struct Sampler {
     engine: Engine,
     announcer: Arc<Announcer>,
+    every: Duration,
 }
 
 impl Sampler {
-    /// One that looks at `engine` and tells `announcer`.
-    pub fn new(engine: Engine, announcer: Arc<Announcer>) -> Self {
-        Self { engine, announcer }
+    /// One that looks at `engine` and tells `announcer`, each time after such a pause.
+    pub fn new(engine: Engine, announcer: Arc<Announcer>, every: Duration) -> Self {
+        Self { engine, announcer, every }
     }
 }
 
@@ -36,7 +37,7 @@ impl Executable for Sampler {
 #[async_trait]
 impl BackgroundTask for Sampler {
     async fn execute(&mut self) -> Result<(), SchedulerError> {
-        tokio::time::sleep(SAMPLE_EVERY).await;
+        tokio::time::sleep(self.every).await;
         let depths = self.engine.depths().await;
         let depths = depths.map_err(|error| SchedulerError::TaskExecution(error.to_string()))?;
         let fact = Fact::Observed(sample(&depths));
@@ -57,8 +58,47 @@ fn sample(depths: &[QueueDepth]) -> Observed {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
+    use parking_lot::Mutex;
+
     use super::*;
-    use crate::models::QueueName;
+    use crate::cache::ResultsCache;
+    use crate::engine::Options;
+    use crate::models::{ArgValue, QueueName, Request, When};
+    use crate::store::MemoryStore;
+    use crate::tasks::{TaskRegistry, make_handler};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_turn_announces_what_the_store_holds() {
+        let heard: Arc<Mutex<Vec<Fact>>> = Arc::default();
+        let hearing = heard.clone();
+        let samples = move |event: &Event| {
+            if let Fact::Observed(_) = event.fact {
+                hearing.lock().push(event.fact.clone());
+            }
+        };
+        let announcer = Arc::new(Announcer::default().tap(Arc::new(samples)));
+        let cache = Arc::new(ResultsCache::new(NonZeroUsize::MIN, 1_000));
+        let (options, store) = (Options::default(), Arc::new(MemoryStore::default()));
+        let registry = TaskRegistry::default();
+        let idle = make_handler("idle", |_, _, _| Ok(ArgValue::Null));
+        registry.register_handler(idle).expect("a good handler");
+        let engine =
+            Engine::start(options, Arc::new(registry), cache, store, announcer.clone()).await;
+        let engine = engine.expect("it starts");
+        let later = Request::of("idle").with(|asked| {
+            asked.start = Some(When::After(Duration::from_secs(3600)));
+        });
+        engine.enqueue(later).await.expect("it is accepted");
+        let mut sampler = Sampler::new(engine.clone(), announcer, Duration::ZERO);
+        for _ in 0..2 {
+            sampler.execute().await.expect("the store answers");
+        }
+        let one = Observed::Sampled { waiting: 0, running: 0, delayed: 1, failed: 0 };
+        assert_eq!(*heard.lock(), vec![Fact::Observed(one); 2]);
+        engine.stop();
+    }
 
     #[test]
     fn a_sample_is_the_sum_of_all_queues() {

@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::counts::{Heard, Totals};
 use super::methods::MethodStatistics;
 use super::rates::Rates;
-use super::counts::{Heard, Totals};
 use crate::clock::Timestamp;
 use crate::engine::{QueueDepth, Workers};
 use crate::models::QueueName;
@@ -65,10 +65,8 @@ pub(super) fn put_together(
     workers: Workers,
     at: Timestamp,
 ) -> Statistics {
-    let mut queues: BTreeMap<QueueName, QueueStatistics> = depths
-        .into_iter()
-        .map(|depth| (depth.queue.clone(), QueueStatistics::of(depth)))
-        .collect();
+    let mut queues: BTreeMap<QueueName, QueueStatistics> =
+        depths.into_iter().map(|depth| (depth.queue.clone(), QueueStatistics::of(depth))).collect();
     for (queue, rates) in heard.queues {
         let idle = QueueDepth::of(queue.clone());
         queues.entry(queue).or_insert_with(|| QueueStatistics::of(idle)).rates = rates;

@@ -79,7 +79,8 @@ async fn a_task_waits_for_its_time_and_for_its_next_attempt() {
         assert_in_an_hour(&told(&client, id, [Kind::Time]).await[0]);
         assert_eq!(explain(&client, id).await.unwrap().state(), Pending);
     }
-    let policy = pb::RetryPolicy { retries: Some(3), base: an_hour(), max: an_hour(), ..Default::default() };
+    let policy =
+        pb::RetryPolicy { retries: Some(3), base: an_hour(), max: an_hour(), ..Default::default() };
     let policy = pb::RetryPolicy { jitter: Some(0.0), ..policy };
     enqueue(&client, [with(named("fails", "fail", [9]), |o| o.retry = Some(policy))]).await;
     client.once("fails", Retrying).await;
@@ -168,7 +169,8 @@ async fn a_concurrency_key_names_who_holds_it_and_until_when_its_rate_does() {
         enqueue(&client, ["a", "b"].map(|id| of(gated(&server, id)))).await;
         client.once("a", Running).await;
         enqueue(&client, [later(of(named("c", "ping", NOTHING)))]).await;
-        for (id, kinds) in [("b", &[Kind::ConcurrencyKey][..]), ("c", &[Kind::Time, Kind::ConcurrencyKey])]
+        for (id, kinds) in
+            [("b", &[Kind::ConcurrencyKey][..]), ("c", &[Kind::Time, Kind::ConcurrencyKey])]
         {
             let said = explain(&client, id).await.unwrap();
             let found: Vec<Kind> = said.obstacles.iter().map(pb::Obstacle::kind).collect();

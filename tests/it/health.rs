@@ -27,7 +27,10 @@ async fn a_store_in_memory_is_named_though_nothing_is_wrong() {
     let server = Setup::stock().flags(["--store", "memory"]).start();
     let said = health(&server.client().await).await;
     assert_eq!((said.ready, said.degraded), (true, false));
-    assert_eq!(said.reasons, ["tasks are kept in memory, as was chosen: they end with the process"]);
+    assert_eq!(
+        said.reasons,
+        ["tasks are kept in memory, as was chosen: they end with the process"]
+    );
 }
 
 #[tokio::test]
@@ -57,9 +60,8 @@ async fn a_server_that_drains_takes_no_work() {
     client.once("a", Running).await;
     assert!(health(&client).await.ready);
     server.terminate();
-    let said = eventually("it drains", async || {
-        Some(health(&client).await).filter(|said| !said.ready)
-    });
+    let said =
+        eventually("it drains", async || Some(health(&client).await).filter(|said| !said.ready));
     let why = "the server is shutting down, and takes nothing in";
     assert_eq!(said.await.reasons, [why]);
     server.open_gate("gate");

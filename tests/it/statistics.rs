@@ -175,8 +175,7 @@ async fn a_watcher_is_told_at_once_and_then_as_often_as_it_asked() {
     let every = ms(100);
     let begun = Instant::now();
     let request = pb::WatchStatisticsRequest { every };
-    let mut samples =
-        soon(client.rpc().watch_statistics(request)).await.unwrap().into_inner();
+    let mut samples = soon(client.rpc().watch_statistics(request)).await.unwrap().into_inner();
     let mut accepted = Vec::new();
     for number in 0..3_u64 {
         let sample = soon(samples.message()).await.unwrap().expect("it has no end");
@@ -192,7 +191,8 @@ async fn a_watcher_is_told_at_once_and_then_as_often_as_it_asked() {
 async fn a_watch_ends_when_its_time_is_over_and_when_the_server_does() {
     let mut server = with_methods();
     let client = server.client().await;
-    let mut short = Request::new(pb::WatchStatisticsRequest { every: span(Duration::from_secs(60)) });
+    let mut short =
+        Request::new(pb::WatchStatisticsRequest { every: span(Duration::from_secs(60)) });
     short.set_timeout(Duration::from_millis(300));
     let mut samples = soon(client.rpc().watch_statistics(short)).await.unwrap().into_inner();
     soon(samples.message()).await.unwrap().expect("the first one comes at once");

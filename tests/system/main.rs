@@ -10,6 +10,7 @@ mod faulty;
 mod handlers;
 mod harness;
 mod keys;
+mod monitored;
 mod queues;
 mod saved;
 mod watching;

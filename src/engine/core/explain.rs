@@ -330,8 +330,7 @@ fn dependencies(situation: &Situation, found: &Snapshot) -> Option<Obstacle> {
         (true, false) => "it was expanded into",
         (false, false) => "it depends on, or was expanded into,",
     };
-    let description =
-        format!("{} that {whom} {} not ended", tasks(found.unmet), has(found.unmet));
+    let description = format!("{} that {whom} {} not ended", tasks(found.unmet), has(found.unmet));
     let tasks = dependencies.iter().chain(children).take(MAX_NAMED).cloned().collect();
     let waits = obstacle(ObstacleKind::Dependencies, description);
     Some(Obstacle { tasks, count: found.unmet.into(), ..waits })
@@ -432,7 +431,10 @@ fn store(situation: &Situation, stance: &Stance, found: &Snapshot) -> Option<Obs
     let durable = found.task.options.durability == Durability::Durable;
     let fails = situation.store_fails || stance.pauses.store;
     (durable && fails).then(|| {
-        obstacle(ObstacleKind::Store, "the store failed a moment ago, and is asked again".to_owned())
+        obstacle(
+            ObstacleKind::Store,
+            "the store failed a moment ago, and is asked again".to_owned(),
+        )
     })
 }
 

@@ -4,9 +4,7 @@ use std::time::Duration;
 use super::*;
 use crate::clock::Timestamp;
 use crate::error::Code;
-use crate::models::{
-    ArgValue, Ended, Ending, Failure, Fence, Outcome, Task, TaskMaker, TaskFact::*,
-};
+use crate::models::{ArgValue, Ending, Failure, Fence, Outcome, Task, TaskFact::*, TaskMaker};
 use crate::monitor::{MAX_METHODS, OTHERS, Percentiles};
 
 fn at(millis: u64) -> Timestamp {
@@ -94,11 +92,8 @@ fn every_task_is_counted_once_for_what_became_of_it() {
     let queues = BTreeMap::from([(name("q"), rates(3, 4, 2, 1)), (name("r"), rates(3, 2, 0, 0))]);
     assert_eq!(heard.queues, queues);
     assert_eq!((heard.others, heard.started.wall), (Rates::default(), at(5)));
-    let methods: Vec<_> = heard
-        .methods
-        .iter()
-        .map(|it| (&*it.method, it.succeeded, it.failed, it.retried))
-        .collect();
+    let methods: Vec<_> =
+        heard.methods.iter().map(|it| (&*it.method, it.succeeded, it.failed, it.retried)).collect();
     assert_eq!(methods, [("m", 2, 1, 1), ("n", 0, 2, 0)]);
 }
 
@@ -147,7 +142,8 @@ fn threads_are_summed() {
             scope.spawn(|| {
                 let task = task("q", "m");
                 for _ in 0..100 {
-                    counts.told(&task, [Accepted(State::Queued), ended(&task, succeeded(), None, 9)]);
+                    counts
+                        .told(&task, [Accepted(State::Queued), ended(&task, succeeded(), None, 9)]);
                 }
             });
         }

@@ -50,8 +50,8 @@ use crate::models::{
     TaskPage, Webhook,
 };
 use crate::store::{
-    Boot, Change, Claims, Commit, DueSchedules, Error, Opened, Place, Properties, QueueDepth, QueueStatus,
-    Ready, Store, Wanted,
+    Boot, Change, Claims, Commit, DueSchedules, Error, Opened, Place, Properties, QueueDepth,
+    QueueStatus, Ready, Store, Wanted,
 };
 
 /// The file in a store's directory.

@@ -70,20 +70,11 @@ fn a_task_waits_for_its_time() {
     };
     let until = Some(at(70));
     let why = "it may not start before 1970-01-01T00:01:10Z";
-    check(
-        later(State::Pending, 0, 70),
-        &[Obstacle { until, ..told(ObstacleKind::Time, why) }],
-    );
+    check(later(State::Pending, 0, 70), &[Obstacle { until, ..told(ObstacleKind::Time, why) }]);
     let why = "its body asked to be called again at 1970-01-01T00:01:10Z";
-    check(
-        later(State::Pending, 1, 70),
-        &[Obstacle { until, ..told(ObstacleKind::Time, why) }],
-    );
+    check(later(State::Pending, 1, 70), &[Obstacle { until, ..told(ObstacleKind::Time, why) }]);
     let why = "attempt 3 ended badly, and the next may start at 1970-01-01T00:01:10Z";
-    check(
-        later(State::Retrying, 3, 70),
-        &[Obstacle { until, ..told(ObstacleKind::Backoff, why) }],
-    );
+    check(later(State::Retrying, 3, 70), &[Obstacle { until, ..told(ObstacleKind::Backoff, why) }]);
     assert_eq!(explain(&later(State::Pending, 0, 10)).obstacles, []);
 }
 
@@ -301,7 +292,10 @@ fn of_a_task_that_cannot_be_read_it_is_told_what_is_known() {
         let said = explain(&Situation::unread(fate, at(10)));
         assert_eq!((said.state, &*said.summary, said.runs_at), (state, summary, None));
         let waits = state != State::Running;
-        assert_eq!(said.obstacles, Vec::from_iter(waits.then(|| told(ObstacleKind::Store, summary))));
+        assert_eq!(
+            said.obstacles,
+            Vec::from_iter(waits.then(|| told(ObstacleKind::Store, summary)))
+        );
     };
     let why = "it is on its way to the store, which has not taken it yet";
     check(Fate::Entering, State::Pending, why);
