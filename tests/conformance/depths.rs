@@ -92,8 +92,9 @@ async fn a_restart_changes_nothing(mut given: Given) {
 }
 
 async fn a_key_is_free_when_its_rate_says_so(given: Given) {
+    let queue_name = queue("default");
     let free_at = async |key| {
-        let asked = given.store.key_free_at(&queue("default"), key, given.now());
+        let asked = given.store.key_free_at(&queue_name, key, given.now());
         asked.await.expect("it reads")
     };
     let rate_per_key = Some(Rate { count: 2, per: 10 * SECOND });

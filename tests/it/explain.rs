@@ -299,7 +299,7 @@ async fn of_a_task_that_runs_or_has_ended_that_is_told() {
 async fn a_task_that_nobody_knows_is_not_explained() {
     let server = stock();
     let client = server.client().await;
-    let refused = |id| async { Refused::from(explain(&client, id).await.unwrap_err()) };
+    let refused = async |id| Refused::from(explain(&client, id).await.unwrap_err());
     let unknown = Refused::new(Code::NotFound, "TASK_NOT_FOUND", "no task never is known");
     assert_eq!(refused("never").await, unknown);
     assert_eq!(refused("").await, Refused::invalid("task_id", "empty; expected 1 to 255 bytes"));
