@@ -1,16 +1,23 @@
-//! The loops that run for as long as the engine does: commits, claims and time.
+//! The services that run for as long as the engine does: commits, the dispatcher and upkeep.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 
 use super::{Shared, Tag};
 use crate::clock::now;
-use crate::error::Error;
+use crate::error::{Code, Error};
+use crate::orchestrator::{
+    BackgroundTask, EventBus, Executable, Pace, Scheduler, SchedulerError, ServiceFailure,
+};
 use crate::store::{self, Change, Claims, Commit, Wanted};
+
+/// What runs the engine's own services. They hear of nothing over channels.
+pub(super) type Services = Scheduler<Infallible>;
 
 /// The most changes in one commit.
 const COMMIT_BATCH: usize = 4_096;
@@ -20,29 +27,49 @@ const COMMIT_PAUSE: Duration = Duration::from_millis(20);
 /// The most that the pause grows to, in pauses.
 const LONGEST_PAUSE: u32 = 50;
 
-pub(super) fn spawn(shared: &Arc<Shared>) {
-    let loops = shared.on_loops.clone();
-    watch(&loops, "commit", loops.spawn(commits(shared.clone())));
-    watch(&loops, "claim", loops.spawn(claims(shared.clone())));
-    watch(&loops, "tick", loops.spawn(ticks(shared.clone())));
+/// What will run the engine's services, on its own runtime.
+pub(super) fn services(runtime: Handle) -> Services {
+    // The core knows for how long a store that fails is left alone.
+    let pace = Pace { first_pause: COMMIT_PAUSE, longest_pause: COMMIT_PAUSE, ..Pace::default() };
+    Scheduler::new(EventBus::default()).pace(pace).on_runtime(runtime).on_failure(end_if_panicked)
 }
 
-/// A loop that panics leaves the core half changed and every caller waiting: better no process than
+/// A service that panics leaves the core half changed and every caller waiting: better no process than
 /// one that seems to serve.
-fn watch(loops: &Handle, name: &'static str, running: JoinHandle<()>) {
-    loops.spawn(async move {
-        if let Err(error) = running.await
-            && error.is_panic()
-        {
-            tracing::error!(name, "a loop of the engine panicked; the process ends");
-            std::process::abort();
-        }
-    });
+fn end_if_panicked(failure: &ServiceFailure) {
+    if failure.panicked {
+        tracing::error!(name = &*failure.name, "a loop of the engine panicked; the process ends");
+        std::process::abort();
+    }
+}
+
+pub(super) async fn start(shared: &Arc<Shared>) -> Result<(), Error> {
+    let start = async {
+        let services = &shared.services;
+        services.register_background_task(Commits(shared.clone()))?;
+        services.register_background_task(Dispatcher(shared.clone()))?;
+        services.register_background_task(Upkeep(shared.clone()))?;
+        services.start().await
+    };
+    start.await.map_err(|error: SchedulerError| Error::new(Code::Internal, error.to_string()))
 }
 
 /// Commits whatever has gathered, at once and in order.
-async fn commits(shared: Arc<Shared>) {
-    loop {
+///
+/// A turn is dropped only with the engine, which stops when it has nothing left to write, or at once.
+/// So what a turn has taken is not lost to an engine that goes on.
+struct Commits(Arc<Shared>);
+
+impl Executable for Commits {
+    fn name(&self) -> &'static str {
+        "commits"
+    }
+}
+
+#[async_trait]
+impl BackgroundTask for Commits {
+    async fn execute(&mut self) -> Result<(), SchedulerError> {
+        let shared = &self.0;
         let batch = {
             let mut writes = shared.writes.lock();
             shared.committing.store(!writes.is_empty(), Ordering::Release);
@@ -52,12 +79,15 @@ async fn commits(shared: Arc<Shared>) {
         if batch.is_empty() {
             shared.quiet.notify_waiters();
             shared.write_wake.notified().await;
-            continue;
+            return Ok(());
         }
         let (changes, tags): (Vec<Change>, Vec<Tag>) = batch.into_iter().unzip();
         let changes: Arc<[Change]> = changes.into();
-        match commit(&shared, &changes, &tags).await {
-            Ok(commit) => shared.act(|core, now, out| core.committed(tags, commit, now, out)),
+        match commit(shared, &changes, &tags).await {
+            Ok(commit) => {
+                shared.act(|core, now, out| core.committed(tags, commit, now, out));
+                Ok(())
+            }
             Err(error) => {
                 let error = Error::from(error);
                 tracing::error!(%error, changes = tags.len(), "the store does not commit");
@@ -65,6 +95,7 @@ async fn commits(shared: Arc<Shared>) {
                 let again =
                     shared.act(|core, now, out| core.commit_failed(writes, &error, now, out));
                 shared.writes.lock().splice(0..0, again);
+                Err(SchedulerError::TaskExecution(error.to_string()))
             }
         }
     }
@@ -107,21 +138,34 @@ async fn commit(
 }
 
 /// Claims whatever the core would like to start.
-async fn claims(shared: Arc<Shared>) {
-    loop {
+struct Dispatcher(Arc<Shared>);
+
+impl Executable for Dispatcher {
+    fn name(&self) -> &'static str {
+        "dispatcher"
+    }
+}
+
+#[async_trait]
+impl BackgroundTask for Dispatcher {
+    async fn execute(&mut self) -> Result<(), SchedulerError> {
+        let shared = &self.0;
         let wanted = std::mem::take(&mut *shared.claims.lock());
         if wanted.is_empty() {
             shared.claim_wake.notified().await;
-            continue;
+            return Ok(());
         }
-        match claim(&shared, &wanted).await {
-            Ok((claims, tries)) => shared.act(|core, now, out| match tries {
-                1 => core.claimed(&wanted, claims, now, out),
-                _ => core.claimed_at_last(&wanted, claims, now, out),
-            }),
+        match claim(shared, &wanted).await {
+            Ok((claims, tries)) => {
+                shared.act(|core, now, out| match tries {
+                    1 => core.claimed(&wanted, claims, now, out),
+                    _ => core.claimed_at_last(&wanted, claims, now, out),
+                });
+                Ok(())
+            }
             Err(error) => {
-                tracing::warn!(%error, "a claim failed");
                 shared.act(|core, now, _| core.claim_failed(&wanted, now));
+                Err(SchedulerError::TaskExecution(error.to_string()))
             }
         }
     }
@@ -147,10 +191,21 @@ async fn claim(shared: &Shared, wanted: &[Wanted]) -> Result<(Claims, u32), stor
     }
 }
 
-/// Tells the core when something is due.
-async fn ticks(shared: Arc<Shared>) {
-    loop {
-        // Until the next time is known, everything that sets a time wakes this loop.
+/// Tells the core when something is due: a task's time, a body's deadline, what is old enough to be
+/// forgotten.
+struct Upkeep(Arc<Shared>);
+
+impl Executable for Upkeep {
+    fn name(&self) -> &'static str {
+        "upkeep"
+    }
+}
+
+#[async_trait]
+impl BackgroundTask for Upkeep {
+    async fn execute(&mut self) -> Result<(), SchedulerError> {
+        let shared = &self.0;
+        // Until the next time is known, everything that sets a time wakes this.
         shared.tick_at.store(u64::MAX, Ordering::Release);
         let next = shared.core.lock().next_tick(now());
         let at = next.map_or(u64::MAX, |next| u64::try_from(next.as_micros()).unwrap_or(u64::MAX));
@@ -158,8 +213,9 @@ async fn ticks(shared: Arc<Shared>) {
         let wait = next.map_or(Duration::MAX, |next| next.saturating_sub(now().steady));
         tokio::select! {
             () = tokio::time::sleep(wait.min(Duration::from_secs(3600))) => {}
-            () = shared.tick_wake.notified() => continue,
+            () = shared.tick_wake.notified() => return Ok(()),
         }
         shared.act(|core, now, out| core.tick(now, out));
+        Ok(())
     }
 }

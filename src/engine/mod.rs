@@ -1,8 +1,8 @@
 //! The engine: from a request to an outcome.
 //!
-//! `core` decides; everything else here carries out what it decided. One commit loop writes to
-//! the store whatever has gathered, one claim loop fetches what may start, one tick loop watches
-//! the time. Bodies run elsewhere: async ones on a runtime of their own, sync ones on its threads,
+//! `core` decides; everything else here carries out what it decided. Three services do that for as
+//! long as the engine runs: `commits` writes to the store whatever has gathered, the `dispatcher`
+//! fetches what may start, `upkeep` watches the time. Bodies run elsewhere: async ones on a runtime of their own, sync ones on its threads,
 //! inline ones on whichever thread starts them.
 
 mod announce;
@@ -48,6 +48,7 @@ use crate::events::Announcer;
 use crate::models::{
     Ended, Event, Fact, Fence, NodeFact, QueueLimits, QueueName, QueueSettings, Snapshot, TaskId,
 };
+use crate::orchestrator::TaskHandle;
 pub use crate::store::QueueDepth;
 use crate::store::{Boot, Change, Keep, Retention, Store, Wanted};
 use crate::tasks::{Host, TaskRegistry};
@@ -140,6 +141,7 @@ struct Shared {
     bodies: Mutex<Option<tokio::runtime::Runtime>>,
     on_bodies: tokio::runtime::Handle,
     on_loops: tokio::runtime::Handle,
+    services: loops::Services,
     loops: Mutex<Option<tokio::runtime::Runtime>>,
 }
 
@@ -231,10 +233,11 @@ impl Engine {
             quiet: Notify::new(),
             on_bodies: bodies.handle().clone(),
             on_loops: loops.handle().clone(),
+            services: loops::services(loops.handle().clone()),
             bodies: Mutex::new(Some(bodies)),
             loops: Mutex::new(Some(loops)),
         });
-        loops::spawn(&shared);
+        loops::start(&shared).await?;
         shared.act(|core, now, out| core.resume(declared, now, out));
         Ok(Self(shared))
     }
@@ -366,8 +369,14 @@ impl Engine {
         }
     }
 
-    /// Ends the loops and the threads of bodies. Does not wait for bodies that are still there.
+    /// What runs for as long as the engine does.
+    pub fn services(&self) -> Vec<TaskHandle> {
+        self.0.services.tasks()
+    }
+
+    /// Ends its services and the threads of bodies. Does not wait for bodies that are still there.
     pub fn stop(&self) {
+        self.0.services.abort();
         for runtime in
             [self.0.loops.lock().take(), self.0.bodies.lock().take()].into_iter().flatten()
         {

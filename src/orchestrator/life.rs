@@ -1,13 +1,12 @@
 //! The life of one service, in its own loop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
 
 use super::catching::{Panic, catching};
+use super::ending::Ending;
 use super::work::Work;
 use super::{ExecutionStatus, Pace, SchedulerError, ServiceState, TaskHandle, TaskId};
 
@@ -29,15 +28,6 @@ pub struct ServiceFailure {
 /// Who is told of failures. Called on the loop of the service that failed.
 pub(super) type Hook = Arc<dyn Fn(&ServiceFailure) + Send + Sync>;
 
-/// How whoever started a life ends it.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Ending {
-    /// It is told to stop.
-    pub(super) stop: CancellationToken,
-    /// It did not, and is dropped.
-    pub(super) given_up: Arc<AtomicBool>,
-}
-
 /// A life before it begins.
 pub(super) struct Life<E, M> {
     pub(super) work: Work<E, M>,
@@ -57,16 +47,23 @@ where
         // The service is gone before anybody is told of its end: dropped last, declared first.
         let mut telling = self.telling;
         let mut work = self.work;
-        let stop = telling.ending.stop.clone();
-        let begun = stop.run_until_cancelled(begin(&mut work, self.after, self.pace)).await;
+        let ending = telling.ending.clone();
+        let begun = tokio::select! {
+            biased;
+            () = ending.told() => None,
+            begun = begin(&mut work, self.after, self.pace) => Some(begun),
+        };
         let ended = match begun {
             // What was not initialized is not shut down.
             None => Ok(()),
             Some(Err(failed)) => Err(failed),
             Some(Ok(())) => {
                 telling.running();
-                // Never over by itself.
-                stop.run_until_cancelled(turns(&mut work, &mut telling, self.pace)).await;
+                tokio::select! {
+                    biased;
+                    () = ending.told() => {}
+                    () = turns(&mut work, &mut telling, self.pace) => {}
+                }
                 let ended = catching(work.as_executable().shutdown()).await;
                 flat(ended, SchedulerError::TaskShutdown)
             }
@@ -109,7 +106,8 @@ where
     E: Send + 'static,
     M: Clone + Send + 'static,
 {
-    loop {
+    // A turn that does not await is not dropped, so the end is looked for between turns, too.
+    while !telling.ending.is_told() {
         match flat(catching(work.turn()).await, SchedulerError::TaskExecution) {
             Ok(()) => telling.good(),
             Err((error, panicked)) => {
@@ -117,7 +115,7 @@ where
                 sleep(pace.pause(failures)).await;
             }
         }
-        // A turn that never awaits must not keep its thread, nor be deaf to its end.
+        // One that never awaits must not keep its thread.
         tokio::task::coop::consume_budget().await;
     }
 }
@@ -139,7 +137,7 @@ pub(super) struct Telling {
     pub(super) name: Arc<str>,
     pub(super) state: watch::Sender<ServiceState>,
     pub(super) hook: Option<Hook>,
-    pub(super) ending: Ending,
+    pub(super) ending: Arc<Ending>,
     /// Known here as well, so that a good turn after a good turn costs nothing.
     pub(super) failures: u32,
 }
@@ -198,9 +196,9 @@ impl Drop for Telling {
         }
         let why = if std::thread::panicking() {
             "its loop panicked"
-        } else if self.ending.given_up.load(Ordering::Acquire) {
+        } else if self.ending.is_given_up() {
             "it did not stop in time and was aborted"
-        } else if self.ending.stop.is_cancelled() {
+        } else if self.ending.is_told() {
             return self.over(ExecutionStatus::Stopped);
         } else {
             "its runtime is gone"

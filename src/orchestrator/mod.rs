@@ -125,6 +125,7 @@
 //! ```
 
 mod catching;
+mod ending;
 mod error;
 mod handle;
 mod id;

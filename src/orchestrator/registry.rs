@@ -1,14 +1,14 @@
 //! Who is registered, and how far all of them together are.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::life::{Ending, Hook, Life, Telling};
+use super::ending::Ending;
+use super::life::{Hook, Life, Telling};
 use super::work::Work;
 use super::{ExecutionStatus, Pace, SchedulerError, ServiceState, TaskHandle, TaskId};
 
@@ -35,7 +35,7 @@ enum Phase {
 
 struct Entry<E, M> {
     handle: TaskHandle,
-    ending: Ending,
+    ending: Arc<Ending>,
     /// Before it is started.
     waiting: Option<Life<E, M>>,
     abort: Option<AbortHandle>,
@@ -44,7 +44,7 @@ struct Entry<E, M> {
 /// How to end one task.
 pub(super) struct Started {
     pub(super) handle: TaskHandle,
-    pub(super) ending: Ending,
+    pub(super) ending: Arc<Ending>,
 }
 
 impl<E, M> TaskRegistry<E, M> {
@@ -75,7 +75,7 @@ impl<E, M> TaskRegistry<E, M> {
     ) -> Result<(TaskHandle, Option<(Handle, Life<E, M>)>), SchedulerError> {
         let idle = ServiceState { status: ExecutionStatus::Idle, failures: 0, last_error: None };
         let (state, seen) = watch::channel(idle);
-        let ending = Ending::default();
+        let ending = Arc::new(Ending::default());
         let mut book = self.0.lock();
         let runtime = match &book.phase {
             Phase::Idle => None,
@@ -119,7 +119,7 @@ impl<E, M> TaskRegistry<E, M> {
         let mut book = self.0.lock();
         let found = book.entries.binary_search_by_key(&id, |entry| entry.handle.id());
         let entry = &mut book.entries[found.expect("whoever is started was added before")];
-        if entry.ending.given_up.load(Ordering::Acquire) {
+        if entry.ending.is_given_up() {
             abort.abort();
         }
         entry.abort = Some(abort);
@@ -133,7 +133,7 @@ impl<E, M> TaskRegistry<E, M> {
             let entries = book.entries.iter_mut().rev();
             let ended = entries.map(|entry| {
                 if entry.waiting.is_some() {
-                    entry.ending.stop.cancel();
+                    entry.ending.tell();
                 }
                 let end = Started { handle: entry.handle.clone(), ending: entry.ending.clone() };
                 (entry.waiting.take(), end)
@@ -150,7 +150,7 @@ impl<E, M> TaskRegistry<E, M> {
         let book = self.0.lock();
         let found = book.entries.binary_search_by_key(&id, |entry| entry.handle.id());
         let entry = &book.entries[found.expect("whoever ends was added before")];
-        entry.ending.given_up.store(true, Ordering::Release);
+        entry.ending.give_up();
         if let Some(abort) = &entry.abort {
             abort.abort();
         }
@@ -158,10 +158,6 @@ impl<E, M> TaskRegistry<E, M> {
 
     /// Drops all tasks where they await.
     pub(super) fn abort(&self) {
-        let ends = self.end();
-        for Started { ending, .. } in ends {
-            ending.stop.cancel();
-        }
         for abort in self.0.lock().entries.iter().filter_map(|entry| entry.abort.as_ref()) {
             abort.abort();
         }

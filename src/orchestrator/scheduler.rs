@@ -3,7 +3,6 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
@@ -65,6 +64,18 @@ impl<E, M> Scheduler<E, M> {
     /// Where its event tasks get their events.
     pub fn event_bus(&self) -> &EventBus<E, M> {
         &self.event_bus
+    }
+
+    /// Tells every service to stop, all at once, and waits for none: [`shutdown`](Self::shutdown)
+    /// does, in order.
+    pub fn stop(&self) {
+        self.task_registry.end().iter().for_each(|service| service.ending.tell());
+    }
+
+    /// Drops every service where it awaits, without its `shutdown`.
+    pub fn abort(&self) {
+        self.stop();
+        self.task_registry.abort();
     }
 
     /// Who is registered.
@@ -171,16 +182,16 @@ where
             if handle.status().is_over() {
                 continue;
             }
-            ending.stop.cancel();
+            ending.tell();
             // Who was given up before is not waited for again.
-            let patience = match ending.given_up.load(Ordering::Acquire) {
+            let patience = match ending.is_given_up() {
                 true => Instant::now(),
                 false => latest.min(Instant::now() + self.pace.stop_within),
             };
             let ended = timeout_at(patience, handle.ended()).await;
             match ended {
                 Ok(ExecutionStatus::Stopped) => report.stopped.push(handle),
-                Ok(_) if !ending.given_up.load(Ordering::Acquire) => report.failed.push(handle),
+                Ok(_) if !ending.is_given_up() => report.failed.push(handle),
                 // Somebody else who shuts down has given it up.
                 Ok(_) => report.aborted.push(handle),
                 Err(_) => {
@@ -196,6 +207,6 @@ where
 
 impl<E, M> Drop for Scheduler<E, M> {
     fn drop(&mut self) {
-        self.task_registry.abort();
+        self.abort();
     }
 }
