@@ -12,7 +12,7 @@ mod statistics;
 mod timing;
 
 pub use counts::{Counts, Totals};
-pub use health::{Health, Signs};
+pub use health::{Health, Service, Signs};
 pub use methods::{MAX_METHODS, MethodStatistics};
 pub use rates::Rates;
 pub use sampler::{SAMPLE_EVERY, Sampler};
@@ -25,6 +25,7 @@ use std::time::Duration;
 use crate::clock::now;
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::orchestrator::TaskHandle;
 use crate::store::Properties;
 
 /// How long the store has to answer before it is said that it does not.
@@ -55,18 +56,18 @@ impl Monitor {
         Ok(statistics::put_together(heard, depths, self.engine.workers(), now.wall))
     }
 
-    /// Whether all is well; `failing` are the parts of the server that are not, and what they said.
-    pub async fn health(&self, failing: Vec<(String, String)>) -> Health {
+    /// Whether all is well, judged also by how these services stand.
+    pub async fn health(&self, services: &[TaskHandle]) -> Health {
         let store_error = match tokio::time::timeout(STORE_PATIENCE, self.engine.depths()).await {
             Ok(answered) => answered.err().map(|error| error.to_string()),
             Err(_) => Some(format!("it was asked {} s ago", STORE_PATIENCE.as_secs())),
         };
-        Health::judge(&Signs {
+        Health::judge(Signs {
             pauses: self.engine.pauses(),
             stuck: self.engine.workers().stuck,
             store: self.store,
             store_error,
-            failing,
+            services: services.iter().map(Service::from).collect(),
         })
     }
 }

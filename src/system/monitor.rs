@@ -4,7 +4,7 @@ use super::TaskSystem;
 use crate::error::Error;
 use crate::models::{Explanation, TaskId};
 pub use crate::monitor::{
-    Health, MethodStatistics, Percentiles, QueueStatistics, Rates, Statistics, Totals,
+    Health, MethodStatistics, Percentiles, QueueStatistics, Rates, Service, Statistics, Totals,
 };
 
 impl TaskSystem {
@@ -26,6 +26,6 @@ impl TaskSystem {
 
     /// Whether all is well, and if not, why.
     pub async fn health(&self) -> Health {
-        self.monitor.health(Vec::new()).await
+        self.monitor.health(&self.engine.services()).await
     }
 }

@@ -20,6 +20,9 @@ async fn a_server_that_is_well_has_no_reasons() {
     let server = stock();
     let said = health(&server.client().await).await;
     assert_eq!((said.ready, said.degraded, said.reasons.len()), (true, false, 0), "{said:?}");
+    let commits = said.services.iter().find(|service| service.name == "commits");
+    let commits = commits.unwrap_or_else(|| panic!("{said:?}"));
+    assert_eq!((commits.status(), commits.failures), (pb::service_status::Status::Running, 0));
 }
 
 #[tokio::test]

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::engine::Workers;
+use crate::orchestrator::ExecutionStatus;
 use crate::pb;
 use crate::server::answer::stamp;
 use crate::system::monitor::{
-    Health, MethodStatistics, Percentiles, QueueStatistics, Rates, Statistics, Totals,
+    Health, MethodStatistics, Percentiles, QueueStatistics, Rates, Service, Statistics, Totals,
 };
 
 /// To GetStatistics and WatchStatistics.
@@ -25,8 +26,26 @@ pub(in crate::server) fn statistics(statistics: Statistics) -> pb::Statistics {
 
 /// To GetHealth.
 pub(in crate::server) fn health(health: Health) -> pb::GetHealthResponse {
-    let Health { ready, degraded, reasons } = health;
-    pb::GetHealthResponse { live: true, ready, degraded, reasons, services: Vec::new() }
+    let Health { ready, degraded, reasons, services } = health;
+    let services = services.into_iter().map(service).collect();
+    pb::GetHealthResponse { live: true, ready, degraded, reasons, services }
+}
+
+fn service(service: Service) -> pb::ServiceStatus {
+    use pb::service_status::Status;
+    let Service { name, state } = service;
+    let status = match state.status {
+        ExecutionStatus::Idle => Status::Idle,
+        ExecutionStatus::Running => Status::Running,
+        ExecutionStatus::Stopped => Status::Stopped,
+        ExecutionStatus::Failed => Status::Failed,
+    };
+    pb::ServiceStatus {
+        name,
+        status: status as i32,
+        failures: state.failures,
+        last_error: state.last_error.map(|error| error.to_string()).unwrap_or_default(),
+    }
 }
 
 fn queue(queue: QueueStatistics) -> pb::QueueStatistics {
