@@ -1,4 +1,4 @@
-use task_scheduler::models::{QueueLimits, Rate};
+use task_scheduler::models::{QueueLimits, Rate, Task};
 use task_scheduler::store::{Change, QueueDepth};
 
 use crate::given::*;
@@ -19,12 +19,12 @@ async fn depths(given: &Given) -> Vec<QueueDepth> {
 async fn tasks_are_counted_by_how_they_stand(given: Given) {
     assert_eq!(depths(&given).await, []);
     let first = given.now();
-    let (parent, fence) = given.run(task("runs")).await;
+    let (parent, fence) = given.run(Task { submitted_at: first, ..task("runs") }).await;
     given.enter(waits("waits", &["runs"])).await;
     let due = given.after(SECOND);
     given.enter(task_with("later", |options| options.run_at = Some(due))).await;
     given.wait(SECOND / 2);
-    given.enter(task("stands")).await;
+    given.enter(Task { submitted_at: given.now(), ..task("stands") }).await;
     let expected = QueueDepth {
         queued: 1,
         running: 1,
@@ -60,7 +60,8 @@ async fn the_oldest_that_can_be_claimed_is_found_whatever_its_priority(given: Gi
     let mut accepted = Vec::new();
     for (name, priority) in [("a", 3), ("b", -7), ("c", 9), ("d", 3)] {
         accepted.push(given.now());
-        given.enter(task_with(name, |options| options.priority = priority)).await;
+        let task = task_with(name, |options| options.priority = priority);
+        given.enter(Task { submitted_at: given.now(), ..task }).await;
         given.wait(SECOND);
     }
     for (gone, oldest) in [("a", 1), ("c", 1), ("b", 3)] {

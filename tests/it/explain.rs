@@ -224,12 +224,12 @@ async fn a_method_that_is_gone_is_named_with_its_nearest() {
     let server = Setup::with_methods().flags(["--data-dir", data_dir]).start();
     let client = server.client().await;
     client.pause("mail").await;
-    enqueue(&client, [in_queue("mail", named("gone", "dashes", NOTHING))]).await;
+    enqueue(&client, [in_queue("mail", named("gone", "until_told", NOTHING))]).await;
     drop(server);
     let server = Setup::stock().flags(["--data-dir", data_dir]).start();
     let client = server.client().await;
     let [method, _] = told(&client, "gone", [Kind::Method, Kind::Paused]).await;
-    let expected = "no body for it is here: Method not found: dashes";
+    let expected = "no body for it is here: Method not found: until_told";
     assert!(method.description.starts_with(expected), "{method:?}");
 }
 

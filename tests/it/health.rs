@@ -38,7 +38,7 @@ async fn a_store_in_memory_is_named_though_nothing_is_wrong() {
 
 #[tokio::test]
 async fn a_body_that_was_given_up_degrades_the_server_until_it_returns() {
-    let flags = ["--stuck-after", "10ms", "--cancel-grace", "10ms"];
+    let flags = ["--stuck-after", "100ms", "--cancel-grace", "10ms"];
     let server = Setup::with_methods().flags(flags).start();
     let client = server.client().await;
     let stubborn = named("stubborn", "wait_stubbornly", [server.path("gate")]);

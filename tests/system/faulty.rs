@@ -12,7 +12,7 @@ use task_scheduler::models::{
 };
 use task_scheduler::store::{
     Boot, Change, Claims, Commit, DueSchedules, Error, MemoryStore, Opened, Place, Properties,
-    QueueStatus, Ready, Store, Wanted,
+    QueueDepth, QueueStatus, Ready, Store, Wanted,
 };
 
 #[derive(Default)]

@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use task_scheduler::error::Code;
-use task_scheduler::models::{Explanation, ObstacleKind, State, When};
+use task_scheduler::models::{Explanation, ObstacleKind, Request, State, When};
 
 use crate::faulty::Faulty;
 use crate::harness::*;
@@ -12,14 +12,19 @@ fn store_alone(said: &Explanation) -> bool {
     matches!(&said.obstacles[..], [one] if one.kind == ObstacleKind::Store)
 }
 
+fn later(name: &str) -> Request {
+    with(named(name, "add", &[1]), |asked| {
+        asked.start = Some(When::After(Duration::from_secs(3600)));
+    })
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_that_the_store_has_not_taken_is_explained_by_that() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
     store.refused_commits.store(u32::MAX, Ordering::SeqCst);
-    let (entering, later) = (system.clone(), named("new", "add", &[1]));
-    let later = with(later, |asked| asked.start = Some(When::After(Duration::from_secs(3600))));
-    let accepted = tokio::spawn(async move { entering.enqueue(later).await });
+    let (entering, request) = (system.clone(), later("new"));
+    let accepted = tokio::spawn(async move { entering.enqueue(request).await });
     let said = loop {
         match system.explain(&id("new")).await {
             Ok(said) => break said,
@@ -40,30 +45,16 @@ async fn a_task_that_the_store_has_not_taken_is_explained_by_that() {
 async fn a_task_that_cannot_be_read_is_explained_by_the_store_if_somebody_waits_for_it() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
-    let later = with(named("later", "add", &[1]), |asked| {
-        asked.start = Some(When::After(Duration::from_secs(3600)));
-    });
-    system.enqueue(later).await.expect("it is accepted");
+    system.enqueue(later("later")).await.expect("it is accepted");
     store.refused_reads.store(1, Ordering::SeqCst);
     let refused = system.explain(&id("later")).await.expect_err("it cannot be read");
     assert_eq!(refused.code, Code::StoreUnavailable);
-    let waiting = system.clone();
-    let waits = tokio::spawn(async move {
-        waiting.wait(&id("later"), Duration::from_secs(60)).await.map(|_| ())
-    });
-    let said = loop {
-        store.refused_reads.store(1, Ordering::SeqCst);
-        match system.explain(&id("later")).await {
-            Ok(said) if store_alone(&said) => break said,
-            // Whoever waits has read in its place, or does not wait yet.
-            Ok(_) => {}
-            Err(error) => assert_eq!(error.code, Code::StoreUnavailable),
-        }
-        if waits.is_finished() {
-            waits.await.expect("it is no panic").expect("nothing was read in its place");
-            unreachable!("it waits for longer than this test");
-        }
-    };
+    let (awaiting, request) = (system.clone(), later("awaited"));
+    let waits = tokio::spawn(async move { awaiting.submit(request).await });
+    while system.find(&id("awaited")).await.is_err() {}
+    store.refused_reads.store(1, Ordering::SeqCst);
+    let said = system.explain(&id("awaited")).await.expect("somebody waits for it");
+    assert!(store_alone(&said), "{said:?}");
     assert_eq!(said.runs_at, None);
     waits.abort();
     system.stop();
