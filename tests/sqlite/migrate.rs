@@ -40,6 +40,6 @@ async fn a_file_of_the_version_before_is_brought_up_with_everything_in_it() {
     let version: i64 = Connection::open(&path)
         .and_then(|file| file.pragma_query_value(None, "user_version", |row| row.get(0)))
         .expect("it reads");
-    assert_eq!(version, 2);
+    assert_eq!(version, 3);
     assert_eq!(verify(directory.path()).expect("it is a store"), Vec::<String>::new());
 }

@@ -12,9 +12,9 @@ use super::problem::{Fault, Result};
 use super::{DATABASE, connection, schema, verify};
 use crate::store::Error;
 
-/// How many epochs a store that is put back leaves out: the boots that there were after the copy was
-/// taken may have used those that follow, and no fence is used twice.
-const EPOCHS_LEFT_OUT: i64 = 1 << 32;
+/// How many epochs, and places of the outbox, a store that is put back leaves out: the boots that there
+/// were after the copy was taken may have used those that follow, and no fence or place is used twice.
+const LEFT_OUT: i64 = 1 << 32;
 /// How many problems of a bad copy are told.
 const TOLD: usize = 3;
 
@@ -81,7 +81,10 @@ pub fn restore(from: &Path, directory: &Path) -> std::result::Result<(), Error> 
     let part = beside(&path, "-new");
     remove(&part);
     let leave_out = |copy: &Connection| {
-        copy.execute("UPDATE meta SET epoch = epoch + ?1", [EPOCHS_LEFT_OUT])?;
+        schema::migrate(copy)?;
+        // That the copy was taken of a boot that went on is no sign that it crashed.
+        let sql = "UPDATE meta SET epoch = epoch + ?1, stopped = epoch + ?1, posted = posted + ?1";
+        copy.execute(sql, [LEFT_OUT])?;
         Ok(())
     };
     let copied = connection::inspector(from)

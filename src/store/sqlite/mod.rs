@@ -293,11 +293,13 @@ impl Store for SqliteStore {
 
     async fn holders(
         &self,
-        _: &QueueName,
-        _: &str,
-        _: usize,
+        queue: &QueueName,
+        key: &str,
+        limit: usize,
     ) -> std::result::Result<Vec<TaskId>, Error> {
-        Ok(Vec::new())
+        self.check()?;
+        let (queue, key) = (queue.clone(), key.to_owned());
+        self.readers.ask(move |reader| reader.holders(&queue, &key, limit)).await
     }
 
     async fn key_free_at(
@@ -311,31 +313,38 @@ impl Store for SqliteStore {
         self.readers.ask(move |reader| reader.key_free_at(&queue, &key, now)).await
     }
 
-    async fn schedule(&self, _: &Name) -> std::result::Result<Option<ScheduleStatus>, Error> {
-        Ok(None)
+    async fn schedule(&self, name: &Name) -> std::result::Result<Option<ScheduleStatus>, Error> {
+        self.check()?;
+        let name = name.clone();
+        self.readers.ask(move |reader| reader.schedule(&name)).await
     }
 
     async fn schedules(
         &self,
-        _: Option<&Name>,
-        _: usize,
+        after: Option<&Name>,
+        limit: usize,
     ) -> std::result::Result<Vec<ScheduleStatus>, Error> {
-        Ok(Vec::new())
+        self.check()?;
+        let after = after.cloned();
+        self.readers.ask(move |reader| reader.schedules(after.as_ref(), limit)).await
     }
 
     async fn due_schedules(
         &self,
-        _: Timestamp,
-        _: usize,
+        now: Timestamp,
+        limit: usize,
     ) -> std::result::Result<DueSchedules, Error> {
-        Ok(DueSchedules::default())
+        self.check()?;
+        self.readers.ask(move |reader| reader.due_schedules(now, limit)).await
     }
 
     async fn webhooks(&self) -> std::result::Result<Vec<Arc<Webhook>>, Error> {
-        Ok(Vec::new())
+        self.check()?;
+        self.readers.ask(|reader| reader.webhooks()).await
     }
 
-    async fn outbox(&self, _: u64, _: usize) -> std::result::Result<Vec<Posted>, Error> {
-        Ok(Vec::new())
+    async fn outbox(&self, after: u64, limit: usize) -> std::result::Result<Vec<Posted>, Error> {
+        self.check()?;
+        self.readers.ask(move |reader| reader.outbox(after, limit)).await
     }
 }

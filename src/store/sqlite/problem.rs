@@ -15,6 +15,9 @@ pub(crate) enum Fault {
     /// What stands in the file cannot be read as a task.
     #[error("task {0} cannot be read: {1}")]
     Unreadable(u64, String),
+    /// What stands in the file cannot be read as that.
+    #[error("{0} cannot be read: {1}")]
+    Illegible(&'static str, String),
     #[error("the store's meta row is missing")]
     NoMeta,
     #[error("a thread could not be started: {0}")]
@@ -71,7 +74,7 @@ impl Fault {
             Self::Sqlite(_) => {
                 matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
             }
-            Self::Unreadable(..) | Self::NoMeta => true,
+            Self::Unreadable(..) | Self::Illegible(..) | Self::NoMeta => true,
             Self::Thread(_) | Self::Io(_) => false,
         }
     }
@@ -91,7 +94,11 @@ impl Fault {
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Unreadable(..) | Self::NoMeta | Self::Thread(_) | Self::Io(_) => None,
+            Self::Unreadable(..)
+            | Self::Illegible(..)
+            | Self::NoMeta
+            | Self::Thread(_)
+            | Self::Io(_) => None,
         }
     }
 }

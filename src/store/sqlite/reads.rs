@@ -1,6 +1,8 @@
 //! What readers are asked.
 
 mod depths;
+mod outbox;
+mod schedules;
 
 use ahash::{HashMap, HashMapExt};
 use rusqlite::{Connection, OptionalExtension as _, Row as Stored};

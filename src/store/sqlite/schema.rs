@@ -26,7 +26,7 @@ pub(super) const VERSION: usize = STEPS.len();
 ///
 /// Indexes are few and partial: `line`, `alarm`, `child` and the like are null in nearly every row.
 /// `ids` is filled late and in order of its keys; see [`ids`](super::ids).
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
     CREATE TABLE meta (
         one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -135,6 +135,29 @@ const STEPS: [&str; 2] = [
     ) WITHOUT ROWID;
     CREATE INDEX paces_wake ON paces (wake) WHERE wake IS NOT NULL;
     ALTER TABLE meta ADD COLUMN paces INTEGER NOT NULL DEFAULT 0;
+    ",
+    // Schedules, whose rows are small where they change with every run; webhooks and what is put aside
+    // for them; and how boots end. Of those before nobody knows, and none is said to have crashed.
+    "
+    CREATE TABLE schedules (
+        number INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        due INTEGER,
+        standing BLOB NOT NULL
+    );
+    CREATE INDEX schedules_due ON schedules (due, name) WHERE due IS NOT NULL;
+    CREATE TABLE definitions (schedule INTEGER PRIMARY KEY, data BLOB NOT NULL);
+    CREATE TABLE webhooks (name TEXT PRIMARY KEY, data BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE outbox (
+        position INTEGER PRIMARY KEY,
+        webhook TEXT NOT NULL,
+        event TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        payload TEXT NOT NULL
+    );
+    ALTER TABLE meta ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE meta ADD COLUMN posted INTEGER NOT NULL DEFAULT 0;
+    UPDATE meta SET stopped = epoch;
     ",
 ];
 

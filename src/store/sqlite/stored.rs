@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use super::codec::{Columns, Malformed, Sides, read_row, read_task, state_of, time};
+use rusqlite::Connection;
+
+use super::codec::{
+    Columns, Malformed, Sides, read_row, read_schedule, read_standing, read_task, read_webhook,
+    state_of, time,
+};
 use super::problem::{Fault, Result};
-use crate::models::{QueueName, Sequence};
-use crate::store::rules::Row;
+use crate::models::{Name, QueueName, ScheduleStatus, Sequence, Webhook};
+use crate::store::rules::{Row, Standing};
 
 /// The column of the queue's number, counted from the task's first.
 pub(super) const QUEUE: usize = 1;
@@ -36,4 +41,39 @@ pub(super) fn read(
 pub(super) fn bytes(stored: &rusqlite::Row<'_>, first: usize) -> Result<usize> {
     let of = |at| Ok::<_, Fault>(stored.get_ref(at)?.as_blob()?.len());
     Ok(of(first + 5)? + of(first + 7)?)
+}
+
+/// The name of a schedule or a webhook.
+pub(super) fn name(text: &str) -> Result<Name> {
+    Name::parse(text, "name").map_err(|error| Fault::Illegible("a name", error.to_string()))
+}
+
+/// How a schedule stands whose columns these are.
+pub(super) fn standing(name: Name, next: Option<i64>, bytes: &[u8]) -> Result<Standing> {
+    let next = next.map(|at| time(at.cast_unsigned())).transpose();
+    let read = next.and_then(|next| read_standing(name, next, bytes));
+    read.map_err(|error| Fault::Illegible("a schedule", error.to_string()))
+}
+
+/// The schedule whose columns `name, due, standing, data` these are.
+pub(super) fn schedule(stored: &rusqlite::Row<'_>) -> Result<ScheduleStatus> {
+    let name = name(stored.get_ref(0)?.as_str()?)?;
+    let standing = standing(name.clone(), stored.get(1)?, stored.get_ref(2)?.as_blob()?)?;
+    let defined = read_schedule(name, standing.overlap, stored.get_ref(3)?.as_blob()?);
+    let schedule = defined.map_err(|error| Fault::Illegible("a schedule", error.to_string()))?;
+    Ok(standing.status(Arc::new(schedule)))
+}
+
+/// All webhooks, by name.
+pub(super) fn webhooks(connection: &Connection) -> Result<Vec<Arc<Webhook>>> {
+    let mut statement =
+        connection.prepare_cached("SELECT name, data FROM webhooks ORDER BY name")?;
+    let mut rows = statement.query([])?;
+    let mut webhooks = Vec::new();
+    while let Some(row) = rows.next()? {
+        let read = read_webhook(name(row.get_ref(0)?.as_str()?)?, row.get_ref(1)?.as_blob()?);
+        let webhook = read.map_err(|error| Fault::Illegible("a webhook", error.to_string()))?;
+        webhooks.push(Arc::new(webhook));
+    }
+    Ok(webhooks)
 }

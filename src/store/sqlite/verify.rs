@@ -42,6 +42,8 @@ fn look(connection: &Connection, version: usize) -> Result<Vec<String>> {
         audit.counters()?;
         audit.ids()?;
         audit.strays()?;
+        audit.schedules()?;
+        audit.outbox()?;
         problems = audit.problems;
     }
     moment.finish()?;
@@ -253,6 +255,56 @@ impl Audit<'_> {
             };
             if !found {
                 self.problem(format!("task {seq} cannot be found by its id {id}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every schedule can be read, and none runs that is disabled.
+    fn schedules(&mut self) -> Result<()> {
+        let sql = "SELECT coalesce(s.name, '?'), s.due, s.standing, d.data
+            FROM schedules s FULL JOIN definitions d ON d.schedule = s.number";
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let name: String = row.get(0)?;
+            if row.get::<_, Option<Vec<u8>>>(2)?.is_none()
+                || row.get::<_, Option<Vec<u8>>>(3)?.is_none()
+            {
+                self.problem(format!("schedule {name} has no definition, or is one alone"));
+                continue;
+            }
+            match stored::schedule(row) {
+                Ok(status) if status.next.is_some() && !status.enabled => {
+                    self.problem(format!("schedule {name} is disabled and runs"));
+                }
+                Ok(_) => {}
+                Err(fault) => self.problem(format!("schedule {name}: {fault}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// What is put aside is for somebody who can be read, at a place that was given.
+    fn outbox(&mut self) -> Result<()> {
+        if let Err(fault) = stored::webhooks(self.connection) {
+            self.problem(fault.to_string());
+        }
+        for (wrong, sql) in [
+            (
+                "is for a webhook that is not there",
+                "SELECT position FROM outbox WHERE webhook NOT IN (SELECT name FROM webhooks)",
+            ),
+            (
+                "stands at a place that was never given",
+                "SELECT position FROM outbox, meta WHERE position > posted",
+            ),
+        ] {
+            let mut statement = self.connection.prepare(&format!("{sql} LIMIT 1"))?;
+            let mut rows = statement.query([])?;
+            if let Some(row) = rows.next()? {
+                let position: i64 = row.get(0)?;
+                self.problem(format!("what was put aside at {position} {wrong}"));
             }
         }
         Ok(())

@@ -4,16 +4,20 @@
 //! What is asked for by SQL stands in columns beside them, and only there.
 
 mod body;
+mod schedule;
 mod settings;
 mod task;
 #[cfg(test)]
 mod tests;
 mod value;
+mod webhook;
 
 pub(super) use body::{Sides, read_row, write_body};
+pub(super) use schedule::{read_schedule, read_standing, write_schedule, write_standing};
 pub(super) use settings::{read_settings, write_settings};
 pub(super) use task::{Columns, read_task, write_task};
 pub(super) use value::{read_values, write_values};
+pub(super) use webhook::{read_webhook, write_webhook};
 
 use crate::clock::Timestamp;
 use crate::models::{LogLevel, State};

@@ -138,7 +138,7 @@ fn backoff(retry: &RetryPolicy) -> Option<Box<Backoff>> {
     })
 }
 
-fn nanos(length: Duration) -> u64 {
+pub(super) fn nanos(length: Duration) -> u64 {
     u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
 }
 

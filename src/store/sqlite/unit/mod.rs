@@ -6,8 +6,10 @@
 
 mod cache;
 mod marks;
+mod outbox;
 mod prune;
 mod rows;
+mod schedules;
 mod statements;
 mod tallies;
 
@@ -41,6 +43,7 @@ pub(super) struct Unit<'c> {
     cache: Cache,
     tallies: Tallies,
     marks: Marks,
+    outbox: outbox::Outbox,
     prune: prune::Cursor,
     /// Ids that came in this transaction.
     fresh: HashMap<TaskId, Sequence>,
@@ -73,6 +76,7 @@ impl<'c> Unit<'c> {
             cache: Cache::default(),
             tallies: Tallies::load(connection)?,
             marks: Marks::load(connection)?,
+            outbox: outbox::Outbox::load(connection)?,
             prune: prune::Cursor::default(),
             fresh: HashMap::new(),
             arrived: Vec::new(),
@@ -189,6 +193,7 @@ impl<'c> Unit<'c> {
     fn forget_everything(&mut self) -> Result<()> {
         self.tallies = Tallies::load(self.connection)?;
         self.marks = Marks::load(self.connection)?;
+        self.outbox = outbox::Outbox::load(self.connection)?;
         self.cache = Cache::default();
         self.prune = prune::Cursor::default();
         self.fresh.clear();

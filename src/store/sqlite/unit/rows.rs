@@ -7,8 +7,8 @@ use rusqlite::OptionalExtension as _;
 
 use super::super::codec::{level_number, micros, time};
 use super::super::problem::{Fault, Result};
-use super::Unit;
 use super::cache::{Cached, suspicion_number};
+use super::{Unit, outbox, schedules};
 use crate::clock::Timestamp;
 use crate::models::{
     Event, LogLine, Name, QueueName, QueueSettings, Schedule, Sequence, TaskId, Webhook,
@@ -390,44 +390,46 @@ impl Rows for Unit<'_> {
         self.prune.prunable(retention, spent, limit, now, &mut self.sql)
     }
 
-    fn standing(&mut self, _: &Name) -> Result<Option<Standing>> {
-        Ok(None)
+    fn standing(&mut self, name: &Name) -> Result<Option<Standing>> {
+        schedules::standing(name, &mut self.sql)
     }
 
-    fn set_standing(&mut self, _: Standing) -> Result<()> {
-        Ok(())
+    fn set_standing(&mut self, standing: Standing) -> Result<()> {
+        schedules::set_standing(&standing, &mut self.sql)
     }
 
-    fn define(&mut self, _: &Arc<Schedule>, _: Standing) -> Result<()> {
-        Ok(())
+    fn define(&mut self, schedule: &Arc<Schedule>, standing: Standing) -> Result<()> {
+        schedules::define(schedule, &standing, &mut self.sql)
     }
 
-    fn drop_schedule(&mut self, _: &Name) -> Result<bool> {
-        Ok(false)
+    fn drop_schedule(&mut self, name: &Name) -> Result<bool> {
+        schedules::remove(name, &mut self.sql)
     }
 
     fn webhooks(&self) -> &BTreeMap<Name, Arc<Webhook>> {
-        static NONE: BTreeMap<Name, Arc<Webhook>> = BTreeMap::new();
-        &NONE
+        &self.outbox.webhooks
     }
 
-    fn set_webhook(&mut self, _: &Arc<Webhook>) -> Result<()> {
-        Ok(())
+    fn set_webhook(&mut self, webhook: &Arc<Webhook>) -> Result<()> {
+        self.outbox.set(webhook, &mut self.sql)
     }
 
-    fn drop_webhook(&mut self, _: &Name) -> Result<bool> {
-        Ok(false)
+    fn drop_webhook(&mut self, name: &Name) -> Result<bool> {
+        self.outbox.remove(name, &mut self.sql)
     }
 
-    fn post(&mut self, _: &Name, _: &Event, _: &str) -> Result<()> {
-        Ok(())
+    fn post(&mut self, webhook: &Name, event: &Event, payload: &str) -> Result<()> {
+        self.tallies.meta.posted += 1;
+        outbox::post(self.tallies.meta.posted, webhook, event, payload, &mut self.sql)
     }
 
-    fn is_posted(&mut self, _: u64) -> Result<bool> {
-        Ok(false)
+    fn is_posted(&mut self, position: u64) -> Result<bool> {
+        let Ok(position) = i64::try_from(position) else { return Ok(false) };
+        Ok(self.sql.is_posted.exists([position])?)
     }
 
-    fn take_out(&mut self, _: u64) -> Result<()> {
+    fn take_out(&mut self, position: u64) -> Result<()> {
+        self.sql.take_out.execute([position.cast_signed()])?;
         Ok(())
     }
 
@@ -441,10 +443,11 @@ impl Rows for Unit<'_> {
     }
 
     fn stopped(&mut self) -> Result<u64> {
-        Ok(self.tallies.meta.epoch)
+        Ok(self.tallies.meta.stopped)
     }
 
     fn set_stopped(&mut self) -> Result<()> {
+        self.tallies.meta.stopped = self.tallies.meta.epoch;
         Ok(())
     }
 

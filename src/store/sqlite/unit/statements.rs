@@ -97,13 +97,30 @@ statements! {
     update_unique = "UPDATE uniques SET seq = ?2 WHERE key = ?1";
     delete_unique = "DELETE FROM uniques WHERE key = ?1";
 
+    load_standing = "SELECT due, standing FROM schedules WHERE name = ?1";
+    update_standing = "UPDATE schedules SET due = ?2, standing = ?3 WHERE name = ?1";
+    put_standing = "INSERT INTO schedules (name, due, standing) VALUES (?1, ?2, ?3)
+        ON CONFLICT (name) DO UPDATE SET due = excluded.due, standing = excluded.standing
+        RETURNING number";
+    put_definition = "INSERT OR REPLACE INTO definitions (schedule, data) VALUES (?1, ?2)";
+    delete_schedule = "DELETE FROM schedules WHERE name = ?1 RETURNING number";
+    delete_definition = "DELETE FROM definitions WHERE schedule = ?1";
+
+    put_webhook = "INSERT OR REPLACE INTO webhooks (name, data) VALUES (?1, ?2)";
+    delete_webhook = "DELETE FROM webhooks WHERE name = ?1";
+    post = "INSERT INTO outbox (position, webhook, event, at, payload)
+        VALUES (?1, ?2, ?3, ?4, ?5)";
+    is_posted = "SELECT 1 FROM outbox WHERE position = ?1";
+    take_out = "DELETE FROM outbox WHERE position = ?1";
+    delete_posted = "DELETE FROM outbox WHERE webhook = ?1";
+
     insert_queue = "INSERT INTO queues (name) VALUES (?1)";
     update_queue = "UPDATE queues SET settings = ?2 WHERE number = ?1";
     put_count = "INSERT INTO counts (queue, state, n) VALUES (?1, ?2, ?3)
         ON CONFLICT (queue, state) DO UPDATE SET n = excluded.n";
     update_meta = "UPDATE meta SET epoch = ?1, last_sequence = ?2, last_alive = ?3, watermark = ?4,
         waits = ?5, abroad = ?6, alarms = ?7, children = ?8, failed_for = ?9, uniques = ?10,
-        spent_well = ?11, spent_badly = ?12, paces = ?13";
+        spent_well = ?11, spent_badly = ?12, paces = ?13, stopped = ?14, posted = ?15";
 
     old = "SELECT seq, state, at, spent, keep_until FROM ended WHERE seq > ?1 ORDER BY seq LIMIT ?2";
     submitted = "SELECT submitted FROM tasks WHERE seq = ?1";

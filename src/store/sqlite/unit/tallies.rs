@@ -63,6 +63,10 @@ pub(super) struct Meta {
     pub(super) spent_well: i64,
     pub(super) spent_badly: i64,
     pub(super) paces: i64,
+    /// The last boot that ended as it was told to.
+    pub(super) stopped: u64,
+    /// The last place of the outbox that was given.
+    pub(super) posted: u64,
 }
 
 /// How old what is written about the last sign of life may become, when nothing else is written.
@@ -249,6 +253,8 @@ impl Tallies {
             meta.spent_well,
             meta.spent_badly,
             meta.paces,
+            meta.stopped.cast_signed(),
+            meta.posted.cast_signed(),
         ))?;
         Ok(())
     }
@@ -260,7 +266,7 @@ fn kind(state: State) -> usize {
 
 fn load_meta(connection: &Connection) -> Result<Meta> {
     let sql = "SELECT epoch, last_sequence, last_alive, watermark, waits, abroad, alarms, children,
-        failed_for, uniques, spent_well, spent_badly, paces FROM meta";
+        failed_for, uniques, spent_well, spent_badly, paces, stopped, posted FROM meta";
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
     let row = rows.next()?.ok_or(Fault::NoMeta)?;
@@ -280,5 +286,7 @@ fn load_meta(connection: &Connection) -> Result<Meta> {
         spent_well: row.get(10)?,
         spent_badly: row.get(11)?,
         paces: row.get(12)?,
+        stopped: number(13)?,
+        posted: number(14)?,
     })
 }

@@ -1,0 +1,270 @@
+//! Schedules: what was defined, and how they stand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message;
+
+use super::task::{Columns, id, nanos, read_task, write_task};
+use super::{Malformed, state_number, state_of, time};
+use crate::clock::Timestamp;
+use crate::models::{
+    CatchUp, Name, Overlap, QueueName, Rule, Schedule, ScheduleCounts, ScheduleRun,
+};
+use crate::store::rules::Standing;
+
+/// The name stands in a column, and the overlap where it is asked for more often: in [`Stands`].
+#[derive(Clone, PartialEq, Message)]
+struct Defined {
+    #[prost(string, tag = "1")]
+    description: String,
+    #[prost(message, optional, tag = "2")]
+    cron: Option<Cron>,
+    #[prost(message, optional, tag = "3")]
+    every: Option<Every>,
+    /// 0: none, 1: the last, 2: the last so many.
+    #[prost(uint32, tag = "4")]
+    catch_up: u32,
+    #[prost(uint32, tag = "5")]
+    catch_up_runs: u32,
+    #[prost(uint64, tag = "6")]
+    jitter_nanos: u64,
+    #[prost(message, optional, tag = "7")]
+    task: Option<Template>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Cron {
+    #[prost(string, tag = "1")]
+    expression: String,
+    #[prost(string, tag = "2")]
+    time_zone: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Message)]
+struct Every {
+    #[prost(uint64, tag = "1")]
+    interval_nanos: u64,
+    #[prost(uint64, tag = "2")]
+    anchor: u64,
+}
+
+/// A task that is nobody's row.
+#[derive(Clone, PartialEq, Message)]
+struct Template {
+    #[prost(string, tag = "1")]
+    id: String,
+    #[prost(string, tag = "2")]
+    method: String,
+    #[prost(string, tag = "3")]
+    queue: String,
+    #[prost(uint64, tag = "4")]
+    submitted: u64,
+    #[prost(string, optional, tag = "5")]
+    parent: Option<String>,
+    #[prost(bytes = "vec", tag = "6")]
+    asked: Vec<u8>,
+}
+
+/// The name and the next time stand in columns.
+#[derive(Clone, PartialEq, Message)]
+struct Stands {
+    /// 0: allow, 1: skip, 2: replace.
+    #[prost(uint32, tag = "1")]
+    overlap: u32,
+    #[prost(uint64, tag = "2")]
+    revision: u64,
+    #[prost(bool, tag = "3")]
+    enabled: bool,
+    #[prost(uint64, tag = "4")]
+    created_at: u64,
+    #[prost(uint64, tag = "5")]
+    updated_at: u64,
+    #[prost(message, repeated, tag = "6")]
+    runs: Vec<Run>,
+    #[prost(uint64, tag = "7")]
+    executed: u64,
+    #[prost(uint64, tag = "8")]
+    failed: u64,
+    #[prost(uint64, tag = "9")]
+    skipped: u64,
+    #[prost(uint64, tag = "10")]
+    missed: u64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Run {
+    #[prost(uint64, tag = "1")]
+    occurrence: u64,
+    #[prost(uint64, tag = "2")]
+    accepted_at: u64,
+    #[prost(string, tag = "3")]
+    task: String,
+    #[prost(bool, tag = "4")]
+    by_hand: bool,
+    /// Missing if it has not ended.
+    #[prost(int64, optional, tag = "5")]
+    state: Option<i64>,
+    #[prost(uint64, tag = "6")]
+    ended_at: u64,
+}
+
+pub(in super::super) fn write_schedule(schedule: &Schedule) -> Vec<u8> {
+    let (cron, every) = match &schedule.rule {
+        Rule::Cron { expression, time_zone } => {
+            let (expression, time_zone) = (expression.clone(), time_zone.clone());
+            (Some(Cron { expression, time_zone }), None)
+        }
+        Rule::Every { interval, anchor } => {
+            let (interval_nanos, anchor) = (nanos(*interval), anchor.as_micros());
+            (None, Some(Every { interval_nanos, anchor }))
+        }
+    };
+    let (catch_up, catch_up_runs) = match schedule.catch_up {
+        CatchUp::None => (0, 0),
+        CatchUp::Last => (1, 0),
+        CatchUp::All(runs) => (2, runs),
+    };
+    let task = &schedule.task;
+    let mut asked = Vec::new();
+    write_task(task, &mut asked);
+    let template = Template {
+        id: task.id.as_str().to_owned(),
+        method: task.method.to_string(),
+        queue: task.options.queue.as_str().to_owned(),
+        submitted: task.submitted_at.as_micros(),
+        parent: task.parent.as_ref().map(|parent| parent.as_str().to_owned()),
+        asked,
+    };
+    Defined {
+        description: schedule.description.clone(),
+        cron,
+        every,
+        catch_up,
+        catch_up_runs,
+        jitter_nanos: nanos(schedule.jitter),
+        task: Some(template),
+    }
+    .encode_to_vec()
+}
+
+/// The schedule that was written.
+///
+/// # Errors
+/// [`Malformed`].
+pub(in super::super) fn read_schedule(
+    name: Name,
+    overlap: Overlap,
+    bytes: &[u8],
+) -> Result<Schedule, Malformed> {
+    let stored = Defined::decode(bytes)?;
+    let rule = match (stored.cron, stored.every) {
+        (Some(Cron { expression, time_zone }), None) => Rule::Cron { expression, time_zone },
+        (None, Some(every)) => Rule::Every {
+            interval: Duration::from_nanos(every.interval_nanos),
+            anchor: time(every.anchor)?,
+        },
+        _ => return Err(Malformed::Wrong("an unknown rule")),
+    };
+    let template = stored.task.ok_or(Malformed::Wrong("no task"))?;
+    let columns = Columns {
+        id: &template.id,
+        method: template.method.as_str().into(),
+        queue: QueueName::parse(&template.queue, "queue")
+            .map_err(|_| Malformed::Wrong("a bad queue"))?,
+        submitted: time(template.submitted)?,
+        parent: template.parent.as_deref(),
+    };
+    Ok(Schedule {
+        name,
+        description: stored.description,
+        rule,
+        task: Arc::new(read_task(columns, &template.asked)?),
+        overlap,
+        catch_up: match stored.catch_up {
+            0 => CatchUp::None,
+            1 => CatchUp::Last,
+            2 => CatchUp::All(stored.catch_up_runs),
+            _ => return Err(Malformed::Wrong("an unknown way to catch up")),
+        },
+        jitter: Duration::from_nanos(stored.jitter_nanos),
+    })
+}
+
+pub(in super::super) fn write_standing(standing: &Standing) -> Vec<u8> {
+    let run = |run: &ScheduleRun| Run {
+        occurrence: run.occurrence.as_micros(),
+        accepted_at: run.accepted_at.as_micros(),
+        task: run.task.as_str().to_owned(),
+        by_hand: run.by_hand,
+        state: run.ended.map(|(state, _)| state_number(state)),
+        ended_at: run.ended.map_or(0, |(_, at)| at.as_micros()),
+    };
+    Stands {
+        overlap: match standing.overlap {
+            Overlap::Allow => 0,
+            Overlap::Skip => 1,
+            Overlap::Replace => 2,
+        },
+        revision: standing.revision,
+        enabled: standing.enabled,
+        created_at: standing.created_at.as_micros(),
+        updated_at: standing.updated_at.as_micros(),
+        runs: standing.runs.iter().map(run).collect(),
+        executed: standing.counts.executed,
+        failed: standing.counts.failed,
+        skipped: standing.counts.skipped,
+        missed: standing.counts.missed,
+    }
+    .encode_to_vec()
+}
+
+/// How the schedule stands, as it was written.
+///
+/// # Errors
+/// [`Malformed`].
+pub(in super::super) fn read_standing(
+    name: Name,
+    next: Option<Timestamp>,
+    bytes: &[u8],
+) -> Result<Standing, Malformed> {
+    let stored = Stands::decode(bytes)?;
+    Ok(Standing {
+        name,
+        overlap: match stored.overlap {
+            0 => Overlap::Allow,
+            1 => Overlap::Skip,
+            2 => Overlap::Replace,
+            _ => return Err(Malformed::Wrong("an unknown overlap")),
+        },
+        revision: stored.revision,
+        enabled: stored.enabled,
+        next,
+        created_at: time(stored.created_at)?,
+        updated_at: time(stored.updated_at)?,
+        runs: stored.runs.into_iter().map(read_run).collect::<Result<_, _>>()?,
+        counts: ScheduleCounts {
+            executed: stored.executed,
+            failed: stored.failed,
+            skipped: stored.skipped,
+            missed: stored.missed,
+        },
+    })
+}
+
+fn read_run(stored: Run) -> Result<ScheduleRun, Malformed> {
+    let ended = match stored.state {
+        None => None,
+        Some(state) => {
+            let state = state_of(state).ok_or(Malformed::Wrong("an unknown state"))?;
+            Some((state, time(stored.ended_at)?))
+        }
+    };
+    Ok(ScheduleRun {
+        occurrence: time(stored.occurrence)?,
+        accepted_at: time(stored.accepted_at)?,
+        task: id(&stored.task)?,
+        by_hand: stored.by_hand,
+        ended,
+    })
+}
