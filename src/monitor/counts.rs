@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use super::methods::{MethodStatistics, Methods};
 use super::rates::{Mark, Rates, Recent, Ring};
 use super::statistics::MAX_QUEUES;
-use crate::clock::{Now, now};
+use crate::clock::{Now, Timestamp, now};
 use crate::events::Tap;
 use crate::models::{Event, Fact, QueueName, State, TaskFact};
 
@@ -60,9 +60,25 @@ struct Counted {
     queues: HashMap<QueueName, Box<Ring>>,
     /// Of queues that are not told apart.
     others: Ring,
+    /// When the steady clock was last read: in civil time, and what it said.
+    read: (Timestamp, Duration),
 }
 
+/// How old a reading of the steady clock may be. To read it costs as much as to count.
+const READING_HOLDS: Duration = Duration::from_secs(1);
+
 impl Counted {
+    /// What the steady clock says, or said a moment ago; `at` is the present in civil time.
+    fn steady(&mut self, at: Timestamp, clock: impl FnOnce() -> Duration) -> Duration {
+        let (read_at, steady) = self.read;
+        if at >= read_at && at.since(read_at) < READING_HOLDS {
+            return steady;
+        }
+        // Also when civil time was set back.
+        self.read = (at, clock());
+        self.read.1
+    }
+
     fn mark(&mut self, queue: &QueueName, mark: Mark, now: Duration) {
         self.all.count(mark, now);
         if let Some(ring) = self.queues.get_mut(queue) {
@@ -110,9 +126,7 @@ impl Default for Counts {
 
 impl Tap for Counts {
     fn hear(&self, event: &Event) {
-        if let Fact::Task(..) = event.fact {
-            self.hear_at(event, now().steady);
-        }
+        self.hear_with(event, || now().steady);
     }
 }
 
@@ -121,7 +135,8 @@ impl Counts {
         Self { started, lanes: Default::default(), methods: Methods::default() }
     }
 
-    fn hear_at(&self, event: &Event, now: Duration) {
+    /// Reads the steady clock now and then.
+    fn hear_with(&self, event: &Event, clock: impl FnOnce() -> Duration) {
         let Fact::Task(task, fact) = &event.fact else { return };
         let queue = &task.options.queue;
         let lane = &self.lanes[own_lane()].0;
@@ -129,11 +144,13 @@ impl Counts {
             TaskFact::Accepted(_) => {
                 let mut counted = lane.lock();
                 counted.totals.accepted += 1;
+                let now = counted.steady(event.at, clock);
                 counted.mark(queue, Mark::Accepted, now);
             }
             TaskFact::Started { .. } => {
                 let mut counted = lane.lock();
                 counted.totals.started += 1;
+                let now = counted.steady(event.at, clock);
                 counted.mark(queue, Mark::Started, now);
             }
             TaskFact::Retrying { .. } => {
@@ -145,12 +162,14 @@ impl Counts {
                 match ended.outcome.state() {
                     State::Succeeded => {
                         counted.totals.succeeded += 1;
+                        let now = counted.steady(event.at, clock);
                         counted.mark(queue, Mark::Succeeded, now);
                     }
                     State::Cancelled => counted.totals.cancelled += 1,
                     State::Expired => counted.totals.expired += 1,
                     _ => {
                         counted.totals.failed += 1;
+                        let now = counted.steady(event.at, clock);
                         counted.mark(queue, Mark::Failed, now);
                     }
                 }

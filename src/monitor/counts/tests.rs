@@ -2,7 +2,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::clock::Timestamp;
 use crate::error::Code;
 use crate::models::{ArgValue, Ending, Failure, Fence, Outcome, Task, TaskFact::*, TaskMaker};
 use crate::monitor::{MAX_METHODS, OTHERS, Percentiles};
@@ -44,8 +43,8 @@ impl Counts {
     /// Tells them of one task, 10 s after the start.
     fn told(&self, task: &Arc<Task>, facts: impl IntoIterator<Item = TaskFact>) {
         for fact in facts {
-            let event = Event { at: at(0), fact: Fact::Task(task.clone(), fact) };
-            self.hear_at(&event, Duration::from_secs(10));
+            let event = Event { at: at(7_000), fact: Fact::Task(task.clone(), fact) };
+            self.hear_with(&event, || Duration::from_secs(10));
         }
     }
 
@@ -132,6 +131,22 @@ fn latency_is_from_when_it_could_start_to_the_last_attempt_and_duration_is_that_
     check(None, Ending::Cancelled(String::new()), Some(4_000), None);
     check(None, Ending::Skipped, Some(4_000), None);
     check(None, Ending::Expired, None, None);
+}
+
+#[test]
+fn the_steady_clock_is_read_once_a_second_and_when_civil_time_is_set_back() {
+    let counts = counts();
+    let task = task("q", "m");
+    let mut read = 0;
+    for (millis, reads) in [(5_000, 1), (5_999, 1), (6_000, 2), (6_500, 2), (6_499, 2), (900, 3)] {
+        let event = Event { at: at(millis), fact: Fact::Task(task.clone(), STARTED) };
+        counts.hear_with(&event, || {
+            read += 1;
+            Duration::from_secs(1)
+        });
+        assert_eq!(read, reads, "at {millis} ms");
+    }
+    assert_eq!(counts.now().totals.started, 6);
 }
 
 #[test]
