@@ -3,7 +3,8 @@
 //! Each thread that tells the core something tells of what came of it, too. They are told in the order in
 //! which the core decided: what is announced is taken over while the core is held, and told by one
 //! thread at a time once it is not. A thread goes on only when what it took over was told, so whoever
-//! is answered after an event can rely on its having been announced.
+//! is answered after an event can rely on its having been announced. (The core hears of commits and
+//! claims in the order in which the store made them: both loops run on one thread.)
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -34,7 +35,7 @@ impl Announcements {
 
     /// Whether anybody listens.
     pub(super) fn listened_to(&self) -> bool {
-        true
+        self.announcer.is_heard()
     }
 
     /// Takes events over from the core, which is held meanwhile.

@@ -2,8 +2,8 @@
 //!
 //! `core` decides; everything else here carries out what it decided. Three services do that for as
 //! long as the engine runs: `commits` writes to the store whatever has gathered, the `dispatcher`
-//! fetches what may start, `upkeep` watches the time. Bodies run elsewhere: async ones on a runtime of their own, sync ones on its threads,
-//! inline ones on whichever thread starts them.
+//! fetches what may start, `upkeep` watches the time. Bodies run elsewhere: async ones on a runtime
+//! of their own, sync ones on its threads, inline ones on whichever thread starts them.
 
 mod announce;
 mod attempt;
@@ -34,6 +34,7 @@ use ahash::{HashMap, HashMapExt};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+pub use crate::store::QueueDepth;
 pub use depths::{Pauses, Workers};
 pub use gate::Defaults;
 pub use mailbox::deliver_here;
@@ -49,7 +50,6 @@ use crate::models::{
     Ended, Event, Fact, Fence, NodeFact, QueueLimits, QueueName, QueueSettings, Snapshot, TaskId,
 };
 use crate::orchestrator::TaskHandle;
-pub use crate::store::QueueDepth;
 use crate::store::{Boot, Change, Keep, Retention, Store, Wanted};
 use crate::tasks::{Host, TaskRegistry};
 use announce::Announcements;

@@ -7,16 +7,22 @@ use super::by_hand::said;
 use super::{Caller, Engine, gate};
 use crate::clock::now;
 use crate::error::{Code, Error};
-use crate::models::{Event, Fact, Name, Posted, Request, Webhook};
+use crate::models::{Event, Fact, MAX_WEBHOOKS, Name, Posted, Request, Webhook};
 use crate::store::{Change, Verdict};
 
 impl Engine {
     /// Has somebody told of events, new or in the place of one with that name.
     ///
     /// # Errors
-    /// `STORE_UNAVAILABLE`.
+    /// `WRONG_STATE` when there are [`MAX_WEBHOOKS`] already; `STORE_UNAVAILABLE`.
     pub async fn set_webhook(&self, webhook: Arc<Webhook>) -> Result<(), Error> {
-        self.by_hand(Change::SetWebhook(webhook)).await.map(drop)
+        match self.by_hand(Change::SetWebhook(webhook)).await? {
+            Verdict::TooMany => {
+                let why = format!("there are {MAX_WEBHOOKS} webhooks, as many as there may be");
+                Err(Error::new(Code::WrongState, why))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Has him told no more, and drops what was put aside for him.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::queue::{Candidate, Queue, WINDOW};
 use super::{Command, Core, STORE_PAUSE, Tag, Timer, Waiter};
 use crate::clock::Now;
-use crate::models::{Durability, Fence, MethodWish, QueueName};
+use crate::models::{Durability, Event, Fact, Fence, MethodWish, QueueName, TaskFact};
 use crate::store::{Change, Claims, Place, Ready, Wanted};
 use crate::tasks::{Kind, Method};
 
@@ -209,6 +209,15 @@ impl<W: Waiter> Core<W> {
             if let Some(reserved) = self.claiming.get(&wish.fence) {
                 let queue = reserved.queue.clone();
                 self.rescan(&queue);
+            }
+        }
+        let mut claims = claims;
+        for claimed in claims.claimed.iter().flatten() {
+            // That it began was told to nobody, either, if the first answer was the lost one.
+            let began = TaskFact::Started { attempt: claimed.attempt, fence: claimed.fence };
+            let fact = Fact::Task(claimed.task.clone(), began);
+            if !claims.events.iter().any(|event| event.fact == fact) {
+                claims.events.push(Event { at: now.wall, fact });
             }
         }
         self.claimed(wanted, claims, now, out);

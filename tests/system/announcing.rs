@@ -1,0 +1,230 @@
+//! What happened is announced once, after the commit, in order.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use task_scheduler::error::Code;
+use task_scheduler::models::{ArgValue, NodeFact, When};
+use task_scheduler::store::{MemoryStore, Store};
+use task_scheduler::system::TaskSystem;
+use task_scheduler::tasks::TaskError;
+use task_scheduler::{TaskContext, sync_task};
+
+use crate::faulty::Faulty;
+use crate::harness::*;
+use crate::recorder::Recorder;
+
+/// Succeeds at the second attempt.
+#[sync_task(namespace = "announcing", inline)]
+fn second_time(ctx: TaskContext) -> Result<u32, TaskError> {
+    match ctx.attempt() {
+        1 => Err(TaskError::retry_after("not yet", Duration::ZERO)),
+        attempt => Ok(attempt),
+    }
+}
+
+async fn start_telling(store: Arc<dyn Store>, recorder: &Recorder) -> TaskSystem {
+    let system = TaskSystem::on(store).options(options()).announcer(recorder.announcer());
+    system.start().await.expect("it starts")
+}
+
+async fn start_recorded() -> (TaskSystem, Recorder) {
+    let recorder = Recorder::default();
+    (start_telling(Arc::new(MemoryStore::default()), &recorder).await, recorder)
+}
+
+const TWICE: [&str; 6] = [
+    "task.accepted",
+    "task.started",
+    "task.retrying",
+    "task.queued",
+    "task.started",
+    "task.completed",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_events_of_a_task_come_in_the_order_of_its_life() {
+    let (system, recorder) = start_recorded().await;
+    let handler = body("tests/second_time", |ctx, _| async move {
+        match ctx.attempt() {
+            1 => Err(TaskError::retry_after("not yet", Duration::ZERO)),
+            attempt => Ok(ArgValue::UInt32(attempt)),
+        }
+    });
+    system.register_handler(handler).expect("a good handler");
+    for method in ["tests/second_time", "announcing/second_time"] {
+        let patient = |mut request: task_scheduler::models::Request| {
+            request.options.get_or_insert_default().retries = Some(1);
+            request
+        };
+        let kept = format!("{method}/kept");
+        let fleeting = format!("{method}/fleeting");
+        system.submit(patient(named(&kept, method, &[]))).await.expect("it runs");
+        system.submit(patient(ephemeral(named(&fleeting, method, &[])))).await.expect("it runs");
+        assert_eq!(recorder.about(&kept), TWICE);
+        assert_eq!(recorder.about(&fleeting), TWICE);
+    }
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_has_no_row_is_announced_like_any_other() {
+    let (system, recorder) = start_recorded().await;
+    for (task, args, end) in [("well", [1, 2], "task.completed"), ("badly", [1, 0], "task.failed")]
+    {
+        let method = if task == "well" { "add" } else { "no_such" };
+        let asked = ephemeral(named(task, method, &args));
+        if system.submit(asked).await.is_err() {
+            assert_eq!(recorder.about(task), [""; 0], "a refusal is no event");
+            continue;
+        }
+        assert_eq!(recorder.about(task), ["task.accepted", "task.started", end]);
+    }
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_or_not_stored_is_never_announced() {
+    let (recorder, store) = (Recorder::default(), Arc::new(Faulty::default()));
+    let system = start_telling(store.clone(), &recorder).await;
+    store.refused_commits.store(5, Ordering::SeqCst);
+    let later = with(named("lost", "add", &[1]), |asked| {
+        asked.start = Some(When::After(Duration::from_secs(60)));
+    });
+    let refused = system.enqueue(later).await.expect_err("nothing was stored");
+    assert_eq!(refused.code, Code::StoreUnavailable);
+    system.submit(named("kept", "add", &[1])).await.expect("the store is back");
+    assert_eq!(recorder.about("kept"), ["task.accepted", "task.started", "task.completed"]);
+    assert_eq!(recorder.about("lost"), [""; 0]);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outcome_that_cannot_be_stored_yet_is_announced_when_it_is() {
+    let (recorder, store) = (Recorder::default(), Arc::new(Faulty::default()));
+    let system = start_telling(store.clone(), &recorder).await;
+    store.refused_commits.store(5, Ordering::SeqCst);
+    let refused = system.submit(named("t", "add", &[1])).await.expect_err("it was not stored");
+    assert_eq!(refused.code, Code::OutcomeUnknown);
+    outcome(&system, "t").await;
+    assert_eq!(recorder.about("t"), ["task.accepted", "task.started", "task.completed"]);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_stored_by_a_commit_or_claim_whose_answer_was_lost_is_announced_once() {
+    let (recorder, store) = (Recorder::default(), Arc::new(Faulty::default()));
+    let system = start_telling(store.clone(), &recorder).await;
+    store.lost_answers.store(3, Ordering::SeqCst);
+    system.submit(named("commit", "add", &[1])).await.expect("it runs");
+    assert_eq!(recorder.about("commit"), ["task.accepted", "task.started", "task.completed"]);
+
+    store.lost_claims.store(2, Ordering::SeqCst);
+    let later = with(named("claim", "add", &[1]), |asked| {
+        asked.start = Some(When::After(Duration::from_millis(20)));
+    });
+    system.submit(later).await.expect("it runs");
+    let life = ["task.accepted", "task.queued", "task.started", "task.completed"];
+    assert_eq!(recorder.about("claim"), life);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_boot_says_how_the_one_before_it_ended() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let version = env!("CARGO_PKG_VERSION");
+    let first = Recorder::default();
+    let system = start_telling(store.clone(), &first).await;
+    assert!(system.shutdown(Duration::from_secs(10)).await);
+    let life = [
+        NodeFact::Started { epoch: 1, version },
+        NodeFact::Draining,
+        NodeFact::Stopped { epoch: 1 },
+    ];
+    assert_eq!(first.about_nodes(), life);
+
+    let second = Recorder::default();
+    let system = start_telling(store.clone(), &second).await;
+    assert_eq!(second.about_nodes(), [NodeFact::Started { epoch: 2, version }]);
+    system.stop();
+
+    let third = Recorder::default();
+    let system = start_telling(store, &third).await;
+    let found = third.about_nodes();
+    assert!(matches!(found[0], NodeFact::Crashed { epoch: 2, .. }), "{found:?}");
+    assert_eq!(found[1..], [NodeFact::Started { epoch: 3, version }]);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drain_that_is_cut_short_is_no_clean_stop() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
+    let recorder = Recorder::default();
+    let system = start_telling(store.clone(), &recorder).await;
+    let (started, mut starts) = tokio::sync::mpsc::channel(1);
+    let handler = body("tests/endless", move |_, _| {
+        let started = started.clone();
+        async move {
+            started.send(()).await.expect("the test listens");
+            std::future::pending().await
+        }
+    });
+    system.register_handler(handler).expect("a good handler");
+    system.enqueue(named("endless", "tests/endless", &[])).await.expect("it is taken in");
+    starts.recv().await.expect("it runs");
+    let draining = system.drain(Duration::from_secs(600));
+    assert!(tokio::time::timeout(Duration::from_millis(50), draining).await.is_err());
+    system.stop();
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        recorder.about_nodes(),
+        [NodeFact::Started { epoch: 1, version }, NodeFact::Draining]
+    );
+
+    let second = Recorder::default();
+    let system = start_telling(store, &second).await;
+    assert_eq!(second.about("endless"), ["task.rescued"]);
+    let crashed = &second.about_nodes()[0];
+    assert!(matches!(crashed, NodeFact::Crashed { epoch: 1, rescued: 1, .. }), "{crashed:?}");
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_the_last_change_nothing_is_stored_and_whoever_asks_is_told() {
+    let (system, recorder) = start_recorded().await;
+    let later = with(named("later", "add", &[1]), |asked| {
+        asked.start = Some(When::After(Duration::from_secs(600)));
+    });
+    system.enqueue(later).await.expect("it is taken in");
+    assert!(system.drain(Duration::from_secs(10)).await);
+    let queue = task_scheduler::models::QueueName::default();
+    let refused = system.pause(&queue).await.expect_err("it has stopped");
+    assert_eq!(refused.code, Code::Draining);
+    assert_eq!(
+        recorder.events().last().map(|it| it.name().to_owned()),
+        Some("node.stopped".into())
+    );
+    assert!(system.drain(Duration::from_secs(10)).await, "once more does no harm");
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_may_ask_the_system_something() {
+    let system = Arc::new(std::sync::OnceLock::<TaskSystem>::new());
+    let asks = system.clone();
+    let tap = move |_: &task_scheduler::models::Event| {
+        if let Some(system) = asks.get() {
+            system.refuse();
+            assert_eq!(system.stuck_bodies(), 0);
+        }
+    };
+    let announcer = task_scheduler::events::Announcer::default().tap(Arc::new(tap));
+    let recorded = TaskSystem::in_memory().announcer(Arc::new(announcer));
+    system.set(recorded.start().await.expect("it starts")).ok().expect("once");
+    let system = system.get().expect("just set");
+    system.submit(request("add", &[1])).await.expect("it runs");
+    let refused = system.submit(request("add", &[1])).await.expect_err("the listener has it drain");
+    assert_eq!(refused.code, Code::Draining);
+    system.stop();
+}

@@ -1,0 +1,41 @@
+//! Somebody who is told of everything from the start.
+
+use std::sync::{Arc, Mutex};
+
+use task_scheduler::events::Announcer;
+use task_scheduler::models::{Event, Fact, NodeFact};
+
+#[derive(Clone, Default)]
+pub(crate) struct Recorder(Arc<Mutex<Vec<Event>>>);
+
+impl Recorder {
+    /// What tells him.
+    pub(crate) fn announcer(&self) -> Arc<Announcer> {
+        let told = self.0.clone();
+        let tap = move |event: &Event| told.lock().expect("sound").push(event.clone());
+        Arc::new(Announcer::default().tap(Arc::new(tap)))
+    }
+
+    pub(crate) fn events(&self) -> Vec<Event> {
+        self.0.lock().expect("sound").clone()
+    }
+
+    /// The names of the events about a task, in order.
+    pub(crate) fn about(&self, task: &str) -> Vec<String> {
+        let is_about = |event: &Event| event.task_id().is_some_and(|id| id.as_str() == task);
+        self.events()
+            .iter()
+            .filter(|event| is_about(event))
+            .map(|it| it.name().to_owned())
+            .collect()
+    }
+
+    /// What was said of the process itself, in order.
+    pub(crate) fn about_nodes(&self) -> Vec<NodeFact> {
+        let of_node = |event: Event| match event.fact {
+            Fact::Node(fact) => Some(fact),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(of_node).collect()
+    }
+}
