@@ -75,7 +75,7 @@ impl TaskSystem {
         cache: Arc<ResultsCache>,
         store: Arc<dyn Store>,
     ) -> Result<Self, Error> {
-        Self::start_telling(options, registry, cache, store, Announcer::default()).await
+        Self::start_telling(options, registry, cache, store, Arc::default()).await
     }
 
     /// The same, for whoever wants to be told of the first event, too.
@@ -87,12 +87,12 @@ impl TaskSystem {
         registry: Arc<TaskRegistry>,
         cache: Arc<ResultsCache>,
         store: Arc<dyn Store>,
-        announcer: Announcer,
+        announcer: Arc<Announcer>,
     ) -> Result<Self, Error> {
         let kept = store.properties();
         let (methods, results) = (registry.clone(), cache.clone());
         let counts = Arc::new(Counts::default());
-        let announcer = Arc::new(announcer.tap(counts.clone()));
+        announcer.add_tap(counts.clone());
         let engine = Engine::start(options, methods, results, store, announcer.clone()).await?;
         let monitor = Monitor::new(counts, engine.clone(), kept);
         Ok(Self { engine, registry, cache, store: kept, announcer, monitor })

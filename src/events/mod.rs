@@ -11,6 +11,7 @@ mod recent;
 #[cfg(test)]
 mod samples;
 mod stream;
+mod taps;
 #[cfg(test)]
 mod tests;
 

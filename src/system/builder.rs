@@ -30,7 +30,7 @@ pub struct Builder {
     place: Place,
     options: engine::Options,
     handlers: Vec<Arc<dyn TaskHandler>>,
-    announcer: Announcer,
+    announcer: Arc<Announcer>,
 }
 
 impl TaskSystem {
@@ -57,7 +57,7 @@ impl Builder {
             place,
             options: engine::Options::default(),
             handlers: Vec::new(),
-            announcer: Announcer::default(),
+            announcer: Arc::default(),
         }
     }
 
@@ -74,7 +74,7 @@ impl Builder {
     }
 
     /// Tells by this of what happens, from the first event on.
-    pub fn announcer(mut self, announcer: Announcer) -> Self {
+    pub fn announcer(mut self, announcer: Arc<Announcer>) -> Self {
         self.announcer = announcer;
         self
     }
