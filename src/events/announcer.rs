@@ -1,6 +1,6 @@
 //! Tells whoever listens.
 //!
-//! Owns who that is: the taps, which are there from the start, and the streams, which come and go.
+//! Owns who that is: the taps, which only ever come, and the streams, which come and go.
 //! As long as there are no streams and have been none for [`LINGER`](super::LINGER), an event goes to
 //! the taps and is dropped: no lock, no allocation. Else it gets a position and is remembered for a
 //! while, and its streams are looked up.

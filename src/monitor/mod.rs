@@ -25,7 +25,6 @@ use std::time::Duration;
 use crate::clock::now;
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::orchestrator::TaskHandle;
 use crate::store::Properties;
 
 /// How long the store has to answer before it is said that it does not.
@@ -57,7 +56,7 @@ impl Monitor {
     }
 
     /// Whether all is well, judged also by how these services stand.
-    pub async fn health(&self, services: &[TaskHandle]) -> Health {
+    pub async fn health(&self, services: Vec<Service>) -> Health {
         let store_error = match tokio::time::timeout(STORE_PATIENCE, self.engine.depths()).await {
             Ok(answered) => answered.err().map(|error| error.to_string()),
             Err(_) => Some(format!("it was asked {} s ago", STORE_PATIENCE.as_secs())),
@@ -67,7 +66,7 @@ impl Monitor {
             stuck: self.engine.workers().stuck,
             store: self.store,
             store_error,
-            services: services.iter().map(Service::from).collect(),
+            services,
         })
     }
 }

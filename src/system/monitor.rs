@@ -26,6 +26,6 @@ impl TaskSystem {
 
     /// Whether all is well, and if not, why.
     pub async fn health(&self) -> Health {
-        self.monitor.health(&self.engine.services()).await
+        self.monitor.health(self.engine.services().iter().map(Service::from).collect()).await
     }
 }

@@ -19,13 +19,13 @@ def explain(client, task_id):
 def test_what_was_done_is_counted_exactly(own_server):
     with Client(own_server.address) as client:
         for _ in range(3):
-            client.submit("echo", text("x"))
+            client.submit("echo_string", text("x"))
         client.enqueue("ping", task_id="later", options={"delay": {"seconds": 3600}})
         told = eventually(lambda: statistics(client), lambda told: told.totals.succeeded == 3)
     totals = told.totals
     assert (totals.accepted, totals.started, totals.failed, totals.cancelled) == (4, 3, 0, 0)
     [echo] = told.methods
-    assert (echo.method, echo.succeeded, echo.failed) == ("echo", 3, 0)
+    assert (echo.method, echo.succeeded, echo.failed) == ("echo_string", 3, 0)
     assert echo.latency.count == echo.duration.count == 3
     assert echo.duration.p50.ToTimedelta() <= echo.duration.max.ToTimedelta()
     [queue] = told.queues
