@@ -27,7 +27,7 @@ pub mod webhooks;
 pub use models::ArgValue;
 pub use start::main;
 pub use system::TaskSystem;
-pub use task_macro::{async_task, sync_task};
+pub use task_macro::{async_task, subscriber, sync_task};
 pub use tasks::{Json, Rest, TaskContext, TaskError, testing};
 
 /// The README's code compiles.
@@ -35,13 +35,23 @@ pub use tasks::{Json, Rest, TaskContext, TaskError, testing};
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
+/// The code of the page on events compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/events.md")]
+pub struct Events;
+
 /// What the attributes' expansion is made of. Not for use by hand: it changes without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use ctor;
 
     pub use crate::error::Error;
-    pub use crate::models::{ArgValue, Durability, QueueName};
+    pub use crate::events::Announced;
+    pub use crate::events::subscriber::{
+        Handling, IntoHandled, Registration as SubscriberRegistration, Subscriber, SubscriberError,
+        collect as collect_subscriber, filter_of, routes_to,
+    };
+    pub use crate::models::{ArgValue, Durability, EventFilter, QueueName};
     pub use crate::tasks::{
         ArgumentCheck, Arguments, Body, BodyFuture, BodyResult, FromArgs, IntoReturn, Location,
         MethodDefaults, Registration, Signature, TaskContext, collect,

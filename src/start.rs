@@ -8,8 +8,8 @@
 //! |---|---|
 //! | 0 | stopped as asked; help, version and configuration printed; a command did what it is for |
 //! | 1 | something failed that may succeed next time: the port is taken, another server has the data directory; `verify` found something |
-//! | 2 | wrong flags |
-//! | 78 | starting again cannot help before something is changed: the file, the environment, the log directory, the data directory, the methods |
+//! | 2 | wrong flags; a command was asked for something that there is not |
+//! | 78 | starting again cannot help before something is changed: the file, the environment, the log directory, the data directory, the methods, the subscribers |
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -23,15 +23,18 @@ use crate::cache::ResultsCache;
 use crate::cli;
 use crate::config::{self, Address, Backend, Config, Loaded, Refusal};
 use crate::error::Error;
+use crate::events::{Announcer, Subscribers, subscriber};
 use crate::logger;
 use crate::server::{self, Server};
 use crate::store::{self, MemoryStore, SqliteStore, Store};
-use crate::system::TaskSystem;
+use crate::system::{Parts, TaskSystem};
 use crate::tasks::{self, RegistryHealth, TaskRegistry};
 
 /// `EX_CONFIG` of sysexits.h.
 const EXIT_CONFIGURATION: u8 = 78;
 const EXIT_FAILURE: u8 = 1;
+/// What clap ends with.
+const EXIT_USAGE: u8 = 2;
 /// How long connections may take to close once everything has been answered.
 const HANG_UP: Duration = Duration::from_secs(5);
 
@@ -50,6 +53,9 @@ enum StartError {
     /// Methods that clash or are malformed.
     #[error(transparent)]
     Methods(Error),
+    /// Subscribers that clash or ask for events that there are not.
+    #[error(transparent)]
+    Subscribers(Error),
     /// The address's name stands for nothing.
     #[error("cannot listen on {address}: {why}")]
     Host { address: Address, why: String },
@@ -90,8 +96,10 @@ impl StartError {
             Self::Configuration(_)
             | Self::Log(_)
             | Self::Methods(_)
+            | Self::Subscribers(_)
             | Self::Store(store::Error::Unusable(_))
             | Self::Command(cli::Error::Store(store::Error::Unusable(_))) => EXIT_CONFIGURATION,
+            Self::Command(cli::Error::Asked(_)) => EXIT_USAGE,
             Self::Host { .. }
             | Self::Server(_)
             | Self::Store(_)
@@ -162,7 +170,9 @@ fn run() -> Result<(), StartError> {
             tracing::warn!("no method is registered; see task_scheduler::link!")
         }
     }
-    serve(&config, registry)
+    let subscribers = Subscribers::from_registrations(subscriber::collected())
+        .map_err(StartError::Subscribers)?;
+    serve(&config, registry, subscribers)
 }
 
 /// A panic is a line of the log like any other. Those of bodies are their tasks' failures besides.
@@ -174,7 +184,11 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
 }
 
 /// Starts the system and the doors, and waits until they have stopped.
-fn serve(config: &Config, registry: TaskRegistry) -> Result<(), StartError> {
+fn serve(
+    config: &Config,
+    registry: TaskRegistry,
+    subscribers: Subscribers,
+) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -185,9 +199,15 @@ fn serve(config: &Config, registry: TaskRegistry) -> Result<(), StartError> {
         let cache = ResultsCache::new(config.cache.capacity(), config.cache.bytes);
         let store = open(&config.store)?;
         let options = config.engine.options();
-        let system = TaskSystem::start(options, Arc::new(registry), Arc::new(cache), store)
-            .await
-            .map_err(StartError::System)?;
+        let parts = Parts {
+            options,
+            registry: Arc::new(registry),
+            cache: Arc::new(cache),
+            store,
+            announcer: Arc::new(Announcer::default()),
+            subscribers,
+        };
+        let system = TaskSystem::start_with(parts).await.map_err(StartError::System)?;
         // Before anything is told of the address, so that whoever reads it can rely on them.
         let mut stop = Signals::new().map_err(StartError::Runtime)?;
         let handle = Server::start(listener, system.clone(), config.listen.options()).await?;

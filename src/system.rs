@@ -3,18 +3,21 @@
 //! Knows no protocol and no flags.
 
 mod builder;
+mod events;
 pub mod monitor;
+mod subscribers;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cache::ResultsCache;
 pub use builder::Builder;
+pub use events::{SubscriberKind, SubscriberRow};
 
 use crate::engine::{self, Engine};
 pub use crate::engine::{Watch, deliver_here};
 use crate::error::Error;
-use crate::events::Announcer;
+use crate::events::{Announcer, Subscribers};
 use crate::models::{
     Accepted, ArgValue, CancelRequest, CancelVerdict, Changed, Cursor, Ended, LogLine, Purged,
     QueueLimits, QueueName, Request, Sequence, Snapshot, TaskFilter, TaskId, TaskPage,
@@ -22,6 +25,7 @@ use crate::models::{
 use crate::monitor::{Counts, Monitor};
 use crate::store::{self, QueueStatus, Store};
 use crate::tasks::{Method, TaskHandler, TaskRegistry};
+use subscribers::{Listening, SubscriberServices};
 
 /// A running task system. Cheap to clone; all clones are the same system.
 ///
@@ -61,7 +65,25 @@ pub struct TaskSystem {
     cache: Arc<ResultsCache>,
     store: store::Properties,
     announcer: Arc<Announcer>,
+    subscribers: Subscribers,
+    services: Arc<SubscriberServices>,
     monitor: Monitor,
+}
+
+/// What a system is put together of.
+pub struct Parts {
+    /// How it works.
+    pub options: engine::Options,
+    /// What it can run.
+    pub registry: Arc<TaskRegistry>,
+    /// The results that it remembers.
+    pub cache: Arc<ResultsCache>,
+    /// What keeps its durable tasks.
+    pub store: Arc<dyn Store>,
+    /// Tells whoever listens of what happens, from the first event on.
+    pub announcer: Arc<Announcer>,
+    /// Code that is told of it, too.
+    pub subscribers: Subscribers,
 }
 
 impl TaskSystem {
@@ -89,13 +111,26 @@ impl TaskSystem {
         store: Arc<dyn Store>,
         announcer: Arc<Announcer>,
     ) -> Result<Self, Error> {
+        let subscribers = Subscribers::default();
+        Self::start_with(Parts { options, registry, cache, store, announcer, subscribers }).await
+    }
+
+    /// The same, of everything that there can be.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub async fn start_with(parts: Parts) -> Result<Self, Error> {
+        let Parts { options, registry, cache, store, announcer, subscribers } = parts;
         let kept = store.properties();
+        // Before the engine starts, so that they are told of that, too.
+        let listening = Listening::begin(subscribers.list(), &announcer);
         let (methods, results) = (registry.clone(), cache.clone());
         let counts = Arc::new(Counts::default());
         announcer.add_tap(counts.clone());
         let engine = Engine::start(options, methods, results, store, announcer.clone()).await?;
+        let services = Arc::new(SubscriberServices::start(listening, &engine).await?);
         let monitor = Monitor::new(counts, engine.clone(), kept);
-        Ok(Self { engine, registry, cache, store: kept, announcer, monitor })
+        Ok(Self { engine, registry, cache, store: kept, announcer, subscribers, services, monitor })
     }
 
     /// Tells whoever listens of what happens.
@@ -330,7 +365,9 @@ impl TaskSystem {
     /// Refuses, lets bodies finish within `patience`, and puts the rest back into their queues.
     /// Answers whether everything finished.
     pub async fn drain(&self, patience: Duration) -> bool {
-        self.engine.drain(patience).await
+        let finished = self.engine.drain(patience).await;
+        self.services.shutdown().await;
+        finished
     }
 
     /// [Drains](Self::drain) and [stops](Self::stop). Answers whether everything finished within
@@ -343,6 +380,7 @@ impl TaskSystem {
 
     /// Ends its threads. Does not wait for bodies that are still there.
     pub fn stop(&self) {
+        self.announcer.close();
         self.engine.stop();
     }
 }

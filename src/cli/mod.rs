@@ -1,7 +1,13 @@
-//! What the binary does beside serving: it looks after a store's files.
+//! What the binary does beside serving: it looks after a store's files, and helps people who write
+//! tasks and subscribers.
 //!
 //! Owns the commands' names and what they say. How a store is checked, copied and put back is the
 //! store's own.
+
+mod events;
+mod generate;
+
+use generate::Generate;
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +39,15 @@ pub enum Command {
         #[arg(value_name = "FILE")]
         from: PathBuf,
     },
+    /// List the events that there are, or tell all about one
+    Events {
+        /// `task.failed`, or those that begin alike: `task.*`
+        #[arg(value_name = "EVENT")]
+        name: Option<String>,
+    },
+    /// Write a file to begin with: it compiles, and has a test
+    #[command(subcommand)]
+    Generate(Generate),
 }
 
 /// Why a command did not succeed.
@@ -44,10 +59,21 @@ pub enum Error {
     /// It was looked through, and this is what is wrong with it.
     #[error("{}", .0.join("\n"))]
     Unsound(Vec<String>),
+    /// It was asked for something that cannot be.
+    #[error("{0}")]
+    Asked(String),
+    /// A file could not be written.
+    #[error("cannot write {}: {why}", .path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        why: std::io::Error,
+    },
 }
 
 impl Command {
-    /// Does it with the store in `dir`, and answers what to say about it.
+    /// Does it, those that look after a store with the one in `dir`, and answers what to say about it.
     ///
     /// # Errors
     /// [`Error`]; what was there is as it was.
@@ -69,6 +95,8 @@ impl Command {
                 sqlite::restore(from, dir)?;
                 Ok(format!("{} holds all of {}\n", dir.display(), from.display()))
             }
+            Self::Events { name } => events::events(name.as_deref()),
+            Self::Generate(generate) => generate.run(),
         }
     }
 }

@@ -297,6 +297,11 @@ impl Engine {
         }
     }
 
+    /// Where async bodies run.
+    pub fn bodies(&self) -> tokio::runtime::Handle {
+        self.0.on_bodies.clone()
+    }
+
     /// Methods were registered while the engine ran.
     pub fn methods_changed(&self) {
         self.0.act(|core, now, out| core.methods_changed(now, out));

@@ -16,8 +16,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 
+use super::Announced;
 use super::index::Index;
-use super::recent::{LINGER, Recent, Remembered};
+use super::recent::{LINGER, Recent};
 use super::stream::{Cursor, EventStream};
 use super::taps::Taps;
 use crate::clock::now;
@@ -145,7 +146,7 @@ impl Hub {
     }
 
     fn announce(&self, event: Event) {
-        let bytes = event.heap_bytes();
+        let mut told = Announced::from(event);
         let mut wakers = Vec::new();
         let forgotten;
         {
@@ -159,8 +160,8 @@ impl Hub {
                 inside.recent.forget();
                 return;
             }
-            let position = inside.recent.next();
-            let told = Arc::new(Remembered { position, bytes, event });
+            told.position = inside.recent.next();
+            let told = Arc::new(told);
             inside.index.deliver(&told, &mut wakers);
             forgotten = inside.recent.push(told);
         }

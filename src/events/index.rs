@@ -13,7 +13,7 @@ use std::task::Waker;
 
 use ahash::{HashMap, RandomState};
 
-use super::recent::Remembered;
+use super::Announced;
 use super::stream::Queue;
 use crate::models::{Event, EventFilter, NamePattern};
 
@@ -110,14 +110,14 @@ impl Index {
     }
 
     /// Puts an event into the queues of those who want it, and gathers who is to be woken for that.
-    pub(super) fn deliver(&mut self, told: &Arc<Remembered>, wakers: &mut Vec<Waker>) {
+    pub(super) fn deliver(&mut self, told: &Arc<Announced>, wakers: &mut Vec<Waker>) {
         let Self { groups, places, shapes, hash, .. } = self;
         for (shape, _) in shapes {
-            each_key(hash, *shape, &told.event, |key| {
+            each_key(hash, *shape, told, |key| {
                 for group in places.get(&key).into_iter().flatten() {
                     let Some(group) = groups.get_mut(group) else { continue };
                     if std::mem::replace(&mut group.asked, told.position) != told.position
-                        && group.filter.matches(&told.event)
+                        && group.filter.matches(told)
                     {
                         wakers.extend(group.queues.values().filter_map(|queue| queue.push(told)));
                     }

@@ -4,18 +4,22 @@
 //! at once (synchronous, lossless), then streams (bounded, and told what they missed). Logs, metrics
 //! and pages follow from events; nothing is announced in two ways.
 
+mod announced;
 mod announcer;
 pub mod bus;
+pub mod catalog;
+mod examples;
 mod index;
 mod recent;
-#[cfg(test)]
-mod samples;
 mod stream;
+pub mod subscriber;
 mod taps;
 #[cfg(test)]
 mod tests;
 
+pub use announced::Announced;
 pub use announcer::{Announcer, Tap};
 pub use bus::{ChannelConfig, EventBus};
 pub use recent::{LINGER, RECENT_BYTES, RECENT_EVENTS};
 pub use stream::{Cursor, EventStream, QUEUE_BYTES, QUEUE_EVENTS, Told};
+pub use subscriber::{Subscriber, SubscriberError, SubscriberStatus, Subscribers};

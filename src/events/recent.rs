@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::models::Event;
+use super::Announced;
 
 /// How many events are remembered.
 pub const RECENT_EVENTS: usize = 10_000;
@@ -13,21 +13,10 @@ pub const RECENT_BYTES: usize = 32 << 20;
 /// How long after the last stream has gone events are remembered still.
 pub const LINGER: Duration = Duration::from_secs(10 * 60);
 
-/// One of them.
-#[derive(Debug)]
-pub(super) struct Remembered {
-    /// Its place among all that were remembered.
-    pub(super) position: u64,
-    /// What it keeps alive.
-    pub(super) bytes: usize,
-    /// What happened.
-    pub(super) event: Event,
-}
-
 /// The latest events, without a gap.
 #[derive(Default)]
 pub(super) struct Recent {
-    events: VecDeque<Arc<Remembered>>,
+    events: VecDeque<Arc<Announced>>,
     bytes: usize,
     /// The position before the oldest.
     before: u64,
@@ -45,7 +34,7 @@ impl Recent {
     }
 
     /// Remembers one more, and answers what had to go for it.
-    pub(super) fn push(&mut self, told: Arc<Remembered>) -> Option<Arc<Remembered>> {
+    pub(super) fn push(&mut self, told: Arc<Announced>) -> Option<Arc<Announced>> {
         self.bytes += told.bytes;
         self.events.push_back(told);
         let mut gone = None;
@@ -58,7 +47,7 @@ impl Recent {
     }
 
     /// Those after that position.
-    pub(super) fn after(&self, position: u64) -> impl Iterator<Item = &Arc<Remembered>> {
+    pub(super) fn after(&self, position: u64) -> impl Iterator<Item = &Arc<Announced>> {
         let skipped = usize::try_from(position.saturating_sub(self.before)).unwrap_or(usize::MAX);
         self.events.range(skipped.min(self.events.len())..)
     }

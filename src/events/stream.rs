@@ -14,9 +14,9 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 use tokio_stream::Stream;
 
+use super::Announced;
 use super::announcer::{Hub, Inside};
-use super::recent::Remembered;
-use crate::models::{Event, EventFilter};
+use crate::models::EventFilter;
 
 /// How many events wait for one who is told live.
 pub const QUEUE_EVENTS: usize = 1_024;
@@ -42,7 +42,7 @@ pub struct Cursor {
 #[derive(Clone, Debug)]
 pub enum Told {
     /// This happened.
-    Event(Event),
+    Event(Arc<Announced>),
     /// Something was wanted and is lost.
     Missed {
         /// So many events; 0 if nobody knows.
@@ -61,7 +61,7 @@ pub struct EventStream {
     /// The last event that was gone through while behind; `None` when live.
     behind: Option<u64>,
     /// Found while behind, and not told yet.
-    found: VecDeque<Arc<Remembered>>,
+    found: VecDeque<Arc<Announced>>,
     /// What the first answer says is missing.
     missed: Option<(Cursor, &'static str)>,
     queue: Arc<Queue>,
@@ -101,13 +101,21 @@ impl EventStream {
         poll_fn(|cx| self.poll(cx)).await
     }
 
+    /// The next thing that is there already.
+    pub fn try_next(&mut self) -> Option<(Cursor, Told)> {
+        match self.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(said) => said,
+            Poll::Pending => None,
+        }
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Cursor, Told)>> {
         loop {
             if let Some((cursor, reason)) = self.missed.take() {
                 return Poll::Ready(Some((cursor, Told::Missed { count: 0, reason })));
             }
             if let Some(told) = self.found.pop_front() {
-                return Poll::Ready(Some(self.told(&told)));
+                return Poll::Ready(Some(self.told(told)));
             }
             match self.behind {
                 Some(after) => self.catch_up(after),
@@ -120,7 +128,7 @@ impl EventStream {
         let mut queue = self.queue.0.lock();
         if let Some(told) = queue.pop() {
             drop(queue);
-            return Poll::Ready(Some(self.told(&told)));
+            return Poll::Ready(Some(self.told(told)));
         }
         if queue.missed > 0 {
             let count = std::mem::take(&mut queue.missed);
@@ -137,9 +145,9 @@ impl EventStream {
         Poll::Pending
     }
 
-    fn told(&self, told: &Remembered) -> (Cursor, Told) {
+    fn told(&self, told: Arc<Announced>) -> (Cursor, Told) {
         let cursor = Cursor { boot: self.hub.boot, position: told.position };
-        (cursor, Told::Event(told.event.clone()))
+        (cursor, Told::Event(told))
     }
 
     /// Goes on with the oldest event that is known.
@@ -160,7 +168,7 @@ impl EventStream {
         let mut seen = after;
         for told in inside.recent.after(after).take(PIECE) {
             seen = told.position;
-            if self.filter.matches(&told.event) {
+            if self.filter.matches(told) {
                 bytes += told.bytes;
                 self.found.push_back(told.clone());
             }
@@ -204,7 +212,7 @@ pub(super) struct Queue(Mutex<Waiting>);
 
 #[derive(Default)]
 struct Waiting {
-    events: VecDeque<Arc<Remembered>>,
+    events: VecDeque<Arc<Announced>>,
     bytes: usize,
     /// Once something did not fit, nothing enters until all that waits has been read: so what was
     /// missed is in one piece, and told once.
@@ -216,7 +224,7 @@ struct Waiting {
 
 impl Queue {
     /// One more event; answers whom to wake for it.
-    pub(super) fn push(&self, told: &Arc<Remembered>) -> Option<Waker> {
+    pub(super) fn push(&self, told: &Arc<Announced>) -> Option<Waker> {
         let mut queue = self.0.lock();
         let room = queue.events.len() < QUEUE_EVENTS
             && (queue.events.is_empty() || queue.bytes + told.bytes <= QUEUE_BYTES);
@@ -243,7 +251,7 @@ impl Queue {
 }
 
 impl Waiting {
-    fn pop(&mut self) -> Option<Arc<Remembered>> {
+    fn pop(&mut self) -> Option<Arc<Announced>> {
         let told = self.events.pop_front()?;
         self.bytes -= told.bytes;
         Some(told)

@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 use tokio_stream::Stream as _;
 
-use super::samples::{self, custom, lagged, queued};
+use super::examples::{self, custom, lagged, queued};
 use super::{Announcer, Cursor, EventStream, QUEUE_EVENTS, RECENT_EVENTS, Told};
 use crate::models::{
     Category, Event, EventFilter, Fact, NamePattern, QueueName, TaskFact, TaskId, TaskMaker,
@@ -51,10 +51,10 @@ fn taps_hear_everything_in_order_also_when_one_panics() {
     let announcer = Announcer::default()
         .tap(Arc::new(|event: &Event| assert_ne!(event.category(), Category::Task, "on purpose")))
         .tap(Arc::new(move |event: &Event| hears.lock().push(event.clone())));
-    for event in samples::all() {
+    for event in examples::all() {
         announcer.announce(event);
     }
-    assert_eq!(*heard.lock(), samples::all());
+    assert_eq!(*heard.lock(), examples::all());
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn every_filter_finds_exactly_what_it_matches() {
         filters.iter().map(|filter| announcer.subscribe(filter.clone(), None)).collect();
     streams.extend(filters.iter().map(|filter| announcer.subscribe(filter.clone(), None)));
     drop(more);
-    let mut events = samples::all();
+    let mut events = examples::all();
     events.extend([queued("other", "post", "us"), queued("t-1", "post", "eu")]);
     events.extend([custom("custom.order"), custom("custom.order_paid.twice")]);
     for event in &events {
@@ -134,7 +134,7 @@ fn every_filter_finds_exactly_what_it_matches() {
         matched += wanted.len();
         let got: Vec<_> = std::iter::from_fn(|| poll(stream))
             .map(|(_, told)| match told {
-                Told::Event(event) => event,
+                Told::Event(event) => (**event).clone(),
                 missed @ Told::Missed { .. } => panic!("{missed:?}"),
             })
             .collect();
@@ -224,7 +224,7 @@ fn a_cursor_that_is_too_old_or_of_another_boot_is_told_so_and_goes_on() {
 #[test]
 fn large_events_push_others_out_of_memory_and_a_queue_holds_few_of_them() {
     let task = Arc::new(TaskMaker::new("large").arg("x".repeat(3 << 20)).make());
-    let large = || samples::event(Fact::Task(task.clone(), TaskFact::Queued));
+    let large = || examples::event(Fact::Task(task.clone(), TaskFact::Queued));
     let announcer = Announcer::default();
     let mut stream = announcer.subscribe(all(), None);
     announcer.announce(lagged(1));

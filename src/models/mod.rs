@@ -7,6 +7,7 @@ mod digest;
 mod event;
 mod explanation;
 mod id;
+mod location;
 mod log;
 mod method;
 mod name;
@@ -34,6 +35,7 @@ pub use event::{
 };
 pub use explanation::{Explanation, MAX_NAMED, Obstacle, ObstacleKind};
 pub use id::{Fence, MAX_ID_BYTES, MAX_QUEUE_NAME_BYTES, QueueName, Sequence, TaskId};
+pub use location::Location;
 pub use log::{LogLevel, LogLine, MAX_LOG_LINE_BYTES, MAX_LOG_LINES};
 pub use method::{
     DEFAULT_NAMESPACE, MAX_METHOD_BYTES, MethodName, MethodWish, VersionWish, is_word,

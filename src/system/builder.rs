@@ -4,11 +4,12 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::TaskSystem;
+use super::{Parts, TaskSystem};
 use crate::cache::ResultsCache;
 use crate::engine;
 use crate::error::{Code, Error};
-use crate::events::Announcer;
+use crate::events::{Announcer, Subscriber, Subscribers, subscriber};
+use crate::models::Location;
 use crate::store::{MemoryStore, SqliteStore, Store};
 use crate::tasks::{TaskHandler, TaskRegistry, collected};
 
@@ -31,6 +32,7 @@ pub struct Builder {
     options: engine::Options,
     handlers: Vec<Arc<dyn TaskHandler>>,
     announcer: Arc<Announcer>,
+    subscribers: Vec<(Arc<dyn Subscriber>, Location)>,
 }
 
 impl TaskSystem {
@@ -58,6 +60,7 @@ impl Builder {
             options: engine::Options::default(),
             handlers: Vec::new(),
             announcer: Arc::default(),
+            subscribers: Vec::new(),
         }
     }
 
@@ -79,16 +82,28 @@ impl Builder {
         self
     }
 
+    /// With one more who is told of events, beside those that are annotated in this program.
+    #[track_caller]
+    pub fn subscriber(mut self, subscriber: Arc<dyn Subscriber>) -> Self {
+        self.subscribers.push((subscriber, Location::caller()));
+        self
+    }
+
     /// Opens the store and begins to work.
     ///
     /// # Errors
-    /// `STORE_UNAVAILABLE` when the store cannot be opened; `INVALID_ARGUMENT` when two methods have
-    /// one name; `INTERNAL` when threads cannot be had.
+    /// `STORE_UNAVAILABLE` when the store cannot be opened; `INVALID_ARGUMENT` when two methods, or
+    /// two subscribers, have one name, and when a subscriber asks for an event that there is not;
+    /// `INTERNAL` when threads cannot be had.
     pub async fn start(self) -> Result<TaskSystem, Error> {
-        let Self { place, mut options, handlers, announcer } = self;
+        let Self { place, mut options, handlers, announcer, subscribers: more } = self;
         let registry = TaskRegistry::from_registrations(collected())?;
         for handler in handlers {
             registry.register_handler(handler)?;
+        }
+        let mut subscribers = Subscribers::from_registrations(subscriber::collected())?;
+        for (subscriber, at) in more {
+            subscribers.register(subscriber, at)?;
         }
         let store: Arc<dyn Store> = match place {
             Place::Memory => {
@@ -106,6 +121,8 @@ impl Builder {
         let (capacity, bytes) = CACHE;
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
         let cache = Arc::new(ResultsCache::new(capacity, bytes));
-        TaskSystem::start_telling(options, Arc::new(registry), cache, store, announcer).await
+        let registry = Arc::new(registry);
+        let parts = Parts { options, registry, cache, store, announcer, subscribers };
+        TaskSystem::start_with(parts).await
     }
 }

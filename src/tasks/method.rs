@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::models::{ArgValue, Durability, MethodName, QueueName};
+use crate::models::{ArgValue, Durability, Location, MethodName, QueueName};
 use crate::tasks::{TaskContext, TaskError, TaskHandler};
 
 /// What a body returns.
@@ -93,21 +93,6 @@ pub struct MethodDefaults {
     pub timeout: Option<Duration>,
     /// Whether its tasks outlive the process.
     pub durability: Option<Durability>,
-}
-
-/// Where something was declared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Location {
-    /// The source file, as the compiler was given it.
-    pub file: &'static str,
-    /// From 1.
-    pub line: u32,
-}
-
-impl fmt::Display for Location {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.file, self.line)
-    }
 }
 
 /// A registered function. Prints as its name.

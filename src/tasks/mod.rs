@@ -20,6 +20,7 @@ mod returns;
 mod task_error;
 pub mod testing;
 
+pub use crate::models::Location;
 pub(crate) use context::Unwritten;
 pub use context::{
     BadProgress, Begun, CheckpointError, ChildHandle, EmitError, MAX_CHECKPOINT_BYTES,
@@ -32,7 +33,7 @@ pub(crate) use fill_in::fill_in;
 pub use handler::{Child, Decision, TaskHandler, make_async_handler, make_handler};
 pub use host::{Host, HostError};
 pub use method::{
-    Body, BodyFuture, BodyResult, Kind, Location, Method, MethodDefaults, Parameter, Signature,
+    Body, BodyFuture, BodyResult, Kind, Method, MethodDefaults, Parameter, Signature,
 };
 pub use registration::{Registration, collect, collected};
 pub use registry::{RegistryHealth, RegistryStatistics, TaskRegistry};

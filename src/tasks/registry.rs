@@ -5,7 +5,6 @@
 //! name is ever removed; a method can be replaced by one that says so.
 
 use std::collections::BTreeSet;
-use std::panic;
 use std::sync::Arc;
 
 use ahash::RandomState;
@@ -133,7 +132,7 @@ impl TaskRegistry {
         &self,
         handler: Arc<dyn TaskHandler>,
     ) -> Result<Arc<Method>, RegistryError> {
-        self.register(handler_method(handler, caller())?, false)
+        self.register(handler_method(handler, Location::caller())?, false)
     }
 
     /// Takes a handler in, in the place of a method that has its name and version.
@@ -145,7 +144,7 @@ impl TaskRegistry {
         &self,
         handler: Arc<dyn TaskHandler>,
     ) -> Result<Arc<Method>, RegistryError> {
-        self.register(handler_method(handler, caller())?, true)
+        self.register(handler_method(handler, Location::caller())?, true)
     }
 
     /// The method that a caller means, if there is one: the highest version that fits. Pre-releases
@@ -279,12 +278,6 @@ fn handler_method(handler: Arc<dyn TaskHandler>, at: Location) -> Result<Method,
         description: String::new(),
         declared_at: at,
     })
-}
-
-#[track_caller]
-fn caller() -> Location {
-    let place = panic::Location::caller();
-    Location { file: place.file(), line: place.line() }
 }
 
 /// A name as short as it can be asked for.

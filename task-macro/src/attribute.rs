@@ -145,7 +145,7 @@ impl Attribute {
     }
 }
 
-fn parse_key(input: ParseStream<'_>) -> Result<Ident> {
+pub(crate) fn parse_key(input: ParseStream<'_>) -> Result<Ident> {
     input.call(Ident::parse_any).map_err(|error| {
         Error::new(
             error.span(),
@@ -290,7 +290,7 @@ fn durability(key: &Ident, input: ParseStream<'_>) -> Result<Durability> {
 }
 
 /// `inline`, `inline = true` or `inline = false`.
-fn flag(input: ParseStream<'_>) -> Result<bool> {
+pub(crate) fn flag(input: ParseStream<'_>) -> Result<bool> {
     if input.parse::<Option<Token![=]>>()?.is_none() {
         return Ok(true);
     }
@@ -300,7 +300,7 @@ fn flag(input: ParseStream<'_>) -> Result<bool> {
 }
 
 /// The same as `models::is_word`.
-fn is_word(text: &str) -> bool {
+pub(crate) fn is_word(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
 }

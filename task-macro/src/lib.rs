@@ -1,4 +1,5 @@
-//! `#[sync_task]` and `#[async_task]`: a function becomes a method of the task-scheduler.
+//! `#[sync_task]` and `#[async_task]`: a function becomes a method of the task-scheduler;
+//! `#[subscriber]`: a function or a type is told of its events.
 //!
 //! `attribute` reads what stands in the brackets, `signature` what stands after `fn`, `expand` writes
 //! the registration. What a type may be is left to traits (`FromArg`, `IntoReturn`), which carry
@@ -8,6 +9,7 @@ mod attribute;
 mod duration;
 mod expand;
 mod signature;
+mod subscriber;
 
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as TokenStream2;
@@ -57,6 +59,40 @@ pub fn sync_task(attribute: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn async_task(attribute: TokenStream, item: TokenStream) -> TokenStream {
     task(Flavour::Async, attribute, item)
+}
+
+/// Has an async function, or a type with a method for each kind of event, told of events.
+///
+/// ```text
+/// #[subscriber(events("task.completed", "task.failed"))]
+/// impl NotificationSubscriber {
+///     async fn handle_task_completed(&self, event: &Announced) { … }
+///     async fn handle_task_failed(&self, event: &Announced) -> Result<(), MailError> { … }
+/// }
+///
+/// #[subscriber(events("custom.*", "node.crashed"), name = "audit")]
+/// async fn write_down(event: &Announced) -> Result<(), std::io::Error> { … }
+/// ```
+///
+/// `task.completed` goes to `handle_task_completed`; events without a method of their own go to
+/// `handle`. `task.*` means all that begin like this, `*` all.
+///
+/// | attribute | meaning | default |
+/// |---|---|---|
+/// | `events("task.failed", "custom.*")` | which | must be given |
+/// | `name = "mail"` | what people see, and what another one replaces | `notification_subscriber`; the function's name |
+/// | `replace` | takes the place of one with this name | no |
+/// | `by_hand` | is not registered by itself: hand a value to `TaskSystem`'s builder | no |
+///
+/// A type is made with `Default`, once, before the server starts. What a handler returns is nothing, or
+/// a `Result` with any error that can be shown: errors and panics are counted and logged, and the next
+/// event comes.
+#[proc_macro_attribute]
+pub fn subscriber(attribute: TokenStream, item: TokenStream) -> TokenStream {
+    let item = parse_macro_input!(item as Item);
+    let beside = subscriber::expand(attribute.into(), &item);
+    let beside = beside.unwrap_or_else(Error::into_compile_error);
+    quote!(#item #beside).into()
 }
 
 fn task(flavour: Flavour, attribute: TokenStream, item: TokenStream) -> TokenStream {

@@ -8,6 +8,6 @@ fn mistakes_are_errors_that_say_what_to_write() {
 }
 
 #[test]
-fn every_shape_of_a_task_compiles_and_registers() {
+fn every_shape_of_a_task_and_of_a_subscriber_compiles_and_registers() {
     trybuild::TestCases::new().pass("tests/pass/*.rs");
 }

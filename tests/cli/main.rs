@@ -16,6 +16,7 @@ mod waiting;
 
 mod backup;
 mod data_dir;
+mod generate;
 mod verify;
 
 use std::path::Path;

@@ -17,6 +17,7 @@ mod discovery;
 mod drain;
 mod enqueue;
 mod errors;
+mod events;
 mod explain;
 mod flags;
 mod get_task;

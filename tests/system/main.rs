@@ -7,6 +7,7 @@ mod children;
 mod composed;
 mod emitting;
 mod endings;
+mod events;
 mod faults;
 mod faulty;
 mod firing;

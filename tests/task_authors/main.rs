@@ -5,4 +5,5 @@ mod cancelling;
 mod checkpoints;
 mod children;
 mod endings;
+mod generated;
 mod words;

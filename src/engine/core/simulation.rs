@@ -11,6 +11,7 @@
 mod bodies;
 mod cancels;
 mod checks;
+mod events;
 mod ledger;
 mod limits;
 mod people;

@@ -1,5 +1,6 @@
 //! Answers: from the facade's words to the wire.
 
+mod event;
 mod explanation;
 mod linked;
 mod queue;
@@ -18,6 +19,7 @@ use crate::pb::enqueue_outcome::Outcome as EnqueueOutcome;
 use crate::pb::task_response::Status as OldStatus;
 use crate::tasks::{Kind, Method};
 
+pub(super) use event::{event, event_info, subscriber};
 pub(super) use explanation::explanation;
 pub(super) use linked::{chain, group};
 pub(super) use queue::{queue, queues};

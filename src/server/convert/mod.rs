@@ -4,6 +4,7 @@
 //! on a task's own values and defaults are the gate's.
 
 mod by_hand;
+mod event_filter;
 mod filter;
 mod many;
 mod queue;
@@ -13,6 +14,7 @@ mod task;
 use std::time::Duration;
 
 pub(super) use by_hand::{Resolve, resolve, run_again};
+pub(super) use event_filter::event_filter;
 pub(super) use filter::{Listing, cancel, list, purge};
 pub(super) use many::{Chain, Group, chain, group, requests};
 pub(super) use queue::{limits, queue};

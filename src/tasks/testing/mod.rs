@@ -85,11 +85,13 @@ mod fake_host;
 mod outcome;
 mod run;
 mod task;
+mod tell;
 
 pub use clock::ManualClock;
 pub use context::TestContext;
 pub use fake_host::Heard;
 pub use outcome::{TestEnding, TestOutcome};
 pub use task::TestTask;
+pub use tell::tell;
 
 pub use crate::models::TaskMaker;

@@ -11,8 +11,9 @@ use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
 
+use task_scheduler::events::Announced;
 use task_scheduler::tasks::{MAX_RESULT_BYTES, Rest, Subtask, TaskContext, TaskError};
-use task_scheduler::{ArgValue, async_task, sync_task};
+use task_scheduler::{ArgValue, async_task, subscriber, sync_task};
 
 /// How often a body looks at its gate.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -38,6 +39,21 @@ async fn open(gate: &str) {
 fn write(ledger: String, line: String) -> Result<String, TaskError> {
     note(&ledger, &line)?;
     Ok(line)
+}
+
+/// Announces a line for the ledger.
+#[async_task]
+async fn announce(ctx: TaskContext, ledger: String, line: String) -> Result<(), TaskError> {
+    let said = std::collections::BTreeMap::from([("ledger", ledger), ("line", line)]);
+    Ok(ctx.emit("custom.note", &said).await?)
+}
+
+/// Writes what is announced to the ledger.
+#[subscriber(events("custom.note"), name = "notes")]
+async fn note_down(event: &Announced) -> Result<(), TaskError> {
+    let said = |name| event.data(name).and_then(|value| value.as_str()).unwrap_or_default();
+    assert!(!said("line").is_empty(), "nothing to note");
+    note(said("ledger"), said("line"))
 }
 
 /// Writes a line to the ledger, then waits for the gate.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::world::{Work, World};
-use crate::engine::core::{Ran, Settings, Start};
+use crate::engine::core::{Admission, Ran, Settings, Start};
 use crate::error::Code;
 use crate::models::{
     ArgValue, Digest, Durability, Failure, Fence, MethodName, OnDependencyFailure, Options,
@@ -292,11 +292,15 @@ impl World {
         let (ticket, want) = (asking.ticket, asking.want);
         let admission =
             self.act(|core, now, out| core.ended_inline(&start, want, ran, now, || ticket, out));
+        if let Admission::Ended(_) = admission {
+            self.events.ended_inline(&start.task);
+        }
         self.admitted(asking, admission);
     }
 
     pub(super) fn run_inline_later(&mut self, start: Box<Start>, asking: super::requests::Asking) {
         self.check_start(&start);
+        self.events.began_inline(&start.task);
         self.work.push(Work::Inline(start, asking));
     }
 }

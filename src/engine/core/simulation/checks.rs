@@ -21,6 +21,7 @@ impl World {
     pub(super) fn check_the_end(&mut self) {
         self.ledger.check_the_end(&self.store, &self.cache);
         self.requests.check_the_end();
+        self.events.check_the_end();
         let core = &self.core;
         assert!(core.attempts.is_empty(), "{:#?}", core.attempts);
         assert!(core.claiming.is_empty(), "{:?}", core.claiming);

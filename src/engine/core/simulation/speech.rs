@@ -7,8 +7,8 @@ use super::requests::Waiting;
 use super::world::{Ticket, World};
 use crate::engine::core::{Asked, Said};
 use crate::models::{
-    ArgValue, Digest, Durability, Fence, LogLevel, LogLine, OnDependencyFailure, Options,
-    QueueName, State, Task, TaskId,
+    ArgValue, Custom, Digest, Durability, Fence, LogLevel, LogLine, OnDependencyFailure, Options,
+    Payload, QueueName, State, Task, TaskId,
 };
 use crate::store::Verdict;
 use crate::tasks::Kind;
@@ -23,6 +23,7 @@ const DEPTH: usize = 2;
 pub(super) enum Heard {
     Decided,
     Saved,
+    Announced,
     Child(Arc<Task>),
 }
 
@@ -42,7 +43,17 @@ impl World {
                 let args = vec![ArgValue::Int32(7)];
                 self.ask_for(fence, Asked::Decide(args), Heard::Decided);
             }
-            1..3 => {
+            1 => {
+                let body = &self.bodies.running[&fence].start;
+                let custom = Custom {
+                    name: "custom.said".into(),
+                    payload: Payload::new(),
+                    task: body.task.clone(),
+                    attempt: number,
+                };
+                self.ask_for(fence, Asked::Emit(Arc::new(custom)), Heard::Announced);
+            }
+            2 => {
                 let saved = (self.rng.u32(0..6) > 0).then(|| self.ledger.next_checkpoint());
                 self.ask_for(fence, Asked::Checkpoint(saved), Heard::Saved);
             }
@@ -176,7 +187,7 @@ impl World {
                     self.ledger.saved(&id, saved);
                 }
             }
-            (Heard::Decided, Verdict::Done) | (_, Verdict::Stale) => {}
+            (Heard::Decided | Heard::Announced, Verdict::Done) | (_, Verdict::Stale) => {}
             (Heard::Child(child), Verdict::Inserted(_)) => self.is_child(fence, child.id.clone()),
             (Heard::Child(child), Verdict::Exists(known)) => {
                 if known.task.digest == child.digest {

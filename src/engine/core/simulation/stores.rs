@@ -90,6 +90,7 @@ impl World {
             _ => None,
         };
         self.ledger.applied(change, &applied, about.as_ref());
+        self.events.applied(&applied);
         match change {
             Change::Insert(Insert { task, .. })
             | Change::Spawn { child: Insert { task, .. }, .. } => {
@@ -114,6 +115,7 @@ impl World {
             Change::Forget { id } if applied.verdict == Verdict::Done => {
                 assert!(!needed, "{id} is needed and forgotten");
                 self.limits.forget(id);
+                self.events.forget(id);
             }
             _ => {}
         }
@@ -161,6 +163,7 @@ impl World {
 
     fn store_claims(&mut self, wanted: &[Wanted]) -> Claims {
         let claims = self.store.claim(wanted, self.now.wall);
+        self.events.claimed(&claims.events);
         for claimed in claims.claimed.iter().flatten() {
             let first = self.ledger.claimed(claimed);
             let expires_at = claimed.task.options.expires_at;

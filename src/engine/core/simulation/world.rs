@@ -6,16 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bodies::{Bodies, methods};
+use super::events::Events;
 use super::ledger::Ledger;
 use super::limits::Limits;
 use super::people::{DECIDED, limits};
-use super::requests::{Asking, Requests};
+use super::requests::{Asking, Requests, Waiting};
 use super::stores::Committing;
 use crate::cache::ResultsCache;
 use crate::clock::{Now, Timestamp};
 use crate::engine::core::{Answer, Command, Core, Hook, Settings, Start, Tag, Waiter};
 use crate::models::{
-    Fence, QueueLimits, QueueName, QueueSettings, Sequence, Snapshot, State, TaskFilter, TaskId,
+    Event, Fact, Fence, NodeFact, QueueLimits, QueueName, QueueSettings, Sequence, Snapshot, State,
+    TaskFilter, TaskId,
 };
 use crate::store::memory::Tables;
 use crate::store::{Boot, Change, Claims, Commit, Keep, Place, Ready, Retention, Wanted};
@@ -73,10 +75,13 @@ pub(super) struct World {
     pub(super) requests: Requests,
     pub(super) ledger: Ledger,
     pub(super) limits: Limits,
+    pub(super) events: Events,
     /// Claims that were checked.
     pub(super) fences: BTreeSet<Fence>,
     /// Starts that claims were asked for.
     reserved: BTreeSet<Fence>,
+    /// Whether the latest boot found that the one before it had crashed.
+    found_a_crash: bool,
     /// Whether limits per key change.
     pub(super) changes_keys: bool,
     /// After how many ends of the process a task is a suspect; 0: never.
@@ -104,8 +109,10 @@ impl World {
             requests: Requests::new(&mut rng),
             bodies: Bodies::default(),
             limits: Limits::default(),
+            events: Events::default(),
             fences: BTreeSet::new(),
             reserved: BTreeSet::new(),
+            found_a_crash: false,
             changes_keys: rng.bool(),
             suspect_after,
             rng,
@@ -188,7 +195,8 @@ impl World {
             Command::Abort(fence) => self.work.push(Work::Abort(fence)),
             Command::Answer(ticket, answer) => self.answered(ticket, answer),
             Command::Hook(_, hook) => self.check_hook(&hook),
-            Command::Touch(_) | Command::Wake(_) | Command::Announce(_) => {}
+            Command::Announce(events) => self.announced(&events),
+            Command::Touch(_) | Command::Wake(_) => {}
         }
     }
 
@@ -273,6 +281,7 @@ impl World {
             self.commit_unheard();
         }
         self.reopen();
+        assert!(self.found_a_crash, "it did not end as it was told to");
     }
 
     /// The process shuts down in order.
@@ -291,8 +300,15 @@ impl World {
             self.commit_step();
             self.hear_claims();
         }
+        let ticket = self.requests.ticket(&mut self.rng);
+        self.requests.waiting.insert(ticket, Waiting::Queue);
+        self.act(|core, _, out| core.stop(ticket, out));
+        while !self.writes.is_empty() || self.committing.is_some() {
+            self.commit_step();
+        }
         self.calm = faults;
         self.reopen();
+        assert!(!self.found_a_crash, "it ended as it was told to");
         assert_eq!(self.ledger.rescued, 0, "a drain leaves nothing running");
     }
 
@@ -325,6 +341,9 @@ impl World {
         let opened =
             self.store.open(Boot { now: self.now.wall, suspect_after: self.suspect_after });
         self.ledger.reopened(&opened, &self.store);
+        self.events.reopened(&opened);
+        let is_crash = |event: &Event| matches!(event.fact, Fact::Node(NodeFact::Crashed { .. }));
+        self.found_a_crash = opened.events.iter().any(is_crash);
         self.check_rescued(expected);
         self.core = Core::new(
             self.settings.clone(),

@@ -4,6 +4,7 @@
 //! arguments. The rest has the shape that the expansion needs and does as little as it can.
 
 pub mod error;
+pub mod events;
 pub mod models;
 pub mod tasks;
 
@@ -12,6 +13,10 @@ pub mod __private {
     pub use ctor;
 
     pub use crate::error::Error;
+    pub use crate::events::{
+        Announced, EventFilter, Handling, IntoHandled, Registration as SubscriberRegistration,
+        Subscriber, SubscriberError, collect as collect_subscriber, filter_of, routes_to,
+    };
     pub use crate::models::{ArgValue, Durability, QueueName};
     pub use crate::tasks::{
         ArgumentCheck, Arguments, Body, BodyFuture, BodyResult, FromArgs, IntoReturn, Location,

@@ -1,8 +1,9 @@
-//! One event of every kind, for tests.
+//! One event of every kind, as it could be: what the catalogue shows, and what tests are fed with.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::catalog::{self, CUSTOM};
 use crate::clock::Timestamp;
 use crate::error::Code;
 use crate::models::{
@@ -28,6 +29,7 @@ pub(super) fn task(id: &str, queue: &str, tag: &str) -> Arc<Task> {
     Arc::new(task.make())
 }
 
+#[cfg(test)]
 pub(super) fn queued(id: &str, queue: &str, tag: &str) -> Event {
     event(Fact::Task(task(id, queue, tag), TaskFact::Queued))
 }
@@ -39,6 +41,7 @@ pub(super) fn custom(name: &str) -> Event {
     event(Fact::Custom(Arc::new(custom)))
 }
 
+#[cfg(test)]
 pub(super) fn lagged(missed: u64) -> Event {
     event(Fact::Observed(Observed::Lagged { listener: "mailer".into(), missed }))
 }
@@ -51,6 +54,15 @@ pub(super) fn ended(ending: Ending, started: bool) -> Arc<Ended> {
 
 fn failure() -> Failure {
     Failure { code: Code::BodyFailed, message: "out of ink".into() }
+}
+
+/// The first with that name; any custom event for `custom.*`.
+pub(super) fn of(name: &str) -> Option<Event> {
+    match name {
+        CUSTOM => Some(custom("custom.order_paid")),
+        name if catalog::is_custom(name) => Some(custom(name)),
+        name => all().into_iter().find(|event| event.name() == name),
+    }
 }
 
 /// At least one of every kind, and of every form of its payload.

@@ -1,0 +1,105 @@
+//! `events`: the catalogue, for people.
+
+use super::Error;
+use crate::events::catalog::{self, EventInfo};
+use crate::models::NamePattern;
+
+/// All events, those that a pattern means, or everything about one.
+pub(super) fn events(name: Option<&str>) -> Result<String, Error> {
+    let Some(name) = name else { return Ok(list(|_| true)) };
+    let pattern = NamePattern::parse(name);
+    // As it stands in the list.
+    if name == catalog::CUSTOM {
+        return catalog::find("custom.any").map(one).ok_or_else(|| Error::Asked(name.into()));
+    }
+    catalog::check(&pattern).map_err(|unknown| Error::Asked(unknown.to_string()))?;
+    match (&pattern, catalog::find(name)) {
+        (NamePattern::Exactly(_), Some(info)) => Ok(one(info)),
+        _ => Ok(list(|info| {
+            pattern.matches(info.name) || (pattern.is_custom() && info.name == catalog::CUSTOM)
+        })),
+    }
+}
+
+fn list(wanted: impl Fn(&EventInfo) -> bool) -> String {
+    let wanted: Vec<_> = catalog::all().iter().filter(|info| wanted(info)).collect();
+    let width = wanted.iter().map(|info| info.name.len()).max().unwrap_or(0);
+    let lines = wanted.iter().map(|info| format!("{:width$}  {}\n", info.name, info.description));
+    lines.collect()
+}
+
+fn one(info: &EventInfo) -> String {
+    let mut text = format!(
+        "{}: {}\ncategory: {}\nfired by: {}\n",
+        info.name,
+        info.description,
+        info.category.as_str(),
+        info.fired_by
+    );
+    let kind = |optional: bool, kind: &str| match optional {
+        true => format!("{kind}, or nothing"),
+        false => kind.to_owned(),
+    };
+    let fields = info.fields.iter();
+    let names = fields.clone().map(|field| field.name.len()).max().unwrap_or(0);
+    let kinds = fields.clone().map(|field| kind(field.optional, field.kind.as_str()).len());
+    let kinds = kinds.max().unwrap_or(0);
+    for field in fields {
+        let kind = kind(field.optional, field.kind.as_str());
+        text.push_str(&format!("  {:names$}  {kind:kinds$}  {}\n", field.name, field.description));
+    }
+    let example = serde_json::Value::from(info.example());
+    text + &format!("example: {example:#}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_event_is_told_with_all_that_it_says() {
+        let expected = "\
+queue.limited: A queue has other limits
+category: queue
+fired by: whoever decides about queues, over the API
+  queue                text                the queue
+  paused               boolean             whether it is paused
+  weight               number              its share of turns
+  concurrency          number, or nothing  how many of its tasks run at once; null: any number
+  max_length           number, or nothing  how many may wait; null: as many as the server allows
+  concurrency_per_key  number              how many with one concurrency key run at once
+example: {
+  \"concurrency\": null,
+  \"concurrency_per_key\": 1,
+  \"max_length\": null,
+  \"paused\": false,
+  \"queue\": \"mail\",
+  \"weight\": 1
+}
+";
+        assert_eq!(events(Some("queue.limited")).expect("it is known"), expected);
+    }
+
+    #[test]
+    fn patterns_list_what_they_mean() {
+        let names = |pattern| {
+            let text = events(pattern).expect("it is known");
+            text.lines().map(|line| line.split(' ').next().unwrap_or("").to_owned()).collect()
+        };
+        let listed: Vec<String> = names(Some("queue.*"));
+        assert_eq!(listed, ["queue.limited", "queue.paused", "queue.resumed"]);
+        let listed: Vec<String> = names(Some("custom.orders.*"));
+        assert_eq!(listed, ["custom.*"]);
+        let listed: Vec<String> = names(None);
+        assert_eq!(listed.len(), catalog::all().len());
+        for name in ["custom.*", "custom.order_paid"] {
+            assert!(events(Some(name)).expect(name).starts_with("custom.*: "), "{name}");
+        }
+    }
+
+    #[test]
+    fn an_event_that_there_is_not_is_refused_with_the_nearest_names() {
+        let refused = events(Some("queue.pause")).expect_err("unknown").to_string();
+        assert_eq!(refused, "no event is called \"queue.pause\"; did you mean queue.paused?");
+    }
+}

@@ -1,0 +1,94 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::*;
+use crate::models::Location;
+
+struct Named(&'static str, &'static [&'static str]);
+
+#[async_trait]
+impl Subscriber for Named {
+    fn name(&self) -> &str {
+        self.0
+    }
+
+    fn filter(&self) -> EventFilter {
+        filter_of(self.1)
+    }
+
+    async fn handle(&self, _: &Announced) -> Result<(), SubscriberError> {
+        Ok(())
+    }
+}
+
+fn at(line: u32) -> Location {
+    Location { file: "src/mail.rs", line }
+}
+
+fn from(make: fn() -> Arc<dyn Subscriber>, replace: bool, line: u32) -> Registration {
+    Registration { make, replace, declared_at: at(line) }
+}
+
+#[test]
+fn subscribers_are_listed_by_name_and_one_that_replaces_stands_wherever_it_is_declared() {
+    let all = Subscribers::from_registrations(vec![
+        from(|| Arc::new(Named("mail", &["task.*"])), true, 1),
+        from(|| Arc::new(Named("mail", &["task.failed"])), false, 2),
+        from(|| Arc::new(Named("audit", &["*"])), false, 3),
+    ])
+    .unwrap();
+    let listed: Vec<_> =
+        all.list().iter().map(|one| (one.name.as_str(), one.declared_at)).collect();
+    assert_eq!(listed, [("audit", at(3)), ("mail", at(1))]);
+}
+
+#[test]
+fn everything_that_cannot_stand_is_refused_at_once_with_its_places() {
+    let refused = Subscribers::from_registrations(vec![
+        from(|| Arc::new(Named("mail", &["task.failed"])), false, 1),
+        from(|| Arc::new(Named("mail", &["task.failed"])), false, 2),
+        from(|| Arc::new(Named("audit", &["task.*", "task.complete"])), false, 3),
+        from(|| Arc::new(Named("no name", &[])), false, 4),
+        from(|| Arc::new(Named("twice", &[])), true, 5),
+        from(|| Arc::new(Named("twice", &[])), true, 6),
+    ])
+    .unwrap_err();
+    let places: Vec<_> = refused.violations.iter().map(|one| &*one.field).collect();
+    assert_eq!(places, ["src/mail.rs:2", "src/mail.rs:3", "src/mail.rs:4", "src/mail.rs:6"]);
+    let expected = [
+        "the subscriber mail is declared at src/mail.rs:1 and at src/mail.rs:2; give one of them \
+         another name, or say `replace = true` on the one that shall stand",
+        "the subscriber declared at src/mail.rs:3: audit.names[1]: no event is called \
+         \"task.complete\"; did you mean task.completed, task.replaced, task.released?",
+        "the subscriber declared at src/mail.rs:4: name: \"no name\" is no name; expected 1 to 80 \
+         letters, digits, `_`, `-` or `.`",
+        "the subscriber twice is declared at src/mail.rs:5 and at src/mail.rs:6; give one of them \
+         another name, or say `replace = true` on the one that shall stand",
+    ];
+    assert_eq!(refused.message.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn one_more_is_taken_in_unless_its_name_is_taken() {
+    let mut all = Subscribers::default();
+    all.register(Arc::new(Named("mail", &["*"])), at(1)).unwrap();
+    let refused = all.register(Arc::new(Named("mail", &["*"])), at(2)).unwrap_err();
+    assert!(refused.message.contains("src/mail.rs:1 and at src/mail.rs:2"), "{refused}");
+    all.replace(Arc::new(Named("mail", &["task.*"])), at(2)).unwrap();
+    assert_eq!(all.list()[0].declared_at, at(2));
+}
+
+#[test]
+fn a_tally_counts_and_keeps_the_last_error_within_bounds() {
+    let mut all = Subscribers::default();
+    all.register(Arc::new(Named("mail", &["*"])), at(1)).unwrap();
+    let one = &all.list()[0];
+    one.tally.handled();
+    one.tally.failed("first");
+    one.tally.failed(&"x".repeat(10_000));
+    one.tally.missed(7);
+    let status = one.status();
+    assert_eq!((status.handled, status.failed, status.missed), (1, 2, 7));
+    assert_eq!(status.last_error.len(), 1_000);
+}

@@ -1,0 +1,369 @@
+//! Everything that can happen happens here, and each event is what the catalogue says of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use task_scheduler::events::catalog::{self, assert_catalogued};
+use task_scheduler::events::{
+    Announced, Announcer, QUEUE_EVENTS, Subscriber, SubscriberError, Told,
+};
+use task_scheduler::models::{
+    ArgValue, CancelRequest, Event, EventFilter, NamePattern, OnClash, QueueLimits, QueueName,
+    Request, Task, Unique, When,
+};
+use task_scheduler::store::{MemoryStore, Store};
+use task_scheduler::system::{Builder, TaskSystem};
+use task_scheduler::tasks::{BodyResult, Child, Decision, TaskContext, TaskError, TaskHandler};
+use tokio::sync::Notify;
+
+use crate::harness::*;
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// Holds every event that it hears to the catalogue, and wakes whoever waits for one.
+#[derive(Default)]
+struct Ear {
+    heard: Mutex<Vec<Event>>,
+    wake: Notify,
+}
+
+impl Ear {
+    /// A system that it hears.
+    fn builder(self: &Arc<Self>, store: Arc<dyn Store>) -> Builder {
+        let ear = self.clone();
+        let hears = move |event: &Event| {
+            assert_catalogued(event);
+            ear.heard.lock().push(event.clone());
+            ear.wake.notify_waiters();
+        };
+        let announcer = Announcer::default().tap(Arc::new(hears));
+        TaskSystem::on(store).options(options()).announcer(Arc::new(announcer))
+    }
+
+    /// Waits until it has heard that, about this task if one is named.
+    async fn hears(&self, name: &str, task: &str) {
+        let heard = async {
+            loop {
+                let mut wake = std::pin::pin!(self.wake.notified());
+                wake.as_mut().enable();
+                let found = |event: &Event| {
+                    let about = event.task_id().map_or("", |id| id.as_str());
+                    event.name() == name && (task.is_empty() || about == task)
+                };
+                if self.heard.lock().iter().any(found) {
+                    return;
+                }
+                wake.await;
+            }
+        };
+        let in_time = tokio::time::timeout(LONG, heard).await;
+        assert!(in_time.is_ok(), "{name} {task} is not heard, but {:?}", self.names());
+    }
+
+    /// What it has heard, as the catalogue calls it.
+    fn names(&self) -> BTreeSet<&'static str> {
+        let heard = self.heard.lock();
+        heard.iter().filter_map(|event| catalog::find(event.name())).map(|info| info.name).collect()
+    }
+
+    /// What it has heard about a task.
+    fn about(&self, task: &str) -> Vec<String> {
+        let heard = self.heard.lock();
+        let about =
+            heard.iter().filter(|event| event.task_id().is_some_and(|it| it.as_str() == task));
+        about.map(|event| event.name().to_owned()).collect()
+    }
+}
+
+/// Fails, snoozes, waits and announces as it is told to by its first argument.
+fn obedient() -> Arc<dyn TaskHandler> {
+    body("tests/obey", |ctx, args| async move {
+        let ArgValue::String(order) = &args[0] else {
+            return Err(TaskError::permanent("no order"));
+        };
+        match &**order {
+            "fail once" if ctx.attempt() == 1 => {
+                Err(TaskError::retry_after("not yet", Duration::ZERO))
+            }
+            "snooze once" if ctx.load_checkpoint::<bool>()?.is_none() => {
+                ctx.save_checkpoint(&true).await?;
+                Err(TaskError::snooze(Duration::from_millis(1)))
+            }
+            "fail" => Err(TaskError::permanent("out of ink")),
+            "wait" => {
+                ctx.cancelled().await;
+                Err(TaskError::cancel("told to stop"))
+            }
+            "announce" => {
+                ctx.update_progress(0.5, "half")?;
+                ctx.emit("custom.order_paid", &BTreeMap::from([("order", 7)])).await?;
+                Ok(ArgValue::Null)
+            }
+            _ => Ok("done".into()),
+        }
+    })
+}
+
+/// Skips or expands.
+struct Decides;
+
+#[async_trait]
+impl TaskHandler for Decides {
+    fn name(&self) -> String {
+        "tests/decide".into()
+    }
+
+    async fn execute(&self, _: &Task, _: &TaskContext, _: Vec<ArgValue>) -> BodyResult {
+        Ok(ArgValue::Null)
+    }
+
+    fn decide(&self, _: &Task, _: &TaskContext, args: Vec<ArgValue>) -> Decision {
+        match args.is_empty() {
+            true => Decision::Skip,
+            false => Decision::Expand(vec![Child {
+                name: "1".into(),
+                method: "add".into(),
+                args: vec![1.into()],
+            }]),
+        }
+    }
+}
+
+fn obey(task: &str, order: &str) -> Request {
+    Request::of("tests/obey").named(id(task)).arg(order)
+}
+
+/// Told of the first event, it is busy until the gate opens.
+struct Slow {
+    gate: Arc<Notify>,
+    told: AtomicU64,
+}
+
+#[async_trait]
+impl Subscriber for Slow {
+    fn name(&self) -> &str {
+        "slow"
+    }
+
+    fn filter(&self) -> EventFilter {
+        EventFilter { names: vec![NamePattern::parse("task.*")], ..EventFilter::default() }
+    }
+
+    async fn handle(&self, _: &Announced) -> Result<(), SubscriberError> {
+        if self.told.fetch_add(1, Ordering::SeqCst) == 0 {
+            self.gate.notified().await;
+        }
+        Ok(())
+    }
+}
+
+/// What is fired by parts that have tests of their own, which hold it to the catalogue too.
+const ELSEWHERE: [&str; 0] = [];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_event_of_the_catalogue_is_fired_and_says_what_is_listed() {
+    let ear = Arc::new(Ear::default());
+    let store = Arc::new(MemoryStore::default());
+    let system = ear.builder(store.clone()).handler(obedient()).handler(Arc::new(Decides));
+    let system = system.start().await.expect("it starts");
+
+    tasks_end_in_every_way(&system, &ear).await;
+    people_decide(&system, &ear).await;
+
+    // It dies at work, and the next one finds that.
+    system.enqueue(obey("rescued", "wait")).await.expect("it enters");
+    ear.hears("task.started", "rescued").await;
+    system.stop();
+    let gate = Arc::new(Notify::new());
+    let slow = Arc::new(Slow { gate: gate.clone(), told: AtomicU64::new(0) });
+    let system = ear.builder(store).handler(obedient()).subscriber(slow.clone());
+    let system = system.start().await.expect("it starts");
+    ear.hears("node.crashed", "").await;
+    ear.hears("task.rescued", "rescued").await;
+    for _ in 0..=QUEUE_EVENTS {
+        system.submit(ephemeral(request("add", &[1]))).await.expect("it is run");
+    }
+    gate.notify_one();
+    ear.hears("observability.lagged", "").await;
+    system.drain(Duration::ZERO).await;
+    ear.hears("task.released", "rescued").await;
+    ear.hears("node.stopped", "").await;
+    system.stop();
+
+    let listed = catalog::all().iter().map(|info| info.name);
+    let missing: Vec<_> =
+        listed.filter(|name| !ear.names().contains(name) && !ELSEWHERE.contains(name)).collect();
+    assert_eq!(missing, Vec::<&str>::new(), "never fired here");
+}
+
+async fn tasks_end_in_every_way(system: &TaskSystem, ear: &Ear) {
+    for (task, order, ends) in [
+        ("done", "", "task.completed"),
+        ("announces", "announce", "task.completed"),
+        ("retried", "fail once", "task.completed"),
+        ("snoozed", "snooze once", "task.completed"),
+        ("failed", "fail", "task.failed"),
+    ] {
+        system.enqueue(obey(task, order)).await.expect("it enters");
+        ear.hears(ends, task).await;
+    }
+    assert_eq!(ear.about("done"), ["task.accepted", "task.started", "task.completed"]);
+    assert_eq!(
+        ear.about("retried"),
+        [
+            "task.accepted",
+            "task.started",
+            "task.retrying",
+            "task.queued",
+            "task.started",
+            "task.completed"
+        ]
+    );
+    for (task, args, ends) in
+        [("skipped", &[][..], "task.skipped"), ("split", &[1], "task.completed")]
+    {
+        system.enqueue(named(task, "tests/decide", args)).await.expect("it enters");
+        ear.hears(ends, task).await;
+    }
+    let soon = |task: &str, ms| {
+        with(named(task, "add", &[1]), |it| it.start = Some(When::After(Duration::from_millis(ms))))
+    };
+    let mut expires = soon("expired", 3_600_000);
+    expires.options.as_mut().expect("it has options").expiry =
+        Some(When::After(Duration::from_millis(5)));
+    system.enqueue(expires).await.expect("it enters");
+    ear.hears("task.expired", "expired").await;
+
+    system.enqueue(obey("cancelled", "wait")).await.expect("it enters");
+    ear.hears("task.started", "cancelled").await;
+    let reason = "not wanted".to_owned();
+    let cancel = CancelRequest { ids: vec![id("cancelled")], reason, ..CancelRequest::default() };
+    system.cancel(cancel).await.expect("it is asked for");
+    ear.hears("task.cancelled", "cancelled").await;
+
+    let unique = |task: &str| {
+        let mut request = soon(task, 3_600_000);
+        let on_clash = OnClash::Replace;
+        let unique = Unique { key: "one".into(), window: None, on_clash };
+        request.options.as_mut().expect("it has options").keys.unique = Some(unique);
+        request.arg(2)
+    };
+    system.enqueue(unique("first")).await.expect("it enters");
+    let second = unique("second").arg(3);
+    assert!(system.enqueue(second).await.expect("it is known").replaced);
+    ear.hears("task.replaced", "first").await;
+}
+
+async fn people_decide(system: &TaskSystem, ear: &Ear) {
+    system
+        .resolve(&id("failed"), "by hand".into(), "by phone".into())
+        .await
+        .expect("it had failed");
+    ear.hears("task.resolved", "failed").await;
+    system.run_again(&id("failed"), "once more".into()).await.expect("it had ended");
+    ear.hears("task.returned", "failed").await;
+    let queue = QueueName::parse("mail", "queue").expect("a good name");
+    system.pause(&queue).await.expect("it pauses");
+    system.resume(&queue).await.expect("it goes on");
+    system.limit(&queue, QueueLimits::default()).await.expect("it is limited");
+    for name in ["queue.paused", "queue.resumed", "queue.limited"] {
+        ear.hears(name, "").await;
+    }
+}
+
+#[derive(Default)]
+struct Moody {
+    told: Mutex<Vec<String>>,
+    wake: Notify,
+}
+
+#[async_trait]
+impl Subscriber for Moody {
+    fn name(&self) -> &str {
+        "moody"
+    }
+
+    fn filter(&self) -> EventFilter {
+        EventFilter { names: vec![NamePattern::parse("task.completed")], ..EventFilter::default() }
+    }
+
+    async fn handle(&self, event: &Announced) -> Result<(), SubscriberError> {
+        let task = event.text("task_id").unwrap_or_default().to_owned();
+        let count = {
+            let mut told = self.told.lock();
+            told.push(task);
+            told.len()
+        };
+        self.wake.notify_one();
+        match count {
+            1 => Err("not today".into()),
+            2 => panic!("on purpose"),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_that_fails_or_panics_is_told_of_the_next_event_and_of_the_last() {
+    let moody = Arc::new(Moody::default());
+    let system =
+        TaskSystem::in_memory().subscriber(moody.clone()).start().await.expect("it starts");
+    for task in ["a", "b", "c", "d"] {
+        system.submit(named(task, "add", &[1])).await.expect("it runs");
+    }
+    // What happened until the end is dealt with before it is over.
+    assert!(system.drain(LONG).await);
+    assert_eq!(*moody.told.lock(), ["a", "b", "c", "d"]);
+    let rows = system.subscribers().await.expect("they are known");
+    let row = rows.iter().find(|row| row.name == "moody").expect("it is listed");
+    assert_eq!((row.handled, row.failed, row.missed), (2, 2, 0));
+    assert_eq!(row.last_error, "it panicked: on purpose");
+    assert!(row.declared_at.contains("tests/system/events.rs:"), "{}", row.declared_at);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_that_cannot_be_stops_the_start() {
+    struct Wrong;
+    #[async_trait]
+    impl Subscriber for Wrong {
+        fn name(&self) -> &str {
+            "wrong"
+        }
+        fn filter(&self) -> EventFilter {
+            EventFilter {
+                names: vec![NamePattern::parse("task.complete")],
+                ..EventFilter::default()
+            }
+        }
+        async fn handle(&self, _: &Announced) -> Result<(), SubscriberError> {
+            Ok(())
+        }
+    }
+    let refused = TaskSystem::in_memory().subscriber(Arc::new(Wrong)).start().await.map(drop);
+    let said = refused.expect_err("there is no such event").message;
+    assert!(said.contains("tests/system/events.rs:"), "{said}");
+    assert!(said.contains("did you mean task.completed"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_are_told_until_the_system_stops() {
+    let system = TaskSystem::in_memory().start().await.expect("it starts");
+    let filter = EventFilter { names: vec![NamePattern::parse("*")], ..EventFilter::default() };
+    let mut events = system.subscribe(filter, None).expect("a good filter");
+    system.submit(named("a", "add", &[1])).await.expect("it runs");
+    assert!(system.shutdown(LONG).await);
+    let mut names = Vec::new();
+    while let Some((_, told)) = events.next().await {
+        match told {
+            Told::Event(event) => names.push(event.name().to_owned()),
+            Told::Missed { .. } => panic!("{told:?}"),
+        }
+    }
+    assert_eq!(names.last().map(String::as_str), Some("node.stopped"), "{names:?}");
+    assert!(names.contains(&"task.completed".to_owned()), "{names:?}");
+}
