@@ -4,6 +4,7 @@
 
 use super::Group;
 use crate::engine::Engine;
+use crate::monitor::{SAMPLE_EVERY, Sampler};
 use crate::orchestrator::SchedulerError;
 use crate::schedules::Ticker;
 use crate::system::subscribers::Listening;
@@ -18,6 +19,7 @@ pub(super) fn watchers(
     for subscriber in listening.services(engine) {
         group.register_background_task(subscriber)?;
     }
+    group.register_background_task(Sampler::new(engine.clone(), SAMPLE_EVERY))?;
     Ok(())
 }
 
