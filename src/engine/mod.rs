@@ -11,6 +11,8 @@ mod by_hand;
 mod compose;
 mod conclusion;
 mod core;
+mod depths;
+mod explain;
 mod gate;
 mod host;
 mod loops;
@@ -33,6 +35,8 @@ use ahash::{HashMap, HashMapExt};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+pub use crate::store::QueueDepth;
+pub use depths::{Pauses, Workers};
 pub use gate::Defaults;
 pub use mailbox::deliver_here;
 pub use schedules::Firing;
