@@ -19,7 +19,7 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// One that looks at `engine`, each time after such a pause.
+    /// One that looks at this engine, each time after such a pause.
     pub fn new(engine: Engine, every: Duration) -> Self {
         Self { engine, every }
     }
@@ -37,7 +37,8 @@ impl BackgroundTask for Sampler {
         tokio::time::sleep(self.every).await;
         let failed = |error: Error| SchedulerError::TaskExecution(error.to_string());
         let depths = self.engine.depths().await.map_err(failed)?;
-        self.engine.announce(Fact::Observed(sample(&depths))).await.map_err(failed)
+        self.engine.announce(Fact::Observed(sample(&depths))).await.map_err(failed)?;
+        Ok(())
     }
 }
 
@@ -62,6 +63,7 @@ mod tests {
     use crate::cache::ResultsCache;
     use crate::engine::Options;
     use crate::events::Announcer;
+    use crate::events::catalog::assert_catalogued;
     use crate::models::{ArgValue, Event, QueueName, Request, When};
     use crate::store::MemoryStore;
     use crate::tasks::{TaskRegistry, make_handler};
@@ -72,6 +74,7 @@ mod tests {
         let hearing = heard.clone();
         let samples = move |event: &Event| {
             if let Fact::Observed(_) = event.fact {
+                assert_catalogued(event);
                 hearing.lock().push(event.fact.clone());
             }
         };

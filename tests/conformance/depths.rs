@@ -32,10 +32,10 @@ async fn tasks_are_counted_by_how_they_stand(given: Given) {
         oldest_queued_at: Some(given.now()),
         ..QueueDepth::of(queue("default"))
     };
-    assert_eq!(depths(&given).await, [expected.clone()]);
+    assert_eq!(depths(&given).await, std::slice::from_ref(&expected));
     given.commit(Change::Retry { sequence: parent, fence, failure: failure(), due }).await;
     let expected = QueueDepth { running: 0, delayed: 3, ..expected };
-    assert_eq!(depths(&given).await, [expected.clone()]);
+    assert_eq!(depths(&given).await, std::slice::from_ref(&expected));
     given.wait(SECOND);
     given.commit(Change::Promote { limit: 10 }).await;
     let expected = QueueDepth { queued: 3, delayed: 1, oldest_queued_at: Some(first), ..expected };

@@ -16,10 +16,10 @@ pub(super) fn watchers(
     engine: &Engine,
     listening: Listening,
 ) -> Result<(), SchedulerError> {
+    group.register_background_task(Sampler::new(engine.clone(), SAMPLE_EVERY))?;
     for subscriber in listening.services(engine) {
         group.register_background_task(subscriber)?;
     }
-    group.register_background_task(Sampler::new(engine.clone(), SAMPLE_EVERY))?;
     Ok(())
 }
 
