@@ -7,6 +7,7 @@
 //! | EnqueueTasks, until all have ended | `enqueue` |
 //! | what passes a long backlog by | `waiting` |
 //! | from the start to the first answer | `start` |
+//! | SubmitTask while thousands listen to events and hear none | `listeners` |
 //! | memory, idle and for each task that waits | `memory` |
 //!
 //! `cargo bench --bench load` runs the first of them; `-- --help` has the others and the settings.
@@ -17,6 +18,7 @@ mod client;
 mod disk;
 mod drive;
 mod enqueue;
+mod listeners;
 mod memory;
 mod process;
 mod random_ids;
@@ -76,6 +78,8 @@ enum What {
     Enqueue(enqueue::Options),
     /// SubmitTask while many tasks wait, beside while few do
     Waiting(waiting::Options),
+    /// SubmitTask while thousands listen to events and hear none, beside while nobody listens
+    Listeners(listeners::Options),
     /// From the start of a server with much on its disk to its first answer
     Start(start::Options),
     /// Memory: of an idle server, and of one with many tasks that wait
@@ -103,6 +107,7 @@ fn main() {
         What::RandomIds(options) => random_ids::run(&options, &common),
         What::Enqueue(options) => enqueue::run(&options, &common),
         What::Waiting(options) => waiting::run(&options, &common),
+        What::Listeners(options) => listeners::run(&options, &common),
         What::Start(options) => start::run(&options, &common),
         What::Memory(options) => memory::run(&options, &common),
         What::Serve { yardstick: Yardstick::Echo } => yardstick::serve_echo(common.threads),

@@ -84,7 +84,7 @@ async fn events_are_told_as_they_happen_and_only_those_that_are_wanted() {
     client
         .run(with(in_queue("mail", named("b", "add", [3, 4])), |o| o.tags = vec!["vip".into()]))
         .await;
-    client.fail(named("c", "add", ["x"])).await;
+    client.fail(named("c", "remove", [1])).await;
     client.pause("mail").await;
 
     for expected in ["task.completed a", "task.completed b", "task.failed c"] {
