@@ -4,6 +4,7 @@
 
 mod builder;
 mod events;
+pub mod monitor;
 mod schedules;
 mod services;
 mod subscribers;
@@ -16,7 +17,6 @@ use crate::cache::ResultsCache;
 pub use builder::Builder;
 pub use events::{SubscriberKind, SubscriberRow};
 pub use schedules::next_times;
-pub use services::ServiceStatus;
 use services::Services;
 
 use crate::engine::{self, Engine};
@@ -27,6 +27,7 @@ use crate::models::{
     Accepted, ArgValue, CancelRequest, CancelVerdict, Changed, Cursor, Ended, LogLine, Purged,
     QueueLimits, QueueName, Request, Sequence, Snapshot, TaskFilter, TaskId, TaskPage,
 };
+use crate::monitor::{Counts, Monitor};
 use crate::store::{self, QueueStatus, Store};
 use crate::tasks::{Method, TaskHandler, TaskRegistry};
 use crate::webhooks::Webhooks;
@@ -73,6 +74,7 @@ pub struct TaskSystem {
     webhooks: Webhooks,
     subscribers: Subscribers,
     services: Arc<Services>,
+    monitor: Monitor,
 }
 
 /// What a system is put together of.
@@ -130,11 +132,14 @@ impl TaskSystem {
         // Before the engine starts, so that they are told of that, too.
         let listening = Listening::begin(subscribers.list(), &announcer);
         let (methods, results) = (registry.clone(), cache.clone());
+        let counts = Arc::new(Counts::default());
+        announcer.add_tap(counts.clone());
         let engine = Engine::start(options, methods, results, store, announcer.clone()).await?;
         let webhooks = Webhooks::new(engine.clone());
         registry.replace_handler(webhooks.handler())?;
         engine.methods_changed();
         let services = Services::start(&engine, &announcer, listening, &webhooks).await?;
+        let monitor = Monitor::new(counts, engine.clone(), kept);
         Ok(Self {
             engine,
             registry,
@@ -144,6 +149,7 @@ impl TaskSystem {
             webhooks,
             subscribers,
             services,
+            monitor,
         })
     }
 

@@ -26,13 +26,21 @@ use std::time::{Duration, Instant};
 
 use prost_types::Any;
 use task_scheduler::cache::ResultsCache;
+use task_scheduler::clock::Timestamp;
 use task_scheduler::engine::{Defaults, Options};
-use task_scheduler::models::{ArgValue, TaskId};
+use task_scheduler::error::Code;
+use task_scheduler::events::Tap as _;
+use task_scheduler::models::{
+    ArgValue, Ended, Ending, Event, Fact, Failure, Fence, Outcome, QueueName, State, TaskFact,
+    TaskId,
+};
+use task_scheduler::monitor::{Counts, MAX_METHODS, MAX_QUEUES};
 use task_scheduler::pb;
 use task_scheduler::server::{self, Handle, Server};
 use task_scheduler::store::{Keep, MemoryStore, Retention, Store as _};
 use task_scheduler::system::TaskSystem;
 use task_scheduler::tasks::{Rest, TaskContext, TaskError, TaskRegistry, collected};
+use task_scheduler::testing::TaskMaker;
 use task_scheduler::{async_task, sync_task};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -348,8 +356,52 @@ async fn everything(addr: SocketAddr, round: usize) -> Vec<TaskId> {
     last
 }
 
+/// What is live is counted for the whole process.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// The life of a task with retries, as events tell it; of a method and in a queue of this number.
+fn life(number: usize) -> Vec<Event> {
+    let task = TaskMaker::new("t").method(&format!("m{number}")).with(|options| {
+        options.queue = QueueName::parse(&format!("q{number}"), "queue").unwrap();
+    });
+    let (task, at) = (Arc::new(task.make()), Timestamp::EPOCH);
+    let failure = Failure { code: Code::BodyFailed, message: "no".into() };
+    let failure = Arc::new(failure);
+    let ending = Ending::Succeeded(Arc::new(ArgValue::Null));
+    let outcome = Outcome { ending, attempts: 2, started_at: Some(at), ended_at: at };
+    let started = |attempt| TaskFact::Started { attempt, fence: Fence { epoch: 1, counter: 1 } };
+    let facts = [
+        TaskFact::Accepted(State::Queued),
+        started(1),
+        TaskFact::Retrying { attempt: 1, failure, due: at },
+        started(2),
+        TaskFact::Ended(Arc::new(Ended { task: task.clone(), outcome })),
+    ];
+    facts.map(|fact| Event { at, fact: Fact::Task(task.clone(), fact) }).into()
+}
+
+#[tokio::test]
+async fn counting_tasks_takes_a_bounded_memory_and_then_nothing() {
+    let _alone = ONE_AT_A_TIME.lock().await;
+    let lives: Vec<Vec<Event>> = (0..5 * MAX_METHODS.max(MAX_QUEUES)).map(life).collect();
+    let hear_all = |counts: &Counts| lives.iter().flatten().for_each(|event| counts.hear(event));
+    let before = live();
+    let counts = Counts::default();
+    hear_all(&counts);
+    let full = live();
+    // 10 KiB a method, 0.6 KiB a queue on each thread that counts; here it is one.
+    let bytes = full.bytes - before.bytes;
+    assert!(bytes < 12 << 20, "{bytes} bytes");
+    for _ in 0..3 {
+        hear_all(&counts);
+    }
+    let after = live();
+    assert_eq!((after.bytes, after.allocations), (full.bytes, full.allocations));
+}
+
 #[tokio::test]
 async fn what_is_held_returns_to_where_it_was() {
+    let _alone = ONE_AT_A_TIME.lock().await;
     let house = House::open().await;
     let addr = house.addr();
     let mut last = Vec::new();

@@ -11,6 +11,8 @@ mod by_hand;
 mod compose;
 mod conclusion;
 mod core;
+mod depths;
+mod explain;
 mod gate;
 mod host;
 mod loops;
@@ -33,6 +35,8 @@ use ahash::{HashMap, HashMapExt};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+pub use crate::store::QueueDepth;
+pub use depths::{Pauses, Workers};
 pub use gate::Defaults;
 pub use mailbox::deliver_here;
 pub use schedules::Firing;
@@ -122,14 +126,14 @@ struct Shared {
     announcements: Announcements,
     schedules_changed: Notify,
     posted: Notify,
-    /// What the commit loop takes next.
+    /// What `commits` takes next.
     writes: Mutex<Vec<(Change, Tag)>>,
     write_wake: Notify,
-    /// Whether the commit loop is at work.
+    /// Whether `commits` is at work.
     committing: AtomicBool,
     claims: Mutex<Vec<Wanted>>,
     claim_wake: Notify,
-    /// When the tick loop wakes by itself: microseconds on the steady clock.
+    /// When `upkeep` wakes by itself: microseconds on the steady clock.
     tick_at: AtomicU64,
     tick_wake: Notify,
     /// Bodies under way.
@@ -362,7 +366,7 @@ impl Engine {
             let wake = self.0.quiet.notified();
             // What is claimed now goes back, which is a write.
             if !self.0.core.lock().is_claiming() {
-                // The commit loop says that it is at work while it holds this, too.
+                // `commits` says that it is at work while it holds this, too.
                 let writes = self.0.writes.lock();
                 let busy = self.0.committing.load(std::sync::atomic::Ordering::Acquire);
                 if !busy && writes.is_empty() {

@@ -123,7 +123,7 @@ impl Shared {
 
     /// A list, not recursion: an inline body's end may start the next one.
     ///
-    /// The commit loop is woken last, so that what an inline body came to goes with its insert.
+    /// `commits` is woken last, so that what an inline body came to goes with its insert.
     fn perform(self: &Arc<Self>, commands: Vec<Command>, mut wrote: bool) {
         let mut work = VecDeque::from(commands);
         let mut round = Round::default();

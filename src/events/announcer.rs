@@ -1,6 +1,6 @@
 //! Tells whoever listens.
 //!
-//! Owns who that is: the taps, which are there from the start, and the streams, which come and go.
+//! Owns who that is: the taps, which only ever come, and the streams, which come and go.
 //! As long as there are no streams and have been none for [`LINGER`](super::LINGER), an event goes to
 //! the taps and is dropped: no lock, no allocation. Else it gets a position and is remembered for a
 //! while, and its streams are looked up.
@@ -20,6 +20,7 @@ use super::Announced;
 use super::index::Index;
 use super::recent::{LINGER, Recent};
 use super::stream::{Cursor, EventStream};
+use super::taps::Taps;
 use crate::clock::now;
 use crate::models::{Event, EventFilter};
 
@@ -40,16 +41,21 @@ impl<F: Fn(&Event) + Send + Sync + 'static> Tap for F {
 /// Tells whoever listens of what happened.
 #[derive(Default)]
 pub struct Announcer {
-    taps: Vec<Arc<dyn Tap>>,
+    taps: Taps,
     hub: Arc<Hub>,
 }
 
 impl Announcer {
     /// With one who is told of everything from the start on.
     #[must_use]
-    pub fn tap(mut self, tap: Arc<dyn Tap>) -> Self {
-        self.taps.push(tap);
+    pub fn tap(self, tap: Arc<dyn Tap>) -> Self {
+        self.add_tap(tap);
         self
+    }
+
+    /// With one more, who is told of everything from now on.
+    pub fn add_tap(&self, tap: Arc<dyn Tap>) {
+        self.taps.add(tap);
     }
 
     /// Whether anybody listens at all. What it takes to make an event can be spared if not.
@@ -59,7 +65,7 @@ impl Announcer {
 
     /// Tells everybody who listens. Never blocks: whoever is too slow misses it.
     pub fn announce(&self, event: Event) {
-        for tap in &self.taps {
+        for tap in self.taps.iter() {
             // The engine announces from its loops, which must not end for somebody who listens. The
             // panic itself is in the log already.
             if catch_unwind(AssertUnwindSafe(|| tap.hear(&event))).is_err() {
@@ -98,10 +104,7 @@ impl Drop for Announcer {
 impl fmt::Debug for Announcer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let streams = self.hub.inside.lock().streams;
-        f.debug_struct("Announcer")
-            .field("taps", &self.taps.len())
-            .field("streams", &streams)
-            .finish()
+        f.debug_struct("Announcer").field("taps", &self.taps).field("streams", &streams).finish()
     }
 }
 

@@ -13,6 +13,7 @@ mod index;
 mod recent;
 mod stream;
 pub mod subscriber;
+mod taps;
 #[cfg(test)]
 mod tests;
 

@@ -5,6 +5,7 @@ mod arg_json;
 mod arg_value;
 mod digest;
 mod event;
+mod explanation;
 mod id;
 mod location;
 mod log;
@@ -32,6 +33,7 @@ pub use event::{
     MAX_EVENT_NAME_BYTES, MAX_FILTER_WORDS, NamePattern, NodeFact, Observed, Payload, QueueFact,
     SHOWN_RESULT_BYTES, SYSTEM_NAMESPACE, ScheduleFact, TaskFact,
 };
+pub use explanation::{Explanation, MAX_NAMED, Obstacle, ObstacleKind};
 pub use id::{Fence, MAX_ID_BYTES, MAX_QUEUE_NAME_BYTES, QueueName, Sequence, TaskId};
 pub use location::Location;
 pub use log::{LogLevel, LogLine, MAX_LOG_LINE_BYTES, MAX_LOG_LINES};

@@ -13,6 +13,7 @@
 //!   released and ended in its wake is told once more, and is told nowhere else.
 
 mod change;
+mod depth;
 pub mod memory;
 pub(crate) mod rules;
 pub mod sqlite;
@@ -25,6 +26,7 @@ pub use change::{
     Applied, Boot, Change, Claimed, Claims, Commit, DependencyProblem, DueSchedules, Firing,
     Insert, Keep, Opened, Place, QueueStatus, Ready, Retention, Verdict, Wanted,
 };
+pub use depth::QueueDepth;
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
 
@@ -158,6 +160,13 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Unavailable`].
     async fn queues(&self) -> Result<Vec<QueueStatus>, Error>;
 
+    /// How many tasks of each queue there are by how they stand, by name: of queues that hold something,
+    /// if only what failed, or were decided about.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn depths(&self) -> Result<Vec<QueueDepth>, Error>;
+
     /// Up to `limit` tasks of a queue that hold a place of this concurrency key.
     ///
     /// # Errors
@@ -168,6 +177,18 @@ pub trait Store: Send + Sync + 'static {
         key: &str,
         limit: usize,
     ) -> Result<Vec<TaskId>, Error>;
+
+    /// When the next task of a queue with this concurrency key may start as far as the rate per key is
+    /// concerned; `None`: at once.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn key_free_at(
+        &self,
+        queue: &QueueName,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error>;
 
     /// A schedule and how it stands.
     ///

@@ -18,36 +18,9 @@ use crate::engine::Engine;
 use crate::error::{Code, Error};
 use crate::events::Announcer;
 use crate::models::Event;
-use crate::orchestrator::{
-    EventBus, ExecutionStatus, Scheduler, SchedulerError, ServiceFailure, ShutdownReport,
-    TaskHandle,
-};
+use crate::monitor::Service;
+use crate::orchestrator::{EventBus, Scheduler, SchedulerError, ServiceFailure, ShutdownReport};
 use crate::webhooks::Webhooks;
-
-/// How a part of the system gets on that runs for as long as it does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServiceStatus {
-    /// Its name.
-    pub name: String,
-    /// How far it is in its life.
-    pub status: ExecutionStatus,
-    /// How many of its turns failed in a row. 0: the last one was good.
-    pub failures: u32,
-    /// The last thing that went wrong, which may be over.
-    pub last_error: Option<SchedulerError>,
-}
-
-impl From<&TaskHandle> for ServiceStatus {
-    fn from(task: &TaskHandle) -> Self {
-        let state = task.state();
-        Self {
-            name: task.name().to_owned(),
-            status: state.status,
-            failures: state.failures,
-            last_error: state.last_error,
-        }
-    }
-}
 
 /// Services get what they need when they are made, so they hear of nothing over channels.
 type Group = Scheduler<Infallible>;
@@ -94,9 +67,9 @@ impl Services {
         Ok(Arc::new(Self { makers, watchers, runtime: Mutex::new(Some(runtime)) }))
     }
 
-    fn status(&self) -> impl Iterator<Item = ServiceStatus> {
+    fn status(&self) -> impl Iterator<Item = Service> {
         let tasks = [&self.watchers, &self.makers].map(Group::tasks);
-        tasks.into_iter().flatten().map(|task| ServiceStatus::from(&task))
+        tasks.into_iter().flatten().map(|task| Service::from(&task))
     }
 
     /// Nothing makes tasks any more: what a service was about to make is not refused but not made.
@@ -157,9 +130,9 @@ fn report(
 
 impl TaskSystem {
     /// The parts that run for as long as the system does: the engine's, and what runs beside it.
-    pub fn services(&self) -> Vec<ServiceStatus> {
+    pub fn services(&self) -> Vec<Service> {
         let engine = self.engine.services();
-        let engine = engine.iter().map(ServiceStatus::from);
+        let engine = engine.iter().map(Service::from);
         engine.chain(self.services.status()).collect()
     }
 }

@@ -32,6 +32,7 @@ mod checkpoint;
 mod claim;
 mod defined;
 mod dependencies;
+mod depths;
 mod end_attempt;
 mod events;
 mod expand;

@@ -12,7 +12,7 @@ use task_scheduler::models::{
 };
 use task_scheduler::store::{
     Boot, Change, Claims, Commit, DueSchedules, Error, MemoryStore, Opened, Place, Properties,
-    QueueStatus, Ready, Store, Wanted,
+    QueueDepth, QueueStatus, Ready, Store, Wanted,
 };
 
 #[derive(Default)]
@@ -122,6 +122,21 @@ impl Store for Faulty {
     async fn queues(&self) -> Result<Vec<QueueStatus>, Error> {
         self.read().await?;
         self.inner.queues().await
+    }
+
+    async fn depths(&self) -> Result<Vec<QueueDepth>, Error> {
+        self.read().await?;
+        self.inner.depths().await
+    }
+
+    async fn key_free_at(
+        &self,
+        queue: &QueueName,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        self.read().await?;
+        self.inner.key_free_at(queue, key, now).await
     }
 
     async fn holders(

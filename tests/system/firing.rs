@@ -73,7 +73,7 @@ async fn a_run_of_a_schedule_is_a_task_and_its_schedule_goes_on() {
     let status = status.expect("it is stored");
     assert_eq!((status.enabled, status.next), (true, Some(due)));
     let found = engine.due_schedules(due, 10).await.expect("it is read");
-    assert_eq!(found.due, [status.clone()]);
+    assert_eq!(found.due, std::slice::from_ref(&status));
 
     let fired = engine.fire(vec![firing(&status, &["run-1"], later)]).await;
     assert_eq!(fired.expect("it is stored"), [Some(1)]);

@@ -14,6 +14,7 @@ mod firing;
 mod handlers;
 mod harness;
 mod keys;
+mod monitored;
 mod queues;
 mod recorder;
 mod saved;

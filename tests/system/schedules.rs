@@ -191,3 +191,20 @@ async fn a_new_description_does_not_lose_what_is_due() {
     assert_eq!((&*status.schedule.description, status.counts.missed), ("another", 0));
     system.stop();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_occurrence_that_ran_does_not_run_again_when_a_definition_puts_the_next_time_back() {
+    let now = clock::now().wall;
+    let due = || hourly("s", CatchUp::Last, now);
+    let store = store_with(vec![due()]).await;
+    for _ in 0..2 {
+        let system = start_on(options(), store.clone()).await;
+        let status = once(&system, "s", |status| status.next > Some(now)).await;
+        let counts = status.counts;
+        assert_eq!((counts.executed, counts.failed, counts.skipped), (1, 0, 0), "{status:?}");
+        assert_eq!(status.runs.len(), 1);
+        system.shutdown(PATIENCE).await;
+        // As it was read before it ran.
+        store.commit(vec![due()].into(), now).await.expect("it is there");
+    }
+}

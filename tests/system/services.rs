@@ -4,14 +4,15 @@ use std::sync::atomic::Ordering;
 use task_scheduler::error::Code;
 use task_scheduler::events::Told;
 use task_scheduler::models::{EventFilter, NamePattern};
-use task_scheduler::orchestrator::ExecutionStatus;
-use task_scheduler::system::ServiceStatus;
+use task_scheduler::monitor::Service;
+use task_scheduler::orchestrator::{ExecutionStatus, ServiceState};
 
 use crate::faulty::Faulty;
 use crate::harness::*;
 
-fn commits(services: Vec<ServiceStatus>) -> ServiceStatus {
-    services.into_iter().find(|service| service.name == "commits").expect("it is listed")
+fn commits(services: Vec<Service>) -> ServiceState {
+    let commits = services.into_iter().find(|service| service.name == "commits");
+    commits.expect("it is listed").state
 }
 
 #[tokio::test(flavor = "multi_thread")]

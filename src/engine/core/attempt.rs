@@ -62,6 +62,17 @@ impl Slots {
         }
     }
 
+    /// How many of `all` are taken; more than there are while bodies that waited for their children go
+    /// on.
+    pub(super) fn taken(&self, kind: Kind, all: usize) -> usize {
+        let free = match kind {
+            Kind::Async => self.free_async,
+            Kind::Sync => self.free_sync,
+            Kind::Inline => return 0,
+        };
+        all.saturating_add_signed(free.saturating_neg())
+    }
+
     pub(super) fn take(&mut self, kind: Kind) {
         match kind {
             Kind::Async => self.free_async -= 1,

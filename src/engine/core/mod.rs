@@ -20,6 +20,7 @@ mod by_hand;
 mod command;
 mod during;
 mod entering;
+mod explain;
 mod inline;
 mod judge;
 mod live;
@@ -41,6 +42,7 @@ pub(crate) use command::{
     Answer, Command, Decided, Found, Hook, Ran, Start, Tag, Touched, Waiter, Woken,
 };
 pub(crate) use during::{Asked, Said};
+pub(crate) use explain::{Fate, KeyStance, MAX_BEFORE, Situation, explain};
 pub(crate) use judge::unmet;
 
 use crate::cache::ResultsCache;

@@ -11,6 +11,7 @@
 mod bodies;
 mod cancels;
 mod checks;
+mod deaths;
 mod events;
 mod ledger;
 mod limits;

@@ -1,9 +1,11 @@
 //! Answers: from the facade's words to the wire.
 
 mod event;
+mod explanation;
 mod linked;
 mod queue;
 mod schedule;
+mod statistics;
 mod task;
 mod update;
 mod webhook;
@@ -20,9 +22,11 @@ use crate::pb::task_response::Status as OldStatus;
 use crate::tasks::{Kind, Method};
 
 pub(super) use event::{event, event_info, subscriber};
+pub(super) use explanation::explanation;
 pub(super) use linked::{chain, group};
 pub(super) use queue::{queue, queues};
 pub(super) use schedule::{schedule, schedules, times};
+pub(super) use statistics::{health, statistics};
 pub(super) use task::{page, task};
 pub(super) use update::update;
 pub(super) use webhook::{webhook, webhooks};

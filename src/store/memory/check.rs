@@ -28,6 +28,7 @@ impl Tables {
             let options = &row.task.options;
             let key = options.concurrency_key();
             fresh.index(&options.queue, key, row.place(), None, Some(Facts::of(row)));
+            fresh.count_state(&options.queue, None, Some(row.state));
         }
         assert_eq!(self.ids.len(), self.rows.len());
         assert_eq!(self.queued, fresh.queued);
@@ -36,6 +37,7 @@ impl Tables {
         assert_eq!(self.running_in, fresh.running_in);
         assert_eq!(self.at_work_in, fresh.at_work_in);
         assert_eq!(self.unfinished_in, fresh.unfinished_in);
+        assert_eq!(self.states_in, fresh.states_in);
         assert_eq!(self.children, fresh.children);
         assert_eq!(self.failed_for, fresh.failed_for);
         assert_eq!(self.keyed, fresh.keyed);

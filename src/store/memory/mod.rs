@@ -26,8 +26,8 @@ use crate::models::{
     TaskPage, Webhook,
 };
 use crate::store::{
-    Boot, Change, Claims, Commit, DueSchedules, Error, Opened, Place, Properties, QueueStatus,
-    Ready, Store, Wanted,
+    Boot, Change, Claims, Commit, DueSchedules, Error, Opened, Place, Properties, QueueDepth,
+    QueueStatus, Ready, Store, Wanted,
 };
 
 /// Keeps tasks for as long as the process lives.
@@ -102,6 +102,10 @@ impl Store for MemoryStore {
         Ok(self.tables.lock().queues())
     }
 
+    async fn depths(&self) -> Result<Vec<QueueDepth>, Error> {
+        Ok(self.tables.lock().depths())
+    }
+
     async fn holders(
         &self,
         queue: &QueueName,
@@ -109,6 +113,15 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Vec<TaskId>, Error> {
         Ok(self.tables.lock().holding(queue, key, limit))
+    }
+
+    async fn key_free_at(
+        &self,
+        queue: &QueueName,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Error> {
+        Ok(self.tables.lock().key_free_at(queue, key, now))
     }
 
     async fn schedule(&self, name: &Name) -> Result<Option<ScheduleStatus>, Error> {

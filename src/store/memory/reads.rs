@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::ops::Bound;
 
 use super::tables::Tables;
-use crate::models::{LogLine, QueueName, Sequence, Snapshot, TaskFilter, TaskId, TaskPage};
-use crate::store::{LIST_BUDGET, Place, QueueStatus, Ready};
+use crate::clock::Timestamp;
+use crate::models::{LogLine, QueueName, Sequence, Snapshot, State, TaskFilter, TaskId, TaskPage};
+use crate::store::depth::PRIORITIES;
+use crate::store::{LIST_BUDGET, Place, QueueDepth, QueueStatus, Ready};
 
 impl Tables {
     /// Whether a task of that name is here.
@@ -72,6 +74,45 @@ impl Tables {
             }
         };
         names.into_iter().map(status).collect()
+    }
+
+    /// See [`Store::depths`](crate::store::Store::depths).
+    pub fn depths(&self) -> Vec<QueueDepth> {
+        let names: BTreeSet<&QueueName> =
+            self.states_in.keys().chain(self.settings.keys()).collect();
+        let depth = |queue: &QueueName| {
+            let mut depth = QueueDepth::of(queue.clone());
+            depth.paused = self.settings.get(queue).is_some_and(|settings| settings.paused);
+            let counts = self.states_in.get(queue).copied().unwrap_or_default();
+            for (state, count) in State::ALL.into_iter().zip(counts) {
+                depth.add(state, count);
+            }
+            depth.oldest_queued_at = self.oldest_queued(queue);
+            depth
+        };
+        let decided = |depth: &QueueDepth| self.settings.contains_key(&depth.queue);
+        let depths = names.into_iter().map(depth);
+        depths.filter(|depth| !depth.is_idle() || decided(depth)).collect()
+    }
+
+    /// When the claimable task of a queue was accepted that has waited longest.
+    fn oldest_queued(&self, queue: &QueueName) -> Option<Timestamp> {
+        let places = self.queued.get(queue)?;
+        let mut first_of_each = Vec::new();
+        let mut next = places.first();
+        while let Some(place) = next.filter(|_| first_of_each.len() < PRIORITIES) {
+            first_of_each.push(place.sequence);
+            let last = Place { priority: place.priority, sequence: Sequence(u64::MAX) };
+            next = places.range((Bound::Excluded(last), Bound::Unbounded)).next();
+        }
+        let oldest = first_of_each.into_iter().min()?;
+        Some(self.rows[&oldest].task.submitted_at)
+    }
+
+    /// See [`Store::key_free_at`](crate::store::Store::key_free_at).
+    pub fn key_free_at(&self, queue: &QueueName, key: &str, now: Timestamp) -> Option<Timestamp> {
+        let rate = self.settings.get(queue)?.limits.rate_per_key?;
+        self.paces.get(&(queue.clone(), key.to_owned()))?.free_at(rate, now)
     }
 
     /// See [`Store::holders`](crate::store::Store::holders).

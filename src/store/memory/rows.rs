@@ -30,9 +30,14 @@ impl Rows for Tables {
         change: impl FnOnce(&mut Row) -> T,
     ) -> Result<T, Infallible> {
         let row = self.rows.get_mut(&sequence).expect("only rows that are there are changed");
-        let before = Facts::of(row);
+        let (before, state) = (Facts::of(row), row.state);
         let said = change(row);
         let after = Facts::of(row);
+        if row.state != state {
+            let (queue, now) = (row.task.options.queue.clone(), row.state);
+            self.count_state(&queue, Some(state), Some(now));
+        }
+        let row = &self.rows[&sequence];
         if before != after {
             let (task, place) = (row.task.clone(), row.place());
             let options = &task.options;
@@ -44,6 +49,7 @@ impl Rows for Tables {
     fn insert(&mut self, row: Row) -> Result<(), Infallible> {
         let (task, place, facts) = (row.task.clone(), row.place(), Facts::of(&row));
         self.last_sequence = self.last_sequence.max(row.sequence);
+        self.count_state(&task.options.queue, None, Some(row.state));
         self.ids.insert(task.id.clone(), row.sequence);
         self.rows.insert(row.sequence, row);
         let options = &task.options;
@@ -56,6 +62,7 @@ impl Rows for Tables {
             let options = &row.task.options;
             let key = options.concurrency_key();
             self.index(&options.queue, key, row.place(), Some(Facts::of(&row)), None);
+            self.count_state(&options.queue, Some(row.state), None);
             self.ids.remove(&row.task.id);
             self.logs.remove(&sequence);
         }

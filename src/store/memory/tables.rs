@@ -8,7 +8,7 @@ use ahash::{HashMap, HashMapExt};
 use super::outbox::Outbox;
 use super::schedules::Schedules;
 use crate::clock::Timestamp;
-use crate::models::{LogLine, QueueName, QueueSettings, Sequence, TaskId};
+use crate::models::{LogLine, QueueName, QueueSettings, Sequence, State, TaskId};
 use crate::store::rules::{self, Facts, OfKey, Pace, Row, Suspicion};
 use crate::store::{Applied, Boot, Change, Claims, Opened, Place, Wanted};
 
@@ -54,6 +54,8 @@ pub struct Tables {
     pub(super) running_in: BTreeMap<QueueName, u64>,
     pub(super) at_work_in: BTreeMap<QueueName, u32>,
     pub(super) unfinished_in: BTreeMap<QueueName, u64>,
+    /// By state, in the order of [`State::ALL`].
+    pub(super) states_in: BTreeMap<QueueName, [u64; State::ALL.len()]>,
     pub(super) children: HashMap<Sequence, BTreeSet<Sequence>>,
     pub(super) failed_for: HashMap<Sequence, BTreeSet<Sequence>>,
     pub(super) keyed: BTreeMap<(QueueName, String), KeyRows>,
@@ -94,6 +96,7 @@ impl Default for Tables {
             running_in: BTreeMap::new(),
             at_work_in: BTreeMap::new(),
             unfinished_in: BTreeMap::new(),
+            states_in: BTreeMap::new(),
             children: HashMap::new(),
             failed_for: HashMap::new(),
             keyed: BTreeMap::new(),
@@ -221,6 +224,28 @@ impl Tables {
                     put(ends, (at, sequence), there);
                 }
             }
+        }
+    }
+
+    /// Keeps the counts by state up with a row that came, changed or went.
+    pub(super) fn count_state(
+        &mut self,
+        queue: &QueueName,
+        before: Option<State>,
+        after: Option<State>,
+    ) {
+        if before == after {
+            return;
+        }
+        let counts = self.states_in.entry(queue.clone()).or_default();
+        if let Some(before) = before {
+            counts[before as usize] -= 1;
+        }
+        if let Some(after) = after {
+            counts[after as usize] += 1;
+        }
+        if counts.iter().all(|count| *count == 0) {
+            self.states_in.remove(queue);
         }
     }
 

@@ -29,6 +29,12 @@ impl Pace {
         Self { next: self.next.min(now.plus(rate.interval() * rate.count)), ..self }
     }
 
+    /// When the next may start, if not at once.
+    pub(crate) fn free_at(self, rate: Rate, now: Timestamp) -> Option<Timestamp> {
+        let wait = self.under(rate, now).wait(rate, now);
+        (!wait.is_zero()).then(|| now.plus(wait))
+    }
+
     /// How long the next start has to wait.
     fn wait(self, rate: Rate, now: Timestamp) -> Duration {
         self.next.since(now.plus(rate.interval() * (rate.count - 1)))

@@ -49,6 +49,11 @@ impl Standing {
         self.runs.iter().any(|run| run.ended.is_none())
     }
 
+    /// Whether its rule had it run at that time, as far back as it remembers.
+    fn ran_at(&self, occurrence: Timestamp) -> bool {
+        self.runs.iter().any(|run| !run.by_hand && run.occurrence == occurrence)
+    }
+
     /// Remembers a run. Of too many, the oldest that has ended is forgotten; if none has, the oldest:
     /// what becomes of that one is counted no more.
     fn remember(&mut self, run: ScheduleRun) {
@@ -151,6 +156,11 @@ impl<R: Rows> Transition<'_, R> {
         let mut entered = Vec::with_capacity(firing.runs.len());
         for (at, run) in &firing.runs {
             let at = *at;
+            // A definition that was put together before that run has put the next time back to it.
+            if standing.ran_at(at) {
+                entered.push(false);
+                continue;
+            }
             if standing.overlap == Overlap::Skip && standing.is_running() {
                 standing.counts.skipped += 1;
                 let skipped = ScheduleFact::Skipped { occurrence: at };

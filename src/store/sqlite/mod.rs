@@ -50,8 +50,8 @@ use crate::models::{
     TaskPage, Webhook,
 };
 use crate::store::{
-    Boot, Change, Claims, Commit, DueSchedules, Error, Opened, Place, Properties, QueueStatus,
-    Ready, Store, Wanted,
+    Boot, Change, Claims, Commit, DueSchedules, Error, Opened, Place, Properties, QueueDepth,
+    QueueStatus, Ready, Store, Wanted,
 };
 
 /// The file in a store's directory.
@@ -286,6 +286,11 @@ impl Store for SqliteStore {
         self.readers.ask(|reader| reader.queues()).await
     }
 
+    async fn depths(&self) -> std::result::Result<Vec<QueueDepth>, Error> {
+        self.check()?;
+        self.readers.ask(|reader| reader.depths()).await
+    }
+
     async fn holders(
         &self,
         queue: &QueueName,
@@ -295,6 +300,17 @@ impl Store for SqliteStore {
         self.check()?;
         let (queue, key) = (queue.clone(), key.to_owned());
         self.readers.ask(move |reader| reader.holders(&queue, &key, limit)).await
+    }
+
+    async fn key_free_at(
+        &self,
+        queue: &QueueName,
+        key: &str,
+        now: Timestamp,
+    ) -> std::result::Result<Option<Timestamp>, Error> {
+        self.check()?;
+        let (queue, key) = (queue.clone(), key.to_owned());
+        self.readers.ask(move |reader| reader.key_free_at(&queue, &key, now)).await
     }
 
     async fn schedule(&self, name: &Name) -> std::result::Result<Option<ScheduleStatus>, Error> {

@@ -1,5 +1,6 @@
 //! What readers are asked.
 
+mod depths;
 mod outbox;
 mod schedules;
 

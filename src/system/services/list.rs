@@ -4,6 +4,7 @@
 
 use super::Group;
 use crate::engine::Engine;
+use crate::monitor::{SAMPLE_EVERY, Sampler};
 use crate::orchestrator::SchedulerError;
 use crate::schedules::Ticker;
 use crate::system::subscribers::Listening;
@@ -15,6 +16,7 @@ pub(super) fn watchers(
     engine: &Engine,
     listening: Listening,
 ) -> Result<(), SchedulerError> {
+    group.register_background_task(Sampler::new(engine.clone(), SAMPLE_EVERY))?;
     for subscriber in listening.services(engine) {
         group.register_background_task(subscriber)?;
     }

@@ -2,10 +2,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::ServiceStatus;
 use crate::events::Told;
 use crate::models::{EventFilter, NamePattern};
-use crate::orchestrator::{BackgroundTask, Executable, ExecutionStatus, SchedulerError};
+use crate::monitor::Service;
+use crate::orchestrator::{
+    BackgroundTask, Executable, ExecutionStatus, SchedulerError, ServiceState,
+};
 use crate::system::TaskSystem;
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -40,11 +42,9 @@ async fn system() -> TaskSystem {
 async fn the_engine_s_services_are_listed_while_they_run_and_afterwards() {
     let system = system().await;
     let listed = |status| {
-        ["commits", "dispatcher", "upkeep"].map(|name| ServiceStatus {
+        ["commits", "dispatcher", "upkeep"].map(|name| Service {
             name: name.to_owned(),
-            status,
-            failures: 0,
-            last_error: None,
+            state: ServiceState { status, failures: 0, last_error: None },
         })
     };
     assert!(system.services().starts_with(&listed(ExecutionStatus::Running)));
@@ -106,6 +106,6 @@ async fn a_service_that_fails_is_announced_and_listed() {
     let listed = system.services();
     let maker = listed.iter().find(|service| service.name == "maker").unwrap();
     let error = SchedulerError::TaskExecution("no disk".to_owned());
-    assert_eq!(maker.last_error, Some(error));
+    assert_eq!(maker.state.last_error, Some(error));
     system.shutdown(PATIENCE).await;
 }

@@ -10,7 +10,7 @@ use super::events::Events;
 use super::ledger::Ledger;
 use super::limits::Limits;
 use super::people::{DECIDED, limits};
-use super::requests::{Asking, Requests, Waiting};
+use super::requests::{Asking, Requests};
 use super::stores::Committing;
 use crate::cache::ResultsCache;
 use crate::clock::{Now, Timestamp};
@@ -81,7 +81,7 @@ pub(super) struct World {
     /// Starts that claims were asked for.
     reserved: BTreeSet<Fence>,
     /// Whether the latest boot found that the one before it had crashed.
-    found_a_crash: bool,
+    pub(super) found_a_crash: bool,
     /// Whether limits per key change.
     pub(super) changes_keys: bool,
     /// After how many ends of the process a task is a suspect; 0: never.
@@ -216,7 +216,7 @@ impl World {
         }
     }
 
-    fn work_step(&mut self) {
+    pub(super) fn work_step(&mut self) {
         if self.work.is_empty() {
             return;
         }
@@ -274,59 +274,7 @@ impl World {
         self.act(|core, now, out| core.tick(now, out));
     }
 
-    /// The process dies; another one opens the store.
-    fn crash(&mut self) {
-        // A commit on its way may reach the store all the same.
-        if self.rng.bool() {
-            self.commit_unheard();
-        }
-        self.reopen();
-        assert!(self.found_a_crash, "it did not end as it was told to");
-    }
-
-    /// The process shuts down in order.
-    fn drain(&mut self) {
-        self.act(|core, now, out| core.drain(now, out));
-        for _ in 0..self.rng.u32(0..60) {
-            match self.rng.u32(0..3) {
-                0 => self.commit_step(),
-                1 => self.work_step(),
-                _ => self.end_some_body(),
-            }
-        }
-        self.act(|core, now, out| core.release_all(now, out));
-        let faults = std::mem::replace(&mut self.calm, true);
-        while !self.writes.is_empty() || self.committing.is_some() || self.claims_are_under_way() {
-            self.commit_step();
-            self.hear_claims();
-        }
-        let ticket = self.requests.ticket(&mut self.rng);
-        self.requests.waiting.insert(ticket, Waiting::Queue);
-        self.act(|core, _, out| core.stop(ticket, out));
-        while !self.writes.is_empty() || self.committing.is_some() {
-            self.commit_step();
-        }
-        self.calm = faults;
-        self.reopen();
-        assert!(!self.found_a_crash, "it ended as it was told to");
-        assert_eq!(self.ledger.rescued, 0, "a drain leaves nothing running");
-    }
-
-    pub(super) fn claims_are_under_way(&self) -> bool {
-        self.work.iter().any(|it| matches!(it, Work::Claim { .. } | Work::Claimed { .. }))
-    }
-
-    fn hear_claims(&mut self) {
-        let (claims, rest) = std::mem::take(&mut self.work)
-            .into_iter()
-            .partition(|it| matches!(it, Work::Claim { .. } | Work::Claimed { .. }));
-        self.work = rest;
-        for work in claims {
-            self.do_work(work);
-        }
-    }
-
-    fn reopen(&mut self) {
+    pub(super) fn reopen(&mut self) {
         self.writes.clear();
         self.committing = None;
         self.work.clear();

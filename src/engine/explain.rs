@@ -1,0 +1,127 @@
+//! Finds out why a task is not running: reads what the decision needs, and has the core decide.
+
+use super::Engine;
+use super::core::{Fate, KeyStance, MAX_BEFORE, Situation, explain};
+use crate::clock::now;
+use crate::error::{Code, Error};
+use crate::models::{
+    Durability, Explanation, Held, MAX_NAMED, MethodWish, Snapshot, State, Task, TaskFilter, TaskId,
+};
+use crate::store::{self, Place};
+
+/// How many pages of a listing are looked through for children that have not ended.
+const CHILD_PAGES: usize = 20;
+
+impl Engine {
+    /// Why a task is not running now, and when it will, as far as is known.
+    ///
+    /// # Errors
+    /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
+    pub async fn explain(&self, id: &TaskId) -> Result<Explanation, Error> {
+        let found = match self.find(id).await {
+            Ok(snapshot) => snapshot,
+            Err(error) => {
+                let fate = self.0.core.lock().fate(id);
+                return match fate {
+                    // Whoever waits for it may wait for what is not there.
+                    Some(Fate::Awaited) if error.code == Code::TaskNotFound => Err(error),
+                    Some(fate) => Ok(explain(&Situation::unread(fate, now().wall))),
+                    None => Err(error),
+                };
+            }
+        };
+        if found.state.has_ended() {
+            return Ok(explain(&Situation::of(found, now().wall)));
+        }
+        match self.situation(found.clone()).await {
+            Ok(situation) => Ok(explain(&situation)),
+            Err(error) if error.code == Code::StoreUnavailable => {
+                Ok(explain(&Situation { store_fails: true, ..self.at_hand(found) }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is known without reading any more.
+    fn at_hand(&self, found: Snapshot) -> Situation {
+        let now = now();
+        let stance = self.0.core.lock().stance(&found.task, now);
+        Situation { stance: Some(stance), ..Situation::of(found, now.wall) }
+    }
+
+    async fn situation(&self, found: Snapshot) -> Result<Situation, Error> {
+        let task = found.task.clone();
+        let (queue, waits) = (&task.options.queue, found.unmet > 0);
+        let dependencies = if waits { self.unfinished(&task.deps).await? } else { Vec::new() };
+        let children = if waits { self.unfinished_children(&task.id).await? } else { Vec::new() };
+        let key = match task.options.concurrency_key() {
+            Some(key) if found.held == Some(Held::ByKey) || found.state != State::Queued => {
+                Some(self.key(&task, key).await?)
+            }
+            _ => None,
+        };
+        let before = match (found.state, found.held, found.sequence) {
+            (State::Queued, None, Some(sequence)) => {
+                let place = Place { priority: task.options.priority, sequence };
+                let stored = self.0.store.window(queue, None, MAX_BEFORE).await?;
+                let here = self.0.core.lock().ephemeral_window(queue, MAX_BEFORE);
+                let before = |ready: &&store::Ready| ready.place < place;
+                stored.iter().filter(before).count() + here.iter().filter(before).count()
+            }
+            _ => 0,
+        };
+        let missing = match MethodWish::parse(&task.method) {
+            Ok(wish) if self.0.registry.resolve(&wish).is_some() => None,
+            _ => Some(self.0.registry.not_found(&task.method).message),
+        };
+        let situation = self.at_hand(found);
+        Ok(Situation { dependencies, children, key, before, missing, ..situation })
+    }
+
+    /// Those that have not ended.
+    async fn unfinished(&self, ids: &[TaskId]) -> Result<Vec<TaskId>, Error> {
+        let stored = self.0.store.find(ids).await?;
+        let core = self.0.core.lock();
+        let unfinished = ids.iter().zip(stored).filter(|(id, stored)| {
+            let here = core.find(id).0;
+            here.as_ref().or(stored.as_ref()).is_some_and(|found| !found.state.has_ended())
+        });
+        Ok(unfinished.map(|(id, _)| id.clone()).collect())
+    }
+
+    async fn unfinished_children(&self, parent: &TaskId) -> Result<Vec<TaskId>, Error> {
+        let filter = TaskFilter {
+            parent: Some(parent.clone()),
+            states: TaskFilter::UNFINISHED.to_vec(),
+            ..TaskFilter::default()
+        };
+        let mut children = Vec::new();
+        let mut before = None;
+        for _ in 0..CHILD_PAGES {
+            let page = self.list(&filter, before, MAX_NAMED - children.len()).await?;
+            children.extend(page.tasks.into_iter().map(|found| found.task.id.clone()));
+            before = page.next;
+            if before.is_none() || children.len() == MAX_NAMED {
+                break;
+            }
+        }
+        children.sort_unstable();
+        Ok(children)
+    }
+
+    async fn key(&self, task: &Task, key: &str) -> Result<KeyStance, Error> {
+        let queue = &task.options.queue;
+        let now = now().wall;
+        let most = MAX_NAMED + 1;
+        let mut stance = match task.options.durability {
+            Durability::Durable => KeyStance {
+                holders: self.0.store.holders(queue, key, most).await?,
+                free_at: self.0.store.key_free_at(queue, key, now).await?,
+            },
+            Durability::Ephemeral => self.0.core.lock().ephemeral_key(queue, key, most, now),
+        };
+        stance.holders.retain(|holder| *holder != task.id);
+        stance.holders.truncate(MAX_NAMED);
+        Ok(stance)
+    }
+}

@@ -1,0 +1,130 @@
+//! How long something takes: percentiles in bounded memory.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+/// The longest time that is told apart, in microseconds: 7 days, the longest timeout.
+const LONGEST_MICROS: u64 = 7 * 24 * 3600 * 1_000_000;
+
+/// One significant figure: 16 buckets for every doubling, so that what is told is at most a sixteenth
+/// too long. That takes 4.6 KiB; two figures would take 34, and there are two of these for each of a
+/// thousand methods.
+const FIGURES: u8 = 1;
+
+/// Times that were measured. Allocates nothing after it was made.
+#[derive(Clone, Debug)]
+pub(super) struct Timing {
+    histogram: Histogram<u64>,
+    longest: Duration,
+}
+
+/// How long something takes. Each percentile is at most a sixteenth above the true one; never above
+/// the maximum, which is exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Percentiles {
+    /// Half of them take at most so long.
+    pub p50: Duration,
+    /// Nine of ten do.
+    pub p90: Duration,
+    /// 99 of 100 do.
+    pub p99: Duration,
+    /// All do.
+    pub max: Duration,
+    /// How many were measured.
+    pub count: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        let histogram = Histogram::new_with_bounds(1, LONGEST_MICROS, FIGURES);
+        let histogram = histogram.expect("the bounds are a range, and one is a number of figures");
+        Self { histogram, longest: Duration::ZERO }
+    }
+}
+
+impl Timing {
+    /// It took so long.
+    pub(super) fn record(&mut self, took: Duration) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.histogram.saturating_record(micros.min(LONGEST_MICROS));
+        self.longest = self.longest.max(took);
+    }
+
+    /// What was measured so far.
+    pub(super) fn percentiles(&self) -> Percentiles {
+        let at = |quantile: f64| {
+            let micros = self.histogram.value_at_quantile(quantile);
+            Duration::from_micros(micros).min(self.longest)
+        };
+        Percentiles {
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            max: self.longest,
+            count: self.histogram.len(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn told(micros: &[u64]) -> Percentiles {
+        let mut timing = Timing::default();
+        for micros in micros {
+            timing.record(Duration::from_micros(*micros));
+        }
+        timing.percentiles()
+    }
+
+    #[test]
+    fn nothing_measured_takes_no_time() {
+        assert_eq!(told(&[]), Percentiles::default());
+    }
+
+    #[test]
+    fn what_takes_longer_than_a_week_is_counted_and_its_maximum_told() {
+        let month = 30 * 24 * 3600 * 1_000_000;
+        let said = told(&[5, month]);
+        assert_eq!((said.count, said.max), (2, Duration::from_micros(month)));
+        let week = Duration::from_micros(LONGEST_MICROS);
+        assert!(said.p99 >= week && said.p99 <= week + week / 16, "{:?}", said.p99);
+    }
+
+    #[test]
+    fn one_takes_as_much_memory_as_is_said() {
+        assert_eq!(Timing::default().histogram.distinct_values() * size_of::<u64>(), 4_736);
+    }
+
+    proptest! {
+        #[test]
+        fn percentiles_are_those_of_the_sorted_times_or_a_sixteenth_above(
+            times in prop::collection::vec((0_u32..40, any::<u64>()), 1..2_000)
+        ) {
+            // Every order of magnitude up to a week is as likely as any other.
+            let mut times: Vec<u64> = times
+                .into_iter()
+                .map(|(bits, micros)| (micros % (1 << bits)).min(LONGEST_MICROS))
+                .collect();
+            let said = told(&times);
+            times.sort_unstable();
+            let count = times.len();
+            let exact = |percent: usize| {
+                Duration::from_micros(times[(percent * count).div_ceil(100) - 1])
+            };
+            prop_assert_eq!(said.count, count as u64);
+            prop_assert_eq!(said.max, exact(100));
+            for (said, percent) in [(said.p50, 50), (said.p90, 90), (said.p99, 99)] {
+                let exact = exact(percent);
+                prop_assert!(
+                    said >= exact && said <= exact + exact / 16,
+                    "p{}: {:?} for {:?}", percent, said, exact
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! GetStatistics and WatchStatistics: numbers after known work.
+
+use std::time::{Duration, Instant};
+
+use task_scheduler::pb;
+use task_scheduler::pb::TaskState::{Cancelled, Failed, Running, Succeeded};
+use tonic::{Code, Request};
+
+use crate::client::{
+    Client, NOTHING, Refused, in_queue, later, ms, named, retries, span, task, with,
+};
+use crate::server::{stock, with_methods};
+use crate::waiting::{eventually, soon};
+
+async fn statistics(client: &Client) -> pb::Statistics {
+    let answer = soon(client.rpc().get_statistics(pb::GetStatisticsRequest {})).await.unwrap();
+    answer.into_inner().statistics.expect("an answer without statistics")
+}
+
+/// The statistics, once they are what they should be: what happened is told just after the answer.
+async fn once(client: &Client, what: &str, is: impl Fn(&pb::Statistics) -> bool) -> pb::Statistics {
+    eventually(what, async || Some(statistics(client).await).filter(&is)).await
+}
+
+fn queue(statistics: &pb::Statistics, name: &str) -> pb::QueueStatistics {
+    let found = statistics.queues.iter().find(|queue| queue.name == name);
+    found.unwrap_or_else(|| panic!("no queue {name} in {statistics:?}")).clone()
+}
+
+fn method(statistics: &pb::Statistics, name: &str) -> pb::MethodStatistics {
+    let found = statistics.methods.iter().find(|method| method.method == name);
+    found.unwrap_or_else(|| panic!("no method {name} in {statistics:?}")).clone()
+}
+
+fn length(length: Option<prost_types::Duration>) -> Duration {
+    length.expect("it was measured").try_into().unwrap()
+}
+
+#[tokio::test]
+async fn what_was_done_is_counted_exactly() {
+    let server = with_methods();
+    let client = server.client().await;
+    let ephemeral = |request| with(request, |o| o.durability = pb::Durability::Ephemeral.into());
+    for _ in 0..3 {
+        client.run(in_queue("sums", task("add", [1, 2]))).await;
+    }
+    for _ in 0..4 {
+        client.run(ephemeral(in_queue("sums", task("add", [1, 2])))).await;
+    }
+    for _ in 0..2 {
+        client.fail(task("fail_permanently", NOTHING)).await;
+    }
+    client.run(with(task("fail", [2]), |o| o.retry = retries(2))).await;
+    client.enqueue(later(named("unwanted", "ping", NOTHING))).await.unwrap();
+    let ids = vec!["unwanted".into()];
+    client.cancel(pb::CancelTasksRequest { task_ids: ids, ..Default::default() }).await.unwrap();
+    client.once("unwanted", Cancelled).await;
+
+    let expected = pb::TaskTotals {
+        accepted: 11,
+        started: 12,
+        succeeded: 8,
+        failed: 2,
+        cancelled: 1,
+        expired: 0,
+        retried: 2,
+    };
+    let said = once(&client, "all is counted", |said| said.totals == Some(expected)).await;
+    let counts = |name| {
+        let method = method(&said, name);
+        (method.succeeded, method.failed, method.retried)
+    };
+    assert_eq!(counts("add"), (7, 0, 0));
+    assert_eq!(counts("fail_permanently"), (0, 2, 0));
+    assert_eq!(counts("fail"), (1, 0, 2));
+    assert_eq!(counts("ping"), (0, 1, 0));
+    let names: Vec<&str> = said.methods.iter().map(|it| &*it.method).collect();
+    assert_eq!(names, ["add", "fail", "fail_permanently", "ping"]);
+    assert_eq!((queue(&said, "default").failed, queue(&said, "sums").failed), (2, 0));
+
+    // Every count is of the last minute, so the rates stand to each other as the counts do.
+    let (all, sums) = (said.rates.unwrap(), queue(&said, "sums").rates.unwrap());
+    assert!(all.accepted_1m > 0.0 && all.accepted_1m == all.accepted_5m, "{all:?}");
+    for (rate, part) in [
+        (all.started_1m, 12.0 / 11.0),
+        (all.succeeded_1m, 8.0 / 11.0),
+        (all.failed_1m, 2.0 / 11.0),
+        (sums.accepted_1m, 7.0 / 11.0),
+        (sums.failed_1m, 0.0),
+    ] {
+        assert!((rate - part * all.accepted_1m).abs() < 1e-9, "{rate} {part} {all:?}");
+    }
+}
+
+#[tokio::test]
+async fn times_are_measured_from_acceptance_to_start_to_end() {
+    let server = with_methods();
+    let client = server.client().await;
+    client.pause("slow").await;
+    client.enqueue(in_queue("slow", named("a", "wait", [server.path("gate")]))).await.unwrap();
+    let pause = Duration::from_millis(50);
+    tokio::time::sleep(pause).await;
+    client.resume("slow").await;
+    client.once("a", Running).await;
+    tokio::time::sleep(pause).await;
+    server.open_gate("gate");
+    let task = client.once("a", Succeeded).await;
+    let said = once(&client, "it is counted", |said| !said.methods.is_empty()).await;
+    let time = |at: Option<prost_types::Timestamp>| std::time::SystemTime::try_from(at.unwrap());
+    let (submitted, started) = (time(task.submitted_at).unwrap(), time(task.started_at).unwrap());
+    let ended = time(task.ended_at).unwrap();
+    let method = method(&said, "wait");
+    for (told, real) in [
+        (method.latency.unwrap(), started.duration_since(submitted).unwrap()),
+        (method.duration.unwrap(), ended.duration_since(started).unwrap()),
+    ] {
+        assert!(real >= pause);
+        assert_eq!((told.count, length(told.max)), (1, real));
+        assert_eq!([told.p50, told.p90, told.p99], [told.max; 3]);
+    }
+}
+
+#[tokio::test]
+async fn queues_and_workers_are_told_as_they_stand() {
+    let server = with_methods();
+    let client = server.client().await;
+    let ephemeral = |request| with(request, |o| o.durability = pb::Durability::Ephemeral.into());
+    let gated = |id| in_queue("mail", named(id, "wait", [server.path("gate")]));
+    client.enqueue(gated("runs")).await.unwrap();
+    client.enqueue(ephemeral(gated("runs too"))).await.unwrap();
+    let sync = in_queue("mail", named("sync", "wait_stubbornly", [server.path("gate")]));
+    client.enqueue(sync).await.unwrap();
+    for id in ["runs", "runs too", "sync"] {
+        client.once(id, Running).await;
+    }
+    client.fail(in_queue("mail", task("fail_permanently", NOTHING))).await;
+    client.pause("mail").await;
+    for id in ["first", "second"] {
+        client.enqueue(gated(id)).await.unwrap();
+    }
+    client.enqueue(ephemeral(gated("third"))).await.unwrap();
+    client.enqueue(later(gated("later"))).await.unwrap();
+    client.enqueue(later(ephemeral(gated("later too")))).await.unwrap();
+    let said = statistics(&client).await;
+    let mail = queue(&said, "mail");
+    let expected = pb::QueueStatistics {
+        name: "mail".into(),
+        paused: true,
+        queued: 3,
+        running: 3,
+        delayed: 2,
+        failed: 1,
+        oldest_queued_at: client.task("first").await.unwrap().submitted_at,
+        rates: mail.rates,
+    };
+    assert_eq!(mail, expected);
+    let workers = said.workers.unwrap();
+    assert_eq!((workers.async_active, workers.sync_active, workers.stuck), (2, 1, 0));
+    assert_eq!(workers.async_slots, 1_024);
+    assert!(said.started_at.map(|at| at.seconds) <= said.at.map(|at| at.seconds));
+    server.open_gate("gate");
+    for id in ["runs", "runs too", "sync"] {
+        client.once(id, Succeeded).await;
+    }
+    let idle = once(&client, "slots are free", |said| {
+        said.workers.as_ref().is_some_and(|it| it.async_active + it.sync_active == 0)
+    });
+    assert_eq!(queue(&idle.await, "mail").running, 0);
+}
+
+#[tokio::test]
+async fn a_watcher_is_told_at_once_and_then_as_often_as_it_asked() {
+    let server = stock();
+    let client = server.client().await;
+    let every = ms(100);
+    let begun = Instant::now();
+    let request = pb::WatchStatisticsRequest { every };
+    let mut samples = soon(client.rpc().watch_statistics(request)).await.unwrap().into_inner();
+    let mut accepted = Vec::new();
+    for number in 0..3_u64 {
+        let sample = soon(samples.message()).await.unwrap().expect("it has no end");
+        accepted.push(sample.statistics.unwrap().totals.unwrap().accepted);
+        assert!(begun.elapsed() >= Duration::from_millis(100) * number as u32);
+        client.run(task("ping", NOTHING)).await;
+    }
+    assert_eq!(accepted[0], 0);
+    assert!(accepted.is_sorted() && accepted[2] >= 1, "{accepted:?}");
+}
+
+#[tokio::test]
+async fn a_watch_ends_when_its_time_is_over_and_when_the_server_does() {
+    let mut server = with_methods();
+    let client = server.client().await;
+    let mut short =
+        Request::new(pb::WatchStatisticsRequest { every: span(Duration::from_secs(60)) });
+    short.set_timeout(Duration::from_millis(300));
+    let mut samples = soon(client.rpc().watch_statistics(short)).await.unwrap().into_inner();
+    soon(samples.message()).await.unwrap().expect("the first one comes at once");
+    assert_eq!(soon(samples.message()).await.unwrap_err().code(), Code::DeadlineExceeded);
+
+    let every = pb::WatchStatisticsRequest { every: span(Duration::from_secs(60)) };
+    let mut samples = soon(client.rpc().watch_statistics(every)).await.unwrap().into_inner();
+    soon(samples.message()).await.unwrap().expect("the first one comes at once");
+    server.terminate();
+    let refused = Refused::from(soon(samples.message()).await.unwrap_err());
+    assert_eq!((refused.code, &*refused.reason), (Code::Unavailable, "DRAINING"));
+    assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
+}
+
+#[tokio::test]
+async fn a_watch_that_wants_too_much_is_refused() {
+    let server = stock();
+    let client = server.client().await;
+    let request = pb::WatchStatisticsRequest { every: ms(99) };
+    let refused = soon(client.rpc().watch_statistics(request)).await;
+    let expected = Refused::invalid("every", "99ms; expected 100 ms to 1 hour");
+    assert_eq!(Refused::from(refused.map(drop).unwrap_err()), expected);
+}
+
+#[tokio::test]
+async fn a_restart_keeps_how_queues_stand_and_counts_anew() {
+    let data = tempfile::tempdir().unwrap();
+    let flags = ["--data-dir", data.path().to_str().unwrap()];
+    let server = crate::server::Setup::with_methods().flags(flags).start();
+    let client = server.client().await;
+    client.fail(named("bad", "fail_permanently", NOTHING)).await;
+    client.once("bad", Failed).await;
+    client.enqueue(later(task("ping", NOTHING))).await.unwrap();
+    drop(server);
+    let server = crate::server::Setup::with_methods().flags(flags).start();
+    let said = statistics(&server.client().await).await;
+    let queue = queue(&said, "default");
+    assert_eq!((queue.failed, queue.delayed, queue.queued), (1, 1, 0));
+    assert_eq!(said.totals, Some(pb::TaskTotals::default()));
+}

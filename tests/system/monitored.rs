@@ -1,0 +1,92 @@
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use task_scheduler::error::Code;
+use task_scheduler::models::{Explanation, ObstacleKind, Request, State, When};
+
+use crate::faulty::Faulty;
+use crate::harness::*;
+
+fn store_alone(said: &Explanation) -> bool {
+    matches!(&said.obstacles[..], [one] if one.kind == ObstacleKind::Store)
+}
+
+fn later(name: &str) -> Request {
+    with(named(name, "add", &[1]), |asked| {
+        asked.start = Some(When::After(Duration::from_secs(3600)));
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_the_store_has_not_taken_is_explained_by_that() {
+    let store = Arc::new(Faulty::default());
+    let system = start_on(options(), store.clone()).await;
+    store.refused_commits.store(u32::MAX, Ordering::SeqCst);
+    let (entering, request) = (system.clone(), later("new"));
+    let accepted = tokio::spawn(async move { entering.enqueue(request).await });
+    let said = loop {
+        match system.explain(&id("new")).await {
+            Ok(said) => break said,
+            Err(error) => assert_eq!(error.code, Code::TaskNotFound),
+        }
+    };
+    assert!(store_alone(&said), "{said:?}");
+    assert_eq!(said.state, State::Pending);
+    store.refused_commits.store(0, Ordering::SeqCst);
+    if accepted.await.expect("it is no panic").is_ok() {
+        let said = system.explain(&id("new")).await.expect("it is kept");
+        assert_eq!(said.obstacles[0].kind, ObstacleKind::Time);
+    }
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_task_that_cannot_be_read_is_explained_by_the_store_if_somebody_waits_for_it() {
+    let store = Arc::new(Faulty::default());
+    let system = start_on(options(), store.clone()).await;
+    system.enqueue(later("later")).await.expect("it is accepted");
+    store.refused_reads.store(1, Ordering::SeqCst);
+    let refused = system.explain(&id("later")).await.expect_err("it cannot be read");
+    assert_eq!(refused.code, Code::StoreUnavailable);
+    let (awaiting, request) = (system.clone(), later("awaited"));
+    let waits = tokio::spawn(async move { awaiting.submit(request).await });
+    while system.find(&id("awaited")).await.is_err() {}
+    store.refused_reads.store(1, Ordering::SeqCst);
+    let said = system.explain(&id("awaited")).await.expect("somebody waits for it");
+    assert!(store_alone(&said), "{said:?}");
+    assert_eq!(said.runs_at, None);
+    waits.abort();
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_does_not_answer_makes_the_system_unready() {
+    let store = Arc::new(Faulty::default());
+    let system = start_on(options(), store.clone()).await;
+    let in_memory = "tasks are kept in memory, as was chosen: they end with the process";
+    let well = system.health().await;
+    assert_eq!((well.ready, well.degraded, &*well.reasons), (true, false, &[in_memory.into()][..]));
+    store.refused_reads.store(1, Ordering::SeqCst);
+    let ill = system.health().await;
+    assert_eq!((ill.ready, ill.degraded, ill.reasons.len()), (false, true, 2));
+    assert!(ill.reasons[0].starts_with("the store does not answer: "), "{ill:?}");
+    assert_eq!(system.health().await, well);
+    store.refused_reads.store(1, Ordering::SeqCst);
+    let refused = system.statistics().await.expect_err("it cannot be read");
+    assert_eq!(refused.code, Code::StoreUnavailable);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_answered_is_counted() {
+    let system = start().await;
+    for number in 1..=20 {
+        let request = request("add", &[1, 2]);
+        let request = if number % 2 == 0 { ephemeral(request) } else { request };
+        system.submit(request).await.expect("it runs");
+        let totals = system.statistics().await.expect("it reads").totals;
+        assert_eq!((totals.accepted, totals.started, totals.succeeded), (number, number, number));
+    }
+    system.stop();
+}
