@@ -10,10 +10,10 @@ use crate::events::{Announced, Subscriber, SubscriberError};
 /// use task_scheduler::testing::tell;
 ///
 /// #[derive(Default)]
-/// struct Alerts;
+/// struct PrinterAlerts;
 ///
 /// #[subscriber(events("task.failed"))]
-/// impl Alerts {
+/// impl PrinterAlerts {
 ///     async fn handle_task_failed(&self, event: &Announced) -> Result<(), SubscriberError> {
 ///         match event.text("error_message") {
 ///             Some("out of ink") => Err("nobody can print that".into()),
@@ -23,7 +23,7 @@ use crate::events::{Announced, Subscriber, SubscriberError};
 /// }
 ///
 /// let event = Announced::example("task.failed").unwrap();
-/// assert_eq!(tell(&Alerts, &event).unwrap_err().to_string(), "nobody can print that");
+/// assert_eq!(tell(&PrinterAlerts, &event).unwrap_err().to_string(), "nobody can print that");
 /// ```
 ///
 /// # Errors
