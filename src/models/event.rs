@@ -285,10 +285,7 @@ impl Event {
     /// Whether it may reach webhooks: tasks of the namespace `system`, among them the deliveries of
     /// webhooks, do not.
     pub fn is_for_webhooks(&self) -> bool {
-        let is_system = |task: &Arc<Task>| {
-            task.method.split_once('/').is_some_and(|(namespace, _)| namespace == SYSTEM_NAMESPACE)
-        };
-        !self.task().is_some_and(is_system)
+        !self.task().is_some_and(|task| task.is_of_system())
     }
 }
 

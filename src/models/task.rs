@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::models::{
-    ArgValue, Digest, Durability, OnDependencyFailure, QueueName, RetryPolicy, TaskId,
+    ArgValue, Digest, Durability, OnDependencyFailure, QueueName, RetryPolicy, SYSTEM_NAMESPACE,
+    TaskId,
 };
 
 /// The most dependencies one task may have.
@@ -172,6 +173,13 @@ impl Labels {
     pub fn is_empty(&self) -> bool {
         let words = [&self.initiator, &self.reason, &self.source_system, &self.correlation_id];
         self.tags.is_empty() && words.into_iter().all(String::is_empty)
+    }
+}
+
+impl Task {
+    /// Whether the server made it for itself.
+    pub fn is_of_system(&self) -> bool {
+        self.method.split_once('/').is_some_and(|(namespace, _)| namespace == SYSTEM_NAMESPACE)
     }
 }
 

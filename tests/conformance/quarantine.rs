@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use task_scheduler::error::Code;
-use task_scheduler::models::{Fence, Held, Sequence, State};
+use task_scheduler::models::{Fence, Held, Sequence, State, Task};
 use task_scheduler::store::{Change, Opened};
 
 use crate::given::*;
@@ -18,6 +18,7 @@ on_every_store!(
     a_suspect_that_rests_lets_its_child_run,
     a_quarantined_task_can_run_again,
     those_that_wait_for_a_quarantined_task_are_told,
+    a_task_of_the_server_itself_is_no_suspect,
 );
 
 const FREE: (State, Option<Held>) = (State::Queued, None);
@@ -172,4 +173,14 @@ async fn those_that_wait_for_a_quarantined_task_are_told(given: Given) {
     given.open().await;
     let applied = given.commit(Change::ReleaseDependants { limit: 9 }).await;
     assert_eq!(ids(&applied.ended), ["child"]);
+}
+
+async fn a_task_of_the_server_itself_is_no_suspect(given: Given) {
+    let delivery = Task { method: "system/webhook".into(), ..task("a") };
+    let sequence = given.enter(delivery).await;
+    for _ in 0..=SUSPECT_AFTER {
+        claim(&given, sequence).await;
+        assert_eq!(given.open().await.quarantined, 0);
+        assert_eq!(stands(&given, "a").await, FREE);
+    }
 }

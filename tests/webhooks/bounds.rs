@@ -72,7 +72,7 @@ async fn webhooks_are_among_the_subscribers() {
     let found: Vec<_> = subscribers.iter().filter(|it| it.name == "crm").collect();
     assert_eq!(found.len(), 1, "{subscribers:?}");
     assert_eq!(found[0].events, ["task.completed"]);
-    assert_eq!(found[0].declared_at, URL);
+    assert_eq!(found[0].declared_at, "", "a URL may hold a secret");
     system.stop();
 }
 

@@ -69,7 +69,12 @@ impl<R: Rows> Transition<'_, R> {
         let last_alive = self.rows.last_alive()?;
         let (deaths, rescues, cancelled) = self.rows.update(sequence, |row| {
             let ran = row.started_at.map_or(Duration::ZERO, |at| last_alive.since(at));
-            row.deaths = if ran >= INNOCENT_AFTER { 1 } else { row.deaths + 1 };
+            row.deaths = match ran >= INNOCENT_AFTER {
+                // The server's own methods are no reason, and what they have to do must be done.
+                _ if row.task.is_of_system() => 0,
+                true => 1,
+                false => row.deaths + 1,
+            };
             row.suspect = suspect_after > 0 && row.deaths >= suspect_after;
             row.holds_suspicion &= row.suspect;
             row.rescues += 1;
