@@ -191,6 +191,19 @@ async fn a_drain_that_is_cut_short_is_no_clean_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_drain_ends_well_although_slices_would_follow_each_other_for_ever() {
+    let store = Arc::new(Faulty::default());
+    let recorder = Recorder::default();
+    let system = start_telling(store.clone(), &recorder).await;
+    store.never_done.store(true, Ordering::SeqCst);
+    system.submit(request("add", &[1])).await.expect("it runs");
+    assert!(system.drain(Duration::from_secs(10)).await);
+    let stopped = NodeFact::Stopped { epoch: 1 };
+    assert_eq!(recorder.about_nodes().last(), Some(&stopped));
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_the_last_change_nothing_is_stored_and_whoever_asks_is_told() {
     let (system, recorder) = start_recorded().await;
     let later = with(named("later", "add", &[1]), |asked| {

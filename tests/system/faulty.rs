@@ -1,7 +1,7 @@
 //! A store of one's own: a memory store that fails, or takes its time, at any verb but `open` for a while.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -28,6 +28,8 @@ pub(crate) struct Faulty {
     pub(crate) lost_claims: AtomicU32,
     /// Reads of any kind still to fail.
     pub(crate) refused_reads: AtomicU32,
+    /// Whether every change is said to have left something for another slice.
+    pub(crate) never_done: AtomicBool,
     /// How long every verb takes, in milliseconds.
     pub(crate) delay: AtomicU64,
 }
@@ -66,7 +68,10 @@ impl Store for Faulty {
         if take(&self.refused_commits) {
             return Err(Error::Unavailable("told to".into()));
         }
-        let commit = self.inner.commit(changes, now).await?;
+        let mut commit = self.inner.commit(changes, now).await?;
+        if self.never_done.load(Ordering::SeqCst) {
+            commit.applied.iter_mut().for_each(|applied| applied.more = true);
+        }
         if take(&self.lost_answers) {
             return Err(Error::AnswerLost("told to".into()));
         }

@@ -224,7 +224,7 @@ impl<W: Waiter> Core<W> {
             return None;
         }
         let timer = self.timers.first().map(|(at, _)| *at);
-        let stored = if self.promoting { None } else { self.due };
+        let stored = if self.promoting || self.draining { None } else { self.due };
         let due = [stored, self.ephemeral.due()]
             .into_iter()
             .flatten()
@@ -244,10 +244,10 @@ impl<W: Waiter> Core<W> {
             }
             self.timers.pop_first();
             match timer {
+                // The next boot does.
+                Timer::Prune if self.draining => {}
                 Timer::Prune => {
-                    let change =
-                        Change::Prune { retention: self.settings.retention, limit: PRUNE_SLICE };
-                    out.push(Command::Write(change, Tag::Prune));
+                    out.push(Command::Write(self.prune(), Tag::Prune));
                     self.timers.insert((now.steady + PRUNE_EVERY, Timer::Prune));
                 }
                 Timer::StoreBack => self.store_pauses = false,
@@ -259,7 +259,8 @@ impl<W: Waiter> Core<W> {
                 Timer::Stuck(fence) => self.give_up(fence, now, out),
             }
         }
-        if !self.promoting && self.due.is_some_and(|due| due <= now.wall) {
+        let promotes = !self.promoting && !self.draining;
+        if promotes && self.due.is_some_and(|due| due <= now.wall) {
             self.promoting = true;
             out.push(Command::Write(Change::Promote { limit: PROMOTE_SLICE }, Tag::Promote));
         }
@@ -268,6 +269,11 @@ impl<W: Waiter> Core<W> {
             self.write(Durability::Ephemeral, change, Tag::Release, now, out);
         }
         self.dispatch(now, out);
+    }
+
+    /// Has one slice of the ended tasks forgotten that were kept for long enough.
+    fn prune(&self) -> Change {
+        Change::Prune { retention: self.settings.retention, limit: PRUNE_SLICE }
     }
 
     /// Methods were registered: what nobody could run may have become claimable.

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::PRUNE_SLICE;
 use super::admit::id_taken;
 use super::judge::unmet;
 use super::live::{Interest, Phase};
@@ -157,12 +156,11 @@ impl<W: Waiter> Core<W> {
         for (fence, reason) in told {
             self.cancel_attempt(fence, &reason, now, out);
         }
-        if more {
+        // The last change would never come while slices follow each other. The next boot goes on with
+        // what is stored.
+        if more && !(self.draining && class == Durability::Durable) {
             let (change, tag) = match tag {
-                Tag::Prune => {
-                    let retention = self.settings.retention;
-                    (Change::Prune { retention, limit: PRUNE_SLICE }, Tag::Prune)
-                }
+                Tag::Prune => (self.prune(), Tag::Prune),
                 _ => (Change::ReleaseDependants { limit: RELEASE_SLICE }, Tag::Release),
             };
             self.write(class, change, tag, now, out);
