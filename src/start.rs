@@ -221,43 +221,58 @@ fn serve(
             subscribers,
         };
         let system = TaskSystem::start_with(parts).await.map_err(StartError::System)?;
-        if let Some((path, declared)) = config.schedules.as_deref().zip(declared) {
-            declare(&system, path, declared).await?;
+        let served = serve_from(&system, listener, config, declared).await;
+        if served.is_err() {
+            // That is no crash, and no fault of what runs already.
+            system.shutdown(Duration::ZERO).await;
         }
-        // Before anything is told of the address, so that whoever reads it can rely on them.
-        let mut stop = Signals::new().map_err(StartError::Runtime)?;
-        let handle = Server::start(listener, system.clone(), config.listen.options()).await?;
-        let addr = handle.local_addr();
-        if !addr.ip().is_loopback() {
-            tracing::warn!(
-                %addr,
-                "anybody who can reach this address can submit and enqueue tasks; everything else \
-                 answers callers on this machine only"
-            );
-        }
-        print(&format!("listening on {addr}\n"))?;
-        tracing::info!(%addr, "serving");
-        stop.next().await;
-        tracing::info!(within = ?config.engine.drain_timeout, "draining");
-        system.refuse();
-        handle.refuse().await;
-        tokio::select! {
-            finished = system.drain(config.engine.drain_timeout) => {
-                if !finished {
-                    tracing::warn!("bodies that had not finished were put back into their queues");
-                }
-                let cut = handle.stop(HANG_UP).await;
-                let cache = system.cache().statistics();
-                tracing::info!(connections_cut = cut, ?cache, "stopped");
-            }
-            () = stop.next() => tracing::warn!("stopped at once, as told twice"),
-        }
-        system.stop();
-        Ok(())
+        served
     });
     // A body that does not return must not keep the process.
     runtime.shutdown_background();
     stopped
+}
+
+/// Opens the doors of a system that runs, and waits until it was told to stop and has.
+async fn serve_from(
+    system: &TaskSystem,
+    listener: server::Listener,
+    config: &Config,
+    declared: Option<Vec<Declared>>,
+) -> Result<(), StartError> {
+    if let Some((path, declared)) = config.schedules.as_deref().zip(declared) {
+        declare(system, path, declared).await?;
+    }
+    // Before anything is told of the address, so that whoever reads it can rely on them.
+    let mut stop = Signals::new().map_err(StartError::Runtime)?;
+    let handle = Server::start(listener, system.clone(), config.listen.options()).await?;
+    let addr = handle.local_addr();
+    if !addr.ip().is_loopback() {
+        tracing::warn!(
+            %addr,
+            "anybody who can reach this address can submit and enqueue tasks; everything else \
+             answers callers on this machine only"
+        );
+    }
+    print(&format!("listening on {addr}\n"))?;
+    tracing::info!(%addr, "serving");
+    stop.next().await;
+    tracing::info!(within = ?config.engine.drain_timeout, "draining");
+    system.refuse();
+    handle.refuse().await;
+    tokio::select! {
+        finished = system.drain(config.engine.drain_timeout) => {
+            if !finished {
+                tracing::warn!("bodies that had not finished were put back into their queues");
+            }
+            let cut = handle.stop(HANG_UP).await;
+            let cache = system.cache().statistics();
+            tracing::info!(connections_cut = cut, ?cache, "stopped");
+        }
+        () = stop.next() => tracing::warn!("stopped at once, as told twice"),
+    }
+    system.stop();
+    Ok(())
 }
 
 /// Defines the schedules of a file. Nothing is served if one of them cannot be.
@@ -267,10 +282,8 @@ async fn declare(
     declared: Vec<Declared>,
 ) -> Result<(), StartError> {
     let schedules = declared.len();
-    if let Err(problems) = system.declare_schedules(declared).await {
-        system.stop();
-        return Err(StartError::Schedules(BadFile::wrong(path, problems)));
-    }
+    let done = system.declare_schedules(declared).await;
+    done.map_err(|problems| StartError::Schedules(BadFile::wrong(path, problems)))?;
     tracing::info!(schedules, file = %path.display(), "schedules declared");
     Ok(())
 }

@@ -1,10 +1,13 @@
 //! SIGTERM and SIGINT: what is under way is finished, nothing new is begun, and the exit is orderly.
 
 use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use task_scheduler::clock::now;
 use task_scheduler::pb;
 use task_scheduler::pb::TaskState;
+use task_scheduler::store::{Boot, SqliteStore, Store as _};
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
@@ -184,4 +187,23 @@ async fn a_retry_that_is_due_later_does_not_hold_up_the_exit() {
     let begun = Instant::now();
     assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
     assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_start_that_fails_in_order_is_found_as_no_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let ran = Command::new(env!("CARGO_BIN_EXE_task-scheduler"))
+        .args(["--addr", "127.0.0.1:0", "--log-dir", "none", "--data-dir", "data"])
+        .env_clear()
+        .current_dir(dir.path())
+        .stdout(full)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write to stdout"), "{said}");
+    let store = SqliteStore::open_dir(&dir.path().join("data")).unwrap();
+    let opened = store.open(Boot { now: now().wall, suspect_after: 2 }).await.unwrap();
+    assert_eq!((opened.epoch, opened.events), (2, Vec::new()));
 }
