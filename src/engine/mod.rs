@@ -336,19 +336,13 @@ impl Engine {
         finished
     }
 
-    /// Stores everything, and that this was all.
+    /// Stores everything, and that this was all. Another drain may have been ahead: whichever asks is
+    /// answered when that is stored.
     async fn end(&self) -> Result<(), Error> {
         self.flushed().await;
         let (sender, receiver) = Caller::new();
-        let ends = self.0.act(|core, _, out| {
-            // Another drain may have been ahead.
-            let ends = !core.is_stopped();
-            if ends {
-                core.stop(sender, out);
-            }
-            ends
-        });
-        if ends { by_hand::said(receiver).await.map(drop) } else { Ok(()) }
+        self.0.act(|core, _, out| core.stop(sender, out));
+        by_hand::said(receiver).await.map(drop)
     }
 
     async fn quiet(&self) {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use task_scheduler::error::Code;
-use task_scheduler::models::{ArgValue, NodeFact, When};
+use task_scheduler::models::{ArgValue, NodeFact, QueueName, When};
 use task_scheduler::store::{MemoryStore, Store};
 use task_scheduler::system::TaskSystem;
 use task_scheduler::tasks::TaskError;
@@ -204,6 +204,23 @@ async fn a_drain_ends_well_although_slices_would_follow_each_other_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_last_change_that_the_store_refused_is_asked_for_again_by_the_next_drain() {
+    let store = Arc::new(Faulty::default());
+    let recorder = Recorder::default();
+    let system = start_telling(store.clone(), &recorder).await;
+    system.refuse();
+    // Behind this nothing is left to be written but the last change.
+    system.resume(&QueueName::default()).await.expect("it is stored");
+    store.refused_commits.store(u32::MAX, Ordering::SeqCst);
+    system.drain(Duration::from_secs(10)).await;
+    assert_eq!(recorder.about_nodes().last(), Some(&NodeFact::Draining));
+    store.refused_commits.store(0, Ordering::SeqCst);
+    system.drain(Duration::from_secs(10)).await;
+    assert_eq!(recorder.about_nodes().last(), Some(&NodeFact::Stopped { epoch: 1 }));
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_the_last_change_nothing_is_stored_and_whoever_asks_is_told() {
     let (system, recorder) = start_recorded().await;
     let later = with(named("later", "add", &[1]), |asked| {
@@ -211,8 +228,7 @@ async fn after_the_last_change_nothing_is_stored_and_whoever_asks_is_told() {
     });
     system.enqueue(later).await.expect("it is taken in");
     assert!(system.drain(Duration::from_secs(10)).await);
-    let queue = task_scheduler::models::QueueName::default();
-    let refused = system.pause(&queue).await.expect_err("it has stopped");
+    let refused = system.pause(&QueueName::default()).await.expect_err("it has stopped");
     assert_eq!(refused.code, Code::Draining);
     assert_eq!(
         recorder.events().last().map(|it| it.name().to_owned()),

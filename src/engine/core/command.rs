@@ -121,6 +121,8 @@ pub(crate) enum Tag<W> {
     Schedule(W),
     /// What this process says about itself.
     Node,
+    /// The last change.
+    Stop,
     /// Something that people did.
     ByHand(W),
     /// They had a task forgotten.

@@ -53,7 +53,7 @@ use crate::models::{
     Snapshot, TaskFilter, TaskId, TaskPage,
 };
 use crate::store::memory::Tables;
-use crate::store::{Change, Commit, Opened, RELEASE_SLICE, Retention};
+use crate::store::{Change, Commit, Opened, RELEASE_SLICE, Retention, Verdict};
 use crate::tasks::TaskRegistry;
 use attempt::{Slots, Timer};
 use live::{Live, Phase};
@@ -121,8 +121,7 @@ pub(crate) struct Core<W> {
     promoting: bool,
     store_pauses: bool,
     draining: bool,
-    /// Nothing more is stored by this process.
-    stopped: bool,
+    last: Last<W>,
     /// Whether anybody listens to what happens.
     listened: bool,
     /// How many look-ups held an id so far.
@@ -131,6 +130,15 @@ pub(crate) struct Core<W> {
     watched: usize,
     /// Durable tasks on their way to the store.
     unstored: usize,
+}
+
+/// How far the last change is.
+enum Last<W> {
+    /// It was not asked for.
+    Open,
+    /// It is on its way to the store, and nothing may follow; these wait for it.
+    Asked(Vec<W>),
+    Stored,
 }
 
 impl<W: Waiter> Core<W> {
@@ -178,7 +186,7 @@ impl<W: Waiter> Core<W> {
             promoting: false,
             store_pauses: false,
             draining: false,
-            stopped: false,
+            last: Last::Open,
             listened: true,
             holds: 0,
             watched: 0,
@@ -220,7 +228,7 @@ impl<W: Waiter> Core<W> {
 
     /// When [`tick`](Self::tick) is to be called next, counted on the steady clock.
     pub(crate) fn next_tick(&self, now: Now) -> Option<Duration> {
-        if self.stopped {
+        if self.is_stopped() {
             return None;
         }
         let timer = self.timers.first().map(|(at, _)| *at);
@@ -235,7 +243,7 @@ impl<W: Waiter> Core<W> {
 
     /// Time has passed.
     pub(crate) fn tick(&mut self, now: Now, out: &mut Vec<Command<W>>) {
-        if self.stopped {
+        if self.is_stopped() {
             return;
         }
         while let Some(&(at, timer)) = self.timers.first() {
@@ -330,15 +338,34 @@ impl<W: Waiter> Core<W> {
     }
 
     /// Everything is stored, and this is the last: the next boot finds that this one ended as it was
-    /// told to. Whatever is to be written after it is refused.
+    /// told to. Whatever is to be written after it is refused. Asked for once more, it is waited for.
     pub(crate) fn stop(&mut self, waiter: W, out: &mut Vec<Command<W>>) {
-        self.stopped = true;
-        out.push(Command::Write(Change::Stop, Tag::ByHand(waiter)));
+        match &mut self.last {
+            Last::Open => {
+                self.last = Last::Asked(vec![waiter]);
+                out.push(Command::Write(Change::Stop, Tag::Stop));
+            }
+            Last::Asked(waiters) => waiters.push(waiter),
+            Last::Stored => out.push(Command::Answer(waiter, Answer::Said(Verdict::Done))),
+        }
     }
 
-    /// Whether the last change was written.
+    /// What came of the last change. If it was refused, it may be asked for again.
+    fn stop_answered(&mut self, came: Result<(), &Error>, out: &mut Vec<Command<W>>) {
+        let then = if came.is_ok() { Last::Stored } else { Last::Open };
+        let Last::Asked(waiters) = std::mem::replace(&mut self.last, then) else { return };
+        for waiter in waiters {
+            let answer = match came {
+                Ok(()) => Answer::Said(Verdict::Done),
+                Err(error) => Answer::Refused(error.clone()),
+            };
+            out.push(Command::Answer(waiter, answer));
+        }
+    }
+
+    /// Whether the last change is stored, or on its way.
     pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped
+        !matches!(self.last, Last::Open)
     }
 
     /// Whether nothing runs and everything that was told has been stored.

@@ -89,6 +89,7 @@ impl<W: Waiter> Core<W> {
                 Tag::Promote => self.promoting = false,
                 // Said in vain, a rest would leave a place taken, or free, for ever.
                 Tag::Release | Tag::Said(_) | Tag::Node => again.push((change, tag)),
+                Tag::Stop => self.stop_answered(Err(error), out),
                 Tag::Prune => {}
             }
         }
@@ -248,6 +249,7 @@ impl<W: Waiter> Core<W> {
                 }
             }
             Tag::Promote => self.promoting = false,
+            Tag::Stop => self.stop_answered(Ok(()), out),
             Tag::Prune | Tag::Release | Tag::Node => {}
         }
     }
