@@ -53,7 +53,10 @@ impl Engine {
         let task = found.task.clone();
         let (queue, waits) = (&task.options.queue, found.unmet > 0);
         let dependencies = if waits { self.unfinished(&task.deps).await? } else { Vec::new() };
-        let children = if waits { self.unfinished_children(&task.id).await? } else { Vec::new() };
+        // It waits for children only beside those: nearly no task has any, and to find none takes pages.
+        let has_children = usize::try_from(found.unmet).is_ok_and(|it| it > dependencies.len());
+        let children =
+            if has_children { self.unfinished_children(&task.id).await? } else { Vec::new() };
         let key = match task.options.concurrency_key() {
             Some(key) if found.held == Some(Held::ByKey) || found.state != State::Queued => {
                 Some(self.key(&task, key).await?)
