@@ -11,6 +11,8 @@ use crate::store::{self, Place};
 
 /// How many pages of a listing are looked through for children that have not ended.
 const CHILD_PAGES: usize = 20;
+/// How many that hold places of a key are counted: as many as have bodies that run, and more.
+const MAX_HOLDERS: usize = 100_000;
 
 impl Engine {
     /// Why a task is not running now, and when it will, as far as is known.
@@ -59,7 +61,11 @@ impl Engine {
             if has_children { self.unfinished_children(&task.id).await? } else { Vec::new() };
         let key = match task.options.concurrency_key() {
             Some(key) if found.held == Some(Held::ByKey) || found.state != State::Queued => {
-                Some(self.key(&task, key).await?)
+                let limit = self
+                    .at_hand(found.clone())
+                    .stance
+                    .map_or(1, |it| it.limits.concurrency_per_key);
+                Some(self.key(&task, key, limit).await?)
             }
             _ => None,
         };
@@ -112,19 +118,22 @@ impl Engine {
         Ok(children)
     }
 
-    async fn key(&self, task: &Task, key: &str) -> Result<KeyStance, Error> {
+    /// Counts as many as are needed to know whether `limit` is reached.
+    async fn key(&self, task: &Task, key: &str, limit: u32) -> Result<KeyStance, Error> {
         let queue = &task.options.queue;
         let now = now().wall;
-        let most = MAX_NAMED + 1;
-        let mut stance = match task.options.durability {
-            Durability::Durable => KeyStance {
-                holders: self.0.store.holders(queue, key, most).await?,
-                free_at: self.0.store.key_free_at(queue, key, now).await?,
-            },
+        // It may be one of them itself.
+        let most = usize::try_from(limit).unwrap_or(usize::MAX).clamp(MAX_NAMED, MAX_HOLDERS) + 1;
+        let (mut holders, free_at) = match task.options.durability {
+            Durability::Durable => (
+                self.0.store.holders(queue, key, most).await?,
+                self.0.store.key_free_at(queue, key, now).await?,
+            ),
             Durability::Ephemeral => self.0.core.lock().ephemeral_key(queue, key, most, now),
         };
-        stance.holders.retain(|holder| *holder != task.id);
-        stance.holders.truncate(MAX_NAMED);
-        Ok(stance)
+        holders.retain(|holder| *holder != task.id);
+        let count = u32::try_from(holders.len()).unwrap_or(u32::MAX);
+        holders.truncate(MAX_NAMED);
+        Ok(KeyStance { holders, count, free_at })
     }
 }

@@ -86,8 +86,9 @@ pub(crate) struct Full {
 /// How a concurrency key stands.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct KeyStance {
-    /// Others that hold a place of it.
+    /// Others that hold a place of it, as many as are named, and how many there are.
     pub(crate) holders: Vec<TaskId>,
+    pub(crate) count: u32,
     /// When its rate allows the next start, if not at once.
     pub(crate) free_at: Option<Timestamp>,
 }
@@ -201,18 +202,16 @@ impl<W: Waiter> Core<W> {
         self.ephemeral.window(queue, None, limit)
     }
 
-    /// How a concurrency key stands among ephemeral tasks.
+    /// Who holds places of a concurrency key among ephemeral tasks, and when its rate allows the next.
     pub(crate) fn ephemeral_key(
         &self,
         queue: &QueueName,
         key: &str,
         limit: usize,
         now: Timestamp,
-    ) -> KeyStance {
-        KeyStance {
-            holders: self.ephemeral.holding(queue, key, limit),
-            free_at: self.ephemeral.key_free_at(queue, key, now),
-        }
+    ) -> (Vec<TaskId>, Option<Timestamp>) {
+        let holders = self.ephemeral.holding(queue, key, limit);
+        (holders, self.ephemeral.key_free_at(queue, key, now))
     }
 }
 
@@ -342,10 +341,10 @@ fn method(situation: &Situation) -> Option<Obstacle> {
 }
 
 fn key(situation: &Situation, stance: &Stance, found: &Snapshot) -> Option<Obstacle> {
-    let KeyStance { holders, free_at } = situation.key.as_ref()?;
+    let KeyStance { holders, count, free_at } = situation.key.as_ref()?;
     let key = found.task.options.concurrency_key()?;
     let limit = stance.limits.concurrency_per_key;
-    let count = u32::try_from(holders.len()).unwrap_or(u32::MAX);
+    let count = *count;
     let full = count >= limit;
     let description = match free_at {
         _ if full => format!(

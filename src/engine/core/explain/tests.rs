@@ -117,7 +117,7 @@ fn a_key_holds_back_those_that_come_later() {
     let held = |limit: u32, holders: &[&str], free_at| {
         let limits = QueueLimits { concurrency_per_key: limit, ..QueueLimits::default() };
         Situation {
-            key: Some(KeyStance { holders: ids(holders), free_at }),
+            key: Some(KeyStance { holders: ids(holders), count: holders.len() as u32, free_at }),
             stance: Some(Stance { limits, ..Stance::default() }),
             ..situation(Snapshot { held: Some(Held::ByKey), ..found(State::Queued) })
         }
@@ -146,6 +146,23 @@ fn a_key_holds_back_those_that_come_later() {
     let why = "1 task with the concurrency key \"k\" holds the place that the queue allows it";
     check(waits(&["a"]), &[expected(why, &["a"], 1)]);
     assert_eq!(explain(&waits(&[])).obstacles, []);
+}
+
+#[test]
+fn a_key_is_full_although_more_hold_it_than_are_named() {
+    let names: Vec<String> = (0..MAX_NAMED).map(|number| format!("h{number}")).collect();
+    let named = ids(&names.iter().map(|it| &**it).collect::<Vec<_>>());
+    let limits = QueueLimits { concurrency_per_key: 150, ..QueueLimits::default() };
+    let held = Snapshot { held: Some(Held::ByKey), ..found(State::Queued) };
+    let full = Situation {
+        key: Some(KeyStance { holders: named.clone(), count: 150, free_at: None }),
+        stance: Some(Stance { limits, ..Stance::default() }),
+        ..situation(held)
+    };
+    let why =
+        "150 tasks with the concurrency key \"k\" hold the 150 places that the queue allows it";
+    let expected = told(ObstacleKind::ConcurrencyKey, why);
+    check(full, &[Obstacle { tasks: named, count: 150, limit: 150, ..expected }]);
 }
 
 #[test]
