@@ -40,8 +40,9 @@ pub enum EmitError {
 impl TaskContext {
     /// Announces an event of one's own: its name begins with `custom.`, its payload is a struct or
     /// map that serde writes as a JSON object. Subscribers, streams and webhooks are told of it like of any
-    /// other, with the task and the attempt. It is stored when this returns, so nobody is told of it
-    /// by an attempt that was given up.
+    /// other, with the task and the attempt. A durable task's is stored when this returns. Of an ephemeral
+    /// task's nothing is stored, and webhooks are not told. Either way nobody is told of it by an attempt
+    /// that was given up.
     ///
     /// An attempt that fails afterwards has announced it nevertheless, and the next one may do so again.
     ///
