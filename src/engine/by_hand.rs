@@ -220,6 +220,11 @@ pub(super) async fn said(receiver: oneshot::Receiver<Answer>) -> Result<Verdict,
     }
 }
 
+/// What a store says to no change of that kind.
+pub(super) fn unexpected(verdict: &Verdict) -> Error {
+    Error::new(Code::Internal, format!("the store said {verdict:?}"))
+}
+
 fn not_ended(id: &TaskId, state: State) -> Error {
     let why = match state {
         State::Succeeded => format!("task {id} has succeeded; only what ended badly is resolved"),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::by_hand::said;
+use super::by_hand::{said, unexpected};
 use super::core;
 use super::{Caller, Engine, gate};
 use crate::clock::{Timestamp, now};
@@ -90,9 +90,10 @@ impl Engine {
             core.let_in(&run, change, sender, out)
         })?;
         match said(receiver).await? {
+            Verdict::Inserted(_) => Ok(id),
             Verdict::NotFound => Err(no_schedule(name)),
             Verdict::Exists(_) => Err(core::id_taken(&id)),
-            _ => Ok(id),
+            other => Err(unexpected(&other)),
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::by_hand::said;
+use super::by_hand::{said, unexpected};
 use super::{Caller, Engine, gate};
 use crate::clock::now;
 use crate::error::{Code, Error};
@@ -66,7 +66,8 @@ impl Engine {
     ///
     /// # Errors
     /// The gate's refusals, and then nothing is delivered; `QUEUE_FULL`, `STORE_UNAVAILABLE`,
-    /// `DRAINING`, and then some may have been.
+    /// `DRAINING`, `INTERNAL` when the store takes a task no more for what it is, and then some may have
+    /// been.
     pub async fn deliver(&self, deliveries: Vec<(u64, Request)>) -> Result<(), Error> {
         let now = now();
         let deliveries = deliveries
@@ -84,8 +85,10 @@ impl Engine {
             })
         });
         for receiver in delivered {
-            // Whatever was said, there is nothing left to be done about it.
-            said(receiver).await?;
+            match said(receiver).await? {
+                Verdict::Inserted(_) | Verdict::Exists(_) | Verdict::NotFound => {}
+                other => return Err(unexpected(&other)),
+            }
         }
         refused
     }
