@@ -66,7 +66,7 @@ impl Engine {
     ///
     /// # Errors
     /// The gate's refusals, and then nothing is delivered; `QUEUE_FULL`, `STORE_UNAVAILABLE`,
-    /// `DRAINING`, `INTERNAL` when the store takes a task no more for what it is, and then some may have
+    /// `DRAINING`, `INTERNAL` for an answer that no store gives to this, and then some may have
     /// been.
     pub async fn deliver(&self, deliveries: Vec<(u64, Request)>) -> Result<(), Error> {
         let now = now();
