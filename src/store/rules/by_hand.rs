@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Rows, Transition};
 use crate::models::{
-    ArgValue, CancelVerdict, Ended, Ending, Fact, OnDependencyFailure, Outcome, Sequence, State,
-    TaskFact, TaskId,
+    ArgValue, CancelVerdict, Ended, Ending, Fact, Fence, OnDependencyFailure, Outcome, Sequence,
+    State, TaskFact, TaskId,
 };
 use crate::store::{DependencyProblem, RELEASE_SLICE, Verdict};
 
@@ -18,23 +18,39 @@ impl<R: Rows> Transition<'_, R> {
         };
         let row = self.row(sequence)?;
         let (state, fence) = (row.state, row.fence);
-        self.applied.verdict = if state.has_ended() {
-            said(CancelVerdict::AlreadyEnded(state), None)
-        } else if state == State::Running {
-            if row.cancel_requested.is_none() {
-                self.rows.update(sequence, |row| {
-                    row.cancel_requested = Some(reason.to_owned());
-                })?;
-                let reason = reason.into();
-                self.happened_to(sequence, TaskFact::CancelRequested { reason })?;
-            }
+        if state.has_ended() {
+            self.applied.verdict = said(CancelVerdict::AlreadyEnded(state), None);
+            return Ok(());
+        }
+        self.stop_task(sequence, reason)?;
+        self.applied.verdict = if state == State::Running {
             said(CancelVerdict::Requested, fence)
         } else {
-            self.end(sequence, Ending::Cancelled(reason.to_owned()))?;
             self.release(RELEASE_SLICE)?;
             said(CancelVerdict::Cancelled, None)
         };
         Ok(())
+    }
+
+    /// Has a task that has not ended come to its end: one that runs is asked to stop, once, and any
+    /// other is cancelled. Answers the claim that is to be told.
+    pub(super) fn stop_task(
+        &mut self,
+        sequence: Sequence,
+        reason: &str,
+    ) -> Result<Option<Fence>, R::Error> {
+        let row = self.row(sequence)?;
+        if row.state != State::Running {
+            self.end(sequence, Ending::Cancelled(reason.to_owned()))?;
+            return Ok(None);
+        }
+        if row.cancel_requested.is_some() {
+            return Ok(None);
+        }
+        let fence = row.fence;
+        self.rows.update(sequence, |row| row.cancel_requested = Some(reason.to_owned()))?;
+        self.happened_to(sequence, TaskFact::CancelRequested { reason: reason.into() })?;
+        Ok(fence)
     }
 
     pub(super) fn run_again(&mut self, id: &TaskId, reason: &str) -> Result<(), R::Error> {

@@ -124,17 +124,8 @@ impl<R: Rows> Transition<'_, R> {
             }
             *left -= 1;
             let reason = format!("its parent {id} ended {state}");
-            let row = self.row(child)?;
-            match (row.state, row.fence) {
-                (State::Running, Some(fence)) => {
-                    self.rows.update(child, |row| {
-                        row.cancel_requested = Some(reason.clone());
-                    })?;
-                    self.applied.told.push((fence, reason.clone()));
-                    let reason = reason.into();
-                    self.happened_to(child, TaskFact::CancelRequested { reason })?;
-                }
-                _ => self.end(child, Ending::Cancelled(reason))?,
+            if let Some(fence) = self.stop_task(child, &reason)? {
+                self.applied.told.push((fence, reason));
             }
         }
         Ok(true)

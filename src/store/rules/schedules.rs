@@ -10,8 +10,8 @@ use super::{Rows, Transition};
 use crate::clock::Timestamp;
 use crate::error::Code;
 use crate::models::{
-    Ended, Ending, Fact, Failure, MAX_REMEMBERED_RUNS, Name, Overlap, RUN_INITIATOR, Schedule,
-    ScheduleCounts, ScheduleFact, ScheduleRun, ScheduleStatus, State, Task, TaskFact, TaskId,
+    Ended, Fact, Failure, MAX_REMEMBERED_RUNS, Name, Overlap, RUN_INITIATOR, Schedule,
+    ScheduleCounts, ScheduleFact, ScheduleRun, ScheduleStatus, State, Task, TaskId,
 };
 use crate::store::{DependencyProblem, Firing, Insert, RELEASE_SLICE, Verdict};
 
@@ -247,21 +247,11 @@ impl<R: Rows> Transition<'_, R> {
         let reason = format!("replaced by the next run of schedule {name}");
         for task in unfinished {
             let Some(sequence) = self.rows.sequence_of(&task)? else { continue };
-            let row = self.row(sequence)?;
-            match (row.state, row.fence) {
-                (state, _) if state.has_ended() => {}
-                (State::Running, Some(fence)) => {
-                    if row.cancel_requested.is_some() {
-                        continue;
-                    }
-                    self.rows.update(sequence, |row| {
-                        row.cancel_requested = Some(reason.clone());
-                    })?;
-                    self.applied.told.push((fence, reason.clone()));
-                    let reason = reason.as_str().into();
-                    self.happened_to(sequence, TaskFact::CancelRequested { reason })?;
-                }
-                _ => self.end(sequence, Ending::Cancelled(reason.clone()))?,
+            if self.row(sequence)?.state.has_ended() {
+                continue;
+            }
+            if let Some(fence) = self.stop_task(sequence, &reason)? {
+                self.applied.told.push((fence, reason.clone()));
             }
         }
         self.release(RELEASE_SLICE)?;
