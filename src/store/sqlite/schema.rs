@@ -155,6 +155,7 @@ const STEPS: [&str; 3] = [
         at INTEGER NOT NULL,
         payload TEXT NOT NULL
     );
+    CREATE INDEX outbox_webhook ON outbox (webhook);
     ALTER TABLE meta ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE meta ADD COLUMN posted INTEGER NOT NULL DEFAULT 0;
     UPDATE meta SET stopped = epoch;
