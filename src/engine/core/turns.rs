@@ -211,7 +211,8 @@ impl<W: Waiter> Core<W> {
                 self.rescan(&queue);
             }
         }
-        let mut claims = claims;
+        // So may have been that something was put aside for a webhook.
+        let mut claims = Claims { posted: true, ..claims };
         for claimed in claims.claimed.iter().flatten() {
             // That it began was told to nobody, either, if the first answer was the lost one.
             let began = TaskFact::Started { attempt: claimed.attempt, fence: claimed.fence };
