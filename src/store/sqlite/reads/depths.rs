@@ -1,5 +1,5 @@
-//! How queues and keys stand: how many tasks there are, from the counters that commits keep, and when
-//! the next may start.
+//! How queues and keys stand: how many tasks there are, from the counters that commits keep, who
+//! holds a place, and when the next may start.
 
 use rusqlite::OptionalExtension as _;
 
@@ -7,7 +7,7 @@ use super::super::codec::{read_settings, state_of, time};
 use super::super::problem::{Fault, Result};
 use super::Reader;
 use crate::clock::Timestamp;
-use crate::models::{QueueName, QueueSettings, Sequence};
+use crate::models::{QueueName, QueueSettings, Sequence, TaskId};
 use crate::store::QueueDepth;
 use crate::store::depth::PRIORITIES;
 use crate::store::rules::Pace;
@@ -55,6 +55,27 @@ impl Reader<'_> {
             .map_err(|error| Fault::Unreadable(0, error.to_string()))?;
         let pace = Pace { next, wake: None };
         Ok(settings.limits.rate_per_key.and_then(|rate| pace.free_at(rate, now)))
+    }
+
+    /// See [`Store::holders`](crate::store::Store::holders).
+    pub(in super::super) fn holders(
+        &mut self,
+        queue: &QueueName,
+        key: &str,
+        limit: usize,
+    ) -> Result<Vec<TaskId>> {
+        let Some(number) = self.queue_number(queue)? else { return Ok(Vec::new()) };
+        let sql = "SELECT t.id FROM live l JOIN tasks t ON t.seq = l.seq
+            WHERE l.holds = ?1 AND l.key = ?2 ORDER BY l.seq LIMIT ?3";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query((number, key, limit))?;
+        let mut holders = Vec::new();
+        while let Some(row) = rows.next()? {
+            let id = TaskId::parse(row.get_ref(0)?.as_str()?, "id");
+            holders.push(id.map_err(|error| Fault::Illegible("an id", error.to_string()))?);
+        }
+        Ok(holders)
     }
 
     fn count(&self, number: i64, depth: &mut QueueDepth) -> Result<()> {

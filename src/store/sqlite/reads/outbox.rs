@@ -1,4 +1,4 @@
-//! Questions about webhooks and what is put aside for them; and who holds a key.
+//! Questions about webhooks and what is put aside for them.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::super::codec::time;
 use super::super::problem::{Fault, Result};
 use super::super::stored;
 use super::Reader;
-use crate::models::{Posted, QueueName, TaskId, Webhook};
+use crate::models::{Posted, Webhook};
 
 impl Reader<'_> {
     /// See [`Store::webhooks`](crate::store::Store::webhooks).
@@ -34,26 +34,5 @@ impl Reader<'_> {
             });
         }
         Ok(posted)
-    }
-
-    /// See [`Store::holders`](crate::store::Store::holders).
-    pub(in super::super) fn holders(
-        &mut self,
-        queue: &QueueName,
-        key: &str,
-        limit: usize,
-    ) -> Result<Vec<TaskId>> {
-        let Some(number) = self.queue_number(queue)? else { return Ok(Vec::new()) };
-        let sql = "SELECT t.id FROM live l JOIN tasks t ON t.seq = l.seq
-            WHERE l.holds = ?1 AND l.key = ?2 ORDER BY l.seq LIMIT ?3";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let mut rows = statement.query((number, key, limit))?;
-        let mut holders = Vec::new();
-        while let Some(row) = rows.next()? {
-            let id = TaskId::parse(row.get_ref(0)?.as_str()?, "id");
-            holders.push(id.map_err(|error| Fault::Illegible("an id", error.to_string()))?);
-        }
-        Ok(holders)
     }
 }
