@@ -8,7 +8,7 @@ use std::time::Duration;
 use task_scheduler::clock::Timestamp;
 use task_scheduler::error::Code;
 use task_scheduler::models::{
-    ArgValue, Digest, Durability, Ended, Ending, Failure, Fence, Keys, OnDependencyFailure,
+    ArgValue, Digest, Durability, Ended, Ending, Event, Failure, Fence, Keys, OnDependencyFailure,
     Options, Outcome, QueueLimits, QueueName, RetryPolicy, Sequence, Snapshot, State, Task, TaskId,
 };
 use task_scheduler::store::{
@@ -23,6 +23,8 @@ pub(crate) const SUSPECT_AFTER: u32 = 2;
 /// An open store. Its clock stands still unless a case moves it.
 pub(crate) struct Given {
     pub(crate) store: Arc<dyn Store>,
+    /// What its first boot said.
+    pub(crate) first: Vec<Event>,
     kept: Kept,
     now: Cell<Timestamp>,
     epoch: Cell<u64>,
@@ -58,15 +60,16 @@ impl Given {
     }
 
     async fn kept(kept: Kept) -> Self {
-        let given = Self {
+        let mut given = Self {
             store: kept.open(),
+            first: Vec::new(),
             kept,
             now: Cell::new(Timestamp::EPOCH.plus(Duration::from_secs(1_800_000_000))),
             epoch: Cell::new(0),
             sequences: Cell::new(0),
             fences: Cell::new(0),
         };
-        given.open().await;
+        given.first = given.open().await.events;
         given
     }
 
