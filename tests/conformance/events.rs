@@ -28,6 +28,7 @@ on_every_store!(
     what_is_over_expires,
     whatever_ends_in_the_wake_of_another_is_announced_behind_it,
     children_that_run_are_told_to_stop_in_the_wake_of_their_parent,
+    a_child_that_was_asked_to_stop_before_is_not_asked_once_more_for_its_parent,
     a_task_that_is_run_again_returns_with_those_that_had_ended_for_it,
     a_resolved_task_says_what_it_came_to,
     queues_are_announced_when_what_people_decided_changes,
@@ -273,6 +274,17 @@ async fn children_that_run_are_told_to_stop_in_the_wake_of_their_parent(given: G
     assert_eq!(names(&told), ["task.failed", "task.cancel_requested"]);
     let reason = "its parent a ended FAILED".into();
     assert_eq!(told[1], of(&given, task("a/1"), TaskFact::CancelRequested { reason }));
+}
+
+async fn a_child_that_was_asked_to_stop_before_is_not_asked_once_more_for_its_parent(given: Given) {
+    let (sequence, fence) = given.run(task("a")).await;
+    let child = given.insert(task("a/1"));
+    let running = child.sequence;
+    given.commit(Change::Spawn { sequence, fence, child }).await;
+    given.claim(running).await.expect("it can run");
+    assert_eq!(names(&events(&given, cancel("a/1")).await), ["task.cancel_requested"]);
+    let applied = given.tell(fail(sequence, fence)).await;
+    assert_eq!((names(&applied.events), applied.told), (vec!["task.failed"], Vec::new()));
 }
 
 async fn a_task_that_is_run_again_returns_with_those_that_had_ended_for_it(given: Given) {

@@ -2,6 +2,7 @@
 
 use std::num::NonZero;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use task_scheduler::cache::ResultsCache;
@@ -13,18 +14,22 @@ use task_scheduler::models::{
     QueueName, Request, Rule, Schedule, ScheduleStatus, Secret, Task, TaskId, Unique, Webhook,
     When,
 };
-use task_scheduler::store::MemoryStore;
+use task_scheduler::store::{MemoryStore, Store};
 use task_scheduler::tasks::{TaskRegistry, collected};
 
+use crate::faulty::Faulty;
 use crate::harness::*;
 use crate::recorder::Recorder;
 
 async fn start_engine() -> (Engine, Recorder) {
+    start_engine_on(Arc::new(MemoryStore::default())).await
+}
+
+async fn start_engine_on(store: Arc<dyn Store>) -> (Engine, Recorder) {
     let recorder = Recorder::default();
     let registry = TaskRegistry::from_registrations(collected()).expect("built-in tasks");
     let cache = ResultsCache::new(NonZero::new(1_000).expect("not zero"), 1 << 20);
     let (registry, cache) = (Arc::new(registry), Arc::new(cache));
-    let store = Arc::new(MemoryStore::default());
     let engine = Engine::start(options(), registry, cache, store, recorder.announcer());
     (engine.await.expect("it starts"), recorder)
 }
@@ -262,6 +267,24 @@ async fn what_is_put_aside_for_a_webhook_becomes_a_task_once() {
         (Code::WebhookNotFound, "no webhook audit is known")
     );
     assert_eq!(engine.webhooks().await.expect("they are read"), []);
+    engine.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_claim_whose_answer_was_lost_put_aside_for_a_webhook_is_told_of() {
+    let store = Arc::new(Faulty::default());
+    let (engine, _) = start_engine_on(store.clone()).await;
+    let queue = QueueName::default();
+    engine.set_webhook(webhook("task.started")).await.expect("it is stored");
+    // It is claimed, and not started beside its insert.
+    engine.pause(&queue, true).await.expect("it is stored");
+    engine.enqueue(named("a", "add", &[1])).await.expect("it is let in");
+    store.lost_claims.store(1, Ordering::SeqCst);
+    engine.pause(&queue, false).await.expect("it is stored");
+    let told = tokio::time::timeout(Duration::from_secs(20), engine.posted()).await;
+    told.expect("somebody is told that there is something");
+    let posted = engine.outbox(0, 10).await.expect("it is read");
+    assert_eq!((posted.len(), posted[0].event.as_str()), (1, "task.started"));
     engine.stop();
 }
 
