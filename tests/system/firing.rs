@@ -271,6 +271,26 @@ async fn what_is_put_aside_for_a_webhook_becomes_a_task_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_the_store_does_not_take_is_refused_and_stays_put_aside() {
+    let (engine, _) = start_engine().await;
+    engine.set_webhook(webhook("queue.*")).await.expect("it is stored");
+    engine.pause(&QueueName::default(), true).await.expect("it is stored");
+    let posted = engine.outbox(0, 10).await.expect("it is read");
+    let unique = |task: &str| {
+        with(named(task, "add", &[1]), |it| {
+            it.keys.unique =
+                Some(Unique { key: "k".into(), window: None, on_clash: OnClash::default() });
+        })
+    };
+    engine.enqueue(unique("first")).await.expect("it is let in");
+    let delivery = (posted[0].position, unique("delivery"));
+    let refused = engine.deliver(vec![delivery]).await.expect_err("the key is another's");
+    assert_eq!(refused.code, Code::Internal);
+    assert_eq!(engine.outbox(0, 10).await.expect("it is read"), posted);
+    engine.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_claim_whose_answer_was_lost_put_aside_for_a_webhook_is_told_of() {
     let store = Arc::new(Faulty::default());
     let (engine, _) = start_engine_on(store.clone()).await;
