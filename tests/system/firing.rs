@@ -59,9 +59,11 @@ fn run(status: &ScheduleStatus, run_id: &str) -> Arc<Task> {
     Arc::new(task)
 }
 
+/// Runs of a schedule, for one occurrence each.
 fn firing(status: &ScheduleStatus, runs: &[&str], next: Timestamp) -> Firing {
     let due = status.next.expect("it is due");
-    let runs = runs.iter().map(|it| (due, run(status, it))).collect();
+    let times = (0..).map(|seconds| due.plus(Duration::from_secs(seconds)));
+    let runs = times.zip(runs).map(|(at, it)| (at, run(status, it))).collect();
     Firing { status: status.clone(), runs, missed: None, next: Some(next) }
 }
 
@@ -110,6 +112,7 @@ async fn runs_that_are_left_out_are_not_counted_as_waiting() {
     assert_eq!(waiting(&engine).await, 1);
     assert_eq!(recorder.about("b"), [""; 0]);
 
+    let due = due.plus(Duration::from_secs(3600));
     let status = engine.set_schedule(schedule(&engine, Overlap::Replace), true, Some(due)).await;
     let status = status.expect("it is stored");
     let fired = engine.fire(vec![firing(&status, &["c", "d"], due)]).await;
