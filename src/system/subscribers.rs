@@ -10,7 +10,7 @@ use crate::engine::Engine;
 use crate::events::subscriber::Registered;
 use crate::events::{Announced, Announcer, EventStream, SubscriberError, Told};
 use crate::models::{Fact, Observed};
-use crate::orchestrator::{BackgroundTask, Executable, SchedulerError};
+use crate::orchestrator::{BackgroundTask, Executable, SchedulerError, said};
 
 /// One subscriber and what it is told.
 ///
@@ -124,10 +124,4 @@ impl BackgroundTask for SubscriberService {
         }
         Ok(())
     }
-}
-
-fn said(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a message")
 }

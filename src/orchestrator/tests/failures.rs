@@ -118,3 +118,23 @@ async fn who_does_not_end_well_is_named() {
         "Task shutdown error: panics: panicked: no disk at all; fails: no disk"
     );
 }
+
+#[tokio::test]
+async fn who_is_told_of_failures_and_panics_does_not_end_the_service() {
+    let (tell, mut told) = telling();
+    let hears = tell.clone();
+    let scheduler = scheduler().on_failure(move |_| {
+        hears.tell("heard");
+        panic!("no ears");
+    });
+    let turns = vec![Does::Fails, Does::Well];
+    let service = Scripted { turns, shutdown: Does::Fails, ..Scripted::new("sampler", &tell) };
+    let task = scheduler.register_background_task(service).unwrap();
+    scheduler.start().await.unwrap();
+    let expected = ["sampler begins", "sampler works", "heard", "sampler works"];
+    assert_eq!(told.many(4).await, expected);
+    let report = scheduler.shutdown().await;
+    assert_eq!(report.failed.len(), 1);
+    assert_eq!(task.last_error(), Some(no_disk(SchedulerError::TaskShutdown)));
+    assert_eq!(told.rest(), ["sampler ends", "heard"]);
+}
