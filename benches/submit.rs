@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use criterion::{Criterion, criterion_group, criterion_main};
 use task_scheduler::cache::ResultsCache;
 use task_scheduler::engine::Options;
-use task_scheduler::events::Announcer;
+use task_scheduler::events::{Announcer, Subscribers};
 use task_scheduler::models::{ArgValue, Asked, Durability, Event, Request};
 use task_scheduler::store::MemoryStore;
-use task_scheduler::system::TaskSystem;
+use task_scheduler::system::{Parts, TaskSystem};
 use task_scheduler::tasks::{TaskRegistry, collected};
 
 // What the server allocates with.
@@ -36,7 +36,9 @@ async fn system(outcomes: usize, announcer: Announcer) -> TaskSystem {
     let cache = ResultsCache::new(NonZero::new(outcomes).expect("some"), 64 << 20);
     let store = Arc::new(MemoryStore::default());
     let (registry, cache, announcer) = (Arc::new(registry), Arc::new(cache), Arc::new(announcer));
-    TaskSystem::start_telling(options, registry, cache, store, announcer).await.expect("it starts")
+    let subscribers = Subscribers::default();
+    let parts = Parts { options, registry, cache, store, announcer, subscribers };
+    TaskSystem::start_with(parts).await.expect("it starts")
 }
 
 /// Counts, as the least that somebody who listens can do.

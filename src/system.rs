@@ -93,6 +93,23 @@ pub struct Parts {
     pub subscribers: Subscribers,
 }
 
+/// Stops the engine of a start that comes to nothing, whether it fails or nobody waits for it.
+struct StopUnlessStarted(Option<Engine>);
+
+impl StopUnlessStarted {
+    fn it_started(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for StopUnlessStarted {
+    fn drop(&mut self) {
+        if let Some(engine) = self.0.take() {
+            engine.stop();
+        }
+    }
+}
+
 impl TaskSystem {
     /// Opens the store and begins to work.
     ///
@@ -104,21 +121,7 @@ impl TaskSystem {
         cache: Arc<ResultsCache>,
         store: Arc<dyn Store>,
     ) -> Result<Self, Error> {
-        Self::start_telling(options, registry, cache, store, Arc::default()).await
-    }
-
-    /// The same, for whoever wants to be told of the first event, too.
-    ///
-    /// # Errors
-    /// As [`start`](Self::start).
-    pub async fn start_telling(
-        options: engine::Options,
-        registry: Arc<TaskRegistry>,
-        cache: Arc<ResultsCache>,
-        store: Arc<dyn Store>,
-        announcer: Arc<Announcer>,
-    ) -> Result<Self, Error> {
-        let subscribers = Subscribers::default();
+        let (announcer, subscribers) = (Arc::default(), Subscribers::default());
         Self::start_with(Parts { options, registry, cache, store, announcer, subscribers }).await
     }
 
@@ -135,11 +138,13 @@ impl TaskSystem {
         let counts = Arc::new(Counts::default());
         announcer.add_tap(counts.clone());
         let engine = Engine::start(options, methods, results, store, announcer.clone()).await?;
+        let unless_started = StopUnlessStarted(Some(engine.clone()));
         let webhooks = Webhooks::new(engine.clone());
         registry.replace_handler(webhooks.handler())?;
         engine.methods_changed();
         let services = Services::start(&engine, &announcer, listening, &webhooks).await?;
         let monitor = Monitor::new(counts, engine.clone(), kept);
+        unless_started.it_started();
         Ok(Self {
             engine,
             registry,

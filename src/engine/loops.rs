@@ -79,17 +79,20 @@ impl Executable for Commits {
 impl BackgroundTask for Commits {
     async fn execute(&mut self) -> Result<(), SchedulerError> {
         let shared = &self.0;
-        let batch = {
-            let mut writes = shared.writes.lock();
-            shared.committing.store(!writes.is_empty(), Ordering::Release);
-            let size = writes.len().min(COMMIT_BATCH);
-            writes.drain(..size).collect::<Vec<_>>()
-        };
-        if batch.is_empty() {
+        // A turn lasts until there is something to write: one that only waited would pass for a good one.
+        let batch = loop {
+            let batch = {
+                let mut writes = shared.writes.lock();
+                shared.committing.store(!writes.is_empty(), Ordering::Release);
+                let size = writes.len().min(COMMIT_BATCH);
+                writes.drain(..size).collect::<Vec<_>>()
+            };
+            if !batch.is_empty() {
+                break batch;
+            }
             shared.quiet.notify_waiters();
             shared.write_wake.notified().await;
-            return Ok(());
-        }
+        };
         let (changes, tags): (Vec<Change>, Vec<Tag>) = batch.into_iter().unzip();
         let changes: Arc<[Change]> = changes.into();
         match commit(shared, &changes, &tags).await {
@@ -159,11 +162,13 @@ impl Executable for Dispatcher {
 impl BackgroundTask for Dispatcher {
     async fn execute(&mut self) -> Result<(), SchedulerError> {
         let shared = &self.0;
-        let wanted = std::mem::take(&mut *shared.claims.lock());
-        if wanted.is_empty() {
+        let wanted = loop {
+            let wanted = std::mem::take(&mut *shared.claims.lock());
+            if !wanted.is_empty() {
+                break wanted;
+            }
             shared.claim_wake.notified().await;
-            return Ok(());
-        }
+        };
         match claim(shared, &wanted).await {
             Ok((claims, tries)) => {
                 shared.act(|core, now, out| match tries {

@@ -65,6 +65,9 @@ pub trait Subscriber: Send + Sync + 'static {
     /// # Errors
     /// Counted and logged; the next event comes all the same. A panic is the same.
     async fn handle(&self, event: &Announced) -> Result<(), SubscriberError>;
+
+    /// It was too slow, and so many events are lost. Logged and counted all the same.
+    async fn missed(&self, _count: u64) {}
 }
 
 /// What a handler may return.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::engine::{Engine, QueueDepth};
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::models::{Fact, Observed};
 use crate::orchestrator::{BackgroundTask, Executable, SchedulerError};
 
@@ -23,6 +23,12 @@ impl Sampler {
     pub fn new(engine: Engine, every: Duration) -> Self {
         Self { engine, every }
     }
+
+    async fn say(&self) -> Result<(), Error> {
+        let depths = self.engine.depths().await?;
+        self.engine.announce(Fact::Observed(sample(&depths))).await?;
+        Ok(())
+    }
 }
 
 impl Executable for Sampler {
@@ -35,10 +41,12 @@ impl Executable for Sampler {
 impl BackgroundTask for Sampler {
     async fn execute(&mut self) -> Result<(), SchedulerError> {
         tokio::time::sleep(self.every).await;
-        let failed = |error: Error| SchedulerError::TaskExecution(error.to_string());
-        let depths = self.engine.depths().await.map_err(failed)?;
-        self.engine.announce(Fact::Observed(sample(&depths))).await.map_err(failed)?;
-        Ok(())
+        match self.say().await {
+            Ok(()) => Ok(()),
+            // Nothing is announced any more, which is no failure.
+            Err(error) if error.code == Code::Draining => std::future::pending().await,
+            Err(error) => Err(SchedulerError::TaskExecution(error.to_string())),
+        }
     }
 }
 

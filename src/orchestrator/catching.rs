@@ -19,13 +19,14 @@ pub(super) async fn catching<T>(future: impl Future<Output = T>) -> Result<T, Pa
     poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
         Ok(Poll::Pending) => Poll::Pending,
         Ok(Poll::Ready(value)) => Poll::Ready(Ok(value)),
-        Err(payload) => Poll::Ready(Err(Panic(said(&*payload)))),
+        Err(payload) => Poll::Ready(Err(Panic(said(&*payload).to_owned()))),
     })
     .await
 }
 
-fn said(payload: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub(crate) fn said(payload: &(dyn Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
     let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("it did not say why").to_owned()
+    text.unwrap_or("it did not say why")
 }

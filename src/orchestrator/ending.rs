@@ -10,6 +10,7 @@ pub(super) struct Ending {
     told: AtomicBool,
     wake: Notify,
     given_up: AtomicBool,
+    reported: AtomicBool,
 }
 
 impl Ending {
@@ -41,5 +42,15 @@ impl Ending {
     /// Whether it did not stop in time.
     pub(super) fn is_given_up(&self) -> bool {
         self.given_up.load(Ordering::Acquire)
+    }
+
+    /// Whoever stopped it was told how it ended.
+    pub(super) fn report(&self) {
+        self.reported.store(true, Ordering::Release);
+    }
+
+    /// Whether whoever stopped it was told how it ended.
+    pub(super) fn is_reported(&self) -> bool {
+        self.reported.load(Ordering::Acquire)
     }
 }

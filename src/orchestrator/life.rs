@@ -1,13 +1,14 @@
 //! The life of one service, in its own loop.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::catching::{Panic, catching};
+use super::catching::{Panic, catching, said};
 use super::ending::Ending;
-use super::work::Work;
+use super::work::{Turn, Work};
 use super::{ExecutionStatus, Pace, SchedulerError, ServiceState, TaskHandle, TaskId};
 use crate::models::{Fact, Observed};
 
@@ -121,7 +122,8 @@ where
     // A turn that does not await is not dropped, so the end is looked for between turns, too.
     while !telling.ending.is_told() {
         match flat(catching(work.turn()).await, SchedulerError::TaskExecution) {
-            Ok(()) => telling.good(),
+            Ok(Turn::Worked) => telling.good(),
+            Ok(Turn::Missed) => {}
             Err((error, panicked)) => {
                 let failures = telling.turn_failed(error, panicked);
                 sleep(pace.pause(failures)).await;
@@ -133,10 +135,10 @@ where
 }
 
 /// What a service came to, and whether it panicked.
-fn flat(
-    said: Result<Result<(), SchedulerError>, Panic>,
+fn flat<T>(
+    said: Result<Result<T, SchedulerError>, Panic>,
     kind: fn(String) -> SchedulerError,
-) -> Result<(), (SchedulerError, bool)> {
+) -> Result<T, (SchedulerError, bool)> {
     match said {
         Ok(said) => said.map_err(|error| (error, false)),
         Err(Panic(why)) => Err((kind(format!("panicked: {why}")), true)),
@@ -189,8 +191,11 @@ impl Telling {
             state.failures = failures;
             state.last_error = Some(error);
         });
-        if let Some(hook) = &self.hook {
-            hook(&failure);
+        let Some(hook) = &self.hook else { return };
+        // Who wants to be told must not end whom he is told of.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| hook(&failure))) {
+            let why = said(&*panic);
+            tracing::error!(service = %self.name, why, "who is told of failures panicked");
         }
     }
 

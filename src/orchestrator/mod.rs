@@ -139,6 +139,7 @@ mod task;
 mod work;
 
 pub use crate::events::{ChannelConfig, EventBus};
+pub(crate) use catching::said;
 pub use error::SchedulerError;
 pub use handle::TaskHandle;
 pub use id::TaskId;

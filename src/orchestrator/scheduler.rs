@@ -3,11 +3,13 @@
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
 use super::life::{Hook, Life};
+use super::pace::after;
 use super::registry::Started;
 use super::work::Work;
 use super::{
@@ -15,6 +17,9 @@ use super::{
     ShutdownReport, TaskHandle, TaskId, TaskRegistry,
 };
 use crate::events::EventBus;
+
+/// How long those have who are told to stop only when the time of all is up. They share it.
+const LAST_GRACE: Duration = Duration::from_millis(500);
 
 /// Starts services, keeps them going and stops them. `E` names the channels of its bus, `M` is what is
 /// sent there; see the [module](super) for an example.
@@ -69,7 +74,10 @@ impl<E, M> Scheduler<E, M> {
     /// Tells every service to stop, all at once, and waits for none: [`shutdown`](Self::shutdown)
     /// does, in order.
     pub fn stop(&self) {
-        self.task_registry.end().iter().for_each(|service| service.ending.tell());
+        let services = self.task_registry.end();
+        // What could not begin has nothing to end.
+        let alive = services.iter().filter(|service| !service.handle.status().is_over());
+        alive.for_each(|service| service.ending.tell());
     }
 
     /// Drops every service where it awaits, without its `shutdown`.
@@ -173,22 +181,33 @@ where
     }
 
     /// Stops every service, the last one first: its turn is dropped where it awaits, and its `shutdown`
-    /// called. One that takes longer than [`Pace::stop_within`] is aborted, and so is whoever still runs
-    /// after [`Pace::shutdown_within`]. May be called again, and before the start.
+    /// called. One that takes longer than [`Pace::stop_within`] is aborted. When
+    /// [`Pace::shutdown_within`] is over, all that are left are told at once, and aborted half a second
+    /// later. May be called again, and before the start; how a service ended is reported once.
     pub async fn shutdown(&self) -> ShutdownReport {
-        let latest = Instant::now() + self.pace.shutdown_within;
+        let latest = after(self.pace.shutdown_within);
+        let mut last = None;
         let mut report = ShutdownReport::default();
-        for Started { handle, ending } in self.task_registry.end() {
-            if handle.status().is_over() {
+        let services = self.task_registry.end();
+        for (at, Started { handle, ending }) in services.iter().enumerate() {
+            // It ended by itself, or somebody was told how.
+            if handle.status().is_over() && (ending.is_reported() || !ending.is_told()) {
                 continue;
+            }
+            if last.is_none() && Instant::now() >= latest {
+                // Those who are well are not to pay for the others.
+                services[at..].iter().for_each(|service| service.ending.tell());
+                last = Some(after(LAST_GRACE));
             }
             ending.tell();
             // Who was given up before is not waited for again.
             let patience = match ending.is_given_up() {
                 true => Instant::now(),
-                false => latest.min(Instant::now() + self.pace.stop_within),
+                false => last.unwrap_or_else(|| latest.min(after(self.pace.stop_within))),
             };
             let ended = timeout_at(patience, handle.ended()).await;
+            ending.report();
+            let handle = handle.clone();
             match ended {
                 Ok(ExecutionStatus::Stopped) => report.stopped.push(handle),
                 Ok(_) if !ending.is_given_up() => report.failed.push(handle),

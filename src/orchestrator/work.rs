@@ -13,6 +13,14 @@ pub(super) enum Work<E, M> {
     Events(Box<dyn EventTask<E, M>>, broadcast::Receiver<M>),
 }
 
+/// What a turn was.
+pub(super) enum Turn {
+    /// The service did what it is for.
+    Worked,
+    /// It only heard that it missed something, which says nothing of how well it works.
+    Missed,
+}
+
 impl<E, M> Work<E, M>
 where
     E: Send + 'static,
@@ -25,18 +33,19 @@ where
         }
     }
 
-    pub(super) async fn turn(&mut self) -> Result<(), SchedulerError> {
+    pub(super) async fn turn(&mut self) -> Result<Turn, SchedulerError> {
         match self {
-            Self::Background(task) => task.execute().await,
+            Self::Background(task) => task.execute().await?,
             Self::Events(task, events) => match events.recv().await {
-                Ok(event) => task.handle_event(event).await,
+                Ok(event) => task.handle_event(event).await?,
                 Err(RecvError::Lagged(count)) => {
                     task.missed(count).await;
-                    Ok(())
+                    return Ok(Turn::Missed);
                 }
                 // The scheduler keeps the bus, so this says that it is gone, and the loop with it.
-                Err(closed) => Err(closed.into()),
+                Err(closed) => return Err(closed.into()),
             },
         }
+        Ok(Turn::Worked)
     }
 }

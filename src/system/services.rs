@@ -57,14 +57,16 @@ impl Services {
         };
         let (watchers, makers) = (group(), group());
         let internal = |error: SchedulerError| Error::new(Code::Internal, error.to_string());
-        list::watchers(&watchers, engine, listening).map_err(internal)?;
-        list::makers(&makers, engine, webhooks).map_err(internal)?;
-        for group in [&watchers, &makers] {
+        // From here on whatever ends this ends the runtime as it may be ended here.
+        let services = Self { makers, watchers, runtime: Mutex::new(Some(runtime)) };
+        list::watchers(&services.watchers, engine, listening).map_err(internal)?;
+        list::makers(&services.makers, engine, webhooks).map_err(internal)?;
+        for group in [&services.watchers, &services.makers] {
             if let Err(error) = group.start().await {
                 tracing::error!(%error, "services do not run");
             }
         }
-        Ok(Arc::new(Self { makers, watchers, runtime: Mutex::new(Some(runtime)) }))
+        Ok(Arc::new(services))
     }
 
     fn status(&self) -> impl Iterator<Item = Service> {
@@ -121,8 +123,11 @@ fn report(
         let (engine, announcer) = (engine.clone(), announcer.clone());
         // Bounded by the pause that follows a failure and by the time that a commit is tried for.
         runtime.spawn(async move {
-            if engine.announce(event.fact.clone()).await.is_err() {
-                announcer.announce(event);
+            match engine.announce(event.fact.clone()).await {
+                Ok(_) => {}
+                // Nothing is announced any more: the last that a server says is that it stopped.
+                Err(error) if error.code == Code::Draining => {}
+                Err(_) => announcer.announce(event),
             }
         });
     }

@@ -1,16 +1,21 @@
 //! Subscribers as services: each in a loop of its own, its handlers where bodies run.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 use crate::engine::Engine;
 use crate::events::subscriber::Registered;
-use crate::events::{Announced, Announcer, EventStream, SubscriberError, Told};
+use crate::events::{Announcer, EventStream, SubscriberError, Told};
 use crate::models::{Fact, Observed};
-use crate::orchestrator::{BackgroundTask, Executable, SchedulerError};
+use crate::orchestrator::{BackgroundTask, Executable, SchedulerError, said};
+
+/// How long a handler may take. One that never returned would keep every later event from its
+/// subscriber, and nothing would show it.
+const HANDLE_WITHIN: Duration = Duration::from_secs(5 * 60);
 
 /// One subscriber and what it is told.
 ///
@@ -22,7 +27,17 @@ pub(super) struct SubscriberService {
     events: EventStream,
     bodies: Handle,
     engine: Engine,
-    handling: Option<JoinHandle<Result<(), SubscriberError>>>,
+    patience: Duration,
+    handling: Option<Handling>,
+}
+
+/// A handler under way.
+struct Handling {
+    handler: JoinHandle<Result<(), SubscriberError>>,
+    /// It is aborted then.
+    until: Instant,
+    /// It deals with an event, and not with having missed some.
+    of_event: bool,
 }
 
 /// Who is told of events from the first one on: taken before the engine starts.
@@ -44,34 +59,57 @@ impl Listening {
             events,
             bodies: engine.bodies(),
             engine: engine.clone(),
+            patience: HANDLE_WITHIN,
             handling: None,
         })
     }
 }
 
 impl SubscriberService {
-    /// Has a handler deal with an event.
-    async fn deal_with(&mut self, event: Arc<Announced>) {
+    /// Has a handler deal with what there is to tell.
+    fn hand_over(&mut self, told: Told) {
+        let of_event = match told {
+            Told::Event(_) => true,
+            Told::Missed { count, .. } => {
+                let name = self.registered.name.as_str();
+                tracing::warn!(subscriber = name, count, "a subscriber missed events");
+                self.registered.tally.missed(count);
+                false
+            }
+        };
         let subscriber = self.registered.subscriber.clone();
-        let handler = self.bodies.spawn(async move { subscriber.handle(&event).await });
-        self.handling = Some(handler);
-        self.finish().await;
+        let handler = self.bodies.spawn(async move {
+            match told {
+                Told::Event(event) => subscriber.handle(&event).await,
+                Told::Missed { count, .. } => {
+                    subscriber.missed(count).await;
+                    Ok(())
+                }
+            }
+        });
+        let until = Instant::now() + self.patience;
+        self.handling = Some(Handling { handler, until, of_event });
     }
 
-    /// Waits for the handler that is under way, if one is.
+    /// Waits for the handler that is under way, if one is, as long as it may take.
     async fn finish(&mut self) {
-        let Some(handling) = &mut self.handling else { return };
-        let said = match handling.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(ended) => match ended.try_into_panic() {
+        let Some(Handling { handler, until, of_event }) = &mut self.handling else { return };
+        let said = match timeout_at(*until, &mut *handler).await {
+            Ok(Ok(said)) => said.map_err(|error| error.to_string()),
+            Ok(Err(ended)) => match ended.try_into_panic() {
                 Ok(panic) => Err(format!("it panicked: {}", said(&*panic))),
                 Err(_) => Err("it was cut short by the end of the server".to_owned()),
             },
+            Err(_) => {
+                handler.abort();
+                Err(format!("it did not return within {:?} and was aborted", self.patience))
+            }
         };
+        let of_event = *of_event;
         self.handling = None;
         match said {
-            Ok(()) => self.registered.tally.handled(),
+            Ok(()) if of_event => self.registered.tally.handled(),
+            Ok(()) => {}
             Err(error) => {
                 let name = &self.registered.name;
                 tracing::warn!(subscriber = %name, error, "a subscriber could not handle an event");
@@ -82,10 +120,8 @@ impl SubscriberService {
 
     /// Tells everybody that this one was too slow. Once for each time that it has caught up again, so
     /// one who is told of that, too, does not keep himself busy with it.
-    async fn missed(&self, count: u64) {
+    async fn announce_missed(&self, count: u64) {
         let name = self.registered.name.as_str();
-        tracing::warn!(subscriber = name, count, "a subscriber missed events");
-        self.registered.tally.missed(count);
         let lagged = Observed::Lagged { listener: name.into(), missed: count };
         if let Err(error) = self.engine.announce(Fact::Observed(lagged)).await {
             tracing::debug!(subscriber = name, %error, "nobody is told of it any more");
@@ -103,10 +139,8 @@ impl Executable for SubscriberService {
     async fn shutdown(&mut self) -> Result<(), SchedulerError> {
         self.finish().await;
         while let Some((_, told)) = self.events.try_next() {
-            match told {
-                Told::Event(event) => self.deal_with(event).await,
-                Told::Missed { count, .. } => self.registered.tally.missed(count),
-            }
+            self.hand_over(told);
+            self.finish().await;
         }
         Ok(())
     }
@@ -116,18 +150,22 @@ impl Executable for SubscriberService {
 impl BackgroundTask for SubscriberService {
     async fn execute(&mut self) -> Result<(), SchedulerError> {
         self.finish().await;
-        match self.events.next().await {
-            Some((_, Told::Event(event))) => self.deal_with(event).await,
-            Some((_, Told::Missed { count, .. })) => self.missed(count).await,
+        let Some((_, told)) = self.events.next().await else {
             // Nothing more happens.
-            None => std::future::pending().await,
+            return std::future::pending().await;
+        };
+        let missed = match told {
+            Told::Event(_) => None,
+            Told::Missed { count, .. } => Some(count),
+        };
+        self.hand_over(told);
+        if let Some(count) = missed {
+            self.announce_missed(count).await;
         }
+        self.finish().await;
         Ok(())
     }
 }
 
-fn said(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a message")
-}
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,28 @@ fn commits(services: Vec<Service>) -> ServiceState {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_fails_again_after_it_only_waited_did_not_recover_in_between() {
+    let store = Arc::new(Faulty::default());
+    let system = start_on(options(), store.clone()).await;
+    let failed = EventFilter {
+        names: vec![NamePattern::parse("observability.service_failed")],
+        ..EventFilter::default()
+    };
+    let mut events = system.announcer().subscribe(failed, None);
+    store.refused_commits.store(10, Ordering::SeqCst);
+    for failures in [1, 2] {
+        system.submit(request("add", &[1])).await.expect_err("it was not stored");
+        let Some((_, Told::Event(event))) = events.next().await else { panic!("it is announced") };
+        let payload = event.payload();
+        assert_eq!(
+            (&payload["service"], &payload["failures"]),
+            (&"commits".into(), &failures.into())
+        );
+    }
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_stays_away_shows_as_a_service_that_fails_until_it_is_back() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;

@@ -255,7 +255,7 @@ fn observed() -> Group {
         )
         .event(
             "observability.service_failed",
-            "A part of the server failed, and is tried again after a while",
+            "A part of the server failed; it is tried again after a while only if `failures` is above 0",
             [
                 field("service", Text, "which"),
                 error("error"),

@@ -86,6 +86,27 @@ async fn an_event_that_cannot_be_handled_is_a_failure_and_the_next_one_comes() {
 }
 
 #[tokio::test]
+async fn one_who_fails_at_every_event_is_not_well_because_he_misses_some_in_between() {
+    let (tell, _told) = telling();
+    let (failed, mut failures) = telling();
+    let scheduler = scheduler(2);
+    let bus = scheduler.event_bus().clone();
+    let more =
+        move || (0..4).try_for_each(|_| bus.publish(&"orders", "a bad one".into()).map(drop));
+    let again = more.clone();
+    let scheduler = scheduler.on_failure(move |failure| {
+        // Nothing is left in the channel that he has not missed something before.
+        again().unwrap();
+        failed.tell(failure.failures.to_string());
+    });
+    let listener = Listener { channel: "orders", tell, begins: None };
+    scheduler.register_event_task(listener).unwrap();
+    scheduler.start().await.unwrap();
+    more().unwrap();
+    assert_eq!(failures.many(4).await, ["1", "2", "3", "4"]);
+}
+
+#[tokio::test]
 async fn a_channel_that_is_not_there_cannot_be_listened_to() {
     let (tell, _told) = telling();
     let scheduler = scheduler(8);

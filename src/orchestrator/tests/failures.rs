@@ -61,12 +61,13 @@ async fn a_service_that_fails_is_reported_and_recovers() {
         let reports = reported.clone();
         let scheduler = scheduler().on_failure(move |failure| reports.lock().push(failure.clone()));
         let panics = matches!(does, Does::Panics);
-        let turns = vec![Does::Well, does.clone(), does, Does::Well, Does::Well];
+        let bad = || does.clone();
+        let turns = vec![Does::Well, bad(), bad(), Does::Well, bad(), Does::Well, Does::Well];
         let service = Scripted { turns, ..Scripted::new("sampler", &tell) };
         let task = scheduler.register_background_task(service).unwrap();
         scheduler.start().await.unwrap();
-        // It begins and works five times.
-        told.many(6).await;
+        // It begins and works seven times.
+        told.many(8).await;
         let state = task.wait_for(|state| state.failures == 0).await;
         assert_eq!(state.status, ExecutionStatus::Running);
         // What went wrong can still be seen.
@@ -77,7 +78,8 @@ async fn a_service_that_fails_is_reported_and_recovers() {
             .iter()
             .map(|it| (it.task, &*it.name, it.error.clone(), it.failures, it.panicked))
             .collect::<Vec<_>>();
-        let expected = [1, 2].map(|count| (task.id(), "sampler", error.clone(), count, panics));
+        // A good turn in between has the count begin anew.
+        let expected = [1, 2, 1].map(|count| (task.id(), "sampler", error.clone(), count, panics));
         assert_eq!(failures, expected);
         assert!(scheduler.shutdown().await.is_clean());
     }
@@ -115,4 +117,24 @@ async fn who_does_not_end_well_is_named() {
         report.into_result().unwrap_err().to_string(),
         "Task shutdown error: panics: panicked: no disk at all; fails: no disk"
     );
+}
+
+#[tokio::test]
+async fn who_is_told_of_failures_and_panics_does_not_end_the_service() {
+    let (tell, mut told) = telling();
+    let hears = tell.clone();
+    let scheduler = scheduler().on_failure(move |_| {
+        hears.tell("heard");
+        panic!("no ears");
+    });
+    let turns = vec![Does::Fails, Does::Well];
+    let service = Scripted { turns, shutdown: Does::Fails, ..Scripted::new("sampler", &tell) };
+    let task = scheduler.register_background_task(service).unwrap();
+    scheduler.start().await.unwrap();
+    let expected = ["sampler begins", "sampler works", "heard", "sampler works"];
+    assert_eq!(told.many(4).await, expected);
+    let report = scheduler.shutdown().await;
+    assert_eq!(report.failed.len(), 1);
+    assert_eq!(task.last_error(), Some(no_disk(SchedulerError::TaskShutdown)));
+    assert_eq!(told.rest(), ["sampler ends", "heard"]);
 }

@@ -58,6 +58,61 @@ async fn all_together_stop_within_a_bound() {
     assert_eq!(names(&report.aborted), ["third", "second", "first"]);
 }
 
+#[tokio::test]
+async fn who_is_well_is_not_aborted_because_others_used_up_the_time_of_all() {
+    let (tell, mut told) = telling();
+    let scheduler = scheduler().pace(Pace { shutdown_within: SHORT, ..brisk() });
+    for (name, shutdown) in [("idle", Does::Well), ("hangs", Does::Hangs), ("too", Does::Hangs)] {
+        let service = Scripted { shutdown, ..Scripted::new(name, &tell) };
+        scheduler.register_background_task(service).unwrap();
+    }
+    scheduler.start().await.unwrap();
+    told.rest();
+    let report = scheduler.shutdown().await;
+    assert_eq!(names(&report.stopped), ["idle"]);
+    assert_eq!(names(&report.aborted), ["too", "hangs"]);
+    assert!(told.rest().contains(&"idle ends".to_owned()));
+}
+
+#[tokio::test]
+async fn who_ended_badly_before_the_shutdown_is_named_in_it_and_only_once() {
+    let (tell, _told) = telling();
+    let scheduler = scheduler();
+    let mut tasks = Vec::new();
+    for (name, shutdown) in [("fails", Does::Fails), ("ends", Does::Well)] {
+        let service = Scripted { shutdown, ..Scripted::new(name, &tell) };
+        tasks.push(scheduler.register_background_task(service).unwrap());
+    }
+    scheduler.start().await.unwrap();
+    scheduler.stop();
+    for task in &tasks {
+        task.ended().await;
+    }
+    let report = scheduler.shutdown().await;
+    assert_eq!((names(&report.stopped), names(&report.failed)), (vec!["ends"], vec!["fails"]));
+    let report = scheduler.shutdown().await;
+    assert!(report.is_clean() && report.stopped.is_empty());
+}
+
+#[tokio::test]
+async fn a_time_may_be_as_long_as_can_be_said() {
+    let (tell, _told) = telling();
+    let longest = Duration::MAX;
+    let pace = Pace {
+        first_pause: longest,
+        longest_pause: longest,
+        initialize_within: longest,
+        stop_within: longest,
+        shutdown_within: longest,
+    };
+    let scheduler = scheduler().pace(pace);
+    let service = Scripted { turns: vec![Does::Fails], ..Scripted::new("sampler", &tell) };
+    let task = scheduler.register_background_task(service).unwrap();
+    scheduler.start().await.unwrap();
+    task.wait_for(|state| state.failures == 1).await;
+    assert!(scheduler.shutdown().await.is_clean());
+}
+
 /// Keeps its thread until the test lets it go.
 struct Blocking {
     tell: Tell,

@@ -1,3 +1,5 @@
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -74,6 +76,28 @@ async fn services_that_make_tasks_stop_when_tasks_are_refused_and_those_that_wat
     let engine = system.engine.services();
     assert!(engine.iter().all(|service| service.status() == ExecutionStatus::Running));
     system.stop();
+}
+
+#[tokio::test]
+async fn a_start_that_nobody_waits_for_any_more_ends_wherever_it_is() {
+    for most in 1.. {
+        let mut start = Box::pin(TaskSystem::in_memory().start());
+        let mut polls = 0;
+        let started = poll_fn(|context| {
+            polls += 1;
+            match start.as_mut().poll(context) {
+                Poll::Ready(started) => Poll::Ready(Some(started)),
+                Poll::Pending if polls == most => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        });
+        if let Some(system) = started.await {
+            system.unwrap().stop();
+            break;
+        }
+        // Where a runtime must not be waited for.
+        drop(start);
+    }
 }
 
 #[tokio::test]
