@@ -94,7 +94,7 @@ impl Webhooks {
 
     /// The service that makes events that were put aside tasks.
     pub fn courier(&self) -> Courier {
-        Courier::new(self.engine.clone())
+        Courier::new(self.engine.clone(), self.counts.clone())
     }
 
     /// Has somebody told of events from now on, new or in the place of one with that name. Answers

@@ -1,10 +1,11 @@
 //! Somebody who does not take what he is told, and what becomes of that.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use task_scheduler::models::{CancelRequest, State};
+use task_scheduler::models::{CancelRequest, QueueLimits, QueueName, State};
 use task_scheduler::webhooks::Draft;
 
 use crate::given::*;
@@ -248,5 +249,43 @@ async fn what_waits_for_a_webhook_that_is_deleted_is_cancelled() {
     let why = cancelled.outcome.unwrap().failure().unwrap().message;
     assert_eq!(why, "webhook crm was deleted");
     assert_eq!(system.webhooks().await.unwrap().len(), 0);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_whose_queue_is_full_keeps_no_other_waiting_and_is_no_failure() {
+    let mut full = Receiver::that_answers(Answer::status(200)).await;
+    let mut alive = Receiver::that_answers(Answer::status(200)).await;
+    let system = system().await;
+    system.put_webhook(draft("full", &full.url())).await.unwrap();
+    system.put_webhook(draft("other", &alive.url())).await.unwrap();
+    let queue = QueueName::parse("webhook.full", "queue").unwrap();
+    let one = QueueLimits { max_length: Some(1), ..QueueLimits::default() };
+    system.limit(&queue, one).await.unwrap();
+    system.pause(&queue).await.unwrap();
+    let begun = Instant::now();
+    for number in 0..20 {
+        run(&system, add(&format!("task-{number}"))).await;
+    }
+    for _ in 0..20 {
+        alive.next().await;
+    }
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    eventually("it is refused", async || {
+        status(&system, "full").await.last_error.contains("full").then_some(())
+    })
+    .await;
+    let services = system.services();
+    let courier = services.iter().find(|service| service.name == "courier").unwrap();
+    assert_eq!(courier.state.last_error, None);
+
+    // Nothing of it is lost, and it comes without anything else being put aside.
+    system.limit(&queue, QueueLimits::default()).await.unwrap();
+    system.resume(&queue).await.unwrap();
+    let mut told = BTreeSet::new();
+    for _ in 0..20 {
+        told.insert(full.next().await.json()["payload"]["task_id"].to_string());
+    }
+    assert_eq!(told.len(), 20);
     system.stop();
 }
