@@ -14,6 +14,22 @@ use crate::receiver::{Answer, Receiver, nobody};
 const BUSY: Answer = Answer::Status(503, "retry-after: 0\r\n", "busy");
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_says_that_he_may_be_asked_at_once_does_not_use_up_all_tries() {
+    let mut receiver = Receiver::that_answers(BUSY).await;
+    let system = system().await;
+    system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    run(&system, add("a")).await;
+    receiver.next().await;
+    let waits = delivery(&system, "crm", State::Retrying).await;
+    assert_eq!(waits.attempts, 1);
+    let failed = waits.history.last().unwrap().at;
+    let delay = waits.due_at.unwrap().since(failed);
+    // A second, less a fifth at random, and what is said of the failure is said when it is stored.
+    assert!(delay > Duration::from_millis(100), "{delay:?}");
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_is_sent_again_as_it_was() {
     let mut receiver =
         Receiver::start(|before, _| if before < 2 { BUSY } else { Answer::status(204) }).await;
