@@ -30,7 +30,8 @@ use crate::clock;
 use crate::engine::Engine;
 use crate::error::{Code, Error};
 use crate::models::{
-    CancelRequest, MAX_WEBHOOKS, Name, QueueLimits, QueueName, Secret, TaskFilter, Webhook,
+    CancelRequest, CancelVerdict, MAX_WEBHOOKS, Name, QueueLimits, QueueName, Secret, TaskFilter,
+    Webhook,
 };
 use crate::store::QueueStatus;
 use crate::tasks::TaskHandler;
@@ -162,7 +163,14 @@ impl Webhooks {
         };
         let reason = format!("webhook {name} was deleted");
         let cancel = CancelRequest { ids: Vec::new(), matching: Some(unfinished), reason };
-        self.engine.cancel(cancel).await?;
+        // So many at once as the engine looks at, until there is none that has not started. Those that
+        // run have been told.
+        loop {
+            let verdicts = self.engine.cancel(cancel.clone()).await?;
+            if !verdicts.iter().any(|(_, verdict)| *verdict == CancelVerdict::Cancelled) {
+                break;
+            }
+        }
         let queues = self.engine.queues().await?;
         let limited = find(&queues, queue.as_str()).map(|status| status.settings.limits);
         if limited == Some(limits()) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use task_scheduler::models::{CancelRequest, QueueLimits, QueueName, State};
+use task_scheduler::models::{CancelRequest, QueueLimits, QueueName, Request, State};
 use task_scheduler::webhooks::Draft;
 
 use crate::given::*;
@@ -303,5 +303,26 @@ async fn one_whose_queue_is_full_keeps_no_other_waiting_and_is_no_failure() {
         told.insert(full.next().await.json()["payload"]["task_id"].to_string());
     }
     assert_eq!(told.len(), 20);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_webhook_that_is_deleted_nothing_waits_however_much_there_was() {
+    // More than are cancelled at once.
+    const MANY: usize = 10_001;
+    let system = system().await;
+    system.put_webhook(draft("crm", &nobody())).await.unwrap();
+    let queue = QueueName::parse("webhook.crm", "queue").unwrap();
+    system.pause(&queue).await.unwrap();
+    let delivery = || {
+        let request = Request::of("system/webhook").arg(1);
+        Ok(request.with(|it| it.queue = Some("webhook.crm".into())))
+    };
+    let accepted = system.enqueue_many((0..MANY).map(|_| delivery()).collect()).await;
+    assert_eq!(accepted.iter().filter(|it| it.is_ok()).count(), MANY);
+    system.delete_webhook(&name("crm")).await.unwrap();
+    let queues = system.queues().await.unwrap();
+    let waiting = queues.iter().find(|it| it.queue == queue).map_or(0, |it| it.waiting);
+    assert_eq!(waiting, 0);
     system.stop();
 }
