@@ -135,7 +135,7 @@ impl TaskSystem {
         let counts = Arc::new(Counts::default());
         announcer.add_tap(counts.clone());
         let engine = Engine::start(options, methods, results, store, announcer.clone()).await?;
-        let webhooks = Webhooks::new(engine.clone());
+        let webhooks = Webhooks::of(engine.clone()).await?;
         registry.replace_handler(webhooks.handler())?;
         engine.methods_changed();
         let services = Services::start(&engine, &announcer, listening, &webhooks).await?;

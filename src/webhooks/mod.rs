@@ -80,8 +80,15 @@ fn limits() -> QueueLimits {
 
 impl Webhooks {
     /// Of this engine.
-    pub fn new(engine: Engine) -> Self {
-        Self { engine, counts: Arc::default() }
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`.
+    pub async fn of(engine: Engine) -> Result<Self, Error> {
+        let counts = Counts::default();
+        for webhook in engine.webhooks().await? {
+            counts.remember(webhook.name.as_str());
+        }
+        Ok(Self { engine, counts: Arc::new(counts) })
     }
 
     /// The method whose tasks tell webhooks of events.
