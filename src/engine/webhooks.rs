@@ -18,7 +18,7 @@ impl Engine {
     pub async fn set_webhook(&self, webhook: Arc<Webhook>) -> Result<(), Error> {
         match self.by_hand(Change::SetWebhook(webhook)).await? {
             Verdict::TooMany => {
-                let why = format!("there are {MAX_WEBHOOKS} webhooks, as many as there may be");
+                let why = format!("there are {MAX_WEBHOOKS} webhooks already; delete one first");
                 Err(Error::new(Code::WrongState, why))
             }
             _ => Ok(()),

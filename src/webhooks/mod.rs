@@ -30,8 +30,7 @@ use crate::clock;
 use crate::engine::Engine;
 use crate::error::{Code, Error};
 use crate::models::{
-    CancelRequest, CancelVerdict, MAX_WEBHOOKS, Name, QueueLimits, QueueName, Secret, TaskFilter,
-    Webhook,
+    CancelRequest, CancelVerdict, Name, QueueLimits, QueueName, Secret, TaskFilter, Webhook,
 };
 use crate::store::QueueStatus;
 use crate::tasks::TaskHandler;
@@ -109,24 +108,23 @@ impl Webhooks {
     /// also the secret if one was made: nobody can ask for it again.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT`, `STORE_UNAVAILABLE`, `QUEUE_FULL` when there are too many queues.
+    /// `INVALID_ARGUMENT`; `WRONG_STATE` when there are [`MAX_WEBHOOKS`](crate::models::MAX_WEBHOOKS)
+    /// already; `STORE_UNAVAILABLE`, and `QUEUE_FULL` when there are too many queues: he may be told all
+    /// the same then.
     pub async fn put(&self, draft: Draft) -> Result<(Status, Option<Secret>), Error> {
         let webhooks = self.engine.webhooks().await?;
         let known = webhooks.iter().find(|webhook| webhook.name == draft.name);
-        if known.is_none() && webhooks.len() >= MAX_WEBHOOKS {
-            let why = format!("there are {MAX_WEBHOOKS} webhooks already; delete one first");
-            return Err(Error::invalid("webhook.name", why));
-        }
         let (webhook, made) = check::check(draft, known.map(Arc::as_ref), clock::now().wall)?;
         let webhook = Arc::new(webhook);
-        // Before there can be deliveries. Limits of somebody's own stay.
         let queue = QueueName::parse(&queue_of(&webhook.name), "webhook.name")?;
+        self.engine.set_webhook(webhook.clone()).await?;
+        self.counts.remember(webhook.name.as_str());
+        // One that was refused leaves no queue behind. Limits of somebody's own stay.
         let queues = self.engine.queues().await?;
         let limited = find(&queues, queue.as_str()).map(|status| status.settings.limits);
         if limited.is_none_or(|limited| limited == QueueLimits::default()) {
             self.engine.limit(&queue, limits()).await?;
         }
-        self.engine.set_webhook(webhook.clone()).await?;
         Ok((self.status(webhook, &queues), made))
     }
 
