@@ -20,7 +20,7 @@ mod signature;
 
 use std::sync::Arc;
 
-pub use check::{DEFAULT_RETRIES, DEFAULT_TIMEOUT, Draft, MAX_RETRIES, MAX_TIMEOUT};
+pub use check::{DEFAULT_RETRIES, DEFAULT_TIMEOUT, Draft, MAX_RETRIES, MAX_TIMEOUT, MIN_TIMEOUT};
 pub use courier::Courier;
 pub use signature::{
     ID_HEADER, NotGenuine, SIGNATURE_HEADER, SignedHeaders, TIMESTAMP_HEADER, TOLERANCE, verify,
