@@ -46,6 +46,14 @@ impl Engine {
         Ok(self.0.store.webhooks().await?)
     }
 
+    /// The webhook with this name.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`.
+    pub async fn webhook(&self, name: &Name) -> Result<Option<Arc<Webhook>>, Error> {
+        Ok(self.0.store.webhook(name).await?)
+    }
+
     /// Up to `limit` events that are put aside for webhooks behind `after`, in order.
     ///
     /// # Errors

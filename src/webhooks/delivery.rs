@@ -40,8 +40,9 @@ impl Delivery {
         let Some(engine) = self.engine.upgrade() else {
             return Err(TaskError::new("the server stops"));
         };
-        let webhooks = engine.webhooks().await?;
-        match webhooks.into_iter().find(|webhook| webhook.name.as_str() == name) {
+        let name = Name::parse(name, "webhook")
+            .map_err(|error| TaskError::permanent(error.to_string()))?;
+        match engine.webhook(&name).await? {
             None => Err(TaskError::cancel(format!("there is no webhook {name} any more"))),
             Some(webhook) if !webhook.enabled => {
                 Err(TaskError::cancel(format!("webhook {name} is disabled")))

@@ -112,9 +112,8 @@ impl Webhooks {
     /// already; `STORE_UNAVAILABLE`, and `QUEUE_FULL` when there are too many queues: he may be told all
     /// the same then.
     pub async fn put(&self, draft: Draft) -> Result<(Status, Option<Secret>), Error> {
-        let webhooks = self.engine.webhooks().await?;
-        let known = webhooks.iter().find(|webhook| webhook.name == draft.name);
-        let (webhook, made) = check::check(draft, known.map(Arc::as_ref), clock::now().wall)?;
+        let known = self.engine.webhook(&draft.name).await?;
+        let (webhook, made) = check::check(draft, known.as_deref(), clock::now().wall)?;
         let webhook = Arc::new(webhook);
         let queue = QueueName::parse(&queue_of(&webhook.name), "webhook.name")?;
         self.engine.set_webhook(webhook.clone()).await?;
@@ -133,8 +132,7 @@ impl Webhooks {
     /// # Errors
     /// `WEBHOOK_NOT_FOUND`, `STORE_UNAVAILABLE`.
     pub async fn get(&self, name: &Name) -> Result<Status, Error> {
-        let webhooks = self.engine.webhooks().await?;
-        let Some(webhook) = webhooks.into_iter().find(|webhook| webhook.name == *name) else {
+        let Some(webhook) = self.engine.webhook(name).await? else {
             return Err(Error::new(Code::WebhookNotFound, format!("no webhook {name} is known")));
         };
         Ok(self.status(webhook, &self.engine.queues().await?))
