@@ -56,7 +56,7 @@ pub struct Status {
     /// As it was defined. Its secret is for nobody.
     pub webhook: Arc<Webhook>,
     /// Deliveries that have not ended.
-    pub waiting: u64,
+    pub unfinished: u64,
     /// Events that it took since this start.
     pub delivered: u64,
     /// Events that were given up since this start.
@@ -184,9 +184,9 @@ impl Webhooks {
 
     fn status(&self, webhook: Arc<Webhook>, queues: &[QueueStatus]) -> Status {
         let queue = queue_of(&webhook.name);
-        let waiting = find(queues, &queue).map_or(0, |status| status.waiting + status.running);
+        let unfinished = find(queues, &queue).map_or(0, |status| status.waiting + status.running);
         let Count { delivered, abandoned, last_error } = self.counts.of(webhook.name.as_str());
-        Status { webhook, waiting, delivered, abandoned, last_error, queue }
+        Status { webhook, unfinished, delivered, abandoned, last_error, queue }
     }
 }
 

@@ -36,7 +36,7 @@ async fn told(filter: EventFilter) -> Vec<(String, String)> {
 /// Waits until all deliveries of a webhook have ended.
 async fn all_told(system: &TaskSystem, webhook: &str) {
     eventually(&format!("{webhook} has been told of all"), async || {
-        (status(system, webhook).await.waiting == 0).then_some(())
+        (status(system, webhook).await.unfinished == 0).then_some(())
     })
     .await;
 }

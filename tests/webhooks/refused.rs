@@ -230,7 +230,7 @@ async fn one_that_is_dead_keeps_no_other_waiting() {
     // The others wait for one of the eight, and it is asked for nothing more.
     assert_eq!(deliveries(&system, "dead", State::Running).await.len(), 8);
     assert_eq!(dead.so_far().len(), 0);
-    assert_eq!(status(&system, "dead").await.waiting, 30);
+    assert_eq!(status(&system, "dead").await.unfinished, 30);
     system.stop();
 }
 

@@ -9,7 +9,7 @@ use crate::webhooks::Status;
 pub(in crate::server) fn webhook(status: &Status) -> pb::WebhookStatus {
     pb::WebhookStatus {
         webhook: Some(definition(&status.webhook)),
-        waiting: status.waiting,
+        unfinished: status.unfinished,
         delivered: status.delivered,
         abandoned: status.abandoned,
         last_error: status.last_error.clone(),
@@ -79,14 +79,14 @@ mod tests {
         };
         let status = Status {
             webhook: Arc::new(webhook.clone()),
-            waiting: 1,
+            unfinished: 1,
             delivered: 2,
             abandoned: 3,
             last_error: "h answered 500".into(),
             queue: "webhook.crm".into(),
         };
         let told = super::webhook(&status);
-        assert_eq!((told.waiting, told.delivered, told.abandoned), (1, 2, 3));
+        assert_eq!((told.unfinished, told.delivered, told.abandoned), (1, 2, 3));
         assert_eq!((&*told.last_error, &*told.queue), ("h answered 500", "webhook.crm"));
         assert!(!format!("{told:?} {status:?}").contains("nobody may know"));
         let draft = convert::webhook(pb::PutWebhookRequest { webhook: told.webhook }).unwrap();
