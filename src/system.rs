@@ -139,7 +139,7 @@ impl TaskSystem {
         announcer.add_tap(counts.clone());
         let engine = Engine::start(options, methods, results, store, announcer.clone()).await?;
         let unless_started = StopUnlessStarted(Some(engine.clone()));
-        let webhooks = Webhooks::new(engine.clone());
+        let webhooks = Webhooks::of(engine.clone()).await?;
         registry.replace_handler(webhooks.handler())?;
         engine.methods_changed();
         let services = Services::start(&engine, &announcer, listening, &webhooks).await?;

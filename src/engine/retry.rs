@@ -36,15 +36,9 @@ pub(crate) fn after(
     }
 }
 
-/// The delay after attempt `number`: `min(base · multiplier^(number-1), max)`, less a random part.
+/// The delay after attempt `number`, less a random part.
 fn backoff(policy: &RetryPolicy, number: u32, rng: &mut fastrand::Rng) -> Duration {
-    if policy.base.is_zero() {
-        // Not zero times infinity, which is no number.
-        return Duration::ZERO;
-    }
-    let growth = policy.multiplier.powi(i32::try_from(number - 1).unwrap_or(i32::MAX));
-    let whole = (policy.base.as_secs_f64() * growth).min(policy.max.as_secs_f64());
-    Duration::from_secs_f64(whole * (1.0 - policy.jitter * rng.f64()))
+    policy.delay(number).mul_f64(1.0 - policy.jitter * rng.f64())
 }
 
 #[cfg(test)]

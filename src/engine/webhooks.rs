@@ -18,7 +18,7 @@ impl Engine {
     pub async fn set_webhook(&self, webhook: Arc<Webhook>) -> Result<(), Error> {
         match self.by_hand(Change::SetWebhook(webhook)).await? {
             Verdict::TooMany => {
-                let why = format!("there are {MAX_WEBHOOKS} webhooks, as many as there may be");
+                let why = format!("there are {MAX_WEBHOOKS} webhooks already; delete one first");
                 Err(Error::new(Code::WrongState, why))
             }
             _ => Ok(()),
@@ -44,6 +44,14 @@ impl Engine {
     /// `STORE_UNAVAILABLE`.
     pub async fn webhooks(&self) -> Result<Vec<Arc<Webhook>>, Error> {
         Ok(self.0.store.webhooks().await?)
+    }
+
+    /// The webhook with this name.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`.
+    pub async fn webhook(&self, name: &Name) -> Result<Option<Arc<Webhook>>, Error> {
+        Ok(self.0.store.webhook(name).await?)
     }
 
     /// Up to `limit` events that are put aside for webhooks behind `after`, in order.

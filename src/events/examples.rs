@@ -120,7 +120,7 @@ pub(super) fn all() -> Vec<Event> {
     ];
     let name = |name| Name::parse(name, "name").expect("a good name");
     let observed = [
-        Observed::Sampled { waiting: 4, running: 3, delayed: 2, failed: 1 },
+        Observed::Sampled { queued: 4, running: 3, delayed: 2, failed: 1 },
         Observed::Lagged { listener: "mailer".into(), missed: 7 },
         Observed::ServiceFailed { service: "ticker".into(), error: "no".into(), failures: 2 },
         Observed::WebhookAbandoned { webhook: name("crm"), task: id, error: "gone".into() },

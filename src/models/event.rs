@@ -172,7 +172,7 @@ pub enum NodeFact {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Observed {
     /// How much waits and runs, now and then.
-    Sampled { waiting: u64, running: u64, delayed: u64, failed: u64 },
+    Sampled { queued: u64, running: u64, delayed: u64, failed: u64 },
     /// Somebody who listens was too slow and missed so many events.
     Lagged { listener: Arc<str>, missed: u64 },
     /// A part failed and will be tried again after a while.

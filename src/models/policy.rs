@@ -36,6 +36,19 @@ impl RetryPolicy {
             jitter: 0.2,
         }
     }
+
+    /// The delay after attempt `number` (from 1), before chance makes it shorter:
+    /// `min(base · multiplier^(number-1), max)`.
+    pub fn delay(&self, number: u32) -> Duration {
+        if self.base.is_zero() {
+            // Not zero times infinity, which is no number.
+            return Duration::ZERO;
+        }
+        let before = number.saturating_sub(1);
+        let growth = self.multiplier.powi(i32::try_from(before).unwrap_or(i32::MAX));
+        let whole = (self.base.as_secs_f64() * growth).min(self.max.as_secs_f64());
+        Duration::from_secs_f64(whole)
+    }
 }
 
 /// Whether a task outlives the process.

@@ -53,7 +53,7 @@ impl BackgroundTask for Sampler {
 fn sample(depths: &[QueueDepth]) -> Observed {
     let sum = |count: fn(&QueueDepth) -> u64| depths.iter().map(count).sum();
     Observed::Sampled {
-        waiting: sum(|depth| depth.queued),
+        queued: sum(|depth| depth.queued),
         running: sum(|depth| depth.running),
         delayed: sum(|depth| depth.delayed),
         failed: sum(|depth| depth.failed),
@@ -102,7 +102,7 @@ mod tests {
         for _ in 0..2 {
             sampler.execute().await.expect("the store answers");
         }
-        let one = Observed::Sampled { waiting: 0, running: 0, delayed: 1, failed: 0 };
+        let one = Observed::Sampled { queued: 0, running: 0, delayed: 1, failed: 0 };
         assert_eq!(*heard.lock(), vec![Fact::Observed(one); 2]);
         engine.stop();
     }
@@ -117,7 +117,7 @@ mod tests {
             ..QueueDepth::of(QueueName::default())
         };
         let said = sample(&[depth(1, 2, 3, 4), depth(10, 20, 30, 40)]);
-        let expected = Observed::Sampled { waiting: 11, running: 22, delayed: 33, failed: 44 };
+        let expected = Observed::Sampled { queued: 11, running: 22, delayed: 33, failed: 44 };
         assert_eq!(said, expected);
     }
 }

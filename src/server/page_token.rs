@@ -53,7 +53,27 @@ pub(super) fn write_name(last: &Name) -> String {
 /// # Errors
 /// `INVALID_ARGUMENT` for the field `page_token`, unless [`write_name`] wrote it.
 pub(super) fn read_name(token: &str) -> Result<Name, Error> {
-    let body = open(SCHEDULES, token).and_then(|body| String::from_utf8(body).ok());
+    name(SCHEDULES, token)
+}
+
+/// The one listing of webhooks that there is.
+const WEBHOOKS: &[u8] = b"page of webhooks";
+
+/// The token of the page with the webhooks that come after this one.
+pub(super) fn write_webhook(last: &Name) -> String {
+    seal(WEBHOOKS, last.as_str().as_bytes())
+}
+
+/// The webhook that the page comes after which the token stands for.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` for the field `page_token`, unless [`write_webhook`] wrote it.
+pub(super) fn read_webhook(token: &str) -> Result<Name, Error> {
+    name(WEBHOOKS, token)
+}
+
+fn name(listing: &[u8], token: &str) -> Result<Name, Error> {
+    let body = open(listing, token).and_then(|body| String::from_utf8(body).ok());
     body.and_then(|name| Name::parse(&name, "page_token").ok()).ok_or_else(|| no_token(token))
 }
 
@@ -113,6 +133,16 @@ mod tests {
             let refused = read_name(other).expect_err(other);
             assert_eq!(refused.violations[0].field, "page_token");
         }
+    }
+
+    #[test]
+    fn a_token_of_the_listing_of_webhooks_is_good_for_no_other() {
+        let name = Name::parse("crm", "name").unwrap();
+        let token = write_webhook(&name);
+        assert_eq!(read_name(&token).expect_err("refused").code, Code::InvalidArgument);
+        let refused = read_webhook(&write_name(&name)).expect_err("refused");
+        assert_eq!(refused.violations[0].field, "page_token");
+        assert_eq!(read_webhook(&token), Ok(name));
     }
 
     #[test]

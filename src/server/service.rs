@@ -16,7 +16,7 @@ use crate::server::compression::Accepts;
 use crate::server::convert::{Chain, Group, Listing, Resolve};
 use crate::server::cursors::Cursors;
 use crate::server::disconnect::CancelOnDrop;
-use crate::server::peer::{may_run, may_run_all, must_be_local, refuse_reserved};
+use crate::server::peer::{may_know, may_run, may_run_all, must_be_local, refuse_reserved};
 use crate::server::watch::{Updates, Watching};
 use crate::server::{answer, convert, deadline, events, schedules, statistics, webhooks};
 use crate::system::TaskSystem;
@@ -124,7 +124,7 @@ impl TaskScheduler for Service {
         &self,
         request: Request<pb::TaskRequest>,
     ) -> Result<Response<pb::TaskResponse>, Status> {
-        may_run(&request, &request.get_ref().method)?;
+        may_run(&request, request.get_ref())?;
         let accepts = Accepts::of(&request);
         let message = request.into_inner();
         let attended = convert::cancels_on_disconnect(&message);
@@ -144,6 +144,7 @@ impl TaskScheduler for Service {
         &self,
         request: Request<pb::ResultRequest>,
     ) -> Result<Response<pb::ResultResponse>, Status> {
+        may_know(&request, &request.get_ref().task_id)?;
         let accepts = Accepts::of(&request);
         let (id, wait) = convert::result(request.get_ref())?;
         let ended = if wait.is_zero() {
@@ -167,7 +168,7 @@ impl TaskScheduler for Service {
         &self,
         request: Request<pb::TaskRequest>,
     ) -> Result<Response<pb::EnqueueTaskResponse>, Status> {
-        may_run(&request, &request.get_ref().method)?;
+        may_run(&request, request.get_ref())?;
         let accepts = Accepts::of(&request);
         let request = convert::unattended(request.into_inner())?;
         let accepted = self.system.enqueue(request).await?;

@@ -42,7 +42,10 @@ pub(super) async fn list(
 ) -> Result<Response<pb::ListWebhooksResponse>, Status> {
     must_be_local(&request)?;
     let accepts = Accepts::of(&request);
-    Ok(accepts.answer(answer::webhooks(&service.system.webhooks().await?)))
+    let (after, limit) = convert::webhooks(request.get_ref())?;
+    let mut found = service.system.webhooks().await?;
+    found.retain(|status| after.as_ref().is_none_or(|after| status.webhook.name > *after));
+    Ok(accepts.answer(answer::webhooks(&found, limit, service.max_message_size)))
 }
 
 pub(super) async fn delete(

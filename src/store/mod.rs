@@ -218,6 +218,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Unavailable`].
     async fn webhooks(&self) -> Result<Vec<Arc<Webhook>>, Error>;
 
+    /// The webhook with this name.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn webhook(&self, name: &Name) -> Result<Option<Arc<Webhook>>, Error>;
+
     /// Up to `limit` events that are put aside for webhooks behind `after`, in order.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ impl TaskSystem {
     /// again.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT`, `STORE_UNAVAILABLE`.
+    /// `INVALID_ARGUMENT`, `WRONG_STATE` when there are too many, `STORE_UNAVAILABLE`.
     pub async fn put_webhook(&self, draft: Draft) -> Result<(Status, Option<Secret>), Error> {
         self.webhooks.put(draft).await
     }

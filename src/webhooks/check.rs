@@ -14,6 +14,8 @@ use crate::models::{
 
 /// The bound on one request unless somebody says.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The least bound on one request: nobody answers sooner than that every time.
+pub const MIN_TIMEOUT: Duration = Duration::from_millis(100);
 /// The greatest bound on one request.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(60);
 /// Requests after the first for one event unless somebody says.
@@ -81,8 +83,8 @@ pub(super) fn check(
         return Err(Error::invalid("webhook.filter.tag", why));
     }
     let timeout = timeout.unwrap_or(DEFAULT_TIMEOUT);
-    if timeout.is_zero() || timeout > MAX_TIMEOUT {
-        let why = format!("{timeout:?}; expected more than 0 and at most {MAX_TIMEOUT:?}");
+    if timeout < MIN_TIMEOUT || timeout > MAX_TIMEOUT {
+        let why = format!("{timeout:?}; expected {MIN_TIMEOUT:?} to {MAX_TIMEOUT:?}");
         return Err(Error::invalid("webhook.timeout", why));
     }
     let retries = retries.unwrap_or(DEFAULT_RETRIES);
@@ -235,12 +237,12 @@ mod tests {
             assert_eq!(checked(draft(change), None), Err(expected.to_owned()));
         };
         check(
-            |it| it.timeout = Some(Duration::ZERO),
-            "webhook.timeout: 0ns; expected more than 0 and at most 60s",
+            |it| it.timeout = Some(Duration::from_nanos(99_999_999)),
+            "webhook.timeout: 99.999999ms; expected 100ms to 60s",
         );
         check(
             |it| it.timeout = Some(Duration::from_millis(60_001)),
-            "webhook.timeout: 60.001s; expected more than 0 and at most 60s",
+            "webhook.timeout: 60.001s; expected 100ms to 60s",
         );
         check(|it| it.retries = Some(101), "webhook.retries: 101; at most 100 are accepted");
         check(
@@ -267,6 +269,7 @@ mod tests {
             "webhook.filter.names[1]: no event is called \"task.complete\"; did you mean task.completed?",
         );
         for sound in [
+            draft(|it| it.timeout = Some(MIN_TIMEOUT)),
             draft(|it| it.timeout = Some(MAX_TIMEOUT)),
             draft(|it| it.retries = Some(100)),
             draft(|it| it.description = "x".repeat(1_024)),

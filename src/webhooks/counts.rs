@@ -25,6 +25,14 @@ pub(super) struct Count {
 pub(super) struct Counts(Mutex<BTreeMap<String, Count>>);
 
 impl Counts {
+    /// This webhook is there: what becomes of its deliveries is counted.
+    pub(super) fn remember(&self, webhook: &str) {
+        let mut counts = self.0.lock();
+        if counts.len() < MAX_WEBHOOKS && !counts.contains_key(webhook) {
+            counts.insert(webhook.to_owned(), Count::default());
+        }
+    }
+
     /// How those of this one went.
     pub(super) fn of(&self, webhook: &str) -> Count {
         self.0.lock().get(webhook).cloned().unwrap_or_default()
@@ -53,12 +61,10 @@ impl Counts {
         self.0.lock().remove(webhook);
     }
 
+    /// Nothing for one that is no more, whose last deliveries are still under way.
     fn change(&self, webhook: &str, change: impl FnOnce(&mut Count)) {
-        let mut counts = self.0.lock();
-        if let Some(count) = counts.get_mut(webhook) {
+        if let Some(count) = self.0.lock().get_mut(webhook) {
             change(count);
-        } else if counts.len() < MAX_WEBHOOKS {
-            change(counts.entry(webhook.to_owned()).or_default());
         }
     }
 }
@@ -74,7 +80,10 @@ mod tests {
     #[test]
     fn each_webhook_is_counted_for_itself() {
         let counts = Counts::default();
+        counts.remember("crm");
+        counts.remember("erp");
         counts.delivered("crm");
+        counts.remember("crm");
         counts.failed("crm", "busy");
         counts.abandoned("erp", &"€".repeat(200));
         let crm = Count { delivered: 1, abandoned: 0, last_error: "busy".into() };
@@ -82,18 +91,29 @@ mod tests {
         assert_eq!(counts.of("erp").last_error.len(), 510);
         assert_eq!((counts.of("erp").delivered, counts.of("erp").abandoned), (0, 1));
         assert_eq!(counts.of("nobody"), Count::default());
+    }
+
+    #[test]
+    fn what_is_deleted_does_not_come_back_with_its_last_delivery() {
+        let counts = Counts::default();
+        counts.remember("crm");
+        counts.delivered("crm");
         counts.forget("crm");
+        counts.delivered("crm");
+        counts.failed("crm", "busy");
+        counts.abandoned("crm", "gone");
         assert_eq!(counts.of("crm"), Count::default());
+        assert_eq!(counts.0.lock().len(), 0);
     }
 
     #[test]
     fn no_more_are_remembered_than_there_can_be() {
         let counts = Counts::default();
         for number in 0..2 * MAX_WEBHOOKS {
-            counts.delivered(&number.to_string());
+            counts.remember(&number.to_string());
         }
         assert_eq!(counts.0.lock().len(), MAX_WEBHOOKS);
         counts.delivered("0");
-        assert_eq!(counts.of("0").delivered, 2);
+        assert_eq!(counts.of("0").delivered, 1);
     }
 }

@@ -3,12 +3,14 @@
 //! An event stays in the outbox until the commit that makes it a task takes it out, so it is handed
 //! over at least once, whenever the process ends. It is read in the order in which things happened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
+use super::counts::Counts;
 use super::delivery;
 use super::queue_of;
 use super::request::Notice;
@@ -26,27 +28,63 @@ const BACKOFF: Duration = Duration::from_secs(1);
 const BACKOFF_MULTIPLIER: f64 = 5.0;
 const MAX_BACKOFF: Duration = Duration::from_secs(6 * 3600);
 
+/// How long what a full queue refused is left alone.
+const PAUSE: Duration = Duration::from_secs(5);
+
 /// Makes events that were put aside deliveries, as they come.
 pub struct Courier {
     engine: Engine,
+    counts: Arc<Counts>,
+    /// Where the last event was that was handed over, or refused.
+    after: u64,
+    /// What full queues did not take.
+    refused: Option<Refused>,
+    /// Whose queues were full when that was looked at before.
+    known: BTreeSet<Name>,
     /// What an earlier boot left has been looked at.
     began: bool,
 }
 
+/// Events that wait until their webhooks' queues take them.
+struct Refused {
+    /// Whose queues are full. Nobody is asked to take more of theirs before the others are looked at
+    /// again: they would come out of order.
+    webhooks: BTreeSet<Name>,
+    /// Nothing up to here was refused.
+    after: u64,
+    /// When they are looked at again.
+    again: Instant,
+}
+
 impl Courier {
-    pub(super) fn new(engine: Engine) -> Self {
-        Self { engine, began: false }
+    pub(super) fn new(engine: Engine, counts: Arc<Counts>) -> Self {
+        Self { engine, counts, after: 0, refused: None, known: BTreeSet::new(), began: false }
     }
 
-    /// Hands over all that is there. One webhook whose queue takes no more does not keep the others
-    /// waiting.
-    async fn hand_over(&self) -> Result<(), Error> {
-        let mut refused: BTreeMap<Name, Error> = BTreeMap::new();
-        let mut after = 0;
+    /// Waits until something was put aside, or what was refused is worth another try.
+    async fn wait(&mut self) {
+        let Some(again) = self.refused.as_ref().map(|refused| refused.again) else {
+            return self.engine.posted().await;
+        };
+        tokio::select! {
+            () = self.engine.posted() => {}
+            () = tokio::time::sleep_until(again) => {}
+        }
+        // Not each time that something is put aside: what was refused may be much to read.
+        if Instant::now() >= again
+            && let Some(refused) = self.refused.take()
+        {
+            self.after = refused.after;
+            self.known = refused.webhooks;
+        }
+    }
+
+    /// Hands over all that is there. A webhook whose queue takes no more is stepped over: the others do
+    /// not wait for it, and nothing has failed.
+    async fn hand_over(&mut self) -> Result<(), Error> {
         loop {
-            let page = self.engine.outbox(after, PAGE).await?;
-            let Some(last) = page.last() else { break };
-            after = last.position;
+            let page = self.engine.outbox(self.after, PAGE).await?;
+            let Some(last) = page.last().map(|posted| posted.position) else { return Ok(()) };
             let webhooks = self.engine.webhooks().await?;
             let mut by_webhook: BTreeMap<Name, Vec<Posted>> = BTreeMap::new();
             for posted in page {
@@ -55,7 +93,7 @@ impl Courier {
             for (name, posted) in by_webhook {
                 // Deleted in between; its events went with it.
                 let Some(webhook) = webhooks.iter().find(|it| it.name == name) else { continue };
-                if refused.contains_key(&name) {
+                if self.refused.as_ref().is_some_and(|it| it.webhooks.contains(&name)) {
                     continue;
                 }
                 let deliveries = posted
@@ -65,18 +103,31 @@ impl Courier {
                 match self.engine.deliver(deliveries).await {
                     Ok(()) => {}
                     Err(error) if error.code == Code::QueueFull => {
-                        refused.insert(name, error);
+                        let first = posted.first().map_or(last, |posted| posted.position);
+                        self.step_over(name, first, &error);
                     }
                     Err(error) => return Err(error),
                 }
             }
+            self.after = last;
         }
-        match refused.pop_first() {
-            Some((name, error)) => {
-                Err(Error { message: format!("webhook {name}: {}", error.message), ..error })
-            }
-            None => Ok(()),
+    }
+
+    /// Leaves the events of a webhook alone from this one on.
+    fn step_over(&mut self, webhook: Name, first: u64, error: &Error) {
+        // Said once, however long it stays full.
+        if !self.known.contains(&webhook) {
+            tracing::warn!(%webhook, %error, "a webhook's queue takes no more events for now");
         }
+        self.counts.failed(webhook.as_str(), &error.message);
+        let before = first.saturating_sub(1);
+        let refused = self.refused.get_or_insert_with(|| Refused {
+            webhooks: BTreeSet::new(),
+            after: before,
+            again: Instant::now() + PAUSE,
+        });
+        refused.after = refused.after.min(before);
+        refused.webhooks.insert(webhook);
     }
 }
 
@@ -116,11 +167,11 @@ impl Executable for Courier {
 
 #[async_trait]
 impl BackgroundTask for Courier {
-    /// Waits for something to hand over, and hands it over. What cannot be handed over is looked at
-    /// again with the next turn, after the pause of a service that failed.
+    /// Waits for something to hand over, and hands it over. What a store that fails keeps from being
+    /// handed over is looked at again with the next turn, after the pause of a service that failed.
     async fn execute(&mut self) -> Result<(), SchedulerError> {
         if self.began {
-            self.engine.posted().await;
+            self.wait().await;
         }
         // Until a turn succeeded there may be something that nobody says once more.
         self.began = false;

@@ -2,6 +2,7 @@
 //! webhook's own queue, is tried again, and is `FAILED` when it was given up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -39,8 +40,9 @@ impl Delivery {
         let Some(engine) = self.engine.upgrade() else {
             return Err(TaskError::new("the server stops"));
         };
-        let webhooks = engine.webhooks().await?;
-        match webhooks.into_iter().find(|webhook| webhook.name.as_str() == name) {
+        let name = Name::parse(name, "webhook")
+            .map_err(|error| TaskError::permanent(error.to_string()))?;
+        match engine.webhook(&name).await? {
             None => Err(TaskError::cancel(format!("there is no webhook {name} any more"))),
             Some(webhook) if !webhook.enabled => {
                 Err(TaskError::cancel(format!("webhook {name} is disabled")))
@@ -49,11 +51,12 @@ impl Delivery {
         }
     }
 
-    async fn deliver(&self, args: Vec<ArgValue>) -> BodyResult {
+    /// Asks once; a receiver who is busy can have the next try later than after `least`, not sooner.
+    async fn deliver(&self, args: Vec<ArgValue>, least: Duration) -> BodyResult {
         let notice =
             Notice::from_args(args).map_err(|error| TaskError::permanent(error.to_string()))?;
         let webhook = self.webhook(&notice.webhook).await?;
-        let status = self.sender.send(&webhook, &notice, clock::now().wall).await?;
+        let status = self.sender.send(&webhook, &notice, clock::now().wall, least).await?;
         Ok(i64::from(status.as_u16()).into())
     }
 
@@ -82,9 +85,10 @@ impl TaskHandler for Delivery {
         method()
     }
 
-    async fn execute(&self, _: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> BodyResult {
+    async fn execute(&self, task: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> BodyResult {
+        let least = task.options.retry.delay(ctx.attempt());
         tokio::select! {
-            told = self.deliver(args) => told,
+            told = self.deliver(args, least) => told,
             // A request that is under way is broken off; the receiver may have read it.
             () = ctx.cancelled() => Err(TaskError::new("told to stop")),
         }

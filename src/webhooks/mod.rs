@@ -20,7 +20,7 @@ mod signature;
 
 use std::sync::Arc;
 
-pub use check::{DEFAULT_RETRIES, DEFAULT_TIMEOUT, Draft, MAX_RETRIES, MAX_TIMEOUT};
+pub use check::{DEFAULT_RETRIES, DEFAULT_TIMEOUT, Draft, MAX_RETRIES, MAX_TIMEOUT, MIN_TIMEOUT};
 pub use courier::Courier;
 pub use signature::{
     ID_HEADER, NotGenuine, SIGNATURE_HEADER, SignedHeaders, TIMESTAMP_HEADER, TOLERANCE, verify,
@@ -30,7 +30,7 @@ use crate::clock;
 use crate::engine::Engine;
 use crate::error::{Code, Error};
 use crate::models::{
-    CancelRequest, MAX_WEBHOOKS, Name, QueueLimits, QueueName, Secret, TaskFilter, Webhook,
+    CancelRequest, CancelVerdict, Name, QueueLimits, QueueName, Secret, TaskFilter, Webhook,
 };
 use crate::store::QueueStatus;
 use crate::tasks::TaskHandler;
@@ -56,7 +56,7 @@ pub struct Status {
     /// As it was defined. Its secret is for nobody.
     pub webhook: Arc<Webhook>,
     /// Deliveries that have not ended.
-    pub waiting: u64,
+    pub unfinished: u64,
     /// Events that it took since this start.
     pub delivered: u64,
     /// Events that were given up since this start.
@@ -79,8 +79,15 @@ fn limits() -> QueueLimits {
 
 impl Webhooks {
     /// Of this engine.
-    pub fn new(engine: Engine) -> Self {
-        Self { engine, counts: Arc::default() }
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`.
+    pub async fn of(engine: Engine) -> Result<Self, Error> {
+        let counts = Counts::default();
+        for webhook in engine.webhooks().await? {
+            counts.remember(webhook.name.as_str());
+        }
+        Ok(Self { engine, counts: Arc::new(counts) })
     }
 
     /// The method whose tasks tell webhooks of events.
@@ -94,31 +101,29 @@ impl Webhooks {
 
     /// The service that makes events that were put aside tasks.
     pub fn courier(&self) -> Courier {
-        Courier::new(self.engine.clone())
+        Courier::new(self.engine.clone(), self.counts.clone())
     }
 
     /// Has somebody told of events from now on, new or in the place of one with that name. Answers
     /// also the secret if one was made: nobody can ask for it again.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT`, `STORE_UNAVAILABLE`, `QUEUE_FULL` when there are too many queues.
+    /// `INVALID_ARGUMENT`; `WRONG_STATE` when there are [`MAX_WEBHOOKS`](crate::models::MAX_WEBHOOKS)
+    /// already; `STORE_UNAVAILABLE`, and `QUEUE_FULL` when there are too many queues: he may be told all
+    /// the same then.
     pub async fn put(&self, draft: Draft) -> Result<(Status, Option<Secret>), Error> {
-        let webhooks = self.engine.webhooks().await?;
-        let known = webhooks.iter().find(|webhook| webhook.name == draft.name);
-        if known.is_none() && webhooks.len() >= MAX_WEBHOOKS {
-            let why = format!("there are {MAX_WEBHOOKS} webhooks already; delete one first");
-            return Err(Error::invalid("webhook.name", why));
-        }
-        let (webhook, made) = check::check(draft, known.map(Arc::as_ref), clock::now().wall)?;
+        let known = self.engine.webhook(&draft.name).await?;
+        let (webhook, made) = check::check(draft, known.as_deref(), clock::now().wall)?;
         let webhook = Arc::new(webhook);
-        // Before there can be deliveries. Limits of somebody's own stay.
         let queue = QueueName::parse(&queue_of(&webhook.name), "webhook.name")?;
+        self.engine.set_webhook(webhook.clone()).await?;
+        self.counts.remember(webhook.name.as_str());
+        // One that was refused leaves no queue behind. Limits of somebody's own stay.
         let queues = self.engine.queues().await?;
         let limited = find(&queues, queue.as_str()).map(|status| status.settings.limits);
         if limited.is_none_or(|limited| limited == QueueLimits::default()) {
             self.engine.limit(&queue, limits()).await?;
         }
-        self.engine.set_webhook(webhook.clone()).await?;
         Ok((self.status(webhook, &queues), made))
     }
 
@@ -127,8 +132,7 @@ impl Webhooks {
     /// # Errors
     /// `WEBHOOK_NOT_FOUND`, `STORE_UNAVAILABLE`.
     pub async fn get(&self, name: &Name) -> Result<Status, Error> {
-        let webhooks = self.engine.webhooks().await?;
-        let Some(webhook) = webhooks.into_iter().find(|webhook| webhook.name == *name) else {
+        let Some(webhook) = self.engine.webhook(name).await? else {
             return Err(Error::new(Code::WebhookNotFound, format!("no webhook {name} is known")));
         };
         Ok(self.status(webhook, &self.engine.queues().await?))
@@ -162,7 +166,14 @@ impl Webhooks {
         };
         let reason = format!("webhook {name} was deleted");
         let cancel = CancelRequest { ids: Vec::new(), matching: Some(unfinished), reason };
-        self.engine.cancel(cancel).await?;
+        // So many at once as the engine looks at, until there is none that has not started. Those that
+        // run have been told.
+        loop {
+            let verdicts = self.engine.cancel(cancel.clone()).await?;
+            if !verdicts.iter().any(|(_, verdict)| *verdict == CancelVerdict::Cancelled) {
+                break;
+            }
+        }
         let queues = self.engine.queues().await?;
         let limited = find(&queues, queue.as_str()).map(|status| status.settings.limits);
         if limited == Some(limits()) {
@@ -173,9 +184,9 @@ impl Webhooks {
 
     fn status(&self, webhook: Arc<Webhook>, queues: &[QueueStatus]) -> Status {
         let queue = queue_of(&webhook.name);
-        let waiting = find(queues, &queue).map_or(0, |status| status.waiting + status.running);
+        let unfinished = find(queues, &queue).map_or(0, |status| status.waiting + status.running);
         let Count { delivered, abandoned, last_error } = self.counts.of(webhook.name.as_str());
-        Status { webhook, waiting, delivered, abandoned, last_error, queue }
+        Status { webhook, unfinished, delivered, abandoned, last_error, queue }
     }
 }
 

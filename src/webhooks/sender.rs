@@ -53,12 +53,13 @@ impl Sender {
     ///
     /// # Errors
     /// Retried, unless the receiver said that he is gone for good; at the time that he named, if he
-    /// did. The message has nothing of the URL but its host.
+    /// did and it is more than `least` away. The message has nothing of the URL but its host.
     pub(super) async fn send(
         &self,
         webhook: &Webhook,
         notice: &Notice,
         now: Timestamp,
+        least: Duration,
     ) -> Result<StatusCode, TaskError> {
         let client = self.client(&webhook.url)?;
         let body = notice.body().map_err(|error| TaskError::permanent(error.to_string()))?;
@@ -84,7 +85,8 @@ impl Sender {
         if status.is_success() {
             return Ok(status);
         }
-        let wait = wait(status, answer.headers(), now);
+        // Who asks to be tried sooner than he would be has all tries used up before he recovers.
+        let wait = wait(status, answer.headers(), now).filter(|wait| *wait > least);
         let mut answer = answer;
         let mut excerpt = Vec::new();
         // An answer that drips is cut off where its time is over, and what is there is told.

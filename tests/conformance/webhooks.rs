@@ -41,6 +41,13 @@ async fn webhooks_are_read_as_they_were_defined_by_name(given: Given) {
     given.watch(choosy()).await;
     given.watch(webhook("a", "task.*")).await;
     assert_eq!(webhooks(&given).await, [webhook("a", "task.*"), webhook("b", "*"), choosy()]);
+    let found = async |name| {
+        let found = given.store.webhook(&called(name)).await.expect("it reads");
+        found.map(Arc::unwrap_or_clone)
+    };
+    assert_eq!(found("choosy").await, Some(choosy()));
+    assert_eq!(found("b").await, Some(webhook("b", "*")));
+    assert_eq!(found("ab").await, None);
 }
 
 async fn a_webhook_is_defined_anew_in_its_place(given: Given) {

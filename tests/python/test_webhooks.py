@@ -113,7 +113,7 @@ def test_what_is_refused_is_told_again(client, new_id, put):
         status = eventually(
             lambda: client.GetWebhook(get, timeout=TIMEOUT).webhook, lambda it: it.delivered == 1
         )
-        assert (status.abandoned, status.waiting, status.queue) == (0, 0, f"webhook.{name}")
+        assert (status.abandoned, status.unfinished, status.queue) == (0, 0, f"webhook.{name}")
         assert "503" in status.last_error or "429" in status.last_error
 
 

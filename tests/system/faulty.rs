@@ -178,6 +178,11 @@ impl Store for Faulty {
         self.inner.webhooks().await
     }
 
+    async fn webhook(&self, name: &Name) -> Result<Option<Arc<Webhook>>, Error> {
+        self.read().await?;
+        self.inner.webhook(name).await
+    }
+
     async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<Posted>, Error> {
         self.read().await?;
         self.inner.outbox(after, limit).await

@@ -1,7 +1,7 @@
 //! What a webhook may be, and what becomes of its queue.
 
 use task_scheduler::error::Code;
-use task_scheduler::models::{QueueLimits, QueueName};
+use task_scheduler::models::{MAX_WEBHOOKS, QueueLimits, QueueName};
 use task_scheduler::webhooks::Draft;
 
 use crate::given::*;
@@ -84,5 +84,19 @@ async fn a_webhook_that_cannot_be_leaves_nothing_behind() {
     assert_eq!(refused.violations[0].field, "webhook.url");
     assert_eq!(system.webhooks().await.unwrap().len(), 0);
     assert_eq!(limits(&system).await, None);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_too_many_is_refused_and_leaves_no_queue_behind() {
+    let system = system().await;
+    for number in 0..MAX_WEBHOOKS {
+        system.put_webhook(draft(&format!("w{number}"), URL)).await.unwrap();
+    }
+    let refused = system.put_webhook(draft("crm", URL)).await.expect_err("one too many");
+    assert_eq!(refused.code, Code::WrongState);
+    assert_eq!(limits(&system).await, None);
+    // One that is there can be replaced all the same.
+    system.put_webhook(draft("w0", URL)).await.unwrap();
     system.stop();
 }

@@ -1,5 +1,6 @@
 //! A webhook is told of what it asked for, and of nothing else.
 
+use task_scheduler::TaskSystem;
 use task_scheduler::models::{Category, EventFilter, QueueName, Request};
 use task_scheduler::webhooks::Draft;
 
@@ -25,13 +26,19 @@ async fn told(filter: EventFilter) -> Vec<(String, String)> {
         told.push(said(&receiver.next().await));
     }
     // They may have come in another order, up to eight at once.
-    while status(&system, "crm").await.waiting > 0 {
-        tokio::task::yield_now().await;
-    }
+    all_told(&system, "crm").await;
     told.extend(receiver.so_far().iter().map(said));
     told.sort();
     system.stop();
     told
+}
+
+/// Waits until all deliveries of a webhook have ended.
+async fn all_told(system: &TaskSystem, webhook: &str) {
+    eventually(&format!("{webhook} has been told of all"), async || {
+        (status(system, webhook).await.unfinished == 0).then_some(())
+    })
+    .await;
 }
 
 /// Which event, and of which task.
@@ -91,9 +98,7 @@ async fn deliveries_are_no_events_for_webhooks() {
     while !told.contains(&("task.completed".to_owned(), "a".to_owned())) {
         told.push(said(&receiver.next().await));
     }
-    while status(&system, "all").await.waiting > 0 {
-        tokio::task::yield_now().await;
-    }
+    all_told(&system, "all").await;
     run(&system, add("b")).await;
     while !told.contains(&("task.completed".to_owned(), "b".to_owned())) {
         told.push(said(&receiver.next().await));

@@ -1,16 +1,33 @@
 //! Somebody who does not take what he is told, and what becomes of that.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use task_scheduler::models::{CancelRequest, State};
+use task_scheduler::models::{CancelRequest, QueueLimits, QueueName, Request, State};
 use task_scheduler::webhooks::Draft;
 
 use crate::given::*;
 use crate::receiver::{Answer, Receiver, nobody};
 
 const BUSY: Answer = Answer::Status(503, "retry-after: 0\r\n", "busy");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_that_he_may_be_asked_at_once_does_not_use_up_all_tries() {
+    let mut receiver = Receiver::that_answers(BUSY).await;
+    let system = system().await;
+    system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    run(&system, add("a")).await;
+    receiver.next().await;
+    let waits = delivery(&system, "crm", State::Retrying).await;
+    assert_eq!(waits.attempts, 1);
+    let failed = waits.history.last().unwrap().at;
+    let delay = waits.due_at.unwrap().since(failed);
+    // A second, less a fifth at random, and what is said of the failure is said when it is stored.
+    assert!(delay > Duration::from_millis(100), "{delay:?}");
+    system.stop();
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_is_sent_again_as_it_was() {
@@ -213,7 +230,7 @@ async fn one_that_is_dead_keeps_no_other_waiting() {
     // The others wait for one of the eight, and it is asked for nothing more.
     assert_eq!(deliveries(&system, "dead", State::Running).await.len(), 8);
     assert_eq!(dead.so_far().len(), 0);
-    assert_eq!(status(&system, "dead").await.waiting, 30);
+    assert_eq!(status(&system, "dead").await.unfinished, 30);
     system.stop();
 }
 
@@ -248,5 +265,64 @@ async fn what_waits_for_a_webhook_that_is_deleted_is_cancelled() {
     let why = cancelled.outcome.unwrap().failure().unwrap().message;
     assert_eq!(why, "webhook crm was deleted");
     assert_eq!(system.webhooks().await.unwrap().len(), 0);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_whose_queue_is_full_keeps_no_other_waiting_and_is_no_failure() {
+    let mut full = Receiver::that_answers(Answer::status(200)).await;
+    let mut alive = Receiver::that_answers(Answer::status(200)).await;
+    let system = system().await;
+    system.put_webhook(draft("full", &full.url())).await.unwrap();
+    system.put_webhook(draft("other", &alive.url())).await.unwrap();
+    let queue = QueueName::parse("webhook.full", "queue").unwrap();
+    let one = QueueLimits { max_length: Some(1), ..QueueLimits::default() };
+    system.limit(&queue, one).await.unwrap();
+    system.pause(&queue).await.unwrap();
+    let begun = Instant::now();
+    for number in 0..20 {
+        run(&system, add(&format!("task-{number}"))).await;
+    }
+    for _ in 0..20 {
+        alive.next().await;
+    }
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    eventually("it is refused", async || {
+        status(&system, "full").await.last_error.contains("full").then_some(())
+    })
+    .await;
+    let services = system.services();
+    let courier = services.iter().find(|service| service.name == "courier").unwrap();
+    assert_eq!(courier.state.last_error, None);
+
+    // Nothing of it is lost, and it comes without anything else being put aside.
+    system.limit(&queue, QueueLimits::default()).await.unwrap();
+    system.resume(&queue).await.unwrap();
+    let mut told = BTreeSet::new();
+    for _ in 0..20 {
+        told.insert(full.next().await.json()["payload"]["task_id"].to_string());
+    }
+    assert_eq!(told.len(), 20);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_webhook_that_is_deleted_nothing_waits_however_much_there_was() {
+    // More than are cancelled at once.
+    const MANY: usize = 10_001;
+    let system = system().await;
+    system.put_webhook(draft("crm", &nobody())).await.unwrap();
+    let queue = QueueName::parse("webhook.crm", "queue").unwrap();
+    system.pause(&queue).await.unwrap();
+    let delivery = || {
+        let request = Request::of("system/webhook").arg(1);
+        Ok(request.with(|it| it.queue = Some("webhook.crm".into())))
+    };
+    let accepted = system.enqueue_many((0..MANY).map(|_| delivery()).collect()).await;
+    assert_eq!(accepted.iter().filter(|it| it.is_ok()).count(), MANY);
+    system.delete_webhook(&name("crm")).await.unwrap();
+    let queues = system.queues().await.unwrap();
+    let waiting = queues.iter().find(|it| it.queue == queue).map_or(0, |it| it.waiting);
+    assert_eq!(waiting, 0);
     system.stop();
 }

@@ -45,7 +45,7 @@ async fn a_webhook_is_told_what_happened_in_requests_that_it_can_believe() {
         (status.delivered == 1).then_some(status)
     });
     let counted = counted.await;
-    assert_eq!((counted.abandoned, &*counted.last_error, counted.waiting), (0, "", 0));
+    assert_eq!((counted.abandoned, &*counted.last_error, counted.unfinished), (0, "", 0));
     system.stop();
 }
 

@@ -242,7 +242,7 @@ fn observed() -> Group {
             "observability.sampled",
             "How much there is to do, now and then",
             [
-                field("waiting", Number, "tasks that can run and wait"),
+                field("queued", Number, "tasks that can run and wait"),
                 field("running", Number, "tasks that run"),
                 field("delayed", Number, "tasks that wait for their time or for others"),
                 field("failed", Number, "tasks that are kept as failed"),

@@ -190,8 +190,8 @@ fn node_fact(fact: &NodeFact) -> Payload {
 
 fn observed(fact: &Observed) -> Payload {
     map(match fact {
-        Observed::Sampled { waiting, running, delayed, failed } => json!({
-            "waiting": waiting,
+        Observed::Sampled { queued, running, delayed, failed } => json!({
+            "queued": queued,
             "running": running,
             "delayed": delayed,
             "failed": failed,

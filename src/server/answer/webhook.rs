@@ -1,15 +1,23 @@
 //! How webhooks stand. Nothing here has a secret.
 
+use prost::Message as _;
+
 use crate::models::{EventFilter, Webhook};
 use crate::pb;
 use crate::server::answer::stamp;
+use crate::server::page_token;
 use crate::webhooks::Status;
+
+/// What stands around one webhook in a page: the field's number and the length.
+const FIELD_HEAD_BYTES: usize = 8;
+/// Room for the token of the next page.
+const MAX_TOKEN_ROOM: usize = 256;
 
 /// To every call about webhooks.
 pub(in crate::server) fn webhook(status: &Status) -> pb::WebhookStatus {
     pb::WebhookStatus {
         webhook: Some(definition(&status.webhook)),
-        waiting: status.waiting,
+        unfinished: status.unfinished,
         delivered: status.delivered,
         abandoned: status.abandoned,
         last_error: status.last_error.clone(),
@@ -17,9 +25,27 @@ pub(in crate::server) fn webhook(status: &Status) -> pb::WebhookStatus {
     }
 }
 
-/// To ListWebhooks.
-pub(in crate::server) fn webhooks(all: &[Status]) -> pb::ListWebhooksResponse {
-    pb::ListWebhooksResponse { webhooks: all.iter().map(webhook).collect() }
+/// To ListWebhooks: so many as are on a page and as fit in so many bytes, at least one if there is one.
+pub(in crate::server) fn webhooks(
+    statuses: &[Status],
+    limit: usize,
+    max_bytes: usize,
+) -> pb::ListWebhooksResponse {
+    let mut room = max_bytes.saturating_sub(MAX_TOKEN_ROOM);
+    let mut webhooks: Vec<pb::WebhookStatus> = Vec::with_capacity(limit.min(statuses.len()));
+    for status in statuses.iter().take(limit) {
+        let told = webhook(status);
+        let bytes = told.encoded_len() + FIELD_HEAD_BYTES;
+        if bytes > room && !webhooks.is_empty() {
+            break;
+        }
+        room = room.saturating_sub(bytes);
+        webhooks.push(told);
+    }
+    let last = webhooks.len().checked_sub(1).and_then(|last| statuses.get(last));
+    let next = last.filter(|_| webhooks.len() < statuses.len());
+    let next = next.map(|status| page_token::write_webhook(&status.webhook.name));
+    pb::ListWebhooksResponse { webhooks, next_page_token: next.unwrap_or_default() }
 }
 
 fn definition(webhook: &Webhook) -> pb::Webhook {
@@ -79,14 +105,14 @@ mod tests {
         };
         let status = Status {
             webhook: Arc::new(webhook.clone()),
-            waiting: 1,
+            unfinished: 1,
             delivered: 2,
             abandoned: 3,
             last_error: "h answered 500".into(),
             queue: "webhook.crm".into(),
         };
         let told = super::webhook(&status);
-        assert_eq!((told.waiting, told.delivered, told.abandoned), (1, 2, 3));
+        assert_eq!((told.unfinished, told.delivered, told.abandoned), (1, 2, 3));
         assert_eq!((&*told.last_error, &*told.queue), ("h answered 500", "webhook.crm"));
         assert!(!format!("{told:?} {status:?}").contains("nobody may know"));
         let draft = convert::webhook(pb::PutWebhookRequest { webhook: told.webhook }).unwrap();
@@ -101,5 +127,41 @@ mod tests {
             enabled: false,
         };
         assert_eq!(draft, expected);
+    }
+
+    #[test]
+    fn a_page_goes_on_after_its_last_webhook_if_there_is_more() {
+        let three = ["a", "b", "c"].map(|name| Status {
+            webhook: Arc::new(Webhook {
+                name: Name::parse(name, "name").unwrap(),
+                description: String::new(),
+                url: "http://h/".into(),
+                filter: EventFilter::default(),
+                secret: Secret::new("nobody may know this"),
+                timeout: Duration::from_secs(1),
+                retries: 0,
+                enabled: true,
+                updated_at: Timestamp::EPOCH,
+            }),
+            unfinished: 0,
+            delivered: 0,
+            abandoned: 0,
+            last_error: String::new(),
+            queue: format!("webhook.{name}"),
+        });
+        let check = |statuses: &[Status], limit, bytes, names: &[&str], next: Option<&str>| {
+            let page = webhooks(statuses, limit, bytes);
+            let told: Vec<&str> =
+                page.webhooks.iter().map(|it| &*it.webhook.as_ref().unwrap().name).collect();
+            assert_eq!(told, names);
+            let token = &page.next_page_token;
+            let after = (!token.is_empty()).then(|| page_token::read_webhook(token).unwrap());
+            assert_eq!(after.as_ref().map(Name::as_str), next);
+        };
+        check(&three, 50, 4 << 20, &["a", "b", "c"], None);
+        check(&three, 3, 4 << 20, &["a", "b", "c"], None);
+        check(&three, 2, 4 << 20, &["a", "b"], Some("b"));
+        check(&three, 50, 0, &["a"], Some("a"));
+        check(&[], 50, 0, &[], None);
     }
 }

@@ -23,7 +23,7 @@ pub(super) use queue::{limits, queue};
 pub(super) use sampling::sampling;
 pub(super) use schedule::{NEXT_TIMES, SCHEDULE, page_size, preview, schedule, schedule_name};
 pub(super) use task::{cancels_on_disconnect, request, unattended};
-pub(super) use webhook::webhook;
+pub(super) use webhook::{webhook, webhooks};
 
 use crate::clock::Timestamp;
 use crate::error::Error;

@@ -271,6 +271,11 @@ async fn who_comes_through_a_proxy_can_submit_and_nothing_else() {
         pb::SubmitGroupRequest { tasks: vec![one()], ..Default::default() }
     ));
 
+    for id in ["schedule/a/1", "webhook/a/evt_1"] {
+        assert!(!may!(get_result, ResultRequest { task_id: id.into(), wait: None }));
+        assert!(!may!(submit_task, ask(id, "add", vec![int(1)])));
+        assert!(!may!(enqueue_task, ask(id, "add", vec![int(1)])));
+    }
     assert!(!may!(get_task, GetTaskRequest { task_id: "one".into() }));
     assert!(!may!(list_tasks, pb::ListTasksRequest::default()));
     assert!(!may!(

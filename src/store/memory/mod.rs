@@ -144,6 +144,10 @@ impl Store for MemoryStore {
         Ok(self.tables.lock().outbox.webhooks.values().cloned().collect())
     }
 
+    async fn webhook(&self, name: &Name) -> Result<Option<Arc<Webhook>>, Error> {
+        Ok(self.tables.lock().outbox.webhooks.get(name).cloned())
+    }
+
     async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<Posted>, Error> {
         Ok(self.tables.lock().outbox.after(after, limit))
     }

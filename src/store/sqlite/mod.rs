@@ -343,6 +343,12 @@ impl Store for SqliteStore {
         self.readers.ask(|reader| reader.webhooks()).await
     }
 
+    async fn webhook(&self, name: &Name) -> std::result::Result<Option<Arc<Webhook>>, Error> {
+        self.check()?;
+        let name = name.clone();
+        self.readers.ask(move |reader| reader.webhook(&name)).await
+    }
+
     async fn outbox(&self, after: u64, limit: usize) -> std::result::Result<Vec<Posted>, Error> {
         self.check()?;
         self.readers.ask(move |reader| reader.outbox(after, limit)).await

@@ -71,9 +71,21 @@ pub(super) fn webhooks(connection: &Connection) -> Result<Vec<Arc<Webhook>>> {
     let mut rows = statement.query([])?;
     let mut webhooks = Vec::new();
     while let Some(row) = rows.next()? {
-        let read = read_webhook(name(row.get_ref(0)?.as_str()?)?, row.get_ref(1)?.as_blob()?);
-        let webhook = read.map_err(|error| Fault::Illegible("a webhook", error.to_string()))?;
-        webhooks.push(Arc::new(webhook));
+        let name = name(row.get_ref(0)?.as_str()?)?;
+        webhooks.push(legible(name, row.get_ref(1)?.as_blob()?)?);
     }
     Ok(webhooks)
+}
+
+/// The webhook with this name.
+pub(super) fn webhook(connection: &Connection, name: &Name) -> Result<Option<Arc<Webhook>>> {
+    let mut statement = connection.prepare_cached("SELECT data FROM webhooks WHERE name = ?1")?;
+    let mut rows = statement.query([name.as_str()])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    legible(name.clone(), row.get_ref(0)?.as_blob()?).map(Some)
+}
+
+fn legible(name: Name, data: &[u8]) -> Result<Arc<Webhook>> {
+    let read = read_webhook(name, data);
+    read.map(Arc::new).map_err(|error| Fault::Illegible("a webhook", error.to_string()))
 }

@@ -18,6 +18,9 @@ use receiver::{Answer, Receiver};
 
 const SECRET: &str = "a secret of 27 characters..";
 
+/// When there would be a next try anyway.
+const LEAST: Duration = Duration::from_secs(25);
+
 fn webhook(url: &str) -> Webhook {
     Webhook {
         name: Name::parse("crm", "name").unwrap(),
@@ -43,7 +46,7 @@ fn notice() -> Notice {
 }
 
 async fn send(webhook: &Webhook) -> Result<StatusCode, TaskError> {
-    Sender::default().send(webhook, &notice(), clock::now().wall).await
+    Sender::default().send(webhook, &notice(), clock::now().wall, LEAST).await
 }
 
 /// Told that once, with this answer.
@@ -126,15 +129,18 @@ async fn a_receiver_with_too_much_to_do_says_when_to_come_back() {
     };
     let minute = Duration::from_secs(60);
     assert_eq!(busy(429, "retry-after: 60\r\n").await, after("429 Too Many Requests", minute));
-    assert_eq!(
-        busy(503, "Retry-After: 0\r\n").await,
-        after("503 Service Unavailable", Duration::ZERO)
-    );
     let ever = "retry-after: 99999999999\r\n";
     assert_eq!(busy(503, ever).await, after("503 Service Unavailable", MAX_BACKOFF));
     for headers in ["", "retry-after: soon\r\n", "retry-after: -1\r\n", "retry-after: \r\n"] {
         assert_eq!(busy(429, headers).await.unwrap_err().then(), Then::Retry, "{headers:?}");
     }
+    // Nor sooner than it would be tried anyway: all tries would be used up at once.
+    let past = "retry-after: Wed, 21 Oct 2015 07:28:00 GMT\r\n";
+    for headers in ["retry-after: 0\r\n", "retry-after: 25\r\n", past] {
+        assert_eq!(busy(503, headers).await.unwrap_err().then(), Then::Retry, "{headers:?}");
+    }
+    let later = Duration::from_secs(26);
+    assert_eq!(busy(503, "Retry-After: 26\r\n").await, after("503 Service Unavailable", later));
     // Only those two statuses say it.
     assert_eq!(busy(500, "retry-after: 60\r\n").await.unwrap_err().then(), Then::Retry);
 }
@@ -224,7 +230,8 @@ async fn connections_are_kept_for_the_next_event() {
     let mut receiver = Receiver::that_answers(Answer::Status(200, "", "thanks")).await;
     let sender = Sender::default();
     for _ in 0..5 {
-        let told = sender.send(&webhook(&receiver.url()), &notice(), Timestamp::EPOCH).await;
+        let webhook = webhook(&receiver.url());
+        let told = sender.send(&webhook, &notice(), Timestamp::EPOCH, LEAST).await;
         assert_eq!(told, Ok(StatusCode::OK));
         receiver.next().await;
     }

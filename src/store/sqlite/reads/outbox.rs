@@ -6,12 +6,17 @@ use super::super::codec::time;
 use super::super::problem::{Fault, Result};
 use super::super::stored;
 use super::Reader;
-use crate::models::{Posted, Webhook};
+use crate::models::{Name, Posted, Webhook};
 
 impl Reader<'_> {
     /// See [`Store::webhooks`](crate::store::Store::webhooks).
     pub(in super::super) fn webhooks(&mut self) -> Result<Vec<Arc<Webhook>>> {
         stored::webhooks(self.connection)
+    }
+
+    /// See [`Store::webhook`](crate::store::Store::webhook).
+    pub(in super::super) fn webhook(&mut self, name: &Name) -> Result<Option<Arc<Webhook>>> {
+        stored::webhook(self.connection, name)
     }
 
     /// See [`Store::outbox`](crate::store::Store::outbox).
