@@ -20,6 +20,8 @@ use crate::attribute::{flag, is_word, parse_key};
 const MAX_NAME_BYTES: usize = 80;
 /// What a method for one kind of event is called, without the event.
 const PREFIX: &str = "handle_";
+const REPLACED_BY_HAND: &str = "a subscriber that is handed over takes the place of another when it is handed to \
+    `TaskSystem`'s builder with `replace_subscriber(…)`: leave `replace` out here";
 const EXAMPLE: &str = "#[subscriber(events(\"task.completed\", \"task.failed\"))]";
 
 /// The brackets.
@@ -46,6 +48,10 @@ impl Attribute {
                 if !input.is_empty() {
                     input.parse::<Token![,]>()?;
                 }
+            }
+            if attribute.by_hand && attribute.replace {
+                let at = seen.iter().find(|key| *key == "replace").map(Ident::span);
+                return Err(Error::new(at.unwrap_or_else(Span::call_site), REPLACED_BY_HAND));
             }
             Ok(())
         };
