@@ -8,14 +8,11 @@ use crate::models::NamePattern;
 pub(super) fn events(name: Option<&str>) -> Result<String, Error> {
     let Some(name) = name else { return Ok(list(|_| true)) };
     let pattern = NamePattern::parse(name);
-    // As it stands in the list.
-    if name == catalog::CUSTOM {
-        return catalog::find("custom.any").map(one).ok_or_else(|| Error::Asked(name.into()));
-    }
     catalog::check(&pattern).map_err(|unknown| Error::Asked(unknown.to_string()))?;
-    match (&pattern, catalog::find(name)) {
-        (NamePattern::Exactly(_), Some(info)) => Ok(one(info)),
-        _ => Ok(list(|info| {
+    // `custom.*` stands in the catalogue like that.
+    match catalog::find(name) {
+        Some(info) => Ok(one(info)),
+        None => Ok(list(|info| {
             pattern.matches(info.name) || (pattern.is_custom() && info.name == catalog::CUSTOM)
         })),
     }

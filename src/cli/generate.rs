@@ -97,9 +97,14 @@ fn subscriber(name: &str, events: &[String]) -> Result<String, Error> {
     let listed: Vec<_> = wanted.iter().map(|pattern| words(&pattern.to_string())).collect();
     let told: Vec<_> = wanted.iter().map(|pattern| format!("`{pattern}`")).collect();
     let mut methods = String::new();
+    let mut routes: Vec<String> = Vec::new();
     for pattern in &wanted {
-        if let NamePattern::Exactly(event) = pattern {
-            methods.push_str(&handler(event));
+        let NamePattern::Exactly(event) = pattern else { continue };
+        // `custom.order.paid` and `custom.order_paid` go to one method.
+        let route = event.replace(['.', '-'], "_");
+        if !routes.contains(&route) {
+            methods.push_str(&handler(event, &route));
+            routes.push(route);
         }
     }
     if wanted.iter().any(|pattern| matches!(pattern, NamePattern::StartingWith(_))) {
@@ -127,7 +132,7 @@ fn example(pattern: &NamePattern) -> String {
 }
 
 /// The method for one kind of event: says what it is about, and why if it is about a failure.
-fn handler(event: &str) -> String {
+fn handler(event: &str, route: &str) -> String {
     let fields = catalog::find(event).map(|info| &info.fields[..]).unwrap_or_default();
     let first = fields.iter().find(|field| field.kind == FieldKind::Text);
     let error = fields.iter().find(|field| field.name == "error_message");
@@ -142,7 +147,6 @@ fn handler(event: &str) -> String {
         shown.push_str(&format!("{{{name}}}"));
     }
     let description = catalog::find(event).map_or("", |info| info.description);
-    let route = event.replace(['.', '-'], "_");
     format!(
         "    /// {description}.\n    async fn handle_{route}(&self, event: &Announced) -> Result<(), SubscriberError> {{\n\
          {body}        println!(\"{{}} {event}{shown}\", event.at);\n        Ok(())\n    }}\n\n"
@@ -272,6 +276,15 @@ mod tests {
     fn an_event_that_there_is_not_is_refused_with_the_nearest_names() {
         let said = refused(subscriber("mail", &["task.failed", "task.complete"]));
         assert_eq!(said, "no event is called \"task.complete\"; did you mean task.completed?");
+    }
+
+    #[test]
+    fn events_that_go_to_one_method_get_it_once() {
+        let text = subscriber("orders", &["custom.order.paid", "custom.order_paid", "task.failed"])
+            .run()
+            .expect("they are events");
+        assert_eq!(text.matches("async fn handle_").count(), 2, "{text}");
+        assert_eq!(text.matches("async fn handle_custom_order_paid(").count(), 1, "{text}");
     }
 
     #[test]

@@ -157,7 +157,9 @@ impl Hub {
             if inside.streams == 0 && now().steady.saturating_sub(inside.deserted_at) > LINGER {
                 inside.recording = false;
                 self.recording.store(false, Ordering::Release);
-                inside.recent.forget();
+                let forgotten = inside.recent.forget();
+                drop(inside);
+                drop(forgotten);
                 return;
             }
             told.position = inside.recent.next();
@@ -165,7 +167,7 @@ impl Hub {
             inside.index.deliver(&told, &mut wakers);
             forgotten = inside.recent.push(told);
         }
-        // It may be the last to hold a task, which takes a while to drop.
+        // It may be the last to hold tasks, which take a while to drop.
         drop(forgotten);
         wakers.into_iter().for_each(std::task::Waker::wake);
     }

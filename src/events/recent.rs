@@ -33,15 +33,17 @@ impl Recent {
         self.before
     }
 
-    /// Remembers one more, and answers what had to go for it.
-    pub(super) fn push(&mut self, told: Arc<Announced>) -> Option<Arc<Announced>> {
+    /// Remembers one more, and answers all that had to go for it: they are dropped where nobody waits
+    /// for a lock.
+    pub(super) fn push(&mut self, told: Arc<Announced>) -> Vec<Arc<Announced>> {
         self.bytes += told.bytes;
         self.events.push_back(told);
-        let mut gone = None;
+        let mut gone = Vec::new();
         while self.events.len() > RECENT_EVENTS || self.bytes > RECENT_BYTES {
-            gone = self.events.pop_front();
-            self.bytes -= gone.as_ref().map_or(0, |gone| gone.bytes);
+            let Some(oldest) = self.events.pop_front() else { break };
+            self.bytes -= oldest.bytes;
             self.before += 1;
+            gone.push(oldest);
         }
         gone
     }
@@ -52,11 +54,27 @@ impl Recent {
         self.events.range(skipped.min(self.events.len())..)
     }
 
-    /// Forgets them all. Nobody remembers what happens next, so no position from before goes on after
-    /// this without a gap.
-    pub(super) fn forget(&mut self) {
+    /// Forgets them all, and answers them. Nobody remembers what happens next, so no position from
+    /// before goes on after this without a gap.
+    pub(super) fn forget(&mut self) -> VecDeque<Arc<Announced>> {
         self.before = self.next();
         self.bytes = 0;
-        self.events = VecDeque::new();
+        std::mem::take(&mut self.events)
     }
+}
+
+#[test]
+fn a_large_event_hands_out_all_that_it_drives_out() {
+    let of = |bytes| {
+        let mut event = Announced::from(super::examples::lagged(1));
+        event.bytes = bytes;
+        Arc::new(event)
+    };
+    let mut recent = Recent::default();
+    for _ in 0..3 {
+        assert_eq!(recent.push(of(1)).len(), 0);
+    }
+    let gone = recent.push(of(RECENT_BYTES));
+    assert_eq!((gone.len(), recent.before(), recent.next()), (3, 3, 5));
+    assert_eq!(recent.forget().len(), 1);
 }

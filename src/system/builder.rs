@@ -33,6 +33,7 @@ pub struct Builder {
     handlers: Vec<Arc<dyn TaskHandler>>,
     announcer: Arc<Announcer>,
     subscribers: Vec<(Arc<dyn Subscriber>, Location)>,
+    replacing: Vec<(Arc<dyn Subscriber>, Location)>,
 }
 
 impl TaskSystem {
@@ -61,6 +62,7 @@ impl Builder {
             handlers: Vec::new(),
             announcer: Arc::default(),
             subscribers: Vec::new(),
+            replacing: Vec::new(),
         }
     }
 
@@ -89,6 +91,14 @@ impl Builder {
         self
     }
 
+    /// With this one in the place of the subscriber that has its name, if there is one. Of two for one
+    /// name the last stands.
+    #[track_caller]
+    pub fn replace_subscriber(mut self, subscriber: Arc<dyn Subscriber>) -> Self {
+        self.replacing.push((subscriber, Location::caller()));
+        self
+    }
+
     /// Opens the store and begins to work.
     ///
     /// # Errors
@@ -96,7 +106,7 @@ impl Builder {
     /// two subscribers, have one name, and when a subscriber asks for an event that there is not;
     /// `INTERNAL` when threads cannot be had.
     pub async fn start(self) -> Result<TaskSystem, Error> {
-        let Self { place, mut options, handlers, announcer, subscribers: more } = self;
+        let Self { place, mut options, handlers, announcer, subscribers: more, replacing } = self;
         let registry = TaskRegistry::from_registrations(collected())?;
         for handler in handlers {
             registry.register_handler(handler)?;
@@ -104,6 +114,9 @@ impl Builder {
         let mut subscribers = Subscribers::from_registrations(subscriber::collected())?;
         for (subscriber, at) in more {
             subscribers.register(subscriber, at)?;
+        }
+        for (subscriber, at) in replacing {
+            subscribers.replace(subscriber, at)?;
         }
         let store: Arc<dyn Store> = match place {
             Place::Memory => {
@@ -124,5 +137,42 @@ impl Builder {
         let registry = Arc::new(registry);
         let parts = Parts { options, registry, cache, store, announcer, subscribers };
         TaskSystem::start_with(parts).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::events::{Announced, SubscriberError};
+    use crate::models::EventFilter;
+
+    struct Mail;
+
+    #[async_trait]
+    impl Subscriber for Mail {
+        fn name(&self) -> &str {
+            "mail"
+        }
+
+        fn filter(&self) -> EventFilter {
+            EventFilter::default()
+        }
+
+        async fn handle(&self, _: &Announced) -> Result<(), SubscriberError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_subscriber_takes_the_place_of_another_when_that_is_asked_for() {
+        let refused = TaskSystem::in_memory().subscriber(Arc::new(Mail)).subscriber(Arc::new(Mail));
+        let refused = refused.start().await.map(drop).expect_err("the name is taken");
+        assert_eq!(refused.code, Code::InvalidArgument);
+        let builder = TaskSystem::in_memory().replace_subscriber(Arc::new(Mail));
+        let system = builder.subscriber(Arc::new(Mail)).start().await.expect("it starts");
+        assert_eq!(system.subscribers.list().len(), 1);
+        system.stop();
     }
 }

@@ -10,8 +10,8 @@ use syn::parse::{ParseStream, Parser as _};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned as _;
 use syn::{
-    Error, FnArg, Ident, ImplItem, ImplItemFn, Item, ItemFn, ItemImpl, LitStr, Result, Signature,
-    Token, Type, parenthesized,
+    Attribute as Attr, Error, FnArg, Ident, ImplItem, ImplItemFn, Item, ItemFn, ItemImpl, LitStr,
+    Result, Signature, Token, Type, parenthesized,
 };
 
 use crate::attribute::{flag, is_word, parse_key};
@@ -20,6 +20,8 @@ use crate::attribute::{flag, is_word, parse_key};
 const MAX_NAME_BYTES: usize = 80;
 /// What a method for one kind of event is called, without the event.
 const PREFIX: &str = "handle_";
+const REPLACED_BY_HAND: &str = "a subscriber that is handed over takes the place of another when it is handed to \
+    `TaskSystem`'s builder with `replace_subscriber(…)`: leave `replace` out here";
 const EXAMPLE: &str = "#[subscriber(events(\"task.completed\", \"task.failed\"))]";
 
 /// The brackets.
@@ -46,6 +48,10 @@ impl Attribute {
                 if !input.is_empty() {
                     input.parse::<Token![,]>()?;
                 }
+            }
+            if attribute.by_hand && attribute.replace {
+                let at = seen.iter().find(|key| *key == "replace").map(Ident::span);
+                return Err(Error::new(at.unwrap_or_else(Span::call_site), REPLACED_BY_HAND));
             }
             Ok(())
         };
@@ -147,7 +153,7 @@ fn of_function(attribute: &Attribute, function: &ItemFn) -> Result<TokenStream> 
     let handled = quote!(__rt::IntoHandled::into_handled(#ident(__event).await));
     let subscriber = subscriber(attribute, &name, &quote!(__Subscriber), &handled);
     let register = register(attribute, &quote!(__Subscriber));
-    let cfgs = function.attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
+    let cfgs = cfgs(&function.attrs);
     Ok(quote! {
         #(#cfgs)*
         const _: () = {
@@ -181,19 +187,30 @@ fn of_impl(attribute: &Attribute, block: &ItemImpl) -> Result<TokenStream> {
     let routes = handlers.routed.iter().map(|method| {
         let ident = &method.sig.ident;
         let route = route(method);
+        let cfgs = cfgs(&method.attrs);
         quote! {
+            #(#cfgs)*
             if __rt::routes_to(__event.name(), #route) {
                 return __rt::IntoHandled::into_handled(<#ty>::#ident(self, __event).await);
             }
         }
     });
-    let rest = match handlers.rest {
-        Some(_) => quote!(__rt::IntoHandled::into_handled(<#ty>::handle(self, __event).await)),
-        None => quote!(::core::result::Result::Ok(())),
+    let rest = handlers.rest.iter().map(|method| {
+        let cfgs = cfgs(&method.attrs);
+        quote! {
+            #(#cfgs)*
+            let __handled = __rt::IntoHandled::into_handled(<#ty>::handle(self, __event).await);
+        }
+    });
+    let rest = quote! {
+        let __handled: ::core::result::Result<(), __rt::SubscriberError> =
+            ::core::result::Result::Ok(());
+        #(#rest)*
+        __handled
     };
     let subscriber = subscriber(attribute, &name, &quote!(#ty), &quote!(#(#routes)* #rest));
     let register = register(attribute, &quote_spanned!(ty.span()=> #ty));
-    let cfgs = block.attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
+    let cfgs = cfgs(&block.attrs);
     Ok(quote! {
         #(#cfgs)*
         const _: () = {
@@ -202,6 +219,11 @@ fn of_impl(attribute: &Attribute, block: &ItemImpl) -> Result<TokenStream> {
             #register
         };
     })
+}
+
+/// Under which conditions something is there at all.
+fn cfgs(attrs: &[Attr]) -> Vec<&Attr> {
+    attrs.iter().filter(|attr| attr.path().is_ident("cfg")).collect()
 }
 
 fn subscriber(
@@ -264,19 +286,19 @@ fn register(attribute: &Attribute, ty: &TokenStream) -> TokenStream {
 struct Handlers<'a> {
     /// `handle_task_completed`.
     routed: Vec<&'a ImplItemFn>,
-    /// `handle`.
-    rest: Option<&'a ImplItemFn>,
+    /// `handle`; several under conditions that exclude each other.
+    rest: Vec<&'a ImplItemFn>,
 }
 
 impl<'a> Handlers<'a> {
     fn of(block: &'a ItemImpl) -> Result<Self> {
-        let mut handlers = Self { routed: Vec::new(), rest: None };
+        let mut handlers = Self { routed: Vec::new(), rest: Vec::new() };
         for item in &block.items {
             let ImplItem::Fn(method) = item else { continue };
             let name = method.sig.ident.to_string();
             if name == "handle" {
                 check_handler(&method.sig, Some("&self, "))?;
-                handlers.rest = Some(method);
+                handlers.rest.push(method);
             } else if name.starts_with(PREFIX) {
                 check_handler(&method.sig, Some("&self, "))?;
                 handlers.routed.push(method);
@@ -292,7 +314,7 @@ impl<'a> Handlers<'a> {
             Some(errors) => errors.combine(error),
             none => *none = Some(error),
         };
-        for event in events.iter().filter(|_| self.rest.is_none()) {
+        for event in events.iter().filter(|_| self.rest.is_empty()) {
             let name = event.value();
             let message = match name.ends_with('*') {
                 true => format!(

@@ -39,4 +39,11 @@ async fn not_a_flag(event: &Announced) {}
 #[subscriber(events("*"), by_hand)]
 async fn nothing_to_hand_over(event: &Announced) {}
 
+struct Handed;
+
+#[subscriber(events("*"), by_hand, replace)]
+impl Handed {
+    async fn handle(&self, event: &Announced) {}
+}
+
 fn main() {}

@@ -75,6 +75,32 @@ impl Stateful {
     }
 }
 
+#[derive(Default)]
+struct Conditional;
+
+#[subscriber(events("task.*", "node.started"))]
+impl Conditional {
+    #[cfg(any())]
+    async fn handle_task_started(&self, event: &Announced) {
+        heard("never", event);
+    }
+
+    #[cfg(all())]
+    async fn handle_node_started(&self, event: &Announced) {
+        heard("node", event);
+    }
+
+    #[cfg(any())]
+    async fn handle(&self, event: &Announced) {
+        heard("never", event);
+    }
+
+    #[cfg(all())]
+    async fn handle(&self, event: &Announced) {
+        heard("conditional", event);
+    }
+}
+
 #[subscriber(events("*"))]
 #[cfg(any())]
 async fn left_out(_event: &Announced) {}
@@ -109,7 +135,7 @@ fn main() {
     let all = collected();
     let mut names: Vec<_> = all.iter().map(|one| (one.make)().name().to_owned()).collect();
     names.sort();
-    assert_eq!(names, ["all", "audit.log-1", "notification_subscriber", "register"]);
+    assert_eq!(names, ["all", "audit.log-1", "conditional", "notification_subscriber", "register"]);
     let find = |name: &str| all.iter().find(|one| (one.make)().name() == name).expect(name);
 
     let mail = find("notification_subscriber");
@@ -127,6 +153,9 @@ fn main() {
         assert_eq!(tell(audit, event), Ok(()));
     }
     assert_eq!(tell(find("all"), "queue.paused"), Ok(()));
+    for event in ["task.started", "node.started"] {
+        assert_eq!(tell(find("conditional"), event), Ok(()));
+    }
     let heard = HEARD.lock().unwrap();
     assert_eq!(
         *heard,
@@ -137,7 +166,9 @@ fn main() {
             "started task.started",
             "rest task.completed",
             "rest node.started",
-            "all queue.paused"
+            "all queue.paused",
+            "conditional task.started",
+            "node node.started"
         ]
     );
     drop(Stateful(Vec::new()));
