@@ -182,6 +182,10 @@ mod tests {
         ScheduleRequest::cron("nightly", expression, Request::of("add"))
     }
 
+    fn cron_in(time_zone: &str, expression: &str) -> ScheduleRequest {
+        ScheduleRequest::cron_in("nightly", time_zone, expression, Request::of("add"))
+    }
+
     #[test]
     fn every_field_at_fault_is_named() {
         let check = |request: ScheduleRequest, expected: &[(&str, &str)]| {
@@ -208,7 +212,7 @@ mod tests {
             )],
         );
         check(
-            cron("@daily").time_zone("Mars"),
+            cron_in("Mars", "@daily"),
             &[(
                 "cron.time_zone",
                 "no time zone \"Mars\" is known; expected a name of the IANA database, such as Europe/Berlin",
@@ -276,7 +280,7 @@ mod tests {
         let daily = Rule::Cron { expression: "@daily".into(), time_zone: "UTC".into() };
         assert_eq!(rule(cron("@daily")), daily);
         assert_eq!(
-            rule(cron(" 0  4 * *  mon ").time_zone("europe/berlin")),
+            rule(cron_in("europe/berlin", " 0  4 * *  mon ")),
             Rule::Cron { expression: "0 4 * * mon".into(), time_zone: "Europe/Berlin".into() },
         );
         let anchor = Timestamp::from_micros(1_796_000_000_000_000).unwrap();

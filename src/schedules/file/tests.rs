@@ -70,8 +70,8 @@ fn every_key_has_its_place() {
         enabled: Some(false),
     };
     let anchor = Timestamp::from_micros(1_767_225_600_000_000).unwrap();
-    let beat = ScheduleRequest::every("beat", Duration::from_secs(30), Request::of("heartbeat"))
-        .anchor(anchor)
+    let half_a_minute = Duration::from_secs(30);
+    let beat = ScheduleRequest::every_from("beat", anchor, half_a_minute, Request::of("heartbeat"))
         .overlap(Overlap::Replace);
     let requests: Vec<ScheduleRequest> = declared.into_iter().map(|one| one.request).collect();
     assert_eq!(requests, [nightly, beat]);
