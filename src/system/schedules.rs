@@ -245,3 +245,6 @@ async fn existing(engine: &Engine, name: &Name) -> Result<Option<ScheduleStatus>
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;
