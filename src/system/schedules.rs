@@ -15,6 +15,9 @@ use crate::schedules::{
 
 /// How many declared schedules are stored side by side.
 const SIDE_BY_SIDE: usize = 256;
+/// How often a definition looks for what it takes the place of. After that it is stored whatever it
+/// finds there: others define the schedule all the time, and the last of them holds.
+const MOST_TRIES: usize = 5;
 
 impl TaskSystem {
     /// Defines a schedule; replaces what has its name, and keeps its history.
@@ -230,11 +233,23 @@ impl Definition {
     }
 
     async fn store(self, engine: &Engine) -> Result<ScheduleStatus, Error> {
-        let Self { schedule, timetable, enabled, existing, now } = self;
-        let same_rule = |existing: &ScheduleStatus| existing.schedule.rule == schedule.rule;
-        let planned = existing.filter(same_rule).and_then(|existing| existing.next);
-        let next = planned.or_else(|| timetable.next_after(now));
-        engine.set_schedule(Arc::new(schedule), enabled, next.filter(|_| enabled)).await
+        let Self { schedule, timetable, enabled, mut existing, now } = self;
+        let schedule = Arc::new(schedule);
+        let next = timetable.next_after(now).filter(|_| enabled);
+        for _ in 0..MOST_TRIES {
+            let same_rule = |existing: &ScheduleStatus| existing.schedule.rule == schedule.rule;
+            let Some(revision) = existing.filter(same_rule).map(|existing| existing.revision)
+            else {
+                break;
+            };
+            let stored =
+                engine.redefine_schedule(schedule.clone(), enabled, next, revision).await?;
+            if let Some(status) = stored {
+                return Ok(status);
+            }
+            existing = self::existing(engine, &schedule.name).await?;
+        }
+        engine.set_schedule(schedule, enabled, next).await
     }
 }
 
