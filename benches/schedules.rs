@@ -96,8 +96,7 @@ async fn lateness(seconds: u64) {
     let first = Timestamp::EPOCH;
     let each = |n| {
         let every = Duration::from_secs(1);
-        ScheduleRequest::every(format!("s{n:04}"), every, Request::of("bench/late"))
-            .anchor(first)
+        ScheduleRequest::every_from(format!("s{n:04}"), first, every, Request::of("bench/late"))
             .overlap(Overlap::Allow)
     };
     put(&system, (0..DUE).map(each)).await;

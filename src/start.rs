@@ -220,7 +220,7 @@ fn serve(
             announcer: Arc::new(Announcer::default()),
             subscribers,
         };
-        let system = TaskSystem::start_with(parts).await.map_err(StartError::System)?;
+        let system = TaskSystem::prepare(parts).await.map_err(StartError::System)?;
         let served = serve_from(&system, listener, config, declared).await;
         if served.is_err() {
             // That is no crash, and no fault of what runs already.
@@ -243,6 +243,8 @@ async fn serve_from(
     if let Some((path, declared)) = config.schedules.as_deref().zip(declared) {
         declare(system, path, declared).await?;
     }
+    // Nothing that is due runs as it was defined before.
+    system.begin().await;
     // Before anything is told of the address, so that whoever reads it can rely on them.
     let mut stop = Signals::new().map_err(StartError::Runtime)?;
     let handle = Server::start(listener, system.clone(), config.listen.options()).await?;

@@ -130,6 +130,14 @@ impl TaskSystem {
     /// # Errors
     /// As [`start`](Self::start).
     pub async fn start_with(parts: Parts) -> Result<Self, Error> {
+        let system = Self::prepare(parts).await?;
+        system.begin().await;
+        Ok(system)
+    }
+
+    /// The same, but its services do nothing before they [begin](Self::begin): what the system is
+    /// told until then is there when the first schedule runs.
+    pub(crate) async fn prepare(parts: Parts) -> Result<Self, Error> {
         let Parts { options, registry, cache, store, announcer, subscribers } = parts;
         let kept = store.properties();
         // Before the engine starts, so that they are told of that, too.
@@ -142,7 +150,7 @@ impl TaskSystem {
         let webhooks = Webhooks::of(engine.clone()).await?;
         registry.replace_handler(webhooks.handler())?;
         engine.methods_changed();
-        let services = Services::start(&engine, &announcer, listening, &webhooks).await?;
+        let services = Services::new(&engine, &announcer, listening, &webhooks)?;
         let monitor = Monitor::new(counts, engine.clone(), kept);
         unless_started.it_started();
         Ok(Self {
@@ -156,6 +164,11 @@ impl TaskSystem {
             services,
             monitor,
         })
+    }
+
+    /// Has its services begin. For whoever [prepared](Self::prepare) it, once.
+    pub(crate) async fn begin(&self) {
+        self.services.begin().await;
     }
 
     /// Tells whoever listens of what happens.

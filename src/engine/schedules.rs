@@ -49,6 +49,26 @@ impl Engine {
         self.schedule(&name).await
     }
 
+    /// Defines a schedule in the place of one of that revision. Its next time stays if it has one.
+    /// `None` if it is of another revision by now.
+    ///
+    /// # Errors
+    /// `STORE_UNAVAILABLE`.
+    pub async fn redefine_schedule(
+        &self,
+        schedule: Arc<Schedule>,
+        enabled: bool,
+        next: Option<Timestamp>,
+        revision: u64,
+    ) -> Result<Option<ScheduleStatus>, Error> {
+        let name = schedule.name.clone();
+        let change = Change::RedefineSchedule { schedule, enabled, next, revision };
+        match self.by_hand(change).await? {
+            Verdict::Stale => Ok(None),
+            _ => self.schedule(&name).await.map(Some),
+        }
+    }
+
     /// Has a schedule run or not.
     ///
     /// # Errors

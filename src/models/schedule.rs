@@ -79,7 +79,7 @@ pub enum CatchUp {
     /// The last of them runs.
     #[default]
     Last,
-    /// The last so many of them run, at most [`MAX_CATCH_UP`].
+    /// The last so many of them run, at most [`MAX_CATCH_UP`]. Needs [`Overlap::Allow`].
     All(u32),
 }
 

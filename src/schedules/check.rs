@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::models::{
-    CatchUp, MAX_CATCH_UP, MAX_DESCRIPTION_BYTES, MAX_INTERVAL, MIN_INTERVAL, Name, Rule, Schedule,
-    ScheduleStatus, Task,
+    CatchUp, MAX_CATCH_UP, MAX_DESCRIPTION_BYTES, MAX_INTERVAL, MIN_INTERVAL, Name, Overlap, Rule,
+    Schedule, ScheduleStatus, Task,
 };
 use crate::schedules::{Cron, RuleRequest, ScheduleRequest, Timetable};
 
@@ -146,11 +146,23 @@ fn check_rest(request: &ScheduleRequest) -> Result<(), Error> {
         let why = format!("{most}; expected 1 to {MAX_CATCH_UP}");
         problems.push(Error::invalid("max_catch_up", why));
     }
+    problems.extend(check_overlap(request));
     if request.jitter > MAX_INTERVAL {
         let why = format!("{:?}; at most 366 days are accepted", request.jitter);
         problems.push(Error::invalid("jitter", why));
     }
     problems.into_iter().reduce(together).map_or(Ok(()), Err)
+}
+
+/// What is made up for comes in at once, so that a policy that keeps runs apart leaves one of them.
+fn check_overlap(request: &ScheduleRequest) -> Option<Error> {
+    let does = match (request.catch_up, request.overlap) {
+        (CatchUp::None | CatchUp::Last, _) | (_, Overlap::Allow) => return None,
+        (CatchUp::All(_), Overlap::Skip) => "`skip` leaves out all but the first",
+        (CatchUp::All(_), Overlap::Replace) => "`replace` cancels all but the last",
+    };
+    let why = format!("all needs `overlap: allow`: they are made up for at once, and {does}");
+    Some(Error::invalid("catch_up", why))
 }
 
 #[cfg(test)]
@@ -168,6 +180,10 @@ mod tests {
 
     fn cron(expression: &str) -> ScheduleRequest {
         ScheduleRequest::cron("nightly", expression, Request::of("add"))
+    }
+
+    fn cron_in(time_zone: &str, expression: &str) -> ScheduleRequest {
+        ScheduleRequest::cron_in("nightly", time_zone, expression, Request::of("add"))
     }
 
     #[test]
@@ -196,13 +212,14 @@ mod tests {
             )],
         );
         check(
-            cron("@daily").time_zone("Mars"),
+            cron_in("Mars", "@daily"),
             &[(
                 "cron.time_zone",
                 "no time zone \"Mars\" is known; expected a name of the IANA database, such as Europe/Berlin",
             )],
         );
         let mut all = cron("@often").description("x".repeat(1_025)).catch_up(CatchUp::All(0));
+        all.overlap = Overlap::Allow;
         all.name = "a b".into();
         check(
             all.jitter(Duration::from_secs(366 * 86_400 + 1)),
@@ -218,9 +235,30 @@ mod tests {
             ],
         );
         check(
-            every(1).catch_up(CatchUp::All(1_001)),
+            every(1).overlap(Overlap::Allow).catch_up(CatchUp::All(1_001)),
             &[("max_catch_up", "1001; expected 1 to 1000")],
         );
+    }
+
+    #[test]
+    fn all_that_was_missed_is_not_promised_where_runs_may_not_overlap() {
+        for (overlap, expected) in [
+            (
+                Overlap::Skip,
+                "all needs `overlap: allow`: they are made up for at once, and `skip` leaves out all \
+                 but the first",
+            ),
+            (
+                Overlap::Replace,
+                "all needs `overlap: allow`: they are made up for at once, and `replace` cancels all \
+                 but the last",
+            ),
+        ] {
+            let request = every(1).overlap(overlap).catch_up(CatchUp::All(2));
+            let error = check(&request, None, now()).expect_err("refused");
+            assert_eq!(error, Error::invalid("catch_up", expected));
+        }
+        assert!(check(&every(1).overlap(Overlap::Skip), None, now()).is_ok());
     }
 
     #[test]
@@ -228,8 +266,9 @@ mod tests {
         for sound in [
             every(1),
             every(366 * 86_400),
-            every(1).description("x".repeat(1_024)).catch_up(CatchUp::All(1_000)),
-            every(1).catch_up(CatchUp::All(1)).jitter(Duration::from_secs(366 * 86_400)),
+            every(1).description("x".repeat(1_024)).jitter(Duration::from_secs(366 * 86_400)),
+            every(1).overlap(Overlap::Allow).catch_up(CatchUp::All(1)),
+            every(1).overlap(Overlap::Allow).catch_up(CatchUp::All(1_000)),
         ] {
             assert!(check(&sound, None, now()).is_ok(), "{sound:?}");
         }
@@ -241,7 +280,7 @@ mod tests {
         let daily = Rule::Cron { expression: "@daily".into(), time_zone: "UTC".into() };
         assert_eq!(rule(cron("@daily")), daily);
         assert_eq!(
-            rule(cron(" 0  4 * *  mon ").time_zone("europe/berlin")),
+            rule(cron_in("europe/berlin", " 0  4 * *  mon ")),
             Rule::Cron { expression: "0 4 * * mon".into(), time_zone: "Europe/Berlin".into() },
         );
         let anchor = Timestamp::from_micros(1_796_000_000_000_000).unwrap();

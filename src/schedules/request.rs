@@ -18,8 +18,8 @@ pub const STANDARD_CATCH_UP: u32 = 100;
 /// use task_scheduler::schedules::ScheduleRequest;
 ///
 /// let system = TaskSystem::in_memory().start().await?;
-/// let nightly = ScheduleRequest::cron("nightly", "30 4 * * MON-FRI", Request::of("add").arg(1))
-///     .time_zone("Europe/Berlin")
+/// let add = Request::of("add").arg(1);
+/// let nightly = ScheduleRequest::cron_in("nightly", "Europe/Berlin", "30 4 * * MON-FRI", add)
 ///     .overlap(Overlap::Skip)
 ///     .catch_up(CatchUp::Last);
 /// let status = system.put_schedule(nightly).await?;
@@ -79,9 +79,30 @@ impl ScheduleRequest {
         Self::new(name.into(), rule, task)
     }
 
+    /// The same in a time zone: a name of the IANA database.
+    pub fn cron_in(
+        name: impl Into<String>,
+        time_zone: impl Into<String>,
+        expression: impl Into<String>,
+        task: Request,
+    ) -> Self {
+        let (expression, time_zone) = (expression.into(), time_zone.into());
+        Self::new(name.into(), RuleRequest::Cron { expression, time_zone }, task)
+    }
+
     /// One that runs every so often, from its definition on.
     pub fn every(name: impl Into<String>, interval: Duration, task: Request) -> Self {
         Self::new(name.into(), RuleRequest::Every { interval, anchor: None }, task)
+    }
+
+    /// One that runs at a time, and every so often before and after it.
+    pub fn every_from(
+        name: impl Into<String>,
+        anchor: Timestamp,
+        interval: Duration,
+        task: Request,
+    ) -> Self {
+        Self::new(name.into(), RuleRequest::Every { interval, anchor: Some(anchor) }, task)
     }
 
     fn new(name: String, rule: RuleRequest, task: Request) -> Self {
@@ -95,22 +116,6 @@ impl ScheduleRequest {
             jitter: Duration::ZERO,
             enabled: None,
         }
-    }
-
-    /// In this time zone. It means nothing to a schedule that runs every so often.
-    pub fn time_zone(mut self, name: impl Into<String>) -> Self {
-        if let RuleRequest::Cron { time_zone, .. } = &mut self.rule {
-            *time_zone = name.into();
-        }
-        self
-    }
-
-    /// At this time, among others. It means nothing to a schedule that follows a cron expression.
-    pub fn anchor(mut self, time: Timestamp) -> Self {
-        if let RuleRequest::Every { anchor, .. } = &mut self.rule {
-            *anchor = Some(time);
-        }
-        self
     }
 
     /// With this for people to read.

@@ -96,7 +96,15 @@ pub enum Change {
     Stop,
     /// A schedule is this from now on; its runs, counts and first definition stay.
     SetSchedule { schedule: Arc<Schedule>, enabled: bool, next: Option<Timestamp> },
-    /// Whether a schedule runs, and when next.
+    /// The same of one that was at this revision, and whose next time stays if it has one: it may have
+    /// been fired since somebody looked. Another revision: stale.
+    RedefineSchedule {
+        schedule: Arc<Schedule>,
+        enabled: bool,
+        next: Option<Timestamp>,
+        revision: u64,
+    },
+    /// Whether a schedule runs, and when next. Nothing if it is so already.
     EnableSchedule { name: Name, enabled: bool, next: Option<Timestamp> },
     /// A schedule is no more.
     DeleteSchedule { name: Name },

@@ -15,6 +15,9 @@ use crate::schedules::{
 
 /// How many declared schedules are stored side by side.
 const SIDE_BY_SIDE: usize = 256;
+/// How often a definition looks for what it takes the place of. After that it is stored whatever it
+/// finds there: others define the schedule all the time, and the last of them holds.
+const MOST_TRIES: usize = 5;
 
 impl TaskSystem {
     /// Defines a schedule; replaces what has its name, and keeps its history.
@@ -67,7 +70,8 @@ impl TaskSystem {
         if status.enabled {
             return Ok(status);
         }
-        let next = Timetable::of(&status.schedule.rule)?.next_after(clock::now().wall);
+        let begins = after_what_ran(Some(&status), clock::now().wall);
+        let next = Timetable::of(&status.schedule.rule)?.next_after(begins);
         self.engine.enable_schedule(name, true, next).await
     }
 
@@ -230,12 +234,33 @@ impl Definition {
     }
 
     async fn store(self, engine: &Engine) -> Result<ScheduleStatus, Error> {
-        let Self { schedule, timetable, enabled, existing, now } = self;
-        let same_rule = |existing: &ScheduleStatus| existing.schedule.rule == schedule.rule;
-        let planned = existing.filter(same_rule).and_then(|existing| existing.next);
-        let next = planned.or_else(|| timetable.next_after(now));
-        engine.set_schedule(Arc::new(schedule), enabled, next.filter(|_| enabled)).await
+        let Self { schedule, timetable, enabled, mut existing, now } = self;
+        let schedule = Arc::new(schedule);
+        let begins = after_what_ran(existing.as_ref(), now);
+        let next = timetable.next_after(begins).filter(|_| enabled);
+        for _ in 0..MOST_TRIES {
+            let same_rule = |existing: &ScheduleStatus| existing.schedule.rule == schedule.rule;
+            let Some(revision) = existing.filter(same_rule).map(|existing| existing.revision)
+            else {
+                break;
+            };
+            let stored =
+                engine.redefine_schedule(schedule.clone(), enabled, next, revision).await?;
+            if let Some(status) = stored {
+                return Ok(status);
+            }
+            existing = self::existing(engine, &schedule.name).await?;
+        }
+        engine.set_schedule(schedule, enabled, next).await
     }
+}
+
+/// When a schedule that begins anew begins: not before what it has run already, which the clock may
+/// show once more if it was put back.
+fn after_what_ran(existing: Option<&ScheduleStatus>, now: Timestamp) -> Timestamp {
+    let runs = existing.into_iter().flat_map(|existing| &existing.runs);
+    let ran = runs.filter(|run| !run.by_hand).map(|run| run.occurrence);
+    ran.fold(now, Timestamp::max)
 }
 
 async fn existing(engine: &Engine, name: &Name) -> Result<Option<ScheduleStatus>, Error> {
@@ -245,3 +270,6 @@ async fn existing(engine: &Engine, name: &Name) -> Result<Option<ScheduleStatus>
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

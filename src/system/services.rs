@@ -34,8 +34,8 @@ pub(super) struct Services {
 }
 
 impl Services {
-    /// Begins with everything on the [list]. What cannot begin is reported; the rest runs.
-    pub(super) async fn start(
+    /// Everything on the [list]. Nothing of it runs yet.
+    pub(super) fn new(
         engine: &Engine,
         announcer: &Arc<Announcer>,
         listening: Listening,
@@ -61,12 +61,16 @@ impl Services {
         let services = Self { makers, watchers, runtime: Mutex::new(Some(runtime)) };
         list::watchers(&services.watchers, engine, listening).map_err(internal)?;
         list::makers(&services.makers, engine, webhooks).map_err(internal)?;
-        for group in [&services.watchers, &services.makers] {
+        Ok(Arc::new(services))
+    }
+
+    /// Has everything begin. What cannot is reported; the rest runs.
+    pub(super) async fn begin(&self) {
+        for group in [&self.watchers, &self.makers] {
             if let Err(error) = group.start().await {
                 tracing::error!(%error, "services do not run");
             }
         }
-        Ok(Arc::new(services))
     }
 
     fn status(&self) -> impl Iterator<Item = Service> {

@@ -229,7 +229,9 @@ impl Chance {
             0..=1 => self.define(schedule, next),
             2 => {
                 let enabled = self.rng.bool();
-                if let Some((revision, at)) = self.schedules.get_mut(schedule) {
+                if let Some((revision, at)) = self.schedules.get_mut(schedule)
+                    && at.is_some() != enabled
+                {
                     (*revision, *at) = (*revision + 1, next.filter(|_| enabled));
                 }
                 Change::EnableSchedule { name: called(schedule), enabled, next }

@@ -17,6 +17,7 @@ on_every_store!(
     another_definition_keeps_what_the_schedule_did,
     a_disabled_schedule_has_no_next_time,
     a_schedule_is_enabled_and_disabled,
+    a_definition_that_a_firing_overtook_does_not_put_the_next_time_back,
     a_schedule_that_is_not_there_is_not_found,
     a_deleted_schedule_is_gone,
     schedules_are_paged_by_name,
@@ -104,11 +105,43 @@ async fn a_schedule_is_enabled_and_disabled(given: Given) {
     let applied = given.tell(enable(true, next)).await;
     assert_eq!(applied.events, [told(&given, ScheduleFact::Enabled { next })]);
     assert_eq!(given.status("s").await.next, next);
-    // It is enabled already: only its next time is another.
-    let next = Some(given.after(2 * SECOND));
-    assert_eq!(given.tell(enable(true, next)).await.events, []);
-    let status = given.status("s").await;
-    assert_eq!((status.enabled, status.next, status.revision), (true, next, 4));
+    // It is enabled already.
+    let before = given.status("s").await;
+    assert_eq!((before.enabled, before.next, before.revision), (true, next, 3));
+    assert_eq!(given.tell(enable(true, Some(given.after(2 * SECOND)))).await.events, []);
+    assert_eq!(given.status("s").await, before);
+}
+
+async fn a_definition_that_a_firing_overtook_does_not_put_the_next_time_back(given: Given) {
+    given.define("s", Overlap::Allow).await;
+    let seen = given.status("s").await;
+    given.fire("s", &["r1"]).await;
+    let fired = given.status("s").await;
+    assert!(fired.next > seen.next);
+    let anew = Arc::new(Schedule {
+        description: "anew".into(),
+        ..Schedule::clone(&schedule("s", Overlap::Allow))
+    });
+    let redefine = |revision, enabled| Change::RedefineSchedule {
+        schedule: anew.clone(),
+        enabled,
+        next: seen.next,
+        revision,
+    };
+    let applied = given.tell(redefine(seen.revision, true)).await;
+    assert_eq!(applied.events, [told(&given, ScheduleFact::Updated { next: fired.next })]);
+    let expected = ScheduleStatus { schedule: anew.clone(), revision: 2, ..fired };
+    assert_eq!(given.status("s").await, expected);
+    // Another definition overtook it.
+    assert_eq!(given.commit(redefine(seen.revision, true)).await.verdict, Verdict::Stale);
+    assert_eq!(given.status("s").await, expected);
+    // One that has no next time gets this one, unless it is to run no more.
+    given.tell(redefine(2, false)).await;
+    assert_eq!(given.status("s").await.next, None);
+    given.tell(redefine(3, true)).await;
+    assert_eq!(given.status("s").await.next, seen.next);
+    given.commit(Change::DeleteSchedule { name: called("s") }).await;
+    assert_eq!(given.commit(redefine(4, true)).await.verdict, Verdict::Stale);
 }
 
 async fn a_schedule_that_is_not_there_is_not_found(given: Given) {

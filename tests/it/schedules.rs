@@ -406,9 +406,19 @@ async fn a_definition_that_cannot_be_is_refused_by_the_field_at_fault() {
     )
     .await;
     check(
-        &|s| (s.catch_up, s.max_catch_up) = (pb::CatchUpPolicy::All.into(), 1_001),
+        &|s| {
+            s.overlap = pb::OverlapPolicy::Allow.into();
+            (s.catch_up, s.max_catch_up) = (pb::CatchUpPolicy::All.into(), 1_001);
+        },
         "schedule.max_catch_up",
         "1001; expected 1 to 1000",
+    )
+    .await;
+    check(
+        &|s| s.catch_up = pb::CatchUpPolicy::All.into(),
+        "schedule.catch_up",
+        "all needs `overlap: allow`: they are made up for at once, and `skip` leaves out all but the \
+         first",
     )
     .await;
     check(

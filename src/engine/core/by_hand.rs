@@ -12,6 +12,7 @@ impl<W: Waiter> Core<W> {
         let tag = match &change {
             Change::Forget { id } => Tag::Forget { waiter, id: id.clone() },
             Change::SetSchedule { .. }
+            | Change::RedefineSchedule { .. }
             | Change::EnableSchedule { .. }
             | Change::DeleteSchedule { .. } => Tag::Schedule(waiter),
             _ => Tag::ByHand(waiter),

@@ -60,6 +60,8 @@ pub(super) fn parse(text: &str) -> Result<(Civil, bool), Error> {
             for (field, (name, words)) in fields.iter().zip(&FIELDS[leading..]) {
                 check_words(field, name, words).map_err(&refuse)?;
             }
+            check_days_of_month(fields[3 - leading]).map_err(&refuse)?;
+            check_days_of_week(fields[5 - leading]).map_err(&refuse)?;
             !fields[..3 - leading].iter().any(|field| field.starts_with('*'))
         }
     };
@@ -88,6 +90,40 @@ fn check_words(field: &str, name: &str, words: &[&str]) -> Result<(), String> {
             Err(format!("{word:?} in the field {name}, where {accepted} accepted"))
         }
     }
+}
+
+/// croner passes over what stands behind a `W`, and over `L` beside `LW`.
+fn check_days_of_month(field: &str) -> Result<(), String> {
+    let there = |word: &str| field.split(',').any(|part| part.eq_ignore_ascii_case(word));
+    if there("L") && there("LW") {
+        return Err("both L and LW in the field day of month; expected one of them".to_owned());
+    }
+    let mut behind = field.split(',').filter_map(|part| part.split_once(['W', 'w']));
+    match behind.find(|(_, behind)| !behind.is_empty()) {
+        None => Ok(()),
+        Some((_, behind)) => Err(format!(
+            "{behind:?} behind W in the field day of month; expected for example `15W` or `LW`"
+        )),
+    }
+}
+
+/// croner passes over a lone `L` in a list, and over a number that stands before an `L`.
+fn check_days_of_week(field: &str) -> Result<(), String> {
+    for part in field.strip_prefix('+').unwrap_or(field).split(',') {
+        if part.eq_ignore_ascii_case("L") {
+            return Err("L in the field day of week does not say of which day the last is meant; \
+                        expected for example `5#L`, the last Friday"
+                .to_owned());
+        }
+        if let Some((_, nth)) = part.split_once('#')
+            && !matches!(nth, "1" | "2" | "3" | "4" | "5" | "L" | "l")
+        {
+            return Err(format!(
+                "{nth:?} behind `#` in the field day of week; expected 1 to 5 or L"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The zone with a name of the IANA database, however its letters are cased; UTC if it is empty.

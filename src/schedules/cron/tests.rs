@@ -37,7 +37,7 @@ fn five_fields_six_fields_names_and_macros_are_understood() {
     check("0 9 1 * +MON", "UTC", after, &["2027-02-01T09:00:00Z", "2027-03-01T09:00:00Z"]);
     check("0 0 L * *", "UTC", after, &["2026-12-31T00:00:00Z", "2027-01-31T00:00:00Z"]);
     check("0 0 * * 5#L", "UTC", after, &["2026-12-25T00:00:00Z", "2027-01-29T00:00:00Z"]);
-    check("0 0 LW * *", "UTC", after, &["2026-11-30T17:00:00Z"].map(|_| "2026-12-31T00:00:00Z"));
+    check("0 0 LW * *", "UTC", after, &["2026-12-31T00:00:00Z", "2027-01-29T00:00:00Z"]);
     check("0 0 29 2 *", "UTC", after, &["2028-02-29T00:00:00Z", "2032-02-29T00:00:00Z"]);
     check("@yearly", "UTC", after, &["2027-01-01T00:00:00Z", "2028-01-01T00:00:00Z"]);
     check("@Annually", "UTC", after, &["2027-01-01T00:00:00Z"]);
@@ -263,6 +263,39 @@ fn what_is_no_expression_is_refused_with_what_would_be_accepted() {
             "{error}"
         );
     }
+}
+
+#[test]
+fn what_would_be_passed_over_in_a_list_of_days_is_refused() {
+    let check = |expression: &str, why: &str| {
+        let error = Cron::parse(expression, "UTC").expect_err(expression);
+        assert_eq!(error.violations[0].field, "cron.expression");
+        assert_eq!(error.violations[0].description, format!("{expression:?}: {why}"));
+    };
+    let which = "L in the field day of week does not say of which day the last is meant; expected \
+                 for example `5#L`, the last Friday";
+    for expression in ["0 0 * * L", "0 0 * * MON,L", "0 0 * * l,mon", "0 0 1 * +L", "0 0 0 * * L"] {
+        check(expression, which);
+    }
+    let nth = |behind: &str| {
+        format!("{behind:?} behind `#` in the field day of week; expected 1 to 5 or L")
+    };
+    check("0 0 * * 1#2L", &nth("2L"));
+    check("0 0 * * MON,FRI#2#L", &nth("2#L"));
+    check("0 0 * * 1#6", &nth("6"));
+    let behind = |behind: &str| {
+        format!("{behind:?} behind W in the field day of month; expected for example `15W` or `LW`")
+    };
+    check("0 0 15W3 * *", &behind("3"));
+    check("0 0 1,15w-20 * *", &behind("-20"));
+    check("0 0 LW3 * *", &behind("3"));
+    check(
+        "0 0 0 LWL * *",
+        "\"LWL\" in the field day of month, where numbers and L, W, LW are accepted",
+    );
+    let both = "both L and LW in the field day of month; expected one of them";
+    check("0 0 L,LW * *", both);
+    check("0 0 lw,15,l * *", both);
 }
 
 #[test]

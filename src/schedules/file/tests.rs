@@ -29,12 +29,12 @@ fn every_key_has_its_place() {
   timeout: 30m
   ttl: 2h
   tags: [nightly, "2"]
-  overlap: replace
+  overlap: allow
   catch_up: all
   max_catch_up: 7
   jitter: 90s
   enabled: false
-- { name: beat, every: 30s, anchor: "2026-01-01T00:00:00Z", method: heartbeat }
+- { name: beat, every: 30s, anchor: "2026-01-01T00:00:00Z", method: heartbeat, overlap: replace }
 "#;
     let declared = parse_file(text, now()).unwrap();
     let nightly = ScheduleRequest {
@@ -64,14 +64,15 @@ fn every_key_has_its_place() {
                 };
                 asked.labels.tags = vec!["nightly".into(), "2".into()];
             }),
-        overlap: Overlap::Replace,
+        overlap: Overlap::Allow,
         catch_up: CatchUp::All(7),
         jitter: Duration::from_secs(90),
         enabled: Some(false),
     };
     let anchor = Timestamp::from_micros(1_767_225_600_000_000).unwrap();
-    let beat = ScheduleRequest::every("beat", Duration::from_secs(30), Request::of("heartbeat"))
-        .anchor(anchor);
+    let half_a_minute = Duration::from_secs(30);
+    let beat = ScheduleRequest::every_from("beat", anchor, half_a_minute, Request::of("heartbeat"))
+        .overlap(Overlap::Replace);
     let requests: Vec<ScheduleRequest> = declared.into_iter().map(|one| one.request).collect();
     assert_eq!(requests, [nightly, beat]);
 }
@@ -144,6 +145,14 @@ fn everything_that_is_wrong_is_told_with_its_line_and_column() {
         "31:17: `max_catch_up` goes with `catch_up: all` only",
     ];
     assert_eq!(said[4..], rest);
+}
+
+#[test]
+fn all_that_was_missed_is_not_promised_where_runs_may_not_overlap() {
+    let text = "- {name: a, every: 1s, method: add, catch_up: all}\n";
+    let expected = "1:47: catch_up: all needs `overlap: allow`: they are made up for at once, and \
+                    `skip` leaves out all but the first";
+    assert_eq!(problems(text), [expected]);
 }
 
 #[test]

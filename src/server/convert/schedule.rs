@@ -150,9 +150,9 @@ mod tests {
 
     #[test]
     fn what_is_not_set_is_the_standard() {
-        let expected = ScheduleRequest::cron("nightly", "@daily", Request::of("add"))
-            .time_zone("Europe/Berlin")
-            .enabled(true);
+        let add = Request::of("add");
+        let expected =
+            ScheduleRequest::cron_in("nightly", "Europe/Berlin", "@daily", add).enabled(true);
         assert_eq!(schedule(asked(|_| ())), Ok(expected));
     }
 
@@ -167,14 +167,18 @@ mod tests {
             message.jitter = Some(prost_types::Duration { seconds: 1, nanos: 5 });
             message.disabled = true;
         });
-        let expected =
-            ScheduleRequest::every("nightly", Duration::from_secs(9), Request::of("add"))
-                .anchor(Timestamp::from_micros(3_000_000).unwrap())
-                .description("why")
-                .overlap(Overlap::Replace)
-                .catch_up(CatchUp::All(7))
-                .jitter(Duration::new(1, 5))
-                .enabled(false);
+        let anchor = Timestamp::from_micros(3_000_000).unwrap();
+        let expected = ScheduleRequest::every_from(
+            "nightly",
+            anchor,
+            Duration::from_secs(9),
+            Request::of("add"),
+        )
+        .description("why")
+        .overlap(Overlap::Replace)
+        .catch_up(CatchUp::All(7))
+        .jitter(Duration::new(1, 5))
+        .enabled(false);
         assert_eq!(schedule(whole), Ok(expected));
         let all = schedule(asked(|message| message.catch_up = pb::CatchUpPolicy::All as i32));
         assert_eq!(all.unwrap().catch_up, CatchUp::All(100));

@@ -135,6 +135,9 @@ impl<R: Rows> Transition<'_, R> {
             Change::SetSchedule { schedule, enabled, next } => {
                 self.set_schedule(schedule, *enabled, *next)?;
             }
+            Change::RedefineSchedule { schedule, enabled, next, revision } => {
+                self.redefine_schedule(schedule, *enabled, *next, *revision)?;
+            }
             Change::EnableSchedule { name, enabled, next } => {
                 self.enable_schedule(name, *enabled, *next)?;
             }

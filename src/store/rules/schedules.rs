@@ -109,7 +109,27 @@ impl<R: Rows> Transition<'_, R> {
         self.happened(Fact::Schedule(name.clone(), fact))
     }
 
-    /// Announced only if it was otherwise before; when it runs next is set in any case.
+    /// What was fired since the definition was put together has moved the next time on, and it does
+    /// not move back.
+    pub(super) fn redefine_schedule(
+        &mut self,
+        schedule: &Arc<Schedule>,
+        enabled: bool,
+        next: Option<Timestamp>,
+        revision: u64,
+    ) -> Result<(), R::Error> {
+        match self.rows.standing(&schedule.name)? {
+            Some(standing) if standing.revision == revision => {
+                self.set_schedule(schedule, enabled, standing.next.or(next))
+            }
+            _ => {
+                self.refuse_as_stale();
+                Ok(())
+            }
+        }
+    }
+
+    /// One that is enabled already may have been fired since somebody decided when it runs next.
     pub(super) fn enable_schedule(
         &mut self,
         name: &Name,
@@ -120,13 +140,12 @@ impl<R: Rows> Transition<'_, R> {
             self.applied.verdict = Verdict::NotFound;
             return Ok(());
         };
-        let next = next.filter(|_| enabled);
-        let changed = before.enabled != enabled;
-        let revision = before.revision + 1;
-        self.rows.set_standing(Standing { enabled, next, revision, ..before })?;
-        if !changed {
+        if before.enabled == enabled {
             return Ok(());
         }
+        let next = next.filter(|_| enabled);
+        let revision = before.revision + 1;
+        self.rows.set_standing(Standing { enabled, next, revision, ..before })?;
         let fact = match enabled {
             true => ScheduleFact::Enabled { next },
             false => ScheduleFact::Disabled,
