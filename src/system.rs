@@ -114,7 +114,8 @@ impl TaskSystem {
     /// Opens the store and begins to work.
     ///
     /// # Errors
-    /// `STORE_UNAVAILABLE` when the store cannot be opened, `INTERNAL` when threads cannot be had.
+    /// `STORE_UNAVAILABLE` when the store cannot be opened, `INTERNAL` when threads cannot be had,
+    /// `INVALID_ARGUMENT` when the announcer has served a system that has stopped.
     pub async fn start(
         options: engine::Options,
         registry: Arc<TaskRegistry>,
@@ -139,6 +140,10 @@ impl TaskSystem {
     /// told until then is there when the first schedule runs.
     pub(crate) async fn prepare(parts: Parts) -> Result<Self, Error> {
         let Parts { options, registry, cache, store, announcer, subscribers } = parts;
+        if announcer.is_closed() {
+            let why = "it told of a system that has stopped; give each system one of its own";
+            return Err(Error::invalid("announcer", why));
+        }
         let kept = store.properties();
         // Before the engine starts, so that they are told of that, too.
         let listening = Listening::begin(subscribers.list(), &announcer);

@@ -64,13 +64,17 @@ fired by: whoever decides about queues, over the API
   weight               number              its share of turns
   concurrency          number, or nothing  how many of its tasks run at once; null: any number
   max_length           number, or nothing  how many may wait; null: as many as the server allows
+  rate                 object, or nothing  how many may start in how many seconds; null: any number
   concurrency_per_key  number              how many with one concurrency key run at once
+  rate_per_key         object, or nothing  how many may start so with one concurrency key
 example: {
   \"concurrency\": null,
   \"concurrency_per_key\": 1,
   \"max_length\": null,
   \"paused\": false,
   \"queue\": \"mail\",
+  \"rate\": null,
+  \"rate_per_key\": null,
   \"weight\": 1
 }
 ";

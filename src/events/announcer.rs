@@ -89,6 +89,11 @@ impl Announcer {
         self.hub.inside.lock().index.is_empty()
     }
 
+    /// Whether it was [closed](Self::close): what it announces reaches no stream any more.
+    pub fn is_closed(&self) -> bool {
+        self.hub.inside.lock().closed
+    }
+
     /// Ends all streams once they have told what they hold.
     pub fn close(&self) {
         self.hub.close();

@@ -8,8 +8,8 @@ use crate::clock::Timestamp;
 use crate::error::Code;
 use crate::models::{
     ArgValue, Custom, Ended, Ending, Event, Fact, Failure, Fence, Name, NodeFact, Observed,
-    Outcome, Payload, QueueFact, QueueLimits, QueueName, QueueSettings, ScheduleFact, State, Task,
-    TaskFact, TaskId, TaskMaker,
+    Outcome, Payload, QueueFact, QueueLimits, QueueName, QueueSettings, Rate, ScheduleFact, State,
+    Task, TaskFact, TaskId, TaskMaker,
 };
 
 pub(super) fn at(seconds: u64) -> Timestamp {
@@ -93,8 +93,14 @@ pub(super) fn all() -> Vec<Event> {
         TaskFact::Resolved(ended(result, false)),
     ];
     let limited = |limits| QueueFact::Limited(Box::new(QueueSettings { limits, paused: false }));
-    let bounded =
-        QueueLimits { concurrency: Some(2), max_length: Some(100), ..QueueLimits::default() };
+    let rate = Some(Rate { count: 5, per: Duration::from_secs(60) });
+    let bounded = QueueLimits {
+        concurrency: Some(2),
+        max_length: Some(100),
+        rate,
+        rate_per_key: rate,
+        ..QueueLimits::default()
+    };
     let queues =
         [QueueFact::Paused, QueueFact::Resumed, limited(QueueLimits::default()), limited(bounded)];
     let id = TaskId::parse("nightly-1", "id").expect("a good id");

@@ -60,6 +60,12 @@ pub trait Subscriber: Send + Sync + 'static {
     /// Which events it is told of. Asked once.
     fn filter(&self) -> EventFilter;
 
+    /// The events that have a method of their own, as that is called behind `handle_`: a slip in one is
+    /// refused at the start. `#[subscriber]` writes it.
+    fn routes(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// This happened.
     ///
     /// # Errors

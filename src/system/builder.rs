@@ -78,7 +78,8 @@ impl Builder {
         self
     }
 
-    /// Tells by this of what happens, from the first event on.
+    /// Tells by this of what happens, from the first event on. It serves this one system, and is closed
+    /// when that stops: a system that is started after that needs another.
     pub fn announcer(mut self, announcer: Arc<Announcer>) -> Self {
         self.announcer = announcer;
         self
@@ -103,7 +104,8 @@ impl Builder {
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE` when the store cannot be opened; `INVALID_ARGUMENT` when two methods, or
-    /// two subscribers, have one name, and when a subscriber asks for an event that there is not;
+    /// two subscribers, have one name, when a subscriber asks for an event that there is not, and when
+    /// the announcer has served a system that has stopped;
     /// `INTERNAL` when threads cannot be had.
     pub async fn start(self) -> Result<TaskSystem, Error> {
         let Self { place, mut options, handlers, announcer, subscribers: more, replacing } = self;
@@ -174,5 +176,17 @@ mod tests {
         let system = builder.subscriber(Arc::new(Mail)).start().await.expect("it starts");
         assert_eq!(system.subscribers.list().len(), 1);
         system.stop();
+    }
+
+    #[tokio::test]
+    async fn an_announcer_of_a_system_that_has_stopped_is_refused_instead_of_deaf() {
+        let announcer: Arc<Announcer> = Arc::default();
+        let start = || TaskSystem::in_memory().announcer(announcer.clone()).start();
+        start().await.expect("it is new").stop();
+        let refused = start().await.map(drop).expect_err("its streams have ended");
+        assert_eq!(refused.code, Code::InvalidArgument);
+        let expected =
+            "announcer: it told of a system that has stopped; give each system one of its own";
+        assert_eq!(refused.message, expected);
     }
 }

@@ -151,7 +151,8 @@ fn of_function(attribute: &Attribute, function: &ItemFn) -> Result<TokenStream> 
         ));
     }
     let handled = quote!(__rt::IntoHandled::into_handled(#ident(__event).await));
-    let subscriber = subscriber(attribute, &name, &quote!(__Subscriber), &handled);
+    let subscriber =
+        subscriber(attribute, &name, &quote!(__Subscriber), &TokenStream::new(), &handled);
     let register = register(attribute, &quote!(__Subscriber));
     let cfgs = cfgs(&function.attrs);
     Ok(quote! {
@@ -195,6 +196,10 @@ fn of_impl(attribute: &Attribute, block: &ItemImpl) -> Result<TokenStream> {
             }
         }
     });
+    let listed = handlers.routed.iter().map(|method| {
+        let (cfgs, route) = (cfgs(&method.attrs), route(method));
+        quote!(#(#cfgs)* #route)
+    });
     let rest = handlers.rest.iter().map(|method| {
         let cfgs = cfgs(&method.attrs);
         quote! {
@@ -208,7 +213,13 @@ fn of_impl(attribute: &Attribute, block: &ItemImpl) -> Result<TokenStream> {
         #(#rest)*
         __handled
     };
-    let subscriber = subscriber(attribute, &name, &quote!(#ty), &quote!(#(#routes)* #rest));
+    let subscriber = subscriber(
+        attribute,
+        &name,
+        &quote!(#ty),
+        &quote!(#(#listed),*),
+        &quote!(#(#routes)* #rest),
+    );
     let register = register(attribute, &quote_spanned!(ty.span()=> #ty));
     let cfgs = cfgs(&block.attrs);
     Ok(quote! {
@@ -230,6 +241,7 @@ fn subscriber(
     attribute: &Attribute,
     name: &str,
     ty: &TokenStream,
+    routes: &TokenStream,
     handled: &TokenStream,
 ) -> TokenStream {
     let events = &attribute.events;
@@ -241,6 +253,10 @@ fn subscriber(
 
             fn filter(&self) -> __rt::EventFilter {
                 __rt::filter_of(&[#(#events),*])
+            }
+
+            fn routes(&self) -> &'static [&'static str] {
+                &[#routes]
             }
 
             // As `async_trait` writes it, but whatever the names around it mean.

@@ -158,6 +158,7 @@ fn ending() -> Group {
 fn queues() -> Group {
     let queue = field("queue", Text, "the queue");
     let most = |name, description| optional(name, Number, description);
+    let rate = |name, description| optional(name, Object, description);
     Group::new(Category::Queue, "whoever decides about queues, over the API", &[queue])
         .event("queue.paused", "Nothing more of a queue starts", [])
         .event("queue.resumed", "A queue goes on", [])
@@ -169,11 +170,13 @@ fn queues() -> Group {
                 field("weight", Number, "its share of turns"),
                 most("concurrency", "how many of its tasks run at once; null: any number"),
                 most("max_length", "how many may wait; null: as many as the server allows"),
+                rate("rate", "how many may start in how many seconds; null: any number"),
                 field(
                     "concurrency_per_key",
                     Number,
                     "how many with one concurrency key run at once",
                 ),
+                rate("rate_per_key", "how many may start so with one concurrency key"),
             ],
         )
 }

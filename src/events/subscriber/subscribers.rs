@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{Registration, Subscriber};
+use super::{Registration, Subscriber, routes_to};
 use crate::error::{Code, Error, Violation};
 use crate::events::catalog;
 use crate::models::{EventFilter, Location, Name};
@@ -211,5 +211,28 @@ fn registered(subscriber: Arc<dyn Subscriber>, at: Location) -> Result<Registere
     let name = Name::parse(subscriber.name(), "name").map_err(bad)?;
     let filter = subscriber.filter();
     catalog::check_filter(&filter, name.as_str()).map_err(bad)?;
+    if let Some(route) = subscriber.routes().iter().find(|route| !is_routed(route)) {
+        return Err(Refused::Bad { at, why: no_event_for(route) });
+    }
     Ok(Registered { name, filter, subscriber, declared_at: at, tally: Arc::default() })
+}
+
+/// Whether any event can go to the method `handle_ROUTE`.
+fn is_routed(route: &str) -> bool {
+    route.starts_with("custom_") || catalog::all().iter().any(|info| routes_to(info.name, route))
+}
+
+fn no_event_for(route: &str) -> String {
+    let nearest = catalog::nearest(&route.replacen('_', ".", 1));
+    let methods: Vec<_> =
+        nearest.iter().map(|event| format!("`handle_{}`", event.replace('.', "_"))).collect();
+    match methods.is_empty() {
+        true => format!(
+            "`handle_{route}` is for no event that there is; `task-scheduler events` lists them"
+        ),
+        false => format!(
+            "`handle_{route}` is for no event that there is; did you mean {}?",
+            methods.join(", ")
+        ),
+    }
 }

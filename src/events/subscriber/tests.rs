@@ -3,6 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::*;
+use crate::error::Code;
 use crate::models::Location;
 
 struct Named(&'static str, &'static [&'static str]);
@@ -67,6 +68,48 @@ fn everything_that_cannot_stand_is_refused_at_once_with_its_places() {
          another name, or say `replace = true` on the one that shall stand",
     ];
     assert_eq!(refused.message.lines().collect::<Vec<_>>(), expected);
+}
+
+/// Has methods for these events, beneath a wildcard.
+struct Routed(&'static [&'static str]);
+
+#[async_trait]
+impl Subscriber for Routed {
+    fn name(&self) -> &str {
+        "routed"
+    }
+
+    fn filter(&self) -> EventFilter {
+        filter_of(&["*"])
+    }
+
+    fn routes(&self) -> &'static [&'static str] {
+        self.0
+    }
+
+    async fn handle(&self, _: &Announced) -> Result<(), SubscriberError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_slip_in_the_name_of_a_method_is_refused_with_the_nearest() {
+    let taken = |routes| Subscribers::default().register(Arc::new(Routed(routes)), at(1));
+    taken(&["task_cancel_requested", "custom_order_paid"]).unwrap();
+    for (routes, expected) in [
+        (
+            &["task_failed", "task_complete"],
+            "`handle_task_complete` is for no event that there is; did you mean `handle_task_completed`?",
+        ),
+        (
+            &["task_failed", "zzz"],
+            "`handle_zzz` is for no event that there is; `task-scheduler events` lists them",
+        ),
+    ] {
+        let refused = taken(routes).unwrap_err();
+        let expected = format!("the subscriber declared at src/mail.rs:1: {expected}");
+        assert_eq!((refused.code, refused.message), (Code::InvalidArgument, expected));
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Event, Fact, NodeFact, Observed, QueueFact, ScheduleFact, TaskFact};
 use crate::clock::Timestamp;
-use crate::models::{Ended, QueueSettings, Task};
+use crate::models::{Ended, QueueSettings, Rate, Task};
 
 /// Fields by name. Sorted, so that the same event always reads the same.
 pub type Payload = Map<String, Value>;
@@ -146,10 +146,16 @@ fn queue_fact(fact: &QueueFact) -> Payload {
                 "weight": limits.weight,
                 "concurrency": limits.concurrency,
                 "max_length": limits.max_length,
+                "rate": limits.rate.map(rate),
                 "concurrency_per_key": limits.concurrency_per_key,
+                "rate_per_key": limits.rate_per_key.map(rate),
             })
         }
     })
+}
+
+fn rate(rate: Rate) -> Value {
+    json!({ "count": rate.count, "per_seconds": rate.per.as_secs_f64() })
 }
 
 fn schedule_fact(fact: &ScheduleFact) -> Payload {

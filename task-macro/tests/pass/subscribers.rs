@@ -153,6 +153,8 @@ fn main() {
         assert_eq!(tell(audit, event), Ok(()));
     }
     assert_eq!(tell(find("all"), "queue.paused"), Ok(()));
+    assert_eq!((mail.make)().routes(), ["task_completed", "task_failed", "custom_order_paid"]);
+    assert_eq!((find("conditional").make)().routes(), ["node_started"]);
     for event in ["task.started", "node.started"] {
         assert_eq!(tell(find("conditional"), event), Ok(()));
     }

@@ -36,6 +36,9 @@ pub fn routes_to(event: &str, route: &str) -> bool {
 pub trait Subscriber: Send + Sync + 'static {
     fn name(&self) -> &str;
     fn filter(&self) -> EventFilter;
+    fn routes(&self) -> &'static [&'static str] {
+        &[]
+    }
     async fn handle(&self, event: &Announced) -> Result<(), SubscriberError>;
 }
 
