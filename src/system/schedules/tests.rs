@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use super::*;
 use crate::cache::ResultsCache;
+use crate::engine::Firing;
 use crate::events::Subscribers;
+use crate::models::Request;
 use crate::schedules::{parse_file, run};
 use crate::store::{Change, MemoryStore, Store};
 use crate::system::Parts;
@@ -64,5 +66,27 @@ async fn what_is_due_at_the_start_runs_as_it_is_declared_by_now() {
     let ran = tokio::time::timeout(PATIENCE, ran).await.expect("it runs");
     let args: Vec<String> = ran.task.args.iter().map(ToString::to_string).collect();
     assert_eq!(args, ["1", "2", "3"]);
+    system.shutdown(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_definition_that_others_overtook_does_not_put_the_next_time_back() {
+    const YEAR: Duration = Duration::from_secs(366 * 24 * 3_600);
+    let system = prepared(&Arc::default()).await;
+    let engine = &system.engine;
+    let seen = declared(&system, "[1]").await;
+    let anew = async |description: &str| {
+        let request = ScheduleRequest::every("s", YEAR, Request::of("add").arg(1));
+        Definition::of(engine, request.description(description)).await.unwrap()
+    };
+    let (first, second) = (anew("first").await, anew("second").await);
+    let due = seen.next.unwrap();
+    let next = Some(due.plus(YEAR));
+    let firing = Firing { runs: Vec::new(), missed: Some((1, due)), next, status: seen };
+    assert_eq!(engine.fire(vec![firing]).await.unwrap(), [Some(0)]);
+    for (definition, description) in [(first, "first"), (second, "second")] {
+        let status = definition.store(engine).await.unwrap();
+        assert_eq!((status.next, &*status.schedule.description), (next, description));
+    }
     system.shutdown(PATIENCE).await;
 }
