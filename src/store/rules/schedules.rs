@@ -49,9 +49,9 @@ impl Standing {
         self.runs.iter().any(|run| run.ended.is_none())
     }
 
-    /// Whether its rule had it run at that time, as far back as it remembers.
-    fn ran_at(&self, occurrence: Timestamp) -> bool {
-        self.runs.iter().any(|run| !run.by_hand && run.occurrence == occurrence)
+    /// Whether that is one of its runs, as far back as it remembers.
+    fn has_run(&self, task: &TaskId) -> bool {
+        self.runs.iter().any(|run| run.task == *task)
     }
 
     /// Remembers a run. Of too many, the oldest that has ended is forgotten; if none has, the oldest:
@@ -176,7 +176,7 @@ impl<R: Rows> Transition<'_, R> {
         for (at, run) in &firing.runs {
             let at = *at;
             // A definition that was put together before that run has put the next time back to it.
-            if standing.ran_at(at) {
+            if standing.has_run(&run.task.id) {
                 entered.push(false);
                 continue;
             }
