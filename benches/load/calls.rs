@@ -20,6 +20,7 @@ const SHAPES: [Shape; 5] = [
 ];
 
 #[derive(clap::Args)]
+#[group(skip)]
 pub(crate) struct Options {
     /// Seconds of each measurement
     #[arg(long, default_value_t = 2.0)]
