@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use task_scheduler::models::{ArgValue, MethodWish};
+use task_scheduler::models::{ArgValue, MethodRef};
 use task_scheduler::tasks::{TaskRegistry, make_handler};
 
 fn registry() -> TaskRegistry {
@@ -30,7 +30,7 @@ fn look_up(c: &mut Criterion) {
     ] {
         group.bench_function(name, |b| {
             b.iter(|| {
-                let wish = MethodWish::parse(black_box(written)).expect("well formed");
+                let wish = MethodRef::parse(black_box(written)).expect("well formed");
                 registry.resolve(&wish)
             });
         });

@@ -9,7 +9,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use task_scheduler::cache::ResultsCache;
 use task_scheduler::engine::Options;
 use task_scheduler::events::{Announcer, Subscribers};
-use task_scheduler::models::{ArgValue, Asked, Durability, Event, Request};
+use task_scheduler::models::{ArgValue, Durability, Event, Request, TaskOptions};
 use task_scheduler::store::MemoryStore;
 use task_scheduler::system::{Parts, TaskSystem};
 use task_scheduler::tasks::{TaskRegistry, collected};
@@ -22,9 +22,9 @@ fn request() -> Request {
     Request {
         method: "add".to_owned(),
         args: [1, 2, 3].map(ArgValue::Int32).to_vec(),
-        options: Some(Box::new(Asked {
+        options: Some(Box::new(TaskOptions {
             durability: Some(Durability::Ephemeral),
-            ..Asked::default()
+            ..TaskOptions::default()
         })),
         ..Request::default()
     }

@@ -47,8 +47,10 @@ pub enum Code {
     /// A fault in the server.
     Internal,
     // Failed: ran, or would have run, and ended badly.
-    /// The body returned an error.
-    BodyFailed,
+    /// The handler returned an error.
+    // Rows written before the rename hold the old name.
+    #[serde(alias = "BODY_FAILED")]
+    HandlerFailed,
     /// The body panicked.
     Panicked,
     /// The attempt took longer than its timeout.
@@ -87,7 +89,7 @@ impl Code {
             Self::DeadlineExceeded => "DEADLINE_EXCEEDED",
             Self::PermissionDenied => "PERMISSION_DENIED",
             Self::Internal => "INTERNAL",
-            Self::BodyFailed => "BODY_FAILED",
+            Self::HandlerFailed => "HANDLER_FAILED",
             Self::Panicked => "PANICKED",
             Self::TimedOut => "TIMED_OUT",
             Self::Stuck => "STUCK",

@@ -108,7 +108,7 @@ impl StartError {
             | Self::Subscribers(_)
             | Self::Store(store::Error::Unusable(_))
             | Self::Command(cli::Error::Store(store::Error::Unusable(_))) => EXIT_CONFIGURATION,
-            Self::Command(cli::Error::Asked(_)) => EXIT_USAGE,
+            Self::Command(cli::Error::InvalidArgument(_)) => EXIT_USAGE,
             Self::Host { .. }
             | Self::Server(_)
             | Self::Store(_)

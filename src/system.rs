@@ -24,8 +24,8 @@ pub use crate::engine::{Watch, deliver_here};
 use crate::error::Error;
 use crate::events::{Announcer, Subscribers};
 use crate::models::{
-    Accepted, ArgValue, CancelRequest, CancelVerdict, Changed, Cursor, Ended, LogLine, Purged,
-    QueueLimits, QueueName, Request, Sequence, Snapshot, TaskFilter, TaskId, TaskPage,
+    Accepted, AdminResult, ArgValue, CancelRequest, CancelVerdict, Ended, LogLine, Purged,
+    QueueLimits, QueueName, Request, Sequence, Snapshot, TaskFilter, TaskId, TaskPage, WatchCursor,
 };
 use crate::monitor::{Counts, Monitor};
 use crate::store::{self, QueueStatus, Store};
@@ -263,7 +263,7 @@ impl TaskSystem {
     ///
     /// # Errors
     /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
-    pub async fn watch(&self, id: &TaskId, cursor: Cursor) -> Result<Watch, Error> {
+    pub async fn watch(&self, id: &TaskId, cursor: WatchCursor) -> Result<Watch, Error> {
         self.engine.watch(id, cursor).await
     }
 
@@ -305,8 +305,8 @@ impl TaskSystem {
     ///
     /// # Errors
     /// `TASK_NOT_FOUND`, `WRONG_STATE`, `DEPENDENCY_UNMET`, `UNIQUE_TAKEN`, `STORE_UNAVAILABLE`.
-    pub async fn run_again(&self, id: &TaskId, reason: String) -> Result<Changed, Error> {
-        self.engine.run_again(id, reason).await
+    pub async fn retry_task(&self, id: &TaskId, reason: String) -> Result<AdminResult, Error> {
+        self.engine.retry(id, reason).await
     }
 
     /// Gives a task that has ended a result by hand. Dependants that had ended only because of it go
@@ -319,7 +319,7 @@ impl TaskSystem {
         id: &TaskId,
         result: ArgValue,
         reason: String,
-    ) -> Result<Changed, Error> {
+    ) -> Result<AdminResult, Error> {
         self.engine.resolve(id, result, reason).await
     }
 

@@ -365,7 +365,7 @@ fn life(number: usize) -> Vec<Event> {
         options.queue = QueueName::parse(&format!("q{number}"), "queue").unwrap();
     });
     let (task, at) = (Arc::new(task.make()), Timestamp::EPOCH);
-    let failure = Failure { code: Code::BodyFailed, message: "no".into() };
+    let failure = Failure { code: Code::HandlerFailed, message: "no".into() };
     let failure = Arc::new(failure);
     let ending = Ending::Succeeded(Arc::new(ArgValue::Null));
     let outcome = Outcome { ending, attempts: 2, started_at: Some(at), ended_at: at };

@@ -8,7 +8,7 @@ use crate::models::NamePattern;
 pub(super) fn events(name: Option<&str>) -> Result<String, Error> {
     let Some(name) = name else { return Ok(list(|_| true)) };
     let pattern = NamePattern::parse(name);
-    catalog::check(&pattern).map_err(|unknown| Error::Asked(unknown.to_string()))?;
+    catalog::check(&pattern).map_err(|unknown| Error::InvalidArgument(unknown.to_string()))?;
     // `custom.*` stands in the catalogue like that.
     match catalog::find(name) {
         Some(info) => Ok(one(info)),
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn one_event_is_told_with_all_that_it_says() {
         let expected = "\
-queue.limited: A queue has other limits
+queue.limits_changed: A queue has other limits
 category: queue
 fired by: whoever decides about queues, over the API
   queue                text                the queue
@@ -78,7 +78,7 @@ example: {
   \"weight\": 1
 }
 ";
-        assert_eq!(events(Some("queue.limited")).expect("it is known"), expected);
+        assert_eq!(events(Some("queue.limits_changed")).expect("it is known"), expected);
     }
 
     #[test]
@@ -88,7 +88,7 @@ example: {
             text.lines().map(|line| line.split(' ').next().unwrap_or("").to_owned()).collect()
         };
         let listed: Vec<String> = names(Some("queue.*"));
-        assert_eq!(listed, ["queue.limited", "queue.paused", "queue.resumed"]);
+        assert_eq!(listed, ["queue.limits_changed", "queue.paused", "queue.resumed"]);
         let listed: Vec<String> = names(Some("custom.orders.*"));
         assert_eq!(listed, ["custom.*"]);
         let listed: Vec<String> = names(None);

@@ -75,7 +75,7 @@ fn check_word(word: &str, whole: &str) -> Result<(), Error> {
         return Ok(());
     }
     let shown: String = whole.chars().take(MAX_METHOD_BYTES).collect();
-    Err(Error::Asked(format!(
+    Err(Error::InvalidArgument(format!(
         "{shown:?} is no name for Rust code; expected lower-case letters, digits and `_`, a letter first, \
          at most {MAX_BYTES} bytes, and no keyword"
     )))
@@ -87,7 +87,7 @@ fn subscriber(name: &str, events: &[String]) -> Result<String, Error> {
     let mut wanted: Vec<NamePattern> = Vec::new();
     for event in events {
         let pattern = NamePattern::parse(event);
-        catalog::check(&pattern).map_err(|unknown| Error::Asked(unknown.to_string()))?;
+        catalog::check(&pattern).map_err(|unknown| Error::InvalidArgument(unknown.to_string()))?;
         if !wanted.contains(&pattern) {
             wanted.push(pattern);
         }

@@ -61,7 +61,7 @@ pub enum Error {
     Unsound(Vec<String>),
     /// It was asked for something that cannot be.
     #[error("{0}")]
-    Asked(String),
+    InvalidArgument(String),
     /// A file could not be written.
     #[error("cannot write {}: {why}", .path.display())]
     File {

@@ -6,15 +6,15 @@ use crate::client::TaskBuilder;
 use crate::error::Error;
 use crate::models::wrappers::MAX_DEPTH;
 use crate::models::{
-    ArgValue, Asked, Labels, MAX_BACKOFF, MAX_DEPENDENCIES, MAX_LABEL_BYTES, MAX_RETRIES, MAX_TAGS,
-    MAX_TIMEOUT, MethodWish, QueueName, TaskId,
+    ArgValue, Labels, MAX_BACKOFF, MAX_DEPENDENCIES, MAX_LABEL_BYTES, MAX_RETRIES, MAX_TAGS,
+    MAX_TIMEOUT, MethodRef, QueueName, TaskId, TaskOptions,
 };
 
 /// # Errors
 /// `INVALID_ARGUMENT`, naming the field at fault as the wire has it.
 pub(super) fn task(id: &TaskId, task: &TaskBuilder) -> Result<(), Error> {
     dependencies(id, &task.deps)?;
-    MethodWish::parse(&task.method)?;
+    MethodRef::parse(&task.method)?;
     for (at, arg) in task.args.iter().enumerate() {
         let field = || format!("args[{at}]");
         if arg.is_deeper_than(MAX_DEPTH) {
@@ -74,7 +74,7 @@ fn unmet_mention<'a>(arg: &'a ArgValue, known: &HashSet<&str>) -> Option<(String
     }
 }
 
-fn options(asked: &Asked) -> Result<(), Error> {
+fn options(asked: &TaskOptions) -> Result<(), Error> {
     if let Some(queue) = &asked.queue {
         QueueName::parse(queue, "options.queue")?;
     }
@@ -89,7 +89,7 @@ fn options(asked: &Asked) -> Result<(), Error> {
     asked.keys.check("options")
 }
 
-fn retry(asked: &Asked) -> Result<(), Error> {
+fn retry(asked: &TaskOptions) -> Result<(), Error> {
     let refuse =
         |field: &str, why: String| Err(Error::invalid(format!("options.retry.{field}"), why));
     if let Some(retries) = asked.retries.filter(|retries| *retries > MAX_RETRIES) {

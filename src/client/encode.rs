@@ -8,7 +8,8 @@ use crate::client::TaskBuilder;
 use crate::client::answers::stamp;
 use crate::error::Error;
 use crate::models::{
-    Asked, Durability, Labels, OnClash, OnDependencyFailure, QueueLimits, Rate, State, Unique, When,
+    Durability, Labels, OnConflict, OnDependencyFailure, QueueLimits, Rate, StartTime, State,
+    TaskOptions, Unique,
 };
 use crate::pb;
 
@@ -18,13 +19,13 @@ use crate::pb;
 /// `INVALID_ARGUMENT` for a time that the wire cannot say.
 pub(super) fn task(id: &str, task: TaskBuilder) -> Result<pb::TaskRequest, Error> {
     let TaskBuilder { id: _, method, args, deps, asked, cancel_on_disconnect } = task;
-    let plain = asked == Asked::default() && !cancel_on_disconnect;
+    let plain = asked == TaskOptions::default() && !cancel_on_disconnect;
     let options = if plain { None } else { Some(options(asked, cancel_on_disconnect)?) };
     let args = args.iter().map(Any::from).collect();
     Ok(pb::TaskRequest { task_id: id.into(), method, args, deps, is_async: false, options })
 }
 
-fn options(asked: Asked, cancel_on_disconnect: bool) -> Result<pb::TaskOptions, Error> {
+fn options(asked: TaskOptions, cancel_on_disconnect: bool) -> Result<pb::TaskOptions, Error> {
     let Labels { tags, initiator, reason, source_system, correlation_id } = asked.labels;
     let (run_at, delay) = when(asked.start, "options.delay")?;
     let (expires_at, ttl) = when(asked.expiry, "options.ttl")?;
@@ -67,22 +68,22 @@ fn options(asked: Asked, cancel_on_disconnect: bool) -> Result<pb::TaskOptions, 
 }
 
 fn unique(unique: Unique) -> Result<pb::Unique, Error> {
-    let on_clash = match unique.on_clash {
-        OnClash::ReturnFirst => pb::unique::OnClash::ReturnFirst,
-        OnClash::Replace => pb::unique::OnClash::Replace,
-        OnClash::Refuse => pb::unique::OnClash::Refuse,
+    let on_conflict = match unique.on_conflict {
+        OnConflict::ReturnFirst => pb::unique::OnConflict::ReturnFirst,
+        OnConflict::Replace => pb::unique::OnConflict::Replace,
+        OnConflict::Refuse => pb::unique::OnConflict::Refuse,
     };
     let window = span(unique.window, "options.unique.window")?;
-    Ok(pb::Unique { key: unique.key, window, on_clash: on_clash as i32 })
+    Ok(pb::Unique { key: unique.key, window, on_conflict: on_conflict as i32 })
 }
 
 type Times = (Option<prost_types::Timestamp>, Option<prost_types::Duration>);
 
-fn when(when: Option<When>, field: &str) -> Result<Times, Error> {
+fn when(when: Option<StartTime>, field: &str) -> Result<Times, Error> {
     Ok(match when {
         None => (None, None),
-        Some(When::At(time)) => (Some(stamp(time)), None),
-        Some(When::After(length)) => (None, span(Some(length), field)?),
+        Some(StartTime::At(time)) => (Some(stamp(time)), None),
+        Some(StartTime::After(length)) => (None, span(Some(length), field)?),
     })
 }
 
@@ -184,7 +185,7 @@ mod tests {
             .source_system("shop")
             .correlation_id("c-1")
             .concurrency_key("k")
-            .unique_for("u", seconds(3), OnClash::Replace);
+            .unique_for("u", seconds(3), OnConflict::Replace);
         let span = |seconds| Some(prost_types::Duration { seconds, nanos: 0 });
         let expected = pb::TaskOptions {
             queue: "mail".into(),
@@ -214,7 +215,7 @@ mod tests {
             unique: Some(pb::Unique {
                 key: "u".into(),
                 window: span(3),
-                on_clash: pb::unique::OnClash::Replace as i32,
+                on_conflict: pb::unique::OnConflict::Replace as i32,
             }),
         };
         assert_eq!(task("t", builder).expect("it can be said").options, Some(expected));

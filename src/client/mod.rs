@@ -9,7 +9,7 @@
 //! *made* again depends on what making it twice would do. The client gives every task an id of its
 //! own (a UUIDv7) before the first try, so that a second one joins the first instead of doubling it.
 //!
-//! | what came back | reads; what carries ids (submit, send, batch); cancel; what is set on a queue | chain, group, chord | `retry_task`, `resolve_task`, `purge`; a task with [`OnClash::Replace`](crate::models::OnClash::Replace), or submitted with `cancel_on_disconnect` |
+//! | what came back | reads; what carries ids (submit, send, batch); cancel; what is set on a queue | chain, group, chord | `retry_task`, `resolve_task`, `purge`; a task with [`OnConflict::Replace`](crate::models::OnConflict::Replace), or submitted with `cancel_on_disconnect` |
 //! |---|---|---|---|
 //! | no connection could be made | again | again | again |
 //! | refused: `DRAINING`, `STORE_UNAVAILABLE`, anything with a RetryInfo | again | told | again |

@@ -6,7 +6,7 @@ use crate::client::{AsyncResult, check, encode};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::models::{
-    ArgValue, Asked, Durability, OnClash, OnDependencyFailure, TaskId, Unique, When,
+    ArgValue, Durability, OnConflict, OnDependencyFailure, StartTime, TaskId, TaskOptions, Unique,
 };
 use crate::pb;
 
@@ -33,7 +33,7 @@ pub struct TaskBuilder {
     pub(super) method: String,
     pub(super) args: Vec<ArgValue>,
     pub(super) deps: Vec<String>,
-    pub(super) asked: Asked,
+    pub(super) asked: TaskOptions,
     pub(super) cancel_on_disconnect: bool,
 }
 
@@ -45,7 +45,7 @@ impl TaskBuilder {
             method: method.into(),
             args: Vec::new(),
             deps: Vec::new(),
-            asked: Asked::default(),
+            asked: TaskOptions::default(),
             cancel_on_disconnect: false,
         }
     }
@@ -120,26 +120,26 @@ impl TaskBuilder {
 
     /// Not before this long after it is accepted. Replaces [`run_at`](Self::run_at).
     pub fn delay(mut self, delay: Duration) -> Self {
-        self.asked.start = Some(When::After(delay));
+        self.asked.start = Some(StartTime::After(delay));
         self
     }
 
     /// Not before this time. Replaces [`delay`](Self::delay).
     pub fn run_at(mut self, time: impl Into<Timestamp>) -> Self {
-        self.asked.start = Some(When::At(time.into()));
+        self.asked.start = Some(StartTime::At(time.into()));
         self
     }
 
     /// Not started after this time. Replaces [`ttl`](Self::ttl).
     pub fn expires_at(mut self, time: impl Into<Timestamp>) -> Self {
-        self.asked.expiry = Some(When::At(time.into()));
+        self.asked.expiry = Some(StartTime::At(time.into()));
         self
     }
 
     /// Not started later than this long after it is accepted. Replaces
     /// [`expires_at`](Self::expires_at).
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.asked.expiry = Some(When::After(ttl));
+        self.asked.expiry = Some(StartTime::After(ttl));
         self
     }
 
@@ -197,20 +197,21 @@ impl TaskBuilder {
     /// At most one task with this key that has not ended; whoever asks second is told of the first. At
     /// most 255 bytes, durable tasks only.
     pub fn unique(mut self, key: impl Into<String>) -> Self {
-        let unique = Unique { key: key.into(), window: None, on_clash: OnClash::default() };
+        let unique = Unique { key: key.into(), window: None, on_conflict: OnConflict::default() };
         self.asked.keys.unique = Some(unique);
         self
     }
 
-    /// The same, and for `window` (at most 366 days) after the first was accepted; `on_clash` says
+    /// The same, and for `window` (at most 366 days) after the first was accepted; `on_conflict` says
     /// what becomes of a second.
     pub fn unique_for(
         mut self,
         key: impl Into<String>,
         window: Duration,
-        on_clash: OnClash,
+        on_conflict: OnConflict,
     ) -> Self {
-        self.asked.keys.unique = Some(Unique { key: key.into(), window: Some(window), on_clash });
+        self.asked.keys.unique =
+            Some(Unique { key: key.into(), window: Some(window), on_conflict });
         self
     }
 
@@ -250,7 +251,7 @@ impl TaskBuilder {
         // The first one's end of the connection cancels what the second would join.
         self.cancel_on_disconnect
             // What the first replaced may run by then, and the second would enter beside it.
-            || self.asked.keys.unique.as_ref().is_some_and(|it| it.on_clash == OnClash::Replace)
+            || self.asked.keys.unique.as_ref().is_some_and(|it| it.on_conflict == OnConflict::Replace)
     }
 
     /// The message, with an id in any case.

@@ -7,7 +7,7 @@ use crate::client::retry::Repeat;
 use crate::client::{ClientError, TaskClient, TaskList, encode};
 use crate::error::Error;
 use crate::models::{
-    ArgValue, CancelRequest, CancelVerdict, Changed, Purged, QueueName, TaskFilter, TaskId,
+    AdminResult, ArgValue, CancelRequest, CancelVerdict, Purged, QueueName, TaskFilter, TaskId,
 };
 use crate::pb;
 
@@ -88,13 +88,16 @@ impl TaskClient {
         &self,
         id: &TaskId,
         reason: impl Into<String>,
-    ) -> Result<Changed, ClientError> {
+    ) -> Result<AdminResult, ClientError> {
         const CALL: &str = "RetryTask";
         let request = pb::RetryTaskRequest { task_id: id.as_str().into(), reason: reason.into() };
         let answer = self
             .call(Repeat::HARMFUL, &request, |mut rpc, it| async move { rpc.retry_task(it).await })
             .await?;
-        Ok(Changed { state: state(CALL, answer.state)?, brought_back: answer.brought_back })
+        Ok(AdminResult {
+            state: state(CALL, answer.state)?,
+            retried_dependants: answer.retried_dependants,
+        })
     }
 
     /// Gives a task that ended badly a result by hand.
@@ -106,7 +109,7 @@ impl TaskClient {
         id: &TaskId,
         result: impl Into<ArgValue>,
         reason: impl Into<String>,
-    ) -> Result<Changed, ClientError> {
+    ) -> Result<AdminResult, ClientError> {
         const CALL: &str = "ResolveTask";
         let request = pb::ResolveTaskRequest {
             task_id: id.as_str().into(),
@@ -118,7 +121,10 @@ impl TaskClient {
                 rpc.resolve_task(it).await
             })
             .await?;
-        Ok(Changed { state: state(CALL, answer.state)?, brought_back: answer.brought_back })
+        Ok(AdminResult {
+            state: state(CALL, answer.state)?,
+            retried_dependants: answer.retried_dependants,
+        })
     }
 
     /// Forgets tasks that have ended: those among the ids (at most 1,000; none: any) that match by

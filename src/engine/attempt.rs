@@ -163,10 +163,10 @@ fn expand(shared: &Shared, start: &Start, children: Vec<Child>) -> Ran {
             Ok(id) => id,
             Err(error) => return hopeless(error.code, error.message),
         };
-        let asked = models::Asked {
+        let asked = models::TaskOptions {
             queue: Some(options.queue.as_str().to_owned()),
             durability: Some(options.durability),
-            ..models::Asked::default()
+            ..models::TaskOptions::default()
         };
         let request = Request {
             id: Some(id),

@@ -10,8 +10,8 @@ use super::submit::HAND_IN;
 use super::{Caller, Engine, not_found};
 use crate::error::{Code, Error};
 use crate::models::{
-    ArgValue, CancelRequest, CancelVerdict, Changed, LogLine, Purged, Sequence, Snapshot, State,
-    TaskFilter, TaskId, TaskPage,
+    AdminResult, ArgValue, CancelRequest, CancelVerdict, LogLine, Purged, Sequence, Snapshot,
+    State, TaskFilter, TaskId, TaskPage,
 };
 use crate::store::{Change, Verdict};
 
@@ -104,7 +104,7 @@ impl Engine {
     /// # Errors
     /// `TASK_NOT_FOUND`; `WRONG_STATE` when it has not ended, or is ephemeral and so cannot come back;
     /// `DEPENDENCY_UNMET`, `UNIQUE_TAKEN`, `STORE_UNAVAILABLE`.
-    pub async fn run_again(&self, id: &TaskId, reason: String) -> Result<Changed, Error> {
+    pub async fn retry(&self, id: &TaskId, reason: String) -> Result<AdminResult, Error> {
         self.change(id, Change::RunAgain { id: id.clone(), reason }).await
     }
 
@@ -118,14 +118,16 @@ impl Engine {
         id: &TaskId,
         result: ArgValue,
         reason: String,
-    ) -> Result<Changed, Error> {
+    ) -> Result<AdminResult, Error> {
         let result = Arc::new(result);
         self.change(id, Change::Resolve { id: id.clone(), result, reason }).await
     }
 
-    async fn change(&self, id: &TaskId, change: Change) -> Result<Changed, Error> {
+    async fn change(&self, id: &TaskId, change: Change) -> Result<AdminResult, Error> {
         match self.by_hand(change).await? {
-            Verdict::Changed { state, brought_back, .. } => Ok(Changed { state, brought_back }),
+            Verdict::Changed { state, retried_dependants, .. } => {
+                Ok(AdminResult { state, retried_dependants })
+            }
             Verdict::Unfinished(state) => Err(not_ended(id, state)),
             Verdict::UniqueTaken => {
                 let why = "its unique key belongs to another task by now";

@@ -53,7 +53,7 @@ pub(crate) fn conclude(
         (Told::Cancel(reason), _) => return Conclusion::GiveIn(reason.clone()),
         (Told::OutOfTime(timeout), _) => (timed_out(*timeout), Then::Retry),
         (Told::Nothing, Ran::Expanded(children)) => return Conclusion::Expand(children),
-        (Told::Nothing, Ran::Returned(Err(error))) => (body_failed(&error), error.then()),
+        (Told::Nothing, Ran::Returned(Err(error))) => (handler_failed(&error), error.then()),
         (Told::Nothing, Ran::Failed { failure, retryable }) => {
             (failure, if retryable { Then::Retry } else { Then::Fail })
         }
@@ -80,8 +80,8 @@ pub(crate) fn timed_out(timeout: Duration) -> Failure {
     }
 }
 
-fn body_failed(error: &TaskError) -> Failure {
-    Failure { code: Code::BodyFailed, message: error.message().to_owned() }
+fn handler_failed(error: &TaskError) -> Failure {
+    Failure { code: Code::HandlerFailed, message: error.message().to_owned() }
 }
 
 #[cfg(test)]

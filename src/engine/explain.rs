@@ -5,7 +5,8 @@ use super::core::{Fate, KeyStance, MAX_BEFORE, Situation, explain};
 use crate::clock::now;
 use crate::error::{Code, Error};
 use crate::models::{
-    Durability, Explanation, Held, MAX_NAMED, MethodWish, Snapshot, State, Task, TaskFilter, TaskId,
+    BlockedBy, Durability, Explanation, MAX_NAMED, MethodRef, Snapshot, State, Task, TaskFilter,
+    TaskId,
 };
 use crate::store::{self, Place};
 
@@ -60,7 +61,10 @@ impl Engine {
         let children =
             if has_children { self.unfinished_children(&task.id).await? } else { Vec::new() };
         let key = match task.options.concurrency_key() {
-            Some(key) if found.held == Some(Held::ByKey) || found.state != State::Queued => {
+            Some(key)
+                if found.blocked_by == Some(BlockedBy::ConcurrencyKey)
+                    || found.state != State::Queued =>
+            {
                 let limit = self
                     .at_hand(found.clone())
                     .stance
@@ -69,7 +73,7 @@ impl Engine {
             }
             _ => None,
         };
-        let before = match (found.state, found.held, found.sequence) {
+        let before = match (found.state, found.blocked_by, found.sequence) {
             (State::Queued, None, Some(sequence)) => {
                 let place = Place { priority: task.options.priority, sequence };
                 let stored = self.0.store.window(queue, None, MAX_BEFORE).await?;
@@ -79,7 +83,7 @@ impl Engine {
             }
             _ => 0,
         };
-        let missing = match MethodWish::parse(&task.method) {
+        let missing = match MethodRef::parse(&task.method) {
             Ok(wish) if self.0.registry.resolve(&wish).is_some() => None,
             _ => Some(self.0.registry.not_found(&task.method).message),
         };

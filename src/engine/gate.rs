@@ -12,9 +12,9 @@ use crate::clock::{self, Now, Timestamp};
 use crate::engine::core::Admittable;
 use crate::error::Error;
 use crate::models::{
-    ArgValue, Asked, Digest, Durability, Ended, MAX_BACKOFF, MAX_DEPENDENCIES, MAX_LABEL_BYTES,
-    MAX_RETRIES, MAX_TAGS, MAX_TIMEOUT, Options, QueueName, Request, RetryPolicy, Task, TaskId,
-    When,
+    ArgValue, Digest, Durability, Ended, MAX_BACKOFF, MAX_DEPENDENCIES, MAX_LABEL_BYTES,
+    MAX_RETRIES, MAX_TAGS, MAX_TIMEOUT, Options, QueueName, Request, RetryPolicy, StartTime, Task,
+    TaskId, TaskOptions,
 };
 use crate::tasks::{Method, TaskRegistry};
 
@@ -111,15 +111,15 @@ pub(super) fn check_template(
     }
     if let Some(asked) = &request.options {
         match asked.start {
-            Some(When::At(_)) => {
+            Some(StartTime::At(_)) => {
                 return refuse("options.run_at", "expected none: the schedule says when");
             }
-            Some(When::After(_)) => {
+            Some(StartTime::After(_)) => {
                 return refuse("options.delay", "expected none: the schedule says when");
             }
             None => {}
         }
-        if let Some(When::At(_)) = asked.expiry {
+        if let Some(StartTime::At(_)) = asked.expiry {
             let why = "one time for all runs; expected options.ttl, which is counted for each";
             return refuse("options.expires_at", why);
         }
@@ -224,23 +224,23 @@ fn unmet_mention<'a>(
 
 /// The request's options, then the method's, then the server's.
 fn fill_in(
-    asked: Option<&Asked>,
+    asked: Option<&TaskOptions>,
     method: &Method,
     defaults: &Defaults,
     retries: u32,
     now: Timestamp,
 ) -> Result<Options, Error> {
     let of_method = &method.defaults;
-    let none = Asked::default();
+    let none = TaskOptions::default();
     let asked = asked.unwrap_or(&none);
     let queue = match &asked.queue {
         Some(name) => QueueName::parse(name, "options.queue")?,
         None => of_method.queue.clone().unwrap_or_else(default_queue),
     };
-    let at = |when: Option<When>| match when {
+    let at = |when: Option<StartTime>| match when {
         None => None,
-        Some(When::At(at)) => Some(at),
-        Some(When::After(wait)) => Some(now.plus(wait)),
+        Some(StartTime::At(at)) => Some(at),
+        Some(StartTime::After(wait)) => Some(now.plus(wait)),
     };
     let timeout = asked.timeout.or(of_method.timeout).unwrap_or(defaults.timeout);
     if timeout.is_zero() || timeout > MAX_TIMEOUT {
@@ -277,7 +277,7 @@ fn default_queue() -> QueueName {
     DEFAULT.clone()
 }
 
-fn retry_policy(asked: &Asked, method: &Method, retries: u32) -> Result<RetryPolicy, Error> {
+fn retry_policy(asked: &TaskOptions, method: &Method, retries: u32) -> Result<RetryPolicy, Error> {
     let standard =
         RetryPolicy::with_retries(asked.retries.or(method.defaults.retries).unwrap_or(retries));
     let policy = RetryPolicy {
@@ -309,7 +309,7 @@ fn retry_policy(asked: &Asked, method: &Method, retries: u32) -> Result<RetryPol
     Ok(policy)
 }
 
-fn check_labels(asked: &Asked) -> Result<(), Error> {
+fn check_labels(asked: &TaskOptions) -> Result<(), Error> {
     let labels = &asked.labels;
     if labels.tags.len() > MAX_TAGS {
         return Err(Error::invalid(

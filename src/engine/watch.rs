@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::core::Touched;
 use super::{Engine, Shared};
 use crate::error::Error;
-use crate::models::{Cursor, Ended, Sequence, Snapshot, TaskId, Update};
+use crate::models::{Ended, Sequence, Snapshot, TaskId, Update, WatchCursor};
 
 /// How many log lines are read at a time.
 const LOG_PAGE: usize = 100;
@@ -134,7 +134,7 @@ impl Engine {
     ///
     /// # Errors
     /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
-    pub async fn watch(&self, id: &TaskId, cursor: Cursor) -> Result<Watch, Error> {
+    pub async fn watch(&self, id: &TaskId, cursor: WatchCursor) -> Result<Watch, Error> {
         let watcher = Watcher::of(&self.0, id);
         // What happens from here on wakes it; what happened before, the first look finds.
         if let Some(sequence) = self.find(id).await?.sequence {
@@ -155,17 +155,17 @@ impl Engine {
 pub struct Watch {
     engine: Engine,
     watcher: Watcher,
-    seen: Cursor,
+    seen: WatchCursor,
     /// The progress message last told.
     message: String,
-    pending: VecDeque<(Cursor, Update)>,
+    pending: VecDeque<(WatchCursor, Update)>,
     over: bool,
 }
 
 impl Watch {
     /// The next thing that happens, and where to go on after it; `None` after the outcome, or after an
     /// error. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Option<Result<(Cursor, Update), Error>> {
+    pub async fn next(&mut self) -> Option<Result<(WatchCursor, Update), Error>> {
         loop {
             if let Some(update) = self.pending.pop_front() {
                 return Some(Ok(update));

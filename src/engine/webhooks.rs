@@ -7,7 +7,7 @@ use super::by_hand::{said, unexpected};
 use super::{Caller, Engine, gate};
 use crate::clock::now;
 use crate::error::{Code, Error};
-use crate::models::{Event, Fact, MAX_WEBHOOKS, Name, Posted, Request, Webhook};
+use crate::models::{Event, Fact, MAX_WEBHOOKS, Name, OutboxEntry, Request, Webhook};
 use crate::store::{Change, Verdict};
 
 impl Engine {
@@ -58,7 +58,7 @@ impl Engine {
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`.
-    pub async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<Posted>, Error> {
+    pub async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, Error> {
         Ok(self.0.store.outbox(after, limit).await?)
     }
 

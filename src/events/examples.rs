@@ -7,9 +7,9 @@ use super::catalog::{self, CUSTOM};
 use crate::clock::Timestamp;
 use crate::error::Code;
 use crate::models::{
-    ArgValue, Custom, Ended, Ending, Event, Fact, Failure, Fence, Name, NodeFact, Observed,
-    Outcome, Payload, QueueFact, QueueLimits, QueueName, QueueSettings, Rate, ScheduleFact, State,
-    Task, TaskFact, TaskId, TaskMaker,
+    ArgValue, Custom, Ended, Ending, Event, Fact, Failure, Fence, Name, NodeFact, Outcome, Payload,
+    QueueFact, QueueLimits, QueueName, QueueSettings, Rate, ScheduleFact, ServerFact, State, Task,
+    TaskFact, TaskId, TaskMaker,
 };
 
 pub(super) fn at(seconds: u64) -> Timestamp {
@@ -43,7 +43,7 @@ pub(super) fn custom(name: &str) -> Event {
 
 #[cfg(test)]
 pub(super) fn lagged(missed: u64) -> Event {
-    event(Fact::Observed(Observed::Lagged { listener: "mailer".into(), missed }))
+    event(Fact::Server(ServerFact::Lagged { subscriber: "mailer".into(), missed }))
 }
 
 pub(super) fn ended(ending: Ending, started: bool) -> Arc<Ended> {
@@ -53,7 +53,7 @@ pub(super) fn ended(ending: Ending, started: bool) -> Arc<Ended> {
 }
 
 fn failure() -> Failure {
-    Failure { code: Code::BodyFailed, message: "out of ink".into() }
+    Failure { code: Code::HandlerFailed, message: "out of ink".into() }
 }
 
 /// The first with that name; any custom event for `custom.*`.
@@ -76,7 +76,7 @@ pub(super) fn all() -> Vec<Event> {
         TaskFact::Progressed { fraction: 0.5, message: "half".into() },
         TaskFact::Retrying { attempt: 1, failure: Arc::new(failure()), due },
         TaskFact::Snoozed { due },
-        TaskFact::Released,
+        TaskFact::Requeued,
         TaskFact::Rescued { rescues: 1 },
         TaskFact::Expanded { children: 3 },
         TaskFact::CancelRequested { reason: "not wanted".into() },
@@ -88,11 +88,12 @@ pub(super) fn all() -> Vec<Event> {
         TaskFact::Ended(ended(Ending::Cancelled("not wanted".into()), true)),
         TaskFact::Ended(ended(Ending::Cancelled("not wanted".into()), false)),
         TaskFact::Ended(ended(Ending::Expired, false)),
-        TaskFact::Returned,
+        TaskFact::Retried,
         TaskFact::Resolved(ended(result.clone(), true)),
         TaskFact::Resolved(ended(result, false)),
     ];
-    let limited = |limits| QueueFact::Limited(Box::new(QueueSettings { limits, paused: false }));
+    let limited =
+        |limits| QueueFact::LimitsChanged(Box::new(QueueSettings { limits, paused: false }));
     let rate = Some(Rate { count: 5, per: Duration::from_secs(60) });
     let bounded = QueueLimits {
         concurrency: Some(2),
@@ -113,7 +114,7 @@ pub(super) fn all() -> Vec<Event> {
         ScheduleFact::Enabled { next },
         ScheduleFact::Enabled { next: None },
         ScheduleFact::Disabled,
-        ScheduleFact::Executed { occurrence: due, task: id.clone(), by_hand: false },
+        ScheduleFact::Executed { occurrence: due, task: id.clone(), manual: false },
         ScheduleFact::Skipped { occurrence: due },
         ScheduleFact::Missed { count: 3, last: due },
         ScheduleFact::Failed { occurrence: due, task: id.clone(), failure: Arc::new(failure()) },
@@ -126,10 +127,10 @@ pub(super) fn all() -> Vec<Event> {
     ];
     let name = |name| Name::parse(name, "name").expect("a good name");
     let observed = [
-        Observed::Sampled { queued: 4, running: 3, delayed: 2, failed: 1 },
-        Observed::Lagged { listener: "mailer".into(), missed: 7 },
-        Observed::ServiceFailed { service: "ticker".into(), error: "no".into(), failures: 2 },
-        Observed::WebhookAbandoned { webhook: name("crm"), task: id, error: "gone".into() },
+        ServerFact::Sampled { queued: 4, running: 3, delayed: 2, failed: 1 },
+        ServerFact::Lagged { subscriber: "mailer".into(), missed: 7 },
+        ServerFact::ServiceFailed { service: "ticker".into(), error: "no".into(), failures: 2 },
+        ServerFact::WebhookAbandoned { webhook: name("crm"), task: id, error: "gone".into() },
     ];
     let queue = QueueName::parse("mail", "queue").expect("a good name");
     let about = |fact| Fact::Task(task("t-1", "mail", "eu"), fact);
@@ -137,7 +138,7 @@ pub(super) fn all() -> Vec<Event> {
     all.extend(queues.into_iter().map(|fact| event(Fact::Queue(queue.clone(), fact))));
     all.extend(schedules.into_iter().map(|fact| event(Fact::Schedule(name("nightly"), fact))));
     all.extend(nodes.into_iter().map(|fact| event(Fact::Node(fact))));
-    all.extend(observed.into_iter().map(|fact| event(Fact::Observed(fact))));
+    all.extend(observed.into_iter().map(|fact| event(Fact::Server(fact))));
     all.push(custom("custom.order_paid"));
     all
 }

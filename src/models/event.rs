@@ -80,7 +80,7 @@ pub enum Fact {
     /// To this process.
     Node(NodeFact),
     /// To the server's own parts.
-    Observed(Observed),
+    Server(ServerFact),
     /// What a body announced.
     Custom(Arc<Custom>),
 }
@@ -102,7 +102,7 @@ pub enum TaskFact {
     /// Its body wants to be called again at `due`; the attempt does not count.
     Snoozed { due: Timestamp },
     /// It was put back unfinished by a server that stops.
-    Released,
+    Requeued,
     /// It ran when its process died, and goes back into its queue; so many times by now.
     Rescued { rescues: u32 },
     /// It waits for so many children.
@@ -115,7 +115,7 @@ pub enum TaskFact {
     /// `task.expired`.
     Ended(Arc<Ended>),
     /// It had ended, and runs again.
-    Returned,
+    Retried,
     /// Somebody gave it this outcome.
     Resolved(Arc<Ended>),
 }
@@ -128,7 +128,7 @@ pub enum QueueFact {
     /// It goes on.
     Resumed,
     /// It has other limits.
-    Limited(Box<QueueSettings>),
+    LimitsChanged(Box<QueueSettings>),
 }
 
 /// What happened to a schedule.
@@ -145,7 +145,7 @@ pub enum ScheduleFact {
     /// It runs no more.
     Disabled,
     /// A run was accepted; `occurrence` is the time that it was planned for.
-    Executed { occurrence: Timestamp, task: TaskId, by_hand: bool },
+    Executed { occurrence: Timestamp, task: TaskId, manual: bool },
     /// A run was left out because the one before it had not ended.
     Skipped { occurrence: Timestamp },
     /// So many occurrences, the last of them then, passed while nobody could run them, and were left
@@ -170,11 +170,11 @@ pub enum NodeFact {
 
 /// What the server noticed about its own parts.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Observed {
+pub enum ServerFact {
     /// How much waits and runs, now and then.
     Sampled { queued: u64, running: u64, delayed: u64, failed: u64 },
     /// Somebody who listens was too slow and missed so many events.
-    Lagged { listener: Arc<str>, missed: u64 },
+    Lagged { subscriber: Arc<str>, missed: u64 },
     /// A part failed and will be tried again after a while.
     ServiceFailed { service: Arc<str>, error: Arc<str>, failures: u32 },
     /// A webhook's delivery was given up.
@@ -236,7 +236,7 @@ impl Event {
             Fact::Queue(_, fact) => fact.name(),
             Fact::Schedule(_, fact) => fact.name(),
             Fact::Node(fact) => fact.name(),
-            Fact::Observed(fact) => fact.name(),
+            Fact::Server(fact) => fact.name(),
             Fact::Custom(custom) => &custom.name,
         }
     }
@@ -248,7 +248,7 @@ impl Event {
             Fact::Queue(..) => Category::Queue,
             Fact::Schedule(..) => Category::Schedule,
             Fact::Node(_) => Category::Node,
-            Fact::Observed(_) => Category::Observability,
+            Fact::Server(_) => Category::Observability,
             Fact::Custom(_) => Category::Custom,
         }
     }
@@ -269,7 +269,7 @@ impl Event {
                 _,
                 ScheduleFact::Executed { task, .. } | ScheduleFact::Failed { task, .. },
             )
-            | Fact::Observed(Observed::WebhookAbandoned { task, .. }) => Some(task),
+            | Fact::Server(ServerFact::WebhookAbandoned { task, .. }) => Some(task),
             _ => self.task().map(|task| &task.id),
         }
     }
@@ -285,7 +285,7 @@ impl Event {
     /// Whether it may reach webhooks: tasks of the namespace `system`, among them the deliveries of
     /// webhooks, do not.
     pub fn is_for_webhooks(&self) -> bool {
-        !self.task().is_some_and(|task| task.is_of_system())
+        !self.task().is_some_and(|task| task.is_system_task())
     }
 }
 
@@ -298,13 +298,13 @@ impl TaskFact {
             Self::Progressed { .. } => "task.progressed",
             Self::Retrying { .. } => "task.retrying",
             Self::Snoozed { .. } => "task.snoozed",
-            Self::Released => "task.released",
+            Self::Requeued => "task.requeued",
             Self::Rescued { .. } => "task.rescued",
             Self::Expanded { .. } => "task.expanded",
             Self::CancelRequested { .. } => "task.cancel_requested",
             Self::Replaced => "task.replaced",
             Self::Ended(ended) => ended_name(ended),
-            Self::Returned => "task.returned",
+            Self::Retried => "task.retried",
             Self::Resolved(_) => "task.resolved",
         }
     }
@@ -326,7 +326,7 @@ impl QueueFact {
         match self {
             Self::Paused => "queue.paused",
             Self::Resumed => "queue.resumed",
-            Self::Limited(_) => "queue.limited",
+            Self::LimitsChanged(_) => "queue.limits_changed",
         }
     }
 }
@@ -358,7 +358,7 @@ impl NodeFact {
     }
 }
 
-impl Observed {
+impl ServerFact {
     fn name(&self) -> &'static str {
         match self {
             Self::Sampled { .. } => "observability.sampled",

@@ -60,7 +60,7 @@ pub enum ObstacleKind {
     /// It may be what ended the process, and another suspect runs.
     Suspect,
     /// Others in its queue stand before it.
-    Behind,
+    QueuePosition,
     /// The server is shutting down.
     Draining,
     /// The store does not answer.

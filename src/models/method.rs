@@ -31,7 +31,7 @@ impl fmt::Display for MethodName {
 
 /// Which version a caller wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum VersionWish {
+pub enum VersionReq {
     /// The highest registered.
     Highest,
     /// The highest with this major number, and minor if given: `@2`, `@2.1`.
@@ -42,16 +42,16 @@ pub enum VersionWish {
 
 /// A method as a caller wrote it, taken apart. Borrows from the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MethodWish<'a> {
+pub struct MethodRef<'a> {
     /// [`DEFAULT_NAMESPACE`] when none was written.
     pub namespace: &'a str,
     /// The name.
     pub name: &'a str,
     /// The version.
-    pub version: VersionWish,
+    pub version: VersionReq,
 }
 
-impl<'a> MethodWish<'a> {
+impl<'a> MethodRef<'a> {
     /// Takes `[namespace/]name[@version]` apart.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl<'a> MethodWish<'a> {
             return Err(malformed("a name has letters, digits, `_`, `-` and `.` only"));
         }
         let version = match version {
-            None => VersionWish::Highest,
+            None => VersionReq::Highest,
             Some(text) => parse_version(text).ok_or_else(|| malformed("no semantic version"))?,
         };
         Ok(Self { namespace, name, version })
@@ -94,14 +94,14 @@ pub fn is_word(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
 }
 
-fn parse_version(text: &str) -> Option<VersionWish> {
+fn parse_version(text: &str) -> Option<VersionReq> {
     if let Ok(version) = Version::parse(text) {
-        return Some(VersionWish::Exactly(version));
+        return Some(VersionReq::Exactly(version));
     }
     let mut numbers = text.splitn(2, '.').map(str::parse::<u64>);
     let major = numbers.next()?.ok()?;
     match numbers.next() {
-        None => Some(VersionWish::HighestOf(major, None)),
-        Some(minor) => Some(VersionWish::HighestOf(major, Some(minor.ok()?))),
+        None => Some(VersionReq::HighestOf(major, None)),
+        Some(minor) => Some(VersionReq::HighestOf(major, Some(minor.ok()?))),
     }
 }

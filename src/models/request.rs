@@ -21,7 +21,7 @@ pub struct Request {
     /// Tasks that must have ended first.
     pub deps: Vec<TaskId>,
     /// The rest; nearly always absent.
-    pub options: Option<Box<Asked>>,
+    pub options: Option<Box<TaskOptions>>,
 }
 
 impl Request {
@@ -46,7 +46,7 @@ impl Request {
 
     /// With these options.
     #[must_use]
-    pub fn with(mut self, set: impl FnOnce(&mut Asked)) -> Self {
+    pub fn with(mut self, set: impl FnOnce(&mut TaskOptions)) -> Self {
         set(self.options.get_or_insert_default());
         self
     }
@@ -55,15 +55,15 @@ impl Request {
 /// The options that a request names. What is `None` comes from the method, then from the server.
 /// The field names are those of the wire, for error messages: `options.delay`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Asked {
+pub struct TaskOptions {
     /// The line to stand in.
     pub queue: Option<String>,
     /// Higher first.
     pub priority: Option<i32>,
     /// When it may start.
-    pub start: Option<When>,
+    pub start: Option<StartTime>,
     /// When it must have started.
-    pub expiry: Option<When>,
+    pub expiry: Option<StartTime>,
     /// The bound on one attempt.
     pub timeout: Option<Duration>,
     /// Attempts after the first.
@@ -90,7 +90,7 @@ pub struct Asked {
 
 /// A time that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum When {
+pub enum StartTime {
     /// At this time.
     At(Timestamp),
     /// This long after the request was accepted.
@@ -153,16 +153,16 @@ pub struct Snapshot {
     /// The outcome was given by hand.
     pub resolved: bool,
     /// Why it is not claimable although it is `QUEUED`.
-    pub held: Option<Held>,
+    pub blocked_by: Option<BlockedBy>,
 }
 
 /// Why a task that is `QUEUED` is not given to anybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Held {
+pub enum BlockedBy {
     /// Others with its concurrency key run, or started too lately.
-    ByKey,
+    ConcurrencyKey,
     /// It may be what killed the process, and another suspect runs.
-    AsSuspect,
+    Quarantine,
 }
 
 impl Snapshot {
@@ -193,7 +193,7 @@ impl Snapshot {
             checkpoint_bytes: 0,
             log_lines: 0,
             resolved: false,
-            held: None,
+            blocked_by: None,
         }
     }
 }
@@ -224,12 +224,12 @@ pub enum CancelVerdict {
 
 /// What running a task again, or resolving it, came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Changed {
+pub struct AdminResult {
     /// Where it stands now.
     pub state: State,
     /// Dependants that had ended only because it had, and have not any more. Those of slices that
     /// are still under way are not counted.
-    pub brought_back: u32,
+    pub retried_dependants: u32,
 }
 
 /// What a purge came to.

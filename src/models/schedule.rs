@@ -114,7 +114,7 @@ pub struct ScheduleRun {
     /// Its task.
     pub task: TaskId,
     /// Somebody asked for it beside the rule.
-    pub by_hand: bool,
+    pub manual: bool,
     /// How and when it ended, if it has.
     pub ended: Option<(State, Timestamp)>,
 }

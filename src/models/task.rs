@@ -133,13 +133,13 @@ pub struct Unique {
     /// At most [`MAX_UNIQUE_WINDOW`].
     pub window: Option<Duration>,
     /// What becomes of a second one.
-    pub on_clash: OnClash,
+    pub on_conflict: OnConflict,
 }
 
 /// What becomes of a second task with the same unique key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum OnClash {
+pub enum OnConflict {
     /// Whoever asks is told of the first.
     #[default]
     ReturnFirst,
@@ -178,7 +178,7 @@ impl Labels {
 
 impl Task {
     /// Whether the server made it for itself.
-    pub fn is_of_system(&self) -> bool {
+    pub fn is_system_task(&self) -> bool {
         self.method.split_once('/').is_some_and(|(namespace, _)| namespace == SYSTEM_NAMESPACE)
     }
 }
@@ -212,7 +212,7 @@ mod tests {
         };
         let concurrency = |key: &str| Keys { concurrency: Some(key.into()), ..Keys::default() };
         let unique = |key: &str, window| {
-            let unique = Unique { key: key.into(), window, on_clash: OnClash::default() };
+            let unique = Unique { key: key.into(), window, on_conflict: OnConflict::default() };
             Keys { unique: Some(unique), ..Keys::default() }
         };
         let (longest, too_long) = ("k".repeat(255), "k".repeat(256));

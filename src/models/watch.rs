@@ -11,7 +11,7 @@ pub const MAX_CURSOR_BYTES: usize = 64;
 
 /// How much of a task's life a watcher has seen. As text: `3:12:2.5e-1`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Cursor {
+pub struct WatchCursor {
     /// So many entries of its history.
     pub history: u32,
     /// Its log up to the line with this number.
@@ -20,13 +20,13 @@ pub struct Cursor {
     pub progress: f64,
 }
 
-impl fmt::Display for Cursor {
+impl fmt::Display for WatchCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{:e}", self.history, self.log, self.progress)
     }
 }
 
-impl FromStr for Cursor {
+impl FromStr for WatchCursor {
     type Err = Error;
 
     /// # Errors
@@ -39,13 +39,13 @@ impl FromStr for Cursor {
     }
 }
 
-fn read(text: &str) -> Option<Cursor> {
+fn read(text: &str) -> Option<WatchCursor> {
     if text.len() > MAX_CURSOR_BYTES {
         return None;
     }
     let (history, rest) = text.split_once(':')?;
     let (log, progress) = rest.split_once(':')?;
-    let cursor = Cursor {
+    let cursor = WatchCursor {
         history: history.parse().ok()?,
         log: log.parse().ok()?,
         progress: progress.parse().ok().filter(|progress| (0.0..=1.0).contains(progress))?,
@@ -74,12 +74,12 @@ mod tests {
     #[test]
     fn a_cursor_is_read_as_it_was_written() {
         for progress in [0.0, 1.0, 0.1, 1.0 / 3.0, f64::MIN_POSITIVE, 5e-324] {
-            let cursor = Cursor { history: u32::MAX, log: u32::MAX, progress };
+            let cursor = WatchCursor { history: u32::MAX, log: u32::MAX, progress };
             let text = cursor.to_string();
             assert_eq!(text.parse(), Ok(cursor), "{text}");
         }
-        assert_eq!(Cursor { history: 3, log: 12, progress: 0.25 }.to_string(), "3:12:2.5e-1");
-        assert_eq!("0:0:0e0".parse(), Ok(Cursor::default()));
+        assert_eq!(WatchCursor { history: 3, log: 12, progress: 0.25 }.to_string(), "3:12:2.5e-1");
+        assert_eq!("0:0:0e0".parse(), Ok(WatchCursor::default()));
     }
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
             " 1:2:0e0",
             &long,
         ] {
-            let refused = text.parse::<Cursor>().expect_err(text);
+            let refused = text.parse::<WatchCursor>().expect_err(text);
             let shown: String = text.chars().take(MAX_CURSOR_BYTES).collect();
             let expected = format!("cursor: {shown:?} is no cursor; expected one from an update");
             assert_eq!(refused.message, expected);

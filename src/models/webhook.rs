@@ -60,7 +60,7 @@ impl fmt::Debug for Secret {
 
 /// An event that a webhook is to be told of, and has not been handed to the engine yet.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Posted {
+pub struct OutboxEntry {
     /// Its place in the outbox; later ones are greater. Never used twice.
     pub position: u64,
     /// Who is to be told.

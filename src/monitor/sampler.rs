@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::engine::{Engine, QueueDepth};
 use crate::error::{Code, Error};
-use crate::models::{Fact, Observed};
+use crate::models::{Fact, ServerFact};
 use crate::orchestrator::{BackgroundTask, Executable, SchedulerError};
 
 /// How often the daemon's says so.
@@ -26,7 +26,7 @@ impl Sampler {
 
     async fn say(&self) -> Result<(), Error> {
         let depths = self.engine.depths().await?;
-        self.engine.announce(Fact::Observed(sample(&depths))).await?;
+        self.engine.announce(Fact::Server(sample(&depths))).await?;
         Ok(())
     }
 }
@@ -50,9 +50,9 @@ impl BackgroundTask for Sampler {
     }
 }
 
-fn sample(depths: &[QueueDepth]) -> Observed {
+fn sample(depths: &[QueueDepth]) -> ServerFact {
     let sum = |count: fn(&QueueDepth) -> u64| depths.iter().map(count).sum();
-    Observed::Sampled {
+    ServerFact::Sampled {
         queued: sum(|depth| depth.queued),
         running: sum(|depth| depth.running),
         delayed: sum(|depth| depth.delayed),
@@ -72,7 +72,7 @@ mod tests {
     use crate::engine::Options;
     use crate::events::Announcer;
     use crate::events::catalog::assert_catalogued;
-    use crate::models::{ArgValue, Event, QueueName, Request, When};
+    use crate::models::{ArgValue, Event, QueueName, Request, StartTime};
     use crate::store::MemoryStore;
     use crate::tasks::{TaskRegistry, make_handler};
 
@@ -81,7 +81,7 @@ mod tests {
         let heard: Arc<Mutex<Vec<Fact>>> = Arc::default();
         let hearing = heard.clone();
         let samples = move |event: &Event| {
-            if let Fact::Observed(_) = event.fact {
+            if let Fact::Server(_) = event.fact {
                 assert_catalogued(event);
                 hearing.lock().push(event.fact.clone());
             }
@@ -95,15 +95,15 @@ mod tests {
         let engine = Engine::start(options, Arc::new(registry), cache, store, announcer).await;
         let engine = engine.expect("it starts");
         let later = Request::of("idle").with(|asked| {
-            asked.start = Some(When::After(Duration::from_secs(3600)));
+            asked.start = Some(StartTime::After(Duration::from_secs(3600)));
         });
         engine.enqueue(later).await.expect("it is accepted");
         let mut sampler = Sampler::new(engine.clone(), Duration::ZERO);
         for _ in 0..2 {
             sampler.execute().await.expect("the store answers");
         }
-        let one = Observed::Sampled { queued: 0, running: 0, delayed: 1, failed: 0 };
-        assert_eq!(*heard.lock(), vec![Fact::Observed(one); 2]);
+        let one = ServerFact::Sampled { queued: 0, running: 0, delayed: 1, failed: 0 };
+        assert_eq!(*heard.lock(), vec![Fact::Server(one); 2]);
         engine.stop();
     }
 
@@ -117,7 +117,7 @@ mod tests {
             ..QueueDepth::of(QueueName::default())
         };
         let said = sample(&[depth(1, 2, 3, 4), depth(10, 20, 30, 40)]);
-        let expected = Observed::Sampled { queued: 11, running: 22, delayed: 33, failed: 44 };
+        let expected = ServerFact::Sampled { queued: 11, running: 22, delayed: 33, failed: 44 };
         assert_eq!(said, expected);
     }
 }

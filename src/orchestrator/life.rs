@@ -10,7 +10,7 @@ use super::catching::{Panic, catching, said};
 use super::ending::Ending;
 use super::work::{Turn, Work};
 use super::{ExecutionStatus, Pace, SchedulerError, ServiceState, TaskHandle, TaskId};
-use crate::models::{Fact, Observed};
+use crate::models::{Fact, ServerFact};
 
 /// Something that a service did not do.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub struct ServiceFailure {
 impl ServiceFailure {
     /// What there is to announce.
     pub fn fact(&self) -> Fact {
-        Fact::Observed(Observed::ServiceFailed {
+        Fact::Server(ServerFact::ServiceFailed {
             service: self.name.clone(),
             error: self.error.to_string().into(),
             failures: self.failures,

@@ -1,7 +1,7 @@
 //! Cursors: where a watch goes on. A cursor is good for the task that it came from.
 
 use crate::error::Error;
-use crate::models::{Cursor, TaskId};
+use crate::models::{TaskId, WatchCursor};
 use crate::server::sealed::{open, seal, shown};
 
 /// Reads and writes the cursors of one task.
@@ -17,7 +17,7 @@ impl Cursors {
     }
 
     /// The cursor as a client carries it.
-    pub(super) fn write(&self, cursor: Cursor) -> String {
+    pub(super) fn write(&self, cursor: WatchCursor) -> String {
         seal(&self.scope, cursor.to_string().as_bytes())
     }
 
@@ -26,9 +26,9 @@ impl Cursors {
     /// # Errors
     /// `INVALID_ARGUMENT` for the field `cursor`, unless [`write`](Self::write) wrote it for the
     /// same task, in this process or another.
-    pub(super) fn read(&self, text: &str) -> Result<Cursor, Error> {
+    pub(super) fn read(&self, text: &str) -> Result<WatchCursor, Error> {
         if text.is_empty() {
-            return Ok(Cursor::default());
+            return Ok(WatchCursor::default());
         }
         let body = open(&self.scope, text).and_then(|body| String::from_utf8(body).ok());
         body.and_then(|body| body.parse().ok()).ok_or_else(|| {
@@ -51,16 +51,18 @@ mod tests {
 
     #[test]
     fn a_cursor_goes_on_where_it_came_from() {
-        let longest = Cursor { history: u32::MAX, log: u32::MAX, progress: f64::MIN_POSITIVE };
-        for cursor in [Cursor::default(), Cursor { history: 3, log: 7, progress: 0.25 }, longest] {
+        let longest = WatchCursor { history: u32::MAX, log: u32::MAX, progress: f64::MIN_POSITIVE };
+        for cursor in
+            [WatchCursor::default(), WatchCursor { history: 3, log: 7, progress: 0.25 }, longest]
+        {
             assert_eq!(of("a").read(&of("a").write(cursor)), Ok(cursor));
         }
-        assert_eq!(of("a").read(""), Ok(Cursor::default()));
+        assert_eq!(of("a").read(""), Ok(WatchCursor::default()));
     }
 
     #[test]
     fn a_cursor_of_another_task_and_one_that_nobody_gave_are_refused() {
-        let cursor = of("a").write(Cursor::default());
+        let cursor = of("a").write(WatchCursor::default());
         let refused = |id: &str, text: &str| of(id).read(text).expect_err(text).message;
         assert_eq!(
             refused("b", &cursor),

@@ -129,12 +129,14 @@ impl Stream for Events {
 }
 
 fn answer_of(cursor: Cursor, told: Told) -> pb::StreamEventsResponse {
-    use pb::stream_events_response::What;
-    let what = match told {
-        Told::Event(event) => What::Event(answer::event(&event)),
-        Told::Missed { count, reason } => What::Missed(pb::Missed { count, reason: reason.into() }),
+    use pb::stream_events_response::Update;
+    let update = match told {
+        Told::Event(event) => Update::Event(answer::event(&event)),
+        Told::Missed { count, reason } => {
+            Update::Missed(pb::Missed { count, reason: reason.into() })
+        }
     };
-    pb::StreamEventsResponse { cursor: write_cursor(cursor), what: Some(what) }
+    pb::StreamEventsResponse { cursor: write_cursor(cursor), update: Some(update) }
 }
 
 fn write_cursor(cursor: Cursor) -> String {

@@ -246,8 +246,8 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::RetryTaskResponse>, Status> {
         must_be_local(&request)?;
         let accepts = Accepts::of(&request);
-        let (id, reason) = convert::run_again(request.into_inner())?;
-        let changed = self.system.run_again(&id, reason).await?;
+        let (id, reason) = convert::retry_task(request.into_inner())?;
+        let changed = self.system.retry_task(&id, reason).await?;
         tracing::info!(task_id = %id, "a task runs once more, as asked");
         Ok(accepts.answer(answer::ran_again(changed)))
     }

@@ -37,7 +37,7 @@ fn grpc(code: Code) -> tonic::Code {
         // What ended a task. As a refusal it would mean that the task could not be asked about,
         // which no caller can do anything about.
         Code::Cancelled => tonic::Code::Cancelled,
-        Code::BodyFailed
+        Code::HandlerFailed
         | Code::Panicked
         | Code::TimedOut
         | Code::Stuck

@@ -14,7 +14,7 @@ use tokio_util::sync::{CancellationToken, ReusableBoxFuture};
 use tonic::Status;
 
 use crate::error::{Code, Error};
-use crate::models::{Cursor, Update};
+use crate::models::{Update, WatchCursor};
 use crate::pb;
 use crate::server::answer;
 use crate::server::cursors::Cursors;
@@ -31,7 +31,7 @@ pub(super) struct Updates {
     cursors: Cursors,
 }
 
-type Step = Option<Result<(Cursor, Update), Error>>;
+type Step = Option<Result<(WatchCursor, Update), Error>>;
 
 /// What one step hands to the next.
 pub(super) struct Watching {

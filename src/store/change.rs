@@ -235,7 +235,7 @@ pub enum Verdict {
     UniqueTaken,
     /// It runs again, or was resolved and has this outcome; so many dependants were brought back with
     /// it at once.
-    Changed { state: State, brought_back: u32, ended: Option<Arc<Ended>> },
+    Changed { state: State, retried_dependants: u32, ended: Option<Arc<Ended>> },
     /// No such task.
     NotFound,
     /// It is in this state, in which it cannot be changed so: it has not ended, or has ended well.

@@ -33,7 +33,7 @@ pub use sqlite::SqliteStore;
 use crate::clock::Timestamp;
 use crate::error::{self, Code};
 use crate::models::{
-    LogLine, Name, Posted, QueueName, ScheduleStatus, Sequence, Snapshot, TaskFilter, TaskId,
+    LogLine, Name, OutboxEntry, QueueName, ScheduleStatus, Sequence, Snapshot, TaskFilter, TaskId,
     TaskPage, Webhook,
 };
 
@@ -228,5 +228,5 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<Posted>, Error>;
+    async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, Error>;
 }

@@ -259,7 +259,7 @@ impl Definition {
 /// show once more if it was put back.
 fn after_what_ran(existing: Option<&ScheduleStatus>, now: Timestamp) -> Timestamp {
     let runs = existing.into_iter().flat_map(|existing| &existing.runs);
-    let ran = runs.filter(|run| !run.by_hand).map(|run| run.occurrence);
+    let ran = runs.filter(|run| !run.manual).map(|run| run.occurrence);
     ran.fold(now, Timestamp::max)
 }
 

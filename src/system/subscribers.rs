@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::engine::Engine;
 use crate::events::subscriber::Registered;
 use crate::events::{Announcer, EventStream, SubscriberError, Told};
-use crate::models::{Fact, Observed};
+use crate::models::{Fact, ServerFact};
 use crate::orchestrator::{BackgroundTask, Executable, SchedulerError, said};
 
 /// How long a handler may take. One that never returned would keep every later event from its
@@ -122,8 +122,8 @@ impl SubscriberService {
     /// one who is told of that, too, does not keep himself busy with it.
     async fn announce_missed(&self, count: u64) {
         let name = self.registered.name.as_str();
-        let lagged = Observed::Lagged { listener: name.into(), missed: count };
-        if let Err(error) = self.engine.announce(Fact::Observed(lagged)).await {
+        let lagged = ServerFact::Lagged { subscriber: name.into(), missed: count };
+        if let Err(error) = self.engine.announce(Fact::Server(lagged)).await {
             tracing::debug!(subscriber = name, %error, "nobody is told of it any more");
         }
     }

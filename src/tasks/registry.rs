@@ -14,7 +14,7 @@ use semver::Version;
 
 use crate::clock::{self, Timestamp};
 use crate::error::Error;
-use crate::models::{DEFAULT_NAMESPACE, MethodWish, VersionWish};
+use crate::models::{DEFAULT_NAMESPACE, MethodRef, VersionReq};
 use crate::tasks::declared_name::declared_name;
 use crate::tasks::method_key::{MethodKey, Probe};
 use crate::tasks::{
@@ -149,17 +149,17 @@ impl TaskRegistry {
 
     /// The method that a caller means, if there is one: the highest version that fits. Pre-releases
     /// count only where nothing else fits.
-    pub fn resolve(&self, wish: &MethodWish<'_>) -> Option<Arc<Method>> {
+    pub fn resolve(&self, wish: &MethodRef<'_>) -> Option<Arc<Method>> {
         let probe: &dyn Probe = &(wish.namespace, wish.name);
         let versions = self.methods.get(probe)?;
         let fits = |method: &&Arc<Method>| {
             let version = &method.name.version;
             match &wish.version {
-                VersionWish::Highest => true,
-                VersionWish::HighestOf(major, minor) => {
+                VersionReq::Highest => true,
+                VersionReq::HighestOf(major, minor) => {
                     version.major == *major && minor.is_none_or(|minor| version.minor == minor)
                 }
-                VersionWish::Exactly(wanted) => version == wanted,
+                VersionReq::Exactly(wanted) => version == wanted,
             }
         };
         let released = |method: &&Arc<Method>| method.name.version.pre.is_empty();
@@ -172,19 +172,19 @@ impl TaskRegistry {
     /// # Errors
     /// `INVALID_ARGUMENT` when it is no reference to a method; else as [`not_found`](Self::not_found).
     pub fn find(&self, written: &str) -> Result<Arc<Method>, Error> {
-        self.resolve(&MethodWish::parse(written)?).ok_or_else(|| self.not_found(written))
+        self.resolve(&MethodRef::parse(written)?).ok_or_else(|| self.not_found(written))
     }
 
     /// The refusal for a method that is not here: `Method not found: x`, and the nearest names.
     pub fn not_found(&self, written: &str) -> Error {
-        let nearest = MethodWish::parse(written).map(|wish| self.nearest(&wish));
+        let nearest = MethodRef::parse(written).map(|wish| self.nearest(&wish));
         RegistryError::NotFound { written: written.into(), nearest: nearest.unwrap_or_default() }
             .into()
     }
 
     /// What a caller may have meant, likeliest first and at most three: other versions of the
     /// method, else the same name in other namespaces and names that are a slip away.
-    pub fn nearest(&self, wish: &MethodWish<'_>) -> Vec<String> {
+    pub fn nearest(&self, wish: &MethodRef<'_>) -> Vec<String> {
         let probe: &dyn Probe = &(wish.namespace, wish.name);
         if let Some(versions) = self.methods.get(probe) {
             let highest_first = versions.iter().rev().take(MAX_NEAREST);

@@ -16,7 +16,7 @@ use super::queue_of;
 use super::request::Notice;
 use crate::engine::Engine;
 use crate::error::{Code, Error};
-use crate::models::{Asked, Labels, Name, Posted, Request, TaskId, Webhook};
+use crate::models::{Labels, Name, OutboxEntry, Request, TaskId, TaskOptions, Webhook};
 use crate::orchestrator::{BackgroundTask, Executable, SchedulerError};
 
 /// Events that are read, and handed over, at once.
@@ -86,7 +86,7 @@ impl Courier {
             let page = self.engine.outbox(self.after, PAGE).await?;
             let Some(last) = page.last().map(|posted| posted.position) else { return Ok(()) };
             let webhooks = self.engine.webhooks().await?;
-            let mut by_webhook: BTreeMap<Name, Vec<Posted>> = BTreeMap::new();
+            let mut by_webhook: BTreeMap<Name, Vec<OutboxEntry>> = BTreeMap::new();
             for posted in page {
                 by_webhook.entry(posted.webhook.clone()).or_default().push(posted);
             }
@@ -132,10 +132,10 @@ impl Courier {
 }
 
 /// The task that tells a webhook of an event.
-fn request(webhook: &Arc<Webhook>, posted: &Posted) -> Result<Request, Error> {
+fn request(webhook: &Arc<Webhook>, posted: &OutboxEntry) -> Result<Request, Error> {
     let notice = Notice::of(posted);
     let id = TaskId::parse(&format!("webhook/{}/{}", webhook.name, notice.id), "id")?;
-    let asked = Asked {
+    let asked = TaskOptions {
         queue: Some(queue_of(&webhook.name)),
         timeout: Some(webhook.timeout + SLACK),
         retries: Some(webhook.retries),
@@ -147,7 +147,7 @@ fn request(webhook: &Arc<Webhook>, posted: &Posted) -> Result<Request, Error> {
             reason: posted.event.clone(),
             ..Labels::default()
         },
-        ..Asked::default()
+        ..TaskOptions::default()
     };
     Ok(Request {
         id: Some(id),

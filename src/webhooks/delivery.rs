@@ -12,7 +12,7 @@ use super::sender::Sender;
 use crate::clock;
 use crate::engine::WeakEngine;
 use crate::models::{
-    ArgValue, Ending, Fact, Name, Observed, Outcome, SYSTEM_NAMESPACE, Task, Webhook,
+    ArgValue, Ending, Fact, Name, Outcome, SYSTEM_NAMESPACE, ServerFact, Task, Webhook,
 };
 use crate::tasks::{BodyResult, TaskContext, TaskError, TaskHandler};
 
@@ -72,8 +72,8 @@ impl Delivery {
             return;
         };
         let (task, error) = (task.id.clone(), Arc::from(error));
-        let abandoned = Observed::WebhookAbandoned { webhook, task, error };
-        if let Err(error) = engine.announce(Fact::Observed(abandoned)).await {
+        let abandoned = ServerFact::WebhookAbandoned { webhook, task, error };
+        if let Err(error) = engine.announce(Fact::Server(abandoned)).await {
             tracing::warn!(%error, "cannot announce that a delivery was given up");
         }
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use crate::models::{ArgValue, Mismatch, Posted};
+use crate::models::{ArgValue, Mismatch, OutboxEntry};
 
 /// One event, as one webhook is told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,8 +52,8 @@ impl Notice {
     /// Of something that was put aside. Its id follows from that alone, so that it is the same
     /// whenever somebody asks, and is no other event's, also if a store begins anew. Nobody can guess
     /// it who does not know what happened and when.
-    pub(super) fn of(posted: &Posted) -> Self {
-        let Posted { position, webhook, event, at, payload } = posted;
+    pub(super) fn of(posted: &OutboxEntry) -> Self {
+        let OutboxEntry { position, webhook, event, at, payload } = posted;
         let at = at.to_string();
         let mut hash = Sha256::new();
         hash.update(position.to_le_bytes());
@@ -115,8 +115,8 @@ mod tests {
     use crate::clock::Timestamp;
     use crate::models::{Category, Name, NodeFact};
 
-    fn posted(position: u64, webhook: &str) -> Posted {
-        Posted {
+    fn posted(position: u64, webhook: &str) -> OutboxEntry {
+        OutboxEntry {
             position,
             webhook: Name::parse(webhook, "name").unwrap(),
             event: "task.completed".into(),
@@ -150,7 +150,7 @@ mod tests {
         assert_eq!(id(1, "crm"), id(1, "crm"));
         assert_ne!(id(1, "crm"), id(2, "crm"));
         assert_ne!(id(1, "crm"), id(1, "erp"));
-        let again = Posted { at: Timestamp::EPOCH, ..posted(1, "crm") };
+        let again = OutboxEntry { at: Timestamp::EPOCH, ..posted(1, "crm") };
         assert_ne!(id(1, "crm"), Notice::of(&again).id, "a store that begins anew");
         assert_eq!(id(1, "crm").len(), "evt_".len() + 32);
     }

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use task_scheduler::client::{ClientError, TaskBuilder, TaskClient, Update};
 use task_scheduler::error::Code;
 use task_scheduler::models::{
-    CancelRequest, CancelVerdict, LogLevel, OnClash, OnDependencyFailure, QueueLimits, QueueName,
-    State, TaskFilter, TaskId,
+    CancelRequest, CancelVerdict, LogLevel, OnConflict, OnDependencyFailure, QueueLimits,
+    QueueName, State, TaskFilter, TaskId,
 };
 
 use crate::proxy::Proxy;
@@ -160,7 +160,8 @@ async fn a_unique_task_is_followed_in_place_of_a_second() {
     let first = soon(client.send(unique("gate"))).await.unwrap();
     let second = soon(client.send(unique("other"))).await.unwrap();
     assert_eq!((second.id(), second.joined()), (first.id(), true));
-    let refused = waiting(&server, "gate").unique_for("k", Duration::from_secs(1), OnClash::Refuse);
+    let refused =
+        waiting(&server, "gate").unique_for("k", Duration::from_secs(1), OnConflict::Refuse);
     assert!(soon(client.send(refused)).await.unwrap_err().is(Code::UniqueTaken));
     server.open_gate("gate");
     soon(second.get(PATIENCE)).await.unwrap();
@@ -333,7 +334,7 @@ async fn what_has_ended_is_listed_repeated_settled_and_forgotten() {
     };
     for result in soon(client.batch((0..5).map(failing))).await {
         let told = soon(result.unwrap().get(PATIENCE)).await.unwrap_err();
-        assert!(told.is(Code::BodyFailed), "{told:?}");
+        assert!(told.is(Code::HandlerFailed), "{told:?}");
     }
     let bad = || TaskFilter {
         states: vec![State::Failed],
@@ -352,14 +353,14 @@ async fn what_has_ended_is_listed_repeated_settled_and_forgotten() {
 
     let id = |text: &str| TaskId::parse(text, "").unwrap();
     let changed = soon(client.resolve_task(&id("f0"), 6, "by hand")).await.unwrap();
-    assert_eq!((changed.state, changed.brought_back), (State::Succeeded, 0));
+    assert_eq!((changed.state, changed.retried_dependants), (State::Succeeded, 0));
     let f0 = client.result("f0").unwrap();
     assert_eq!(soon(f0.get(PATIENCE)).await.unwrap().text(), "6");
     assert!(soon(client.get_task(f0.id())).await.unwrap().resolved);
 
     soon(client.retry_task(&id("f1"), "once more")).await.unwrap();
     let f1 = client.result("f1").unwrap();
-    assert!(soon(f1.get(PATIENCE)).await.unwrap_err().is(Code::BodyFailed));
+    assert!(soon(f1.get(PATIENCE)).await.unwrap_err().is(Code::HandlerFailed));
     assert_eq!(soon(client.get_task(f1.id())).await.unwrap().history.len(), 5);
 
     let purged = soon(client.purge(&[], Some(bad()))).await.unwrap();

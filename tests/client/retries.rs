@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use task_scheduler::client::{ClientError, TaskBuilder, TaskClient};
 use task_scheduler::error::Code;
-use task_scheduler::models::{CancelRequest, OnClash, QueueLimits, QueueName, TaskFilter, TaskId};
+use task_scheduler::models::{
+    CancelRequest, OnConflict, QueueLimits, QueueName, TaskFilter, TaskId,
+};
 use task_scheduler::pb;
 use tonic::{Code as Grpc, Status};
 
@@ -121,12 +123,16 @@ fn together() -> Vec<Call> {
 fn harmful() -> Vec<Call> {
     let state = pb::TaskState::Queued as i32;
     vec![
-        call("RetryTask", answer(&pb::RetryTaskResponse { state, brought_back: 0 }), |client| {
-            Box::pin(async move { client.retry_task(&id(), "why").await.map(drop) })
-        }),
-        call("ResolveTask", answer(&pb::ResolveTaskResponse { state, brought_back: 0 }), |c| {
-            Box::pin(async move { c.resolve_task(&id(), 6, "why").await.map(drop) })
-        }),
+        call(
+            "RetryTask",
+            answer(&pb::RetryTaskResponse { state, retried_dependants: 0 }),
+            |client| Box::pin(async move { client.retry_task(&id(), "why").await.map(drop) }),
+        ),
+        call(
+            "ResolveTask",
+            answer(&pb::ResolveTaskResponse { state, retried_dependants: 0 }),
+            |c| Box::pin(async move { c.resolve_task(&id(), 6, "why").await.map(drop) }),
+        ),
         call("PurgeTasks", answer(&pb::PurgeTasksResponse::default()), |client| {
             Box::pin(async move { client.purge(&[id()], None).await.map(drop) })
         }),
@@ -135,7 +141,7 @@ fn harmful() -> Vec<Call> {
         }),
         call("EnqueueTask", answer(&accepted()), |client| {
             Box::pin(async move {
-                let task = add().unique_for("k", Duration::from_secs(1), OnClash::Replace);
+                let task = add().unique_for("k", Duration::from_secs(1), OnConflict::Replace);
                 client.send(task).await.map(drop)
             })
         }),
@@ -202,7 +208,7 @@ async fn what_will_not_change_is_told_at_once() {
 
 #[tokio::test]
 async fn one_task_that_must_not_be_repeated_keeps_the_whole_call_from_it() {
-    let replace = || add().unique_for("k", Duration::from_secs(1), OnClash::Replace);
+    let replace = || add().unique_for("k", Duration::from_secs(1), OnConflict::Replace);
     let calls: [fn(TaskClient, TaskBuilder) -> Coming; 3] = [
         |client, odd| Box::pin(async move { client.chain([add(), odd, add()]).await.map(drop) }),
         |client, odd| Box::pin(async move { client.chord([add()], odd).await.map(drop) }),

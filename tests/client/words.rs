@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prost_types::Any;
 use task_scheduler::client::TaskBuilder;
-use task_scheduler::models::{ArgValue, OnClash, TaskId};
+use task_scheduler::models::{ArgValue, OnConflict, TaskId};
 use task_scheduler::pb::task_scheduler_client::TaskSchedulerClient;
 use task_scheduler::pb::{RetryPolicy, TaskOptions, TaskRequest, Unique};
 
@@ -98,7 +98,7 @@ fn rows() -> Vec<(TaskBuilder, TaskRequest)> {
             option(|o| o.unique = Some(Unique { key: "x".repeat(300), ..Default::default() })),
         ),
         (
-            plain().unique_for("k", days(400), OnClash::ReturnFirst),
+            plain().unique_for("k", days(400), OnConflict::ReturnFirst),
             option(|o| {
                 let window = Some(prost_types::Duration { seconds: 400 * 24 * 3_600, nanos: 0 });
                 o.unique = Some(Unique { key: "k".into(), window, ..Default::default() });

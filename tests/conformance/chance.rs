@@ -11,9 +11,9 @@ use task_scheduler::clock::Timestamp;
 use task_scheduler::error::Code;
 use task_scheduler::models::{
     ArgValue, CatchUp, Custom, Digest, Durability, Event, EventFilter, Fact, Failure, Fence, Keys,
-    Labels, LogLevel, LogLine, Name, NamePattern, NodeFact, OnClash, OnDependencyFailure, Options,
-    Overlap, Payload, QueueLimits, QueueName, RUN_INITIATOR, Rate, RetryPolicy, Rule, Schedule,
-    Secret, Sequence, Task, TaskId, Unique, Webhook,
+    Labels, LogLevel, LogLine, Name, NamePattern, NodeFact, OnConflict, OnDependencyFailure,
+    Options, Overlap, Payload, QueueLimits, QueueName, RUN_INITIATOR, Rate, RetryPolicy, Rule,
+    Schedule, Secret, Sequence, Task, TaskId, Unique, Webhook,
 };
 use task_scheduler::store::{
     Applied, Change, Claims, Firing, Insert, Keep, RELEASE_SLICE, Ready, Retention, Wanted,
@@ -163,7 +163,7 @@ impl Chance {
     fn change(&mut self) -> Change {
         let (sequence, fence, id) = self.claim();
         let soon = self.now.plus(SECOND * self.rng.u32(0..5));
-        let failure = Failure { code: Code::BodyFailed, message: "broken".into() };
+        let failure = Failure { code: Code::HandlerFailed, message: "broken".into() };
         let reason = String::from("tired");
         match self.rng.u32(0..100) {
             0..=25 => Change::Insert(self.insert()),
@@ -382,7 +382,11 @@ impl Chance {
             unique: self.one_in(5).then(|| Unique {
                 key: (*self.pick(&UNIQUE_KEYS)).to_owned(),
                 window: self.one_in(2).then(|| 3 * SECOND),
-                on_clash: *self.pick(&[OnClash::ReturnFirst, OnClash::Replace, OnClash::Refuse]),
+                on_conflict: *self.pick(&[
+                    OnConflict::ReturnFirst,
+                    OnConflict::Replace,
+                    OnConflict::Refuse,
+                ]),
             }),
         };
         let tags = vec!["red".to_owned()];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use task_scheduler::clock::Timestamp;
 use task_scheduler::models::{
-    CatchUp, EventFilter, Labels, Name, NamePattern, Overlap, Posted, RUN_INITIATOR, Rule,
+    CatchUp, EventFilter, Labels, Name, NamePattern, OutboxEntry, Overlap, RUN_INITIATOR, Rule,
     Schedule, ScheduleStatus, Secret, Task, Webhook,
 };
 use task_scheduler::store::{Applied, Change, Firing, Insert, Verdict};
@@ -86,7 +86,7 @@ impl Given {
         assert_eq!(applied.verdict, Verdict::Done);
     }
 
-    pub(crate) async fn outbox(&self) -> Vec<Posted> {
+    pub(crate) async fn outbox(&self) -> Vec<OutboxEntry> {
         self.store.outbox(0, 1_000_000).await.expect("it reads")
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use task_scheduler::models::{
-    ArgValue, Custom, Ending, Event, Fact, Keys, OnClash, Payload, QueueFact, QueueLimits,
+    ArgValue, Custom, Ending, Event, Fact, Keys, OnConflict, Payload, QueueFact, QueueLimits,
     QueueSettings, State, Task, TaskFact, Unique,
 };
 use task_scheduler::store::{Change, Insert, Keep, Retention, Verdict};
@@ -157,7 +157,7 @@ async fn a_snooze_says_until_when_and_a_release_is_no_other_queueing(given: Give
     given.commit(Change::Promote { limit: 9 }).await;
     let fence = given.claim(sequence).await.expect("it is due").fence;
     let told = events(&given, release(sequence, fence)).await;
-    assert_eq!(told, [of(&given, task("a"), TaskFact::Released)]);
+    assert_eq!(told, [of(&given, task("a"), TaskFact::Requeued)]);
 }
 
 async fn an_expanded_task_and_its_children_are_announced_in_order(given: Given) {
@@ -202,7 +202,7 @@ async fn what_is_cancelled_before_it_runs_ends(given: Given) {
 
 async fn replaced_arguments_are_announced_with_the_task_that_has_them(given: Given) {
     let unique = |id: &str| {
-        let unique = Unique { key: "u".into(), window: None, on_clash: OnClash::Replace };
+        let unique = Unique { key: "u".into(), window: None, on_conflict: OnConflict::Replace };
         let keys = Keys { unique: Some(unique), ..Keys::default() };
         task_with(id, |options| options.keys = Some(keys.into()))
     };
@@ -293,9 +293,9 @@ async fn a_task_that_is_run_again_returns_with_those_that_had_ended_for_it(given
     given.commit(fail(sequence, fence)).await;
     let told = events(&given, again("a")).await;
     let expected = [
-        of(&given, task("a"), TaskFact::Returned),
+        of(&given, task("a"), TaskFact::Retried),
         of(&given, task("a"), TaskFact::Queued),
-        of(&given, waits("b", &["a"]), TaskFact::Returned),
+        of(&given, waits("b", &["a"]), TaskFact::Retried),
     ];
     assert_eq!(told, expected);
     assert_eq!(events(&given, again("a")).await, []);
@@ -317,7 +317,7 @@ async fn queues_are_announced_when_what_people_decided_changes(given: Given) {
     assert_eq!(events(&given, pause(true)).await, [event(QueueFact::Paused)]);
     assert_eq!(events(&given, pause(true)).await, []);
     let settings = QueueSettings { limits, paused: true };
-    let limited = event(QueueFact::Limited(Box::new(settings)));
+    let limited = event(QueueFact::LimitsChanged(Box::new(settings)));
     assert_eq!(events(&given, set_queue(Some(3))).await, [limited]);
     assert_eq!(events(&given, set_queue(Some(3))).await, []);
     assert_eq!(events(&given, pause(false)).await, [event(QueueFact::Resumed)]);

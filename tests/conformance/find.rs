@@ -39,7 +39,7 @@ async fn everything_about_a_task_is_found(given: Given) {
         checkpoint_bytes: 0,
         log_lines: 0,
         resolved: false,
-        held: None,
+        blocked_by: None,
     };
     assert_eq!(given.find("a").await, expected);
     given.wait(2 * SECOND);

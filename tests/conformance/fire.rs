@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use task_scheduler::error::Code;
 use task_scheduler::models::{
-    Ending, Event, Fact, Failure, Keys, MAX_REMEMBERED_RUNS, OnClash, Overlap, ScheduleCounts,
+    Ending, Event, Fact, Failure, Keys, MAX_REMEMBERED_RUNS, OnConflict, Overlap, ScheduleCounts,
     ScheduleFact, ScheduleRun, State, Task, TaskFact, Unique,
 };
 use task_scheduler::store::{Applied, Change, Insert, Verdict};
@@ -46,7 +46,7 @@ fn fired(entered: &[bool]) -> Verdict {
 
 fn executed(given: &Given, id: &str) -> Event {
     let (occurrence, task) = (given.now(), name(id));
-    event(given, ScheduleFact::Executed { occurrence, task, by_hand: false })
+    event(given, ScheduleFact::Executed { occurrence, task, manual: false })
 }
 
 fn run(given: &Given, id: &str, ended: Option<State>) -> ScheduleRun {
@@ -54,7 +54,7 @@ fn run(given: &Given, id: &str, ended: Option<State>) -> ScheduleRun {
         occurrence: given.now(),
         accepted_at: given.now(),
         task: name(id),
-        by_hand: false,
+        manual: false,
         ended: ended.map(|state| (state, given.now())),
     }
 }
@@ -210,21 +210,25 @@ async fn missed_occurrences_are_counted(given: Given) {
 }
 
 async fn a_run_that_cannot_come_in_has_failed(given: Given) {
-    let with_key = |id: &str, on_clash| {
-        let unique = Unique { key: "u".into(), window: None, on_clash };
+    let with_key = |id: &str, on_conflict| {
+        let unique = Unique { key: "u".into(), window: None, on_conflict };
         let mut task = run_of("s", id);
         task.options.keys = Some(Keys { unique: Some(unique), ..Keys::default() }.into());
         task
     };
     given.enter(task("taken")).await;
-    given.enter(with_key("first", OnClash::Refuse)).await;
+    given.enter(with_key("first", OnConflict::Refuse)).await;
     given.define("s", Overlap::Skip).await;
     let missing = Task { deps: vec![name("nobody")], ..run_of("s", "misses") };
     let occurrence = given.now();
     let runs = [
         (run_of("s", "taken"), Code::IdTaken, "there is a task taken already"),
-        (with_key("r1", OnClash::ReturnFirst), Code::UniqueTaken, "its unique key is task first's"),
-        (with_key("r2", OnClash::Refuse), Code::UniqueTaken, "its unique key is another task's"),
+        (
+            with_key("r1", OnConflict::ReturnFirst),
+            Code::UniqueTaken,
+            "its unique key is task first's",
+        ),
+        (with_key("r2", OnConflict::Refuse), Code::UniqueTaken, "its unique key is another task's"),
         (missing, Code::DependencyUnmet, "dependency nobody is not known"),
     ];
     let inserts = runs.iter().map(|(task, ..)| (occurrence, given.insert(task.clone())));
@@ -330,7 +334,7 @@ async fn a_run_is_made_by_hand_whatever_else_runs(given: Given) {
             let insert = given.insert(run_of("s", id));
             let applied = given.tell(trigger(&given, insert.clone())).await;
             let (occurrence, task) = (given.now(), name(id));
-            let executed = ScheduleFact::Executed { occurrence, task, by_hand: true };
+            let executed = ScheduleFact::Executed { occurrence, task, manual: true };
             let expected = Applied {
                 verdict: Verdict::Inserted(State::Queued),
                 ready: vec![ready(insert.sequence)],
@@ -349,8 +353,8 @@ async fn a_run_is_made_by_hand_whatever_else_runs(given: Given) {
         let status = given.status("s").await;
         assert_eq!(status.counts.executed, before.counts.executed + 2);
         let latest = &status.runs[before.runs.len()..];
-        let by_hand = |id: &String| ScheduleRun { by_hand: true, ..run(&given, id, None) };
-        assert_eq!(latest, ids.iter().map(by_hand).collect::<Vec<_>>());
+        let manual = |id: &String| ScheduleRun { manual: true, ..run(&given, id, None) };
+        assert_eq!(latest, ids.iter().map(manual).collect::<Vec<_>>());
     }
 }
 

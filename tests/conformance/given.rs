@@ -321,7 +321,7 @@ pub(crate) fn result() -> Arc<ArgValue> {
 }
 
 pub(crate) fn failure() -> Failure {
-    Failure { code: Code::BodyFailed, message: "broken".into() }
+    Failure { code: Code::HandlerFailed, message: "broken".into() }
 }
 
 pub(crate) fn complete(sequence: Sequence, fence: Fence) -> Change {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use task_scheduler::models::{Held, QueueLimits, Sequence, State, Task};
+use task_scheduler::models::{BlockedBy, QueueLimits, Sequence, State, Task};
 use task_scheduler::store::{Applied, Change, RELEASE_SLICE, Verdict};
 
 use crate::given::*;
@@ -28,13 +28,13 @@ fn ready_all(sequences: &[Sequence]) -> Applied {
     Applied { ready: sequences.iter().map(|it| ready(*it)).collect(), ..Applied::default() }
 }
 
-async fn held(given: &Given, id: &str) -> (State, Option<Held>) {
+async fn held(given: &Given, id: &str) -> (State, Option<BlockedBy>) {
     let snapshot = given.find(id).await;
-    (snapshot.state, snapshot.held)
+    (snapshot.state, snapshot.blocked_by)
 }
 
-const HELD: (State, Option<Held>) = (State::Queued, Some(Held::ByKey));
-const FREE: (State, Option<Held>) = (State::Queued, None);
+const HELD: (State, Option<BlockedBy>) = (State::Queued, Some(BlockedBy::ConcurrencyKey));
+const FREE: (State, Option<BlockedBy>) = (State::Queued, None);
 
 /// Tasks with the key `k`.
 async fn enter<const N: usize>(given: &Given, ids: [&str; N]) -> [Sequence; N] {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use task_scheduler::models::{Event, Fact, NodeFact, Posted, State, Task, TaskFact, Webhook};
+use task_scheduler::models::{Event, Fact, NodeFact, OutboxEntry, State, Task, TaskFact, Webhook};
 use task_scheduler::store::{Applied, Change, Verdict, Wanted};
 
 use crate::defined::*;
@@ -26,8 +26,8 @@ on_every_store!(
     what_is_put_aside_survives_the_process,
 );
 
-fn posted(position: u64, webhook: &str, event: &Event) -> Posted {
-    Posted {
+fn posted(position: u64, webhook: &str, event: &Event) -> OutboxEntry {
+    OutboxEntry {
         position,
         webhook: called(webhook),
         event: event.name().to_owned(),

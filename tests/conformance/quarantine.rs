@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use task_scheduler::error::Code;
-use task_scheduler::models::{Fence, Held, Sequence, State, Task};
+use task_scheduler::models::{BlockedBy, Fence, Sequence, State, Task};
 use task_scheduler::store::{Change, Opened};
 
 use crate::given::*;
@@ -21,12 +21,12 @@ on_every_store!(
     a_task_of_the_server_itself_is_no_suspect,
 );
 
-const FREE: (State, Option<Held>) = (State::Queued, None);
-const HELD: (State, Option<Held>) = (State::Queued, Some(Held::AsSuspect));
+const FREE: (State, Option<BlockedBy>) = (State::Queued, None);
+const HELD: (State, Option<BlockedBy>) = (State::Queued, Some(BlockedBy::Quarantine));
 
-async fn stands(given: &Given, id: &str) -> (State, Option<Held>) {
+async fn stands(given: &Given, id: &str) -> (State, Option<BlockedBy>) {
     let snapshot = given.find(id).await;
-    (snapshot.state, snapshot.held)
+    (snapshot.state, snapshot.blocked_by)
 }
 
 async fn claim(given: &Given, sequence: Sequence) -> Fence {

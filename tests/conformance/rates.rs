@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use task_scheduler::models::{Held, QueueLimits, Rate, Sequence};
+use task_scheduler::models::{BlockedBy, QueueLimits, Rate, Sequence};
 use task_scheduler::store::{Applied, Change, Wanted};
 
 use crate::given::*;
@@ -46,7 +46,7 @@ async fn start(given: &Given, sequence: Sequence) -> (Vec<u64>, Option<u64>) {
 async fn a_rate_lets_a_burst_start_and_then_one_after_another(given: Given) {
     let all = five(&given).await;
     assert_eq!(given.claimable().await, [all[0].0]);
-    assert_eq!(given.find("b").await.held, Some(Held::ByKey));
+    assert_eq!(given.find("b").await.blocked_by, Some(BlockedBy::ConcurrencyKey));
     assert_eq!(start(&given, all[0]).await, (vec![all[1].0], Some(2)));
     assert_eq!(start(&given, all[1]).await, (vec![], Some(2)));
     assert_eq!(given.commit(PROMOTE).await, Applied::default());
@@ -103,7 +103,7 @@ async fn what_started_lately_is_known_to_the_next_process(mut given: Given) {
         return assert_eq!(opened.due, None);
     }
     assert_eq!(opened.due, Some(given.after(2 * SECOND)));
-    assert_eq!(given.find("c").await.held, Some(Held::ByKey));
+    assert_eq!(given.find("c").await.blocked_by, Some(BlockedBy::ConcurrencyKey));
     given.wait(2 * SECOND);
     given.enter(task("another")).await;
     // Those that ran have their places, and go first.

@@ -31,7 +31,7 @@ async fn what_ended_badly_can_be_resolved_and_so_can_what_was(given: Given) {
             ended_at: given.now(),
         };
         let ended = Some(Arc::new(Ended { task: before.task, outcome: outcome.clone() }));
-        let verdict = Verdict::Changed { state: State::Succeeded, brought_back: 0, ended };
+        let verdict = Verdict::Changed { state: State::Succeeded, retried_dependants: 0, ended };
         assert_eq!(applied, Applied { verdict, ..Applied::default() }, "{id}");
         let snapshot = given.find(id).await;
         assert_eq!((snapshot.state, snapshot.resolved), (State::Succeeded, true));
@@ -58,7 +58,7 @@ async fn those_that_failed_only_for_it_are_released(given: Given) {
     given.commit(fail(parent, fence)).await;
     let applied = given.commit(resolve("parent")).await;
     assert_eq!((applied.ready, applied.returned.len()), (vec![ready(child)], 2));
-    assert!(matches!(applied.verdict, Verdict::Changed { brought_back: 2, .. }));
+    assert!(matches!(applied.verdict, Verdict::Changed { retried_dependants: 2, .. }));
     assert_eq!(given.states(["child", "grandchild"]).await, [State::Queued, State::Pending]);
 }
 

@@ -1,4 +1,4 @@
-use task_scheduler::models::{HistoryEntry, Keys, OnClash, State, Task, Unique};
+use task_scheduler::models::{HistoryEntry, Keys, OnConflict, State, Task, Unique};
 use task_scheduler::store::{Applied, Change, DependencyProblem, RELEASE_SLICE, Verdict};
 
 use crate::given::*;
@@ -14,8 +14,8 @@ on_every_store!(
     many_come_back_in_slices,
 );
 
-fn changed(state: State, brought_back: u32) -> Verdict {
-    Verdict::Changed { state, brought_back, ended: None }
+fn changed(state: State, retried_dependants: u32) -> Verdict {
+    Verdict::Changed { state, retried_dependants, ended: None }
 }
 
 async fn whatever_ended_runs_again_with_all_its_retries(given: Given) {
@@ -110,7 +110,7 @@ async fn a_task_does_not_run_again_while_its_dependency_has_ended_badly(given: G
 
 async fn a_unique_key_is_taken_again_or_refused(given: Given) {
     let unique = |id: &str| {
-        let unique = Unique { key: "u".into(), window: None, on_clash: OnClash::Refuse };
+        let unique = Unique { key: "u".into(), window: None, on_conflict: OnConflict::Refuse };
         let keys = Keys { unique: Some(unique), ..Keys::default() };
         task_with(id, |options| options.keys = Some(keys.into()))
     };

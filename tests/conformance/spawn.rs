@@ -1,4 +1,4 @@
-use task_scheduler::models::{Digest, Fence, Keys, OnClash, Sequence, State, Task, Unique};
+use task_scheduler::models::{Digest, Fence, Keys, OnConflict, Sequence, State, Task, Unique};
 use task_scheduler::store::{Applied, Change, Insert, RELEASE_SLICE, Verdict};
 
 use crate::given::*;
@@ -112,7 +112,7 @@ async fn a_stranger_is_not_run_again(given: Given) {
 async fn a_child_whose_unique_key_is_another_s_is_not_run_again(given: Given) {
     let (sequence, fence) = given.run(task("p")).await;
     let unique = |id: &str| {
-        let unique = Unique { key: "u".into(), window: None, on_clash: OnClash::Refuse };
+        let unique = Unique { key: "u".into(), window: None, on_conflict: OnConflict::Refuse };
         let keys = Keys { unique: Some(unique), ..Keys::default() };
         task_with(id, |options| options.keys = Some(keys.into()))
     };

@@ -256,7 +256,7 @@ async fn progress_that_is_no_number_from_0_to_1_is_refused_and_changes_nothing()
     assert_eq!(client.run(task("bad_progress", NOTHING)).await, format!("{told}; still 0.5 half"));
     let args = [ArgValue::from(f64::NAN), "odd".into(), server.path("gate").into()];
     let failed = client.fail(with(task("progress", args), |o| o.retry = retries(0))).await;
-    assert_eq!((failed.code.as_str(), failed.message), ("BODY_FAILED", refused("NaN")));
+    assert_eq!((failed.code.as_str(), failed.message), ("HANDLER_FAILED", refused("NaN")));
 }
 
 #[tokio::test]

@@ -103,7 +103,7 @@ async fn what_comes_after_a_failure_in_a_chain_fails_with_it() {
         (outcome.status(), &*outcome.failure.unwrap().code),
         (Status::Failed, "DEPENDENCY_FAILED")
     );
-    assert_eq!(client.result("first").await.unwrap().failure.unwrap().code, "BODY_FAILED");
+    assert_eq!(client.result("first").await.unwrap().failure.unwrap().code, "HANDLER_FAILED");
     assert_eq!(client.task("second").await.unwrap().attempts, 0);
 }
 

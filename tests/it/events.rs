@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use prost_types::value::Kind;
 use task_scheduler::pb;
-use task_scheduler::pb::stream_events_response::What;
+use task_scheduler::pb::stream_events_response::Update;
 use tonic::{Code, Status, Streaming};
 
 use crate::client::{Client, NOTHING, Refused, in_queue, named, with};
@@ -33,9 +33,9 @@ async fn next(events: &mut Streaming<pb::StreamEventsResponse>) -> pb::StreamEve
 
 /// What happened to which task.
 fn told(answer: &pb::StreamEventsResponse) -> String {
-    match answer.what.as_ref().expect("it says something") {
-        What::Event(event) => format!("{} {}", event.name, event.task_id),
-        What::Missed(missed) => format!("missed {}: {}", missed.count, missed.reason),
+    match answer.update.as_ref().expect("it says something") {
+        Update::Event(event) => format!("{} {}", event.name, event.task_id),
+        Update::Missed(missed) => format!("missed {}: {}", missed.count, missed.reason),
     }
 }
 
@@ -61,7 +61,7 @@ async fn the_catalogue_is_listed_whole_or_by_category() {
     assert!(completed.fields.iter().any(|field| field.name == "result" && field.r#type == "text"));
     assert!(completed.example_payload.as_ref().unwrap().fields.contains_key("total_duration"));
     let queues: Vec<_> = list("queue").await.unwrap().into_iter().map(|info| info.name).collect();
-    assert_eq!(queues, ["queue.limited", "queue.paused", "queue.resumed"]);
+    assert_eq!(queues, ["queue.limits_changed", "queue.paused", "queue.resumed"]);
     let refused = Refused::from(list("queues").await.unwrap_err());
     assert_eq!((refused.code, &*refused.fields), (Code::InvalidArgument, &["category".into()][..]));
 }
@@ -97,7 +97,9 @@ async fn events_are_told_as_they_happen_and_only_those_that_are_wanted() {
     for expected in ["task.accepted c", "task.started c", "task.failed c"] {
         assert_eq!(told(&next(&mut by_task).await), expected);
     }
-    let Some(What::Event(paused)) = next(&mut by_category).await.what else { panic!("an event") };
+    let Some(Update::Event(paused)) = next(&mut by_category).await.update else {
+        panic!("an event")
+    };
     assert_eq!(
         (&*paused.name, &*paused.category, &*paused.queue),
         ("queue.paused", "queue", "mail")

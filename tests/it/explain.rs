@@ -124,7 +124,7 @@ async fn a_task_of_a_paused_queue_is_told_of_those_before_it_too() {
             told(&client, id, [Kind::Paused]).await;
             continue;
         }
-        let [_, behind] = told(&client, id, [Kind::Paused, Kind::Behind]).await;
+        let [_, behind] = told(&client, id, [Kind::Paused, Kind::QueuePosition]).await;
         assert_eq!(behind.count, before, "{id}");
     }
     enqueue(&client, [later(in_queue("mail", named("e", "ping", NOTHING)))]).await;
@@ -281,7 +281,7 @@ async fn of_a_task_that_runs_or_has_ended_that_is_told() {
     client.once("bad", Failed).await;
     for (id, state, start, end) in [
         ("runs", Running, "attempt 1 runs since ", "Z"),
-        ("bad", Failed, "it ended FAILED at ", ", BODY_FAILED"),
+        ("bad", Failed, "it ended FAILED at ", ", HANDLER_FAILED"),
     ] {
         let said = explain(&client, id).await.unwrap();
         assert!(said.summary.starts_with(start) && said.summary.ends_with(end), "{said:?}");

@@ -39,15 +39,15 @@ async fn a_failed_task_runs_again_with_all_its_retries() {
     let client = server.client().await;
     let request = || with(named("one", "need", [server.path("gate")]), |o| o.retry = retries(1));
     let failed = client.fail(request()).await;
-    assert_eq!(failed, Failed::new("BODY_FAILED", "attempt 2 did not find it", 2));
+    assert_eq!(failed, Failed::new("HANDLER_FAILED", "attempt 2 did not find it", 2));
     client.run_again("one").await.unwrap();
     // Its old outcome is none any more: whoever asks waits for the next one.
     let failed = client.fail(request()).await;
-    assert_eq!(failed, Failed::new("BODY_FAILED", "attempt 4 did not find it", 4));
+    assert_eq!(failed, Failed::new("HANDLER_FAILED", "attempt 4 did not find it", 4));
     server.open_gate("gate");
     let answer = client.run_again("one").await.unwrap();
     assert!(matches!(answer.state(), TaskState::Queued | TaskState::Running), "{answer:?}");
-    assert_eq!(answer.brought_back, 0);
+    assert_eq!(answer.retried_dependants, 0);
     assert_eq!(client.run(request()).await, "found");
     let task = client.task("one").await.unwrap();
     assert_eq!((task.attempts, task.resolved), (5, false));
@@ -79,7 +79,7 @@ async fn what_failed_only_because_of_it_comes_back_with_it() {
     let client = server.client().await;
     family(&client, server.path("gate")).await;
     server.open_gate("gate");
-    assert_eq!(client.run_again("parent").await.unwrap().brought_back, 2);
+    assert_eq!(client.run_again("parent").await.unwrap().retried_dependants, 2);
     let child = client.once("child", TaskState::Succeeded).await;
     assert_eq!(child.result, "pong: found");
     let grandchild = client.once("grandchild", TaskState::Succeeded).await;
@@ -106,7 +106,7 @@ async fn a_result_that_is_given_by_hand_is_what_dependants_get() {
     let client = server.client().await;
     family(&client, server.path("gate")).await;
     let answer = client.resolve("parent", Some("by hand".into())).await.unwrap();
-    assert_eq!((answer.state(), answer.brought_back), (TaskState::Succeeded, 2));
+    assert_eq!((answer.state(), answer.retried_dependants), (TaskState::Succeeded, 2));
     let grandchild = client.once("grandchild", TaskState::Succeeded).await;
     assert_eq!(grandchild.result, "pong: pong: by hand");
     let parent = client.task("parent").await.unwrap();

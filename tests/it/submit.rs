@@ -77,10 +77,10 @@ async fn an_error_of_the_body_is_an_answer_and_not_a_refusal() {
     let client = server.client().await;
     assert_eq!(
         client.fail(task("remove", [1])).await,
-        Failed::new("BODY_FAILED", "Need at least 2 arguments", 1)
+        Failed::new("HANDLER_FAILED", "Need at least 2 arguments", 1)
     );
     let failed = client.fail(named("f", "fail_permanently", NOTHING)).await;
-    assert_eq!(failed, Failed::new("BODY_FAILED", "it cannot work", 1));
+    assert_eq!(failed, Failed::new("HANDLER_FAILED", "it cannot work", 1));
     let result = client.result("f").await.unwrap();
     assert_eq!((result.status(), result.result.as_str()), (Status::Failed, "it cannot work"));
     assert_eq!(result.state(), pb::TaskState::Failed);

@@ -139,9 +139,9 @@ async fn a_failed_attempt_is_repeated_as_often_as_asked() {
         };
         assert_eq!(client.run(request(3, 3)).await, "4");
         let failed = client.fail(request(4, 3)).await;
-        assert_eq!(failed, Failed::new("BODY_FAILED", "attempt 4 failed", 4));
+        assert_eq!(failed, Failed::new("HANDLER_FAILED", "attempt 4 failed", 4));
         let failed = client.fail(request(1, 0)).await;
-        assert_eq!(failed, Failed::new("BODY_FAILED", "attempt 1 failed", 1));
+        assert_eq!(failed, Failed::new("HANDLER_FAILED", "attempt 1 failed", 1));
     }
 }
 
@@ -150,7 +150,7 @@ async fn what_failed_permanently_is_not_tried_again() {
     let server = with_methods();
     let client = server.client().await;
     let request = with(task("fail_permanently", NOTHING), |o| o.retry = retries(9));
-    assert_eq!(client.fail(request).await, Failed::new("BODY_FAILED", "it cannot work", 1));
+    assert_eq!(client.fail(request).await, Failed::new("HANDLER_FAILED", "it cannot work", 1));
 }
 
 #[tokio::test]

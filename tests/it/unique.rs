@@ -4,16 +4,17 @@ use std::time::Duration;
 
 use task_scheduler::pb;
 use task_scheduler::pb::TaskState;
-use task_scheduler::pb::unique::OnClash;
+use task_scheduler::pb::unique::OnConflict;
 use tonic::Code;
 
 use crate::client::{NOTHING, Refused, an_hour, later, named, span, task, with};
 use crate::server::with_methods;
 use crate::waiting::soon;
 
-fn unique(on_clash: OnClash, request: pb::TaskRequest) -> pb::TaskRequest {
+fn unique(on_conflict: OnConflict, request: pb::TaskRequest) -> pb::TaskRequest {
     with(request, |o| {
-        o.unique = Some(pb::Unique { key: "key".into(), window: None, on_clash: on_clash.into() });
+        o.unique =
+            Some(pb::Unique { key: "key".into(), window: None, on_conflict: on_conflict.into() });
     })
 }
 
@@ -27,7 +28,7 @@ async fn who_asks_second_is_told_of_the_first() {
     let client = server.client().await;
     let request = |id: &str| {
         let args = [server.path("ledger"), id.into(), server.path("gate")];
-        unique(OnClash::ReturnFirst, named(id, "write_and_wait", args))
+        unique(OnConflict::ReturnFirst, named(id, "write_and_wait", args))
     };
     let first = client.enqueue(request("first")).await.unwrap();
     assert_eq!((&*first.task_id, first.joined, first.replaced), ("first", false, false));
@@ -55,7 +56,7 @@ async fn a_key_can_be_kept_for_a_while_after_its_task_was_accepted() {
     let client = server.client().await;
     let request = |id: &str| {
         within_an_hour(unique(
-            OnClash::ReturnFirst,
+            OnConflict::ReturnFirst,
             named(id, "write", [server.path("ledger"), id.into()]),
         ))
     };
@@ -80,7 +81,7 @@ async fn the_first_runs_with_the_arguments_of_the_last_as_long_as_it_waits() {
     let client = server.client().await;
     let ledger = server.path("ledger");
     let request =
-        |id: &str| unique(OnClash::Replace, named(id, "write", [ledger.clone(), id.into()]));
+        |id: &str| unique(OnConflict::Replace, named(id, "write", [ledger.clone(), id.into()]));
     let delayed = |id: &str| with(request(id), |o| o.delay = crate::client::ms(300));
     client.enqueue(delayed("first")).await.unwrap();
     for id in ["second", "third"] {
@@ -98,7 +99,7 @@ async fn who_would_replace_what_runs_enters_behind_it() {
     let client = server.client().await;
     let request = |id: &str| {
         let args = [server.path("ledger"), id.into(), server.path(id)];
-        unique(OnClash::Replace, named(id, "write_and_wait", args))
+        unique(OnConflict::Replace, named(id, "write_and_wait", args))
     };
     client.enqueue(request("first")).await.unwrap();
     client.once("first", TaskState::Running).await;
@@ -116,7 +117,7 @@ async fn who_would_replace_what_runs_enters_behind_it() {
 async fn who_asked_for_it_is_refused() {
     let server = with_methods();
     let client = server.client().await;
-    let request = |id: &str| unique(OnClash::Refuse, named(id, "ping", NOTHING));
+    let request = |id: &str| unique(OnConflict::Refuse, named(id, "ping", NOTHING));
     client.enqueue(later(request("first"))).await.unwrap();
     let refused = client.refused(request("second")).await;
     assert_eq!((refused.code, &*refused.reason), (Code::AlreadyExists, "UNIQUE_TAKEN"));
@@ -136,7 +137,10 @@ async fn who_asked_for_it_is_refused() {
 async fn another_key_is_another_matter() {
     let server = with_methods();
     let client = server.client().await;
-    client.enqueue(later(unique(OnClash::Refuse, named("first", "ping", NOTHING)))).await.unwrap();
+    client
+        .enqueue(later(unique(OnConflict::Refuse, named("first", "ping", NOTHING))))
+        .await
+        .unwrap();
     let other = with(task("ping", NOTHING), |o| {
         o.unique = Some(pb::Unique { key: "other".into(), ..Default::default() });
     });
@@ -148,18 +152,18 @@ async fn another_key_is_another_matter() {
 async fn sixty_four_clients_race_one_key_and_one_of_them_enters() {
     let server = with_methods();
     let observer = server.client().await;
-    for on_clash in [OnClash::ReturnFirst, OnClash::Refuse] {
-        let (ledger, gate) = (format!("{on_clash:?}"), format!("gate of {on_clash:?}"));
+    for on_conflict in [OnConflict::ReturnFirst, OnConflict::Refuse] {
+        let (ledger, gate) = (format!("{on_conflict:?}"), format!("gate of {on_conflict:?}"));
         let mut racing = Vec::new();
         for number in 0..64 {
             let client = server.client().await;
-            let id = format!("{on_clash:?}-{number}");
+            let id = format!("{on_conflict:?}-{number}");
             let args = [server.path(&ledger), id.clone(), server.path(&gate)];
             let request = with(named(&id, "write_and_wait", args), |o| {
                 o.unique = Some(pb::Unique {
-                    key: format!("{on_clash:?}"),
+                    key: format!("{on_conflict:?}"),
                     window: span(Duration::from_secs(3_600)),
-                    on_clash: on_clash.into(),
+                    on_conflict: on_conflict.into(),
                 });
             });
             racing.push(tokio::spawn(async move { client.enqueue(request).await }));
@@ -181,7 +185,7 @@ async fn sixty_four_clients_race_one_key_and_one_of_them_enters() {
                 }
             }
         }
-        let expected = if on_clash == OnClash::Refuse { (1, 0, 63) } else { (1, 63, 0) };
+        let expected = if on_conflict == OnConflict::Refuse { (1, 0, 63) } else { (1, 63, 0) };
         assert_eq!((entered, joined, refused), expected);
         server.open_gate(&gate);
         let first = first.expect("one entered");
@@ -197,7 +201,7 @@ async fn many_tasks_of_one_call_with_one_key_are_one_task() {
     let client = server.client().await;
     let tasks = (0..100).map(|n| {
         let id = format!("t{n}");
-        unique(OnClash::ReturnFirst, later(named(&id, "ping", NOTHING)))
+        unique(OnConflict::ReturnFirst, later(named(&id, "ping", NOTHING)))
     });
     let outcomes = client.enqueue_many(tasks.collect()).await.unwrap();
     for (n, outcome) in outcomes.iter().enumerate() {
@@ -230,12 +234,12 @@ async fn keys_that_cannot_be_are_refused() {
     )
     .await;
     check(
-        pb::Unique { on_clash: 4, ..of("k") },
-        "options.unique.on_clash",
+        pb::Unique { on_conflict: 4, ..of("k") },
+        "options.unique.on_conflict",
         "4 has no meaning; expected RETURN_FIRST (1), REPLACE (2) or REFUSE (3)",
     )
     .await;
-    let ephemeral = with(unique(OnClash::Refuse, task("ping", NOTHING)), |o| {
+    let ephemeral = with(unique(OnConflict::Refuse, task("ping", NOTHING)), |o| {
         o.durability = pb::Durability::Ephemeral.into();
     });
     let refused = client.refused(ephemeral).await;

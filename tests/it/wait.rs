@@ -63,7 +63,7 @@ async fn who_comes_after_the_end_does_not_wait() {
     let client = server.client().await;
     client.run(named("well", "add", [1, 2])).await;
     let failed = client.fail(named("badly", "fail_permanently", NOTHING)).await;
-    assert_eq!(failed, Failed::new("BODY_FAILED", "it cannot work", 1));
+    assert_eq!(failed, Failed::new("HANDLER_FAILED", "it cannot work", 1));
     let well = client.result_within("well", ten_minutes()).await.unwrap();
     assert_eq!((well.status(), &*well.result), (Status::Success, "3"));
     let badly = client.result_within("badly", ten_minutes()).await.unwrap();

@@ -80,7 +80,7 @@ def test_removing_from_nothing_fails_and_says_why(client):
     answer = client.submit("remove", int32(1))
     assert answer.status == pb.TaskResponse.FAILED
     assert "Need at least 2 arguments" in answer.result
-    assert answer.failure.code == "BODY_FAILED"
+    assert answer.failure.code == "HANDLER_FAILED"
     assert "Need at least 2 arguments" in answer.failure.message
     assert answer.failure.attempts == 1
 

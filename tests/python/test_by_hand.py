@@ -25,7 +25,7 @@ def test_a_failed_task_runs_once_more(client, new_id):
     client.submit("remove", int32(1), task_id=task_id)
     client.RetryTask(pb.RetryTaskRequest(task_id=task_id, reason="why not"))
     again = client.submit("remove", int32(1), task_id=task_id)
-    assert (again.failure.code, again.failure.attempts) == ("BODY_FAILED", 2)
+    assert (again.failure.code, again.failure.attempts) == ("HANDLER_FAILED", 2)
     errors = [entry.error for entry in client.task(task_id).history]
     assert "run again by hand: why not" in errors
 
@@ -33,7 +33,7 @@ def test_a_failed_task_runs_once_more(client, new_id):
 def test_what_failed_because_of_it_comes_back_with_it(client, family):
     parent, child = family
     before = len(client.task(child).history)
-    assert client.RetryTask(pb.RetryTaskRequest(task_id=parent)).brought_back == 1
+    assert client.RetryTask(pb.RetryTaskRequest(task_id=parent)).retried_dependants == 1
     # It fails again, and so does its child.
     client.wait_for_state(parent, pb.TASK_STATE_FAILED)
     client.wait_for_state(child, pb.TASK_STATE_FAILED)
@@ -44,7 +44,7 @@ def test_a_result_by_hand_is_what_dependants_get(client, family):
     parent, child = family
     request = pb.ResolveTaskRequest(task_id=parent, result=text("by hand"), reason="by phone")
     answer = client.ResolveTask(request)
-    assert (answer.state, answer.brought_back) == (pb.TASK_STATE_SUCCEEDED, 1)
+    assert (answer.state, answer.retried_dependants) == (pb.TASK_STATE_SUCCEEDED, 1)
     assert client.wait_for_state(child, pb.TASK_STATE_SUCCEEDED).result == "pong: by hand"
     assert client.result(parent).result == "by hand"
     task = client.task(parent)

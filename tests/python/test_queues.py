@@ -67,18 +67,18 @@ def test_tasks_with_one_key_run_one_after_the_other(client, new_id, queue):
 def test_one_task_with_a_unique_key_waits_at_a_time(client, new_id):
     key = new_id()
 
-    def enqueue(word, on_clash):
+    def enqueue(word, on_conflict):
         options = pb.TaskOptions(
-            delay={"seconds": 3600}, unique={"key": key, "on_clash": on_clash}
+            delay={"seconds": 3600}, unique={"key": key, "on_conflict": on_conflict}
         )
         return client.enqueue("ping", text(word), options=options)
 
-    first = enqueue("one", pb.Unique.ON_CLASH_RETURN_FIRST)
-    again = enqueue("two", pb.Unique.ON_CLASH_RETURN_FIRST)
+    first = enqueue("one", pb.Unique.ON_CONFLICT_RETURN_FIRST)
+    again = enqueue("two", pb.Unique.ON_CONFLICT_RETURN_FIRST)
     assert (again.task_id, again.joined, again.replaced) == (first.task_id, True, False)
     assert list(client.task(first.task_id).args) == ["one"]
-    replaced = enqueue("three", pb.Unique.ON_CLASH_REPLACE)
+    replaced = enqueue("three", pb.Unique.ON_CONFLICT_REPLACE)
     assert (replaced.task_id, replaced.replaced) == (first.task_id, True)
     assert list(client.task(first.task_id).args) == ["three"]
     with refused(grpc.StatusCode.ALREADY_EXISTS, "UNIQUE_TAKEN"):
-        enqueue("four", pb.Unique.ON_CLASH_REFUSE)
+        enqueue("four", pb.Unique.ON_CONFLICT_REFUSE)

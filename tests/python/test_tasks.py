@@ -97,7 +97,7 @@ def test_a_failed_attempt_is_followed_by_another(client):
 
 def test_what_the_body_calls_permanent_is_not_tried_again(client):
     answer = client.submit("remove", options={"retry": {"retries": 5}})
-    assert (answer.failure.code, answer.failure.attempts) == ("BODY_FAILED", 1)
+    assert (answer.failure.code, answer.failure.attempts) == ("HANDLER_FAILED", 1)
 
 
 def cancel(client, **request):

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use task_scheduler::error::Code;
-use task_scheduler::models::{ArgValue, NodeFact, QueueName, When};
+use task_scheduler::models::{ArgValue, NodeFact, QueueName, StartTime};
 use task_scheduler::store::{MemoryStore, Store};
 use task_scheduler::system::TaskSystem;
 use task_scheduler::tasks::TaskError;
@@ -90,7 +90,7 @@ async fn what_is_refused_or_not_stored_is_never_announced() {
     let system = start_telling(store.clone(), &recorder).await;
     store.refused_commits.store(5, Ordering::SeqCst);
     let later = with(named("lost", "add", &[1]), |asked| {
-        asked.start = Some(When::After(Duration::from_secs(60)));
+        asked.start = Some(StartTime::After(Duration::from_secs(60)));
     });
     let refused = system.enqueue(later).await.expect_err("nothing was stored");
     assert_eq!(refused.code, Code::StoreUnavailable);
@@ -122,7 +122,7 @@ async fn what_was_stored_by_a_commit_or_claim_whose_answer_was_lost_is_announced
 
     store.lost_claims.store(2, Ordering::SeqCst);
     let later = with(named("claim", "add", &[1]), |asked| {
-        asked.start = Some(When::After(Duration::from_millis(20)));
+        asked.start = Some(StartTime::After(Duration::from_millis(20)));
     });
     system.submit(later).await.expect("it runs");
     let life = ["task.accepted", "task.queued", "task.started", "task.completed"];
@@ -224,7 +224,7 @@ async fn a_last_change_that_the_store_refused_is_asked_for_again_by_the_next_dra
 async fn after_the_last_change_nothing_is_stored_and_whoever_asks_is_told() {
     let (system, recorder) = start_recorded().await;
     let later = with(named("later", "add", &[1]), |asked| {
-        asked.start = Some(When::After(Duration::from_secs(600)));
+        asked.start = Some(StartTime::After(Duration::from_secs(600)));
     });
     system.enqueue(later).await.expect("it is taken in");
     assert!(system.drain(Duration::from_secs(10)).await);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use task_scheduler::error::Code;
 use task_scheduler::models::{
-    ArgValue, CancelRequest, Changed, Purged, QueueName, Request, Snapshot, State, TaskFilter,
-    TaskId, When,
+    AdminResult, ArgValue, CancelRequest, Purged, QueueName, Request, Snapshot, StartTime, State,
+    TaskFilter, TaskId,
 };
 use task_scheduler::system::TaskSystem;
 use task_scheduler::tasks::TaskError;
@@ -32,7 +32,7 @@ async fn switched() -> (TaskSystem, Arc<AtomicBool>, Arc<AtomicU32>) {
 fn soon(request: Request, retries: u32) -> Request {
     with(request, |it| {
         it.retries = Some(retries);
-        it.start = Some(When::After(Duration::from_millis(100)));
+        it.start = Some(StartTime::After(Duration::from_millis(100)));
     })
 }
 
@@ -52,13 +52,13 @@ async fn a_failed_task_that_is_run_again_has_all_its_retries_and_brings_its_depe
     }
     assert_eq!(state(&system, "third").await, State::Failed);
     assert_eq!(runs.load(Ordering::SeqCst), 3);
-    let again = system.run_again(&id("first"), "try".into()).await;
-    assert_eq!(again, Ok(Changed { state: State::Queued, brought_back: 2 }));
+    let again = system.retry_task(&id("first"), "try".into()).await;
+    assert_eq!(again, Ok(AdminResult { state: State::Queued, retried_dependants: 2 }));
     // It fails as often as it may once more.
     assert_eq!(state(&system, "third").await, State::Failed);
     assert_eq!((outcome(&system, "first").await.attempts, runs.load(Ordering::SeqCst)), (6, 6));
     works.store(true, Ordering::SeqCst);
-    system.run_again(&id("first"), "mended".into()).await.expect("it ended");
+    system.retry_task(&id("first"), "mended".into()).await.expect("it ended");
     assert_eq!(state(&system, "third").await, State::Succeeded);
     let history = system.find(&id("first")).await.expect("it is kept").history;
     assert!(history.iter().any(|it| it.error.as_deref() == Some("run again by hand: mended")));
@@ -75,7 +75,7 @@ async fn a_failed_task_can_be_given_a_result_that_its_dependants_use() {
     system.enqueue(second).await.expect("it enters");
     assert_eq!(state(&system, "second").await, State::Failed);
     let resolved = system.resolve(&id("first"), 41.into(), "by hand".into()).await;
-    assert_eq!(resolved, Ok(Changed { state: State::Succeeded, brought_back: 1 }));
+    assert_eq!(resolved, Ok(AdminResult { state: State::Succeeded, retried_dependants: 1 }));
     assert_eq!(outcome(&system, "second").await.result(), Some(&ArgValue::Int32(42)));
     let kept = system.find(&id("first")).await.expect("it is kept");
     assert!(kept.resolved && kept.outcome.is_some_and(|it| it.result() == Some(&41.into())));
@@ -88,7 +88,7 @@ async fn a_success_that_is_run_again_is_not_answered_from_memory() {
     let (system, works, runs) = switched().await;
     works.store(true, Ordering::SeqCst);
     system.submit(named("t", "tests/flaky", &[])).await.expect("it runs");
-    system.run_again(&id("t"), String::new()).await.expect("it ended");
+    system.retry_task(&id("t"), String::new()).await.expect("it ended");
     system.submit(named("t", "tests/flaky", &[])).await.expect("it joins, or is told");
     assert_eq!((state(&system, "t").await, runs.load(Ordering::SeqCst)), (State::Succeeded, 2));
     system.stop();
@@ -99,13 +99,13 @@ async fn only_what_has_ended_and_is_durable_can_be_changed_by_hand() {
     let system = start().await;
     let later = |task| {
         with(named(task, "add", &[1, 2]), |it| {
-            it.start = Some(When::After(Duration::from_secs(3600)));
+            it.start = Some(StartTime::After(Duration::from_secs(3600)));
         })
     };
     system.enqueue(later("later")).await.expect("it enters");
     system.submit(ephemeral(named("gone", "add", &[1, 2]))).await.expect("it runs");
     let check = async |task: &str, code: Code| {
-        let again = system.run_again(&id(task), String::new()).await.expect_err(task);
+        let again = system.retry_task(&id(task), String::new()).await.expect_err(task);
         let resolved = system.resolve(&id(task), 1.into(), String::new()).await.expect_err(task);
         assert_eq!((again.code, resolved.code), (code, code), "{task}");
     };
@@ -123,7 +123,7 @@ async fn tasks_are_listed_cancelled_and_purged_by_what_they_are() {
     for number in 0..5 {
         let request = with(named(&format!("t{number}"), "add", &[1, 2]), |it| {
             it.queue = Some(if number % 2 == 0 { "even" } else { "odd" }.to_owned());
-            it.start = (number >= 2).then_some(When::After(Duration::from_secs(3600)));
+            it.start = (number >= 2).then_some(StartTime::After(Duration::from_secs(3600)));
         });
         system.enqueue(request).await.expect("it enters");
     }

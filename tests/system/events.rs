@@ -13,8 +13,8 @@ use task_scheduler::events::{
     Announced, Announcer, QUEUE_EVENTS, Subscriber, SubscriberError, Told,
 };
 use task_scheduler::models::{
-    ArgValue, CancelRequest, CatchUp, Event, EventFilter, Name, NamePattern, OnClash, Overlap,
-    QueueLimits, QueueName, Request, Rule, Schedule, Task, Unique, When,
+    ArgValue, CancelRequest, CatchUp, Event, EventFilter, Name, NamePattern, OnConflict, Overlap,
+    QueueLimits, QueueName, Request, Rule, Schedule, StartTime, Task, Unique,
 };
 use task_scheduler::schedules::ScheduleRequest;
 use task_scheduler::store::{Change, MemoryStore, Store};
@@ -197,7 +197,7 @@ async fn every_event_of_the_catalogue_is_fired_and_says_what_is_listed() {
     gate.notify_one();
     ear.hears("observability.lagged", "").await;
     system.drain(Duration::ZERO).await;
-    ear.hears("task.released", "rescued").await;
+    ear.hears("task.requeued", "rescued").await;
     ear.hears("node.stopped", "").await;
     system.stop();
 
@@ -238,11 +238,13 @@ async fn tasks_end_in_every_way(system: &TaskSystem, ear: &Ear) {
         ear.hears(ends, task).await;
     }
     let soon = |task: &str, ms| {
-        with(named(task, "add", &[1]), |it| it.start = Some(When::After(Duration::from_millis(ms))))
+        with(named(task, "add", &[1]), |it| {
+            it.start = Some(StartTime::After(Duration::from_millis(ms)))
+        })
     };
     let mut expires = soon("expired", 3_600_000);
     expires.options.as_mut().expect("it has options").expiry =
-        Some(When::After(Duration::from_millis(5)));
+        Some(StartTime::After(Duration::from_millis(5)));
     system.enqueue(expires).await.expect("it enters");
     ear.hears("task.expired", "expired").await;
 
@@ -255,8 +257,8 @@ async fn tasks_end_in_every_way(system: &TaskSystem, ear: &Ear) {
 
     let unique = |task: &str| {
         let mut request = soon(task, 3_600_000);
-        let on_clash = OnClash::Replace;
-        let unique = Unique { key: "one".into(), window: None, on_clash };
+        let on_conflict = OnConflict::Replace;
+        let unique = Unique { key: "one".into(), window: None, on_conflict };
         request.options.as_mut().expect("it has options").keys.unique = Some(unique);
         request.arg(2)
     };
@@ -320,14 +322,14 @@ async fn people_decide(system: &TaskSystem, ear: &Ear) {
         .await
         .expect("it had failed");
     ear.hears("task.resolved", "failed").await;
-    system.run_again(&id("failed"), "once more".into()).await.expect("it had ended");
-    ear.hears("task.returned", "failed").await;
+    system.retry_task(&id("failed"), "once more".into()).await.expect("it had ended");
+    ear.hears("task.retried", "failed").await;
     let queue = QueueName::parse("mail", "queue").expect("a good name");
     system.pause(&queue).await.expect("it pauses");
     system.resume(&queue).await.expect("it goes on");
     let limits = QueueLimits { concurrency: Some(2), ..QueueLimits::default() };
     system.limit(&queue, limits).await.expect("it is limited");
-    for name in ["queue.paused", "queue.resumed", "queue.limited"] {
+    for name in ["queue.paused", "queue.resumed", "queue.limits_changed"] {
         ear.hears(name, "").await;
     }
     ear.hears("observability.webhook_abandoned", "").await;

@@ -37,7 +37,8 @@ async fn a_store_that_stays_away_refuses_what_had_not_started() {
     let system = start_on(options(), store.clone()).await;
     store.refused_commits.store(5, Ordering::SeqCst);
     let later = with(request("add", &[1]), |asked| {
-        asked.start = Some(task_scheduler::models::When::After(std::time::Duration::from_secs(60)));
+        asked.start =
+            Some(task_scheduler::models::StartTime::After(std::time::Duration::from_secs(60)));
     });
     let refused = system.enqueue(later).await.expect_err("nothing was stored");
     assert_eq!(refused.code, Code::StoreUnavailable);
@@ -63,7 +64,7 @@ async fn a_claim_that_fails_leaves_its_task_in_the_queue() {
     store.refused_claims.store(1, Ordering::SeqCst);
     let later = with(request("add", &[1, 1]), |asked| {
         asked.start =
-            Some(task_scheduler::models::When::After(std::time::Duration::from_millis(20)));
+            Some(task_scheduler::models::StartTime::After(std::time::Duration::from_millis(20)));
     });
     let ended = system.submit(later).await.expect("it runs in the end");
     assert_eq!(ended.outcome.result().map(ToString::to_string), Some("2".to_owned()));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use task_scheduler::clock::Timestamp;
 use task_scheduler::models::{
-    LogLine, Name, Posted, QueueName, ScheduleStatus, Sequence, Snapshot, TaskFilter, TaskId,
+    LogLine, Name, OutboxEntry, QueueName, ScheduleStatus, Sequence, Snapshot, TaskFilter, TaskId,
     TaskPage, Webhook,
 };
 use task_scheduler::store::{
@@ -183,7 +183,7 @@ impl Store for Faulty {
         self.inner.webhook(name).await
     }
 
-    async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<Posted>, Error> {
+    async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, Error> {
         self.read().await?;
         self.inner.outbox(after, limit).await
     }

@@ -10,9 +10,9 @@ use task_scheduler::clock::{Timestamp, now};
 use task_scheduler::engine::{Engine, Firing};
 use task_scheduler::error::Code;
 use task_scheduler::models::{
-    Asked, CatchUp, Durability, EventFilter, Fact, Name, NamePattern, OnClash, Overlap, QueueFact,
-    QueueName, Request, Rule, Schedule, ScheduleStatus, Secret, Task, TaskId, Unique, Webhook,
-    When,
+    CatchUp, Durability, EventFilter, Fact, Name, NamePattern, OnConflict, Overlap, QueueFact,
+    QueueName, Request, Rule, Schedule, ScheduleStatus, Secret, StartTime, Task, TaskId,
+    TaskOptions, Unique, Webhook,
 };
 use task_scheduler::store::{MemoryStore, Store};
 use task_scheduler::tasks::{TaskRegistry, collected};
@@ -180,22 +180,22 @@ async fn what_a_run_cannot_have_is_refused_when_its_schedule_is_defined() {
         let refused = engine.template(request).expect_err("refused");
         assert_eq!((refused.code, refused.message.as_str()), (Code::InvalidArgument, expected));
     };
-    let asking = |set: fn(&mut Asked)| with(request("add", &[1]), set);
+    let asking = |set: fn(&mut TaskOptions)| with(request("add", &[1]), set);
     check(named("t", "add", &[1]), "task_id: expected none: each run is given its own");
     check(
         Request { deps: vec![id("other")], ..request("add", &[1]) },
         "deps: expected none: such a task waits for nobody",
     );
     check(
-        asking(|it| it.start = Some(When::After(Duration::ZERO))),
+        asking(|it| it.start = Some(StartTime::After(Duration::ZERO))),
         "options.delay: expected none: the schedule says when",
     );
     check(
-        asking(|it| it.start = Some(When::At(Timestamp::EPOCH))),
+        asking(|it| it.start = Some(StartTime::At(Timestamp::EPOCH))),
         "options.run_at: expected none: the schedule says when",
     );
     check(
-        asking(|it| it.expiry = Some(When::At(Timestamp::EPOCH))),
+        asking(|it| it.expiry = Some(StartTime::At(Timestamp::EPOCH))),
         "options.expires_at: one time for all runs; expected options.ttl, which is counted for each",
     );
     check(
@@ -203,8 +203,8 @@ async fn what_a_run_cannot_have_is_refused_when_its_schedule_is_defined() {
         "options.durability: EPHEMERAL; such a task is stored before anybody knows of it: expected \
          DURABLE",
     );
-    let unique = |it: &mut Asked| {
-        let unique = Unique { key: "k".into(), window: None, on_clash: OnClash::default() };
+    let unique = |it: &mut TaskOptions| {
+        let unique = Unique { key: "k".into(), window: None, on_conflict: OnConflict::default() };
         it.keys.unique = Some(unique);
     };
     check(
@@ -215,7 +215,7 @@ async fn what_a_run_cannot_have_is_refused_when_its_schedule_is_defined() {
     assert_eq!(unknown.code, Code::MethodNotFound);
 
     let ttl = Duration::from_secs(90);
-    let lasting = with(request("add", &[1]), |it| it.expiry = Some(When::After(ttl)));
+    let lasting = with(request("add", &[1]), |it| it.expiry = Some(StartTime::After(ttl)));
     let template = engine.template(lasting).expect("a good template");
     let expires_at = template.options.expires_at.expect("it expires");
     assert_eq!(expires_at.since(template.submitted_at), ttl);
@@ -282,7 +282,7 @@ async fn a_delivery_that_the_store_does_not_take_is_refused_and_stays_put_aside(
     let unique = |task: &str| {
         with(named(task, "add", &[1]), |it| {
             it.keys.unique =
-                Some(Unique { key: "k".into(), window: None, on_clash: OnClash::default() });
+                Some(Unique { key: "k".into(), window: None, on_conflict: OnConflict::default() });
         })
     };
     engine.enqueue(unique("first")).await.expect("it is let in");

@@ -95,7 +95,7 @@ async fn the_failure_hook_is_told_after_the_last_attempt() {
     let (handler, mut heard) = Probe::new(9, Decision::Run);
     system.register_handler(handler).expect("a good handler");
     let ended = system.submit(probe("b", 0)).await.expect("it runs");
-    assert_eq!(ended.outcome.failure().map(|failure| failure.code), Some(Code::BodyFailed));
+    assert_eq!(ended.outcome.failure().map(|failure| failure.code), Some(Code::HandlerFailed));
     assert_eq!(heard.recv().await.as_deref(), Some("b failed after 1"));
     system.stop();
 }

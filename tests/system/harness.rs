@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use task_scheduler::cache::ResultsCache;
 use task_scheduler::engine::{Defaults, Options};
-use task_scheduler::models::{ArgValue, Asked, Durability, Outcome, Request, State, TaskId};
+use task_scheduler::models::{ArgValue, Durability, Outcome, Request, State, TaskId, TaskOptions};
 use task_scheduler::store::{MemoryStore, Store};
 use task_scheduler::system::TaskSystem;
 use task_scheduler::tasks::{TaskRegistry, collected};
@@ -52,8 +52,8 @@ pub(crate) fn named(task: &str, method: &str, args: &[i32]) -> Request {
     Request { id: Some(id(task)), ..request(method, args) }
 }
 
-pub(crate) fn with(request: Request, set: impl FnOnce(&mut Asked)) -> Request {
-    let mut asked = Asked::default();
+pub(crate) fn with(request: Request, set: impl FnOnce(&mut TaskOptions)) -> Request {
+    let mut asked = TaskOptions::default();
     set(&mut asked);
     Request { options: Some(Box::new(asked)), ..request }
 }

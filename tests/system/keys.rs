@@ -4,7 +4,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use task_scheduler::error::Code;
 use task_scheduler::models::{
-    ArgValue, OnClash, QueueLimits, QueueName, Rate, Request, Unique, When,
+    ArgValue, OnConflict, QueueLimits, QueueName, Rate, Request, StartTime, Unique,
 };
 use task_scheduler::system::TaskSystem;
 use task_scheduler::{TaskContext, TaskError, sync_task};
@@ -105,33 +105,35 @@ async fn a_sync_body_that_overstays_keeps_its_key_until_it_is_gone() {
     system.stop();
 }
 
-fn unique(task: &str, argument: i32, on_clash: OnClash) -> Request {
+fn unique(task: &str, argument: i32, on_conflict: OnConflict) -> Request {
     with(named(task, "add", &[argument, 0]), |it| {
-        it.keys.unique = Some(Unique { key: "only".into(), window: None, on_clash });
-        it.start = Some(When::After(Duration::from_millis(100)));
+        it.keys.unique = Some(Unique { key: "only".into(), window: None, on_conflict });
+        it.start = Some(StartTime::After(Duration::from_millis(100)));
     })
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unique_key_keeps_others_out_until_its_task_has_ended() {
     let system = start().await;
-    let first = system.enqueue(unique("first", 1, OnClash::ReturnFirst)).await.expect("it enters");
+    let first =
+        system.enqueue(unique("first", 1, OnConflict::ReturnFirst)).await.expect("it enters");
     assert!(!first.joined);
-    let joined = system.enqueue(unique("second", 2, OnClash::ReturnFirst)).await.expect("joins");
+    let joined = system.enqueue(unique("second", 2, OnConflict::ReturnFirst)).await.expect("joins");
     assert_eq!((joined.id, joined.joined, joined.replaced), (id("first"), true, false));
-    let refused = system.enqueue(unique("third", 3, OnClash::Refuse)).await.expect_err("refused");
+    let refused =
+        system.enqueue(unique("third", 3, OnConflict::Refuse)).await.expect_err("refused");
     assert_eq!(refused.code, Code::UniqueTaken);
-    let replaced = system.enqueue(unique("fourth", 4, OnClash::Replace)).await.expect("joins");
+    let replaced = system.enqueue(unique("fourth", 4, OnConflict::Replace)).await.expect("joins");
     assert_eq!((replaced.id, replaced.joined, replaced.replaced), (id("first"), true, true));
     // Who waits for the second waits for the first, and gets what it came to.
-    let ended = system.submit(unique("fifth", 5, OnClash::ReturnFirst)).await.expect("it runs");
+    let ended = system.submit(unique("fifth", 5, OnConflict::ReturnFirst)).await.expect("it runs");
     assert_eq!(ended.task.id, id("first"));
     assert_eq!(ended.outcome.result(), Some(&ArgValue::Int32(4)));
     for task in ["second", "third", "fourth", "fifth"] {
         let unknown = system.find(&id(task)).await.expect_err(task);
         assert_eq!(unknown.code, Code::TaskNotFound, "{task}");
     }
-    let next = system.enqueue(unique("sixth", 6, OnClash::Refuse)).await.expect("it enters");
+    let next = system.enqueue(unique("sixth", 6, OnConflict::Refuse)).await.expect("it enters");
     assert!(!next.joined);
     system.stop();
 }
@@ -142,7 +144,7 @@ async fn of_many_who_ask_at_once_for_one_unique_key_one_enters() {
     let asked = (0..64).map(|number| {
         let system = system.clone();
         tokio::spawn(async move {
-            system.enqueue(unique(&format!("t{number}"), 1, OnClash::ReturnFirst)).await
+            system.enqueue(unique(&format!("t{number}"), 1, OnConflict::ReturnFirst)).await
         })
     });
     let mut entered = 0;

@@ -3,7 +3,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use task_scheduler::error::Code;
-use task_scheduler::models::{Explanation, ObstacleKind, Request, State, When};
+use task_scheduler::models::{Explanation, ObstacleKind, Request, StartTime, State};
 
 use crate::faulty::Faulty;
 use crate::harness::*;
@@ -14,7 +14,7 @@ fn store_alone(said: &Explanation) -> bool {
 
 fn later(name: &str) -> Request {
     with(named(name, "add", &[1]), |asked| {
-        asked.start = Some(When::After(Duration::from_secs(3600)));
+        asked.start = Some(StartTime::After(Duration::from_secs(3600)));
     })
 }
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use task_scheduler::error::Code;
-use task_scheduler::models::{ArgValue, Cursor, State, Update};
+use task_scheduler::models::{ArgValue, State, Update, WatchCursor};
 use tokio::sync::Notify;
 
 use crate::harness::*;
@@ -29,9 +29,9 @@ async fn a_watcher_sees_states_words_and_the_outcome_as_they_come() {
         }))
         .expect("a good handler");
     system.enqueue(named("steps", "tests/steps", &[])).await.expect("it enters");
-    let mut watch = system.watch(&id("steps"), Cursor::default()).await.expect("it is known");
+    let mut watch = system.watch(&id("steps"), WatchCursor::default()).await.expect("it is known");
     let mut seen = Vec::new();
-    let mut middle = Cursor::default();
+    let mut middle = WatchCursor::default();
     let mut steps = 0;
     loop {
         let next = tokio::time::timeout(LONG, watch.next()).await.expect("something happens");
@@ -76,7 +76,7 @@ async fn a_watcher_sees_states_words_and_the_outcome_as_they_come() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_watches_what_is_not_known() {
     let system = start().await;
-    let refused = system.watch(&id("nobody"), Cursor::default()).await.map(drop);
+    let refused = system.watch(&id("nobody"), WatchCursor::default()).await.map(drop);
     assert_eq!(refused.expect_err("unknown").code, Code::TaskNotFound);
     let refused = system.wait(&id("nobody"), LONG).await.expect_err("unknown");
     assert_eq!(refused.code, Code::TaskNotFound);

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use task_scheduler::error::Code;
-use task_scheduler::models::{Asked, Durability, Ending, Failure, Labels, Request, TaskId, When};
+use task_scheduler::models::{
+    Durability, Ending, Failure, Labels, Request, StartTime, TaskId, TaskOptions,
+};
 use task_scheduler::tasks::{HostError, SpawnError, Subtask};
 use task_scheduler::testing::TestTask;
 use task_scheduler::{ArgValue, TaskContext, TaskError, async_task, sync_task};
@@ -24,7 +26,7 @@ fn images() -> ArgValue {
 }
 
 fn broken() -> Ending {
-    Ending::Failed(Failure { code: Code::BodyFailed, message: "no image".into() })
+    Ending::Failed(Failure { code: Code::HandlerFailed, message: "no image".into() })
 }
 
 #[tokio::test]
@@ -83,17 +85,17 @@ async fn a_child_says_what_it_wants_and_lives_as_long_as_its_parent() {
     let child = ctx.spawn_subtask(wishes).await.unwrap();
     assert_eq!(child.id().as_str(), "p/pack");
 
-    let inherited = Asked {
+    let inherited = TaskOptions {
         durability: Some(Durability::Ephemeral),
         labels: Labels { correlation_id: "c-9".into(), ..Labels::default() },
-        ..Asked::default()
+        ..TaskOptions::default()
     };
     let mut labels = inherited.labels.clone();
     labels.tags.push("x".into());
-    let asked = Asked {
+    let asked = TaskOptions {
         queue: Some("slow".into()),
         priority: Some(-3),
-        start: Some(When::After(Duration::from_secs(9))),
+        start: Some(StartTime::After(Duration::from_secs(9))),
         timeout: Some(Duration::from_secs(60)),
         retries: Some(7),
         wait_for_dependencies: true,
@@ -122,7 +124,7 @@ async fn a_child_s_own_correlation_id_stands() {
     let ctx = TestTask::new("resize_all")
         .task(|task| task.with(|options| options.labels = Some(Box::new(labels("c-9")))))
         .context();
-    let asked = Asked { labels: labels("c-10"), ..Asked::default() };
+    let asked = TaskOptions { labels: labels("c-10"), ..TaskOptions::default() };
     ctx.spawn_subtask(Subtask::new("images/resize").options(asked)).await.unwrap();
     let children = ctx.heard().children;
     assert_eq!(children[0].options.as_ref().unwrap().labels.correlation_id, "c-10");

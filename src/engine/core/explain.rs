@@ -6,7 +6,7 @@ use super::{Attempt, Core, Waiter};
 use crate::clock::{Now, Timestamp};
 use crate::engine::{Pauses, Workers};
 use crate::models::{
-    Durability, Explanation, Fence, Held, MAX_NAMED, Obstacle, ObstacleKind, QueueLimits,
+    BlockedBy, Durability, Explanation, Fence, MAX_NAMED, Obstacle, ObstacleKind, QueueLimits,
     QueueName, Snapshot, State, Task, TaskId,
 };
 use crate::store::{QueueDepth, Ready};
@@ -357,7 +357,7 @@ fn key(situation: &Situation, stance: &Stance, found: &Snapshot) -> Option<Obsta
             "as many with the concurrency key {key:?} have started as may in a time, and the next may \
              start at {at}"
         ),
-        None if found.held == Some(Held::ByKey) => {
+        None if found.blocked_by == Some(BlockedBy::ConcurrencyKey) => {
             format!("another with the concurrency key {key:?} comes first")
         }
         None => return None,
@@ -368,7 +368,7 @@ fn key(situation: &Situation, stance: &Stance, found: &Snapshot) -> Option<Obsta
 }
 
 fn suspect(found: &Snapshot) -> Option<Obstacle> {
-    let held = found.held == Some(Held::AsSuspect);
+    let held = found.blocked_by == Some(BlockedBy::Quarantine);
     held.then(|| {
         let why = "it ran at so many ends of the process that it may be their cause, and another such \
                    task runs";
@@ -413,7 +413,7 @@ fn behind(situation: &Situation, queue: &QueueName) -> Option<Obstacle> {
     let more = if situation.before >= MAX_BEFORE { "at least " } else { "" };
     let stand = if count == 1 { "stands" } else { "stand" };
     let why = format!("{more}{} of queue {queue} {stand} before it", tasks(count));
-    Some(Obstacle { count: count.into(), ..obstacle(ObstacleKind::Behind, why) })
+    Some(Obstacle { count: count.into(), ..obstacle(ObstacleKind::QueuePosition, why) })
 }
 
 fn capacity(stance: &Stance) -> Option<Obstacle> {

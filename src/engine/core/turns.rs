@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::queue::{Candidate, Queue, WINDOW};
 use super::{Command, Core, STORE_PAUSE, Tag, Timer, Waiter};
 use crate::clock::Now;
-use crate::models::{Durability, Event, Fact, Fence, MethodWish, QueueName, TaskFact};
+use crate::models::{Durability, Event, Fact, Fence, MethodRef, QueueName, TaskFact};
 use crate::store::{Change, Claims, Place, Ready, Wanted};
 use crate::tasks::{Kind, Method};
 
@@ -67,7 +67,7 @@ impl<W: Waiter> Core<W> {
     }
 
     pub(super) fn resolve(&self, method: &str) -> Option<Arc<Method>> {
-        self.registry.resolve(&MethodWish::parse(method).ok()?)
+        self.registry.resolve(&MethodRef::parse(method).ok()?)
     }
 
     /// Gives free slots to tasks that wait.

@@ -97,7 +97,7 @@ fn accepting() -> Group {
             "A task that waits got the arguments of another with its unique key",
             [],
         )
-        .event("task.returned", "A task that had ended runs again", [])
+        .event("task.retried", "A task that had ended runs again", [])
         .event(
             "task.cancel_requested",
             "Somebody wished a task cancelled while it ran",
@@ -131,7 +131,7 @@ fn running() -> Group {
             "A body wants to be called again later; the attempt does not count",
             [due],
         )
-        .event("task.released", "A server that stops put a task back unfinished", [])
+        .event("task.requeued", "A server that stops put a task back unfinished", [])
         .event(
             "task.rescued",
             "A task ran when its process died, and goes back into its queue",
@@ -163,7 +163,7 @@ fn queues() -> Group {
         .event("queue.paused", "Nothing more of a queue starts", [])
         .event("queue.resumed", "A queue goes on", [])
         .event(
-            "queue.limited",
+            "queue.limits_changed",
             "A queue has other limits",
             [
                 field("paused", Boolean, "whether it is paused"),
@@ -193,7 +193,7 @@ fn schedules() -> Group {
         .event(
             "schedule.executed",
             "A run of a schedule was accepted",
-            [OCCURRENCE, run, field("by_hand", Boolean, "whether somebody triggered it")],
+            [OCCURRENCE, run, field("manual", Boolean, "whether somebody triggered it")],
         )
         .event(
             "schedule.skipped",
@@ -254,7 +254,7 @@ fn observed() -> Group {
         .event(
             "observability.lagged",
             "A subscriber was too slow and missed events",
-            [field("listener", Text, "who"), field("missed", Number, "how many events")],
+            [field("subscriber", Text, "who"), field("missed", Number, "how many events")],
         )
         .event(
             "observability.service_failed",

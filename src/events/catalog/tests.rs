@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::events::examples;
-use crate::models::{Ending, Fact, NodeFact, Observed, QueueFact, ScheduleFact, TaskFact};
+use crate::models::{Ending, Fact, NodeFact, QueueFact, ScheduleFact, ServerFact, TaskFact};
 
 /// Every name that [`Event::name`] can say. A new variant does not compile before it stands here, and
 /// then needs an example and an entry.
@@ -15,7 +15,7 @@ fn names_of(event: &Event) -> &'static str {
             TaskFact::Progressed { .. } => "task.progressed",
             TaskFact::Retrying { .. } => "task.retrying",
             TaskFact::Snoozed { .. } => "task.snoozed",
-            TaskFact::Released => "task.released",
+            TaskFact::Requeued => "task.requeued",
             TaskFact::Rescued { .. } => "task.rescued",
             TaskFact::Expanded { .. } => "task.expanded",
             TaskFact::CancelRequested { .. } => "task.cancel_requested",
@@ -27,13 +27,13 @@ fn names_of(event: &Event) -> &'static str {
                 Ending::Cancelled(_) => "task.cancelled",
                 Ending::Expired => "task.expired",
             },
-            TaskFact::Returned => "task.returned",
+            TaskFact::Retried => "task.retried",
             TaskFact::Resolved(_) => "task.resolved",
         },
         Fact::Queue(_, fact) => match fact {
             QueueFact::Paused => "queue.paused",
             QueueFact::Resumed => "queue.resumed",
-            QueueFact::Limited(_) => "queue.limited",
+            QueueFact::LimitsChanged(_) => "queue.limits_changed",
         },
         Fact::Schedule(_, fact) => match fact {
             ScheduleFact::Created { .. } => "schedule.created",
@@ -52,11 +52,11 @@ fn names_of(event: &Event) -> &'static str {
             NodeFact::Stopped { .. } => "node.stopped",
             NodeFact::Crashed { .. } => "node.crashed",
         },
-        Fact::Observed(fact) => match fact {
-            Observed::Sampled { .. } => "observability.sampled",
-            Observed::Lagged { .. } => "observability.lagged",
-            Observed::ServiceFailed { .. } => "observability.service_failed",
-            Observed::WebhookAbandoned { .. } => "observability.webhook_abandoned",
+        Fact::Server(fact) => match fact {
+            ServerFact::Sampled { .. } => "observability.sampled",
+            ServerFact::Lagged { .. } => "observability.lagged",
+            ServerFact::ServiceFailed { .. } => "observability.service_failed",
+            ServerFact::WebhookAbandoned { .. } => "observability.webhook_abandoned",
         },
         Fact::Custom(_) => CUSTOM,
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Event, Fact, NodeFact, Observed, QueueFact, ScheduleFact, TaskFact};
+use super::{Event, Fact, NodeFact, QueueFact, ScheduleFact, ServerFact, TaskFact};
 use crate::clock::Timestamp;
 use crate::models::{Ended, QueueSettings, Rate, Task};
 
@@ -51,7 +51,7 @@ impl Event {
                 said
             }
             Fact::Node(fact) => node_fact(fact),
-            Fact::Observed(fact) => observed(fact),
+            Fact::Server(fact) => observed(fact),
             Fact::Custom(custom) => {
                 let mut said = of_task(&custom.task);
                 said.insert("attempt".into(), custom.attempt.into());
@@ -91,7 +91,7 @@ fn task_fact(task: &Task, fact: &TaskFact) -> Payload {
         TaskFact::Accepted(state) => {
             json!({ "state": state.as_str(), "priority": task.options.priority })
         }
-        TaskFact::Queued | TaskFact::Released | TaskFact::Replaced | TaskFact::Returned => {
+        TaskFact::Queued | TaskFact::Requeued | TaskFact::Replaced | TaskFact::Retried => {
             json!({})
         }
         TaskFact::Started { attempt, fence } => {
@@ -139,7 +139,7 @@ fn outcome(task: &Task, ended: &Ended) -> Payload {
 fn queue_fact(fact: &QueueFact) -> Payload {
     map(match fact {
         QueueFact::Paused | QueueFact::Resumed => json!({}),
-        QueueFact::Limited(settings) => {
+        QueueFact::LimitsChanged(settings) => {
             let QueueSettings { limits, paused } = **settings;
             json!({
                 "paused": paused,
@@ -164,10 +164,10 @@ fn schedule_fact(fact: &ScheduleFact) -> Payload {
         | ScheduleFact::Updated { next }
         | ScheduleFact::Enabled { next } => json!({ "next_run_at": time_or_null(*next) }),
         ScheduleFact::Deleted | ScheduleFact::Disabled => json!({}),
-        ScheduleFact::Executed { occurrence, task, by_hand } => json!({
+        ScheduleFact::Executed { occurrence, task, manual } => json!({
             "occurrence": time(*occurrence),
             "task_id": task.as_str(),
-            "by_hand": by_hand,
+            "manual": manual,
         }),
         ScheduleFact::Skipped { occurrence } => json!({ "occurrence": time(*occurrence) }),
         ScheduleFact::Missed { count, last } => json!({ "count": count, "last": time(*last) }),
@@ -194,23 +194,23 @@ fn node_fact(fact: &NodeFact) -> Payload {
     })
 }
 
-fn observed(fact: &Observed) -> Payload {
+fn observed(fact: &ServerFact) -> Payload {
     map(match fact {
-        Observed::Sampled { queued, running, delayed, failed } => json!({
+        ServerFact::Sampled { queued, running, delayed, failed } => json!({
             "queued": queued,
             "running": running,
             "delayed": delayed,
             "failed": failed,
         }),
-        Observed::Lagged { listener, missed } => {
-            json!({ "listener": &**listener, "missed": missed })
+        ServerFact::Lagged { subscriber, missed } => {
+            json!({ "subscriber": &**subscriber, "missed": missed })
         }
-        Observed::ServiceFailed { service, error, failures } => json!({
+        ServerFact::ServiceFailed { service, error, failures } => json!({
             "service": &**service,
             "error": &**error,
             "failures": failures,
         }),
-        Observed::WebhookAbandoned { webhook, task, error } => json!({
+        ServerFact::WebhookAbandoned { webhook, task, error } => json!({
             "webhook": webhook.as_str(),
             "task_id": task.as_str(),
             "error_message": &**error,

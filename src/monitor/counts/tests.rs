@@ -34,7 +34,7 @@ fn succeeded() -> Ending {
 }
 
 fn failure() -> Failure {
-    Failure { code: Code::BodyFailed, message: "no".into() }
+    Failure { code: Code::HandlerFailed, message: "no".into() }
 }
 
 const STARTED: TaskFact = Started { attempt: 1, fence: Fence { epoch: 1, counter: 1 } };
@@ -64,7 +64,7 @@ fn every_task_is_counted_once_for_what_became_of_it() {
         (&one, Some(Ending::Failed(failure())), vec![Accepted(State::Queued), STARTED]),
         (&other, Some(Ending::Cancelled("why".into())), vec![Accepted(State::Queued), STARTED]),
         (&other, Some(Ending::Expired), vec![Accepted(State::Queued)]),
-        (&other, None, vec![Accepted(State::Queued), STARTED, Released, Rescued { rescues: 1 }]),
+        (&other, None, vec![Accepted(State::Queued), STARTED, Requeued, Rescued { rescues: 1 }]),
     ] {
         counts.told(task, facts);
         counts.told(task, ending.map(|ending| ended(task, ending, Some(1), 2)));
@@ -101,7 +101,7 @@ fn what_was_resolved_or_returned_by_hand_is_not_counted() {
     let counts = counts();
     let task = task("q", "m");
     let Ended(outcome) = ended(&task, succeeded(), Some(1), 2) else { unreachable!() };
-    counts.told(&task, [Resolved(outcome), Returned, Queued]);
+    counts.told(&task, [Resolved(outcome), Retried, Queued]);
     assert_eq!(counts.now().totals, Totals::default());
     assert_eq!(counts.now().methods, []);
 }

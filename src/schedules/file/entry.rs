@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::node::{Entry, Node, Spot};
 use super::{FileProblem, Places};
 use crate::clock::Timestamp;
-use crate::models::{Asked, CatchUp, Overlap, Request, When};
+use crate::models::{CatchUp, Overlap, Request, StartTime, TaskOptions};
 use crate::schedules::{RuleRequest, STANDARD_CATCH_UP, ScheduleRequest};
 
 /// Every key, in the order of the documentation.
@@ -149,17 +149,17 @@ impl<'a> Keys<'a> {
         Some(RuleRequest::Every { interval, anchor: self.take("anchor", time) })
     }
 
-    fn options(&mut self) -> Option<Asked> {
-        let mut asked = Asked {
+    fn options(&mut self) -> Option<TaskOptions> {
+        let mut asked = TaskOptions {
             queue: self.text("queue"),
             priority: self.take("priority", |node| number(node, "a whole number")),
             retries: self.take("retries", |node| number(node, "a whole number from 0 on")),
             timeout: self.take("timeout", duration),
-            expiry: self.take("ttl", duration).map(When::After),
-            ..Asked::default()
+            expiry: self.take("ttl", duration).map(StartTime::After),
+            ..TaskOptions::default()
         };
         asked.labels.tags = self.take("tags", texts).unwrap_or_default();
-        (asked != Asked::default()).then_some(asked)
+        (asked != TaskOptions::default()).then_some(asked)
     }
 
     fn catch_up(&mut self) -> CatchUp {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::models::{ArgValue, Asked, CatchUp, Overlap, Request, When};
+use crate::models::{ArgValue, CatchUp, Overlap, Request, StartTime, TaskOptions};
 use crate::schedules::RuleRequest;
 
 fn now() -> Timestamp {
@@ -54,13 +54,13 @@ fn every_key_has_its_place() {
             .arg(ArgValue::Null)
             .arg(ArgValue::Map([("a".into(), ArgValue::Array(vec!["b".into()]))].into()))
             .with(|asked| {
-                *asked = Asked {
+                *asked = TaskOptions {
                     queue: Some("reports".into()),
                     priority: Some(-3),
                     retries: Some(5),
                     timeout: Some(Duration::from_secs(1_800)),
-                    expiry: Some(When::After(Duration::from_secs(7_200))),
-                    ..Asked::default()
+                    expiry: Some(StartTime::After(Duration::from_secs(7_200))),
+                    ..TaskOptions::default()
                 };
                 asked.labels.tags = vec!["nightly".into(), "2".into()];
             }),

@@ -38,7 +38,7 @@ fn kind(kind: ObstacleKind) -> Kind {
         ObstacleKind::Capacity => Kind::Capacity,
         ObstacleKind::Method => Kind::Method,
         ObstacleKind::Suspect => Kind::Suspect,
-        ObstacleKind::Behind => Kind::Behind,
+        ObstacleKind::QueuePosition => Kind::QueuePosition,
         ObstacleKind::Draining => Kind::Draining,
         ObstacleKind::Store => Kind::Store,
     }

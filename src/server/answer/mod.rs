@@ -13,7 +13,8 @@ mod webhook;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::models::{
-    Accepted, ArgValue, CancelVerdict, Changed, Ended, HistoryEntry, Outcome, Purged, State, TaskId,
+    Accepted, AdminResult, ArgValue, CancelVerdict, Ended, HistoryEntry, Outcome, Purged, State,
+    TaskId,
 };
 use crate::pb;
 use crate::pb::cancel_outcome::Verdict;
@@ -88,15 +89,15 @@ pub(super) fn cancelled(verdicts: Vec<(TaskId, CancelVerdict)>) -> pb::CancelTas
 }
 
 /// To RetryTask.
-pub(super) fn ran_again(changed: Changed) -> pb::RetryTaskResponse {
-    let Changed { state: current, brought_back } = changed;
-    pb::RetryTaskResponse { state: state(current) as i32, brought_back }
+pub(super) fn ran_again(changed: AdminResult) -> pb::RetryTaskResponse {
+    let AdminResult { state: current, retried_dependants } = changed;
+    pb::RetryTaskResponse { state: state(current) as i32, retried_dependants }
 }
 
 /// To ResolveTask.
-pub(super) fn resolved(changed: Changed) -> pb::ResolveTaskResponse {
-    let Changed { state: current, brought_back } = changed;
-    pb::ResolveTaskResponse { state: state(current) as i32, brought_back }
+pub(super) fn resolved(changed: AdminResult) -> pb::ResolveTaskResponse {
+    let AdminResult { state: current, retried_dependants } = changed;
+    pb::ResolveTaskResponse { state: state(current) as i32, retried_dependants }
 }
 
 /// To PurgeTasks.
@@ -242,14 +243,14 @@ mod tests {
             assert_eq!(answer, expected);
         };
         let said = |text: &str| Ending::Succeeded(Arc::new(ArgValue::String(text.into())));
-        let failed = Failure { code: Code::BodyFailed, message: "no".into() };
+        let failed = Failure { code: Code::HandlerFailed, message: "no".into() };
         check(said("6"), OldStatus::Success, "6", None, pb::TaskState::Succeeded);
         check(Ending::Skipped, OldStatus::Success, "", None, pb::TaskState::Succeeded);
         check(
             Ending::Failed(failed),
             OldStatus::Failed,
             "no",
-            Some("BODY_FAILED"),
+            Some("HANDLER_FAILED"),
             pb::TaskState::Failed,
         );
         check(

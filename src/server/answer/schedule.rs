@@ -75,7 +75,7 @@ fn run(run: &ScheduleRun) -> pb::ScheduleRun {
         occurrence: Some(stamp(run.occurrence)),
         accepted_at: Some(stamp(run.accepted_at)),
         task_id: run.task.as_str().into(),
-        by_hand: run.by_hand,
+        manual: run.manual,
         ended: ended.map_or(pb::TaskState::Unspecified, state) as i32,
         ended_at: ended_at.map(stamp),
     }
@@ -196,7 +196,7 @@ mod tests {
             occurrence: at(number),
             accepted_at: at(number + 1),
             task: TaskId::parse(&number.to_string(), "x").unwrap(),
-            by_hand: number == 2,
+            manual: number == 2,
             ended,
         };
         ScheduleStatus {
@@ -223,7 +223,7 @@ mod tests {
     fn runs_are_told_newest_first_and_only_of_one_schedule() {
         let told = schedule(&status("a"));
         let ids: Vec<(&str, bool, i32)> =
-            told.runs.iter().map(|run| (&*run.task_id, run.by_hand, run.ended)).collect();
+            told.runs.iter().map(|run| (&*run.task_id, run.manual, run.ended)).collect();
         assert_eq!(ids, [("2", true, 0), ("1", false, pb::TaskState::Failed as i32)]);
         assert_eq!(told.last_run_at, Some(stamp(at(2))));
         assert_eq!((told.executed, told.failed, told.skipped, told.missed), (1, 2, 3, 4));

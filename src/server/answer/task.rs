@@ -142,7 +142,7 @@ mod tests {
             parent: None,
             options,
         };
-        let failure = Failure { code: Code::BodyFailed, message: message.into() };
+        let failure = Failure { code: Code::HandlerFailed, message: message.into() };
         let outcome = Outcome {
             ending: Ending::Failed(failure),
             attempts: 1,

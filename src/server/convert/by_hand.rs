@@ -24,7 +24,7 @@ pub(in crate::server) struct Resolve {
 ///
 /// # Errors
 /// `INVALID_ARGUMENT`, naming the field at fault.
-pub(in crate::server) fn run_again(
+pub(in crate::server) fn retry_task(
     message: pb::RetryTaskRequest,
 ) -> Result<(TaskId, String), Error> {
     Ok((TaskId::parse(&message.task_id, "task_id")?, reason(message.reason)?))
@@ -125,7 +125,7 @@ mod tests {
         check(long, "reason: 1001 bytes; at most 1000 are accepted");
         let long = pb::RetryTaskRequest { task_id: "a".into(), reason: "x".repeat(1_001) };
         assert_eq!(
-            run_again(long).expect_err("refused").message,
+            retry_task(long).expect_err("refused").message,
             "reason: 1001 bytes; at most 1000 are accepted"
         );
     }

@@ -15,7 +15,7 @@ mod webhook;
 
 use std::time::Duration;
 
-pub(super) use by_hand::{Resolve, resolve, run_again};
+pub(super) use by_hand::{Resolve, resolve, retry_task};
 pub(super) use event_filter::event_filter;
 pub(super) use filter::{Listing, cancel, list, purge};
 pub(super) use many::{Chain, Group, chain, group, requests};

@@ -3,8 +3,8 @@
 use crate::error::Error;
 use crate::models::wrappers::decode_args;
 use crate::models::{
-    Asked, Durability, Keys, Labels, MAX_DEPENDENCIES, OnClash, OnDependencyFailure, Request,
-    TaskId, Unique, When,
+    Durability, Keys, Labels, MAX_DEPENDENCIES, OnConflict, OnDependencyFailure, Request,
+    StartTime, TaskId, TaskOptions, Unique,
 };
 use crate::pb;
 use crate::server::convert::{duration, ids, set, timestamp, unknown};
@@ -50,9 +50,9 @@ pub(in crate::server) fn cancels_on_disconnect(message: &pb::TaskRequest) -> boo
     message.options.as_ref().is_some_and(|options| options.cancel_on_disconnect)
 }
 
-fn options(message: pb::TaskOptions) -> Result<Asked, Error> {
+fn options(message: pb::TaskOptions) -> Result<TaskOptions, Error> {
     let retry = message.retry.unwrap_or_default();
-    Ok(Asked {
+    Ok(TaskOptions {
         queue: set(message.queue),
         priority: message.priority,
         start: when((message.run_at, "options.run_at"), (message.delay, "options.delay"))?,
@@ -84,19 +84,19 @@ fn unique(message: pb::Unique) -> Result<Unique, Error> {
     Ok(Unique {
         key: message.key,
         window: duration(message.window, "options.unique.window")?,
-        on_clash: on_clash(message.on_clash)?,
+        on_conflict: on_conflict(message.on_conflict)?,
     })
 }
 
-fn on_clash(number: i32) -> Result<OnClash, Error> {
-    use pb::unique::OnClash as Wire;
+fn on_conflict(number: i32) -> Result<OnConflict, Error> {
+    use pb::unique::OnConflict as Wire;
     match Wire::try_from(number) {
-        Ok(Wire::Unspecified | Wire::ReturnFirst) => Ok(OnClash::ReturnFirst),
-        Ok(Wire::Replace) => Ok(OnClash::Replace),
-        Ok(Wire::Refuse) => Ok(OnClash::Refuse),
+        Ok(Wire::Unspecified | Wire::ReturnFirst) => Ok(OnConflict::ReturnFirst),
+        Ok(Wire::Replace) => Ok(OnConflict::Replace),
+        Ok(Wire::Refuse) => Ok(OnConflict::Refuse),
         Err(_) => {
             let expected = "RETURN_FIRST (1), REPLACE (2) or REFUSE (3)";
-            Err(unknown(number, "options.unique.on_clash", expected))
+            Err(unknown(number, "options.unique.on_conflict", expected))
         }
     }
 }
@@ -104,11 +104,11 @@ fn on_clash(number: i32) -> Result<OnClash, Error> {
 fn when(
     (at, at_field): (Option<prost_types::Timestamp>, &str),
     (after, after_field): (Option<prost_types::Duration>, &str),
-) -> Result<Option<When>, Error> {
+) -> Result<Option<StartTime>, Error> {
     match (at, after) {
         (None, None) => Ok(None),
-        (Some(at), None) => timestamp(at, at_field).map(|at| Some(When::At(at))),
-        (None, after) => Ok(duration(after, after_field)?.map(When::After)),
+        (Some(at), None) => timestamp(at, at_field).map(|at| Some(StartTime::At(at))),
+        (None, after) => Ok(duration(after, after_field)?.map(StartTime::After)),
         (Some(_), Some(_)) => Err(Error::invalid(
             after_field,
             format!("set together with {at_field}; expected one of them"),
@@ -196,14 +196,14 @@ mod tests {
             unique: Some(pb::Unique {
                 key: "month's end".into(),
                 window: Some(seconds(3)),
-                on_clash: pb::unique::OnClash::Replace as i32,
+                on_conflict: pb::unique::OnConflict::Replace as i32,
             }),
         };
-        let expected = Asked {
+        let expected = TaskOptions {
             queue: Some("mail".into()),
             priority: Some(-3),
-            start: Some(When::At(Timestamp::from_micros(1_000_002).unwrap())),
-            expiry: Some(When::After(Duration::from_secs(60))),
+            start: Some(StartTime::At(Timestamp::from_micros(1_000_002).unwrap())),
+            expiry: Some(StartTime::After(Duration::from_secs(60))),
             timeout: Some(Duration::from_secs(5)),
             retries: Some(0),
             backoff_base: Some(Duration::from_secs(2)),
@@ -225,12 +225,12 @@ mod tests {
                 unique: Some(Unique {
                     key: "month's end".into(),
                     window: Some(Duration::from_secs(3)),
-                    on_clash: OnClash::Replace,
+                    on_conflict: OnConflict::Replace,
                 }),
             },
         };
         assert_eq!(options(wire), Ok(expected));
-        assert_eq!(options(pb::TaskOptions::default()), Ok(Asked::default()));
+        assert_eq!(options(pb::TaskOptions::default()), Ok(TaskOptions::default()));
     }
 
     #[test]
@@ -337,10 +337,11 @@ mod tests {
             refused_option(|o| o.on_dependency_failure = -1),
             "options.on_dependency_failure: -1 has no meaning; expected FAIL (1) or RUN (2)",
         );
-        let unique = |window, on_clash| Some(pb::Unique { key: "k".into(), window, on_clash });
+        let unique =
+            |window, on_conflict| Some(pb::Unique { key: "k".into(), window, on_conflict });
         check(
             refused_option(|o| o.unique = unique(None, 4)),
-            "options.unique.on_clash: 4 has no meaning; expected RETURN_FIRST (1), REPLACE (2) or REFUSE (3)",
+            "options.unique.on_conflict: 4 has no meaning; expected RETURN_FIRST (1), REPLACE (2) or REFUSE (3)",
         );
         check(
             refused_option(|o| o.unique = unique(span(-1, 0), 0)),

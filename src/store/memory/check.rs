@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::tables::Tables;
-use crate::models::{Held, Sequence, State};
+use crate::models::{BlockedBy, Sequence, State};
 use crate::store::rules::Facts;
 use crate::store::rules::{Row, Rows};
 
@@ -103,14 +103,17 @@ impl Tables {
         let keyed: Vec<_> = self.keyed.keys().cloned().collect();
         for (queue, key) in keyed {
             let rows = &self.keyed[&(queue.clone(), key.clone())];
-            let (held, holders, claimable) =
-                (!rows.held.is_empty(), rows.holders.len(), !rows.claimable.is_empty());
+            let (blocked_by, holders, claimable) =
+                (!rows.blocked_by.is_empty(), rows.holders.len(), !rows.claimable.is_empty());
             let Ok(settings) = self.settings(&queue);
             let limits = settings.limits;
             let full = holders >= limits.concurrency_per_key as usize;
             let turn = limits.rate_per_key.is_some() && claimable;
             let paced = self.paces.contains_key(&(queue, key.clone()));
-            assert!(!held || full || turn || paced, "nobody will let those with key {key} go on");
+            assert!(
+                !blocked_by || full || turn || paced,
+                "nobody will let those with key {key} go on"
+            );
         }
         assert!(self.held_suspects.is_empty() || !self.suspects.is_empty(), "suspects for ever");
         for suspect in &self.suspects {
@@ -123,8 +126,8 @@ impl Tables {
 fn check_row(row: &Row) {
     let ended = row.state.has_ended();
     assert_eq!(row.ended.is_some(), ended, "{row:?}");
-    assert!(row.held.is_none() || row.state == State::Queued, "{row:?}");
-    assert!(!row.holds_key || row.held != Some(Held::ByKey), "{row:?}");
+    assert!(row.blocked_by.is_none() || row.state == State::Queued, "{row:?}");
+    assert!(!row.holds_key || row.blocked_by != Some(BlockedBy::ConcurrencyKey), "{row:?}");
     assert!(!row.holds_key || !ended, "{row:?}");
     assert!(!row.holds_suspicion || row.suspect && !ended, "{row:?}");
     assert!(!row.resting || row.state == State::Running, "{row:?}");

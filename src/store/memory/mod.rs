@@ -22,7 +22,7 @@ pub use tables::Tables;
 
 use crate::clock::Timestamp;
 use crate::models::{
-    LogLine, Name, Posted, QueueName, ScheduleStatus, Sequence, Snapshot, TaskFilter, TaskId,
+    LogLine, Name, OutboxEntry, QueueName, ScheduleStatus, Sequence, Snapshot, TaskFilter, TaskId,
     TaskPage, Webhook,
 };
 use crate::store::{
@@ -148,7 +148,7 @@ impl Store for MemoryStore {
         Ok(self.tables.lock().outbox.webhooks.get(name).cloned())
     }
 
-    async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<Posted>, Error> {
+    async fn outbox(&self, after: u64, limit: usize) -> Result<Vec<OutboxEntry>, Error> {
         Ok(self.tables.lock().outbox.after(after, limit))
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::models::{Event, Name, Posted, Webhook};
+use crate::models::{Event, Name, OutboxEntry, Webhook};
 
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     pub(super) webhooks: BTreeMap<Name, Arc<Webhook>>,
-    posted: BTreeMap<u64, Posted>,
+    posted: BTreeMap<u64, OutboxEntry>,
     /// The last place that was given.
     last: u64,
 }
@@ -26,7 +26,7 @@ impl Outbox {
 
     pub(super) fn post(&mut self, webhook: &Name, event: &Event, payload: &str) {
         self.last += 1;
-        let posted = Posted {
+        let posted = OutboxEntry {
             position: self.last,
             webhook: webhook.clone(),
             event: event.name().to_owned(),
@@ -44,7 +44,7 @@ impl Outbox {
         self.posted.remove(&position);
     }
 
-    pub(super) fn after(&self, position: u64, limit: usize) -> Vec<Posted> {
+    pub(super) fn after(&self, position: u64, limit: usize) -> Vec<OutboxEntry> {
         let behind = self.posted.range((Bound::Excluded(position), Bound::Unbounded));
         behind.take(limit).map(|(_, posted)| posted.clone()).collect()
     }

@@ -168,13 +168,13 @@ impl Rows for Tables {
         let Some(rows) = self.keyed.get(&(queue.clone(), key.to_owned())) else {
             return Ok(Holders::default());
         };
-        let count = |held: usize| u32::try_from(held).unwrap_or(u32::MAX);
+        let count = |blocked_by: usize| u32::try_from(blocked_by).unwrap_or(u32::MAX);
         Ok(Holders { all: count(rows.holders.len()), claimable: count(rows.claimable.len()) })
     }
 
     fn next_held(&mut self, queue: &QueueName, key: &str) -> Result<Option<Sequence>, Infallible> {
         let rows = self.keyed.get(&(queue.clone(), key.to_owned()));
-        Ok(rows.and_then(|rows| rows.held.first()).map(|place| place.sequence))
+        Ok(rows.and_then(|rows| rows.blocked_by.first()).map(|place| place.sequence))
     }
 
     fn pace(&mut self, queue: &QueueName, key: &str) -> Result<Option<Pace>, Infallible> {
@@ -205,7 +205,7 @@ impl Rows for Tables {
     fn wake_keys(&mut self, queue: &QueueName, at: Timestamp) -> Result<(), Infallible> {
         let first = (queue.clone(), String::new());
         let of_queue = self.keyed.range(first..).take_while(|((name, _), _)| name == queue);
-        let holding_back = of_queue.filter(|(_, rows)| !rows.held.is_empty());
+        let holding_back = of_queue.filter(|(_, rows)| !rows.blocked_by.is_empty());
         let keys: Vec<String> = holding_back.map(|((_, key), _)| key.clone()).collect();
         for key in keys {
             let pace = self.pace(queue, &key)?.unwrap_or_default();

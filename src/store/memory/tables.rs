@@ -17,12 +17,12 @@ use crate::store::{Applied, Boot, Change, Claims, Opened, Place, Wanted};
 pub(super) struct KeyRows {
     pub(super) holders: BTreeSet<Sequence>,
     pub(super) claimable: BTreeSet<Sequence>,
-    pub(super) held: BTreeSet<Place>,
+    pub(super) blocked_by: BTreeSet<Place>,
 }
 
 impl KeyRows {
     fn is_empty(&self) -> bool {
-        self.holders.is_empty() && self.claimable.is_empty() && self.held.is_empty()
+        self.holders.is_empty() && self.claimable.is_empty() && self.blocked_by.is_empty()
     }
 }
 
@@ -208,14 +208,14 @@ impl Tables {
             let rows = self.keyed.entry(entry.clone()).or_default();
             put(&mut rows.holders, sequence, matches!(is.of_key, OfKey::Holds { .. }));
             put(&mut rows.claimable, sequence, is.of_key == OfKey::Holds { claimable: true });
-            put(&mut rows.held, place, is.of_key == OfKey::Held);
+            put(&mut rows.blocked_by, place, is.of_key == OfKey::BlockedBy);
             if rows.is_empty() {
                 self.keyed.remove(&entry);
             }
         }
         if was.suspicion != is.suspicion {
             put(&mut self.suspects, sequence, is.suspicion == Suspicion::Holds);
-            put(&mut self.held_suspects, sequence, is.suspicion == Suspicion::Held);
+            put(&mut self.held_suspects, sequence, is.suspicion == Suspicion::BlockedBy);
         }
         if was.spent != is.spent {
             for (spent, there) in [(was.spent, false), (is.spent, true)] {

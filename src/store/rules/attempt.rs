@@ -156,7 +156,7 @@ impl<R: Rows> Transition<'_, R> {
             row.fence = None;
             row.attempts -= 1;
         })?;
-        self.queue(sequence, None, TaskFact::Released)
+        self.queue(sequence, None, TaskFact::Requeued)
     }
 
     /// Makes a task claimable, as far as its keys allow; `why` is kept in its history, and `fact`

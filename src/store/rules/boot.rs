@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Rows, Transition};
 use crate::error::Code;
-use crate::models::{Ending, Event, Fact, Failure, Held, NodeFact, Sequence, TaskFact};
+use crate::models::{BlockedBy, Ending, Event, Fact, Failure, NodeFact, Sequence, TaskFact};
 use crate::store::{Applied, Boot};
 
 /// A task that ran for so long before its process ended is not why it ended.
@@ -71,7 +71,7 @@ impl<R: Rows> Transition<'_, R> {
             let ran = row.started_at.map_or(Duration::ZERO, |at| last_alive.since(at));
             row.deaths = match ran >= INNOCENT_AFTER {
                 // The server's own methods are no reason, and what they have to do must be done.
-                _ if row.task.is_of_system() => 0,
+                _ if row.task.is_system_task() => 0,
                 true => 1,
                 false => row.deaths + 1,
             };
@@ -106,8 +106,8 @@ impl<R: Rows> Transition<'_, R> {
         }
         while let Some(next) = self.rows.next_suspect()? {
             self.rows.update(next, |row| {
-                debug_assert_eq!(row.held, Some(Held::AsSuspect));
-                row.held = None;
+                debug_assert_eq!(row.blocked_by, Some(BlockedBy::Quarantine));
+                row.blocked_by = None;
                 row.suspect = false;
             })?;
         }

@@ -68,9 +68,9 @@ impl<R: Rows> Transition<'_, R> {
             return Ok(());
         }
         self.revive(sequence, &because("run again by hand", reason))?;
-        let brought_back = self.release(RELEASE_SLICE)?;
+        let retried_dependants = self.release(RELEASE_SLICE)?;
         let state = self.row(sequence)?.state;
-        self.applied.verdict = Verdict::Changed { state, brought_back, ended: None };
+        self.applied.verdict = Verdict::Changed { state, retried_dependants, ended: None };
         Ok(())
     }
 
@@ -135,9 +135,9 @@ impl<R: Rows> Transition<'_, R> {
         self.happened(Fact::Task(ended.task.clone(), TaskFact::Resolved(ended.clone())))?;
         self.run_ended(&ended)?;
         self.mark(sequence)?;
-        let brought_back = self.release(RELEASE_SLICE)?;
+        let retried_dependants = self.release(RELEASE_SLICE)?;
         let state = State::Succeeded;
-        self.applied.verdict = Verdict::Changed { state, brought_back, ended: Some(ended) };
+        self.applied.verdict = Verdict::Changed { state, retried_dependants, ended: Some(ended) };
         Ok(())
     }
 

@@ -26,7 +26,7 @@ impl<R: Rows> Transition<'_, R> {
                 row.cancel_requested = None;
                 row.decided = None;
                 row.checkpoint = None;
-                row.held = None;
+                row.blocked_by = None;
                 row.suspect = false;
                 row.keep_until = row
                     .task

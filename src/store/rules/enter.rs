@@ -3,7 +3,7 @@
 use super::{Row, Rows, Transition};
 use crate::error::Code;
 use crate::models::{
-    Ending, Fact, Failure, Fence, OnClash, Sequence, State, Task, TaskFact, TaskId, Unique,
+    Ending, Fact, Failure, Fence, OnConflict, Sequence, State, Task, TaskFact, TaskId, Unique,
 };
 use crate::store::{Insert, RELEASE_SLICE, Verdict};
 
@@ -85,13 +85,13 @@ impl<R: Rows> Transition<'_, R> {
         let clash = |row: &Row, replaced| {
             Ok(Some(Verdict::Clash { first: Box::new(row.snapshot()), replaced }))
         };
-        match unique.on_clash {
-            OnClash::ReturnFirst => clash(row, false),
-            OnClash::Refuse => Ok(Some(Verdict::UniqueTaken)),
-            OnClash::Replace if row.state.has_ended() => clash(row, false),
+        match unique.on_conflict {
+            OnConflict::ReturnFirst => clash(row, false),
+            OnConflict::Refuse => Ok(Some(Verdict::UniqueTaken)),
+            OnConflict::Replace if row.state.has_ended() => clash(row, false),
             // Its latest arguments are to be used: those of whoever runs cannot be changed.
-            OnClash::Replace if !waits => Ok(None),
-            OnClash::Replace => {
+            OnConflict::Replace if !waits => Ok(None),
+            OnConflict::Replace => {
                 let alike = row.task.method == newcomer.method
                     && row.task.deps.is_empty()
                     && newcomer.deps.is_empty();
@@ -113,10 +113,10 @@ impl<R: Rows> Transition<'_, R> {
     pub(super) fn unique_holder(&mut self, unique: &Unique) -> Result<Option<Sequence>, R::Error> {
         let Some(holder) = self.rows.unique(&unique.key)? else { return Ok(None) };
         let now = self.now;
-        let held = self.rows.get(holder)?.is_some_and(|row| {
+        let blocked_by = self.rows.get(holder)?.is_some_and(|row| {
             !row.state.has_ended() || row.keep_until.is_some_and(|until| until > now)
         });
-        Ok(held.then_some(holder))
+        Ok(blocked_by.then_some(holder))
     }
 
     /// A running body asks for a child. It is kept for as long as its parent has not ended.
@@ -228,9 +228,9 @@ impl<R: Rows> Transition<'_, R> {
             }
             joined.push(child.task.options.queue.clone());
         }
-        let held = self.hold(&ids)?;
+        let blocked_by = self.hold(&ids)?;
         let mut unmet = 0;
-        for child in &held {
+        for child in &blocked_by {
             if !self.row(*child)?.state.has_ended() {
                 self.rows.wait(*child, sequence)?;
                 unmet += 1;
@@ -238,7 +238,7 @@ impl<R: Rows> Transition<'_, R> {
         }
         self.rows.update(sequence, |row| {
             row.unmet += unmet;
-            row.parents.extend(held);
+            row.parents.extend(blocked_by);
         })?;
         if unmet == 0 {
             self.queue(sequence, None, TaskFact::Queued)?;

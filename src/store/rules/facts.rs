@@ -2,7 +2,7 @@
 
 use super::Row;
 use crate::clock::Timestamp;
-use crate::models::{Held, Sequence, State};
+use crate::models::{BlockedBy, Sequence, State};
 
 /// How a row stands to its concurrency key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(crate) enum OfKey {
     Holds {
         claimable: bool,
     },
-    Held,
+    BlockedBy,
 }
 
 /// How a row stands to the suspicion that it ends processes.
@@ -21,7 +21,7 @@ pub(crate) enum Suspicion {
     #[default]
     Nothing,
     Holds,
-    Held,
+    BlockedBy,
 }
 
 /// What of a row the indexes are made of. The default is that of no row.
@@ -54,14 +54,14 @@ impl Facts {
             unfinished,
             child_of: row.child_of.filter(|_| left_alone),
             failed_for: row.failed_for,
-            of_key: match (row.holds_key, row.held) {
+            of_key: match (row.holds_key, row.blocked_by) {
                 (true, _) => OfKey::Holds { claimable },
-                (false, Some(Held::ByKey)) => OfKey::Held,
+                (false, Some(BlockedBy::ConcurrencyKey)) => OfKey::BlockedBy,
                 _ => OfKey::Nothing,
             },
-            suspicion: match (row.holds_suspicion, row.held) {
+            suspicion: match (row.holds_suspicion, row.blocked_by) {
                 (true, _) => Suspicion::Holds,
-                (false, Some(Held::AsSuspect)) => Suspicion::Held,
+                (false, Some(BlockedBy::Quarantine)) => Suspicion::BlockedBy,
                 _ => Suspicion::Nothing,
             },
             spent: row

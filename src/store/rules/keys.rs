@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use super::{Pace, Row, Rows, Transition};
 use crate::clock::Timestamp;
-use crate::models::{Fact, Held, QueueFact, QueueLimits, QueueName, QueueSettings, Rate, Sequence};
+use crate::models::{
+    BlockedBy, Fact, QueueFact, QueueLimits, QueueName, QueueSettings, Rate, Sequence,
+};
 use crate::store::RELEASE_SLICE;
 
 /// How a task that is to be claimable stands to its keys.
@@ -20,7 +22,7 @@ use crate::store::RELEASE_SLICE;
 pub(super) struct Stand {
     holds_key: bool,
     holds_suspicion: bool,
-    held: Option<Held>,
+    blocked_by: Option<BlockedBy>,
 }
 
 impl Pace {
@@ -45,15 +47,18 @@ impl Row {
     pub(super) fn take(&mut self, stand: Stand) {
         self.holds_key = stand.holds_key;
         self.holds_suspicion = stand.holds_suspicion;
-        self.held = stand.held;
+        self.blocked_by = stand.blocked_by;
     }
 }
 
 impl<R: Rows> Transition<'_, R> {
     /// What a row that is about to be `QUEUED` may have.
     pub(super) fn stand(&mut self, row: &Row) -> Result<Stand, R::Error> {
-        let mut stand =
-            Stand { holds_key: row.holds_key, holds_suspicion: row.holds_suspicion, held: None };
+        let mut stand = Stand {
+            holds_key: row.holds_key,
+            holds_suspicion: row.holds_suspicion,
+            blocked_by: None,
+        };
         if let Some(key) = row.task.options.concurrency_key() {
             let queue = &row.task.options.queue;
             stand.holds_key = if row.holds_key {
@@ -64,12 +69,15 @@ impl<R: Rows> Transition<'_, R> {
             };
             if !stand.holds_key {
                 // Whoever waits for its key keeps no suspect from running: that one may have the key.
-                return Ok(Stand { held: Some(Held::ByKey), ..Stand::default() });
+                return Ok(Stand {
+                    blocked_by: Some(BlockedBy::ConcurrencyKey),
+                    ..Stand::default()
+                });
             }
         }
         if row.suspect && !row.holds_suspicion {
             stand.holds_suspicion = !self.rows.has_suspect()?;
-            stand.held = (!stand.holds_suspicion).then_some(Held::AsSuspect);
+            stand.blocked_by = (!stand.holds_suspicion).then_some(BlockedBy::Quarantine);
         }
         Ok(stand)
     }
@@ -139,11 +147,11 @@ impl<R: Rows> Transition<'_, R> {
             }
             let row = self.row(next)?;
             let suspect = row.suspect && !row.holds_suspicion;
-            let held = (suspect && self.rows.has_suspect()?).then_some(Held::AsSuspect);
+            let blocked_by = (suspect && self.rows.has_suspect()?).then_some(BlockedBy::Quarantine);
             let ready = self.rows.update(next, |row| {
                 row.holds_key = true;
-                row.holds_suspicion |= suspect && held.is_none();
-                row.held = held;
+                row.holds_suspicion |= suspect && blocked_by.is_none();
+                row.blocked_by = blocked_by;
                 row.is_claimable().then(|| row.ready())
             })?;
             self.applied.ready.extend(ready);
@@ -200,16 +208,17 @@ impl<R: Rows> Transition<'_, R> {
     }
 
     fn leave_suspicion(&mut self, sequence: Sequence) -> Result<(), R::Error> {
-        let held = self.rows.update(sequence, |row| std::mem::take(&mut row.holds_suspicion))?;
-        if held { self.free_suspicion() } else { Ok(()) }
+        let blocked_by =
+            self.rows.update(sequence, |row| std::mem::take(&mut row.holds_suspicion))?;
+        if blocked_by { self.free_suspicion() } else { Ok(()) }
     }
 
     /// A task leaves the place of its key that it has.
     fn leave_key(&mut self, sequence: Sequence) -> Result<(), R::Error> {
-        let held = self.rows.update(sequence, |row| std::mem::take(&mut row.holds_key))?;
+        let blocked_by = self.rows.update(sequence, |row| std::mem::take(&mut row.holds_key))?;
         let task = self.row(sequence)?.task.clone();
         match task.options.concurrency_key() {
-            Some(key) if held => self.free_key(&task.options.queue, key),
+            Some(key) if blocked_by => self.free_key(&task.options.queue, key),
             _ => Ok(()),
         }
     }
@@ -225,7 +234,7 @@ impl<R: Rows> Transition<'_, R> {
         let settings = QueueSettings { limits: *limits, ..settings };
         self.rows.set_settings(queue, settings)?;
         if before != *limits {
-            let limited = QueueFact::Limited(Box::new(settings));
+            let limited = QueueFact::LimitsChanged(Box::new(settings));
             self.happened(Fact::Queue(queue.clone(), limited))?;
         }
         if before.concurrency_per_key < limits.concurrency_per_key
@@ -258,7 +267,7 @@ impl<R: Rows> Transition<'_, R> {
         }
         let Some(next) = self.rows.next_suspect()? else { return Ok(()) };
         let ready = self.rows.update(next, |row| {
-            row.held = None;
+            row.blocked_by = None;
             row.holds_suspicion = true;
             row.ready()
         })?;

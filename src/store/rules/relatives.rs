@@ -44,7 +44,7 @@ impl<R: Rows> Transition<'_, R> {
     /// Answers how many came back.
     pub(super) fn release(&mut self, limit: usize) -> Result<u32, R::Error> {
         let mut left = limit;
-        let mut brought_back = 0;
+        let mut retried_dependants = 0;
         while let Some(marked) = self.rows.marked()? {
             let Some(row) = self.rows.get(marked)? else {
                 self.rows.unmark(marked)?;
@@ -52,7 +52,7 @@ impl<R: Rows> Transition<'_, R> {
             };
             let (id, state) = (row.task.id.clone(), row.state);
             let told = (!state.has_ended() || self.tell_waiting(marked, &id, state, &mut left)?)
-                && self.bring_back_all(marked, state, &mut left, &mut brought_back)?
+                && self.bring_back_all(marked, state, &mut left, &mut retried_dependants)?
                 && self.cancel_children(marked, &id, state, &mut left)?;
             if !told {
                 self.applied.more = true;
@@ -62,7 +62,7 @@ impl<R: Rows> Transition<'_, R> {
             self.rows.update(marked, |row| row.marked = false)?;
             self.keep(marked)?;
         }
-        Ok(brought_back)
+        Ok(retried_dependants)
     }
 
     /// Answers whether all were told.
@@ -90,7 +90,7 @@ impl<R: Rows> Transition<'_, R> {
         parent: Sequence,
         state: State,
         left: &mut usize,
-        brought_back: &mut u32,
+        retried_dependants: &mut u32,
     ) -> Result<bool, R::Error> {
         if state.has_ended() && state != State::Succeeded {
             return Ok(true);
@@ -102,7 +102,7 @@ impl<R: Rows> Transition<'_, R> {
             }
             *left -= 1;
             after = Some(child);
-            *brought_back += u32::from(self.bring_back(child)?);
+            *retried_dependants += u32::from(self.bring_back(child)?);
         }
         Ok(true)
     }
@@ -228,7 +228,7 @@ impl<R: Rows> Transition<'_, R> {
         })?;
         self.applied.returned.push(task.clone());
         self.run_returned(&task)?;
-        self.happened(Fact::Task(task, TaskFact::Returned))?;
+        self.happened(Fact::Task(task, TaskFact::Retried))?;
         // Those that had ended because of it come back, too.
         self.mark(sequence)?;
         if waits {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::models::{
-    ArgValue, Ended, Fence, Held, HistoryEntry, MAX_HISTORY, Sequence, Snapshot, State, Task,
+    ArgValue, BlockedBy, Ended, Fence, HistoryEntry, MAX_HISTORY, Sequence, Snapshot, State, Task,
     TaskId,
 };
 use crate::store::{Place, Ready};
@@ -58,7 +58,7 @@ pub(crate) struct Row {
     /// Its body waits for its children.
     pub(crate) resting: bool,
     /// Why it is not given to anybody although it is `QUEUED`.
-    pub(crate) held: Option<Held>,
+    pub(crate) blocked_by: Option<BlockedBy>,
     /// Kept for its unique key until then.
     pub(crate) keep_until: Option<Timestamp>,
     /// Its relatives are still to be told what became of it.
@@ -101,7 +101,7 @@ impl Row {
             resting: false,
             suspect: false,
             holds_suspicion: false,
-            held: None,
+            blocked_by: None,
             keep_until: None,
             marked: false,
             resolved: false,
@@ -132,7 +132,7 @@ impl Row {
 
     /// Whether it can be claimed as far as it is concerned: its queue may be paused or full.
     pub(crate) fn is_claimable(&self) -> bool {
-        self.state == State::Queued && self.held.is_none()
+        self.state == State::Queued && self.blocked_by.is_none()
     }
 
     /// When its time to live is over; only what was never started can expire.
@@ -190,7 +190,7 @@ impl Row {
             checkpoint_bytes: self.checkpoint.as_ref().map_or(0, |saved| saved.len()),
             log_lines: self.log_lines,
             resolved: self.resolved,
-            held: self.held,
+            blocked_by: self.blocked_by,
         }
     }
 }

@@ -69,7 +69,7 @@ impl Standing {
 struct Occurrence<'a> {
     at: Timestamp,
     run: &'a Insert,
-    by_hand: bool,
+    manual: bool,
 }
 
 impl<R: Rows> Transition<'_, R> {
@@ -190,7 +190,7 @@ impl<R: Rows> Transition<'_, R> {
             if standing.overlap == Overlap::Replace && standing.is_running() {
                 standing = self.stop_runs(standing)?;
             }
-            let occurrence = Occurrence { at, run, by_hand: false };
+            let occurrence = Occurrence { at, run, manual: false };
             let verdict = self.enter_run(&mut standing, &occurrence)?;
             entered.push(matches!(verdict, Verdict::Inserted(_)));
             if let Some(failure) = refusal(&verdict) {
@@ -222,7 +222,7 @@ impl<R: Rows> Transition<'_, R> {
             self.applied.verdict = Verdict::NotFound;
             return Ok(());
         };
-        let occurrence = Occurrence { at, run, by_hand: true };
+        let occurrence = Occurrence { at, run, manual: true };
         self.applied.verdict = self.enter_run(&mut standing, &occurrence)?;
         if let Verdict::Inserted(_) = self.applied.verdict {
             self.rows.set_standing(standing)?;
@@ -235,7 +235,7 @@ impl<R: Rows> Transition<'_, R> {
         standing: &mut Standing,
         occurrence: &Occurrence<'_>,
     ) -> Result<Verdict, R::Error> {
-        let Occurrence { at, run, by_hand } = *occurrence;
+        let Occurrence { at, run, manual } = *occurrence;
         let task = run.task.id.clone();
         // Asked for once more, it is in already, and was counted.
         let is_new = self.rows.sequence_of(&task)?.is_none();
@@ -246,10 +246,10 @@ impl<R: Rows> Transition<'_, R> {
                 occurrence: at,
                 accepted_at: self.now,
                 task: task.clone(),
-                by_hand,
+                manual,
                 ended: None,
             });
-            let executed = ScheduleFact::Executed { occurrence: at, task, by_hand };
+            let executed = ScheduleFact::Executed { occurrence: at, task, manual };
             self.happened(Fact::Schedule(standing.name.clone(), executed))?;
         }
         Ok(verdict)

@@ -39,7 +39,7 @@ impl DirectoryLock {
             .map_err(|error| unusable(&error))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(held(directory, &mut file)),
+            Err(TryLockError::WouldBlock) => return Err(blocked_by(directory, &mut file)),
             Err(TryLockError::Error(error)) => return Err(unusable(&error)),
         }
         let told = file
@@ -54,7 +54,7 @@ impl DirectoryLock {
     }
 }
 
-fn held(directory: &Path, file: &mut File) -> Error {
+fn blocked_by(directory: &Path, file: &mut File) -> Error {
     let mut text = String::new();
     let holder = match file.read_to_string(&mut text) {
         Ok(_) if text.parse::<u32>().is_ok() => format!("process {text}"),

@@ -46,7 +46,7 @@ use self::problem::{Fault, Result};
 pub use self::verify::verify;
 use crate::clock::Timestamp;
 use crate::models::{
-    LogLine, Name, Posted, QueueName, ScheduleStatus, Sequence, Snapshot, TaskFilter, TaskId,
+    LogLine, Name, OutboxEntry, QueueName, ScheduleStatus, Sequence, Snapshot, TaskFilter, TaskId,
     TaskPage, Webhook,
 };
 use crate::store::{
@@ -349,7 +349,11 @@ impl Store for SqliteStore {
         self.readers.ask(move |reader| reader.webhook(&name)).await
     }
 
-    async fn outbox(&self, after: u64, limit: usize) -> std::result::Result<Vec<Posted>, Error> {
+    async fn outbox(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> std::result::Result<Vec<OutboxEntry>, Error> {
         self.check()?;
         self.readers.ask(move |reader| reader.outbox(after, limit)).await
     }

@@ -156,7 +156,7 @@ impl Audit<'_> {
             let holds = matches!(facts.of_key, OfKey::Holds { .. });
             let expected = [
                 facts.claimable.then_some(queue),
-                (facts.of_key == OfKey::Held).then_some(queue),
+                (facts.of_key == OfKey::BlockedBy).then_some(queue),
                 facts.alarm.map(micros),
                 holds.then_some(queue),
                 suspicion_number(facts.suspicion),

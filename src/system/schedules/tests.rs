@@ -76,11 +76,11 @@ async fn what_ran_does_not_run_again_because_the_clock_was_put_back() {
     let mut status = declared(&system, "[1]").await;
     let now = clock::now().wall;
     let later = |seconds| now.plus(Duration::from_secs(seconds));
-    let run = |occurrence, by_hand| ScheduleRun {
+    let run = |occurrence, manual| ScheduleRun {
         occurrence,
         accepted_at: occurrence,
         task: TaskId::generate(),
-        by_hand,
+        manual,
         ended: None,
     };
     assert_eq!(after_what_ran(Some(&status), now), now);

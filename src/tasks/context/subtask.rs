@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{MustNotBlock, TaskContext};
 use crate::clock::Timestamp;
-use crate::models::{ArgValue, Asked, MAX_ID_BYTES, Outcome, Request, TaskId, When};
+use crate::models::{ArgValue, MAX_ID_BYTES, Outcome, Request, StartTime, TaskId, TaskOptions};
 use crate::tasks::HostError;
 
 /// A child to spawn: a method, its arguments and its options.
@@ -29,7 +29,7 @@ pub struct Subtask {
     args: Vec<ArgValue>,
     name: Option<String>,
     deps: Vec<TaskId>,
-    options: Asked,
+    options: TaskOptions,
 }
 
 impl Subtask {
@@ -85,14 +85,14 @@ impl Subtask {
     /// Starts this long after it was spawned at the earliest.
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
-        self.options.start = Some(When::After(delay));
+        self.options.start = Some(StartTime::After(delay));
         self
     }
 
     /// Starts then at the earliest.
     #[must_use]
     pub fn run_at(mut self, at: Timestamp) -> Self {
-        self.options.start = Some(When::At(at));
+        self.options.start = Some(StartTime::At(at));
         self
     }
 
@@ -119,7 +119,7 @@ impl Subtask {
 
     /// All options at once, in the place of those said so far.
     #[must_use]
-    pub fn options(mut self, options: Asked) -> Self {
+    pub fn options(mut self, options: TaskOptions) -> Self {
         self.options = options;
         self
     }

@@ -28,7 +28,7 @@ fn registry(registrations: Vec<Registration>) -> TaskRegistry {
 
 /// What a method that is written like this resolves to.
 fn found(registry: &TaskRegistry, written: &str) -> Option<String> {
-    let wish = MethodWish::parse(written).expect("well formed");
+    let wish = MethodRef::parse(written).expect("well formed");
     registry.resolve(&wish).map(|method| method.name.to_string())
 }
 

@@ -55,7 +55,7 @@ pub(super) fn the_outcome_is_the_last_claims(
         let Some(Standing { told: Some(last), .. }) = standings.get(*id) else { continue };
         let how = match last.state {
             State::Succeeded => Ending::Well,
-            State::Failed if last.code() == Some("BODY_FAILED") => Ending::Failed,
+            State::Failed if last.code() == Some("HANDLER_FAILED") => Ending::Failed,
             _ => continue,
         };
         let Some(fence) = last.fence() else {

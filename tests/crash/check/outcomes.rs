@@ -114,7 +114,7 @@ fn failure_has_a_reason(
 ) -> bool {
     let ends = life.ends_as();
     match code {
-        Some("BODY_FAILED") => ends == Ends::Failed,
+        Some("HANDLER_FAILED") => ends == Ends::Failed,
         Some("TIMED_OUT" | "STUCK") => ends == Ends::WellOrTimedOut,
         Some("DEPENDENCY_FAILED") => !needs_are_met(life, standings) && life.starts.is_empty(),
         Some("QUARANTINED") => {

@@ -33,7 +33,7 @@ const SOUND: &str = "
     asked c failed 0 0
     start c 1 2.5 220 0
     end c 2.5 failed 221 0
-    told c FAILED BODY_FAILED:2.5
+    told c FAILED HANDLER_FAILED:2.5
     asked d well 0 0
     needs d c well
     accepted d
@@ -62,7 +62,7 @@ const STANDINGS: &str = "
     a 1 1 SUCCEEDED 2.1
     b 2 0 SUCCEEDED 2.3
     b/1 1 0 SUCCEEDED 2.4
-    c 1 0 FAILED BODY_FAILED:2.5
+    c 1 0 FAILED HANDLER_FAILED:2.5
     d 0 0 FAILED DEPENDENCY_FAILED:c
     e 1 0 SUCCEEDED 2.6
     f 0 0 CANCELLED
@@ -183,7 +183,7 @@ fn an_ending_without_a_reason_is_found() {
     );
     broken(
         &[("asked c failed 0 0", "asked c well 0 0")],
-        &["c is FAILED BODY_FAILED:2.5 for no reason"],
+        &["c is FAILED HANDLER_FAILED:2.5 for no reason"],
     );
 }
 
@@ -216,8 +216,8 @@ fn a_fence_that_is_used_twice_is_found() {
         &[
             ("start c 1 2.5 220 0", "start c 1 2.6 220 0"),
             ("end c 2.5 failed 221 0", "end c 2.6 failed 221 0"),
-            ("told c FAILED BODY_FAILED:2.5", "told c FAILED BODY_FAILED:2.6"),
-            ("c 1 0 FAILED BODY_FAILED:2.5", "c 1 0 FAILED BODY_FAILED:2.6"),
+            ("told c FAILED HANDLER_FAILED:2.5", "told c FAILED HANDLER_FAILED:2.6"),
+            ("c 1 0 FAILED HANDLER_FAILED:2.5", "c 1 0 FAILED HANDLER_FAILED:2.6"),
         ],
         &["e starts under 2.6, as c did"],
     );

@@ -63,7 +63,7 @@ impl Told {
     pub(crate) fn fence(&self) -> Option<Fence> {
         let text = match self.state {
             State::Succeeded => self.text.as_str(),
-            State::Failed => self.text.strip_prefix("BODY_FAILED:")?,
+            State::Failed => self.text.strip_prefix("HANDLER_FAILED:")?,
             _ => return None,
         };
         fence(text)

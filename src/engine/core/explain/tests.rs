@@ -24,7 +24,7 @@ fn found(state: State) -> Snapshot {
     let keys = Keys { concurrency: Some("k".into()), unique: None };
     let task = TaskMaker::new("t").with(|options| options.keys = Some(keys.into())).make();
     let outcome = Outcome {
-        ending: Ending::Failed(Failure { code: Code::BodyFailed, message: "no".into() }),
+        ending: Ending::Failed(Failure { code: Code::HandlerFailed, message: "no".into() }),
         attempts: 2,
         started_at: Some(at(3)),
         ended_at: at(4),
@@ -114,12 +114,15 @@ fn a_method_that_is_not_here_is_named_with_what_may_have_been_meant() {
 
 #[test]
 fn a_key_holds_back_those_that_come_later() {
-    let held = |limit: u32, holders: &[&str], free_at| {
+    let blocked_by = |limit: u32, holders: &[&str], free_at| {
         let limits = QueueLimits { concurrency_per_key: limit, ..QueueLimits::default() };
         Situation {
             key: Some(KeyStance { holders: ids(holders), count: holders.len() as u32, free_at }),
             stance: Some(Stance { limits, ..Stance::default() }),
-            ..situation(Snapshot { held: Some(Held::ByKey), ..found(State::Queued) })
+            ..situation(Snapshot {
+                blocked_by: Some(BlockedBy::ConcurrencyKey),
+                ..found(State::Queued)
+            })
         }
     };
     let expected = |why, tasks: &[&str], limit| Obstacle {
@@ -129,19 +132,19 @@ fn a_key_holds_back_those_that_come_later() {
         ..told(ObstacleKind::ConcurrencyKey, why)
     };
     let why = "1 task with the concurrency key \"k\" holds the place that the queue allows it";
-    check(held(1, &["a"], None), &[expected(why, &["a"], 1)]);
+    check(blocked_by(1, &["a"], None), &[expected(why, &["a"], 1)]);
     let why = "2 tasks with the concurrency key \"k\" hold the 2 places that the queue allows it";
-    check(held(2, &["a", "b"], None), &[expected(why, &["a", "b"], 2)]);
+    check(blocked_by(2, &["a", "b"], None), &[expected(why, &["a", "b"], 2)]);
     let why = "as many with the concurrency key \"k\" have started as may in a time, and the next may \
                start at 1970-01-01T00:00:12Z";
     let until = Some(at(12));
-    check(held(1, &[], until), &[Obstacle { until, ..expected(why, &[], 1) }]);
+    check(blocked_by(1, &[], until), &[Obstacle { until, ..expected(why, &[], 1) }]);
     let why = "another with the concurrency key \"k\" comes first";
-    check(held(2, &["a"], None), &[expected(why, &["a"], 2)]);
+    check(blocked_by(2, &["a"], None), &[expected(why, &["a"], 2)]);
     // One that waits for its time will have to wait for the key as well, as it stands now.
     let waits = |holders| Situation {
         task: Known::Found(Box::new(found(State::Pending))),
-        ..held(1, holders, None)
+        ..blocked_by(1, holders, None)
     };
     let why = "1 task with the concurrency key \"k\" holds the place that the queue allows it";
     check(waits(&["a"]), &[expected(why, &["a"], 1)]);
@@ -153,11 +156,12 @@ fn a_key_is_full_although_more_hold_it_than_are_named() {
     let names: Vec<String> = (0..MAX_NAMED).map(|number| format!("h{number}")).collect();
     let named = ids(&names.iter().map(|it| &**it).collect::<Vec<_>>());
     let limits = QueueLimits { concurrency_per_key: 150, ..QueueLimits::default() };
-    let held = Snapshot { held: Some(Held::ByKey), ..found(State::Queued) };
+    let blocked_by =
+        Snapshot { blocked_by: Some(BlockedBy::ConcurrencyKey), ..found(State::Queued) };
     let full = Situation {
         key: Some(KeyStance { holders: named.clone(), count: 150, free_at: None }),
         stance: Some(Stance { limits, ..Stance::default() }),
-        ..situation(held)
+        ..situation(blocked_by)
     };
     let why =
         "150 tasks with the concurrency key \"k\" hold the 150 places that the queue allows it";
@@ -167,10 +171,10 @@ fn a_key_is_full_although_more_hold_it_than_are_named() {
 
 #[test]
 fn suspects_wait_for_each_other() {
-    let held = Snapshot { held: Some(Held::AsSuspect), ..found(State::Queued) };
+    let blocked_by = Snapshot { blocked_by: Some(BlockedBy::Quarantine), ..found(State::Queued) };
     let why = "it ran at so many ends of the process that it may be their cause, and another such \
                task runs";
-    check(situation(held), &[told(ObstacleKind::Suspect, why)]);
+    check(situation(blocked_by), &[told(ObstacleKind::Suspect, why)]);
 }
 
 #[test]
@@ -207,7 +211,7 @@ fn a_queue_keeps_its_tasks_by_being_paused_full_or_too_fast() {
 #[test]
 fn others_stand_before_it() {
     let behind = |before| Situation { before, ..situation(found(State::Queued)) };
-    let expected = |count, why| Obstacle { count, ..told(ObstacleKind::Behind, why) };
+    let expected = |count, why| Obstacle { count, ..told(ObstacleKind::QueuePosition, why) };
     check(behind(1), &[expected(1, "1 task of queue default stands before it")]);
     check(behind(999), &[expected(999, "999 tasks of queue default stand before it")]);
     let why = "at least 1000 tasks of queue default stand before it";
@@ -299,7 +303,7 @@ fn of_a_task_that_runs_or_has_ended_it_is_told_since_when() {
     let resting = Situation { stance: Some(resting), ..situation(told) };
     let why = format!("{runs}, and waits for its children, and was asked to stop");
     check(resting, State::Running, &why);
-    let ended = "it ended FAILED at 1970-01-01T00:00:04Z, BODY_FAILED";
+    let ended = "it ended FAILED at 1970-01-01T00:00:04Z, HANDLER_FAILED";
     check(situation(found(State::Failed)), State::Failed, ended);
 }
 

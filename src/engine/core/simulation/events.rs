@@ -26,8 +26,8 @@ struct Lives(BTreeMap<TaskId, Option<bool>>);
 impl Lives {
     fn goes_on(&mut self, task: &Task, fact: &TaskFact) {
         use TaskFact::{
-            Accepted, CancelRequested, Ended, Expanded, Progressed, Queued, Released, Replaced,
-            Rescued, Resolved, Retrying, Returned, Snoozed, Started,
+            Accepted, CancelRequested, Ended, Expanded, Progressed, Queued, Replaced, Requeued,
+            Rescued, Resolved, Retried, Retrying, Snoozed, Started,
         };
         let id = &task.id;
         let stood = self.0.get(id).copied();
@@ -37,12 +37,12 @@ impl Lives {
             Started { attempt: 1, .. } => (matches!(stood, Some(Some(_))), Some(true)),
             Started { .. } => (stood == Some(Some(false)), Some(true)),
             Progressed { .. } | CancelRequested { .. } => (stood == Some(Some(true)), Some(true)),
-            Retrying { .. } | Snoozed { .. } | Released | Rescued { .. } | Expanded { .. } => {
+            Retrying { .. } | Snoozed { .. } | Requeued | Rescued { .. } | Expanded { .. } => {
                 (stood == Some(Some(true)), Some(false))
             }
             Queued | Replaced => (stood == Some(Some(false)), Some(false)),
             Ended(_) => (matches!(stood, Some(Some(_))), None),
-            Returned => (stood == Some(None), Some(false)),
+            Retried => (stood == Some(None), Some(false)),
             Resolved(_) => (stood == Some(None), None),
         };
         assert!(legal, "{id}: {fact:?} after {stood:?}");

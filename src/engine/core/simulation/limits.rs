@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::world::World;
 use crate::clock::Timestamp;
 use crate::models::{
-    Durability, OnClash, QueueName, Rate, Sequence, Snapshot, State, Task, TaskFilter, TaskId,
+    Durability, OnConflict, QueueName, Rate, Sequence, Snapshot, State, Task, TaskFilter, TaskId,
 };
 use crate::store::memory::Tables;
 use crate::store::{Claimed, Verdict};
@@ -194,7 +194,7 @@ impl World {
         match verdict {
             Verdict::Inserted(_) => {
                 for holder in holders {
-                    let replaces = unique.on_clash == OnClash::Replace;
+                    let replaces = unique.on_conflict == OnConflict::Replace;
                     assert!(
                         replaces && holder.started_at.is_some(),
                         "{} comes in beside {holder:?}",
@@ -205,15 +205,17 @@ impl World {
             }
             Verdict::Clash { first, replaced } => {
                 assert!(has_key(&first.task), "{first:?}");
-                assert!(unique.on_clash != OnClash::Refuse);
+                assert!(unique.on_conflict != OnConflict::Refuse);
                 assert!(first.outcome.is_none() || unique_window(&first.task), "{first:?}");
                 if *replaced {
-                    assert!(unique.on_clash == OnClash::Replace && first.started_at.is_none());
+                    assert!(
+                        unique.on_conflict == OnConflict::Replace && first.started_at.is_none()
+                    );
                     assert_eq!(first.task.args, task.args);
                 }
             }
             Verdict::UniqueTaken => {
-                assert!(unique.on_clash != OnClash::ReturnFirst);
+                assert!(unique.on_conflict != OnConflict::ReturnFirst);
                 let kept = self.ledger.ids().filter_map(|id| self.store.find(id));
                 let kept = kept.filter(|it| has_key(&it.task)).count();
                 assert!(kept > 0, "nobody else has the key of {}", task.id);

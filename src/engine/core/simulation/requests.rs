@@ -12,7 +12,7 @@ use crate::engine::core::live::Phase;
 use crate::engine::core::{Admission, Admittable, Answer, Entry, Submission, Want};
 use crate::error::{Code, Error};
 use crate::models::{
-    ArgValue, Digest, Durability, Fence, Keys, OnClash, OnDependencyFailure, Options, QueueName,
+    ArgValue, Digest, Durability, Fence, Keys, OnConflict, OnDependencyFailure, Options, QueueName,
     RetryPolicy, Snapshot, State, Task, TaskId, Unique,
 };
 
@@ -116,8 +116,8 @@ fn keys(rng: &mut fastrand::Rng) -> Option<Box<Keys>> {
         unique: (rng.u32(0..6) == 0).then(|| Unique {
             key: rng.choice(["u", "v"]).expect("some").to_owned(),
             window: rng.bool().then(|| Duration::from_millis(rng.u64(0..1_000))),
-            on_clash: rng
-                .choice([OnClash::ReturnFirst, OnClash::Replace, OnClash::Refuse])
+            on_conflict: rng
+                .choice([OnConflict::ReturnFirst, OnConflict::Replace, OnConflict::Refuse])
                 .expect("some"),
         }),
     };

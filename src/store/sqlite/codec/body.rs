@@ -12,7 +12,7 @@ use super::{Malformed, read_values, state_number, state_of, time, write_values};
 use crate::clock::Timestamp;
 use crate::error::Code;
 use crate::models::{
-    Ended, Ending, Failure, Fence, Held, HistoryEntry, Outcome, Sequence, State, Task, TaskId,
+    BlockedBy, Ended, Ending, Failure, Fence, HistoryEntry, Outcome, Sequence, State, Task, TaskId,
 };
 use crate::store::rules::Row;
 
@@ -175,8 +175,8 @@ fn flags(row: &Row) -> u32 {
         (SUSPECT, row.suspect),
         (RESTING, row.resting),
         (MARKED, row.marked),
-        (HELD_BY_KEY, row.held == Some(Held::ByKey)),
-        (HELD_AS_SUSPECT, row.held == Some(Held::AsSuspect)),
+        (HELD_BY_KEY, row.blocked_by == Some(BlockedBy::ConcurrencyKey)),
+        (HELD_AS_SUSPECT, row.blocked_by == Some(BlockedBy::Quarantine)),
     ];
     all.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag).sum()
 }
@@ -265,9 +265,9 @@ pub(in super::super) fn read_row(
         suspect: has(SUSPECT),
         holds_suspicion: has(HOLDS_SUSPICION),
         resting: has(RESTING),
-        held: match (has(HELD_BY_KEY), has(HELD_AS_SUSPECT)) {
-            (true, _) => Some(Held::ByKey),
-            (_, true) => Some(Held::AsSuspect),
+        blocked_by: match (has(HELD_BY_KEY), has(HELD_AS_SUSPECT)) {
+            (true, _) => Some(BlockedBy::ConcurrencyKey),
+            (_, true) => Some(BlockedBy::Quarantine),
             _ => None,
         },
         keep_until: body.keep_until.map(time).transpose()?,

@@ -101,7 +101,7 @@ struct Run {
     #[prost(string, tag = "3")]
     task: String,
     #[prost(bool, tag = "4")]
-    by_hand: bool,
+    manual: bool,
     /// Missing if it has not ended.
     #[prost(int64, optional, tag = "5")]
     state: Option<i64>,
@@ -196,7 +196,7 @@ pub(in super::super) fn write_standing(standing: &Standing) -> Vec<u8> {
         occurrence: run.occurrence.as_micros(),
         accepted_at: run.accepted_at.as_micros(),
         task: run.task.as_str().to_owned(),
-        by_hand: run.by_hand,
+        manual: run.manual,
         state: run.ended.map(|(state, _)| state_number(state)),
         ended_at: run.ended.map_or(0, |(_, at)| at.as_micros()),
     };
@@ -264,7 +264,7 @@ fn read_run(stored: Run) -> Result<ScheduleRun, Malformed> {
         occurrence: time(stored.occurrence)?,
         accepted_at: time(stored.accepted_at)?,
         task: id(&stored.task)?,
-        by_hand: stored.by_hand,
+        manual: stored.manual,
         ended,
     })
 }

@@ -8,7 +8,7 @@ use prost::Message;
 use super::{Malformed, read_values, time, write_values};
 use crate::clock::Timestamp;
 use crate::models::{
-    Digest, Durability, Keys, Labels, OnClash, OnDependencyFailure, Options, QueueName,
+    Digest, Durability, Keys, Labels, OnConflict, OnDependencyFailure, Options, QueueName,
     RetryPolicy, Task, TaskId, Unique,
 };
 
@@ -97,7 +97,7 @@ struct StoredKeys {
     unique_window_nanos: Option<u64>,
     /// 0 returns the first, 1 replaces its arguments, 2 is refused.
     #[prost(uint32, tag = "4")]
-    on_clash: u32,
+    on_conflict: u32,
 }
 
 /// Appends what does not stand in [`Columns`].
@@ -215,10 +215,10 @@ impl From<&Keys> for StoredKeys {
             concurrency: keys.concurrency.clone(),
             unique: unique.map(|unique| unique.key.clone()),
             unique_window_nanos: unique.and_then(|unique| unique.window).map(nanos),
-            on_clash: match unique.map(|unique| unique.on_clash) {
-                None | Some(OnClash::ReturnFirst) => 0,
-                Some(OnClash::Replace) => 1,
-                Some(OnClash::Refuse) => 2,
+            on_conflict: match unique.map(|unique| unique.on_conflict) {
+                None | Some(OnConflict::ReturnFirst) => 0,
+                Some(OnConflict::Replace) => 1,
+                Some(OnConflict::Refuse) => 2,
             },
         }
     }
@@ -226,13 +226,13 @@ impl From<&Keys> for StoredKeys {
 
 impl From<StoredKeys> for Keys {
     fn from(keys: StoredKeys) -> Self {
-        let on_clash = match keys.on_clash {
-            0 => OnClash::ReturnFirst,
-            1 => OnClash::Replace,
-            _ => OnClash::Refuse,
+        let on_conflict = match keys.on_conflict {
+            0 => OnConflict::ReturnFirst,
+            1 => OnConflict::Replace,
+            _ => OnConflict::Refuse,
         };
         let window = keys.unique_window_nanos.map(Duration::from_nanos);
-        let unique = keys.unique.map(|key| Unique { key, window, on_clash });
+        let unique = keys.unique.map(|key| Unique { key, window, on_conflict });
         Self { concurrency: keys.concurrency, unique }
     }
 }

@@ -9,9 +9,9 @@ use proptest::strategy::ValueTree as _;
 use super::*;
 use crate::error::Code;
 use crate::models::{
-    ArgValue, CatchUp, Digest, Durability, Ended, Ending, Failure, Fence, Held, HistoryEntry, Keys,
-    Labels, Name, OnClash, OnDependencyFailure, Options, Outcome, Overlap, QueueLimits, QueueName,
-    QueueSettings, Rate, RetryPolicy, Rule, Schedule, Sequence, Task, TaskId, Unique,
+    ArgValue, BlockedBy, CatchUp, Digest, Durability, Ended, Ending, Failure, Fence, HistoryEntry,
+    Keys, Labels, Name, OnConflict, OnDependencyFailure, Options, Outcome, Overlap, QueueLimits,
+    QueueName, QueueSettings, Rate, RetryPolicy, Rule, Schedule, Sequence, Task, TaskId, Unique,
 };
 use crate::store::rules::Row;
 
@@ -71,9 +71,9 @@ prop_compose! {
         concurrency in option::of(any::<String>()),
         unique in option::of((any::<String>(), option::of(length()), 0..3)),
     ) -> Box<Keys> {
-        let clashes = [OnClash::ReturnFirst, OnClash::Replace, OnClash::Refuse];
+        let clashes = [OnConflict::ReturnFirst, OnConflict::Replace, OnConflict::Refuse];
         let unique = unique.map(|(key, window, at)| {
-            Unique { key, window, on_clash: clashes[at as usize] }
+            Unique { key, window, on_conflict: clashes[at as usize] }
         });
         Box::new(Keys { concurrency, unique })
     }
@@ -130,7 +130,7 @@ prop_compose! {
 }
 
 fn ending() -> impl Strategy<Value = Ending> {
-    let codes = [Code::BodyFailed, Code::DependencyFailed, Code::Quarantined, Code::Stuck];
+    let codes = [Code::HandlerFailed, Code::DependencyFailed, Code::Quarantined, Code::Stuck];
     prop_oneof![
         value().prop_map(|value| Ending::Succeeded(Arc::new(value))),
         Just(Ending::Skipped),
@@ -158,7 +158,7 @@ prop_compose! {
     ) -> Row {
         let mut row = Row::new(Sequence(7), Arc::new(task));
         let [attempts, forgiven, rescues, deaths, unmet, needed_by, log_lines, dropped, other] = numbers;
-        let [fence, started, due, wished, keeps, failed, same, child, held, marked] = flags;
+        let [fence, started, due, wished, keeps, failed, same, child, blocked_by, marked] = flags;
         row.fence = fence.then_some(Fence { epoch: u64::from(attempts), counter: u64::MAX });
         (row.attempts, row.forgiven, row.rescues) = (attempts, forgiven, rescues);
         (row.deaths, row.unmet, row.needed_by) = (deaths, unmet, needed_by);
@@ -169,7 +169,7 @@ prop_compose! {
         row.keep_until = keeps.then_some(some_time);
         row.failed_for = failed.then_some(Sequence(u64::MAX));
         row.child_of = child.then_some(Sequence(3));
-        row.held = held.then_some(if same { Held::ByKey } else { Held::AsSuspect });
+        row.blocked_by = blocked_by.then_some(if same { BlockedBy::ConcurrencyKey } else { BlockedBy::Quarantine });
         (row.marked, row.resolved, row.holds_key, row.suspect) = (marked, fence, started, due);
         (row.holds_suspicion, row.resting) = (wished, keeps);
         row.progress = (fraction, text);

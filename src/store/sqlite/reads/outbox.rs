@@ -6,7 +6,7 @@ use super::super::codec::time;
 use super::super::problem::{Fault, Result};
 use super::super::stored;
 use super::Reader;
-use crate::models::{Name, Posted, Webhook};
+use crate::models::{Name, OutboxEntry, Webhook};
 
 impl Reader<'_> {
     /// See [`Store::webhooks`](crate::store::Store::webhooks).
@@ -20,7 +20,11 @@ impl Reader<'_> {
     }
 
     /// See [`Store::outbox`](crate::store::Store::outbox).
-    pub(in super::super) fn outbox(&mut self, after: u64, limit: usize) -> Result<Vec<Posted>> {
+    pub(in super::super) fn outbox(
+        &mut self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<OutboxEntry>> {
         let sql = "SELECT position, webhook, event, at, payload FROM outbox
             WHERE position > ?1 ORDER BY position LIMIT ?2";
         let mut statement = self.connection.prepare_cached(sql)?;
@@ -30,7 +34,7 @@ impl Reader<'_> {
         let mut posted = Vec::new();
         while let Some(row) = rows.next()? {
             let at = time(row.get::<_, i64>(3)?.cast_unsigned());
-            posted.push(Posted {
+            posted.push(OutboxEntry {
                 position: row.get::<_, i64>(0)?.cast_unsigned(),
                 webhook: stored::name(row.get_ref(1)?.as_str()?)?,
                 event: row.get(2)?,

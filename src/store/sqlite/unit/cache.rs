@@ -215,7 +215,7 @@ impl Cached {
                 options.concurrency_key(),
                 state,
                 line,
-                (facts.of_key == OfKey::Held).then_some(self.queue),
+                (facts.of_key == OfKey::BlockedBy).then_some(self.queue),
                 facts.alarm.map(micros),
                 matches!(facts.of_key, OfKey::Holds { .. }).then_some(self.queue),
                 suspicion_number(facts.suspicion),
@@ -361,6 +361,6 @@ pub(in super::super) fn suspicion_number(suspicion: Suspicion) -> Option<i64> {
     match suspicion {
         Suspicion::Nothing => None,
         Suspicion::Holds => Some(1),
-        Suspicion::Held => Some(2),
+        Suspicion::BlockedBy => Some(2),
     }
 }

@@ -115,8 +115,8 @@ impl Cursor {
                 continue;
             }
             let old_at = row.at.plus(keeps[row.kind].within);
-            let held = row.keep_until.is_some_and(|until| until > now);
-            if !held && (surplus[row.kind] > 0 || old_at < now) {
+            let blocked_by = row.keep_until.is_some_and(|until| until > now);
+            if !blocked_by && (surplus[row.kind] > 0 || old_at < now) {
                 surplus[row.kind] -= i64::from(surplus[row.kind] > 0);
                 old.push(Sequence(row.seq));
             } else {

@@ -331,7 +331,7 @@ impl Rows for Unit<'_> {
     }
 
     fn next_suspect(&mut self) -> Result<Option<Sequence>> {
-        self.first_suspicion(Suspicion::Held)
+        self.first_suspicion(Suspicion::BlockedBy)
     }
 
     fn unique(&mut self, key: &str) -> Result<Option<Sequence>> {
