@@ -37,7 +37,7 @@ use task_scheduler::models::{
 use task_scheduler::monitor::{Counts, MAX_METHODS, MAX_QUEUES};
 use task_scheduler::pb;
 use task_scheduler::server::{self, Handle, Server};
-use task_scheduler::store::{Keep, MemoryStore, Retention, Store as _};
+use task_scheduler::store::{MemoryStore, Retention, RetentionLimit, Store as _};
 use task_scheduler::system::TaskSystem;
 use task_scheduler::tasks::{Rest, TaskContext, TaskError, TaskRegistry, collected};
 use task_scheduler::testing::TaskMaker;
@@ -174,8 +174,8 @@ impl House {
             cancel_grace: Duration::from_millis(10),
             stuck_after: Duration::from_millis(50),
             retention: Retention {
-                succeeded: Keep { within: Duration::ZERO, most: 1 },
-                others: Keep { within: Duration::ZERO, most: 1 },
+                succeeded: RetentionLimit { max_age: Duration::ZERO, max_count: 1 },
+                others: RetentionLimit { max_age: Duration::ZERO, max_count: 1 },
             },
             defaults: Defaults { timeout: Duration::from_secs(60), retries: 3 },
             ..Options::default()

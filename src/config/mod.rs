@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::logger;
 use crate::models::{QueueLimits, QueueName};
-use crate::store::{Keep, Retention};
+use crate::store::{Retention, RetentionLimit};
 
 mod env;
 mod file;
@@ -152,7 +152,7 @@ impl Default for Cache {
 
 impl Engine {
     fn with(backend: Backend) -> Self {
-        let (queue_length, most) = match backend {
+        let (queue_length, max_count) = match backend {
             Backend::Memory => (100_000, 100_000),
             Backend::Sqlite => (u64::MAX, 1_000_000),
         };
@@ -167,8 +167,8 @@ impl Engine {
             quarantine_after: 2,
             queue_length,
             retention: Retention {
-                succeeded: Keep { within: Duration::from_secs(24 * 3_600), most },
-                others: Keep { within: Duration::from_secs(14 * 24 * 3_600), most },
+                succeeded: RetentionLimit { max_age: Duration::from_secs(24 * 3_600), max_count },
+                others: RetentionLimit { max_age: Duration::from_secs(14 * 24 * 3_600), max_count },
             },
             queues: BTreeMap::new(),
         }

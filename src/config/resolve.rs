@@ -230,7 +230,7 @@ mod tests {
     fn what_nobody_sets_goes_with_the_store() {
         fn check(flags: &[&str], variables: &[(&str, &str)], file: &str, expected: (u64, usize)) {
             let engine = config(flags, variables, file).engine;
-            let found = (engine.queue_length, engine.retention.succeeded.most);
+            let found = (engine.queue_length, engine.retention.succeeded.max_count);
             assert_eq!(found, expected, "{flags:?} {variables:?} {file}");
         }
         check(&[], &[], "", (u64::MAX, 1_000_000));
@@ -315,7 +315,7 @@ mod tests {
         let mut expected = Config::default();
         expected.listen.addr = Address { host: "localhost".into(), port: 0 };
         expected.cache.bytes = 1 << 20;
-        expected.engine.retention.succeeded.within = Duration::from_secs(36 * 3_600);
+        expected.engine.retention.succeeded.max_age = Duration::from_secs(36 * 3_600);
         expected.log.dir = None;
         let rate = |count, secs| Some(Rate { count, per: Duration::from_secs(secs) });
         let mail = QueueLimits {

@@ -226,25 +226,25 @@ pub(super) static SETTINGS: &[Setting] = &[
     row(
         KEEPING,
         "retention",
-        Kind::Duration(|c| &mut c.engine.retention.succeeded.within, SECOND..=YEARS),
+        Kind::Duration(|c| &mut c.engine.retention.succeeded.max_age, SECOND..=YEARS),
         "How long tasks that succeeded are kept",
     ),
     row(
         KEEPING,
         "retention-count",
-        Kind::Count(|c| &mut c.engine.retention.succeeded.most, TASKS),
+        Kind::Count(|c| &mut c.engine.retention.succeeded.max_count, TASKS),
         "How many tasks that succeeded are kept",
     ),
     row(
         KEEPING,
         "retention-failed",
-        Kind::Duration(|c| &mut c.engine.retention.others.within, SECOND..=YEARS),
+        Kind::Duration(|c| &mut c.engine.retention.others.max_age, SECOND..=YEARS),
         "How long tasks that failed, expired or were cancelled are kept",
     ),
     row(
         KEEPING,
         "retention-failed-count",
-        Kind::Count(|c| &mut c.engine.retention.others.most, TASKS),
+        Kind::Count(|c| &mut c.engine.retention.others.max_count, TASKS),
         "How many tasks that failed, expired or were cancelled are kept",
     ),
     row(

@@ -8,7 +8,7 @@ use crate::clock::Now;
 use crate::error::Code;
 use crate::models::wrappers::MAX_DEPTH;
 use crate::models::{self, ArgValue, Failure, Fence, MAX_DEPENDENCIES, Outcome, Request, TaskId};
-use crate::store::Verdict;
+use crate::store::ChangeResult;
 use crate::tasks::{
     Begun, Body, BodyResult, Child, Decision, Host, TaskContext, Unwritten, calling, catching,
     check_result, fill_in,
@@ -215,7 +215,7 @@ async fn record(shared: &Arc<Shared>, fence: Fence, args: Vec<ArgValue>) -> Resu
     let (sender, receiver) = Caller::new();
     shared.act(|core, now, out| core.ask(fence, Asked::Decide(args), sender, now, out));
     match receiver.await {
-        Ok(Answer::Said(verdict)) if verdict != Verdict::Stale => Ok(()),
+        Ok(Answer::Said(verdict)) if verdict != ChangeResult::Stale => Ok(()),
         Ok(Answer::Refused(error)) => Err(Ran::Failed {
             failure: Failure { code: error.code, message: error.message },
             retryable: true,

@@ -13,7 +13,7 @@ use crate::models::{
     AdminResult, ArgValue, CancelRequest, CancelVerdict, LogLine, Purged, Sequence, Snapshot,
     State, TaskFilter, TaskId, TaskPage,
 };
-use crate::store::{Change, Verdict};
+use crate::store::{Change, ChangeResult};
 
 /// The most tasks that one cancel or purge by what they are takes: all are answered, in one message.
 const MAX_MATCHED: usize = 10_000;
@@ -105,7 +105,7 @@ impl Engine {
     /// `TASK_NOT_FOUND`; `WRONG_STATE` when it has not ended, or is ephemeral and so cannot come back;
     /// `DEPENDENCY_UNMET`, `UNIQUE_TAKEN`, `STORE_UNAVAILABLE`.
     pub async fn retry(&self, id: &TaskId, reason: String) -> Result<AdminResult, Error> {
-        self.change(id, Change::RunAgain { id: id.clone(), reason }).await
+        self.change(id, Change::RetryEnded { id: id.clone(), reason }).await
     }
 
     /// Gives a task that has ended badly a result by hand; one that was resolved, another.
@@ -125,15 +125,15 @@ impl Engine {
 
     async fn change(&self, id: &TaskId, change: Change) -> Result<AdminResult, Error> {
         match self.by_hand(change).await? {
-            Verdict::Changed { state, retried_dependants, .. } => {
+            ChangeResult::Changed { state, retried_dependants, .. } => {
                 Ok(AdminResult { state, retried_dependants })
             }
-            Verdict::Unfinished(state) => Err(not_ended(id, state)),
-            Verdict::UniqueTaken => {
+            ChangeResult::WrongState(state) => Err(not_ended(id, state)),
+            ChangeResult::UniqueRefused => {
                 let why = "its unique key belongs to another task by now";
                 Err(Error::new(Code::UniqueTaken, why))
             }
-            Verdict::Unmet { dependency, problem } => Err(unmet(&dependency, problem)),
+            ChangeResult::Unmet { dependency, problem } => Err(unmet(&dependency, problem)),
             _ => Err(self.not_stored(id)),
         }
     }
@@ -167,7 +167,7 @@ impl Engine {
             self.0.act(|core, _, out| {
                 for id in some {
                     let (sender, receiver) = Caller::new();
-                    core.do_by_hand(Change::Forget { id: id.clone() }, sender, out);
+                    core.do_by_hand(Change::Purge { id: id.clone() }, sender, out);
                     asked.push(receiver);
                 }
             });
@@ -175,9 +175,9 @@ impl Engine {
         let mut purged = 0;
         for (id, receiver) in ids.iter().zip(asked) {
             match receiver.await {
-                Ok(Answer::Said(Verdict::Done)) => purged += 1,
+                Ok(Answer::Said(ChangeResult::Done)) => purged += 1,
                 // Of an ephemeral task that has ended, only the cache knows.
-                Ok(Answer::Said(Verdict::NotFound)) if !self.0.core.lock().is_live(id) => {
+                Ok(Answer::Said(ChangeResult::NotFound)) if !self.0.core.lock().is_live(id) => {
                     purged += u64::from(self.0.cache.get(id).is_some());
                     self.0.cache.remove(id);
                 }
@@ -205,7 +205,7 @@ impl Engine {
         Ok(found.filter(|(_, it)| it.as_ref().is_some_and(matches)).map(|(id, _)| id).collect())
     }
 
-    pub(super) async fn by_hand(&self, change: Change) -> Result<Verdict, Error> {
+    pub(super) async fn by_hand(&self, change: Change) -> Result<ChangeResult, Error> {
         let (sender, receiver) = Caller::new();
         self.0.act(|core, _, out| core.do_by_hand(change, sender, out));
         said(receiver).await
@@ -213,7 +213,7 @@ impl Engine {
 }
 
 /// What the store said to something that people did.
-pub(super) async fn said(receiver: oneshot::Receiver<Answer>) -> Result<Verdict, Error> {
+pub(super) async fn said(receiver: oneshot::Receiver<Answer>) -> Result<ChangeResult, Error> {
     match receiver.await {
         Ok(Answer::Said(verdict)) => Ok(verdict),
         Ok(Answer::Refused(error)) => Err(error),
@@ -223,8 +223,8 @@ pub(super) async fn said(receiver: oneshot::Receiver<Answer>) -> Result<Verdict,
 }
 
 /// What a store says to no change of that kind.
-pub(super) fn unexpected(verdict: &Verdict) -> Error {
-    Error::new(Code::Internal, format!("the store said {verdict:?}"))
+pub(super) fn unexpected(result: &ChangeResult) -> Error {
+    Error::new(Code::Internal, format!("the store said {result:?}"))
 }
 
 fn not_ended(id: &TaskId, state: State) -> Error {

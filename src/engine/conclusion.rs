@@ -30,7 +30,7 @@ pub(crate) enum Conclusion {
     Succeed(Arc<ArgValue>),
     Skip,
     Fail(Failure),
-    GiveIn(String),
+    Cancel(String),
     Retry { failure: Failure, delay: Duration },
     Snooze(Duration),
     Expand(Vec<Arc<Task>>),
@@ -50,7 +50,7 @@ pub(crate) fn conclude(
             return Conclusion::Succeed(result);
         }
         (Told::Nothing | Told::Cancel(_), Ran::Skipped) => return Conclusion::Skip,
-        (Told::Cancel(reason), _) => return Conclusion::GiveIn(reason.clone()),
+        (Told::Cancel(reason), _) => return Conclusion::Cancel(reason.clone()),
         (Told::OutOfTime(timeout), _) => (timed_out(*timeout), Then::Retry),
         (Told::Nothing, Ran::Expanded(children)) => return Conclusion::Expand(children),
         (Told::Nothing, Ran::Returned(Err(error))) => (handler_failed(&error), error.then()),
@@ -67,7 +67,7 @@ pub(crate) fn conclude(
     match retry::after(policy, number, then, rng) {
         Next::Retry(delay) => Conclusion::Retry { failure, delay },
         Next::Snooze(delay) => Conclusion::Snooze(delay),
-        Next::Cancel => Conclusion::GiveIn(failure.message),
+        Next::Cancel => Conclusion::Cancel(failure.message),
         Next::Fail => Conclusion::Fail(failure),
     }
 }
@@ -107,8 +107,8 @@ mod tests {
     fn a_cancelled_body_that_fails_is_not_retried() {
         let told = Told::Cancel("tired".into());
         let ran = Ran::Returned(Err(TaskError::new("broken")));
-        assert_eq!(concluded(&told, ran), Conclusion::GiveIn("tired".into()));
-        assert_eq!(concluded(&told, Ran::Aborted), Conclusion::GiveIn("tired".into()));
+        assert_eq!(concluded(&told, ran), Conclusion::Cancel("tired".into()));
+        assert_eq!(concluded(&told, Ran::Aborted), Conclusion::Cancel("tired".into()));
     }
 
     #[test]
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn an_error_that_asks_to_be_cancelled_is() {
         let ran = Ran::Returned(Err(TaskError::cancel("not wanted")));
-        assert_eq!(concluded(&Told::Nothing, ran), Conclusion::GiveIn("not wanted".into()));
+        assert_eq!(concluded(&Told::Nothing, ran), Conclusion::Cancel("not wanted".into()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::models::{
     BlockedBy, Durability, Explanation, MAX_NAMED, MethodRef, Snapshot, State, Task, TaskFilter,
     TaskId,
 };
-use crate::store::{self, Place};
+use crate::store::{self, Position};
 
 /// How many pages of a listing are looked through for children that have not ended.
 const CHILD_PAGES: usize = 20;
@@ -75,10 +75,10 @@ impl Engine {
         };
         let before = match (found.state, found.blocked_by, found.sequence) {
             (State::Queued, None, Some(sequence)) => {
-                let place = Place { priority: task.options.priority, sequence };
+                let position = Position { priority: task.options.priority, sequence };
                 let stored = self.0.store.window(queue, None, MAX_BEFORE).await?;
                 let here = self.0.core.lock().ephemeral_window(queue, MAX_BEFORE);
-                let before = |ready: &&store::Ready| ready.place < place;
+                let before = |ready: &&store::ClaimableTask| ready.position < position;
                 stored.iter().filter(before).count() + here.iter().filter(before).count()
             }
             _ => 0,

@@ -10,7 +10,7 @@ use super::{Caller, Shared, attempt, gate};
 use crate::clock::{self, Now};
 use crate::error::{Code, Error};
 use crate::models::{Custom, Fence, Outcome, Request, TaskId};
-use crate::store::Verdict;
+use crate::store::ChangeResult;
 use crate::tasks::{Host, HostError};
 
 /// How long what a body says may wait to be stored: however much it says, it is four writes a second.
@@ -33,7 +33,7 @@ impl ForBodies {
 impl Host for ForBodies {
     async fn checkpoint(&self, fence: Fence, data: Option<Arc<[u8]>>) -> Result<(), HostError> {
         match ask(&self.shared()?, fence, Asked::Checkpoint(data)).await? {
-            Verdict::Stale => Err(HostError::Stale),
+            ChangeResult::Stale => Err(HostError::Stale),
             _ => Ok(()),
         }
     }
@@ -52,20 +52,20 @@ impl Host for ForBodies {
         let task = gate::check_child(child, &parent.id, &shared)?;
         let (id, digest) = (task.id.clone(), task.digest);
         match ask(&shared, fence, Asked::Spawn(task)).await? {
-            Verdict::Inserted(_) => Ok(id),
-            Verdict::Exists(known)
+            ChangeResult::Inserted(_) => Ok(id),
+            ChangeResult::IdConflict(known)
                 if known.task.digest == digest
                     && known.task.parent.as_ref() == Some(&parent.id) =>
             {
                 Ok(id)
             }
-            Verdict::Exists(_) => Err(HostError::Refused(taken(&id))),
+            ChangeResult::IdConflict(_) => Err(HostError::Refused(taken(&id))),
             // It would be somebody else's task that the parent waits for, and its children are its own.
-            Verdict::Clash { .. } | Verdict::UniqueTaken => {
+            ChangeResult::UniqueConflict { .. } | ChangeResult::UniqueRefused => {
                 let why = "the child's unique key belongs to another task";
                 Err(HostError::Refused(Error::new(Code::UniqueTaken, why)))
             }
-            Verdict::Unmet { dependency, problem } => {
+            ChangeResult::Unmet { dependency, problem } => {
                 Err(HostError::Refused(unmet(&dependency, problem)))
             }
             _ => Err(HostError::Stale),
@@ -93,7 +93,7 @@ impl Host for ForBodies {
 
     async fn emit(&self, fence: Fence, custom: Arc<Custom>) -> Result<(), HostError> {
         match ask(&self.shared()?, fence, Asked::Emit(custom)).await? {
-            Verdict::Stale => Err(HostError::Stale),
+            ChangeResult::Stale => Err(HostError::Stale),
             _ => Ok(()),
         }
     }
@@ -160,7 +160,7 @@ impl Drop for Rest {
     }
 }
 
-async fn ask(shared: &Arc<Shared>, fence: Fence, asked: Asked) -> Result<Verdict, HostError> {
+async fn ask(shared: &Arc<Shared>, fence: Fence, asked: Asked) -> Result<ChangeResult, HostError> {
     let (sender, receiver) = Caller::new();
     shared.act(|core, now, out| core.ask(fence, asked, sender, now, out));
     match receiver.await {

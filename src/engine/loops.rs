@@ -16,7 +16,7 @@ use crate::models::Event;
 use crate::orchestrator::{
     BackgroundTask, EventBus, Executable, Pace, Scheduler, SchedulerError, ServiceFailure,
 };
-use crate::store::{self, Change, Claims, Commit, Wanted};
+use crate::store::{self, Change, ClaimRequest, Claims, Commit};
 
 /// What runs the engine's own services. They hear of nothing over channels.
 pub(super) type Services = Scheduler<Infallible>;
@@ -187,7 +187,7 @@ impl BackgroundTask for Dispatcher {
 
 /// A claim whose answer was lost is asked for until the answer is there: it may have been made, and
 /// then nobody else can make it. Answers how often it was asked for, too.
-async fn claim(shared: &Shared, wanted: &[Wanted]) -> Result<(Claims, u32), store::Error> {
+async fn claim(shared: &Shared, wanted: &[ClaimRequest]) -> Result<(Claims, u32), store::Error> {
     let mut tries = 1;
     let mut lost = false;
     loop {

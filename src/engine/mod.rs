@@ -52,7 +52,7 @@ use crate::models::{
     Ended, Event, Fact, Fence, NodeFact, QueueLimits, QueueName, QueueSettings, Snapshot, TaskId,
 };
 use crate::orchestrator::TaskHandle;
-use crate::store::{Boot, Change, Keep, Retention, Store, Wanted};
+use crate::store::{Change, ClaimRequest, OpenOptions, Retention, RetentionLimit, Store};
 use crate::tasks::{Host, TaskRegistry};
 use announce::Announcements;
 use host::ForBodies;
@@ -100,8 +100,14 @@ impl Default for Options {
             cancel_grace: Duration::from_secs(5),
             stuck_after: Duration::from_secs(10 * 60),
             retention: Retention {
-                succeeded: Keep { within: Duration::from_secs(24 * 3600), most: 1_000_000 },
-                others: Keep { within: Duration::from_secs(14 * 24 * 3600), most: 1_000_000 },
+                succeeded: RetentionLimit {
+                    max_age: Duration::from_secs(24 * 3600),
+                    max_count: 1_000_000,
+                },
+                others: RetentionLimit {
+                    max_age: Duration::from_secs(14 * 24 * 3600),
+                    max_count: 1_000_000,
+                },
             },
             defaults: Defaults { timeout: Duration::from_secs(5 * 60), retries: 3 },
             quarantine_after: 2,
@@ -131,7 +137,7 @@ struct Shared {
     write_wake: Notify,
     /// Whether `commits` is at work.
     committing: AtomicBool,
-    claims: Mutex<Vec<Wanted>>,
+    claims: Mutex<Vec<ClaimRequest>>,
     claim_wake: Notify,
     /// When `upkeep` wakes by itself: microseconds on the steady clock.
     tick_at: AtomicU64,
@@ -160,7 +166,7 @@ impl Engine {
         announcer: Arc<Announcer>,
     ) -> Result<Self, Error> {
         let started = now();
-        let boot = Boot { now: started.wall, suspect_after: options.quarantine_after };
+        let boot = OpenOptions { now: started.wall, suspect_after: options.quarantine_after };
         let mut opened = store.open(boot).await?;
         let announcements = Announcements::new(announcer);
         for event in std::mem::take(&mut opened.events) {

@@ -12,7 +12,7 @@ use super::mailbox::Round;
 use super::{Caller, Command, Shared, attempt};
 use crate::clock::{Now, now};
 use crate::models::{QueueName, TaskId};
-use crate::store::Place;
+use crate::store::Position;
 use crate::tasks::{Body, Kind, Method, TaskContext};
 
 /// How long a store that could not say what became of dependencies is left alone.
@@ -208,7 +208,7 @@ impl Shared {
         }
     }
 
-    fn refill(self: &Arc<Self>, queue: QueueName, after: Option<Place>, limit: usize) {
+    fn refill(self: &Arc<Self>, queue: QueueName, after: Option<Position>, limit: usize) {
         let shared = self.clone();
         self.on_loops.spawn(async move {
             match shared.store.window(&queue, after, limit).await {

@@ -8,7 +8,7 @@ use super::{Caller, Engine, gate};
 use crate::clock::{Timestamp, now};
 use crate::error::{Code, Error};
 use crate::models::{Name, Request, Schedule, ScheduleStatus, Task, TaskId};
-use crate::store::{self, Change, DueSchedules, Verdict};
+use crate::store::{self, Change, ChangeResult, DueSchedules};
 
 /// What becomes of the occurrences of a schedule that are over, as whoever decides it says it.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ impl Engine {
         let name = schedule.name.clone();
         let change = Change::RedefineSchedule { schedule, enabled, next, revision };
         match self.by_hand(change).await? {
-            Verdict::Stale => Ok(None),
+            ChangeResult::Stale => Ok(None),
             _ => self.schedule(&name).await.map(Some),
         }
     }
@@ -81,7 +81,7 @@ impl Engine {
     ) -> Result<ScheduleStatus, Error> {
         let change = Change::EnableSchedule { name: name.clone(), enabled, next };
         match self.by_hand(change).await? {
-            Verdict::NotFound => Err(no_schedule(name)),
+            ChangeResult::NotFound => Err(no_schedule(name)),
             _ => self.schedule(name).await,
         }
     }
@@ -92,7 +92,7 @@ impl Engine {
     /// `SCHEDULE_NOT_FOUND`, `STORE_UNAVAILABLE`.
     pub async fn delete_schedule(&self, name: &Name) -> Result<(), Error> {
         match self.by_hand(Change::DeleteSchedule { name: name.clone() }).await? {
-            Verdict::NotFound => Err(no_schedule(name)),
+            ChangeResult::NotFound => Err(no_schedule(name)),
             _ => Ok(()),
         }
     }
@@ -110,9 +110,9 @@ impl Engine {
             core.let_in(&run, change, sender, out)
         })?;
         match said(receiver).await? {
-            Verdict::Inserted(_) => Ok(id),
-            Verdict::NotFound => Err(no_schedule(name)),
-            Verdict::Exists(_) => Err(core::id_taken(&id)),
+            ChangeResult::Inserted(_) => Ok(id),
+            ChangeResult::NotFound => Err(no_schedule(name)),
+            ChangeResult::IdConflict(_) => Err(core::id_taken(&id)),
             other => Err(unexpected(&other)),
         }
     }
@@ -179,7 +179,9 @@ impl Engine {
                 continue;
             };
             entered.push(match said(receiver).await? {
-                Verdict::Fired { entered } => Some(entered.into_iter().filter(|it| *it).count()),
+                ChangeResult::Fired { entered } => {
+                    Some(entered.into_iter().filter(|it| *it).count())
+                }
                 _ => None,
             });
         }

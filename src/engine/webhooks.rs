@@ -8,7 +8,7 @@ use super::{Caller, Engine, gate};
 use crate::clock::now;
 use crate::error::{Code, Error};
 use crate::models::{Event, Fact, MAX_WEBHOOKS, Name, OutboxEntry, Request, Webhook};
-use crate::store::{Change, Verdict};
+use crate::store::{Change, ChangeResult};
 
 impl Engine {
     /// Has somebody told of events, new or in the place of one with that name.
@@ -17,7 +17,7 @@ impl Engine {
     /// `WRONG_STATE` when there are [`MAX_WEBHOOKS`] already; `STORE_UNAVAILABLE`.
     pub async fn set_webhook(&self, webhook: Arc<Webhook>) -> Result<(), Error> {
         match self.by_hand(Change::SetWebhook(webhook)).await? {
-            Verdict::TooMany => {
+            ChangeResult::LimitReached => {
                 let why = format!("there are {MAX_WEBHOOKS} webhooks already; delete one first");
                 Err(Error::new(Code::WrongState, why))
             }
@@ -31,7 +31,7 @@ impl Engine {
     /// `WEBHOOK_NOT_FOUND`, `STORE_UNAVAILABLE`.
     pub async fn delete_webhook(&self, name: &Name) -> Result<(), Error> {
         match self.by_hand(Change::DeleteWebhook { name: name.clone() }).await? {
-            Verdict::NotFound => {
+            ChangeResult::NotFound => {
                 Err(Error::new(Code::WebhookNotFound, format!("no webhook {name} is known")))
             }
             _ => Ok(()),
@@ -94,7 +94,9 @@ impl Engine {
         });
         for receiver in delivered {
             match said(receiver).await? {
-                Verdict::Inserted(_) | Verdict::Exists(_) | Verdict::NotFound => {}
+                ChangeResult::Inserted(_)
+                | ChangeResult::IdConflict(_)
+                | ChangeResult::NotFound => {}
                 other => return Err(unexpected(&other)),
             }
         }

@@ -39,16 +39,16 @@ pub enum Change {
     /// `RUNNING` → `FAILED`.
     Fail { sequence: Sequence, fence: Fence, failure: Failure },
     /// `RUNNING` → `CANCELLED`.
-    GiveIn { sequence: Sequence, fence: Fence, reason: String },
+    CancelAttempt { sequence: Sequence, fence: Fence, reason: String },
     /// `RUNNING` → `RETRYING` until `due`. This, and each change after which the task would run
     /// again, ends it `CANCELLED` instead if somebody wished that while it ran.
     Retry { sequence: Sequence, fence: Fence, failure: Failure, due: Timestamp },
     /// `RUNNING` → `PENDING` until `due`; the attempt does not count.
     Snooze { sequence: Sequence, fence: Fence, due: Timestamp },
     /// `RUNNING` → `QUEUED`; the attempt does not count.
-    Release { sequence: Sequence, fence: Fence },
+    Requeue { sequence: Sequence, fence: Fence },
     /// What the task runs with was decided when it was claimed; later attempts run with the same.
-    Decide { sequence: Sequence, fence: Fence, args: Vec<ArgValue> },
+    SetArgs { sequence: Sequence, fence: Fence, args: Vec<ArgValue> },
     /// `RUNNING` → `PENDING` on children that enter with it; the attempt does not count.
     Expand { sequence: Sequence, fence: Fence, children: Vec<Insert> },
     /// A running body asks for a child. One that is there already, from an earlier attempt, is
@@ -56,7 +56,7 @@ pub enum Change {
     Spawn { sequence: Sequence, fence: Fence, child: Insert },
     /// A running body waits for its children, and has no place in its queue and of its key meanwhile;
     /// or goes on, and has one place too many where others took it.
-    Rest { sequence: Sequence, fence: Fence, resting: bool },
+    Suspend { sequence: Sequence, fence: Fence, suspended: bool },
     /// What the next attempt finds; `None` clears it. The task is no suspect any more.
     Checkpoint { sequence: Sequence, fence: Fence, data: Option<Arc<[u8]>> },
     /// How far a running body says it is.
@@ -69,19 +69,19 @@ pub enum Change {
     Cancel { id: TaskId, reason: String },
     /// Anything that has ended → `QUEUED`, with all its retries. Dependants that had ended only
     /// because it had wait for it again.
-    RunAgain { id: TaskId, reason: String },
+    RetryEnded { id: TaskId, reason: String },
     /// Anything that has ended badly, or was resolved before, → `SUCCEEDED` by hand. Dependants that had ended only because it had
     /// are released.
     Resolve { id: TaskId, result: Arc<ArgValue>, reason: String },
     /// A task that has ended is forgotten.
-    Forget { id: TaskId },
+    Purge { id: TaskId },
     /// A dependency that lives in another store ended, well or badly.
-    ForeignEnded { id: TaskId, well: bool },
+    ForeignEnded { id: TaskId, succeeded: bool },
     /// What is due becomes `QUEUED`, what is over becomes `EXPIRED`; at most `limit` of them. `more`
     /// may be about these or about the dependants of what expired.
     Promote { limit: usize },
     /// The next slice of dependants of tasks that ended.
-    ReleaseDependants { limit: usize },
+    NotifyDependants { limit: usize },
     /// Forgets tasks that ended long ago; at most `limit` of them.
     Prune { retention: Retention, limit: usize },
     /// What a queue allows from now on.
@@ -151,36 +151,36 @@ pub struct DueSchedules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Those that succeeded.
-    pub succeeded: Keep,
+    pub succeeded: RetentionLimit,
     /// The others.
-    pub others: Keep,
+    pub others: RetentionLimit,
 }
 
 /// How long tasks that ended in one way are kept: until either bound is passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
+pub struct RetentionLimit {
     /// After its end.
-    pub within: Duration,
+    pub max_age: Duration,
     /// The most of them.
-    pub most: usize,
+    pub max_count: usize,
 }
 
 /// A task's place in its queue. The smallest is the next: strict priority, then first in, first out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct Position {
     /// Higher first.
     pub priority: i32,
     /// Lower first.
     pub sequence: Sequence,
 }
 
-impl Ord for Place {
+impl Ord for Position {
     fn cmp(&self, other: &Self) -> Ordering {
         (Reverse(self.priority), self.sequence).cmp(&(Reverse(other.priority), other.sequence))
     }
 }
 
-impl PartialOrd for Place {
+impl PartialOrd for Position {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
@@ -188,11 +188,11 @@ impl PartialOrd for Place {
 
 /// A task that can be claimed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ready {
+pub struct ClaimableTask {
     /// Its queue.
     pub queue: QueueName,
     /// Where it stands there.
-    pub place: Place,
+    pub position: Position,
     /// The method as written.
     pub method: Arc<str>,
 }
@@ -201,60 +201,60 @@ pub struct Ready {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Applied {
     /// What was said to it.
-    pub verdict: Verdict,
+    pub result: ChangeResult,
     /// Tasks that became claimable.
-    pub ready: Vec<Ready>,
+    pub ready: Vec<ClaimableTask>,
     /// Tasks that ended.
     pub ended: Vec<Arc<Ended>>,
     /// Tasks that had ended and have not any more.
-    pub returned: Vec<Arc<Task>>,
+    pub retried: Vec<Arc<Task>>,
     /// Running tasks that are to be told to stop, in the wake of their parents' ends; and why.
-    pub told: Vec<(Fence, String)>,
+    pub signals: Vec<(Fence, String)>,
     /// A slice was full: ask for the next one.
     pub more: bool,
     /// What happened, in order.
     pub events: Vec<Event>,
     /// Some of it was put aside for webhooks.
-    pub posted: bool,
+    pub outbox_written: bool,
 }
 
 /// What was said to one change.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Verdict {
+pub enum ChangeResult {
     /// It was made (or had been made before, by the same words).
     #[default]
     Done,
     /// A task entered, in this state.
     Inserted(State),
     /// The id is taken by this task.
-    Exists(Box<Snapshot>),
+    IdConflict(Box<Snapshot>),
     /// The unique key is this task's; `replaced` says whether it runs with the newcomer's arguments.
-    Clash { first: Box<Snapshot>, replaced: bool },
+    UniqueConflict { first: Box<Snapshot>, replaced: bool },
     /// The unique key is another task's, and the newcomer was to be refused then, or cannot take its
     /// place because it asks for another method or has dependencies.
-    UniqueTaken,
+    UniqueRefused,
     /// It runs again, or was resolved and has this outcome; so many dependants were brought back with
     /// it at once.
     Changed { state: State, retried_dependants: u32, ended: Option<Arc<Ended>> },
     /// No such task.
     NotFound,
     /// It is in this state, in which it cannot be changed so: it has not ended, or has ended well.
-    Unfinished(State),
+    WrongState(State),
     /// Somebody unfinished needs it: it depends on it, or has spawned it.
-    Needed,
+    InUse,
     /// A dependency forbids it.
     Unmet { dependency: TaskId, problem: DependencyProblem },
     /// The task waits for its children. Those in these queues did not come in: they had been there
     /// before, or were refused.
     Expanded { joined: Vec<QueueName> },
     /// There are as many of them as there may be.
-    TooMany,
+    LimitReached,
     /// Of the runs of a schedule, these came in: one for each asked for.
     Fired { entered: Vec<bool> },
     /// The fence is not the task's latest; the schedule is another by now.
     Stale,
     /// What became of a wish to cancel, and the claim that is to be told.
-    Cancel { verdict: CancelVerdict, running: Option<Fence> },
+    Cancel { result: CancelVerdict, running: Option<Fence> },
 }
 
 /// Why a dependency forbids a task.
@@ -265,7 +265,7 @@ pub enum DependencyProblem {
     /// It has not ended, and the request did not ask to wait.
     Unfinished,
     /// It ended badly.
-    EndedBadly(State),
+    Failed(State),
 }
 
 /// What came of a commit.
@@ -279,7 +279,7 @@ pub struct Commit {
 
 /// A claim that somebody would like to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ClaimRequest {
     /// Which task.
     pub sequence: Sequence,
     /// The number that the claim is to have.
@@ -298,7 +298,7 @@ pub struct Claimed {
     /// The number of the attempt that begins, from 1.
     pub attempt: u32,
     /// What an earlier claim decided.
-    pub decided: Option<Vec<ArgValue>>,
+    pub resolved_args: Option<Vec<ArgValue>>,
     /// The children that an earlier claim expanded it into, which have ended.
     pub children: Vec<TaskId>,
     /// What an earlier attempt saved.
@@ -306,7 +306,7 @@ pub struct Claimed {
     /// How many log lines there are.
     pub log_lines: u32,
     /// Attempts that do not count against its retries: those made before somebody had it run again.
-    pub forgiven: u32,
+    pub attempts_before_retry: u32,
 }
 
 /// What came of a wish to claim.
@@ -315,11 +315,11 @@ pub struct Claims {
     /// One for each wish; `None` where it could not be had.
     pub claimed: Vec<Option<Claimed>>,
     /// Tasks that became claimable: the next ones with a key whose rate has room.
-    pub ready: Vec<Ready>,
+    pub ready: Vec<ClaimableTask>,
     /// What happened, in order.
     pub events: Vec<Event>,
     /// Some of it was put aside for webhooks.
-    pub posted: bool,
+    pub outbox_written: bool,
     /// When the next task is due or over, as far as is known.
     pub due: Option<Timestamp>,
 }
@@ -339,7 +339,7 @@ pub struct QueueStatus {
 
 /// What begins a boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Boot {
+pub struct OpenOptions {
     /// When.
     pub now: Timestamp,
     /// After how many ends of a process a task that ran at each of them is a suspect, and quarantined
@@ -349,7 +349,7 @@ pub struct Boot {
 
 /// What a boot begins with.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Opened {
+pub struct OpenReport {
     /// The number of this boot.
     pub epoch: u64,
     /// The first place in the order of acceptance that was never given.

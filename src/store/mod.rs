@@ -23,8 +23,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use change::{
-    Applied, Boot, Change, Claimed, Claims, Commit, DependencyProblem, DueSchedules, Firing,
-    Insert, Keep, Opened, Place, QueueStatus, Ready, Retention, Verdict, Wanted,
+    Applied, Change, ChangeResult, ClaimRequest, ClaimableTask, Claimed, Claims, Commit,
+    DependencyProblem, DueSchedules, Firing, Insert, OpenOptions, OpenReport, Position,
+    QueueStatus, Retention, RetentionLimit,
 };
 pub use depth::QueueDepth;
 pub use memory::MemoryStore;
@@ -93,11 +94,11 @@ pub trait Store: Send + Sync + 'static {
     /// Begins a boot: commits a new epoch and puts what an earlier boot left running back into its
     /// queue, or ends it if somebody had wished it cancelled or it is quarantined. On a shared store,
     /// only what nodes that are gone left running. Dependants that were not told yet are left to
-    /// [`Change::ReleaseDependants`].
+    /// [`Change::NotifyDependants`].
     ///
     /// # Errors
     /// [`Error`], and then nothing was begun.
-    async fn open(&self, boot: Boot) -> Result<Opened, Error>;
+    async fn open(&self, boot: OpenOptions) -> Result<OpenReport, Error>;
 
     /// Makes all changes in one transaction and says what followed from each, in the same order.
     /// Asked once more with the very same `changes` (the same allocation) before any others, it
@@ -114,7 +115,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error`]: nothing was claimed, or it is not known whether.
-    async fn claim(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Claims, Error>;
+    async fn claim(&self, wanted: Vec<ClaimRequest>, now: Timestamp) -> Result<Claims, Error>;
 
     /// `false` means that this id is surely not here. Answers from memory.
     fn may_know(&self, id: &TaskId) -> bool;
@@ -132,9 +133,9 @@ pub trait Store: Send + Sync + 'static {
     async fn window(
         &self,
         queue: &QueueName,
-        after: Option<Place>,
+        after: Option<Position>,
         limit: usize,
-    ) -> Result<Vec<Ready>, Error>;
+    ) -> Result<Vec<ClaimableTask>, Error>;
 
     /// Tasks that match, newest first, from before `before` on: at most `limit`, looked for among a
     /// bounded number of tasks, so that a page can be short or empty although there are more.

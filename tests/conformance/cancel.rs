@@ -1,5 +1,5 @@
 use task_scheduler::models::{CancelVerdict, Ending, Fence, State};
-use task_scheduler::store::{Applied, Change, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult};
 
 use crate::given::*;
 
@@ -14,8 +14,8 @@ on_every_store!(
     asking_twice_keeps_the_first_reason,
 );
 
-fn said(verdict: CancelVerdict, running: Option<Fence>) -> Verdict {
-    Verdict::Cancel { verdict, running }
+fn said(result: CancelVerdict, running: Option<Fence>) -> ChangeResult {
+    ChangeResult::Cancel { result, running }
 }
 
 async fn a_task_that_does_not_run_is_cancelled_at_once(given: Given) {
@@ -29,7 +29,7 @@ async fn a_task_that_does_not_run_is_cancelled_at_once(given: Given) {
     given.commit(Change::Snooze { sequence, fence, due }).await;
     for id in ["waiting", "later", "queued", "retrying", "snoozed"] {
         let applied = given.commit(cancel(id)).await;
-        assert_eq!(applied.verdict, said(CancelVerdict::Cancelled, None), "{id}");
+        assert_eq!(applied.result, said(CancelVerdict::Cancelled, None), "{id}");
         assert_eq!(ids(&applied.ended), [id]);
         let outcome = given.find(id).await.outcome.expect("it has ended");
         assert_eq!(outcome.ending, Ending::Cancelled("tired".into()));
@@ -42,8 +42,8 @@ async fn a_task_that_does_not_run_is_cancelled_at_once(given: Given) {
 
 async fn a_task_that_nobody_knows_is_not_found(given: Given) {
     let applied = given.commit(cancel("nobody")).await;
-    let verdict = said(CancelVerdict::NotFound, None);
-    assert_eq!(applied, Applied { verdict, ..Applied::default() });
+    let result = said(CancelVerdict::NotFound, None);
+    assert_eq!(applied, Applied { result, ..Applied::default() });
 }
 
 async fn a_task_that_ended_stays_as_it_is(given: Given) {
@@ -64,8 +64,8 @@ async fn a_task_that_ended_stays_as_it_is(given: Given) {
     for (id, state) in ends {
         let before = given.find(id).await;
         let applied = given.commit(cancel(id)).await;
-        let verdict = said(CancelVerdict::AlreadyEnded(state), None);
-        assert_eq!(applied, Applied { verdict, ..Applied::default() });
+        let result = said(CancelVerdict::AlreadyEnded(state), None);
+        assert_eq!(applied, Applied { result, ..Applied::default() });
         assert_eq!(given.find(id).await, before);
     }
 }
@@ -73,11 +73,11 @@ async fn a_task_that_ended_stays_as_it_is(given: Given) {
 async fn a_running_task_is_asked_and_its_claim_is_named(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let applied = given.commit(cancel("a")).await;
-    let verdict = said(CancelVerdict::Requested, Some(fence));
-    assert_eq!(applied, Applied { verdict, ..Applied::default() });
+    let result = said(CancelVerdict::Requested, Some(fence));
+    assert_eq!(applied, Applied { result, ..Applied::default() });
     let snapshot = given.find("a").await;
     assert_eq!((snapshot.state, snapshot.cancel_requested), (State::Running, true));
-    let give_in = Change::GiveIn { sequence, fence, reason: "tired".into() };
+    let give_in = Change::CancelAttempt { sequence, fence, reason: "tired".into() };
     given.commit(give_in).await;
     let snapshot = given.find("a").await;
     assert_eq!((snapshot.state, snapshot.cancel_requested), (State::Cancelled, false));
@@ -103,7 +103,7 @@ async fn a_running_task_that_was_asked_is_cancelled_when_it_would_run_again(give
             _ => Change::Expand { sequence, fence, children: vec![given.insert(task("child"))] },
         };
         let applied = given.commit(change).await;
-        assert_eq!((applied.verdict, applied.ready.len()), (Verdict::Done, 0), "{again}");
+        assert_eq!((applied.result, applied.ready.len()), (ChangeResult::Done, 0), "{again}");
         assert_eq!(ids(&applied.ended), [again]);
         let ending = &applied.ended[0].outcome.ending;
         assert_eq!(*ending, Ending::Cancelled("tired".into()));
@@ -127,7 +127,7 @@ async fn asking_twice_keeps_the_first_reason(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.commit(cancel("a")).await;
     let again = Change::Cancel { id: name("a"), reason: "once more".into() };
-    assert_eq!(given.commit(again).await.verdict, said(CancelVerdict::Requested, Some(fence)));
+    assert_eq!(given.commit(again).await.result, said(CancelVerdict::Requested, Some(fence)));
     given.commit(release(sequence, fence)).await;
     let ending = given.find("a").await.outcome.expect("it has ended").ending;
     assert_eq!(ending, Ending::Cancelled("tired".into()));

@@ -88,10 +88,10 @@ async fn more_dependants_than_a_slice_are_released_in_slices(given: Given) {
     let first = given.commit(complete(parent, fence)).await;
     assert_eq!((first.ready.len(), ids(&first.ended)), (RELEASE_SLICE, vec!["parent"]));
     assert!(first.more);
-    let second = given.commit(Change::ReleaseDependants { limit: RELEASE_SLICE }).await;
+    let second = given.commit(Change::NotifyDependants { limit: RELEASE_SLICE }).await;
     assert_eq!((second.ready.len(), second.ended.len(), second.more), (10, 0, false));
     let released: BTreeSet<u64> =
-        first.ready.iter().chain(&second.ready).map(|ready| ready.place.sequence.0).collect();
+        first.ready.iter().chain(&second.ready).map(|ready| ready.position.sequence.0).collect();
     assert_eq!(released.len(), many);
     assert_eq!(given.claimable().await.len(), many);
 }
@@ -115,14 +115,14 @@ async fn a_slice_takes_no_more_than_it_may(given: Given) {
     given.enter_all((0..many).map(|number| waits(&format!("c{number}"), &["parent"]))).await;
     given.commit(complete(parent, fence)).await;
     for more in [true, true, false] {
-        let slice = given.commit(Change::ReleaseDependants { limit: 2 }).await;
+        let slice = given.commit(Change::NotifyDependants { limit: 2 }).await;
         assert_eq!((slice.ready.len(), slice.more), (if more { 2 } else { 1 }, more));
     }
 }
 
 async fn nothing_to_release_is_said_at_once(given: Given) {
     given.enter_all([task("parent"), waits("child", &["parent"])]).await;
-    let applied = given.commit(Change::ReleaseDependants { limit: 9 }).await;
+    let applied = given.commit(Change::NotifyDependants { limit: 9 }).await;
     assert_eq!(applied, Applied::default());
 }
 

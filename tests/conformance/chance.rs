@@ -16,7 +16,8 @@ use task_scheduler::models::{
     Schedule, Secret, Sequence, Task, TaskId, Unique, Webhook,
 };
 use task_scheduler::store::{
-    Applied, Change, Claims, Firing, Insert, Keep, RELEASE_SLICE, Ready, Retention, Wanted,
+    Applied, Change, ClaimRequest, ClaimableTask, Claims, Firing, Insert, RELEASE_SLICE, Retention,
+    RetentionLimit,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -32,7 +33,7 @@ const WEBHOOKS: [(&str, &str); 3] = [("all", "*"), ("ends", "task.failed"), ("ru
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Commit(Arc<[Change]>),
-    Claim(Vec<Wanted>),
+    Claim(Vec<ClaimRequest>),
     /// The process ends, and another one begins.
     Open {
         suspect_after: u32,
@@ -113,8 +114,8 @@ impl Chance {
         }
     }
 
-    fn became_ready(&mut self, ready: &[Ready]) {
-        self.ready.extend(ready.iter().map(|ready| ready.place.sequence));
+    fn became_ready(&mut self, ready: &[ClaimableTask]) {
+        self.ready.extend(ready.iter().map(|ready| ready.position.sequence));
     }
 
     fn one_in(&mut self, many: u32) -> bool {
@@ -125,7 +126,7 @@ impl Chance {
         &among[self.rng.usize(0..among.len())]
     }
 
-    fn wanted(&mut self) -> Vec<Wanted> {
+    fn wanted(&mut self) -> Vec<ClaimRequest> {
         let mut wanted = Vec::new();
         for _ in 0..self.rng.usize(1..4) {
             let sequence = match self.ready.len() {
@@ -133,7 +134,7 @@ impl Chance {
                 many if self.one_in(8) => self.ready[self.rng.usize(0..many)],
                 many => self.ready.swap_remove(self.rng.usize(0..many)),
             };
-            wanted.push(Wanted { sequence, fence: self.fence() });
+            wanted.push(ClaimRequest { sequence, fence: self.fence() });
         }
         wanted
     }
@@ -174,11 +175,11 @@ impl Chance {
             }
             41..=45 => Change::Fail { sequence, fence, failure },
             46 => Change::Skip { sequence, fence },
-            47 => Change::GiveIn { sequence, fence, reason },
+            47 => Change::CancelAttempt { sequence, fence, reason },
             48..=51 => Change::Retry { sequence, fence, failure, due: soon },
             52..=53 => Change::Snooze { sequence, fence, due: soon },
-            54..=55 => Change::Release { sequence, fence },
-            56 => Change::Decide { sequence, fence, args: vec![ArgValue::Int32(2)] },
+            54..=55 => Change::Requeue { sequence, fence },
+            56 => Change::SetArgs { sequence, fence, args: vec![ArgValue::Int32(2)] },
             57..=58 => {
                 let mut children = Vec::new();
                 for at in 0..self.rng.u32(0..3) {
@@ -196,7 +197,7 @@ impl Chance {
                 let at = self.rng.u32(0..3);
                 Change::Spawn { sequence, fence, child: self.child(&id, at) }
             }
-            65..=69 => Change::Rest { sequence, fence, resting: self.one_in(2) },
+            65..=69 => Change::Suspend { sequence, fence, suspended: self.one_in(2) },
             70 => {
                 let data = self.rng.bool().then(|| vec![7; self.rng.usize(1..9)].into());
                 Change::Checkpoint { sequence, fence, data }
@@ -207,15 +208,18 @@ impl Chance {
             }
             72..=73 => Change::Log { sequence, fence, lines: self.lines() },
             74..=78 => Change::Cancel { id: self.id(), reason },
-            79..=82 => Change::RunAgain { id: self.id(), reason },
+            79..=82 => Change::RetryEnded { id: self.id(), reason },
             83 => {
                 let result = Arc::new(ArgValue::Bool(true));
                 Change::Resolve { id: self.id(), result, reason }
             }
-            84..=85 => Change::Forget { id: self.id() },
-            86 => Change::ForeignEnded { id: elsewhere(self.rng.u32(0..3)), well: self.rng.bool() },
+            84..=85 => Change::Purge { id: self.id() },
+            86 => Change::ForeignEnded {
+                id: elsewhere(self.rng.u32(0..3)),
+                succeeded: self.rng.bool(),
+            },
             87..=91 => Change::Promote { limit: self.rng.usize(1..6) },
-            92..=94 => Change::ReleaseDependants { limit: self.rng.usize(1..6) },
+            92..=94 => Change::NotifyDependants { limit: self.rng.usize(1..6) },
             95..=96 => Change::Prune { retention: self.retention(), limit: 1_000 },
             97..=98 => Change::SetQueue { queue: self.queue(), limits: self.limits() },
             _ => Change::PauseQueue { queue: self.queue(), paused: self.one_in(3) },
@@ -440,8 +444,8 @@ impl Chance {
 
     fn retention(&mut self) -> Retention {
         // Which go first of too many is left to stores.
-        let keep = Keep { within: SECOND * self.rng.u32(3..9), most: 1_000 };
-        Retention { succeeded: keep, others: Keep { within: 8 * SECOND, ..keep } }
+        let keep = RetentionLimit { max_age: SECOND * self.rng.u32(3..9), max_count: 1_000 };
+        Retention { succeeded: keep, others: RetentionLimit { max_age: 8 * SECOND, ..keep } }
     }
 
     /// What puts an end to every limit but those of keys, so that whatever waits can go on.
@@ -455,15 +459,18 @@ impl Chance {
             changes.push(Change::PauseQueue { queue: queue(name), paused: false });
         }
         for number in 0..3 {
-            changes.push(Change::ForeignEnded { id: elsewhere(number), well: true });
+            changes.push(Change::ForeignEnded { id: elsewhere(number), succeeded: true });
         }
-        changes.push(Change::ReleaseDependants { limit: RELEASE_SLICE });
+        changes.push(Change::NotifyDependants { limit: RELEASE_SLICE });
         changes
     }
 
     /// Claims whatever can be had of these, and what is to become of those that could.
-    pub(crate) fn wishes(&mut self, ready: &[Ready]) -> Vec<Wanted> {
-        let wish = |ready: &Ready| Wanted { sequence: ready.place.sequence, fence: self.fence() };
+    pub(crate) fn wishes(&mut self, ready: &[ClaimableTask]) -> Vec<ClaimRequest> {
+        let wish = |ready: &ClaimableTask| ClaimRequest {
+            sequence: ready.position.sequence,
+            fence: self.fence(),
+        };
         ready.iter().map(wish).collect()
     }
 

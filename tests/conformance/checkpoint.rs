@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use task_scheduler::models::{Fence, Sequence};
-use task_scheduler::store::{Applied, Change, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult};
 
 use crate::given::*;
 
@@ -45,7 +45,7 @@ async fn a_checkpoint_can_be_replaced_and_cleared(given: Given) {
 async fn a_checkpoint_under_a_stale_fence_is_refused(given: Given) {
     let (sequence, stale) = given.run(task("a")).await;
     given.commit(release(sequence, stale)).await;
-    let refused = Applied { verdict: Verdict::Stale, ..Applied::default() };
+    let refused = Applied { result: ChangeResult::Stale, ..Applied::default() };
     assert_eq!(given.commit(save(sequence, stale, Some(b"late"))).await, refused);
     assert_eq!(given.claim(sequence).await.expect("it was released").checkpoint, None);
     assert_eq!(given.commit(save(sequence, stale, Some(b"late"))).await, refused);

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use task_scheduler::models::{Fence, HistoryEntry, Sequence, State};
-use task_scheduler::store::{Applied, Change, Claimed, Wanted};
+use task_scheduler::store::{Applied, Change, ClaimRequest, Claimed};
 
 use crate::given::*;
 
@@ -31,11 +31,11 @@ async fn a_claimed_task_runs_under_the_fence_it_was_claimed_with(given: Given) {
         fence,
         task: Arc::new(task("a")),
         attempt: 1,
-        decided: None,
+        resolved_args: None,
         children: Vec::new(),
         checkpoint: None,
         log_lines: 0,
-        forgiven: 0,
+        attempts_before_retry: 0,
     };
     assert_eq!(claimed, Some(expected));
     let snapshot = given.find("a").await;
@@ -64,7 +64,7 @@ async fn each_wish_has_its_own_answer(given: Given) {
     let one = given.enter(task("one")).await;
     let gone = given.succeed(task("gone")).await;
     let two = given.enter(task("two")).await;
-    let wanted = [two, gone, one].map(|sequence| Wanted { sequence, fence: given.fence() });
+    let wanted = [two, gone, one].map(|sequence| ClaimRequest { sequence, fence: given.fence() });
     let claims = given.claim_all(wanted.to_vec()).await;
     let got: Vec<Option<(Sequence, Fence)>> =
         claims.claimed.iter().map(|it| it.as_ref().map(|it| (it.sequence, it.fence))).collect();
@@ -73,13 +73,13 @@ async fn each_wish_has_its_own_answer(given: Given) {
 
 async fn of_two_that_want_a_task_one_gets_it(given: Given) {
     let sequence = given.enter(task("a")).await;
-    let wanted = [given.fence(), given.fence()].map(|fence| Wanted { sequence, fence });
+    let wanted = [given.fence(), given.fence()].map(|fence| ClaimRequest { sequence, fence });
     let claims = given.claim_all(wanted.to_vec()).await;
     let got: Vec<bool> = claims.claimed.iter().map(Option::is_some).collect();
     assert_eq!(got, [true, false]);
     assert_eq!(given.find("a").await.attempts, 1);
     let stale = given.commit(complete(sequence, wanted[1].fence)).await;
-    assert_eq!(stale.verdict, task_scheduler::store::Verdict::Stale);
+    assert_eq!(stale.result, task_scheduler::store::ChangeResult::Stale);
 }
 
 async fn the_same_claim_again_gives_the_same(given: Given) {
@@ -99,7 +99,7 @@ async fn a_queue_runs_no_more_than_its_limit(given: Given) {
     let mut wanted = Vec::new();
     for id in ["a", "b", "c"] {
         let sequence = given.enter(task(id)).await;
-        wanted.push(Wanted { sequence, fence: given.fence() });
+        wanted.push(ClaimRequest { sequence, fence: given.fence() });
     }
     let claims = given.claim_all(wanted).await;
     let got: Vec<bool> = claims.claimed.iter().map(Option::is_some).collect();
@@ -138,7 +138,7 @@ async fn whatever_stops_running_makes_room(given: Given) {
         |sequence, fence, _| complete(sequence, fence),
         |sequence, fence, _| fail(sequence, fence),
         |sequence, fence, _| Change::Skip { sequence, fence },
-        |sequence, fence, _| Change::GiveIn { sequence, fence, reason: "tired".into() },
+        |sequence, fence, _| Change::CancelAttempt { sequence, fence, reason: "tired".into() },
         |sequence, fence, due| Change::Retry { sequence, fence, failure: failure(), due },
         |sequence, fence, due| Change::Snooze { sequence, fence, due },
         |sequence, fence, _| release(sequence, fence),

@@ -7,7 +7,7 @@ use task_scheduler::models::{
     CatchUp, EventFilter, Labels, Name, NamePattern, OutboxEntry, Overlap, RUN_INITIATOR, Rule,
     Schedule, ScheduleStatus, Secret, Task, Webhook,
 };
-use task_scheduler::store::{Applied, Change, Firing, Insert, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult, Firing, Insert};
 
 use crate::given::*;
 
@@ -58,7 +58,7 @@ impl Given {
     /// Defines a schedule that runs now.
     pub(crate) async fn define(&self, name: &str, overlap: Overlap) {
         let applied = self.commit(set(&schedule(name, overlap), true, Some(self.now()))).await;
-        assert_eq!(applied.verdict, Verdict::Done);
+        assert_eq!(applied.result, ChangeResult::Done);
     }
 
     pub(crate) async fn status(&self, name: &str) -> ScheduleStatus {
@@ -83,7 +83,7 @@ impl Given {
 
     pub(crate) async fn watch(&self, webhook: Webhook) {
         let applied = self.commit(Change::SetWebhook(Arc::new(webhook))).await;
-        assert_eq!(applied.verdict, Verdict::Done);
+        assert_eq!(applied.result, ChangeResult::Done);
     }
 
     pub(crate) async fn outbox(&self) -> Vec<OutboxEntry> {

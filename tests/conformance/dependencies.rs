@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use task_scheduler::models::{Ending, State, Task};
-use task_scheduler::store::{Applied, Change, DependencyProblem, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult, DependencyProblem};
 
 use crate::given::*;
 
@@ -27,9 +27,9 @@ async fn refused(given: &Given, task: Task) -> (String, DependencyProblem) {
     let applied = given.commit(Change::Insert(given.insert(task))).await;
     assert_eq!(given.known(id.as_str()).await, None);
     match applied.clone() {
-        Applied { verdict: Verdict::Unmet { dependency, problem }, .. } => {
-            let verdict = Verdict::Unmet { dependency: dependency.clone(), problem };
-            assert_eq!(applied, Applied { verdict, ..Applied::default() });
+        Applied { result: ChangeResult::Unmet { dependency, problem }, .. } => {
+            let result = ChangeResult::Unmet { dependency: dependency.clone(), problem };
+            assert_eq!(applied, Applied { result, ..Applied::default() });
             (dependency.as_str().to_owned(), problem)
         }
         applied => panic!("{applied:?}"),
@@ -89,7 +89,7 @@ async fn a_dependency_that_ended_badly_is_refused(given: Given) {
     given.commit(cancel("cancelled")).await;
     for (parent, state) in [("failed", State::Failed), ("cancelled", State::Cancelled)] {
         let problem = refused(&given, waits("a", &[parent])).await;
-        assert_eq!(problem, (parent.into(), DependencyProblem::EndedBadly(state)));
+        assert_eq!(problem, (parent.into(), DependencyProblem::Failed(state)));
     }
 }
 
@@ -109,7 +109,7 @@ async fn a_dependency_that_is_named_twice_is_waited_for_once(given: Given) {
 async fn a_task_can_wait_for_one_that_enters_just_before_it(given: Given) {
     let changes = [given.insert(task("parent")), given.insert(waits("a", &["parent"]))];
     let commit = given.commit_all(Arc::new(changes.map(Change::Insert))).await;
-    assert_eq!(commit.applied[1].verdict, Verdict::Inserted(State::Pending));
+    assert_eq!(commit.applied[1].result, ChangeResult::Inserted(State::Pending));
 }
 
 async fn a_task_that_waits_for_two_is_released_by_the_second(given: Given) {

@@ -52,7 +52,7 @@ async fn of_what_ended_only_failures_are_told_and_only_while_they_are_kept(given
     given.commit(Change::Fail { sequence, fence, failure: failure() }).await;
     let expected = QueueDepth { failed: 1, ..QueueDepth::of(queue("default")) };
     assert_eq!(depths(&given).await, [expected]);
-    given.commit(Change::Forget { id: name("bad") }).await;
+    given.commit(Change::Purge { id: name("bad") }).await;
     assert_eq!(depths(&given).await, []);
 }
 

@@ -1,5 +1,5 @@
 use task_scheduler::models::{Ending, Fence, HistoryEntry, Outcome, Sequence, State};
-use task_scheduler::store::{Applied, Change, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult};
 
 use crate::given::*;
 
@@ -22,7 +22,7 @@ const ENDS: [End; 4] = [
     complete,
     fail,
     |sequence, fence| Change::Skip { sequence, fence },
-    |sequence, fence| Change::GiveIn { sequence, fence, reason: "tired".into() },
+    |sequence, fence| Change::CancelAttempt { sequence, fence, reason: "tired".into() },
 ];
 
 async fn check(given: Given, end: End, ending: Ending, state: State, error: Option<&str>) {
@@ -32,7 +32,7 @@ async fn check(given: Given, end: End, ending: Ending, state: State, error: Opti
     let now = given.now();
     let applied = given.commit(end(sequence, fence)).await;
     let outcome = Outcome { ending, attempts: 1, started_at, ended_at: now };
-    assert_eq!((applied.verdict, applied.more), (Verdict::Done, false));
+    assert_eq!((applied.result, applied.more), (ChangeResult::Done, false));
     assert_eq!((applied.ready.len(), applied.ended.len()), (0, 1));
     assert_eq!((&*applied.ended[0].task, &applied.ended[0].outcome), (&task("a"), &outcome));
     let snapshot = given.find("a").await;
@@ -68,23 +68,26 @@ async fn an_end_under_a_stale_fence_is_refused(given: Given) {
         let fence = given.claim(sequence).await.expect("it was released").fence;
         let before = given.find(&id).await;
         let applied = given.commit(end(sequence, stale)).await;
-        assert_eq!(applied, Applied { verdict: Verdict::Stale, ..Applied::default() });
+        assert_eq!(applied, Applied { result: ChangeResult::Stale, ..Applied::default() });
         assert_eq!(given.find(&id).await, before);
-        assert_eq!(given.commit(end(sequence, fence)).await.verdict, Verdict::Done);
+        assert_eq!(given.commit(end(sequence, fence)).await.result, ChangeResult::Done);
     }
 }
 
 async fn an_end_of_a_task_that_never_ran_is_refused(given: Given) {
     let sequence = given.enter(task("a")).await;
     for end in ENDS {
-        assert_eq!(given.commit(end(sequence, given.fence())).await.verdict, Verdict::Stale);
+        assert_eq!(given.commit(end(sequence, given.fence())).await.result, ChangeResult::Stale);
     }
     assert_eq!(given.state("a").await, State::Queued);
 }
 
 async fn an_end_of_a_task_that_nobody_knows_is_refused(given: Given) {
     for end in ENDS {
-        assert_eq!(given.commit(end(Sequence(99), given.fence())).await.verdict, Verdict::Stale);
+        assert_eq!(
+            given.commit(end(Sequence(99), given.fence())).await.result,
+            ChangeResult::Stale
+        );
     }
 }
 
@@ -103,21 +106,21 @@ async fn an_end_that_is_told_twice_counts_once(given: Given) {
 async fn what_an_attempt_decided_is_there_for_the_next_one(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let args = vec![result().as_ref().clone()];
-    let decide = Change::Decide { sequence, fence, args: args.clone() };
+    let decide = Change::SetArgs { sequence, fence, args: args.clone() };
     assert_eq!(given.commit(decide).await, Applied::default());
     assert_eq!(given.state("a").await, State::Running);
     given.commit(release(sequence, fence)).await;
     let claimed = given.claim(sequence).await.expect("it was released");
-    assert_eq!(claimed.decided, Some(args));
+    assert_eq!(claimed.resolved_args, Some(args));
     assert_eq!(claimed.task.args, task("a").args);
 }
 
 async fn a_decision_under_a_stale_fence_is_refused(given: Given) {
     let (sequence, stale) = given.run(task("a")).await;
     given.commit(release(sequence, stale)).await;
-    let decide = Change::Decide { sequence, fence: stale, args: Vec::new() };
-    assert_eq!(given.commit(decide.clone()).await.verdict, Verdict::Stale, "it does not run");
+    let decide = Change::SetArgs { sequence, fence: stale, args: Vec::new() };
+    assert_eq!(given.commit(decide.clone()).await.result, ChangeResult::Stale, "it does not run");
     let claimed = given.claim(sequence).await.expect("it was released");
-    assert_eq!(claimed.decided, None);
-    assert_eq!(given.commit(decide).await.verdict, Verdict::Stale, "another one runs");
+    assert_eq!(claimed.resolved_args, None);
+    assert_eq!(given.commit(decide).await.result, ChangeResult::Stale, "another one runs");
 }

@@ -6,7 +6,7 @@ use task_scheduler::models::{
     ArgValue, Custom, Ending, Event, Fact, Keys, OnConflict, Payload, QueueFact, QueueLimits,
     QueueSettings, State, Task, TaskFact, Unique,
 };
-use task_scheduler::store::{Change, Insert, Keep, Retention, Verdict};
+use task_scheduler::store::{Change, ChangeResult, Insert, Retention, RetentionLimit};
 
 use crate::given::*;
 
@@ -118,7 +118,7 @@ async fn what_is_due_is_queued(given: Given) {
 
 async fn a_claim_starts_an_attempt_and_once_more_announces_nothing(given: Given) {
     let sequence = given.enter(task("a")).await;
-    let wanted = |fence| vec![task_scheduler::store::Wanted { sequence, fence }];
+    let wanted = |fence| vec![task_scheduler::store::ClaimRequest { sequence, fence }];
     let fence = given.fence();
     let told = given.claim_all(wanted(fence)).await.events;
     assert_eq!(told, [of(&given, task("a"), TaskFact::Started { attempt: 1, fence })]);
@@ -143,7 +143,7 @@ async fn a_retry_says_why_and_when(given: Given) {
     let told = events(&given, Change::Promote { limit: 9 }).await;
     assert_eq!(told, [of(&given, task("a"), TaskFact::Queued)]);
     let fence = given.fence();
-    let wanted = vec![task_scheduler::store::Wanted { sequence, fence }];
+    let wanted = vec![task_scheduler::store::ClaimRequest { sequence, fence }];
     let told = given.claim_all(wanted).await.events;
     assert_eq!(told, [of(&given, task("a"), TaskFact::Started { attempt: 2, fence })]);
 }
@@ -229,7 +229,7 @@ async fn each_way_to_end_is_announced(given: Given) {
         let change = match ending.clone() {
             Ending::Succeeded(result) => Change::Complete { sequence, fence, result },
             Ending::Failed(failure) => Change::Fail { sequence, fence, failure },
-            Ending::Cancelled(reason) => Change::GiveIn { sequence, fence, reason },
+            Ending::Cancelled(reason) => Change::CancelAttempt { sequence, fence, reason },
             _ => Change::Skip { sequence, fence },
         };
         let told = events(&given, change).await;
@@ -284,7 +284,7 @@ async fn a_child_that_was_asked_to_stop_before_is_not_asked_once_more_for_its_pa
     given.claim(running).await.expect("it can run");
     assert_eq!(names(&events(&given, cancel("a/1")).await), ["task.cancel_requested"]);
     let applied = given.tell(fail(sequence, fence)).await;
-    assert_eq!((names(&applied.events), applied.told), (vec!["task.failed"], Vec::new()));
+    assert_eq!((names(&applied.events), applied.signals), (vec!["task.failed"], Vec::new()));
 }
 
 async fn a_task_that_is_run_again_returns_with_those_that_had_ended_for_it(given: Given) {
@@ -333,13 +333,13 @@ async fn stale_writes_and_ends_that_are_told_twice_announce_nothing(given: Given
     for change in [
         Change::Retry { sequence, fence: stale, failure: failure(), due },
         Change::Snooze { sequence, fence: stale, due },
-        Change::Release { sequence, fence: stale },
+        Change::Requeue { sequence, fence: stale },
         Change::Progress { sequence, fence: stale, fraction: 1.0, message: String::new() },
         Change::Expand { sequence, fence: stale, children: Vec::new() },
         Change::Emit { sequence, fence: stale, custom: custom() },
     ] {
         let told = given.tell(change).await;
-        assert_eq!((told.verdict, told.events), (Verdict::Stale, Vec::new()));
+        assert_eq!((told.result, told.events), (ChangeResult::Stale, Vec::new()));
     }
 }
 
@@ -388,9 +388,9 @@ async fn a_repeated_commit_announces_the_same(given: Given) {
 async fn what_is_forgotten_goes_in_silence(given: Given) {
     given.succeed(task("a")).await;
     given.succeed(task("b")).await;
-    assert_eq!(events(&given, Change::Forget { id: name("a") }).await, []);
+    assert_eq!(events(&given, Change::Purge { id: name("a") }).await, []);
     given.wait(9 * SECOND);
-    let keep = Keep { within: SECOND, most: 0 };
+    let keep = RetentionLimit { max_age: SECOND, max_count: 0 };
     let retention = Retention { succeeded: keep, others: keep };
     assert_eq!(events(&given, Change::Prune { retention, limit: 9 }).await, []);
     assert_eq!(given.known("b").await, None);

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use task_scheduler::error::Code;
 use task_scheduler::models::{Digest, Ending, Fence, QueueName, Sequence, State};
-use task_scheduler::store::{Applied, Change, Insert, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult, Insert};
 
 use crate::given::*;
 
@@ -32,7 +32,7 @@ async fn an_expanded_task_waits_for_its_children_and_is_told_of_them(given: Give
     let (sequence, fence) = given.run(task("a")).await;
     let children = children(&given);
     let applied = given.commit(expand(sequence, fence, &children)).await;
-    assert_eq!(applied.verdict, Verdict::Expanded { joined: vec![] });
+    assert_eq!(applied.result, ChangeResult::Expanded { joined: vec![] });
     let snapshot = given.find("a").await;
     assert_eq!((snapshot.state, snapshot.unmet, snapshot.attempts), (State::Pending, 2, 0));
     assert_eq!(given.claim(sequence).await, None);
@@ -42,7 +42,7 @@ async fn an_expanded_task_waits_for_its_children_and_is_told_of_them(given: Give
     }
     let claimed = given.claim(sequence).await.expect("its children have ended");
     assert_eq!(claimed.children, [name("a/1"), name("a/2")]);
-    assert_eq!((claimed.attempt, claimed.decided), (1, None));
+    assert_eq!((claimed.attempt, claimed.resolved_args), (1, None));
 }
 
 async fn an_expanded_task_judges_its_children_itself(given: Given) {
@@ -60,7 +60,7 @@ async fn a_child_that_is_there_already_is_joined(given: Given) {
     let (child, child_fence) = given.run(task("a/1")).await;
     let (sequence, fence) = given.run(task("a")).await;
     let applied = given.commit(expand(sequence, fence, &children(&given))).await;
-    assert_eq!(applied.verdict, Verdict::Expanded { joined: vec![QueueName::default()] });
+    assert_eq!(applied.result, ChangeResult::Expanded { joined: vec![QueueName::default()] });
     assert_eq!(given.find("a").await.unmet, 2);
     given.commit(complete(child, child_fence)).await;
     assert_eq!(given.find("a").await.unmet, 1);
@@ -80,7 +80,7 @@ async fn a_child_that_ended_badly_runs_again_when_its_parent_does(given: Given) 
     let fence = given.claim(sequence).await.expect("it runs again").fence;
     let applied = given.commit(expand(sequence, fence, &children(&given))).await;
     let expected = Applied {
-        verdict: Verdict::Expanded { joined: vec![QueueName::default(); 2] },
+        result: ChangeResult::Expanded { joined: vec![QueueName::default(); 2] },
         ready: vec![ready(first[1].sequence)],
         returned: vec![first[1].task.clone()],
         ..Applied::default()
@@ -108,7 +108,7 @@ async fn children_that_have_all_ended_are_not_waited_for(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let applied = given.commit(expand(sequence, fence, &children(&given))).await;
     let expected = Applied {
-        verdict: Verdict::Expanded { joined: vec![QueueName::default(); 2] },
+        result: ChangeResult::Expanded { joined: vec![QueueName::default(); 2] },
         ready: vec![ready(sequence)],
         ..Applied::default()
     };
@@ -126,7 +126,7 @@ async fn an_expansion_under_a_stale_fence_is_refused(given: Given) {
     given.commit(release(sequence, stale)).await;
     given.claim(sequence).await.expect("it was released");
     let applied = given.commit(expand(sequence, stale, &children(&given))).await;
-    assert_eq!(applied, Applied { verdict: Verdict::Stale, ..Applied::default() });
+    assert_eq!(applied, Applied { result: ChangeResult::Stale, ..Applied::default() });
     assert_eq!((given.known("a/1").await, given.state("a").await), (None, State::Running));
 }
 
@@ -155,7 +155,7 @@ async fn a_cancelled_parent_cancels_its_children_and_is_not_released_by_them(giv
     let running = given.claim(children[0].sequence).await.expect("it can run").fence;
     let applied = given.commit(cancel("a")).await;
     assert_eq!(ids(&applied.ended), ["a", "a/2"]);
-    assert_eq!(applied.told, [(running, "its parent a ended CANCELLED".to_owned())]);
+    assert_eq!(applied.signals, [(running, "its parent a ended CANCELLED".to_owned())]);
     let applied = given.commit(complete(children[0].sequence, running)).await;
     assert_eq!((applied.ready.len(), ids(&applied.ended)), (0, vec!["a/1"]));
     let ending = given.find("a").await.outcome.expect("it has ended").ending;

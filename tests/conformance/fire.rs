@@ -7,7 +7,7 @@ use task_scheduler::models::{
     Ending, Event, Fact, Failure, Keys, MAX_REMEMBERED_RUNS, OnConflict, Overlap, ScheduleCounts,
     ScheduleFact, ScheduleRun, State, Task, TaskFact, Unique,
 };
-use task_scheduler::store::{Applied, Change, Insert, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult, Insert};
 
 use crate::defined::*;
 use crate::given::*;
@@ -40,8 +40,8 @@ fn of(given: &Given, id: &str, fact: TaskFact) -> Event {
     Event { at: given.now(), fact: Fact::Task(Arc::new(run_of("s", id)), fact) }
 }
 
-fn fired(entered: &[bool]) -> Verdict {
-    Verdict::Fired { entered: entered.to_vec() }
+fn fired(entered: &[bool]) -> ChangeResult {
+    ChangeResult::Fired { entered: entered.to_vec() }
 }
 
 fn executed(given: &Given, id: &str) -> Event {
@@ -76,7 +76,7 @@ async fn a_run_comes_in_with_the_commit_that_moves_the_schedule_on(given: Given)
     let next = firing.next;
     let applied = given.tell(Change::Fire(firing)).await;
     let expected = Applied {
-        verdict: fired(&[true]),
+        result: fired(&[true]),
         ready: vec![ready(sequence)],
         events: vec![of(&given, "r1", TaskFact::Accepted(State::Queued)), executed(&given, "r1")],
         ..Applied::default()
@@ -99,21 +99,21 @@ async fn a_stale_firing_changes_nothing(given: Given) {
     other_name.name = called("other");
     let before = given.status("s").await;
     for stale in [other_time, other_revision, other_name] {
-        assert_eq!(given.commit(Change::Fire(stale)).await.verdict, Verdict::Stale);
+        assert_eq!(given.commit(Change::Fire(stale)).await.result, ChangeResult::Stale);
     }
     assert_eq!((given.status("s").await, given.known("r1").await), (before, None));
     // It was fired, defined anew, or switched off in between.
     given.commit(Change::Fire(sound.clone())).await;
     let before = given.status("s").await;
-    assert_eq!(given.commit(Change::Fire(sound)).await.verdict, Verdict::Stale);
+    assert_eq!(given.commit(Change::Fire(sound)).await.result, ChangeResult::Stale);
     assert_eq!(given.status("s").await, before);
     let late = given.firing("s", Vec::new()).await;
     given.commit(set(&schedule("s", Overlap::Allow), true, Some(late.due))).await;
-    assert_eq!(given.commit(Change::Fire(late)).await.verdict, Verdict::Stale);
+    assert_eq!(given.commit(Change::Fire(late)).await.result, ChangeResult::Stale);
     let late = given.firing("s", Vec::new()).await;
     let disable = Change::EnableSchedule { name: called("s"), enabled: false, next: None };
     given.commit(disable).await;
-    assert_eq!(given.commit(Change::Fire(late)).await.verdict, Verdict::Stale);
+    assert_eq!(given.commit(Change::Fire(late)).await.result, ChangeResult::Stale);
 }
 
 async fn a_run_is_left_out_while_one_before_it_has_not_ended(given: Given) {
@@ -121,11 +121,11 @@ async fn a_run_is_left_out_while_one_before_it_has_not_ended(given: Given) {
     given.fire("s", &["r1"]).await;
     let applied = given.fire("s", &["r2"]).await;
     let skipped = event(&given, ScheduleFact::Skipped { occurrence: given.now() });
-    assert_eq!((applied.verdict, applied.events), (fired(&[false]), vec![skipped]));
+    assert_eq!((applied.result, applied.events), (fired(&[false]), vec![skipped]));
     assert_eq!(given.known("r2").await, None);
     let (sequence, fence) = claimed(&given, "r1").await;
     given.commit(complete(sequence, fence)).await;
-    assert_eq!(given.fire("s", &["r3"]).await.verdict, fired(&[true]));
+    assert_eq!(given.fire("s", &["r3"]).await.result, fired(&[true]));
     let counts = ScheduleCounts { executed: 2, skipped: 1, ..ScheduleCounts::default() };
     assert_eq!(given.status("s").await.counts, counts);
 }
@@ -135,14 +135,14 @@ async fn of_runs_that_fire_together_only_the_first_comes_in_where_they_must_not_
 ) {
     given.define("s", Overlap::Skip).await;
     let applied = given.fire("s", &["r1", "r2", "r3"]).await;
-    assert_eq!(applied.verdict, fired(&[true, false, false]));
+    assert_eq!(applied.result, fired(&[true, false, false]));
     assert_eq!(given.status("s").await.runs, [run(&given, "r1", None)]);
 }
 
 async fn runs_may_overlap_where_that_is_allowed(given: Given) {
     given.define("s", Overlap::Allow).await;
-    assert_eq!(given.fire("s", &["r1", "r2"]).await.verdict, fired(&[true, true]));
-    assert_eq!(given.fire("s", &["r3"]).await.verdict, fired(&[true]));
+    assert_eq!(given.fire("s", &["r1", "r2"]).await.result, fired(&[true, true]));
+    assert_eq!(given.fire("s", &["r3"]).await.result, fired(&[true]));
     assert_eq!(given.states(["r1", "r2", "r3"]).await, [State::Queued; 3]);
     assert_eq!(given.status("s").await.runs.len(), 3);
 }
@@ -163,7 +163,7 @@ async fn a_run_that_waits_is_replaced(given: Given) {
         executed(&given, "r2"),
     ];
     assert_eq!(applied.events, expected);
-    assert_eq!((applied.verdict, ids(&applied.ended)), (fired(&[true]), vec!["child", "r1"]));
+    assert_eq!((applied.result, ids(&applied.ended)), (fired(&[true]), vec!["child", "r1"]));
     let status = given.status("s").await;
     let runs = [run(&given, "r1", Some(State::Cancelled)), run(&given, "r2", None)];
     assert_eq!(status.runs, runs);
@@ -177,7 +177,7 @@ async fn a_run_that_runs_is_told_to_stop_for_the_next(given: Given) {
     let (sequence, fence) = claimed(&given, "r1").await;
     let applied = given.fire("s", &["r2"]).await;
     let reason = "replaced by the next run of schedule s";
-    assert_eq!(applied.told, [(fence, reason.to_owned())]);
+    assert_eq!(applied.signals, [(fence, reason.to_owned())]);
     let expected = [
         of(&given, "r1", TaskFact::CancelRequested { reason: reason.into() }),
         of(&given, "r2", TaskFact::Accepted(State::Queued)),
@@ -187,8 +187,8 @@ async fn a_run_that_runs_is_told_to_stop_for_the_next(given: Given) {
     assert!(given.find("r1").await.cancel_requested);
     // Once is enough, however many come after.
     let applied = given.fire("s", &["r3"]).await;
-    assert_eq!((applied.told, ids(&applied.ended)), (vec![], vec!["r2"]));
-    let give_in = Change::GiveIn { sequence, fence, reason: "as told".into() };
+    assert_eq!((applied.signals, ids(&applied.ended)), (vec![], vec!["r2"]));
+    let give_in = Change::CancelAttempt { sequence, fence, reason: "as told".into() };
     given.commit(give_in).await;
     let states =
         given.status("s").await.runs.into_iter().map(|run| run.ended.map(|(state, _)| state));
@@ -203,7 +203,7 @@ async fn missed_occurrences_are_counted(given: Given) {
     let next = firing.next;
     let applied = given.tell(Change::Fire(firing)).await;
     let missed = event(&given, ScheduleFact::Missed { count: 41, last: given.now() });
-    assert_eq!((applied.verdict, applied.events), (fired(&[]), vec![missed]));
+    assert_eq!((applied.result, applied.events), (fired(&[]), vec![missed]));
     let status = given.status("s").await;
     let counts = ScheduleCounts { missed: 41, ..ScheduleCounts::default() };
     assert_eq!((status.counts, status.next), (counts, next));
@@ -240,7 +240,7 @@ async fn a_run_that_cannot_come_in_has_failed(given: Given) {
         event(&given, ScheduleFact::Failed { occurrence, task, failure })
     };
     assert_eq!(applied.events, runs.iter().map(failed).collect::<Vec<_>>());
-    assert_eq!(applied.verdict, fired(&[false; 4]));
+    assert_eq!(applied.result, fired(&[false; 4]));
     let status = given.status("s").await;
     let counts = ScheduleCounts { failed: 4, ..ScheduleCounts::default() };
     assert_eq!((status.counts, status.runs), (counts, vec![]));
@@ -287,7 +287,7 @@ async fn a_run_that_is_retried_by_hand_has_not_ended(given: Given) {
     given.commit(fail(sequence, fence)).await;
     given.commit(again("r1")).await;
     assert_eq!(given.status("s").await.runs, [run(&given, "r1", None)]);
-    assert_eq!(given.fire("s", &["r2"]).await.verdict, fired(&[false]));
+    assert_eq!(given.fire("s", &["r2"]).await.result, fired(&[false]));
     let (sequence, fence) = claimed(&given, "r1").await;
     given.commit(complete(sequence, fence)).await;
     assert_eq!(given.status("s").await.runs, [run(&given, "r1", Some(State::Succeeded))]);
@@ -336,7 +336,7 @@ async fn a_run_is_made_by_hand_whatever_else_runs(given: Given) {
             let (occurrence, task) = (given.now(), name(id));
             let executed = ScheduleFact::Executed { occurrence, task, manual: true };
             let expected = Applied {
-                verdict: Verdict::Inserted(State::Queued),
+                result: ChangeResult::Inserted(State::Queued),
                 ready: vec![ready(insert.sequence)],
                 events: vec![
                     of(&given, id, TaskFact::Accepted(State::Queued)),
@@ -347,7 +347,7 @@ async fn a_run_is_made_by_hand_whatever_else_runs(given: Given) {
             assert_eq!(applied, expected);
             // Asked for once more, it is in.
             let expected =
-                Applied { verdict: Verdict::Inserted(State::Queued), ..Applied::default() };
+                Applied { result: ChangeResult::Inserted(State::Queued), ..Applied::default() };
             assert_eq!(given.tell(trigger(&given, insert)).await, expected);
         }
         let status = given.status("s").await;
@@ -363,7 +363,7 @@ async fn a_run_by_hand_that_is_refused_leaves_nothing(given: Given) {
     given.enter(task("taken")).await;
     let before = given.status("s").await;
     let applied = given.tell(trigger(&given, given.insert(run_of("s", "taken")))).await;
-    assert!(matches!(applied.verdict, Verdict::Exists(_)), "{applied:?}");
+    assert!(matches!(applied.result, ChangeResult::IdConflict(_)), "{applied:?}");
     assert_eq!((applied.events, given.status("s").await), (vec![], before));
 }
 

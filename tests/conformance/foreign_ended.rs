@@ -1,5 +1,5 @@
 use task_scheduler::models::{Ending, Sequence, State, Task};
-use task_scheduler::store::{Applied, Change, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult};
 
 use crate::given::*;
 
@@ -16,7 +16,7 @@ async fn enter(given: &Given, task: Task, elsewhere: &[&str]) -> Sequence {
     insert.foreign = elsewhere.iter().map(|id| name(id)).collect();
     let sequence = insert.sequence;
     let applied = given.commit(Change::Insert(insert)).await;
-    assert_eq!(applied.verdict, Verdict::Inserted(State::Pending));
+    assert_eq!(applied.result, ChangeResult::Inserted(State::Pending));
     sequence
 }
 

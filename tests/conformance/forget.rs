@@ -1,5 +1,5 @@
 use task_scheduler::models::{LogLevel, LogLine, State};
-use task_scheduler::store::{Applied, Change, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult};
 
 use crate::given::*;
 
@@ -11,7 +11,7 @@ on_every_store!(
 );
 
 fn forget(id: &str) -> Change {
-    Change::Forget { id: name(id) }
+    Change::Purge { id: name(id) }
 }
 
 async fn what_ended_is_forgotten_with_its_log(given: Given) {
@@ -36,21 +36,21 @@ async fn what_ended_is_forgotten_with_its_log(given: Given) {
 
 async fn what_has_not_ended_is_not_forgotten(given: Given) {
     given.enter(task("a")).await;
-    let verdict = Verdict::Unfinished(State::Queued);
-    assert_eq!(given.commit(forget("a")).await, Applied { verdict, ..Applied::default() });
+    let result = ChangeResult::WrongState(State::Queued);
+    assert_eq!(given.commit(forget("a")).await, Applied { result, ..Applied::default() });
     assert_eq!(given.state("a").await, State::Queued);
 }
 
 async fn what_somebody_unfinished_depends_on_is_not_forgotten(given: Given) {
     given.succeed(task("parent")).await;
     given.enter(waits("a", &["parent"])).await;
-    let verdict = Verdict::Needed;
-    assert_eq!(given.commit(forget("parent")).await, Applied { verdict, ..Applied::default() });
+    let result = ChangeResult::InUse;
+    assert_eq!(given.commit(forget("parent")).await, Applied { result, ..Applied::default() });
     given.commit(cancel("a")).await;
-    assert_eq!(given.commit(forget("parent")).await.verdict, Verdict::Done);
+    assert_eq!(given.commit(forget("parent")).await.result, ChangeResult::Done);
 }
 
 async fn nobody_is_not_forgotten(given: Given) {
-    let verdict = Verdict::NotFound;
-    assert_eq!(given.commit(forget("a")).await, Applied { verdict, ..Applied::default() });
+    let result = ChangeResult::NotFound;
+    assert_eq!(given.commit(forget("a")).await, Applied { result, ..Applied::default() });
 }

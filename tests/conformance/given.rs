@@ -12,8 +12,8 @@ use task_scheduler::models::{
     Options, Outcome, QueueLimits, QueueName, RetryPolicy, Sequence, Snapshot, State, Task, TaskId,
 };
 use task_scheduler::store::{
-    Applied, Boot, Change, Claimed, Claims, Commit, Insert, MemoryStore, Opened, Place, Ready,
-    SqliteStore, Store, Verdict, Wanted,
+    Applied, Change, ChangeResult, ClaimRequest, ClaimableTask, Claimed, Claims, Commit, Insert,
+    MemoryStore, OpenOptions, OpenReport, Position, SqliteStore, Store,
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -74,23 +74,23 @@ impl Given {
     }
 
     /// Begins another boot on the same store.
-    pub(crate) async fn open(&self) -> Opened {
+    pub(crate) async fn open(&self) -> OpenReport {
         self.open_with(SUSPECT_AFTER).await
     }
 
-    pub(crate) async fn open_with(&self, suspect_after: u32) -> Opened {
-        let boot = Boot { now: self.now(), suspect_after };
+    pub(crate) async fn open_with(&self, suspect_after: u32) -> OpenReport {
+        let boot = OpenOptions { now: self.now(), suspect_after };
         let opened = self.store.open(boot).await.expect("it opens");
         self.epoch.set(opened.epoch);
         opened
     }
 
     /// The process ends, and another one opens what it kept.
-    pub(crate) async fn restart(&mut self) -> Opened {
+    pub(crate) async fn restart(&mut self) -> OpenReport {
         self.restart_with(SUSPECT_AFTER).await
     }
 
-    pub(crate) async fn restart_with(&mut self, suspect_after: u32) -> Opened {
+    pub(crate) async fn restart_with(&mut self, suspect_after: u32) -> OpenReport {
         // The old one is closed first.
         self.store = Kept::Nothing.open();
         self.store = self.kept.open();
@@ -127,8 +127,8 @@ impl Given {
     /// announces nothing.
     pub(crate) async fn commit(&self, change: Change) -> Applied {
         let applied = self.tell(change).await;
-        if refused(&applied.verdict) {
-            assert_eq!(applied.events, [], "{:?}", applied.verdict);
+        if refused(&applied.result) {
+            assert_eq!(applied.events, [], "{:?}", applied.result);
         }
         Applied { events: Vec::new(), ..applied }
     }
@@ -150,7 +150,7 @@ impl Given {
         let insert = self.insert(task);
         let sequence = insert.sequence;
         let applied = self.commit(Change::Insert(insert)).await;
-        assert!(matches!(applied.verdict, Verdict::Inserted(_)), "{applied:?}");
+        assert!(matches!(applied.result, ChangeResult::Inserted(_)), "{applied:?}");
         sequence
     }
 
@@ -158,7 +158,7 @@ impl Given {
     pub(crate) async fn enter_all(&self, tasks: impl IntoIterator<Item = Task>) {
         let changes = tasks.into_iter().map(|task| Change::Insert(self.insert(task))).collect();
         for applied in self.commit_all(changes).await.applied {
-            assert!(matches!(applied.verdict, Verdict::Inserted(_)), "{applied:?}");
+            assert!(matches!(applied.result, ChangeResult::Inserted(_)), "{applied:?}");
         }
     }
 
@@ -174,11 +174,11 @@ impl Given {
     }
 
     pub(crate) async fn claim_under(&self, sequence: Sequence, fence: Fence) -> Option<Claimed> {
-        let wanted = vec![Wanted { sequence, fence }];
+        let wanted = vec![ClaimRequest { sequence, fence }];
         self.claim_all(wanted).await.claimed.pop().expect("one answer for each wish")
     }
 
-    pub(crate) async fn claim_all(&self, wanted: Vec<Wanted>) -> Claims {
+    pub(crate) async fn claim_all(&self, wanted: Vec<ClaimRequest>) -> Claims {
         let wishes = wanted.len();
         let claims = self.store.claim(wanted, self.now()).await.expect("it claims");
         assert_eq!(claims.claimed.len(), wishes);
@@ -224,19 +224,19 @@ impl Given {
         states.collect::<Vec<_>>().try_into().expect("one answer for each id")
     }
 
-    pub(crate) async fn window(&self, after: Option<Place>, limit: usize) -> Vec<Ready> {
+    pub(crate) async fn window(&self, after: Option<Position>, limit: usize) -> Vec<ClaimableTask> {
         self.store.window(&queue("default"), after, limit).await.expect("it reads")
     }
 
     /// The sequences of all that can be claimed, best first.
     pub(crate) async fn claimable(&self) -> Vec<u64> {
-        self.window(None, usize::MAX).await.into_iter().map(|it| it.place.sequence.0).collect()
+        self.window(None, usize::MAX).await.into_iter().map(|it| it.position.sequence.0).collect()
     }
 
     /// Lets dependants learn of ends until all have, `limit` of them at a time; how often.
     pub(crate) async fn release_dependants(&self, limit: usize) -> usize {
         for slices in 1.. {
-            if !self.commit(Change::ReleaseDependants { limit }).await.more {
+            if !self.commit(Change::NotifyDependants { limit }).await.more {
                 return slices;
             }
         }
@@ -245,16 +245,16 @@ impl Given {
 }
 
 /// Whether nothing was done.
-fn refused(verdict: &Verdict) -> bool {
+fn refused(result: &ChangeResult) -> bool {
     matches!(
-        verdict,
-        Verdict::Stale
-            | Verdict::NotFound
-            | Verdict::Unfinished(_)
-            | Verdict::Needed
-            | Verdict::Unmet { .. }
-            | Verdict::UniqueTaken
-            | Verdict::TooMany
+        result,
+        ChangeResult::Stale
+            | ChangeResult::NotFound
+            | ChangeResult::WrongState(_)
+            | ChangeResult::InUse
+            | ChangeResult::Unmet { .. }
+            | ChangeResult::UniqueRefused
+            | ChangeResult::LimitReached
     )
 }
 
@@ -337,7 +337,7 @@ pub(crate) fn cancel(id: &str) -> Change {
 }
 
 pub(crate) fn release(sequence: Sequence, fence: Fence) -> Change {
-    Change::Release { sequence, fence }
+    Change::Requeue { sequence, fence }
 }
 
 pub(crate) fn set_queue(concurrency: Option<u32>) -> Change {
@@ -349,16 +349,16 @@ pub(crate) fn limit(limits: QueueLimits) -> Change {
 }
 
 pub(crate) fn again(id: &str) -> Change {
-    Change::RunAgain { id: name(id), reason: "mended".into() }
+    Change::RetryEnded { id: name(id), reason: "mended".into() }
 }
 
-pub(crate) fn rest(sequence: Sequence, fence: Fence, resting: bool) -> Change {
-    Change::Rest { sequence, fence, resting }
+pub(crate) fn rest(sequence: Sequence, fence: Fence, suspended: bool) -> Change {
+    Change::Suspend { sequence, fence, suspended }
 }
 
-pub(crate) fn ready(sequence: Sequence) -> Ready {
-    let place = Place { priority: 0, sequence };
-    Ready { queue: queue("default"), place, method: "add".into() }
+pub(crate) fn ready(sequence: Sequence) -> ClaimableTask {
+    let position = Position { priority: 0, sequence };
+    ClaimableTask { queue: queue("default"), position, method: "add".into() }
 }
 
 /// What becomes of a task at the first attempt.

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use task_scheduler::models::{HistoryEntry, Snapshot, State};
-use task_scheduler::store::{Applied, Change, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult};
 
 use crate::given::*;
 
@@ -24,7 +24,7 @@ async fn a_task_that_can_run_is_queued_and_told_to_be_ready(given: Given) {
     let sequence = insert.sequence;
     let applied = given.commit(Change::Insert(insert)).await;
     let expected = Applied {
-        verdict: Verdict::Inserted(State::Queued),
+        result: ChangeResult::Inserted(State::Queued),
         ready: vec![ready(sequence)],
         ..Applied::default()
     };
@@ -36,8 +36,11 @@ async fn a_task_that_waits_for_its_time_is_pending(given: Given) {
     let run_at = given.after(SECOND);
     let insert = given.insert(task_with("a", |options| options.run_at = Some(run_at)));
     let commit = given.commit_all(Arc::new([Change::Insert(insert)])).await;
-    let verdicts: Vec<Verdict> = commit.applied.into_iter().map(|it| it.verdict).collect();
-    assert_eq!((verdicts, commit.due), (vec![Verdict::Inserted(State::Pending)], Some(run_at)));
+    let verdicts: Vec<ChangeResult> = commit.applied.into_iter().map(|it| it.result).collect();
+    assert_eq!(
+        (verdicts, commit.due),
+        (vec![ChangeResult::Inserted(State::Pending)], Some(run_at))
+    );
     assert_eq!(given.find("a").await.due_at, Some(run_at));
     assert!(given.claimable().await.is_empty());
 }
@@ -54,7 +57,7 @@ async fn a_task_that_is_inserted_claimed_runs_under_that_fence(given: Given) {
     let (sequence, fence) = (insert.sequence, given.fence());
     insert.claim = Some(fence);
     let applied = given.commit(Change::Insert(insert)).await;
-    let expected = Applied { verdict: Verdict::Inserted(State::Running), ..Applied::default() };
+    let expected = Applied { result: ChangeResult::Inserted(State::Running), ..Applied::default() };
     assert_eq!(applied, expected);
     let now = given.now();
     let snapshot = given.find("a").await;
@@ -64,7 +67,7 @@ async fn a_task_that_is_inserted_claimed_runs_under_that_fence(given: Given) {
     assert!(given.claimable().await.is_empty());
     assert_eq!(given.claim(sequence).await, None);
     let applied = given.commit(complete(sequence, fence)).await;
-    assert_eq!((applied.verdict, ids(&applied.ended)), (Verdict::Done, vec!["a"]));
+    assert_eq!((applied.result, ids(&applied.ended)), (ChangeResult::Done, vec!["a"]));
 }
 
 async fn a_claim_that_comes_with_the_insert_starts_nothing_that_has_to_wait(given: Given) {
@@ -73,9 +76,9 @@ async fn a_claim_that_comes_with_the_insert_starts_nothing_that_has_to_wait(give
     let (sequence, fence) = (insert.sequence, given.fence());
     insert.claim = Some(fence);
     let applied = given.commit(Change::Insert(insert)).await;
-    assert_eq!(applied.verdict, Verdict::Inserted(State::Pending));
+    assert_eq!(applied.result, ChangeResult::Inserted(State::Pending));
     let applied = given.commit(complete(sequence, fence)).await;
-    assert_eq!(applied.verdict, Verdict::Stale);
+    assert_eq!(applied.result, ChangeResult::Stale);
     assert_eq!((given.state("a").await, given.find("a").await.attempts), (State::Pending, 0));
 }
 
@@ -105,7 +108,7 @@ async fn an_insert_that_is_repeated_in_another_commit_says_that_the_task_is_in(g
     let before = given.find("a").await;
     given.wait(SECOND);
     let applied = given.commit(Change::Insert(insert)).await;
-    assert_eq!(applied.verdict, Verdict::Inserted(State::Queued));
+    assert_eq!(applied.result, ChangeResult::Inserted(State::Queued));
     assert_eq!(given.find("a").await, before);
 }
 
@@ -114,16 +117,16 @@ async fn an_id_that_is_taken_is_refused_with_the_task_that_has_it(given: Given) 
     let taken: Snapshot = given.find("a").await;
     let other = task_with("a", |options| options.priority = 9);
     let applied = given.commit(Change::Insert(given.insert(other))).await;
-    let verdict = Verdict::Exists(Box::new(taken.clone()));
-    assert_eq!(applied, Applied { verdict, ..Applied::default() });
+    let result = ChangeResult::IdConflict(Box::new(taken.clone()));
+    assert_eq!(applied, Applied { result, ..Applied::default() });
     assert_eq!(given.find("a").await, taken);
 }
 
 async fn the_second_of_two_with_one_id_in_a_commit_is_refused(given: Given) {
     let changes = [given.insert(task("a")), given.insert(task("a"))].map(Change::Insert);
     let commit = given.commit_all(Arc::new(changes)).await;
-    assert_eq!(commit.applied[0].verdict, Verdict::Inserted(State::Queued));
-    assert!(matches!(commit.applied[1].verdict, Verdict::Exists(_)));
+    assert_eq!(commit.applied[0].result, ChangeResult::Inserted(State::Queued));
+    assert!(matches!(commit.applied[1].result, ChangeResult::IdConflict(_)));
     assert_eq!(given.claimable().await.len(), 1);
 }
 
@@ -137,10 +140,10 @@ async fn a_refused_change_does_not_touch_its_neighbours(given: Given) {
         complete(running, fence),
     ];
     let commit = given.commit_all(Arc::new(changes)).await;
-    assert_eq!(commit.applied[0].verdict, Verdict::Inserted(State::Queued));
-    assert_eq!(commit.applied[1].verdict, Verdict::Stale);
-    assert!(matches!(commit.applied[2].verdict, Verdict::Unmet { .. }));
-    assert_eq!(commit.applied[3].verdict, Verdict::Done);
+    assert_eq!(commit.applied[0].result, ChangeResult::Inserted(State::Queued));
+    assert_eq!(commit.applied[1].result, ChangeResult::Stale);
+    assert!(matches!(commit.applied[2].result, ChangeResult::Unmet { .. }));
+    assert_eq!(commit.applied[3].result, ChangeResult::Done);
     assert_eq!(given.states(["a", "b"]).await, [State::Succeeded, State::Queued]);
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use task_scheduler::models::{BlockedBy, QueueLimits, Sequence, State, Task};
-use task_scheduler::store::{Applied, Change, RELEASE_SLICE, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult, RELEASE_SLICE};
 
 use crate::given::*;
 
@@ -209,6 +209,6 @@ async fn a_task_has_no_place_before_it_is_claimable(given: Given) {
     assert_eq!(held(&given, "a").await, HELD);
     let fence = given.claim(third).await.expect("it has the place").fence;
     let said = given.commit(complete(third, fence)).await;
-    assert_eq!((said.verdict, said.ready.len()), (Verdict::Done, 1));
+    assert_eq!((said.result, said.ready.len()), (ChangeResult::Done, 1));
     assert_eq!(held(&given, "a").await, FREE);
 }

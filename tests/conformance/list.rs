@@ -113,7 +113,7 @@ async fn pages_are_sound_while_tasks_come_and_go(given: Given) {
     given.enter(task("a7")).await;
     for id in ["a5", "a4"] {
         given.commit(cancel(id)).await;
-        given.commit(Change::Forget { id: name(id) }).await;
+        given.commit(Change::Purge { id: name(id) }).await;
     }
     let (found, next) = page(&given, &all, next, 2).await;
     assert_eq!(found, ["a3", "a2"]);

@@ -1,5 +1,7 @@
 use task_scheduler::models::{Ending, HistoryEntry, QueueSettings, Sequence, State};
-use task_scheduler::store::{Change, Keep, Opened, QueueStatus, RELEASE_SLICE, Retention, Verdict};
+use task_scheduler::store::{
+    Change, ChangeResult, OpenReport, QueueStatus, RELEASE_SLICE, Retention, RetentionLimit,
+};
 
 use crate::given::*;
 
@@ -26,7 +28,7 @@ async fn a_fresh_store_begins_at_the_beginning(mut given: Given) {
     }
     given.commit(Change::Stop).await;
     let opened = given.open().await;
-    let expected = Opened {
+    let expected = OpenReport {
         epoch: 2,
         next_sequence: Sequence(1),
         queues: Vec::new(),
@@ -35,7 +37,7 @@ async fn a_fresh_store_begins_at_the_beginning(mut given: Given) {
         events: Vec::new(),
         due: None,
     };
-    assert_eq!(opened, Opened { epoch: 2, ..opened.clone() });
+    assert_eq!(opened, OpenReport { epoch: 2, ..opened.clone() });
     assert_eq!(opened, expected);
 }
 
@@ -60,10 +62,10 @@ async fn the_fences_of_an_earlier_boot_are_stale(given: Given) {
     let (sequence, stale) = given.run(task("a")).await;
     let opened = given.open().await;
     assert!(opened.epoch > stale.epoch);
-    assert_eq!(given.commit(complete(sequence, stale)).await.verdict, Verdict::Stale);
+    assert_eq!(given.commit(complete(sequence, stale)).await.result, ChangeResult::Stale);
     assert_eq!(given.state("a").await, State::Queued);
     given.claim(sequence).await.expect("it was put back");
-    assert_eq!(given.commit(complete(sequence, stale)).await.verdict, Verdict::Stale);
+    assert_eq!(given.commit(complete(sequence, stale)).await.result, ChangeResult::Stale);
     assert_eq!(given.state("a").await, State::Running);
 }
 
@@ -75,7 +77,7 @@ async fn a_task_that_was_to_be_cancelled_is_not_put_back(given: Given) {
     let outcome = given.find("a").await.outcome.expect("it has ended");
     assert_eq!(outcome.ending, Ending::Cancelled("tired".into()));
     assert_eq!(given.claim(sequence).await, None);
-    let applied = given.commit(Change::ReleaseDependants { limit: RELEASE_SLICE }).await;
+    let applied = given.commit(Change::NotifyDependants { limit: RELEASE_SLICE }).await;
     assert_eq!(ids(&applied.ended), ["child"]);
 }
 
@@ -94,7 +96,7 @@ async fn a_boot_is_told_what_waits_in_which_queue(given: Given) {
         waiting,
         running: 0,
     };
-    let expected = Opened {
+    let expected = OpenReport {
         epoch: opened.epoch,
         next_sequence: Sequence(6),
         queues: vec![status("one", 2), status("two", 2)],
@@ -103,7 +105,7 @@ async fn a_boot_is_told_what_waits_in_which_queue(given: Given) {
         events: Vec::new(),
         due: Some(due),
     };
-    assert_eq!(Opened { events: Vec::new(), ..opened }, expected);
+    assert_eq!(OpenReport { events: Vec::new(), ..opened }, expected);
 }
 
 async fn a_boot_makes_room_in_limited_queues(given: Given) {
@@ -118,7 +120,7 @@ async fn places_that_were_given_once_are_never_given_again(given: Given) {
     given.succeed(task("a")).await;
     let last = given.succeed(task("b")).await;
     given.wait(5 * SECOND);
-    let keep = Keep { within: SECOND, most: 9 };
+    let keep = RetentionLimit { max_age: SECOND, max_count: 9 };
     let retention = Retention { succeeded: keep, others: keep };
     given.commit(Change::Prune { retention, limit: 9 }).await;
     assert_eq!(given.known("b").await, None);
@@ -131,7 +133,7 @@ async fn what_was_not_released_before_is_released_by_the_next_boot(given: Given)
     given.enter_all((0..many).map(|number| waits(&format!("c{number}"), &["parent"]))).await;
     assert!(given.commit(fail(parent, fence)).await.more);
     given.open().await;
-    let applied = given.commit(Change::ReleaseDependants { limit: RELEASE_SLICE }).await;
+    let applied = given.commit(Change::NotifyDependants { limit: RELEASE_SLICE }).await;
     assert_eq!((applied.ended.len(), applied.more), (5, false));
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use task_scheduler::models::{Event, Fact, NodeFact, OutboxEntry, State, Task, TaskFact, Webhook};
-use task_scheduler::store::{Applied, Change, Verdict, Wanted};
+use task_scheduler::store::{Applied, Change, ChangeResult, ClaimRequest};
 
 use crate::defined::*;
 use crate::given::*;
@@ -131,7 +131,7 @@ async fn a_disabled_webhook_gets_nothing_more(given: Given) {
 async fn claims_and_boots_put_aside_too(given: Given) {
     let sequence = given.enter(task("t")).await;
     given.watch(webhook("a", "*")).await;
-    let claims = given.claim_all(vec![Wanted { sequence, fence: given.fence() }]).await;
+    let claims = given.claim_all(vec![ClaimRequest { sequence, fence: given.fence() }]).await;
     assert_eq!(given.outbox().await, [posted(1, "a", &claims.events[0])]);
     given.wait(SECOND);
     let opened = given.open().await;
@@ -168,7 +168,7 @@ async fn what_is_delivered_becomes_a_task_and_leaves(given: Given) {
     let sequence = insert.sequence;
     let applied = given.tell(Change::Deliver { position: 1, delivery: insert }).await;
     let mut expected = Applied {
-        verdict: Verdict::Inserted(State::Queued),
+        result: ChangeResult::Inserted(State::Queued),
         ready: vec![ready(sequence)],
         events: vec![accepted(&given, delivery("d"))],
         ..Applied::default()
@@ -184,7 +184,7 @@ async fn what_was_delivered_before_only_leaves(given: Given) {
     given.enter(delivery("d")).await;
     let deliver = Change::Deliver { position: 1, delivery: given.insert(delivery("d")) };
     let applied = given.tell(deliver).await;
-    assert!(matches!(applied.verdict, Verdict::Exists(_)), "{applied:?}");
+    assert!(matches!(applied.result, ChangeResult::IdConflict(_)), "{applied:?}");
     assert_eq!((applied.events, given.outbox().await), (vec![], vec![]));
 }
 
@@ -193,11 +193,11 @@ async fn what_is_not_there_is_not_delivered(given: Given) {
     given.enter(task("t")).await;
     for position in [0, 2, u64::MAX] {
         let deliver = Change::Deliver { position, delivery: given.insert(delivery("d")) };
-        assert_eq!(given.commit(deliver).await.verdict, Verdict::NotFound);
+        assert_eq!(given.commit(deliver).await.result, ChangeResult::NotFound);
     }
     let deliver = |id| Change::Deliver { position: 1, delivery: given.insert(delivery(id)) };
     given.commit(deliver("d1")).await;
-    assert_eq!(given.commit(deliver("d2")).await.verdict, Verdict::NotFound);
+    assert_eq!(given.commit(deliver("d2")).await.result, ChangeResult::NotFound);
     assert_eq!((given.known("d").await, given.known("d2").await), (None, None));
 }
 
@@ -206,7 +206,7 @@ async fn a_delivery_that_is_refused_stays(given: Given) {
     given.enter(task("t")).await;
     let unmet = given.insert(waits("d", &["nobody"]));
     let applied = given.commit(Change::Deliver { position: 1, delivery: unmet }).await;
-    assert!(matches!(applied.verdict, Verdict::Unmet { .. }), "{applied:?}");
+    assert!(matches!(applied.result, ChangeResult::Unmet { .. }), "{applied:?}");
     assert_eq!(places(&given).await, [1]);
 }
 

@@ -1,5 +1,5 @@
 use task_scheduler::models::{Fence, LogLevel, LogLine, MAX_LOG_LINES, Sequence};
-use task_scheduler::store::{Applied, Change, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult};
 
 use crate::given::*;
 
@@ -95,7 +95,7 @@ async fn words_under_a_stale_fence_are_refused(given: Given) {
     let progress = Change::Progress { sequence, fence: stale, fraction: 0.5, message };
     for change in [progress, log(&given, sequence, stale, [1])] {
         let applied = given.commit(change).await;
-        assert_eq!(applied, Applied { verdict: Verdict::Stale, ..Applied::default() });
+        assert_eq!(applied, Applied { result: ChangeResult::Stale, ..Applied::default() });
     }
     assert_eq!((given.find("a").await, read(&given, 0, 9).await), (before, vec![]));
 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use task_scheduler::models::Sequence;
-use task_scheduler::store::{Applied, Change, Keep, Retention};
+use task_scheduler::store::{Applied, Change, Retention, RetentionLimit};
 
 use crate::given::*;
 
@@ -19,9 +19,10 @@ on_every_store!(
     a_forgotten_id_can_be_given_again,
 );
 
-const LONG: Keep = Keep { within: Duration::from_secs(1_000), most: 1_000 };
-const FOR_A_SECOND: Keep = Keep { within: SECOND, ..LONG };
-const NOT_AT_ALL: Keep = Keep { within: Duration::ZERO, most: 0 };
+const LONG: RetentionLimit =
+    RetentionLimit { max_age: Duration::from_secs(1_000), max_count: 1_000 };
+const FOR_A_SECOND: RetentionLimit = RetentionLimit { max_age: SECOND, ..LONG };
+const NOT_AT_ALL: RetentionLimit = RetentionLimit { max_age: Duration::ZERO, max_count: 0 };
 const KEEPS_ALL: Retention = Retention { succeeded: LONG, others: LONG };
 
 async fn prune(given: &Given, retention: Retention, limit: usize) -> Applied {
@@ -39,7 +40,8 @@ async fn kept<const N: usize>(given: &Given, ids: [&str; N]) -> Vec<String> {
 }
 
 async fn tasks_that_ended_long_ago_are_forgotten(given: Given) {
-    let retention = Retention { succeeded: Keep { within: 2 * SECOND, ..LONG }, ..KEEPS_ALL };
+    let retention =
+        Retention { succeeded: RetentionLimit { max_age: 2 * SECOND, ..LONG }, ..KEEPS_ALL };
     let gone = given.succeed(task("old")).await;
     given.wait(SECOND);
     given.succeed(task("young")).await;
@@ -72,7 +74,7 @@ async fn the_oldest_are_forgotten_when_there_are_too_many_of_a_kind(given: Given
     prune(
         &given,
         {
-            let two = Keep { most: 2, ..LONG };
+            let two = RetentionLimit { max_count: 2, ..LONG };
             Retention { succeeded: two, others: two }
         },
         9,

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use task_scheduler::error::Code;
 use task_scheduler::models::{BlockedBy, Fence, Sequence, State, Task};
-use task_scheduler::store::{Change, Opened};
+use task_scheduler::store::{Change, OpenReport};
 
 use crate::given::*;
 
@@ -52,7 +52,7 @@ async fn a_task_that_runs_at_three_ends_of_the_process_is_quarantined(given: Giv
     let sequence = given.enter(task("a")).await;
     for rescues in 1..=2 {
         claim(&given, sequence).await;
-        let opened: Opened = given.open().await;
+        let opened: OpenReport = given.open().await;
         assert_eq!((opened.rescued, opened.quarantined), (1, 0));
         let snapshot = given.find("a").await;
         assert_eq!((snapshot.rescues, snapshot.attempts), (rescues, 0));
@@ -171,7 +171,7 @@ async fn those_that_wait_for_a_quarantined_task_are_told(given: Given) {
     given.enter(waits("child", &["a"])).await;
     claim(&given, sequence).await;
     given.open().await;
-    let applied = given.commit(Change::ReleaseDependants { limit: 9 }).await;
+    let applied = given.commit(Change::NotifyDependants { limit: 9 }).await;
     assert_eq!(ids(&applied.ended), ["child"]);
 }
 

@@ -30,8 +30,8 @@ async fn a_rest_under_a_stale_fence_is_refused(given: Given) {
     given.claim(first).await.expect("it was released");
     let second = given.enter(task("b")).await;
     let applied = given.commit(rest(first, stale, true)).await;
-    let verdict = task_scheduler::store::Verdict::Stale;
-    assert_eq!(applied, Applied { verdict, ..Applied::default() });
+    let result = task_scheduler::store::ChangeResult::Stale;
+    assert_eq!(applied, Applied { result, ..Applied::default() });
     assert_eq!(given.claim(second).await, None);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use task_scheduler::clock::Timestamp;
 use task_scheduler::models::{Fact, NodeFact, TaskFilter};
-use task_scheduler::store::{Boot, Change, MemoryStore, Opened, RELEASE_SLICE, Store};
+use task_scheduler::store::{Change, MemoryStore, OpenOptions, OpenReport, RELEASE_SLICE, Store};
 
 use crate::chance::{self, Chance, Step};
 use crate::given::*;
@@ -47,7 +47,7 @@ async fn live(given: Given, seed: u64) {
     let seed = std::env::var("STORE_SEED").ok().and_then(|it| it.parse().ok()).unwrap_or(seed);
     println!("again with STORE_SEED={seed}");
     let reference = MemoryStore::default();
-    let boot = Boot { now: given.now(), suspect_after: SUSPECT_AFTER };
+    let boot = OpenOptions { now: given.now(), suspect_after: SUSPECT_AFTER };
     let opened = reference.open(boot).await.expect("it opens");
     let mut chance = Chance::new(seed);
     chance.opened(opened.epoch);
@@ -65,7 +65,7 @@ async fn live(given: Given, seed: u64) {
 }
 
 /// A store need not write down at once that it lives.
-fn but_for_the_last_sign_of_life(opened: &Opened) -> Opened {
+fn but_for_the_last_sign_of_life(opened: &OpenReport) -> OpenReport {
     let mut opened = opened.clone();
     for event in &mut opened.events {
         if let Fact::Node(NodeFact::Crashed { last_alive, .. }) = &mut event.fact {
@@ -100,7 +100,7 @@ impl Life {
                     true => self.given.restart_with(suspect_after).await,
                     false => self.given.open_with(suspect_after).await,
                 };
-                let boot = Boot { now, suspect_after };
+                let boot = OpenOptions { now, suspect_after };
                 let right = self.reference.open(boot).await.expect("it opens");
                 assert_eq!(
                     but_for_the_last_sign_of_life(&opened),
@@ -160,7 +160,7 @@ impl Life {
             }
             let mut changes = self.chance.ends();
             changes.push(Change::Promote { limit: 100 });
-            changes.push(Change::ReleaseDependants { limit: RELEASE_SLICE });
+            changes.push(Change::NotifyDependants { limit: RELEASE_SLICE });
             self.make(Step::Commit(changes.into())).await;
             self.chance.now = self.chance.now.plus(Duration::from_secs(1));
             self.given.wait(SECOND);

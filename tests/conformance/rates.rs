@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use task_scheduler::models::{BlockedBy, QueueLimits, Rate, Sequence};
-use task_scheduler::store::{Applied, Change, Wanted};
+use task_scheduler::store::{Applied, Change, ClaimRequest};
 
 use crate::given::*;
 
@@ -37,9 +37,9 @@ async fn five(given: &Given) -> Vec<Sequence> {
 
 /// Claims one; who became ready with it, and when the next is looked at.
 async fn start(given: &Given, sequence: Sequence) -> (Vec<u64>, Option<u64>) {
-    let claims = given.claim_all(vec![Wanted { sequence, fence: given.fence() }]).await;
+    let claims = given.claim_all(vec![ClaimRequest { sequence, fence: given.fence() }]).await;
     assert!(claims.claimed[0].is_some(), "{sequence:?}");
-    let ready = claims.ready.iter().map(|ready| ready.place.sequence.0).collect();
+    let ready = claims.ready.iter().map(|ready| ready.position.sequence.0).collect();
     (ready, claims.due.map(|due| due.since(given.now()).as_secs()))
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use task_scheduler::models::{Ended, Ending, Outcome, Snapshot, State};
-use task_scheduler::store::{Applied, Change, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult};
 
 use crate::given::*;
 
@@ -31,8 +31,9 @@ async fn what_ended_badly_can_be_resolved_and_so_can_what_was(given: Given) {
             ended_at: given.now(),
         };
         let ended = Some(Arc::new(Ended { task: before.task, outcome: outcome.clone() }));
-        let verdict = Verdict::Changed { state: State::Succeeded, retried_dependants: 0, ended };
-        assert_eq!(applied, Applied { verdict, ..Applied::default() }, "{id}");
+        let result =
+            ChangeResult::Changed { state: State::Succeeded, retried_dependants: 0, ended };
+        assert_eq!(applied, Applied { result, ..Applied::default() }, "{id}");
         let snapshot = given.find(id).await;
         assert_eq!((snapshot.state, snapshot.resolved), (State::Succeeded, true));
         assert_eq!(snapshot.outcome, Some(outcome));
@@ -42,13 +43,13 @@ async fn what_ended_badly_can_be_resolved_and_so_can_what_was(given: Given) {
 }
 
 async fn what_nobody_knows_or_has_not_ended_badly_cannot_be_resolved(given: Given) {
-    assert_eq!(given.commit(resolve("nobody")).await.verdict, Verdict::NotFound);
+    assert_eq!(given.commit(resolve("nobody")).await.result, ChangeResult::NotFound);
     given.enter(task("a")).await;
-    let verdict = Verdict::Unfinished(State::Queued);
-    assert_eq!(given.commit(resolve("a")).await, Applied { verdict, ..Applied::default() });
+    let result = ChangeResult::WrongState(State::Queued);
+    assert_eq!(given.commit(resolve("a")).await, Applied { result, ..Applied::default() });
     given.succeed(task("well")).await;
-    let verdict = Verdict::Unfinished(State::Succeeded);
-    assert_eq!(given.commit(resolve("well")).await, Applied { verdict, ..Applied::default() });
+    let result = ChangeResult::WrongState(State::Succeeded);
+    assert_eq!(given.commit(resolve("well")).await, Applied { result, ..Applied::default() });
 }
 
 async fn those_that_failed_only_for_it_are_released(given: Given) {
@@ -57,8 +58,8 @@ async fn those_that_failed_only_for_it_are_released(given: Given) {
     given.enter(waits("grandchild", &["child"])).await;
     given.commit(fail(parent, fence)).await;
     let applied = given.commit(resolve("parent")).await;
-    assert_eq!((applied.ready, applied.returned.len()), (vec![ready(child)], 2));
-    assert!(matches!(applied.verdict, Verdict::Changed { retried_dependants: 2, .. }));
+    assert_eq!((applied.ready, applied.retried.len()), (vec![ready(child)], 2));
+    assert!(matches!(applied.result, ChangeResult::Changed { retried_dependants: 2, .. }));
     assert_eq!(given.states(["child", "grandchild"]).await, [State::Queued, State::Pending]);
 }
 

@@ -1,5 +1,5 @@
 use task_scheduler::models::{HistoryEntry, Keys, OnConflict, State, Task, Unique};
-use task_scheduler::store::{Applied, Change, DependencyProblem, RELEASE_SLICE, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult, DependencyProblem, RELEASE_SLICE};
 
 use crate::given::*;
 
@@ -14,8 +14,8 @@ on_every_store!(
     many_come_back_in_slices,
 );
 
-fn changed(state: State, retried_dependants: u32) -> Verdict {
-    Verdict::Changed { state, retried_dependants, ended: None }
+fn changed(state: State, retried_dependants: u32) -> ChangeResult {
+    ChangeResult::Changed { state, retried_dependants, ended: None }
 }
 
 async fn whatever_ended_runs_again_with_all_its_retries(given: Given) {
@@ -28,7 +28,7 @@ async fn whatever_ended_runs_again_with_all_its_retries(given: Given) {
         let sequence = given.find(id).await.sequence.expect("it is kept");
         let applied = given.commit(again(id)).await;
         let expected = Applied {
-            verdict: changed(State::Queued, 0),
+            result: changed(State::Queued, 0),
             ready: vec![ready(sequence)],
             returned: vec![task(id).into()],
             ..Applied::default()
@@ -41,18 +41,18 @@ async fn whatever_ended_runs_again_with_all_its_retries(given: Given) {
             HistoryEntry { state: State::Queued, at: given.now(), attempt: attempts, error };
         assert_eq!(snapshot.history.last(), Some(&entry));
         let claimed = given.claim(sequence).await.expect("it runs again");
-        assert_eq!((claimed.attempt, claimed.forgiven), (attempts + 1, attempts));
+        assert_eq!((claimed.attempt, claimed.attempts_before_retry), (attempts + 1, attempts));
         let applied = given.commit(complete(sequence, claimed.fence)).await;
         assert_eq!((ids(&applied.ended), given.state(id).await), (vec![id], State::Succeeded));
     }
 }
 
 async fn what_nobody_knows_or_has_not_ended_does_not_run_again(given: Given) {
-    assert_eq!(given.commit(again("nobody")).await.verdict, Verdict::NotFound);
+    assert_eq!(given.commit(again("nobody")).await.result, ChangeResult::NotFound);
     given.run(task("a")).await;
     let applied = given.commit(again("a")).await;
-    let verdict = Verdict::Unfinished(State::Running);
-    assert_eq!(applied, Applied { verdict, ..Applied::default() });
+    let result = ChangeResult::WrongState(State::Running);
+    assert_eq!(applied, Applied { result, ..Applied::default() });
 }
 
 async fn an_expired_task_can_run_and_does_not_expire_again(given: Given) {
@@ -60,7 +60,7 @@ async fn an_expired_task_can_run_and_does_not_expire_again(given: Given) {
     let sequence = given.enter(task_with("a", |options| options.expires_at = Some(over))).await;
     given.wait(SECOND);
     given.commit(Change::Promote { limit: 9 }).await;
-    assert_eq!(given.commit(again("a")).await.verdict, changed(State::Queued, 0));
+    assert_eq!(given.commit(again("a")).await.result, changed(State::Queued, 0));
     assert_eq!(given.commit(Change::Promote { limit: 9 }).await, Applied::default());
     assert!(given.claim(sequence).await.is_some());
 }
@@ -72,8 +72,8 @@ async fn those_that_failed_only_for_it_come_back_with_it_transitively(given: Giv
     given.commit(cancel("tired")).await;
     given.commit(fail(parent, fence)).await;
     let applied = given.commit(again("parent")).await;
-    assert_eq!(applied.verdict, changed(State::Queued, 2));
-    let returned: Vec<_> = applied.returned.iter().map(|task| task.id.to_string()).collect();
+    assert_eq!(applied.result, changed(State::Queued, 2));
+    let returned: Vec<_> = applied.retried.iter().map(|task| task.id.to_string()).collect();
     assert_eq!(returned, ["parent", "child", "grandchild"]);
     let states = given.states(["child", "grandchild", "tired"]).await;
     assert_eq!(states, [State::Pending, State::Pending, State::Cancelled]);
@@ -90,9 +90,9 @@ async fn whoever_failed_for_another_too_stays_until_that_comes_back(given: Given
     given.enter(waits("child", &["one", "two"])).await;
     given.commit(fail(one, one_fence)).await;
     given.commit(fail(two, two_fence)).await;
-    assert_eq!(given.commit(again("one")).await.verdict, changed(State::Queued, 0));
+    assert_eq!(given.commit(again("one")).await.result, changed(State::Queued, 0));
     assert_eq!(given.state("child").await, State::Failed);
-    assert_eq!(given.commit(again("two")).await.verdict, changed(State::Queued, 1));
+    assert_eq!(given.commit(again("two")).await.result, changed(State::Queued, 1));
     assert_eq!((given.state("child").await, given.find("child").await.unmet), (State::Pending, 2));
 }
 
@@ -101,11 +101,11 @@ async fn a_task_does_not_run_again_while_its_dependency_has_ended_badly(given: G
     given.enter_all([waits("child", &["parent"]), waits_and_runs("brave", &["parent"])]).await;
     given.commit(fail(parent, fence)).await;
     let applied = given.commit(again("child")).await;
-    let problem = DependencyProblem::EndedBadly(State::Failed);
-    let verdict = Verdict::Unmet { dependency: name("parent"), problem };
-    assert_eq!(applied, Applied { verdict, ..Applied::default() });
+    let problem = DependencyProblem::Failed(State::Failed);
+    let result = ChangeResult::Unmet { dependency: name("parent"), problem };
+    assert_eq!(applied, Applied { result, ..Applied::default() });
     given.commit(cancel("brave")).await;
-    assert_eq!(given.commit(again("brave")).await.verdict, changed(State::Queued, 0));
+    assert_eq!(given.commit(again("brave")).await.result, changed(State::Queued, 0));
 }
 
 async fn a_unique_key_is_taken_again_or_refused(given: Given) {
@@ -116,13 +116,13 @@ async fn a_unique_key_is_taken_again_or_refused(given: Given) {
     };
     given.fail(unique("a")).await;
     given.enter(unique("b")).await;
-    assert_eq!(given.commit(again("a")).await.verdict, Verdict::UniqueTaken);
+    assert_eq!(given.commit(again("a")).await.result, ChangeResult::UniqueRefused);
     given.commit(cancel("b")).await;
-    assert_eq!(given.commit(again("a")).await.verdict, changed(State::Queued, 0));
-    assert_eq!(given.commit(again("b")).await.verdict, Verdict::UniqueTaken);
+    assert_eq!(given.commit(again("a")).await.result, changed(State::Queued, 0));
+    assert_eq!(given.commit(again("b")).await.result, ChangeResult::UniqueRefused);
     let third: Task = unique("c");
     let refused = given.commit(Change::Insert(given.insert(third))).await;
-    assert_eq!(refused.verdict, Verdict::UniqueTaken);
+    assert_eq!(refused.result, ChangeResult::UniqueRefused);
 }
 
 async fn many_come_back_in_slices(given: Given) {
@@ -132,7 +132,7 @@ async fn many_come_back_in_slices(given: Given) {
     given.commit(fail(parent, fence)).await;
     given.release_dependants(RELEASE_SLICE).await;
     let applied = given.commit(again("parent")).await;
-    assert_eq!((applied.returned.len(), applied.more), (RELEASE_SLICE + 1, true));
-    let applied = given.commit(Change::ReleaseDependants { limit: RELEASE_SLICE }).await;
-    assert_eq!((applied.returned.len(), applied.more), (5, false));
+    assert_eq!((applied.retried.len(), applied.more), (RELEASE_SLICE + 1, true));
+    let applied = given.commit(Change::NotifyDependants { limit: RELEASE_SLICE }).await;
+    assert_eq!((applied.retried.len(), applied.more), (5, false));
 }

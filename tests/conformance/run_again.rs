@@ -1,6 +1,6 @@
 use task_scheduler::clock::Timestamp;
 use task_scheduler::models::{Ending, Fence, HistoryEntry, Sequence, State};
-use task_scheduler::store::{Applied, Change, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult};
 
 use crate::given::*;
 
@@ -79,10 +79,10 @@ async fn what_is_told_under_a_stale_fence_is_refused(given: Given) {
         given.claim(sequence).await.expect("it was released");
         let before = given.find(&id).await;
         let applied = given.commit(again(sequence, stale, due)).await;
-        assert_eq!(applied, Applied { verdict: Verdict::Stale, ..Applied::default() });
+        assert_eq!(applied, Applied { result: ChangeResult::Stale, ..Applied::default() });
         assert_eq!(given.find(&id).await, before);
         let nobody = given.commit(again(Sequence(99), stale, due)).await;
-        assert_eq!(nobody.verdict, Verdict::Stale);
+        assert_eq!(nobody.result, ChangeResult::Stale);
     }
 }
 
@@ -95,7 +95,7 @@ async fn a_claim_that_was_given_back_is_over(given: Given) {
         let before = given.find(&id).await;
         for change in [again(sequence, fence, due), complete(sequence, fence)] {
             let applied = given.commit(change).await;
-            assert_eq!(applied, Applied { verdict: Verdict::Stale, ..Applied::default() });
+            assert_eq!(applied, Applied { result: ChangeResult::Stale, ..Applied::default() });
         }
         assert_eq!(given.find(&id).await, before);
     }

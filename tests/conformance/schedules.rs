@@ -6,7 +6,7 @@ use task_scheduler::clock::Timestamp;
 use task_scheduler::models::{
     CatchUp, Event, Fact, Overlap, Rule, Schedule, ScheduleCounts, ScheduleFact, ScheduleStatus,
 };
-use task_scheduler::store::{Change, DueSchedules, Verdict};
+use task_scheduler::store::{Change, ChangeResult, DueSchedules};
 
 use crate::defined::*;
 use crate::given::*;
@@ -34,7 +34,7 @@ async fn a_schedule_is_created_and_read_as_it_was_defined(given: Given) {
     let next = Some(given.after(SECOND));
     let defined = schedule("s", Overlap::Skip);
     let applied = given.tell(set(&defined, true, next)).await;
-    assert_eq!(applied.verdict, Verdict::Done);
+    assert_eq!(applied.result, ChangeResult::Done);
     assert_eq!(applied.events, [told(&given, ScheduleFact::Created { next })]);
     let expected = ScheduleStatus {
         schedule: defined,
@@ -133,7 +133,7 @@ async fn a_definition_that_a_firing_overtook_does_not_put_the_next_time_back(giv
     let expected = ScheduleStatus { schedule: anew.clone(), revision: 2, ..fired };
     assert_eq!(given.status("s").await, expected);
     // Another definition overtook it.
-    assert_eq!(given.commit(redefine(seen.revision, true)).await.verdict, Verdict::Stale);
+    assert_eq!(given.commit(redefine(seen.revision, true)).await.result, ChangeResult::Stale);
     assert_eq!(given.status("s").await, expected);
     // One that has no next time gets this one, unless it is to run no more.
     given.tell(redefine(2, false)).await;
@@ -141,7 +141,7 @@ async fn a_definition_that_a_firing_overtook_does_not_put_the_next_time_back(giv
     given.tell(redefine(3, true)).await;
     assert_eq!(given.status("s").await.next, seen.next);
     given.commit(Change::DeleteSchedule { name: called("s") }).await;
-    assert_eq!(given.commit(redefine(4, true)).await.verdict, Verdict::Stale);
+    assert_eq!(given.commit(redefine(4, true)).await.result, ChangeResult::Stale);
 }
 
 async fn a_schedule_that_is_not_there_is_not_found(given: Given) {
@@ -152,7 +152,7 @@ async fn a_schedule_that_is_not_there_is_not_found(given: Given) {
         Change::DeleteSchedule { name: name.clone() },
         Change::Trigger { name: name.clone(), occurrence: given.now(), run },
     ] {
-        assert_eq!(given.commit(change).await.verdict, Verdict::NotFound);
+        assert_eq!(given.commit(change).await.result, ChangeResult::NotFound);
     }
     assert_eq!(given.store.schedule(&name).await.expect("it reads"), None);
     assert_eq!(given.known("r").await, None);
@@ -237,7 +237,7 @@ async fn many_schedules_are_due_at_once(given: Given) {
         })
     });
     for applied in given.commit_all(firings.collect()).await.applied {
-        assert_eq!(applied.verdict, Verdict::Fired { entered: vec![true] });
+        assert_eq!(applied.result, ChangeResult::Fired { entered: vec![true] });
     }
     let due = given.store.due_schedules(now, 1_000).await.expect("it reads");
     assert_eq!((due.due.len(), due.next), (0, Some(now.plus(60 * SECOND))));
@@ -254,8 +254,8 @@ async fn a_schedule_survives_the_process(mut given: Given) {
         assert_eq!(given.status("s").await, before);
         let again = given.store.due_schedules(Timestamp::EPOCH, 9).await.expect("it reads");
         assert_eq!(again, due);
-        let verdict = given.fire("s", &["r3"]).await.verdict;
-        assert_eq!(verdict, Verdict::Fired { entered: vec![true] });
+        let result = given.fire("s", &["r3"]).await.result;
+        assert_eq!(result, ChangeResult::Fired { entered: vec![true] });
     } else {
         assert_eq!(given.store.schedules(None, 9).await.expect("it reads"), []);
     }

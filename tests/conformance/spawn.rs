@@ -1,5 +1,5 @@
 use task_scheduler::models::{Digest, Fence, Keys, OnConflict, Sequence, State, Task, Unique};
-use task_scheduler::store::{Applied, Change, Insert, RELEASE_SLICE, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult, Insert, RELEASE_SLICE};
 
 use crate::given::*;
 
@@ -32,8 +32,8 @@ async fn family(given: &Given) -> (Sequence, Fence, Insert) {
     let (sequence, fence) = given.run(task("p")).await;
     let child = child(given, "p/1");
     let applied = given.commit(spawn(sequence, fence, &child)).await;
-    let verdict = Verdict::Inserted(State::Queued);
-    let expected = Applied { verdict, ready: vec![ready(child.sequence)], ..Applied::default() };
+    let result = ChangeResult::Inserted(State::Queued);
+    let expected = Applied { result, ready: vec![ready(child.sequence)], ..Applied::default() };
     assert_eq!(applied, expected);
     (sequence, fence, child)
 }
@@ -41,7 +41,7 @@ async fn family(given: &Given) -> (Sequence, Fence, Insert) {
 async fn a_child_enters_while_its_parent_runs(given: Given) {
     let (sequence, fence, first) = family(&given).await;
     let again = given.commit(spawn(sequence, fence, &first)).await;
-    let expected = Applied { verdict: Verdict::Inserted(State::Queued), ..Applied::default() };
+    let expected = Applied { result: ChangeResult::Inserted(State::Queued), ..Applied::default() };
     assert_eq!(again, expected, "the same words once more");
     assert_eq!(given.states(["p", "p/1"]).await, [State::Running, State::Queued]);
     assert_eq!(given.find("p/1").await.task.parent, Some(name("p")));
@@ -53,8 +53,8 @@ async fn a_second_run_of_the_parent_joins_its_child(given: Given) {
     let fence = given.claim(sequence).await.expect("it was released").fence;
     let known = given.find("p/1").await;
     let applied = given.commit(spawn(sequence, fence, &child(&given, "p/1"))).await;
-    let verdict = Verdict::Exists(Box::new(known.clone()));
-    assert_eq!(applied, Applied { verdict, ..Applied::default() });
+    let result = ChangeResult::IdConflict(Box::new(known.clone()));
+    assert_eq!(applied, Applied { result, ..Applied::default() });
     assert_eq!(given.find("p/1").await, known);
 }
 
@@ -66,14 +66,14 @@ async fn a_child_that_ended_badly_runs_again_when_it_is_asked_for_again(given: G
     let known = given.find("p/1").await;
     assert_eq!((known.state, known.attempts), (State::Queued, 1));
     let expected = Applied {
-        verdict: Verdict::Exists(Box::new(known)),
+        result: ChangeResult::IdConflict(Box::new(known)),
         ready: vec![ready(first.sequence)],
         returned: vec![first.task.clone()],
         ..Applied::default()
     };
     assert_eq!(applied, expected);
     let claimed = given.claim(first.sequence).await.expect("it runs again");
-    assert_eq!((claimed.attempt, claimed.forgiven), (2, 1));
+    assert_eq!((claimed.attempt, claimed.attempts_before_retry), (2, 1));
 }
 
 async fn a_child_that_ended_well_does_not_run_again(given: Given) {
@@ -82,8 +82,8 @@ async fn a_child_that_ended_well_does_not_run_again(given: Given) {
     given.commit(complete(first.sequence, child_fence)).await;
     let known = given.find("p/1").await;
     let applied = given.commit(spawn(sequence, fence, &child(&given, "p/1"))).await;
-    let verdict = Verdict::Exists(Box::new(known));
-    assert_eq!(applied, Applied { verdict, ..Applied::default() });
+    let result = ChangeResult::IdConflict(Box::new(known));
+    assert_eq!(applied, Applied { result, ..Applied::default() });
 }
 
 async fn those_that_failed_for_a_child_come_back_with_it(given: Given) {
@@ -93,7 +93,7 @@ async fn those_that_failed_for_a_child_come_back_with_it(given: Given) {
     let applied = given.commit(fail(first.sequence, child_fence)).await;
     assert_eq!(ids(&applied.ended), ["dependant", "p/1"]);
     let applied = given.commit(spawn(sequence, fence, &child(&given, "p/1"))).await;
-    assert_eq!((applied.returned.len(), applied.more), (2, false));
+    assert_eq!((applied.retried.len(), applied.more), (2, false));
     assert_eq!(given.states(["p/1", "dependant"]).await, [State::Queued, State::Pending]);
 }
 
@@ -104,8 +104,8 @@ async fn a_stranger_is_not_run_again(given: Given) {
     given.fail(strange).await;
     let known = given.find("p/1").await;
     let applied = given.commit(spawn(sequence, fence, &child(&given, "p/1"))).await;
-    let verdict = Verdict::Exists(Box::new(known.clone()));
-    assert_eq!(applied, Applied { verdict, ..Applied::default() });
+    let result = ChangeResult::IdConflict(Box::new(known.clone()));
+    assert_eq!(applied, Applied { result, ..Applied::default() });
     assert_eq!(given.find("p/1").await, known);
 }
 
@@ -120,7 +120,7 @@ async fn a_child_whose_unique_key_is_another_s_is_not_run_again(given: Given) {
     given.commit(cancel("p/1")).await;
     given.enter(unique("another")).await;
     let applied = given.commit(spawn(sequence, fence, &given.insert(unique("p/1")))).await;
-    assert_eq!(applied, Applied { verdict: Verdict::UniqueTaken, ..Applied::default() });
+    assert_eq!(applied, Applied { result: ChangeResult::UniqueRefused, ..Applied::default() });
     assert_eq!(given.states(["p/1", "another"]).await, [State::Cancelled, State::Queued]);
 }
 
@@ -129,7 +129,7 @@ async fn a_child_under_a_stale_fence_is_refused(given: Given) {
     given.commit(release(sequence, stale)).await;
     given.claim(sequence).await.expect("it was released");
     let applied = given.commit(spawn(sequence, stale, &child(&given, "p/1"))).await;
-    assert_eq!(applied, Applied { verdict: Verdict::Stale, ..Applied::default() });
+    assert_eq!(applied, Applied { result: ChangeResult::Stale, ..Applied::default() });
     assert_eq!(given.known("p/1").await, None);
 }
 
@@ -142,7 +142,7 @@ async fn children_of_a_parent_that_ends_badly_are_cancelled_with_theirs(given: G
     given.commit(spawn(first.sequence, running, &grandchild)).await;
     let applied = given.commit(fail(sequence, fence)).await;
     assert_eq!(ids(&applied.ended), ["p", "p/2"]);
-    assert_eq!(applied.told, [(running, "its parent p ended FAILED".to_owned())]);
+    assert_eq!(applied.signals, [(running, "its parent p ended FAILED".to_owned())]);
     assert_eq!(given.states(["p/1", "p/1/1"]).await, [State::Running, State::Queued]);
     assert!(given.find("p/1").await.cancel_requested);
     let applied = given.commit(release(first.sequence, running)).await;
@@ -171,7 +171,7 @@ async fn many_children_are_cancelled_in_slices(given: Given) {
     given.commit_all(spawns.collect()).await;
     let applied = given.commit(fail(sequence, fence)).await;
     assert_eq!((applied.ended.len(), applied.more), (RELEASE_SLICE + 1, true));
-    let applied = given.commit(Change::ReleaseDependants { limit: RELEASE_SLICE }).await;
+    let applied = given.commit(Change::NotifyDependants { limit: RELEASE_SLICE }).await;
     assert_eq!((applied.ended.len(), applied.more), (5, false));
 }
 
@@ -179,8 +179,8 @@ async fn a_child_is_kept_for_as_long_as_its_parent_has_not_ended(given: Given) {
     let (sequence, fence, first) = family(&given).await;
     let child_fence = given.claim(first.sequence).await.expect("it can run").fence;
     given.commit(complete(first.sequence, child_fence)).await;
-    let forget = Change::Forget { id: name("p/1") };
-    assert_eq!(given.commit(forget.clone()).await.verdict, Verdict::Needed);
+    let forget = Change::Purge { id: name("p/1") };
+    assert_eq!(given.commit(forget.clone()).await.result, ChangeResult::InUse);
     given.commit(complete(sequence, fence)).await;
-    assert_eq!(given.commit(forget).await.verdict, Verdict::Done);
+    assert_eq!(given.commit(forget).await.result, ChangeResult::Done);
 }

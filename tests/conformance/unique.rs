@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use task_scheduler::models::{ArgValue, Digest, Keys, OnConflict, State, Task, Unique};
-use task_scheduler::store::{Applied, Change, Keep, Retention, Verdict};
+use task_scheduler::store::{Applied, Change, ChangeResult, Retention, RetentionLimit};
 
 use crate::given::*;
 
@@ -33,7 +33,7 @@ async fn insert(given: &Given, task: Task) -> Applied {
 
 async fn clash(given: &Given, first: &str, replaced: bool) -> Applied {
     let first = Box::new(given.find(first).await);
-    Applied { verdict: Verdict::Clash { first, replaced }, ..Applied::default() }
+    Applied { result: ChangeResult::UniqueConflict { first, replaced }, ..Applied::default() }
 }
 
 async fn whoever_asks_for_a_second_one_is_told_of_the_first(given: Given) {
@@ -49,7 +49,7 @@ async fn whoever_asks_for_a_second_one_is_told_of_the_first(given: Given) {
 async fn a_second_one_is_refused_if_it_was_to_be(given: Given) {
     given.enter(unique(&given, "a", OnConflict::ReturnFirst, None)).await;
     let said = insert(&given, unique(&given, "b", OnConflict::Refuse, None)).await;
-    assert_eq!(said, Applied { verdict: Verdict::UniqueTaken, ..Applied::default() });
+    assert_eq!(said, Applied { result: ChangeResult::UniqueRefused, ..Applied::default() });
     assert_eq!(given.known("b").await, None);
 }
 
@@ -85,7 +85,7 @@ async fn only_its_like_can_replace_a_task(given: Given) {
     let waits =
         Task { deps: vec![name("parent")], ..unique(&given, "b", OnConflict::Replace, None) };
     for newcomer in [other, waits] {
-        assert_eq!(insert(&given, newcomer).await.verdict, Verdict::UniqueTaken);
+        assert_eq!(insert(&given, newcomer).await.result, ChangeResult::UniqueRefused);
     }
 }
 
@@ -106,7 +106,7 @@ async fn a_key_with_a_window_is_free_when_it_has_ended_and_its_window_is_over(gi
     let (second, fence) = given.run(unique(&given, "b", OnConflict::Refuse, window)).await;
     given.wait(9 * SECOND);
     let said = insert(&given, unique(&given, "c", OnConflict::Refuse, window)).await;
-    assert_eq!(said.verdict, Verdict::UniqueTaken, "it has not ended");
+    assert_eq!(said.result, ChangeResult::UniqueRefused, "it has not ended");
     given.commit(complete(second, fence)).await;
     given.enter(unique(&given, "c", OnConflict::Refuse, window)).await;
 }
@@ -114,7 +114,7 @@ async fn a_key_with_a_window_is_free_when_it_has_ended_and_its_window_is_over(gi
 async fn a_task_is_kept_for_its_key_while_its_window_lasts(given: Given) {
     let (first, fence) = given.run(unique(&given, "a", OnConflict::Refuse, Some(9 * SECOND))).await;
     given.commit(complete(first, fence)).await;
-    let keep = Keep { within: SECOND, most: 0 };
+    let keep = RetentionLimit { max_age: SECOND, max_count: 0 };
     let prune = Change::Prune { retention: Retention { succeeded: keep, others: keep }, limit: 9 };
     given.wait(5 * SECOND);
     given.commit(prune.clone()).await;
@@ -127,7 +127,7 @@ async fn a_task_is_kept_for_its_key_while_its_window_lasts(given: Given) {
 async fn a_key_is_forgotten_with_its_task(given: Given) {
     let (first, fence) = given.run(unique(&given, "a", OnConflict::Refuse, Some(9 * SECOND))).await;
     given.commit(complete(first, fence)).await;
-    given.commit(Change::Forget { id: name("a") }).await;
+    given.commit(Change::Purge { id: name("a") }).await;
     given.enter(unique(&given, "b", OnConflict::Refuse, None)).await;
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use task_scheduler::models::{Category, EventFilter, MAX_WEBHOOKS, NamePattern, Webhook};
-use task_scheduler::store::{Change, Verdict};
+use task_scheduler::store::{Change, ChangeResult};
 
 use crate::defined::*;
 use crate::given::*;
@@ -66,21 +66,21 @@ async fn a_deleted_webhook_is_gone_with_what_was_put_aside_for_it(given: Given) 
     given.watch(webhook("b", "*")).await;
     given.enter(task("t")).await;
     let delete = Change::DeleteWebhook { name: called("a") };
-    assert_eq!(given.commit(delete.clone()).await.verdict, Verdict::Done);
+    assert_eq!(given.commit(delete.clone()).await.result, ChangeResult::Done);
     assert_eq!(webhooks(&given).await, [webhook("b", "*")]);
     let left: Vec<String> =
         given.outbox().await.into_iter().map(|posted| posted.webhook.to_string()).collect();
     assert_eq!(left, ["b"]);
-    assert_eq!(given.commit(delete).await.verdict, Verdict::NotFound);
+    assert_eq!(given.commit(delete).await.result, ChangeResult::NotFound);
 }
 
 async fn webhooks_are_bounded(given: Given) {
     let set = |at: usize| Change::SetWebhook(Arc::new(webhook(&format!("w{at}"), "*")));
     given.commit_all((0..MAX_WEBHOOKS).map(set).collect()).await;
-    assert_eq!(given.commit(set(MAX_WEBHOOKS)).await.verdict, Verdict::TooMany);
-    assert_eq!(given.commit(set(0)).await.verdict, Verdict::Done, "it is there already");
+    assert_eq!(given.commit(set(MAX_WEBHOOKS)).await.result, ChangeResult::LimitReached);
+    assert_eq!(given.commit(set(0)).await.result, ChangeResult::Done, "it is there already");
     given.commit(Change::DeleteWebhook { name: called("w5") }).await;
-    assert_eq!(given.commit(set(MAX_WEBHOOKS)).await.verdict, Verdict::Done);
+    assert_eq!(given.commit(set(MAX_WEBHOOKS)).await.result, ChangeResult::Done);
     assert_eq!(webhooks(&given).await.len(), MAX_WEBHOOKS);
 }
 

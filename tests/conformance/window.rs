@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use task_scheduler::models::Sequence;
-use task_scheduler::store::{Change, Place, Ready};
+use task_scheduler::store::{Change, ClaimableTask, Position};
 
 use crate::given::*;
 
@@ -19,8 +19,8 @@ fn ranked(id: &str, priority: i32) -> task_scheduler::models::Task {
     task_with(id, |options| options.priority = priority)
 }
 
-fn at(priority: i32, sequence: u64) -> Place {
-    Place { priority, sequence: Sequence(sequence) }
+fn at(priority: i32, sequence: u64) -> Position {
+    Position { priority, sequence: Sequence(sequence) }
 }
 
 /// Five tasks, which stand in the order 4, 2, 1, 5, 3.
@@ -32,14 +32,15 @@ async fn five() -> impl AsyncFn(&Given) {
     }
 }
 
-async fn places(given: &Given, after: Option<Place>, limit: usize) -> Vec<Place> {
-    given.window(after, limit).await.into_iter().map(|it| it.place).collect()
+async fn places(given: &Given, after: Option<Position>, limit: usize) -> Vec<Position> {
+    given.window(after, limit).await.into_iter().map(|it| it.position).collect()
 }
 
 async fn the_highest_priority_comes_first_and_then_whoever_came_first(given: Given) {
     five().await(&given).await;
     let window = given.window(None, 9).await;
-    let first = Ready { queue: queue("default"), place: at(i32::MAX, 4), method: "add".into() };
+    let first =
+        ClaimableTask { queue: queue("default"), position: at(i32::MAX, 4), method: "add".into() };
     assert_eq!(window[0], first);
     assert_eq!(given.claimable().await, [4, 2, 1, 5, 3]);
 }

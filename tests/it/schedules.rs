@@ -132,7 +132,7 @@ async fn a_schedule_runs_at_its_times_and_remembers_its_runs() {
         let occurrence = run.occurrence.unwrap();
         assert_eq!(occurrence, prost_types::Timestamp { seconds: expected, nanos: 0 });
         assert_eq!(run.ended(), TaskState::Succeeded);
-        assert!(!run.by_hand && run.accepted_at.unwrap().seconds >= expected);
+        assert!(!run.manual && run.accepted_at.unwrap().seconds >= expected);
         assert_eq!(run.task_id, format!("schedule/beat/{occurrence}"));
         expected += 1;
     }
@@ -217,7 +217,7 @@ async fn a_disabled_schedule_runs_by_hand_only() {
     schedules.0.once(&run, TaskState::Succeeded).await;
     let ended = |status: &pb::ScheduleStatus| status.runs[0].ended() == TaskState::Succeeded;
     let status = schedules.once("s", "knows how its run ended", ended).await;
-    assert!(status.runs[0].by_hand && status.runs[0].task_id == run);
+    assert!(status.runs[0].manual && status.runs[0].task_id == run);
     assert_ne!(schedules.trigger("s").await.unwrap(), run);
 
     let status = schedules.enable("s").await.unwrap().unwrap();

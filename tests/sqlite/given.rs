@@ -11,7 +11,7 @@ use task_scheduler::models::{
     Overlap, QueueName, RetryPolicy, Rule, Schedule, Secret, Sequence, Task, TaskId, Webhook,
 };
 use task_scheduler::store::{
-    Boot, Change, Commit, Error, Insert, SqliteStore, Store as _, Verdict, Wanted,
+    Change, ChangeResult, ClaimRequest, Commit, Error, Insert, OpenOptions, SqliteStore, Store as _,
 };
 
 pub(crate) struct Given {
@@ -88,7 +88,7 @@ impl Given {
     pub(crate) async fn enter(&self, ids: impl IntoIterator<Item = String>) {
         let inserts = ids.into_iter().map(|id| Change::Insert(self.insert(&id))).collect();
         for applied in self.commit(inserts).await.applied {
-            assert!(matches!(applied.verdict, Verdict::Inserted(_)), "{applied:?}");
+            assert!(matches!(applied.result, ChangeResult::Inserted(_)), "{applied:?}");
         }
     }
 
@@ -104,15 +104,15 @@ impl Given {
         let (insert, fence) = (self.insert(id), self.fence());
         let sequence = insert.sequence;
         self.commit(vec![Change::Insert(insert)]).await;
-        let wanted = vec![Wanted { sequence, fence }];
+        let wanted = vec![ClaimRequest { sequence, fence }];
         let claims = self.store().claim(wanted, now()).await.expect("it claims");
         assert!(claims.claimed[0].is_some());
         (sequence, fence)
     }
 }
 
-pub(crate) fn boot() -> Boot {
-    Boot { now: now(), suspect_after: 2 }
+pub(crate) fn boot() -> OpenOptions {
+    OpenOptions { now: now(), suspect_after: 2 }
 }
 
 pub(crate) fn name(id: &str) -> TaskId {

@@ -37,8 +37,8 @@ async fn scattered_ids_are_found_before_and_after_they_are_merged() {
     assert!(problems.is_empty(), "{problems:?}");
     // None can come in a second time.
     let again = vec![task_scheduler::store::Change::Insert(given.insert(&ids[500]))];
-    let said = given.commit(again).await.applied.remove(0).verdict;
-    assert!(matches!(said, task_scheduler::store::Verdict::Exists(_)), "{said:?}");
+    let said = given.commit(again).await.applied.remove(0).result;
+    assert!(matches!(said, task_scheduler::store::ChangeResult::IdConflict(_)), "{said:?}");
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn forgotten_ids_can_be_given_again_after_a_restart() {
     for n in 0..10 {
         given.succeed(&scattered(n)).await;
     }
-    let forget = (0..10).map(|n| task_scheduler::store::Change::Forget { id: name(&scattered(n)) });
+    let forget = (0..10).map(|n| task_scheduler::store::Change::Purge { id: name(&scattered(n)) });
     given.commit(forget.collect()).await;
     given.open().await;
     given.enter((0..10).map(scattered)).await;

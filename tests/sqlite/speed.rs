@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use task_scheduler::models::{Task, TaskId};
-use task_scheduler::store::{Change, Insert, Store as _, Wanted};
+use task_scheduler::store::{Change, ClaimRequest, Insert, Store as _};
 
 use crate::given::{Given, complete, name, now, task};
 
@@ -47,10 +47,10 @@ async fn measure(what: &str, rounds: usize, mut ids: impl FnMut() -> TaskId, cla
             .collect();
         let fences: Vec<_> =
             inserts.iter().map(|insert| insert.claim.unwrap_or_else(|| given.fence())).collect();
-        let wanted: Vec<Wanted> = inserts
+        let wanted: Vec<ClaimRequest> = inserts
             .iter()
             .zip(&fences)
-            .map(|(insert, fence)| Wanted { sequence: insert.sequence, fence: *fence })
+            .map(|(insert, fence)| ClaimRequest { sequence: insert.sequence, fence: *fence })
             .collect();
         given.commit(inserts.into_iter().map(Change::Insert).collect()).await;
         if !claimed {

@@ -11,8 +11,8 @@ use task_scheduler::models::{
     TaskPage, Webhook,
 };
 use task_scheduler::store::{
-    Boot, Change, Claims, Commit, DueSchedules, Error, MemoryStore, Opened, Place, Properties,
-    QueueDepth, QueueStatus, Ready, Store, Wanted,
+    Change, ClaimRequest, ClaimableTask, Claims, Commit, DueSchedules, Error, MemoryStore,
+    OpenOptions, OpenReport, Position, Properties, QueueDepth, QueueStatus, Store,
 };
 
 #[derive(Default)]
@@ -59,7 +59,7 @@ impl Store for Faulty {
         self.inner.properties()
     }
 
-    async fn open(&self, boot: Boot) -> Result<Opened, Error> {
+    async fn open(&self, boot: OpenOptions) -> Result<OpenReport, Error> {
         self.inner.open(boot).await
     }
 
@@ -78,7 +78,7 @@ impl Store for Faulty {
         Ok(commit)
     }
 
-    async fn claim(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Claims, Error> {
+    async fn claim(&self, wanted: Vec<ClaimRequest>, now: Timestamp) -> Result<Claims, Error> {
         self.dawdle().await;
         if take(&self.refused_claims) {
             return Err(Error::Unavailable("told to".into()));
@@ -102,9 +102,9 @@ impl Store for Faulty {
     async fn window(
         &self,
         queue: &QueueName,
-        after: Option<Place>,
+        after: Option<Position>,
         limit: usize,
-    ) -> Result<Vec<Ready>, Error> {
+    ) -> Result<Vec<ClaimableTask>, Error> {
         self.read().await?;
         self.inner.window(queue, after, limit).await
     }

@@ -10,7 +10,7 @@ use task_scheduler::models::{
     Rule, Schedule, ScheduleStatus, Task,
 };
 use task_scheduler::schedules::ScheduleRequest;
-use task_scheduler::store::{Boot, Change, MemoryStore, Store};
+use task_scheduler::store::{Change, MemoryStore, OpenOptions, Store};
 use task_scheduler::system::TaskSystem;
 
 use crate::faulty::Faulty;
@@ -72,7 +72,7 @@ fn hourly(called: &str, catch_up: CatchUp, now: Timestamp) -> Change {
 async fn store_with(changes: Vec<Change>) -> Arc<MemoryStore> {
     let store = Arc::new(MemoryStore::default());
     let now = clock::now().wall;
-    store.open(Boot { now, suspect_after: 0 }).await.expect("it opens");
+    store.open(OpenOptions { now, suspect_after: 0 }).await.expect("it opens");
     store.commit(changes.into(), now).await.expect("it is there");
     store
 }

@@ -12,11 +12,16 @@ impl<W: Waiter> Core<W> {
 
     /// What came of a change or a claim happened. Whoever calls this goes on with what follows from it
     /// only afterwards.
-    pub(super) fn announce(&self, events: Vec<Event>, posted: bool, out: &mut Vec<Command<W>>) {
+    pub(super) fn announce(
+        &self,
+        events: Vec<Event>,
+        outbox_written: bool,
+        out: &mut Vec<Command<W>>,
+    ) {
         if self.listened && !events.is_empty() {
             out.push(Command::Announce(events));
         }
-        if posted {
+        if outbox_written {
             out.push(Command::Wake(Woken::Outbox));
         }
     }

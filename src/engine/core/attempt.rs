@@ -99,7 +99,7 @@ pub(crate) struct Attempt {
     method: Arc<Method>,
     number: u32,
     /// How many attempts before it do not count against its retries.
-    forgiven: u32,
+    attempts_before_retry: u32,
     /// The kind of slot that it holds.
     pub(super) slot: Kind,
     /// Its body waits for its children, and it holds none.
@@ -132,7 +132,7 @@ impl Attempt {
             class: start.class,
             method: start.method.clone(),
             number: start.number,
-            forgiven: start.found.forgiven,
+            attempts_before_retry: start.found.attempts_before_retry,
             slot,
             resting: false,
             waits_for: 0,
@@ -161,7 +161,7 @@ impl Attempt {
 
     /// Which try this is of those that its policy counts, from 1.
     fn counted_number(&self) -> u32 {
-        self.number.saturating_sub(self.forgiven).max(1)
+        self.number.saturating_sub(self.attempts_before_retry).max(1)
     }
 
     /// Whether it was given up while its body is still there.
@@ -185,11 +185,11 @@ impl<W: Waiter> Core<W> {
         self.run_under(&task, class, fence);
         self.touch(|| Touched::At(sequence), out);
         let found = Found {
-            decided: claimed.decided,
+            decided: claimed.resolved_args,
             children: claimed.children,
             checkpoint: claimed.checkpoint,
             log_lines: claimed.log_lines,
-            forgiven: claimed.forgiven,
+            attempts_before_retry: claimed.attempts_before_retry,
         };
         let start = Start { fence, sequence, task, class, number, method, found };
         self.watch(fence, Attempt::new(&start, slot, now));
@@ -242,7 +242,7 @@ impl<W: Waiter> Core<W> {
             Conclusion::Succeed(result) => Change::Complete { sequence, fence, result },
             Conclusion::Skip => Change::Skip { sequence, fence },
             Conclusion::Fail(failure) => Change::Fail { sequence, fence, failure },
-            Conclusion::GiveIn(reason) => Change::GiveIn { sequence, fence, reason },
+            Conclusion::Cancel(reason) => Change::CancelAttempt { sequence, fence, reason },
             Conclusion::Snooze(delay) => {
                 Change::Snooze { sequence, fence, due: now.wall.plus(delay) }
             }
@@ -409,7 +409,7 @@ impl<W: Waiter> Core<W> {
             (Kind::Async, _) => out.push(Command::Abort(fence)),
             // Others with its key have to wait until the body is gone, or given up.
             (_, Told::Cancel(reason)) if !keyed => {
-                self.decide(fence, Conclusion::GiveIn(reason), now, out);
+                self.decide(fence, Conclusion::Cancel(reason), now, out);
             }
             _ => {}
         }
@@ -430,7 +430,7 @@ impl<W: Waiter> Core<W> {
         }
         if !attempt.decided {
             let conclusion = match &attempt.told {
-                Told::Cancel(reason) => Conclusion::GiveIn(reason.clone()),
+                Told::Cancel(reason) => Conclusion::Cancel(reason.clone()),
                 _ => Conclusion::Fail(Failure {
                     code: Code::Stuck,
                     message: format!(
@@ -447,7 +447,7 @@ impl<W: Waiter> Core<W> {
     pub(super) fn let_go(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
         let Some(attempt) = self.attempts.get_mut(&fence).filter(|it| !it.decided) else { return };
         attempt.decided = true;
-        let change = Change::Release { sequence: attempt.sequence, fence };
+        let change = Change::Requeue { sequence: attempt.sequence, fence };
         let (class, id) = (attempt.class, attempt.task.id.clone());
         let queue = attempt.task.options.queue.clone();
         self.count(fence, vec![queue]);

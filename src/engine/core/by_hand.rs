@@ -10,7 +10,7 @@ impl<W: Waiter> Core<W> {
     /// something announced.
     pub(crate) fn do_by_hand(&mut self, change: Change, waiter: W, out: &mut Vec<Command<W>>) {
         let tag = match &change {
-            Change::Forget { id } => Tag::Forget { waiter, id: id.clone() },
+            Change::Purge { id } => Tag::Forget { waiter, id: id.clone() },
             Change::SetSchedule { .. }
             | Change::RedefineSchedule { .. }
             | Change::EnableSchedule { .. }
@@ -71,7 +71,7 @@ impl<W: Waiter> Core<W> {
         queue: &QueueName,
         settings: QueueSettings,
         now: Now,
-    ) -> Vec<crate::store::Ready> {
+    ) -> Vec<crate::store::ClaimableTask> {
         let QueueSettings { limits, paused } = settings;
         let changes = [
             Change::SetQueue { queue: queue.clone(), limits },

@@ -7,7 +7,7 @@ use crate::models::{
     Accepted, ArgValue, CancelVerdict, Durability, Ended, Event, Failure, Fence, Outcome,
     QueueLimits, QueueName, Sequence, Task, TaskId,
 };
-use crate::store::{Change, Place, Verdict, Wanted};
+use crate::store::{Change, ChangeResult, ClaimRequest, Position};
 use crate::tasks::{Method, TaskError};
 
 /// Something to be done, in the order in which commands come.
@@ -16,9 +16,9 @@ pub(crate) enum Command<W> {
     /// Commit this; then tell [`Core::committed`](super::Core::committed) with its tag.
     Write(Change, Tag<W>),
     /// Claim these; then tell [`Core::claimed`](super::Core::claimed).
-    Claim(Vec<Wanted>),
+    Claim(Vec<ClaimRequest>),
     /// Read a queue; then tell [`Core::refilled`](super::Core::refilled).
-    Refill { queue: QueueName, after: Option<Place>, limit: usize },
+    Refill { queue: QueueName, after: Option<Position>, limit: usize },
     /// Look again at tasks of the durable store that ephemeral ones wait for; then tell
     /// [`Core::rechecked`](super::Core::rechecked) of each.
     Recheck(Vec<TaskId>),
@@ -74,7 +74,7 @@ pub(crate) struct Found {
     /// How many log lines there are.
     pub(crate) log_lines: u32,
     /// Attempts that do not count against its retries.
-    pub(crate) forgiven: u32,
+    pub(crate) attempts_before_retry: u32,
 }
 
 /// Whose state or words changed, for whoever watches.
@@ -100,7 +100,7 @@ pub(crate) enum Answer {
     /// What a wish to cancel did.
     Cancel(CancelVerdict),
     /// What the store said to a write.
-    Said(Verdict),
+    Said(ChangeResult),
 }
 
 /// What a write was for.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Answer, Attempt, Command, Core, Tag, Waiter};
 use crate::clock::Now;
 use crate::models::{ArgValue, Custom, Fence, LogLine, Sequence, Task};
-use crate::store::{Change, Verdict};
+use crate::store::{Change, ChangeResult};
 
 /// What a running attempt has stored, and waits for.
 pub(crate) enum Asked {
@@ -39,12 +39,12 @@ impl<W: Waiter> Core<W> {
         out: &mut Vec<Command<W>>,
     ) {
         let Some((sequence, class)) = self.at_work(fence) else {
-            out.push(Command::Answer(waiter, Answer::Said(Verdict::Stale)));
+            out.push(Command::Answer(waiter, Answer::Said(ChangeResult::Stale)));
             return;
         };
         let mut entering = None;
         let change = match asked {
-            Asked::Decide(args) => Change::Decide { sequence, fence, args },
+            Asked::Decide(args) => Change::SetArgs { sequence, fence, args },
             Asked::Checkpoint(data) => Change::Checkpoint { sequence, fence, data },
             Asked::Emit(custom) => Change::Emit { sequence, fence, custom },
             Asked::Spawn(task) => {
@@ -113,7 +113,7 @@ impl<W: Waiter> Core<W> {
 
     fn write_rest(&mut self, fence: Fence, resting: bool, now: Now, out: &mut Vec<Command<W>>) {
         if let Some((sequence, class)) = self.at_work(fence) {
-            let change = Change::Rest { sequence, fence, resting };
+            let change = Change::Suspend { sequence, fence, suspended: resting };
             self.write(class, change, Tag::Said(sequence), now, out);
         }
         self.dispatch(now, out);

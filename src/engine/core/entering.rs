@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{Command, Core, Tag, Waiter, draining};
 use crate::error::Error;
 use crate::models::{Durability, QueueName, Task};
-use crate::store::{Change, Insert, Verdict};
+use crate::store::{Change, ChangeResult, Insert};
 
 impl<W: Waiter> Core<W> {
     /// Has tasks enter by a change that is made of them. Runs of schedules are owed: they come in
@@ -59,9 +59,9 @@ impl<W: Waiter> Core<W> {
     }
 
     /// Runs that did not come in do not wait.
-    pub(super) fn uncount_runs(&mut self, queues: &[QueueName], verdict: &Verdict) {
-        let entered: &[bool] = match verdict {
-            Verdict::Fired { entered } => entered,
+    pub(super) fn uncount_runs(&mut self, queues: &[QueueName], result: &ChangeResult) {
+        let entered: &[bool] = match result {
+            ChangeResult::Fired { entered } => entered,
             _ => &[],
         };
         for (at, queue) in queues.iter().enumerate() {

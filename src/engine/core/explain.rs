@@ -9,7 +9,7 @@ use crate::models::{
     BlockedBy, Durability, Explanation, Fence, MAX_NAMED, Obstacle, ObstacleKind, QueueLimits,
     QueueName, Snapshot, State, Task, TaskId,
 };
-use crate::store::{QueueDepth, Ready};
+use crate::store::{ClaimableTask, QueueDepth};
 use crate::tasks::Kind;
 
 /// What bears on one task.
@@ -198,7 +198,7 @@ impl<W: Waiter> Core<W> {
     }
 
     /// The best claimable ephemeral tasks of a queue.
-    pub(crate) fn ephemeral_window(&self, queue: &QueueName, limit: usize) -> Vec<Ready> {
+    pub(crate) fn ephemeral_window(&self, queue: &QueueName, limit: usize) -> Vec<ClaimableTask> {
         self.ephemeral.window(queue, None, limit)
     }
 

@@ -32,7 +32,7 @@ impl<W: Waiter> Core<W> {
             Conclusion::Succeed(result) => Ending::Succeeded(result),
             Conclusion::Skip => Ending::Skipped,
             Conclusion::Fail(failure) => Ending::Failed(failure),
-            Conclusion::GiveIn(reason) => Ending::Cancelled(reason),
+            Conclusion::Cancel(reason) => Ending::Cancelled(reason),
             again => {
                 self.wait(&task.id, task.digest, want.into(), waiter());
                 let insert = Insert {

@@ -43,13 +43,13 @@ impl<W: Waiter> Core<W> {
             let problem = match stored {
                 _ if ephemeral || entering => Some(DependencyProblem::Unfinished),
                 None => match self.cache.get(&id) {
-                    Some(ended) => Some(DependencyProblem::EndedBadly(ended.outcome.state())),
+                    Some(ended) => Some(DependencyProblem::Failed(ended.outcome.state())),
                     // It came in while the store was read, or just after.
                     None if were_entering.contains(&id) => return Ok(None),
                     None => Some(DependencyProblem::Unknown),
                 },
                 Some(state) if !state.has_ended() => Some(DependencyProblem::Unfinished),
-                Some(state) if !is_met(task, state) => Some(DependencyProblem::EndedBadly(state)),
+                Some(state) if !is_met(task, state) => Some(DependencyProblem::Failed(state)),
                 Some(_) => None,
             };
             match problem {
@@ -92,7 +92,7 @@ pub(crate) fn unmet(dependency: &TaskId, problem: DependencyProblem) -> Error {
         DependencyProblem::Unfinished => {
             "has not ended; set options.wait_for_dependencies to wait for it".to_owned()
         }
-        DependencyProblem::EndedBadly(state) => format!("ended {state}"),
+        DependencyProblem::Failed(state) => format!("ended {state}"),
     };
     Error::new(Code::DependencyUnmet, format!("dependency {dependency} {why}"))
 }

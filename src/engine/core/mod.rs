@@ -53,7 +53,7 @@ use crate::models::{
     Snapshot, TaskFilter, TaskId, TaskPage,
 };
 use crate::store::memory::Tables;
-use crate::store::{Change, Commit, Opened, RELEASE_SLICE, Retention, Verdict};
+use crate::store::{Change, ChangeResult, Commit, OpenReport, RELEASE_SLICE, Retention};
 use crate::tasks::TaskRegistry;
 use attempt::{Slots, Timer};
 use live::{Live, Phase};
@@ -146,7 +146,7 @@ impl<W: Waiter> Core<W> {
         settings: Settings,
         registry: Arc<TaskRegistry>,
         cache: Arc<ResultsCache>,
-        opened: &Opened,
+        opened: &OpenReport,
         seed: u64,
         now: Now,
     ) -> Self {
@@ -216,7 +216,7 @@ impl<W: Waiter> Core<W> {
             queue: queue.clone(),
             limits: settings.limits,
         });
-        declared.chain([Change::ReleaseDependants { limit: RELEASE_SLICE }]).collect()
+        declared.chain([Change::NotifyDependants { limit: RELEASE_SLICE }]).collect()
     }
 
     /// The store has made what was [declared](Self::declare) to it: begins to work.
@@ -346,7 +346,7 @@ impl<W: Waiter> Core<W> {
                 out.push(Command::Write(Change::Stop, Tag::Stop));
             }
             Last::Asked(waiters) => waiters.push(waiter),
-            Last::Stored => out.push(Command::Answer(waiter, Answer::Said(Verdict::Done))),
+            Last::Stored => out.push(Command::Answer(waiter, Answer::Said(ChangeResult::Done))),
         }
     }
 
@@ -356,7 +356,7 @@ impl<W: Waiter> Core<W> {
         let Last::Asked(waiters) = std::mem::replace(&mut self.last, then) else { return };
         for waiter in waiters {
             let answer = match came {
-                Ok(()) => Answer::Said(Verdict::Done),
+                Ok(()) => Answer::Said(ChangeResult::Done),
                 Err(error) => Answer::Refused(error.clone()),
             };
             out.push(Command::Answer(waiter, answer));

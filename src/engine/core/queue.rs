@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::clock::Now;
 use crate::models::{Durability, QueueSettings};
-use crate::store::Place;
+use crate::store::Position;
 use crate::tasks::Kind;
 
 /// The most tasks of one queue that are held in memory. Tests see what lies behind it sooner.
@@ -23,13 +23,13 @@ enum Horizon {
     /// To the end: everything claimable is in the window.
     End,
     /// To this place; `None`: not even the first is known.
-    After(Option<Place>),
+    After(Option<Position>),
 }
 
 /// A task that can be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
-    pub(crate) place: Place,
+    pub(crate) position: Position,
     pub(crate) kind: Kind,
     pub(crate) class: Durability,
 }
@@ -38,7 +38,7 @@ pub(crate) struct Candidate {
 pub(crate) struct Queue {
     pub(crate) settings: QueueSettings,
     /// By kind, so that tasks whose kind has no free thread do not hold up the others.
-    lanes: BTreeMap<Kind, BTreeMap<Place, Durability>>,
+    lanes: BTreeMap<Kind, BTreeMap<Position, Durability>>,
     horizon: Horizon,
     /// Whether a read behind the horizon is under way; and whether the horizon was moved since it
     /// began, so that what was read does not join on.
@@ -46,8 +46,8 @@ pub(crate) struct Queue {
     moved: bool,
     /// What arrived behind the horizon since then: the read may have missed it. At most [`WINDOW`];
     /// `beside_end` is the best of those that had no room.
-    beside: BTreeMap<Place, (Kind, Durability)>,
-    beside_end: Option<Place>,
+    beside: BTreeMap<Position, (Kind, Durability)>,
+    beside_end: Option<Position>,
     /// Claimed, or about to be, and not yet stored as ended.
     pub(crate) running: u32,
     /// Accepted, and neither running nor ended.
@@ -139,7 +139,7 @@ impl Queue {
     /// Takes a task in, unless it belongs behind the horizon.
     pub(crate) fn arrive(&mut self, candidate: Candidate) {
         if let Horizon::After(last) = self.horizon
-            && last.is_none_or(|last| candidate.place > last)
+            && last.is_none_or(|last| candidate.position > last)
         {
             if self.refilling {
                 self.stand_beside(candidate);
@@ -153,7 +153,7 @@ impl Queue {
     }
 
     fn stand_beside(&mut self, candidate: Candidate) {
-        self.beside.insert(candidate.place, (candidate.kind, candidate.class));
+        self.beside.insert(candidate.position, (candidate.kind, candidate.class));
         if self.beside.len() > WINDOW
             && let Some((worst, _)) = self.beside.pop_last()
         {
@@ -162,29 +162,29 @@ impl Queue {
     }
 
     fn hold(&mut self, candidate: Candidate) {
-        self.lanes.entry(candidate.kind).or_default().insert(candidate.place, candidate.class);
+        self.lanes.entry(candidate.kind).or_default().insert(candidate.position, candidate.class);
     }
 
-    fn worst(&self) -> Option<(Place, Kind)> {
+    fn worst(&self) -> Option<(Position, Kind)> {
         self.lanes.iter().filter_map(|(kind, lane)| Some((*lane.last_key_value()?.0, *kind))).max()
     }
 
     fn drop_worst(&mut self) {
-        if let Some((place, kind)) = self.worst() {
-            self.remove(place, kind);
-            let last = self.worst().map(|(place, _)| place);
+        if let Some((position, kind)) = self.worst() {
+            self.remove(position, kind);
+            let last = self.worst().map(|(position, _)| position);
             self.move_horizon(last);
         }
     }
 
-    fn move_horizon(&mut self, last: Option<Place>) {
+    fn move_horizon(&mut self, last: Option<Position>) {
         self.horizon = Horizon::After(last);
         self.moved = true;
     }
 
-    fn remove(&mut self, place: Place, kind: Kind) -> Option<Durability> {
+    fn remove(&mut self, position: Position, kind: Kind) -> Option<Durability> {
         let lane = self.lanes.get_mut(&kind)?;
-        let class = lane.remove(&place);
+        let class = lane.remove(&position);
         if lane.is_empty() {
             self.lanes.remove(&kind);
         }
@@ -197,19 +197,19 @@ impl Queue {
             .iter()
             .filter(|(kind, _)| may_start(**kind))
             .filter_map(|(kind, lane)| {
-                let (place, class) = lane.first_key_value()?;
-                Some(Candidate { place: *place, kind: *kind, class: *class })
+                let (position, class) = lane.first_key_value()?;
+                Some(Candidate { position: *position, kind: *kind, class: *class })
             })
-            .min_by_key(|candidate| candidate.place)
+            .min_by_key(|candidate| candidate.position)
     }
 
     /// Takes a task out, to claim it.
     pub(crate) fn take(&mut self, candidate: Candidate) {
-        self.remove(candidate.place, candidate.kind);
+        self.remove(candidate.position, candidate.kind);
     }
 
     /// Where to go on reading, if the window is low and there may be more.
-    pub(crate) fn wants_refill(&mut self) -> Option<Option<Place>> {
+    pub(crate) fn wants_refill(&mut self) -> Option<Option<Position>> {
         match self.horizon {
             Horizon::After(after) if !self.refilling && self.held() < LOW_WATER => {
                 self.refilling = true;
@@ -225,7 +225,7 @@ impl Queue {
     pub(crate) fn refilled(
         &mut self,
         candidates: impl IntoIterator<Item = Candidate>,
-        last: Option<Place>,
+        last: Option<Position>,
         complete: bool,
     ) {
         let (beside, beside_end) = self.end_refill();
@@ -235,20 +235,20 @@ impl Queue {
         for candidate in candidates {
             self.hold(candidate);
         }
-        let covers = |place: Place| complete || last.is_some_and(|last| place <= last);
-        for (place, (kind, class)) in beside {
-            if covers(place) {
-                self.hold(Candidate { place, kind, class });
+        let covers = |position: Position| complete || last.is_some_and(|last| position <= last);
+        for (position, (kind, class)) in beside {
+            if covers(position) {
+                self.hold(Candidate { position, kind, class });
             }
         }
         let reached = last.map_or(self.horizon, |last| Horizon::After(Some(last)));
         self.horizon = if complete { Horizon::End } else { reached };
         if let Some(end) = beside_end.filter(|end| covers(*end)) {
             // Everything that is better than this did have room.
-            while self.worst().is_some_and(|(place, _)| place > end) {
+            while self.worst().is_some_and(|(position, _)| position > end) {
                 self.drop_worst();
             }
-            let last = self.worst().map(|(place, _)| place);
+            let last = self.worst().map(|(position, _)| position);
             self.move_horizon(last);
         }
         while self.held() > WINDOW {
@@ -256,7 +256,7 @@ impl Queue {
         }
     }
 
-    fn end_refill(&mut self) -> (BTreeMap<Place, (Kind, Durability)>, Option<Place>) {
+    fn end_refill(&mut self) -> (BTreeMap<Position, (Kind, Durability)>, Option<Position>) {
         self.refilling = false;
         (std::mem::take(&mut self.beside), self.beside_end.take())
     }

@@ -9,7 +9,7 @@ use super::{Answer, Command, Core, Hook, Tag, Touched, Waiter, Woken};
 use crate::clock::Now;
 use crate::error::{Code, Error};
 use crate::models::{Accepted, CancelVerdict, Durability, Ended, Snapshot, State, Task, TaskId};
-use crate::store::{Applied, Change, Commit, RELEASE_SLICE, Verdict};
+use crate::store::{Applied, Change, ChangeResult, Commit, RELEASE_SLICE};
 use crate::tasks::Body;
 
 impl<W: Waiter> Core<W> {
@@ -76,7 +76,7 @@ impl<W: Waiter> Core<W> {
                     out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
                 }
                 Tag::Firing { waiter, queues } => {
-                    self.uncount_runs(&queues, &Verdict::Stale);
+                    self.uncount_runs(&queues, &ChangeResult::Stale);
                     out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
                 }
                 Tag::Cancel { waiter, .. }
@@ -132,19 +132,20 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
-        let Applied { verdict, ready, ended, returned, told, more, events, posted } = applied;
-        self.announce(events, posted, out);
-        for task in returned {
+        let Applied { result, ready, ended, retried, signals, more, events, outbox_written } =
+            applied;
+        self.announce(events, outbox_written, out);
+        for task in retried {
             self.came_back(&task);
         }
         for ready in ready {
-            self.touch(|| Touched::At(ready.place.sequence), out);
+            self.touch(|| Touched::At(ready.position.sequence), out);
             self.arrive(ready, class);
         }
         let own = match &tag {
             Tag::Attempt { fence, id } => {
                 // Somebody's wish to cancel was stored first, or the claim is over.
-                if verdict == Verdict::Stale || ended.iter().any(|it| it.task.id == *id) {
+                if result == ChangeResult::Stale || ended.iter().any(|it| it.task.id == *id) {
                     self.uncount(*fence);
                 }
                 Some(id)
@@ -154,7 +155,7 @@ impl<W: Waiter> Core<W> {
         for ended in ended {
             self.settle(ended, class, own, now, out);
         }
-        for (fence, reason) in told {
+        for (fence, reason) in signals {
             self.cancel_attempt(fence, &reason, now, out);
         }
         // The last change would never come while slices follow each other. The next boot goes on with
@@ -162,7 +163,7 @@ impl<W: Waiter> Core<W> {
         if more && !(self.draining && class == Durability::Durable) {
             let (change, tag) = match tag {
                 Tag::Prune => (self.prune(), Tag::Prune),
-                _ => (Change::ReleaseDependants { limit: RELEASE_SLICE }, Tag::Release),
+                _ => (Change::NotifyDependants { limit: RELEASE_SLICE }, Tag::Release),
             };
             self.write(class, change, tag, now, out);
         }
@@ -171,13 +172,13 @@ impl<W: Waiter> Core<W> {
                 if class == Durability::Durable {
                     self.unstored -= 1;
                 }
-                if let (Some(fence), Verdict::Inserted(state)) = (fence, &verdict)
+                if let (Some(fence), ChangeResult::Inserted(state)) = (fence, &result)
                     && !state.has_ended()
                     && *state != State::Running
                 {
                     self.disown(fence, &queue, out);
                 }
-                if let Some(error) = self.inserted(&id, verdict, out) {
+                if let Some(error) = self.inserted(&id, result, out) {
                     if fence.is_none() {
                         self.queue(&queue).waiting -= 1;
                     }
@@ -186,7 +187,7 @@ impl<W: Waiter> Core<W> {
                 }
             }
             Tag::Attempt { fence, id } => {
-                if let Verdict::Expanded { joined } = verdict {
+                if let ChangeResult::Expanded { joined } = result {
                     for queue in joined {
                         self.queue(&queue).waiting -= 1;
                     }
@@ -205,47 +206,47 @@ impl<W: Waiter> Core<W> {
             }
             Tag::During { waiter, entering } => {
                 if let Some(queue) = entering
-                    && !matches!(verdict, Verdict::Inserted(_))
+                    && !matches!(result, ChangeResult::Inserted(_))
                 {
                     self.queue(&queue).waiting -= 1;
                 }
-                out.push(Command::Answer(waiter, Answer::Said(verdict)));
+                out.push(Command::Answer(waiter, Answer::Said(result)));
             }
             Tag::Said(sequence) => self.touch(|| Touched::At(sequence), out),
             Tag::Firing { waiter, queues } => {
-                self.uncount_runs(&queues, &verdict);
+                self.uncount_runs(&queues, &result);
                 out.push(Command::Wake(Woken::Schedules));
-                out.push(Command::Answer(waiter, Answer::Said(verdict)));
+                out.push(Command::Answer(waiter, Answer::Said(result)));
             }
             Tag::Schedule(waiter) => {
                 out.push(Command::Wake(Woken::Schedules));
-                out.push(Command::Answer(waiter, Answer::Said(verdict)));
+                out.push(Command::Answer(waiter, Answer::Said(result)));
             }
             Tag::Forget { waiter, id } => {
-                if verdict == Verdict::Done {
+                if result == ChangeResult::Done {
                     self.cache.remove(&id);
                 }
-                out.push(Command::Answer(waiter, Answer::Said(verdict)));
+                out.push(Command::Answer(waiter, Answer::Said(result)));
             }
             Tag::ByHand(waiter) => {
-                if let Verdict::Changed { ended: Some(ended), .. } = &verdict {
+                if let ChangeResult::Changed { ended: Some(ended), .. } = &result {
                     self.touch(|| Touched::Named(ended.task.id.clone()), out);
                     self.cache.put(ended.clone());
                     // Whoever looks the id up just now finds it in the cache.
                     self.answer_ended(&ended.task.id, ended, out);
                 }
-                out.push(Command::Answer(waiter, Answer::Said(verdict)));
+                out.push(Command::Answer(waiter, Answer::Said(result)));
             }
             Tag::Queue { waiter, queue, decided } => {
                 self.decided_about(&queue, decided, now);
-                out.push(Command::Answer(waiter, Answer::Said(verdict)));
+                out.push(Command::Answer(waiter, Answer::Said(result)));
             }
             Tag::Cancel { waiter, reason } => {
-                if let Verdict::Cancel { verdict, running } = verdict {
+                if let ChangeResult::Cancel { result, running } = result {
                     if let Some(fence) = running {
                         self.cancel_attempt(fence, &reason, now, out);
                     }
-                    out.push(Command::Answer(waiter, Answer::Cancel(verdict)));
+                    out.push(Command::Answer(waiter, Answer::Cancel(result)));
                 }
             }
             Tag::Promote => self.promoting = false,
@@ -258,11 +259,11 @@ impl<W: Waiter> Core<W> {
     fn inserted(
         &mut self,
         id: &TaskId,
-        verdict: Verdict,
+        result: ChangeResult,
         out: &mut Vec<Command<W>>,
     ) -> Option<Error> {
-        match verdict {
-            Verdict::Inserted(state) => {
+        match result {
+            ChangeResult::Inserted(state) => {
                 self.touch(|| Touched::Named(id.clone()), out);
                 if let Some(live) = self.live.get_mut(id) {
                     live.phase = Phase::Known;
@@ -280,18 +281,18 @@ impl<W: Waiter> Core<W> {
                 }
                 None
             }
-            Verdict::Clash { first, replaced } => {
+            ChangeResult::UniqueConflict { first, replaced } => {
                 self.clashed(id, &first, replaced, out);
                 Some(unique_taken())
             }
-            Verdict::UniqueTaken => Some(unique_taken()),
+            ChangeResult::UniqueRefused => Some(unique_taken()),
             // A body had a child of that name meanwhile; or, on a store that others write to, somebody
             // else was first.
-            Verdict::Exists(_) => {
+            ChangeResult::IdConflict(_) => {
                 self.let_in_others(id, out);
                 Some(id_taken(id))
             }
-            Verdict::Unmet { dependency, problem } => Some(unmet(&dependency, problem)),
+            ChangeResult::Unmet { dependency, problem } => Some(unmet(&dependency, problem)),
             _ => None,
         }
     }
@@ -369,9 +370,9 @@ impl<W: Waiter> Core<W> {
     }
 
     /// A durable task ended that ephemeral ones may wait for.
-    fn foreign_ended(&mut self, id: &TaskId, well: bool, now: Now, out: &mut Vec<Command<W>>) {
+    fn foreign_ended(&mut self, id: &TaskId, succeeded: bool, now: Now, out: &mut Vec<Command<W>>) {
         if self.ephemeral.waits_for(id) {
-            let change = Change::ForeignEnded { id: id.clone(), well };
+            let change = Change::ForeignEnded { id: id.clone(), succeeded };
             self.write(Durability::Ephemeral, change, Tag::Release, now, out);
         }
     }
@@ -441,8 +442,8 @@ impl<W: Waiter> Core<W> {
     ) {
         let class = match self.cache.get(&id) {
             Some(ended) => {
-                let verdict = CancelVerdict::AlreadyEnded(ended.outcome.state());
-                out.push(Command::Answer(waiter, Answer::Cancel(verdict)));
+                let result = CancelVerdict::AlreadyEnded(ended.outcome.state());
+                out.push(Command::Answer(waiter, Answer::Cancel(result)));
                 return;
             }
             None if self.ephemeral.knows(&id) => Durability::Ephemeral,

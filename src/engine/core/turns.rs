@@ -12,7 +12,7 @@ use super::queue::{Candidate, Queue, WINDOW};
 use super::{Command, Core, STORE_PAUSE, Tag, Timer, Waiter};
 use crate::clock::Now;
 use crate::models::{Durability, Event, Fact, Fence, MethodRef, QueueName, TaskFact};
-use crate::store::{Change, Claims, Place, Ready, Wanted};
+use crate::store::{Change, ClaimRequest, ClaimableTask, Claims, Position};
 use crate::tasks::{Kind, Method};
 
 /// The most tasks that are asked for in one claim.
@@ -58,10 +58,10 @@ impl<W: Waiter> Core<W> {
     }
 
     /// A task became claimable.
-    pub(super) fn arrive(&mut self, ready: Ready, class: Durability) {
+    pub(super) fn arrive(&mut self, ready: ClaimableTask, class: Durability) {
         // What this node has no method for stays where it is.
         let Some(method) = self.resolve(&ready.method) else { return };
-        let candidate = Candidate { place: ready.place, kind: method.body.kind(), class };
+        let candidate = Candidate { position: ready.position, kind: method.body.kind(), class };
         self.queue(&ready.queue).arrive(candidate);
         self.hungry.insert(ready.queue);
     }
@@ -84,7 +84,7 @@ impl<W: Waiter> Core<W> {
             }
             let fence = self.next_fence();
             self.reserve(&name, candidate.kind, now);
-            let wish = Wanted { sequence: candidate.place.sequence, fence };
+            let wish = ClaimRequest { sequence: candidate.position.sequence, fence };
             let reserved = Reserved { queue: name, kind: candidate.kind, cancel: None };
             self.claiming.insert(fence, reserved);
             match candidate.class {
@@ -144,16 +144,16 @@ impl<W: Waiter> Core<W> {
     pub(crate) fn refilled(
         &mut self,
         name: &QueueName,
-        after: Option<Place>,
-        stored: Vec<Ready>,
+        after: Option<Position>,
+        stored: Vec<ClaimableTask>,
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
         let ephemeral = self.ephemeral.window(name, after, WINDOW);
         let complete = stored.len() < WINDOW && ephemeral.len() < WINDOW;
         // Where one of the two broke off, the other is only known up to there.
-        let reach = |ready: &[Ready]| {
-            ready.last().filter(|_| ready.len() == WINDOW).map(|ready| ready.place)
+        let reach = |ready: &[ClaimableTask]| {
+            ready.last().filter(|_| ready.len() == WINDOW).map(|ready| ready.position)
         };
         let stop = [reach(&stored), reach(&ephemeral)].into_iter().flatten().min();
         let mut last = after;
@@ -163,13 +163,13 @@ impl<W: Waiter> Core<W> {
             .map(|ready| (ready, Durability::Durable))
             .chain(ephemeral.into_iter().map(|ready| (ready, Durability::Ephemeral)));
         for (ready, class) in all {
-            if stop.is_some_and(|stop| ready.place > stop) {
+            if stop.is_some_and(|stop| ready.position > stop) {
                 continue;
             }
-            last = last.max(Some(ready.place));
+            last = last.max(Some(ready.position));
             if let Some(method) = self.resolve(&ready.method) {
                 let kind = method.body.kind();
-                candidates.push(Candidate { place: ready.place, kind, class });
+                candidates.push(Candidate { position: ready.position, kind, class });
             }
         }
         self.queue(name).refilled(candidates, last, complete);
@@ -187,7 +187,7 @@ impl<W: Waiter> Core<W> {
     /// What became of claims that were asked for.
     pub(crate) fn claimed(
         &mut self,
-        wanted: &[Wanted],
+        wanted: &[ClaimRequest],
         claims: Claims,
         now: Now,
         out: &mut Vec<Command<W>>,
@@ -200,7 +200,7 @@ impl<W: Waiter> Core<W> {
     /// to nobody, and is found by reading.
     pub(crate) fn claimed_at_last(
         &mut self,
-        wanted: &[Wanted],
+        wanted: &[ClaimRequest],
         claims: Claims,
         now: Now,
         out: &mut Vec<Command<W>>,
@@ -212,7 +212,7 @@ impl<W: Waiter> Core<W> {
             }
         }
         // So may have been that something was put aside for a webhook.
-        let mut claims = Claims { posted: true, ..claims };
+        let mut claims = Claims { outbox_written: true, ..claims };
         for claimed in claims.claimed.iter().flatten() {
             // That it began was told to nobody, either, if the first answer was the lost one.
             let began = TaskFact::Started { attempt: claimed.attempt, fence: claimed.fence };
@@ -226,13 +226,13 @@ impl<W: Waiter> Core<W> {
 
     fn take_claims(
         &mut self,
-        wanted: &[Wanted],
+        wanted: &[ClaimRequest],
         claims: Claims,
         class: Durability,
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
-        self.announce(claims.events, claims.posted, out);
+        self.announce(claims.events, claims.outbox_written, out);
         for ready in claims.ready {
             self.arrive(ready, class);
         }
@@ -256,7 +256,7 @@ impl<W: Waiter> Core<W> {
             let Some(method) = method else {
                 // The method was replaced by one of another kind, which needs another slot. Or nothing starts any more; or a stale window offered what nobody here can run.
                 self.unreserve(&reserved.queue, reserved.kind);
-                let change = Change::Release { sequence: claimed.sequence, fence: wish.fence };
+                let change = Change::Requeue { sequence: claimed.sequence, fence: wish.fence };
                 self.write(class, change, Tag::Release, now, out);
                 continue;
             };
@@ -269,7 +269,7 @@ impl<W: Waiter> Core<W> {
     }
 
     /// A claim was not made.
-    pub(crate) fn claim_failed(&mut self, wanted: &[Wanted], now: Now) {
+    pub(crate) fn claim_failed(&mut self, wanted: &[ClaimRequest], now: Now) {
         for wish in wanted {
             if let Some(reserved) = self.claiming.remove(&wish.fence) {
                 self.unreserve(&reserved.queue, reserved.kind);
@@ -339,7 +339,7 @@ mod tests {
     use crate::clock::Timestamp;
     use crate::engine::core::Settings;
     use crate::models::{QueueLimits, QueueSettings, Sequence};
-    use crate::store::{Keep, Opened, Retention};
+    use crate::store::{OpenReport, Retention, RetentionLimit};
     use crate::tasks::TaskRegistry;
 
     const NOW: Now = Now { wall: Timestamp::EPOCH, steady: Duration::ZERO };
@@ -373,12 +373,12 @@ mod tests {
             early_start: true,
             store_lasts: true,
             retention: Retention {
-                succeeded: Keep { within: age, most: 1 },
-                others: Keep { within: age, most: 1 },
+                succeeded: RetentionLimit { max_age: age, max_count: 1 },
+                others: RetentionLimit { max_age: age, max_count: 1 },
             },
             queues,
         };
-        let opened = Opened {
+        let opened = OpenReport {
             epoch: 1,
             next_sequence: Sequence(1),
             queues: Vec::new(),
@@ -393,8 +393,8 @@ mod tests {
     }
 
     fn stand(core: &mut Core<Nobody>, queue: usize, priority: i32, sequence: u64, kind: Kind) {
-        let place = Place { priority, sequence: Sequence(sequence) };
-        core.queue(&name(queue)).arrive(Candidate { place, kind, class: Durability::Durable });
+        let position = Position { priority, sequence: Sequence(sequence) };
+        core.queue(&name(queue)).arrive(Candidate { position, kind, class: Durability::Durable });
         core.hungry.insert(name(queue));
     }
 
@@ -402,7 +402,7 @@ mod tests {
     fn turn(core: &mut Core<Nobody>) -> Option<usize> {
         let (picked, candidate) = core.pick(NOW)?;
         let queue = picked.as_str()[1..].parse().expect("numbered");
-        stand(core, queue, 0, candidate.place.sequence.0, candidate.kind);
+        stand(core, queue, 0, candidate.position.sequence.0, candidate.kind);
         Some(queue)
     }
 
@@ -439,7 +439,7 @@ mod tests {
                 let (picked, candidate) = core.pick(NOW).expect("there is always work");
                 if picked == name(0) {
                     others = 0;
-                    stand(&mut core, 0, 0, candidate.place.sequence.0, Kind::Inline);
+                    stand(&mut core, 0, 0, candidate.position.sequence.0, Kind::Inline);
                 } else {
                     others += 1;
                 }
@@ -456,7 +456,7 @@ mod tests {
             stand(&mut core, 0, priority, sequence, Kind::Inline);
         }
         let taken: Vec<u64> = std::iter::from_fn(|| core.pick(NOW))
-            .map(|(_, candidate)| candidate.place.sequence.0)
+            .map(|(_, candidate)| candidate.position.sequence.0)
             .collect();
         assert_eq!(taken, [2, 4, 1, 3, 5]);
     }
@@ -482,9 +482,9 @@ mod tests {
         stand(&mut core, 0, 9, 1, Kind::Sync);
         stand(&mut core, 0, 0, 2, Kind::Async);
         core.slots.take(Kind::Sync);
-        assert_eq!(core.pick(NOW).map(|(_, it)| it.place.sequence.0), Some(2));
+        assert_eq!(core.pick(NOW).map(|(_, it)| it.position.sequence.0), Some(2));
         assert_eq!(core.pick(NOW), None);
         core.slots.free(Kind::Sync);
-        assert_eq!(core.pick(NOW).map(|(_, it)| it.place.sequence.0), Some(1));
+        assert_eq!(core.pick(NOW).map(|(_, it)| it.position.sequence.0), Some(1));
     }
 }

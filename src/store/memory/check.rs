@@ -27,7 +27,7 @@ impl Tables {
             assert_eq!((*sequence, Some(sequence)), (row.sequence, self.ids.get(&row.task.id)));
             let options = &row.task.options;
             let key = options.concurrency_key();
-            fresh.index(&options.queue, key, row.place(), None, Some(Facts::of(row)));
+            fresh.index(&options.queue, key, row.position(), None, Some(Facts::of(row)));
             fresh.count_state(&options.queue, None, Some(row.state));
         }
         assert_eq!(self.ids.len(), self.rows.len());
@@ -130,7 +130,7 @@ fn check_row(row: &Row) {
     assert!(!row.holds_key || row.blocked_by != Some(BlockedBy::ConcurrencyKey), "{row:?}");
     assert!(!row.holds_key || !ended, "{row:?}");
     assert!(!row.holds_suspicion || row.suspect && !ended, "{row:?}");
-    assert!(!row.resting || row.state == State::Running, "{row:?}");
+    assert!(!row.suspended || row.state == State::Running, "{row:?}");
     assert!(row.cancel_requested.is_none() || row.state == State::Running, "{row:?}");
     assert!(row.failed_for.is_none() || ended, "{row:?}");
     assert!(row.fence.is_some() || row.state != State::Running, "{row:?}");

@@ -26,8 +26,8 @@ use crate::models::{
     TaskPage, Webhook,
 };
 use crate::store::{
-    Boot, Change, Claims, Commit, DueSchedules, Error, Opened, Place, Properties, QueueDepth,
-    QueueStatus, Ready, Store, Wanted,
+    Change, ClaimRequest, ClaimableTask, Claims, Commit, DueSchedules, Error, OpenOptions,
+    OpenReport, Position, Properties, QueueDepth, QueueStatus, Store,
 };
 
 /// Keeps tasks for as long as the process lives.
@@ -44,7 +44,7 @@ impl Store for MemoryStore {
         Properties { name: "memory", shared: false, durable: false }
     }
 
-    async fn open(&self, boot: Boot) -> Result<Opened, Error> {
+    async fn open(&self, boot: OpenOptions) -> Result<OpenReport, Error> {
         Ok(self.tables.lock().open(boot))
     }
 
@@ -63,7 +63,7 @@ impl Store for MemoryStore {
         Ok(commit)
     }
 
-    async fn claim(&self, wanted: Vec<Wanted>, now: Timestamp) -> Result<Claims, Error> {
+    async fn claim(&self, wanted: Vec<ClaimRequest>, now: Timestamp) -> Result<Claims, Error> {
         Ok(self.tables.lock().claim(&wanted, now))
     }
 
@@ -79,9 +79,9 @@ impl Store for MemoryStore {
     async fn window(
         &self,
         queue: &QueueName,
-        after: Option<Place>,
+        after: Option<Position>,
         limit: usize,
-    ) -> Result<Vec<Ready>, Error> {
+    ) -> Result<Vec<ClaimableTask>, Error> {
         Ok(self.tables.lock().window(queue, after, limit))
     }
 

@@ -7,7 +7,7 @@ use super::tables::Tables;
 use crate::clock::Timestamp;
 use crate::models::{LogLine, QueueName, Sequence, Snapshot, State, TaskFilter, TaskId, TaskPage};
 use crate::store::depth::PRIORITIES;
-use crate::store::{LIST_BUDGET, Place, QueueDepth, QueueStatus, Ready};
+use crate::store::{ClaimableTask, LIST_BUDGET, Position, QueueDepth, QueueStatus};
 
 impl Tables {
     /// Whether a task of that name is here.
@@ -21,14 +21,19 @@ impl Tables {
     }
 
     /// See [`Store::window`](crate::store::Store::window).
-    pub fn window(&self, queue: &QueueName, after: Option<Place>, limit: usize) -> Vec<Ready> {
+    pub fn window(
+        &self,
+        queue: &QueueName,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Vec<ClaimableTask> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.queued
             .get(queue)
             .into_iter()
             .flat_map(|places| places.range((from, Bound::Unbounded)))
             .take(limit)
-            .map(|place| self.rows[&place.sequence].ready())
+            .map(|position| self.rows[&position.sequence].ready())
             .collect()
     }
 
@@ -100,9 +105,9 @@ impl Tables {
         let places = self.queued.get(queue)?;
         let mut first_of_each = Vec::new();
         let mut next = places.first();
-        while let Some(place) = next.filter(|_| first_of_each.len() < PRIORITIES) {
-            first_of_each.push(place.sequence);
-            let last = Place { priority: place.priority, sequence: Sequence(u64::MAX) };
+        while let Some(position) = next.filter(|_| first_of_each.len() < PRIORITIES) {
+            first_of_each.push(position.sequence);
+            let last = Position { priority: position.priority, sequence: Sequence(u64::MAX) };
             next = places.range((Bound::Excluded(last), Bound::Unbounded)).next();
         }
         let oldest = first_of_each.into_iter().min()?;

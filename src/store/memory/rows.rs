@@ -11,7 +11,7 @@ use crate::models::{
     Event, LogLine, Name, QueueName, QueueSettings, Schedule, Sequence, TaskId, Webhook,
 };
 use crate::store::rules::{Facts, Holders, Pace, Row, Rows, Standing};
-use crate::store::{Keep, Retention};
+use crate::store::{Retention, RetentionLimit};
 
 impl Rows for Tables {
     type Error = Infallible;
@@ -39,21 +39,27 @@ impl Rows for Tables {
         }
         let row = &self.rows[&sequence];
         if before != after {
-            let (task, place) = (row.task.clone(), row.place());
+            let (task, position) = (row.task.clone(), row.position());
             let options = &task.options;
-            self.index(&options.queue, options.concurrency_key(), place, Some(before), Some(after));
+            self.index(
+                &options.queue,
+                options.concurrency_key(),
+                position,
+                Some(before),
+                Some(after),
+            );
         }
         Ok(said)
     }
 
     fn insert(&mut self, row: Row) -> Result<(), Infallible> {
-        let (task, place, facts) = (row.task.clone(), row.place(), Facts::of(&row));
+        let (task, position, facts) = (row.task.clone(), row.position(), Facts::of(&row));
         self.last_sequence = self.last_sequence.max(row.sequence);
         self.count_state(&task.options.queue, None, Some(row.state));
         self.ids.insert(task.id.clone(), row.sequence);
         self.rows.insert(row.sequence, row);
         let options = &task.options;
-        self.index(&options.queue, options.concurrency_key(), place, None, Some(facts));
+        self.index(&options.queue, options.concurrency_key(), position, None, Some(facts));
         Ok(())
     }
 
@@ -61,7 +67,7 @@ impl Rows for Tables {
         if let Some(row) = self.rows.remove(&sequence) {
             let options = &row.task.options;
             let key = options.concurrency_key();
-            self.index(&options.queue, key, row.place(), Some(Facts::of(&row)), None);
+            self.index(&options.queue, key, row.position(), Some(Facts::of(&row)), None);
             self.count_state(&options.queue, Some(row.state), None);
             self.ids.remove(&row.task.id);
             self.logs.remove(&sequence);
@@ -174,7 +180,7 @@ impl Rows for Tables {
 
     fn next_held(&mut self, queue: &QueueName, key: &str) -> Result<Option<Sequence>, Infallible> {
         let rows = self.keyed.get(&(queue.clone(), key.to_owned()));
-        Ok(rows.and_then(|rows| rows.blocked_by.first()).map(|place| place.sequence))
+        Ok(rows.and_then(|rows| rows.blocked_by.first()).map(|position| position.sequence))
     }
 
     fn pace(&mut self, queue: &QueueName, key: &str) -> Result<Option<Pace>, Infallible> {
@@ -268,12 +274,12 @@ impl Rows for Tables {
         now: Timestamp,
     ) -> Result<(Vec<Sequence>, bool), Infallible> {
         let mut old = Vec::new();
-        for (ends, Keep { within, most }) in
+        for (ends, RetentionLimit { max_age, max_count }) in
             [(&self.succeeded, retention.succeeded), (&self.others, retention.others)]
         {
-            let mut surplus = ends.len().saturating_sub(most);
+            let mut surplus = ends.len().saturating_sub(max_count);
             for (at, sequence) in ends {
-                if old.len() == limit || surplus == 0 && now.since(*at) <= within {
+                if old.len() == limit || surplus == 0 && now.since(*at) <= max_age {
                     break;
                 }
                 // One that is kept for its unique key lets others go before it.

@@ -10,14 +10,14 @@ use super::schedules::Schedules;
 use crate::clock::Timestamp;
 use crate::models::{LogLine, QueueName, QueueSettings, Sequence, State, TaskId};
 use crate::store::rules::{self, Facts, OfKey, Pace, Row, Suspicion};
-use crate::store::{Applied, Boot, Change, Claims, Opened, Place, Wanted};
+use crate::store::{Applied, Change, ClaimRequest, Claims, OpenOptions, OpenReport, Position};
 
 /// Those that hold a place of one concurrency key, and those that it holds back.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct KeyRows {
     pub(super) holders: BTreeSet<Sequence>,
     pub(super) claimable: BTreeSet<Sequence>,
-    pub(super) blocked_by: BTreeSet<Place>,
+    pub(super) blocked_by: BTreeSet<Position>,
 }
 
 impl KeyRows {
@@ -47,7 +47,7 @@ pub struct Tables {
 
     // What follows from the rows: kept up by `index`.
     /// Claimable tasks by queue, best first.
-    pub(super) queued: BTreeMap<QueueName, BTreeSet<Place>>,
+    pub(super) queued: BTreeMap<QueueName, BTreeSet<Position>>,
     /// When something becomes due or is over.
     pub(super) alarms: BTreeSet<(Timestamp, Sequence)>,
     pub(super) running: BTreeSet<Sequence>,
@@ -128,10 +128,10 @@ impl Tables {
     }
 
     /// See [`Store::open`](crate::store::Store::open).
-    pub fn open(&mut self, boot: Boot) -> Opened {
+    pub fn open(&mut self, boot: OpenOptions) -> OpenReport {
         let rescued = sure(rules::open(self, boot));
         self.last_alive = boot.now;
-        Opened {
+        OpenReport {
             epoch: rescued.epoch,
             next_sequence: Sequence(self.last_sequence.0 + 1),
             queues: self.queues(),
@@ -149,7 +149,7 @@ impl Tables {
     }
 
     /// See [`Store::claim`](crate::store::Store::claim).
-    pub fn claim(&mut self, wanted: &[Wanted], now: Timestamp) -> Claims {
+    pub fn claim(&mut self, wanted: &[ClaimRequest], now: Timestamp) -> Claims {
         self.last_alive = now;
         let claims = sure(rules::claim(self, wanted, now));
         Claims { due: self.due(), ..claims }
@@ -160,19 +160,19 @@ impl Tables {
         &mut self,
         queue: &QueueName,
         key: Option<&str>,
-        place: Place,
+        position: Position,
         before: Option<Facts>,
         after: Option<Facts>,
     ) {
         if before == after {
             return;
         }
-        let sequence = place.sequence;
+        let sequence = position.sequence;
         let was = before.unwrap_or_default();
         let is = after.unwrap_or_default();
         if was.claimable != is.claimable {
             let places = self.queued.entry(queue.clone()).or_default();
-            put(places, place, is.claimable);
+            put(places, position, is.claimable);
             if places.is_empty() {
                 self.queued.remove(queue);
             }
@@ -208,7 +208,7 @@ impl Tables {
             let rows = self.keyed.entry(entry.clone()).or_default();
             put(&mut rows.holders, sequence, matches!(is.of_key, OfKey::Holds { .. }));
             put(&mut rows.claimable, sequence, is.of_key == OfKey::Holds { claimable: true });
-            put(&mut rows.blocked_by, place, is.of_key == OfKey::BlockedBy);
+            put(&mut rows.blocked_by, position, is.of_key == OfKey::BlockedBy);
             if rows.is_empty() {
                 self.keyed.remove(&entry);
             }

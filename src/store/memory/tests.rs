@@ -11,7 +11,7 @@ use chance::{Chance, Step};
 
 use super::Tables;
 use crate::models::TaskFilter;
-use crate::store::{Boot, Change, RELEASE_SLICE};
+use crate::store::{Change, OpenOptions, RELEASE_SLICE};
 
 /// Together they take a few seconds.
 const SEEDS: u64 = 60;
@@ -58,7 +58,7 @@ fn assert_alike(one: &Tables, other: &Tables) {
 /// Lives through `STEPS` steps; a second copy of the tables is told the same.
 fn live(seed: u64, mut tables: Tables, mut copy: Tables) {
     let mut chance = Chance::new(seed);
-    let boot = |now, suspect_after| Boot { now, suspect_after };
+    let boot = |now, suspect_after| OpenOptions { now, suspect_after };
     let opened = tables.open(boot(chance.now, 2));
     assert_eq!(copy.open(boot(chance.now, 2)), opened);
     chance.opened(opened.epoch);
@@ -114,7 +114,7 @@ fn come_to_an_end(tables: &mut Tables, mut chance: Chance) {
         }
         let mut changes = chance.ends();
         changes.push(Change::Promote { limit: 100 });
-        changes.push(Change::ReleaseDependants { limit: RELEASE_SLICE });
+        changes.push(Change::NotifyDependants { limit: RELEASE_SLICE });
         for change in changes {
             tables.apply(&change, chance.now);
             check(tables, &change);

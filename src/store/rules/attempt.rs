@@ -7,11 +7,11 @@ use crate::clock::Timestamp;
 use crate::models::{
     ArgValue, Ending, Fact, Failure, Fence, LogLine, MAX_LOG_LINES, Sequence, State, TaskFact,
 };
-use crate::store::{Claimed, RELEASE_SLICE, Wanted};
+use crate::store::{ClaimRequest, Claimed, RELEASE_SLICE};
 
 impl<R: Rows> Transition<'_, R> {
     /// Gives a task to whoever asks, if it can be had.
-    pub(super) fn claim(&mut self, wish: &Wanted) -> Result<Option<Claimed>, R::Error> {
+    pub(super) fn claim(&mut self, wish: &ClaimRequest) -> Result<Option<Claimed>, R::Error> {
         let now = self.now;
         let Some(row) = self.rows.get(wish.sequence)? else { return Ok(None) };
         if row.state == State::Running && row.fence == Some(wish.fence) {
@@ -188,7 +188,7 @@ impl<R: Rows> Transition<'_, R> {
         fence: Fence,
         args: &[ArgValue],
     ) -> Result<(), R::Error> {
-        self.write(sequence, fence, |row| row.decided = Some(Arc::new(args.to_vec())))?;
+        self.write(sequence, fence, |row| row.resolved_args = Some(Arc::new(args.to_vec())))?;
         Ok(())
     }
 
@@ -197,21 +197,21 @@ impl<R: Rows> Transition<'_, R> {
         &mut self,
         sequence: Sequence,
         fence: Fence,
-        resting: bool,
+        suspended: bool,
     ) -> Result<(), R::Error> {
         if !self.runs_under(sequence, fence)? {
             self.refuse_as_stale();
             return Ok(());
         }
         self.rows.update(sequence, |row| {
-            row.resting = resting;
-            if !resting {
+            row.suspended = suspended;
+            if !suspended {
                 // It goes on in any case; others come when there is one too many no longer.
                 row.holds_key = row.task.options.concurrency_key().is_some();
                 row.holds_suspicion = row.suspect;
             }
         })?;
-        if resting { self.leave_places(sequence) } else { Ok(()) }
+        if suspended { self.leave_places(sequence) } else { Ok(()) }
     }
 
     pub(super) fn progress(
@@ -294,10 +294,10 @@ fn claimed(row: &Row, fence: Fence) -> Claimed {
         fence,
         task: row.task.clone(),
         attempt: row.attempts,
-        decided: row.decided.as_deref().cloned(),
+        resolved_args: row.resolved_args.as_deref().cloned(),
         children: row.children.clone(),
         checkpoint: row.checkpoint.clone(),
         log_lines: row.log_lines,
-        forgiven: row.forgiven,
+        attempts_before_retry: row.attempts_before_retry,
     }
 }

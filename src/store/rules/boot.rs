@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Rows, Transition};
 use crate::error::Code;
 use crate::models::{BlockedBy, Ending, Event, Fact, Failure, NodeFact, Sequence, TaskFact};
-use crate::store::{Applied, Boot};
+use crate::store::{Applied, OpenOptions};
 
 /// A task that ran for so long before its process ended is not why it ended.
 const INNOCENT_AFTER: Duration = Duration::from_secs(10 * 60);
@@ -25,7 +25,7 @@ pub(crate) struct Rescued {
 ///
 /// # Errors
 /// Those of the rows; then nothing was begun.
-pub(crate) fn open<R: Rows>(rows: &mut R, boot: Boot) -> Result<Rescued, R::Error> {
+pub(crate) fn open<R: Rows>(rows: &mut R, boot: OpenOptions) -> Result<Rescued, R::Error> {
     let before = rows.epoch()?;
     let crashed = before > 0 && rows.stopped()? != before;
     let mut rescued = Rescued { epoch: rows.next_epoch()?, ..Rescued::default() };

@@ -7,23 +7,23 @@ use crate::models::{
     ArgValue, CancelVerdict, Ended, Ending, Fact, Fence, OnDependencyFailure, Outcome, Sequence,
     State, TaskFact, TaskId,
 };
-use crate::store::{DependencyProblem, RELEASE_SLICE, Verdict};
+use crate::store::{ChangeResult, DependencyProblem, RELEASE_SLICE};
 
 impl<R: Rows> Transition<'_, R> {
     pub(super) fn cancel(&mut self, id: &TaskId, reason: &str) -> Result<(), R::Error> {
-        let said = |verdict, running| Verdict::Cancel { verdict, running };
+        let said = |result, running| ChangeResult::Cancel { result, running };
         let Some(sequence) = self.rows.sequence_of(id)? else {
-            self.applied.verdict = said(CancelVerdict::NotFound, None);
+            self.applied.result = said(CancelVerdict::NotFound, None);
             return Ok(());
         };
         let row = self.row(sequence)?;
         let (state, fence) = (row.state, row.fence);
         if state.has_ended() {
-            self.applied.verdict = said(CancelVerdict::AlreadyEnded(state), None);
+            self.applied.result = said(CancelVerdict::AlreadyEnded(state), None);
             return Ok(());
         }
         self.stop_task(sequence, reason)?;
-        self.applied.verdict = if state == State::Running {
+        self.applied.result = if state == State::Running {
             said(CancelVerdict::Requested, fence)
         } else {
             self.release(RELEASE_SLICE)?;
@@ -55,22 +55,22 @@ impl<R: Rows> Transition<'_, R> {
 
     pub(super) fn run_again(&mut self, id: &TaskId, reason: &str) -> Result<(), R::Error> {
         let Some(sequence) = self.rows.sequence_of(id)? else {
-            self.applied.verdict = Verdict::NotFound;
+            self.applied.result = ChangeResult::NotFound;
             return Ok(());
         };
         let state = self.row(sequence)?.state;
         if !state.has_ended() {
-            self.applied.verdict = Verdict::Unfinished(state);
+            self.applied.result = ChangeResult::WrongState(state);
             return Ok(());
         }
         if let Some(refusal) = self.refuse_to_revive(sequence)? {
-            self.applied.verdict = refusal;
+            self.applied.result = refusal;
             return Ok(());
         }
         self.revive(sequence, &because("run again by hand", reason))?;
         let retried_dependants = self.release(RELEASE_SLICE)?;
         let state = self.row(sequence)?.state;
-        self.applied.verdict = Verdict::Changed { state, retried_dependants, ended: None };
+        self.applied.result = ChangeResult::Changed { state, retried_dependants, ended: None };
         Ok(())
     }
 
@@ -78,21 +78,21 @@ impl<R: Rows> Transition<'_, R> {
     pub(super) fn refuse_to_revive(
         &mut self,
         sequence: Sequence,
-    ) -> Result<Option<Verdict>, R::Error> {
+    ) -> Result<Option<ChangeResult>, R::Error> {
         let task = self.row(sequence)?.task.clone();
         if let Some(unique) = task.options.unique()
             && self.unique_holder(unique)?.is_some_and(|holder| holder != sequence)
         {
-            return Ok(Some(Verdict::UniqueTaken));
+            return Ok(Some(ChangeResult::UniqueRefused));
         }
         if task.options.on_dependency_failure == OnDependencyFailure::Fail {
             for dependency in &task.deps {
                 let Some(parent) = self.rows.sequence_of(dependency)? else { continue };
                 let state = self.row(parent)?.state;
                 if state.has_ended() && state != State::Succeeded {
-                    let problem = DependencyProblem::EndedBadly(state);
+                    let problem = DependencyProblem::Failed(state);
                     let dependency = dependency.clone();
-                    return Ok(Some(Verdict::Unmet { dependency, problem }));
+                    return Ok(Some(ChangeResult::Unmet { dependency, problem }));
                 }
             }
         }
@@ -106,14 +106,14 @@ impl<R: Rows> Transition<'_, R> {
         reason: &str,
     ) -> Result<(), R::Error> {
         let Some(sequence) = self.rows.sequence_of(id)? else {
-            self.applied.verdict = Verdict::NotFound;
+            self.applied.result = ChangeResult::NotFound;
             return Ok(());
         };
         let row = self.row(sequence)?;
         let (state, resolved) = (row.state, row.resolved);
         // What a body came to is not overwritten; what people said can be corrected.
         if !state.has_ended() || state == State::Succeeded && !resolved {
-            self.applied.verdict = Verdict::Unfinished(state);
+            self.applied.result = ChangeResult::WrongState(state);
             return Ok(());
         }
         let now = self.now;
@@ -137,22 +137,23 @@ impl<R: Rows> Transition<'_, R> {
         self.mark(sequence)?;
         let retried_dependants = self.release(RELEASE_SLICE)?;
         let state = State::Succeeded;
-        self.applied.verdict = Verdict::Changed { state, retried_dependants, ended: Some(ended) };
+        self.applied.result =
+            ChangeResult::Changed { state, retried_dependants, ended: Some(ended) };
         Ok(())
     }
 
-    pub(super) fn forget(&mut self, id: &TaskId) -> Result<Verdict, R::Error> {
-        let Some(sequence) = self.rows.sequence_of(id)? else { return Ok(Verdict::NotFound) };
+    pub(super) fn forget(&mut self, id: &TaskId) -> Result<ChangeResult, R::Error> {
+        let Some(sequence) = self.rows.sequence_of(id)? else { return Ok(ChangeResult::NotFound) };
         let row = self.row(sequence)?;
         let (state, needed) = (row.state, row.needed_by > 0 || row.marked);
         if !state.has_ended() {
-            return Ok(Verdict::Unfinished(state));
+            return Ok(ChangeResult::WrongState(state));
         }
         if needed {
-            return Ok(Verdict::Needed);
+            return Ok(ChangeResult::InUse);
         }
         self.forget_row(sequence)?;
-        Ok(Verdict::Done)
+        Ok(ChangeResult::Done)
     }
 }
 

@@ -24,7 +24,7 @@ impl<R: Rows> Transition<'_, R> {
                 row.unmet = 0;
                 row.due = None;
                 row.cancel_requested = None;
-                row.decided = None;
+                row.resolved_args = None;
                 row.checkpoint = None;
                 row.blocked_by = None;
                 row.suspect = false;

@@ -5,7 +5,7 @@ use crate::error::Code;
 use crate::models::{
     Ending, Fact, Failure, Fence, OnConflict, Sequence, State, Task, TaskFact, TaskId, Unique,
 };
-use crate::store::{Insert, RELEASE_SLICE, Verdict};
+use crate::store::{ChangeResult, Insert, RELEASE_SLICE};
 
 impl<R: Rows> Transition<'_, R> {
     /// Takes a task in; `child_of` is whose child it is.
@@ -13,13 +13,13 @@ impl<R: Rows> Transition<'_, R> {
         &mut self,
         insert: &Insert,
         child_of: Option<Sequence>,
-    ) -> Result<Verdict, R::Error> {
+    ) -> Result<ChangeResult, R::Error> {
         let task = &insert.task;
         if let Some(known) = self.rows.sequence_of(&task.id)? {
             let row = self.row(known)?;
             return Ok(match known == insert.sequence {
-                true => Verdict::Inserted(row.state),
-                false => Verdict::Exists(Box::new(row.snapshot())),
+                true => ChangeResult::Inserted(row.state),
+                false => ChangeResult::IdConflict(Box::new(row.snapshot())),
             });
         }
         if let Some(unique) = task.options.unique()
@@ -74,20 +74,24 @@ impl<R: Rows> Transition<'_, R> {
         if let Some(fence) = started {
             self.happened(Fact::Task(task.clone(), TaskFact::Started { attempt: 1, fence }))?;
         }
-        Ok(Verdict::Inserted(state))
+        Ok(ChangeResult::Inserted(state))
     }
 
     /// What becomes of a newcomer whose unique key is somebody else's; `None`: it may come in.
-    fn clash(&mut self, unique: &Unique, newcomer: &Task) -> Result<Option<Verdict>, R::Error> {
+    fn clash(
+        &mut self,
+        unique: &Unique,
+        newcomer: &Task,
+    ) -> Result<Option<ChangeResult>, R::Error> {
         let Some(first) = self.unique_holder(unique)? else { return Ok(None) };
         let row = self.row(first)?;
         let waits = !row.started() && !row.state.has_ended();
         let clash = |row: &Row, replaced| {
-            Ok(Some(Verdict::Clash { first: Box::new(row.snapshot()), replaced }))
+            Ok(Some(ChangeResult::UniqueConflict { first: Box::new(row.snapshot()), replaced }))
         };
         match unique.on_conflict {
             OnConflict::ReturnFirst => clash(row, false),
-            OnConflict::Refuse => Ok(Some(Verdict::UniqueTaken)),
+            OnConflict::Refuse => Ok(Some(ChangeResult::UniqueRefused)),
             OnConflict::Replace if row.state.has_ended() => clash(row, false),
             // Its latest arguments are to be used: those of whoever runs cannot be changed.
             OnConflict::Replace if !waits => Ok(None),
@@ -96,7 +100,7 @@ impl<R: Rows> Transition<'_, R> {
                     && row.task.deps.is_empty()
                     && newcomer.deps.is_empty();
                 if !alike {
-                    return Ok(Some(Verdict::UniqueTaken));
+                    return Ok(Some(ChangeResult::UniqueRefused));
                 }
                 // Whoever asked for the first and asks again is still to find it: its digest stays.
                 let args = newcomer.args.clone();
@@ -137,18 +141,18 @@ impl<R: Rows> Transition<'_, R> {
             let own = row.child_of == Some(sequence) && row.task.digest == child.task.digest;
             if own {
                 if let Some(refusal) = self.revive_child(sequence, known)? {
-                    self.applied.verdict = refusal;
+                    self.applied.result = refusal;
                     return Ok(());
                 }
                 self.release(RELEASE_SLICE)?;
                 self.hold_child(sequence, known)?;
             }
             let snapshot = self.row(known)?.snapshot();
-            self.applied.verdict = Verdict::Exists(Box::new(snapshot));
+            self.applied.result = ChangeResult::IdConflict(Box::new(snapshot));
             return Ok(());
         }
-        self.applied.verdict = self.enter(child, Some(sequence))?;
-        if let Verdict::Inserted(_) = self.applied.verdict {
+        self.applied.result = self.enter(child, Some(sequence))?;
+        if let ChangeResult::Inserted(_) = self.applied.result {
             self.hold_child(sequence, child.sequence)?;
         }
         Ok(())
@@ -159,7 +163,7 @@ impl<R: Rows> Transition<'_, R> {
         &mut self,
         parent: Sequence,
         child: Sequence,
-    ) -> Result<Option<Verdict>, R::Error> {
+    ) -> Result<Option<ChangeResult>, R::Error> {
         let row = self.row(child)?;
         let ended_badly = row.state.has_ended() && row.state != State::Succeeded;
         if row.child_of != Some(parent) || !ended_badly {
@@ -218,8 +222,8 @@ impl<R: Rows> Transition<'_, R> {
         for child in children {
             // A child that is there already came from an earlier run of the parent: it is joined.
             match self.enter(child, Some(sequence))? {
-                Verdict::Inserted(_) => continue,
-                Verdict::Exists(known) => {
+                ChangeResult::Inserted(_) => continue,
+                ChangeResult::IdConflict(known) => {
                     if let Some(known) = known.sequence {
                         self.revive_child(sequence, known)?;
                     }
@@ -244,7 +248,7 @@ impl<R: Rows> Transition<'_, R> {
             self.queue(sequence, None, TaskFact::Queued)?;
         }
         self.release(RELEASE_SLICE)?;
-        self.applied.verdict = Verdict::Expanded { joined };
+        self.applied.result = ChangeResult::Expanded { joined };
         Ok(())
     }
 }

@@ -47,7 +47,7 @@ impl<R: Rows> Transition<'_, R> {
         if wanted.is_empty() {
             return Ok(());
         }
-        self.applied.posted = true;
+        self.applied.outbox_written = true;
         let payload = serde_json::Value::Object(event.payload()).to_string();
         for webhook in wanted {
             self.rows.post(webhook, event, &payload)?;

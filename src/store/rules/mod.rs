@@ -41,7 +41,7 @@ pub(crate) use schedules::Standing;
 
 use crate::clock::Timestamp;
 use crate::models::{Ending, Sequence};
-use crate::store::{Applied, Change, Claims, Verdict, Wanted};
+use crate::store::{Applied, Change, ChangeResult, ClaimRequest, Claims};
 
 /// One change under way.
 pub(super) struct Transition<'a, R> {
@@ -71,7 +71,7 @@ pub(crate) fn apply<R: Rows>(
 /// Those of the rows; then nothing of the transaction holds.
 pub(crate) fn claim<R: Rows>(
     rows: &mut R,
-    wanted: &[Wanted],
+    wanted: &[ClaimRequest],
     now: Timestamp,
 ) -> Result<Claims, R::Error> {
     let mut transition = Transition { rows, now, applied: Applied::default() };
@@ -79,14 +79,14 @@ pub(crate) fn claim<R: Rows>(
     for wish in wanted {
         claimed.push(transition.claim(wish)?);
     }
-    let Applied { ready, events, posted, .. } = transition.applied;
-    Ok(Claims { claimed, ready, events, posted, due: None })
+    let Applied { ready, events, outbox_written, .. } = transition.applied;
+    Ok(Claims { claimed, ready, events, outbox_written, due: None })
 }
 
 impl<R: Rows> Transition<'_, R> {
     fn make(&mut self, change: &Change) -> Result<(), R::Error> {
         match change {
-            Change::Insert(insert) => self.applied.verdict = self.enter(insert, None)?,
+            Change::Insert(insert) => self.applied.result = self.enter(insert, None)?,
             Change::Complete { sequence, fence, result } => {
                 self.end_attempt(*sequence, *fence, Ending::Succeeded(result.clone()))?;
             }
@@ -96,20 +96,22 @@ impl<R: Rows> Transition<'_, R> {
             Change::Fail { sequence, fence, failure } => {
                 self.end_attempt(*sequence, *fence, Ending::Failed(failure.clone()))?;
             }
-            Change::GiveIn { sequence, fence, reason } => {
+            Change::CancelAttempt { sequence, fence, reason } => {
                 self.end_attempt(*sequence, *fence, Ending::Cancelled(reason.clone()))?;
             }
             Change::Retry { sequence, fence, failure, due } => {
                 self.retry(*sequence, *fence, failure, *due)?;
             }
             Change::Snooze { sequence, fence, due } => self.snooze(*sequence, *fence, *due)?,
-            Change::Release { sequence, fence } => self.put_back(*sequence, *fence)?,
-            Change::Decide { sequence, fence, args } => self.decide(*sequence, *fence, args)?,
+            Change::Requeue { sequence, fence } => self.put_back(*sequence, *fence)?,
+            Change::SetArgs { sequence, fence, args } => self.decide(*sequence, *fence, args)?,
             Change::Expand { sequence, fence, children } => {
                 self.expand(*sequence, *fence, children)?;
             }
             Change::Spawn { sequence, fence, child } => self.spawn(*sequence, *fence, child)?,
-            Change::Rest { sequence, fence, resting } => self.rest(*sequence, *fence, *resting)?,
+            Change::Suspend { sequence, fence, suspended } => {
+                self.rest(*sequence, *fence, *suspended)?
+            }
             Change::Checkpoint { sequence, fence, data } => {
                 self.checkpoint(*sequence, *fence, data)?;
             }
@@ -118,12 +120,12 @@ impl<R: Rows> Transition<'_, R> {
             }
             Change::Log { sequence, fence, lines } => self.log(*sequence, *fence, lines)?,
             Change::Cancel { id, reason } => self.cancel(id, reason)?,
-            Change::RunAgain { id, reason } => self.run_again(id, reason)?,
+            Change::RetryEnded { id, reason } => self.run_again(id, reason)?,
             Change::Resolve { id, result, reason } => self.resolve(id, result, reason)?,
-            Change::Forget { id } => self.applied.verdict = self.forget(id)?,
-            Change::ForeignEnded { id, well } => self.foreign_ended(id, *well)?,
+            Change::Purge { id } => self.applied.result = self.forget(id)?,
+            Change::ForeignEnded { id, succeeded } => self.foreign_ended(id, *succeeded)?,
             Change::Promote { limit } => self.promote(*limit)?,
-            Change::ReleaseDependants { limit } => {
+            Change::NotifyDependants { limit } => {
                 self.release(*limit)?;
             }
             Change::Prune { retention, limit } => self.prune(*retention, *limit)?,
@@ -157,6 +159,6 @@ impl<R: Rows> Transition<'_, R> {
     }
 
     fn refuse_as_stale(&mut self) {
-        self.applied.verdict = Verdict::Stale;
+        self.applied.result = ChangeResult::Stale;
     }
 }

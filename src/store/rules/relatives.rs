@@ -5,7 +5,7 @@ use crate::error::Code;
 use crate::models::{
     Ending, Fact, Failure, OnDependencyFailure, Sequence, State, Task, TaskFact, TaskId,
 };
-use crate::store::{DependencyProblem, RELEASE_SLICE, Verdict};
+use crate::store::{ChangeResult, DependencyProblem, RELEASE_SLICE};
 
 impl<R: Rows> Transition<'_, R> {
     /// Which of these a task has to wait for; or why it may not enter.
@@ -13,12 +13,12 @@ impl<R: Rows> Transition<'_, R> {
         &mut self,
         task: &Task,
         deps: &[TaskId],
-    ) -> Result<Result<Vec<Sequence>, Verdict>, R::Error> {
+    ) -> Result<Result<Vec<Sequence>, ChangeResult>, R::Error> {
         let options = &task.options;
         let mut parents = Vec::new();
         for dependency in deps {
             let unmet =
-                |problem| Ok(Err(Verdict::Unmet { dependency: dependency.clone(), problem }));
+                |problem| Ok(Err(ChangeResult::Unmet { dependency: dependency.clone(), problem }));
             let Some(sequence) = self.rows.sequence_of(dependency)? else {
                 return unmet(DependencyProblem::Unknown);
             };
@@ -34,7 +34,7 @@ impl<R: Rows> Transition<'_, R> {
             } else if state != State::Succeeded
                 && options.on_dependency_failure == OnDependencyFailure::Fail
             {
-                return unmet(DependencyProblem::EndedBadly(state));
+                return unmet(DependencyProblem::Failed(state));
             }
         }
         Ok(Ok(parents))
@@ -125,7 +125,7 @@ impl<R: Rows> Transition<'_, R> {
             *left -= 1;
             let reason = format!("its parent {id} ended {state}");
             if let Some(fence) = self.stop_task(child, &reason)? {
-                self.applied.told.push((fence, reason));
+                self.applied.signals.push((fence, reason));
             }
         }
         Ok(true)
@@ -217,7 +217,7 @@ impl<R: Rows> Transition<'_, R> {
             row.due = None;
             // Its time to live was for its first start.
             row.expires_at = None;
-            row.forgiven = row.attempts;
+            row.attempts_before_retry = row.attempts;
             row.deaths = 0;
             row.children.clear();
             row.unmet = u32::try_from(unfinished.len()).unwrap_or(u32::MAX);
@@ -226,7 +226,7 @@ impl<R: Rows> Transition<'_, R> {
                 row.enter(State::Pending, now, Some(why.to_owned()));
             }
         })?;
-        self.applied.returned.push(task.clone());
+        self.applied.retried.push(task.clone());
         self.run_returned(&task)?;
         self.happened(Fact::Task(task, TaskFact::Retried))?;
         // Those that had ended because of it come back, too.

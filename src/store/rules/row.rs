@@ -7,7 +7,7 @@ use crate::models::{
     ArgValue, BlockedBy, Ended, Fence, HistoryEntry, MAX_HISTORY, Sequence, Snapshot, State, Task,
     TaskId,
 };
-use crate::store::{Place, Ready};
+use crate::store::{ClaimableTask, Position};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
@@ -19,7 +19,7 @@ pub(crate) struct Row {
     pub(crate) fence: Option<Fence>,
     pub(crate) attempts: u32,
     /// Attempts made before somebody had it run again; they do not count against its retries.
-    pub(crate) forgiven: u32,
+    pub(crate) attempts_before_retry: u32,
     pub(crate) rescues: u32,
     /// Ends of processes that it ran at, since it last showed that it is not the cause.
     pub(crate) deaths: u32,
@@ -36,7 +36,7 @@ pub(crate) struct Row {
     pub(crate) expires_at: Option<Timestamp>,
     /// Why somebody wished it cancelled while it ran. Takes hold when it would run again.
     pub(crate) cancel_requested: Option<String>,
-    pub(crate) decided: Option<Arc<Vec<ArgValue>>>,
+    pub(crate) resolved_args: Option<Arc<Vec<ArgValue>>>,
     pub(crate) checkpoint: Option<Arc<[u8]>>,
     pub(crate) progress: (f64, String),
     pub(crate) log_lines: u32,
@@ -56,7 +56,7 @@ pub(crate) struct Row {
     /// It is the suspect that may run.
     pub(crate) holds_suspicion: bool,
     /// Its body waits for its children.
-    pub(crate) resting: bool,
+    pub(crate) suspended: bool,
     /// Why it is not given to anybody although it is `QUEUED`.
     pub(crate) blocked_by: Option<BlockedBy>,
     /// Kept for its unique key until then.
@@ -80,7 +80,7 @@ impl Row {
             state: State::Pending,
             fence: None,
             attempts: 0,
-            forgiven: 0,
+            attempts_before_retry: 0,
             rescues: 0,
             deaths: 0,
             started_at: None,
@@ -89,7 +89,7 @@ impl Row {
             due: task.options.run_at,
             expires_at: task.options.expires_at,
             cancel_requested: None,
-            decided: None,
+            resolved_args: None,
             checkpoint: None,
             progress: (0.0, String::new()),
             log_lines: 0,
@@ -98,7 +98,7 @@ impl Row {
             foreign: Vec::new(),
             child_of: None,
             holds_key: false,
-            resting: false,
+            suspended: false,
             suspect: false,
             holds_suspicion: false,
             blocked_by: None,
@@ -113,14 +113,14 @@ impl Row {
         }
     }
 
-    pub(crate) fn place(&self) -> Place {
-        Place { priority: self.task.options.priority, sequence: self.sequence }
+    pub(crate) fn position(&self) -> Position {
+        Position { priority: self.task.options.priority, sequence: self.sequence }
     }
 
-    pub(crate) fn ready(&self) -> Ready {
-        Ready {
+    pub(crate) fn ready(&self) -> ClaimableTask {
+        ClaimableTask {
             queue: self.task.options.queue.clone(),
-            place: self.place(),
+            position: self.position(),
             method: self.task.method.clone(),
         }
     }
@@ -152,7 +152,7 @@ impl Row {
 
     /// Whether its body runs and takes a place in its queue.
     pub(crate) fn is_at_work(&self) -> bool {
-        self.state == State::Running && !self.resting
+        self.state == State::Running && !self.suspended
     }
 
     /// Enters `state`, which must be legal, and remembers when and why.
@@ -163,7 +163,7 @@ impl Row {
             self.state
         );
         self.state = state;
-        self.resting = false;
+        self.suspended = false;
         if self.history.len() == MAX_HISTORY {
             // How it came in says more than the oldest of many retries.
             self.history.remove(1);

@@ -13,7 +13,7 @@ use crate::models::{
     Ended, Fact, Failure, MAX_REMEMBERED_RUNS, Name, Overlap, RUN_INITIATOR, Schedule,
     ScheduleCounts, ScheduleFact, ScheduleRun, ScheduleStatus, State, Task, TaskId,
 };
-use crate::store::{DependencyProblem, Firing, Insert, RELEASE_SLICE, Verdict};
+use crate::store::{ChangeResult, DependencyProblem, Firing, Insert, RELEASE_SLICE};
 
 /// A schedule without what is defined of it: everything that changes as time goes by, and what that
 /// follows from.
@@ -137,7 +137,7 @@ impl<R: Rows> Transition<'_, R> {
         next: Option<Timestamp>,
     ) -> Result<(), R::Error> {
         let Some(before) = self.rows.standing(name)? else {
-            self.applied.verdict = Verdict::NotFound;
+            self.applied.result = ChangeResult::NotFound;
             return Ok(());
         };
         if before.enabled == enabled {
@@ -155,7 +155,7 @@ impl<R: Rows> Transition<'_, R> {
 
     pub(super) fn delete_schedule(&mut self, name: &Name) -> Result<(), R::Error> {
         if !self.rows.drop_schedule(name)? {
-            self.applied.verdict = Verdict::NotFound;
+            self.applied.result = ChangeResult::NotFound;
             return Ok(());
         }
         self.happened(Fact::Schedule(name.clone(), ScheduleFact::Deleted))
@@ -191,9 +191,9 @@ impl<R: Rows> Transition<'_, R> {
                 standing = self.stop_runs(standing)?;
             }
             let occurrence = Occurrence { at, run, manual: false };
-            let verdict = self.enter_run(&mut standing, &occurrence)?;
-            entered.push(matches!(verdict, Verdict::Inserted(_)));
-            if let Some(failure) = refusal(&verdict) {
+            let result = self.enter_run(&mut standing, &occurrence)?;
+            entered.push(matches!(result, ChangeResult::Inserted(_)));
+            if let Some(failure) = refusal(&result) {
                 standing.counts.failed += 1;
                 let (task, failure) = (run.task.id.clone(), Arc::new(failure));
                 let failed = ScheduleFact::Failed { occurrence: at, task, failure };
@@ -206,7 +206,7 @@ impl<R: Rows> Transition<'_, R> {
         }
         standing.next = firing.next;
         self.rows.set_standing(standing)?;
-        self.applied.verdict = Verdict::Fired { entered };
+        self.applied.result = ChangeResult::Fired { entered };
         Ok(())
     }
 
@@ -219,12 +219,12 @@ impl<R: Rows> Transition<'_, R> {
         run: &Insert,
     ) -> Result<(), R::Error> {
         let Some(mut standing) = self.rows.standing(name)? else {
-            self.applied.verdict = Verdict::NotFound;
+            self.applied.result = ChangeResult::NotFound;
             return Ok(());
         };
         let occurrence = Occurrence { at, run, manual: true };
-        self.applied.verdict = self.enter_run(&mut standing, &occurrence)?;
-        if let Verdict::Inserted(_) = self.applied.verdict {
+        self.applied.result = self.enter_run(&mut standing, &occurrence)?;
+        if let ChangeResult::Inserted(_) = self.applied.result {
             self.rows.set_standing(standing)?;
         }
         Ok(())
@@ -234,13 +234,13 @@ impl<R: Rows> Transition<'_, R> {
         &mut self,
         standing: &mut Standing,
         occurrence: &Occurrence<'_>,
-    ) -> Result<Verdict, R::Error> {
+    ) -> Result<ChangeResult, R::Error> {
         let Occurrence { at, run, manual } = *occurrence;
         let task = run.task.id.clone();
         // Asked for once more, it is in already, and was counted.
         let is_new = self.rows.sequence_of(&task)?.is_none();
-        let verdict = self.enter(run, None)?;
-        if is_new && matches!(verdict, Verdict::Inserted(_)) {
+        let result = self.enter(run, None)?;
+        if is_new && matches!(result, ChangeResult::Inserted(_)) {
             standing.counts.executed += 1;
             standing.remember(ScheduleRun {
                 occurrence: at,
@@ -252,7 +252,7 @@ impl<R: Rows> Transition<'_, R> {
             let executed = ScheduleFact::Executed { occurrence: at, task, manual };
             self.happened(Fact::Schedule(standing.name.clone(), executed))?;
         }
-        Ok(verdict)
+        Ok(result)
     }
 
     /// Cancels the runs that have not ended, to make room for the next. Answers how the schedule stands
@@ -270,7 +270,7 @@ impl<R: Rows> Transition<'_, R> {
                 continue;
             }
             if let Some(fence) = self.stop_task(sequence, &reason)? {
-                self.applied.told.push((fence, reason.clone()));
+                self.applied.signals.push((fence, reason.clone()));
             }
         }
         self.release(RELEASE_SLICE)?;
@@ -321,21 +321,23 @@ fn schedule_of(task: &Task) -> Option<Name> {
 }
 
 /// Why a run did not come in, if it did not.
-fn refusal(verdict: &Verdict) -> Option<Failure> {
-    let (code, message) = match verdict {
-        Verdict::Inserted(_) => return None,
-        Verdict::Exists(known) => {
+fn refusal(result: &ChangeResult) -> Option<Failure> {
+    let (code, message) = match result {
+        ChangeResult::Inserted(_) => return None,
+        ChangeResult::IdConflict(known) => {
             (Code::IdTaken, format!("there is a task {} already", known.task.id))
         }
-        Verdict::Clash { first, .. } => {
+        ChangeResult::UniqueConflict { first, .. } => {
             (Code::UniqueTaken, format!("its unique key is task {}'s", first.task.id))
         }
-        Verdict::UniqueTaken => (Code::UniqueTaken, "its unique key is another task's".to_owned()),
-        Verdict::Unmet { dependency, problem } => {
+        ChangeResult::UniqueRefused => {
+            (Code::UniqueTaken, "its unique key is another task's".to_owned())
+        }
+        ChangeResult::Unmet { dependency, problem } => {
             let why = match problem {
                 DependencyProblem::Unknown => "is not known".to_owned(),
                 DependencyProblem::Unfinished => "has not ended".to_owned(),
-                DependencyProblem::EndedBadly(state) => format!("ended {state}"),
+                DependencyProblem::Failed(state) => format!("ended {state}"),
             };
             (Code::DependencyUnmet, format!("dependency {dependency} {why}"))
         }

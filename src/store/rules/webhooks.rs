@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use super::{Rows, Transition};
 use crate::models::{MAX_WEBHOOKS, Name, Webhook};
-use crate::store::{Insert, Verdict};
+use crate::store::{ChangeResult, Insert};
 
 impl<R: Rows> Transition<'_, R> {
     /// Somebody is told of events from now on. What was put aside for an earlier one of that name stays.
     pub(super) fn set_webhook(&mut self, webhook: &Arc<Webhook>) -> Result<(), R::Error> {
         let webhooks = self.rows.webhooks();
         if webhooks.len() >= MAX_WEBHOOKS && !webhooks.contains_key(&webhook.name) {
-            self.applied.verdict = Verdict::TooMany;
+            self.applied.result = ChangeResult::LimitReached;
             return Ok(());
         }
         self.rows.set_webhook(webhook)
@@ -19,7 +19,7 @@ impl<R: Rows> Transition<'_, R> {
 
     pub(super) fn delete_webhook(&mut self, name: &Name) -> Result<(), R::Error> {
         if !self.rows.drop_webhook(name)? {
-            self.applied.verdict = Verdict::NotFound;
+            self.applied.result = ChangeResult::NotFound;
         }
         Ok(())
     }
@@ -27,11 +27,11 @@ impl<R: Rows> Transition<'_, R> {
     /// What was put aside becomes a task. If its id is taken it had become one before.
     pub(super) fn deliver(&mut self, position: u64, delivery: &Insert) -> Result<(), R::Error> {
         if !self.rows.is_posted(position)? {
-            self.applied.verdict = Verdict::NotFound;
+            self.applied.result = ChangeResult::NotFound;
             return Ok(());
         }
-        self.applied.verdict = self.enter(delivery, None)?;
-        if let Verdict::Inserted(_) | Verdict::Exists(_) = self.applied.verdict {
+        self.applied.result = self.enter(delivery, None)?;
+        if let ChangeResult::Inserted(_) | ChangeResult::IdConflict(_) = self.applied.result {
             self.rows.take_out(position)?;
         }
         Ok(())

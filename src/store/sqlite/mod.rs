@@ -50,8 +50,8 @@ use crate::models::{
     TaskPage, Webhook,
 };
 use crate::store::{
-    Boot, Change, Claims, Commit, DueSchedules, Error, Opened, Place, Properties, QueueDepth,
-    QueueStatus, Ready, Store, Wanted,
+    Change, ClaimRequest, ClaimableTask, Claims, Commit, DueSchedules, Error, OpenOptions,
+    OpenReport, Position, Properties, QueueDepth, QueueStatus, Store,
 };
 
 /// The file in a store's directory.
@@ -217,7 +217,7 @@ impl Store for SqliteStore {
         Properties { name: "sqlite", shared: false, durable: true }
     }
 
-    async fn open(&self, boot: Boot) -> std::result::Result<Opened, Error> {
+    async fn open(&self, boot: OpenOptions) -> std::result::Result<OpenReport, Error> {
         self.tell(|answer| writer::Command::Open(boot, answer)).await
     }
 
@@ -231,7 +231,7 @@ impl Store for SqliteStore {
 
     async fn claim(
         &self,
-        wanted: Vec<Wanted>,
+        wanted: Vec<ClaimRequest>,
         now: Timestamp,
     ) -> std::result::Result<Claims, Error> {
         self.tell(|answer| writer::Command::Claim(wanted, now, answer)).await
@@ -251,9 +251,9 @@ impl Store for SqliteStore {
     async fn window(
         &self,
         queue: &QueueName,
-        after: Option<Place>,
+        after: Option<Position>,
         limit: usize,
-    ) -> std::result::Result<Vec<Ready>, Error> {
+    ) -> std::result::Result<Vec<ClaimableTask>, Error> {
         self.check()?;
         let queue = queue.clone();
         self.readers.ask(move |reader| reader.window(&queue, after, limit)).await

@@ -14,7 +14,7 @@ use super::stored;
 use crate::models::{
     LogLine, QueueName, QueueSettings, Sequence, Snapshot, State, TaskFilter, TaskId, TaskPage,
 };
-use crate::store::{LIST_BUDGET, Place, QueueStatus, Ready};
+use crate::store::{ClaimableTask, LIST_BUDGET, Position, QueueStatus};
 
 /// One connection and what it has learned.
 pub(super) struct Reader<'c> {
@@ -123,20 +123,20 @@ impl<'c> Reader<'c> {
     pub(super) fn window(
         &mut self,
         queue: &QueueName,
-        after: Option<Place>,
+        after: Option<Position>,
         limit: usize,
-    ) -> Result<Vec<Ready>> {
+    ) -> Result<Vec<ClaimableTask>> {
         let Some(number) = self.queue_number(queue)? else { return Ok(Vec::new()) };
         let mut ready = Vec::new();
         // Those of the same priority that came later, then those of lower ones.
         let (priority, after) = match after {
-            Some(place) => {
+            Some(position) => {
                 let sql = "SELECT l.seq, l.priority, t.method
                     FROM live l JOIN tasks t ON t.seq = l.seq
                     WHERE l.line = ?1 AND l.priority = ?2 AND l.seq > ?3 ORDER BY l.seq LIMIT ?4";
-                let from = (number, place.priority, place.sequence.0.cast_signed());
+                let from = (number, position.priority, position.sequence.0.cast_signed());
                 self.gather(sql, queue, from, limit, &mut ready)?;
-                (i64::from(place.priority), place.sequence.0.cast_signed())
+                (i64::from(position.priority), position.sequence.0.cast_signed())
             }
             None => (i64::MAX, 0),
         };
@@ -156,16 +156,16 @@ impl<'c> Reader<'c> {
         queue: &QueueName,
         (number, priority, after): (i64, impl rusqlite::ToSql, i64),
         limit: usize,
-        ready: &mut Vec<Ready>,
+        ready: &mut Vec<ClaimableTask>,
     ) -> Result<()> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut rows = statement.query((number, priority, after, limit))?;
         while let Some(row) = rows.next()? {
             let sequence = Sequence(row.get::<_, i64>(0)?.cast_unsigned());
-            ready.push(Ready {
+            ready.push(ClaimableTask {
                 queue: queue.clone(),
-                place: Place { priority: row.get(1)?, sequence },
+                position: Position { priority: row.get(1)?, sequence },
                 method: row.get_ref(2)?.as_str()?.into(),
             });
         }

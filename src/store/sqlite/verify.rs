@@ -115,7 +115,7 @@ impl Audit<'_> {
             match read {
                 Ok((row, sides)) => {
                     let (checkpoint, decision): (bool, bool) = (stored.get(23)?, stored.get(24)?);
-                    if (sides.checkpoint, sides.decided) != (checkpoint, decision) {
+                    if (sides.checkpoint, sides.resolved_args) != (checkpoint, decision) {
                         self.problem(format!("task {seq} misses its checkpoint or decision"));
                     }
                     self.row(&row, stored)?;

@@ -13,7 +13,7 @@ use super::problem::{Fault, Result};
 use super::unit::Unit;
 use crate::clock::Timestamp;
 use crate::store::rules;
-use crate::store::{Boot, Change, Claims, Commit, Error, Opened, Wanted};
+use crate::store::{Change, ClaimRequest, Claims, Commit, Error, OpenOptions, OpenReport};
 
 /// How many commands may wait for the writer. The engine sends one commit and one claim at a time.
 pub(super) const COMMANDS: usize = 64;
@@ -22,14 +22,14 @@ type Answer<T> = oneshot::Sender<std::result::Result<T, Error>>;
 
 /// What the writer is told.
 pub(super) enum Command {
-    Open(Boot, Answer<Opened>),
+    Open(OpenOptions, Answer<OpenReport>),
     Commit(Arc<[Change]>, Timestamp, Answer<Commit>),
-    Claim(Vec<Wanted>, Timestamp, Answer<Claims>),
+    Claim(Vec<ClaimRequest>, Timestamp, Answer<Claims>),
 }
 
 /// What was done and is told once it is committed.
 enum Done {
-    Open(Opened, Answer<Opened>),
+    Open(OpenReport, Answer<OpenReport>),
     Commit(Arc<[Change]>, Commit, Answer<Commit>),
     Claim(Claims, Answer<Claims>),
 }
@@ -172,7 +172,7 @@ impl<'c> Writer<'c> {
         Ok(match command {
             Command::Open(boot, _) => {
                 let rescued = rules::open(&mut self.unit, *boot)?;
-                Answered::Open(Opened {
+                Answered::Open(OpenReport {
                     epoch: rescued.epoch,
                     next_sequence: self.unit.next_sequence(),
                     queues: self.unit.queues(),
@@ -227,7 +227,7 @@ impl<'c> Writer<'c> {
 
 /// What the rules said to a command.
 enum Answered {
-    Open(Opened),
+    Open(OpenReport),
     Commit(Commit),
     Claim(Claims),
 }

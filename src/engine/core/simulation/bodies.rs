@@ -258,7 +258,7 @@ impl World {
         self.ledger.starts(start);
         let retries = task.options.retry.retries;
         assert!(
-            start.number - start.found.forgiven <= retries + 1,
+            start.number - start.found.attempts_before_retry <= retries + 1,
             "attempt {} of {} retries",
             start.number,
             retries

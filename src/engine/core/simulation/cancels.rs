@@ -4,7 +4,7 @@ use super::requests::Waiting;
 use super::world::{Ticket, World};
 use crate::engine::core::Answer;
 use crate::models::{CancelVerdict, State, TaskId};
-use crate::store::Verdict;
+use crate::store::ChangeResult;
 
 impl World {
     /// Somebody wishes some task cancelled.
@@ -22,14 +22,14 @@ impl World {
 
     pub(super) fn said_or_cancel_answered(&mut self, ticket: Ticket, answer: Answer) {
         match (self.requests.waiting.remove(&ticket), answer) {
-            (Some(Waiting::Queue), Answer::Said(Verdict::Done)) => {}
-            (Some(Waiting::ByHand { id, forgets }), Answer::Said(verdict)) => {
-                self.changed_by_hand(&id, forgets, &verdict);
+            (Some(Waiting::Queue), Answer::Said(ChangeResult::Done)) => {}
+            (Some(Waiting::ByHand { id, forgets }), Answer::Said(result)) => {
+                self.changed_by_hand(&id, forgets, &result);
             }
-            (Some(waiting @ Waiting::During { .. }), Answer::Said(verdict)) => {
-                self.heard(ticket, waiting, verdict);
+            (Some(waiting @ Waiting::During { .. }), Answer::Said(result)) => {
+                self.heard(ticket, waiting, result);
             }
-            (Some(Waiting::Cancel(id)), Answer::Cancel(verdict)) => match verdict {
+            (Some(Waiting::Cancel(id)), Answer::Cancel(result)) => match result {
                 CancelVerdict::AlreadyEnded(state) => {
                     let stored = self.store.find(&id).map(|it| it.state);
                     let kept = || self.cache.get(&id).map(|it| it.outcome.state());

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::world::World;
 use crate::models::{Durability, Event, Fact, State, Task, TaskFact, TaskId};
-use crate::store::{Applied, Opened};
+use crate::store::{Applied, OpenReport};
 
 #[derive(Default)]
 pub(super) struct Events {
@@ -89,7 +89,7 @@ impl Events {
     }
 
     /// Another process opened the store: nobody is told any more of what the last one did.
-    pub(super) fn reopened(&mut self, opened: &Opened) {
+    pub(super) fn reopened(&mut self, opened: &OpenReport) {
         self.made.clear();
         self.begun.clear();
         self.ephemeral = Lives::default();

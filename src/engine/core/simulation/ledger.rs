@@ -11,7 +11,7 @@ use crate::models::{
     Task, TaskId,
 };
 use crate::store::memory::Tables;
-use crate::store::{Applied, Change, Claimed, Opened, Verdict};
+use crate::store::{Applied, Change, ChangeResult, Claimed, OpenReport};
 
 pub(super) struct Ledger {
     epoch: u64,
@@ -141,7 +141,9 @@ impl Ledger {
             assert_eq!(*fence, Some(start.fence), "{id} was cancelled and starts again");
         }
         assert!(!self.cancelled.contains(id), "{id} is cancelled and starts");
-        if start.class == Durability::Ephemeral && start.number == start.found.forgiven + 1 {
+        if start.class == Durability::Ephemeral
+            && start.number == start.found.attempts_before_retry + 1
+        {
             // Its parent may have had it run again after its end: that begins anew.
             if start.found.checkpoint.is_none() {
                 self.saved.remove(id);
@@ -220,7 +222,7 @@ impl Ledger {
 
     /// What a change made tasks come to, and which it made run again.
     fn followed(&mut self, applied: &Applied) {
-        for task in &applied.returned {
+        for task in &applied.retried {
             let id = &task.id;
             assert!(self.ended.remove(id), "{id} comes back and had not ended");
             self.came_back.insert(id.clone());
@@ -238,15 +240,15 @@ impl Ledger {
     /// The durable store has made a change, about a task that stands so now.
     pub(super) fn applied(&mut self, change: &Change, applied: &Applied, now: Option<&Snapshot>) {
         self.followed(applied);
-        let stale = applied.verdict == Verdict::Stale;
+        let stale = applied.result == ChangeResult::Stale;
         match change {
             Change::Checkpoint { data, .. } if !stale => {
                 let id = now.expect("its task is there").task.id.clone();
                 self.saved(&id, data.clone());
             }
-            Change::Forget { id } if applied.verdict == Verdict::Done => self.forget(id),
+            Change::Purge { id } if applied.result == ChangeResult::Done => self.forget(id),
             Change::Resolve { id, .. } => {
-                if let Verdict::Changed { ended: Some(ended), .. } = &applied.verdict {
+                if let ChangeResult::Changed { ended: Some(ended), .. } = &applied.result {
                     self.cancelled.remove(id);
                     self.came_back.insert(id.clone());
                     self.outcomes.entry(id.clone()).or_default().push(ended.outcome.clone());
@@ -259,15 +261,15 @@ impl Ledger {
             }
             _ => {}
         }
-        if let (Change::Insert(insert), Verdict::Inserted(State::Running)) =
-            (change, &applied.verdict)
+        if let (Change::Insert(insert), ChangeResult::Inserted(State::Running)) =
+            (change, &applied.result)
         {
             self.ever_claimed.insert(insert.sequence);
         }
         if let (
             Change::Cancel { id, .. },
-            Verdict::Cancel { verdict: CancelVerdict::Requested, running },
-        ) = (change, &applied.verdict)
+            ChangeResult::Cancel { result: CancelVerdict::Requested, running },
+        ) = (change, &applied.result)
         {
             assert!(running.is_some(), "{id} runs");
             self.wished_away.insert(id.clone(), *running);
@@ -275,7 +277,7 @@ impl Ledger {
     }
 
     /// Another process opened the store: what was in memory alone is gone.
-    pub(super) fn reopened(&mut self, opened: &Opened, store: &Tables) {
+    pub(super) fn reopened(&mut self, opened: &OpenReport, store: &Tables) {
         assert!(opened.epoch > self.epoch);
         self.epoch = opened.epoch;
         self.said.clear();

@@ -10,7 +10,7 @@ use crate::models::{
     Durability, OnConflict, QueueName, Rate, Sequence, Snapshot, State, Task, TaskFilter, TaskId,
 };
 use crate::store::memory::Tables;
-use crate::store::{Claimed, Verdict};
+use crate::store::{ChangeResult, Claimed};
 
 /// When something started, while nothing changed about how fast it may.
 #[derive(Default)]
@@ -183,7 +183,7 @@ impl World {
     }
 
     /// A store took a task in, or says whose key it has.
-    pub(super) fn check_unique(&mut self, task: &Task, verdict: &Verdict) {
+    pub(super) fn check_unique(&mut self, task: &Task, result: &ChangeResult) {
         let Some(unique) = task.options.unique() else { return };
         let has_key = |other: &Task| other.options.unique().is_some_and(|it| it.key == unique.key);
         let holders: Vec<Snapshot> = unfinished(&self.store)
@@ -191,8 +191,8 @@ impl World {
             .filter(|it| it.task.id != task.id && has_key(&it.task))
             .filter(|it| !self.limits.lost_key.contains(&it.task.id))
             .collect();
-        match verdict {
-            Verdict::Inserted(_) => {
+        match result {
+            ChangeResult::Inserted(_) => {
                 for holder in holders {
                     let replaces = unique.on_conflict == OnConflict::Replace;
                     assert!(
@@ -203,7 +203,7 @@ impl World {
                     self.limits.lost_key.insert(holder.task.id.clone());
                 }
             }
-            Verdict::Clash { first, replaced } => {
+            ChangeResult::UniqueConflict { first, replaced } => {
                 assert!(has_key(&first.task), "{first:?}");
                 assert!(unique.on_conflict != OnConflict::Refuse);
                 assert!(first.outcome.is_none() || unique_window(&first.task), "{first:?}");
@@ -214,7 +214,7 @@ impl World {
                     assert_eq!(first.task.args, task.args);
                 }
             }
-            Verdict::UniqueTaken => {
+            ChangeResult::UniqueRefused => {
                 assert!(unique.on_conflict != OnConflict::ReturnFirst);
                 let kept = self.ledger.ids().filter_map(|id| self.store.find(id));
                 let kept = kept.filter(|it| has_key(&it.task)).count();

@@ -7,7 +7,7 @@ use super::requests::Waiting;
 use super::world::{Ticket, World};
 use crate::engine::core::Decided;
 use crate::models::{ArgValue, QueueLimits, QueueName, Rate, TaskFilter, TaskId};
-use crate::store::{Change, Verdict};
+use crate::store::{Change, ChangeResult};
 
 /// The queues that something is decided about.
 pub(super) const DECIDED: [&str; 3] = ["wide", "narrow", "heavy"];
@@ -19,23 +19,23 @@ impl World {
         let Some(id) = self.rng.choice(ids) else { return };
         let reason = String::new();
         let change = match self.rng.u32(0..6) {
-            0..4 => Change::RunAgain { id: id.clone(), reason },
+            0..4 => Change::RetryEnded { id: id.clone(), reason },
             4 => {
                 let result = Arc::new(ArgValue::Int32(5));
                 Change::Resolve { id: id.clone(), result, reason }
             }
-            _ => Change::Forget { id: id.clone() },
+            _ => Change::Purge { id: id.clone() },
         };
         let ticket = self.requests.ticket(&mut self.rng);
-        let forgets = matches!(change, Change::Forget { .. });
+        let forgets = matches!(change, Change::Purge { .. });
         self.requests.waiting.insert(ticket, Waiting::ByHand { id, forgets });
         self.act(|core, _, out| core.do_by_hand(change, ticket, out));
     }
 
-    pub(super) fn changed_by_hand(&mut self, id: &TaskId, forgets: bool, verdict: &Verdict) {
-        match verdict {
-            Verdict::Done if forgets => self.cache.remove(id),
-            Verdict::Changed { state, ended, .. } => {
+    pub(super) fn changed_by_hand(&mut self, id: &TaskId, forgets: bool, result: &ChangeResult) {
+        match result {
+            ChangeResult::Done if forgets => self.cache.remove(id),
+            ChangeResult::Changed { state, ended, .. } => {
                 // One that came back may have been cancelled with its parent at once.
                 assert!(ended.is_none() || state.has_ended(), "{id}");
                 if let Some(cached) = self.cache.get(id) {
@@ -43,12 +43,12 @@ impl World {
                     assert!(known, "{id} was changed, and the cache has {cached:?}");
                 }
             }
-            Verdict::NotFound
-            | Verdict::Unfinished(_)
-            | Verdict::Needed
-            | Verdict::UniqueTaken
-            | Verdict::Unmet { .. } => {}
-            verdict => panic!("{verdict:?} is no answer to people"),
+            ChangeResult::NotFound
+            | ChangeResult::WrongState(_)
+            | ChangeResult::InUse
+            | ChangeResult::UniqueRefused
+            | ChangeResult::Unmet { .. } => {}
+            result => panic!("{result:?} is no answer to people"),
         }
     }
 

@@ -10,7 +10,7 @@ use crate::models::{
     ArgValue, Custom, Digest, Durability, Fence, LogLevel, LogLine, OnDependencyFailure, Options,
     Payload, QueueName, State, Task, TaskId,
 };
-use crate::store::Verdict;
+use crate::store::ChangeResult;
 use crate::tasks::Kind;
 
 /// The most children that one body asks for: each attempt asks for some of the same.
@@ -177,19 +177,21 @@ impl World {
     }
 
     /// A body is answered.
-    pub(super) fn heard(&mut self, ticket: Ticket, waiting: Waiting, verdict: Verdict) {
+    pub(super) fn heard(&mut self, ticket: Ticket, waiting: Waiting, result: ChangeResult) {
         let Waiting::During { fence, id, heard, ephemeral } = waiting else {
-            panic!("{ticket:?} does not wait for {verdict:?}");
+            panic!("{ticket:?} does not wait for {result:?}");
         };
-        match (heard, verdict) {
-            (Heard::Saved, Verdict::Done) => {
+        match (heard, result) {
+            (Heard::Saved, ChangeResult::Done) => {
                 if let Some(saved) = ephemeral {
                     self.ledger.saved(&id, saved);
                 }
             }
-            (Heard::Decided | Heard::Announced, Verdict::Done) | (_, Verdict::Stale) => {}
-            (Heard::Child(child), Verdict::Inserted(_)) => self.is_child(fence, child.id.clone()),
-            (Heard::Child(child), Verdict::Exists(known)) => {
+            (Heard::Decided | Heard::Announced, ChangeResult::Done) | (_, ChangeResult::Stale) => {}
+            (Heard::Child(child), ChangeResult::Inserted(_)) => {
+                self.is_child(fence, child.id.clone())
+            }
+            (Heard::Child(child), ChangeResult::IdConflict(known)) => {
                 if known.task.digest == child.digest {
                     if child.options.durability == Durability::Ephemeral && !known.state.has_ended()
                     {
@@ -199,12 +201,12 @@ impl World {
                     self.is_child(fence, child.id.clone());
                 }
             }
-            (Heard::Child(child), Verdict::Clash { first, .. }) => {
+            (Heard::Child(child), ChangeResult::UniqueConflict { first, .. }) => {
                 let key = |task: &Task| task.options.unique().map(|it| it.key.clone());
                 assert_eq!(key(&first.task), key(&child));
             }
-            (Heard::Child(_), Verdict::UniqueTaken) => {}
-            (heard, verdict) => panic!("{verdict:?} is no answer to {heard:?}"),
+            (Heard::Child(_), ChangeResult::UniqueRefused) => {}
+            (heard, result) => panic!("{result:?} is no answer to {heard:?}"),
         }
     }
 

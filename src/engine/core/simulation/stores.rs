@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::engine::core::Tag;
 use crate::error::{Code, Error};
 use crate::models::{QueueName, State, TaskId};
-use crate::store::{Applied, Change, Claims, Commit, Insert, Place, Verdict, Wanted};
+use crate::store::{Applied, Change, ChangeResult, ClaimRequest, Claims, Commit, Insert, Position};
 
 /// How often a commit of which nothing was stored is tried.
 const TRIES: u32 = 3;
@@ -78,7 +78,7 @@ impl World {
     /// The store makes a change.
     pub(super) fn apply(&mut self, change: &Change, wall: Timestamp) -> Applied {
         let needed = match change {
-            Change::Forget { id } => self.is_needed(id),
+            Change::Purge { id } => self.is_needed(id),
             _ => false,
         };
         let applied = self.store.apply(change, wall);
@@ -94,32 +94,32 @@ impl World {
         match change {
             Change::Insert(Insert { task, .. })
             | Change::Spawn { child: Insert { task, .. }, .. } => {
-                self.check_unique(task, &applied.verdict);
-                if !matches!(applied.verdict, Verdict::Inserted(_)) {
+                self.check_unique(task, &applied.result);
+                if !matches!(applied.result, ChangeResult::Inserted(_)) {
                     self.requests.put_out(&task.id);
                 }
             }
             Change::Expand { children, .. } => {
                 for child in children {
                     if let Some(entered) = self.stands(child.sequence) {
-                        self.check_unique(&child.task, &Verdict::Inserted(entered.state));
+                        self.check_unique(&child.task, &ChangeResult::Inserted(entered.state));
                     }
                 }
             }
-            Change::Release { sequence, .. } if applied.verdict == Verdict::Done => {
+            Change::Requeue { sequence, .. } if applied.result == ChangeResult::Done => {
                 self.limits.claim_was_lost(*sequence);
             }
-            Change::Checkpoint { data: Some(_), .. } if applied.verdict == Verdict::Done => {
+            Change::Checkpoint { data: Some(_), .. } if applied.result == ChangeResult::Done => {
                 self.limits.is_no_suspect(&about.expect("it runs").task.id);
             }
-            Change::Forget { id } if applied.verdict == Verdict::Done => {
+            Change::Purge { id } if applied.result == ChangeResult::Done => {
                 assert!(!needed, "{id} is needed and forgotten");
                 self.limits.forget(id);
                 self.events.forget(id);
             }
             _ => {}
         }
-        for task in &applied.returned {
+        for task in &applied.retried {
             self.limits.is_no_suspect(&task.id);
         }
         for ended in &applied.ended {
@@ -146,7 +146,7 @@ impl World {
         }
     }
 
-    pub(super) fn claim(&mut self, wanted: Vec<Wanted>, maybe_made: bool) {
+    pub(super) fn claim(&mut self, wanted: Vec<ClaimRequest>, maybe_made: bool) {
         let fault = if self.calm { 0 } else { self.rng.u32(0..12) };
         match fault {
             10 if !maybe_made => self.act(|core, now, _| core.claim_failed(&wanted, now)),
@@ -161,7 +161,7 @@ impl World {
         }
     }
 
-    fn store_claims(&mut self, wanted: &[Wanted]) -> Claims {
+    fn store_claims(&mut self, wanted: &[ClaimRequest]) -> Claims {
         let claims = self.store.claim(wanted, self.now.wall);
         self.events.claimed(&claims.events);
         for claimed in claims.claimed.iter().flatten() {
@@ -177,7 +177,7 @@ impl World {
         claims
     }
 
-    pub(super) fn read_queue(&mut self, queue: QueueName, after: Option<Place>, limit: usize) {
+    pub(super) fn read_queue(&mut self, queue: QueueName, after: Option<Position>, limit: usize) {
         if !self.calm && self.rng.u32(0..10) == 0 {
             self.act(|core, now, _| core.refill_failed(&queue, now));
             return;

@@ -20,7 +20,10 @@ use crate::models::{
     TaskFilter, TaskId,
 };
 use crate::store::memory::Tables;
-use crate::store::{Boot, Change, Claims, Commit, Keep, Place, Ready, Retention, Wanted};
+use crate::store::{
+    Change, ClaimRequest, ClaimableTask, Claims, Commit, OpenOptions, Position, Retention,
+    RetentionLimit,
+};
 use crate::tasks::TaskRegistry;
 
 const STEPS: u32 = 600;
@@ -40,10 +43,10 @@ impl Waiter for Ticket {
 /// Something that will be done, at any time and in any order.
 #[derive(Debug)]
 pub(super) enum Work {
-    Claim { wanted: Vec<Wanted>, maybe_made: bool },
-    Claimed { wanted: Vec<Wanted>, claims: Claims, again: bool },
-    Refill { queue: QueueName, after: Option<Place>, limit: usize },
-    Refilled(QueueName, Option<Place>, Vec<Ready>),
+    Claim { wanted: Vec<ClaimRequest>, maybe_made: bool },
+    Claimed { wanted: Vec<ClaimRequest>, claims: Claims, again: bool },
+    Refill { queue: QueueName, after: Option<Position>, limit: usize },
+    Refilled(QueueName, Option<Position>, Vec<ClaimableTask>),
     Recheck(Vec<TaskId>),
     Rechecked(Vec<(TaskId, Option<State>)>),
     Start(Box<Start>),
@@ -100,7 +103,7 @@ impl World {
         let registry = Arc::new(methods());
         let cache = Arc::new(cache());
         let mut store = Tables::default();
-        let opened = store.open(Boot { now: now.wall, suspect_after });
+        let opened = store.open(OpenOptions { now: now.wall, suspect_after });
         let core =
             Core::new(settings.clone(), registry.clone(), cache.clone(), &opened, rng.u64(..), now);
         let full_disk = if rng.u32(0..4) == 0 { 6 } else { 1 };
@@ -287,7 +290,7 @@ impl World {
             self.declare_otherwise();
         }
         let opened =
-            self.store.open(Boot { now: self.now.wall, suspect_after: self.suspect_after });
+            self.store.open(OpenOptions { now: self.now.wall, suspect_after: self.suspect_after });
         self.ledger.reopened(&opened, &self.store);
         self.events.reopened(&opened);
         let is_crash = |event: &Event| matches!(event.fact, Fact::Node(NodeFact::Crashed { .. }));
@@ -455,8 +458,14 @@ fn settings(rng: &mut fastrand::Rng) -> Settings {
         early_start: rng.u32(0..4) > 0,
         store_lasts: true,
         retention: Retention {
-            succeeded: Keep { within: Duration::from_secs(1_000_000), most: 1_000_000 },
-            others: Keep { within: Duration::from_secs(1_000_000), most: 1_000_000 },
+            succeeded: RetentionLimit {
+                max_age: Duration::from_secs(1_000_000),
+                max_count: 1_000_000,
+            },
+            others: RetentionLimit {
+                max_age: Duration::from_secs(1_000_000),
+                max_count: 1_000_000,
+            },
         },
         queues,
     }

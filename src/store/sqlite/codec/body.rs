@@ -26,7 +26,7 @@ struct Body {
     #[prost(uint32, tag = "3")]
     attempts: u32,
     #[prost(uint32, tag = "4")]
-    forgiven: u32,
+    attempts_before_retry: u32,
     #[prost(uint32, tag = "5")]
     rescues: u32,
     #[prost(uint32, tag = "6")]
@@ -138,7 +138,7 @@ pub(in super::super) fn write_body(row: &Row, out: &mut Vec<u8>) {
         fence_epoch: row.fence.map(|fence| fence.epoch),
         fence_counter: row.fence.map_or(0, |fence| fence.counter),
         attempts: row.attempts,
-        forgiven: row.forgiven,
+        attempts_before_retry: row.attempts_before_retry,
         rescues: row.rescues,
         deaths: row.deaths,
         started_at: row.started_at.map(Timestamp::as_micros),
@@ -167,13 +167,13 @@ pub(in super::super) fn write_body(row: &Row, out: &mut Vec<u8>) {
 
 fn flags(row: &Row) -> u32 {
     let all = [
-        (DECIDED, row.decided.is_some()),
+        (DECIDED, row.resolved_args.is_some()),
         (CHECKPOINT, row.checkpoint.is_some()),
         (RESOLVED, row.resolved),
         (HOLDS_KEY, row.holds_key),
         (HOLDS_SUSPICION, row.holds_suspicion),
         (SUSPECT, row.suspect),
-        (RESTING, row.resting),
+        (RESTING, row.suspended),
         (MARKED, row.marked),
         (HELD_BY_KEY, row.blocked_by == Some(BlockedBy::ConcurrencyKey)),
         (HELD_AS_SUSPECT, row.blocked_by == Some(BlockedBy::Quarantine)),
@@ -211,7 +211,7 @@ fn store_outcome(outcome: &Outcome, row: &Row) -> StoredOutcome {
 
 /// What a row has beside its task and its body.
 pub(in super::super) struct Sides {
-    pub(in super::super) decided: bool,
+    pub(in super::super) resolved_args: bool,
     pub(in super::super) checkpoint: bool,
 }
 
@@ -244,7 +244,7 @@ pub(in super::super) fn read_row(
         state,
         fence: body.fence_epoch.map(|epoch| Fence { epoch, counter }),
         attempts: body.attempts,
-        forgiven: body.forgiven,
+        attempts_before_retry: body.attempts_before_retry,
         rescues: body.rescues,
         deaths: body.deaths,
         started_at,
@@ -253,7 +253,7 @@ pub(in super::super) fn read_row(
         due: body.due.map(time).transpose()?,
         expires_at: body.expires_at.map(time).transpose()?,
         cancel_requested: body.cancel_requested,
-        decided: None,
+        resolved_args: None,
         checkpoint: None,
         progress: (f64::from_bits(body.progress), body.progress_message),
         log_lines: body.log_lines,
@@ -264,7 +264,7 @@ pub(in super::super) fn read_row(
         holds_key: has(HOLDS_KEY),
         suspect: has(SUSPECT),
         holds_suspicion: has(HOLDS_SUSPICION),
-        resting: has(RESTING),
+        suspended: has(RESTING),
         blocked_by: match (has(HELD_BY_KEY), has(HELD_AS_SUSPECT)) {
             (true, _) => Some(BlockedBy::ConcurrencyKey),
             (_, true) => Some(BlockedBy::Quarantine),
@@ -278,7 +278,7 @@ pub(in super::super) fn read_row(
         history,
         history_dropped: body.history_dropped,
     };
-    Ok((row, Sides { decided: has(DECIDED), checkpoint: has(CHECKPOINT) }))
+    Ok((row, Sides { resolved_args: has(DECIDED), checkpoint: has(CHECKPOINT) }))
 }
 
 fn read_history(numbers: &[i64], errors: Vec<String>) -> Result<Vec<HistoryEntry>, Malformed> {

@@ -157,10 +157,10 @@ prop_compose! {
         text in any::<String>(), fraction in any::<f64>(),
     ) -> Row {
         let mut row = Row::new(Sequence(7), Arc::new(task));
-        let [attempts, forgiven, rescues, deaths, unmet, needed_by, log_lines, dropped, other] = numbers;
+        let [attempts, attempts_before_retry, rescues, deaths, unmet, needed_by, log_lines, dropped, other] = numbers;
         let [fence, started, due, wished, keeps, failed, same, child, blocked_by, marked] = flags;
         row.fence = fence.then_some(Fence { epoch: u64::from(attempts), counter: u64::MAX });
-        (row.attempts, row.forgiven, row.rescues) = (attempts, forgiven, rescues);
+        (row.attempts, row.attempts_before_retry, row.rescues) = (attempts, attempts_before_retry, rescues);
         (row.deaths, row.unmet, row.needed_by) = (deaths, unmet, needed_by);
         (row.log_lines, row.history_dropped) = (log_lines, dropped);
         row.started_at = started.then_some(some_time);
@@ -171,7 +171,7 @@ prop_compose! {
         row.child_of = child.then_some(Sequence(3));
         row.blocked_by = blocked_by.then_some(if same { BlockedBy::ConcurrencyKey } else { BlockedBy::Quarantine });
         (row.marked, row.resolved, row.holds_key, row.suspect) = (marked, fence, started, due);
-        (row.holds_suspicion, row.resting) = (wished, keeps);
+        (row.holds_suspicion, row.suspended) = (wished, keeps);
         row.progress = (fraction, text);
         (row.children, row.foreign) = (ids.clone(), ids);
         row.parents = parents.into_iter().map(Sequence).collect();

@@ -42,7 +42,7 @@ pub(super) struct Cached {
 struct Written {
     facts: Facts,
     task: Option<Arc<Task>>,
-    decided: Option<Arc<Vec<ArgValue>>>,
+    resolved_args: Option<Arc<Vec<ArgValue>>>,
     checkpoint: Option<Arc<[u8]>>,
     bytes: usize,
 }
@@ -56,7 +56,7 @@ impl Cached {
         let useful = self.row.is_at_work() || self.row.is_claimable();
         useful
             && self.written.bytes <= KEPT_BYTES
-            && self.written.decided.is_none()
+            && self.written.resolved_args.is_none()
             && self.written.checkpoint.is_none()
     }
 }
@@ -269,13 +269,13 @@ impl Cached {
             };
             self.written.checkpoint.clone_from(&self.row.checkpoint);
         }
-        let same = match (&self.written.decided, &self.row.decided) {
+        let same = match (&self.written.resolved_args, &self.row.resolved_args) {
             (Some(was), Some(is)) => Arc::ptr_eq(was, is),
             (None, None) => true,
             _ => false,
         };
         if !same {
-            match &self.row.decided {
+            match &self.row.resolved_args {
                 Some(args) => {
                     let mut data = Vec::new();
                     write_values(args.iter(), &mut data);
@@ -283,7 +283,7 @@ impl Cached {
                 }
                 None => sql.delete_decision.execute([seq])?,
             };
-            self.written.decided.clone_from(&self.row.decided);
+            self.written.resolved_args.clone_from(&self.row.resolved_args);
         }
         Ok(())
     }
@@ -306,7 +306,7 @@ impl Cached {
         if self.written.checkpoint.is_some() {
             sql.delete_checkpoint.execute([seq])?;
         }
-        if self.written.decided.is_some() {
+        if self.written.resolved_args.is_some() {
             sql.delete_decision.execute([seq])?;
         }
         if self.row.log_lines > 0 {
@@ -341,14 +341,14 @@ impl Cached {
                 let data: Vec<u8> = sql.load_checkpoint.query_one([seq], |row| row.get(0))?;
                 cached.row.checkpoint = Some(data.into());
             }
-            if sides.decided {
+            if sides.resolved_args {
                 let data: Vec<u8> = sql.load_decision.query_one([seq], |row| row.get(0))?;
                 let args =
                     read_values(&data).map_err(|error| Fault::unreadable(sequence, error))?;
-                cached.row.decided = Some(Arc::new(args));
+                cached.row.resolved_args = Some(Arc::new(args));
             }
             cached.written.checkpoint.clone_from(&cached.row.checkpoint);
-            cached.written.decided.clone_from(&cached.row.decided);
+            cached.written.resolved_args.clone_from(&cached.row.resolved_args);
             cached.written.facts = Facts::of(&cached.row);
             return Ok(Some(cached));
         }

@@ -13,7 +13,7 @@ use super::super::problem::{Fault, Result};
 use super::statements::Statements;
 use crate::clock::Timestamp;
 use crate::models::Sequence;
-use crate::store::{Keep, Retention};
+use crate::store::{Retention, RetentionLimit};
 
 /// How many rows a call looks at, for each that it may answer, and at least.
 const LOOKED_AT: usize = 4;
@@ -56,7 +56,7 @@ impl Cursor {
         }
         if let (Some((well, at)), Some(retention)) = (after, self.retention) {
             let (kind, keep) = kind(well, retention);
-            self.pass(kind, at.plus(keep.within));
+            self.pass(kind, at.plus(keep.max_age));
         }
     }
 
@@ -85,12 +85,13 @@ impl Cursor {
         sql: &mut Statements<'_>,
     ) -> Result<(Vec<Sequence>, bool)> {
         let keeps = [retention.succeeded, retention.others];
-        let most = |keep: Keep| i64::try_from(keep.most).unwrap_or(i64::MAX);
-        let mut surplus = [0, 1].map(|kind| spent[kind].saturating_sub(most(keeps[kind])).max(0));
+        let max_count = |keep: RetentionLimit| i64::try_from(keep.max_count).unwrap_or(i64::MAX);
+        let mut surplus =
+            [0, 1].map(|kind| spent[kind].saturating_sub(max_count(keeps[kind])).max(0));
         if self.begins_anew(retention, surplus, now) {
             *self = Self { retention: Some(retention), begun: now, ..Self::default() };
         }
-        let within = retention.succeeded.within.min(retention.others.within);
+        let max_age = retention.succeeded.max_age.min(retention.others.max_age);
         let budget = LOOKED_AT_LEAST.max(LOOKED_AT * limit);
         let mut old = Vec::new();
         let looked_at = (self.after.cast_signed(), i64::try_from(budget).unwrap_or(i64::MAX));
@@ -105,7 +106,8 @@ impl Cursor {
             if looked % AGE_ASKED == 0 && no_surplus {
                 let seq = row.seq.cast_signed();
                 let submitted: i64 = sql.submitted.query_one([seq], |row| row.get(0))?;
-                if submitted > micros(now) - i64::try_from(within.as_micros()).unwrap_or(i64::MAX) {
+                if submitted > micros(now) - i64::try_from(max_age.as_micros()).unwrap_or(i64::MAX)
+                {
                     return Ok((old, false));
                 }
             }
@@ -114,7 +116,7 @@ impl Cursor {
             if !row.spent {
                 continue;
             }
-            let old_at = row.at.plus(keeps[row.kind].within);
+            let old_at = row.at.plus(keeps[row.kind].max_age);
             let blocked_by = row.keep_until.is_some_and(|until| until > now);
             if !blocked_by && (surplus[row.kind] > 0 || old_at < now) {
                 surplus[row.kind] -= i64::from(surplus[row.kind] > 0);
@@ -128,7 +130,7 @@ impl Cursor {
     }
 }
 
-fn kind(well: bool, retention: Retention) -> (usize, Keep) {
+fn kind(well: bool, retention: Retention) -> (usize, RetentionLimit) {
     if well { (0, retention.succeeded) } else { (1, retention.others) }
 }
 

@@ -9,7 +9,7 @@ use crate::models::{
     Task, TaskId,
 };
 use crate::store::sqlite::{ids, key, known, schema};
-use crate::store::{Insert, Verdict};
+use crate::store::{ChangeResult, Insert};
 
 fn file() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("a directory");
@@ -91,7 +91,7 @@ fn a_full_disk_refuses_what_comes_and_keeps_what_there_is() {
     }
     limit(10_000);
     let applied = commit(&mut writer, insert(entered + 1, 20_000)).expect("there is room").applied;
-    assert!(matches!(applied[0].verdict, Verdict::Inserted(_)), "{applied:?}");
+    assert!(matches!(applied[0].result, ChangeResult::Inserted(_)), "{applied:?}");
     assert_eq!(waiting(&connection), entered.cast_signed() + 1);
     let queued = writer.unit.queues();
     assert_eq!(queued[0].waiting, entered + 1, "counters were taken back, too");
@@ -137,7 +137,7 @@ fn claims_beside_a_commit_share_its_transaction() {
     let commit = Command::Commit(Arc::new([insert(2, 10)]), Timestamp::EPOCH, answer);
     let (answer, mut claimed) = oneshot::channel();
     let fence = crate::models::Fence { epoch: 1, counter: 1 };
-    let wanted = vec![Wanted { sequence: Sequence(1), fence }];
+    let wanted = vec![ClaimRequest { sequence: Sequence(1), fence }];
     let claim = Command::Claim(wanted, Timestamp::EPOCH, answer);
     let before = connection.total_changes();
     writer.serve(&mut vec![claim, commit]);
