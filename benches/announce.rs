@@ -70,7 +70,7 @@ fn announce(criterion: &mut Criterion) {
     });
     let count = Arc::new(AtomicU64::new(0));
     let counts = count.clone();
-    let tapped = Announcer::default().tap(Arc::new(move |_: &Event| {
+    let tapped = Announcer::default().observer(Arc::new(move |_: &Event| {
         counts.fetch_add(1, Ordering::Relaxed);
     }));
     group.bench_function("one tap", |bencher| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use task_scheduler::clock::Timestamp;
-use task_scheduler::events::Tap as _;
+use task_scheduler::events::Observer as _;
 use task_scheduler::models::{
     ArgValue, Ended, Ending, Event, Fact, Fence, Outcome, State, Task, TaskFact,
 };

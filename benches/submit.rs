@@ -47,7 +47,7 @@ fn counting() -> Announcer {
     let count = move |_: &Event| {
         heard.fetch_add(1, Ordering::Relaxed);
     };
-    Announcer::default().tap(Arc::new(count))
+    Announcer::default().observer(Arc::new(count))
 }
 
 fn submit(criterion: &mut Criterion) {

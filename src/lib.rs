@@ -58,7 +58,7 @@ pub mod __private {
     };
     pub use crate::models::{ArgValue, Durability, EventFilter, QueueName};
     pub use crate::tasks::{
-        ArgumentCheck, Arguments, Body, BodyFuture, BodyResult, FromArgs, IntoReturn, Location,
-        MethodDefaults, Registration, Signature, TaskContext, collect,
+        ArgumentCheck, Arguments, FromArgs, Handler, HandlerFuture, HandlerResult, IntoReturn,
+        Location, MethodDefaults, Registration, Signature, TaskContext, collect,
     };
 }

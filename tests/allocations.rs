@@ -29,7 +29,7 @@ use task_scheduler::cache::ResultsCache;
 use task_scheduler::clock::Timestamp;
 use task_scheduler::engine::{Defaults, Options};
 use task_scheduler::error::Code;
-use task_scheduler::events::Tap as _;
+use task_scheduler::events::Observer as _;
 use task_scheduler::models::{
     ArgValue, Ended, Ending, Event, Fact, Failure, Fence, Outcome, QueueName, State, TaskFact,
     TaskId,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::core::{Answer, Asked, Ran, Said, Start};
+use super::core::{Answer, Asked, AttemptEnd, Said, Start};
 use super::{Caller, Shared, gate};
 use crate::clock::Now;
 use crate::error::Code;
@@ -10,15 +10,15 @@ use crate::models::wrappers::MAX_DEPTH;
 use crate::models::{self, ArgValue, Failure, Fence, MAX_DEPENDENCIES, Outcome, Request, TaskId};
 use crate::store::ChangeResult;
 use crate::tasks::{
-    Begun, Body, BodyResult, Child, Decision, Host, TaskContext, Unwritten, calling, catching,
-    check_result, fill_in,
+    AttemptInfo, Child, Decision, Handler, HandlerResult, Host, TaskContext, UnwrittenOutput,
+    calling, catching, check_result, fill_in,
 };
 
 /// Whether the body's arguments are known without reading or deciding anything.
 pub(super) fn is_ready(start: &Start) -> bool {
     start.task.deps.is_empty()
         && start.found.children.is_empty()
-        && !matches!(start.method.body, Body::Handler(_))
+        && !matches!(start.method.handler, Handler::Object(_))
 }
 
 /// The arguments of a body that [`is_ready`].
@@ -28,11 +28,11 @@ pub(super) fn args(start: &Start) -> Vec<ArgValue> {
 
 /// What an attempt's body is given to know itself by.
 pub(super) fn context(start: &Start, host: Arc<dyn Host>, now: Now) -> TaskContext {
-    let begun = Begun {
+    let begun = AttemptInfo {
         number: start.number,
         fence: start.fence,
         started: now.steady,
-        kind: start.method.body.kind(),
+        kind: start.method.handler.kind(),
         checkpoint: start.found.checkpoint.clone(),
         log_lines: start.found.log_lines,
     };
@@ -40,21 +40,21 @@ pub(super) fn context(start: &Start, host: Arc<dyn Host>, now: Now) -> TaskConte
 }
 
 /// Runs an inline body on this thread. Answers also what it said.
-pub(super) fn run_inline(start: &Start, host: Arc<dyn Host>, now: Now) -> (Ran, Said) {
+pub(super) fn run_inline(start: &Start, host: Arc<dyn Host>, now: Now) -> (AttemptEnd, Said) {
     let context = context(start, host, now);
-    let ran = match start.method.body {
-        Body::Inline(run) | Body::Sync(run) => {
+    let ran = match start.method.handler {
+        Handler::Inline(run) | Handler::Sync(run) => {
             let context = context.clone();
             ran(calling(|| run(context, args(start))))
         }
-        Body::Async(_) | Body::Handler(_) => unreachable!("only inline bodies run inline"),
+        Handler::Async(_) | Handler::Object(_) => unreachable!("only inline bodies run inline"),
     };
     (ran, said(&context))
 }
 
 /// What a body said that nobody has taken yet.
 pub(super) fn said(context: &TaskContext) -> Said {
-    let Unwritten { progress, lines } = context.take_unwritten();
+    let UnwrittenOutput { progress, lines } = context.take_unwritten();
     let progress = progress.map(|progress| (progress.fraction, progress.message));
     Said { progress, lines }
 }
@@ -62,7 +62,7 @@ pub(super) fn said(context: &TaskContext) -> Said {
 /// Runs a sync body on this thread and reports its end.
 pub(super) fn run_sync(
     shared: &Arc<Shared>,
-    run: fn(TaskContext, Vec<ArgValue>) -> BodyResult,
+    run: fn(TaskContext, Vec<ArgValue>) -> HandlerResult,
     context: TaskContext,
     args: Vec<ArgValue>,
 ) {
@@ -81,17 +81,17 @@ pub(super) async fn run_async(
 ) {
     let ran = match prepare(&shared, &start, &context).await {
         Err(ran) => ran,
-        Ok(args) => match &start.method.body {
-            Body::Async(run) => match calling(|| run(context, args)) {
+        Ok(args) => match &start.method.handler {
+            Handler::Async(run) => match calling(|| run(context, args)) {
                 Ok(body) => ran(catching(body).await),
-                Err(failure) => Ran::Failed { failure, retryable: true },
+                Err(failure) => AttemptEnd::Failed { failure, retryable: true },
             },
-            Body::Handler(handler) => {
+            Handler::Object(handler) => {
                 ran(catching(handler.execute(&start.task, &context, args)).await)
             }
             // It takes microseconds, wherever it runs.
-            Body::Inline(run) => ran(calling(|| run(context, args))),
-            Body::Sync(run) => {
+            Handler::Inline(run) => ran(calling(|| run(context, args))),
+            Handler::Sync(run) => {
                 let run = *run;
                 let body = move || ran(calling(|| run(context, args)));
                 // The thread reports by itself: nobody can take it back.
@@ -109,7 +109,7 @@ async fn prepare(
     shared: &Arc<Shared>,
     start: &Start,
     context: &TaskContext,
-) -> Result<Vec<ArgValue>, Ran> {
+) -> Result<Vec<ArgValue>, AttemptEnd> {
     let wanted: Vec<TaskId> =
         start.task.deps.iter().chain(&start.found.children).cloned().collect();
     let dependencies = outcomes(shared, &wanted).await?;
@@ -120,16 +120,16 @@ async fn prepare(
     };
     context.set_dependencies(dependencies);
     let decided_before = start.found.decided.is_some() || !start.found.children.is_empty();
-    let args = match &start.method.body {
-        Body::Handler(handler) if !decided_before => {
+    let args = match &start.method.handler {
+        Handler::Object(handler) if !decided_before => {
             let undecided = asked.clone();
             match calling(|| handler.decide(&start.task, context, asked)) {
                 Ok(Decision::Run(args)) => args,
-                Ok(Decision::Skip) => return Err(Ran::Skipped),
+                Ok(Decision::Skip) => return Err(AttemptEnd::Skipped),
                 // What is expanded into nothing has nothing to wait for.
                 Ok(Decision::Expand(children)) if children.is_empty() => undecided,
                 Ok(Decision::Expand(children)) => return Err(expand(shared, start, children)),
-                Err(failure) => return Err(Ran::Failed { failure, retryable: true }),
+                Err(failure) => return Err(AttemptEnd::Failed { failure, retryable: true }),
             }
         }
         _ => asked,
@@ -151,7 +151,7 @@ async fn prepare(
 }
 
 /// Turns what a handler wants done first into tasks.
-fn expand(shared: &Shared, start: &Start, children: Vec<Child>) -> Ran {
+fn expand(shared: &Shared, start: &Start, children: Vec<Child>) -> AttemptEnd {
     let options = &start.task.options;
     if children.len() > MAX_DEPENDENCIES {
         let message = format!("{} children; at most {MAX_DEPENDENCIES} are taken", children.len());
@@ -180,17 +180,17 @@ fn expand(shared: &Shared, start: &Start, children: Vec<Child>) -> Ran {
             Err(error) => return hopeless(error.code, error.message),
         }
     }
-    Ran::Expanded(tasks)
+    AttemptEnd::Expanded(tasks)
 }
 
 /// The outcomes of those tasks, in that order.
-async fn outcomes(shared: &Shared, ids: &[TaskId]) -> Result<Vec<(TaskId, Outcome)>, Ran> {
+async fn outcomes(shared: &Shared, ids: &[TaskId]) -> Result<Vec<(TaskId, Outcome)>, AttemptEnd> {
     let mut found: Vec<Option<Outcome>> =
         ids.iter().map(|id| shared.cache.get(id).map(|ended| ended.outcome.clone())).collect();
     let missing: Vec<usize> = (0..ids.len()).filter(|at| found[*at].is_none()).collect();
     if !missing.is_empty() {
         let unread: Vec<TaskId> = missing.iter().map(|at| ids[*at].clone()).collect();
-        let stored = shared.store.find(&unread).await.map_err(|error| Ran::Failed {
+        let stored = shared.store.find(&unread).await.map_err(|error| AttemptEnd::Failed {
             failure: Failure { code: Code::StoreUnavailable, message: error.to_string() },
             retryable: true,
         })?;
@@ -211,33 +211,33 @@ async fn outcomes(shared: &Shared, ids: &[TaskId]) -> Result<Vec<(TaskId, Outcom
 }
 
 /// Stores what the attempt runs with, so that later attempts run with the same.
-async fn record(shared: &Arc<Shared>, fence: Fence, args: Vec<ArgValue>) -> Result<(), Ran> {
+async fn record(shared: &Arc<Shared>, fence: Fence, args: Vec<ArgValue>) -> Result<(), AttemptEnd> {
     let (sender, receiver) = Caller::new();
     shared.act(|core, now, out| core.ask(fence, Asked::Decide(args), sender, now, out));
     match receiver.await {
         Ok(Answer::Said(verdict)) if verdict != ChangeResult::Stale => Ok(()),
-        Ok(Answer::Refused(error)) => Err(Ran::Failed {
+        Ok(Answer::Refused(error)) => Err(AttemptEnd::Failed {
             failure: Failure { code: error.code, message: error.message },
             retryable: true,
         }),
-        _ => Err(Ran::Aborted),
+        _ => Err(AttemptEnd::Aborted),
     }
 }
 
 /// A panic may not happen again, a result that is too large will.
-fn ran(returned: Result<BodyResult, Failure>) -> Ran {
+fn ran(returned: Result<HandlerResult, Failure>) -> AttemptEnd {
     match returned {
         Ok(Ok(result)) => match check_result(&result) {
-            Ok(()) => Ran::Returned(Ok(Arc::new(result))),
-            Err(failure) => Ran::Failed { failure, retryable: false },
+            Ok(()) => AttemptEnd::Returned(Ok(Arc::new(result))),
+            Err(failure) => AttemptEnd::Failed { failure, retryable: false },
         },
-        Ok(Err(error)) => Ran::Returned(Err(error)),
-        Err(failure) => Ran::Failed { failure, retryable: true },
+        Ok(Err(error)) => AttemptEnd::Returned(Err(error)),
+        Err(failure) => AttemptEnd::Failed { failure, retryable: true },
     }
 }
 
-fn hopeless(code: Code, message: String) -> Ran {
-    Ran::Failed { failure: Failure { code, message }, retryable: false }
+fn hopeless(code: Code, message: String) -> AttemptEnd {
+    AttemptEnd::Failed { failure: Failure { code, message }, retryable: false }
 }
 
 /// Tells the core how an attempt ended: also when its body is dropped.
@@ -251,7 +251,7 @@ impl Report {
         Self { shared: Some(shared), fence }
     }
 
-    fn send(mut self, ran: Ran) {
+    fn send(mut self, ran: AttemptEnd) {
         self.tell(ran);
     }
 
@@ -260,7 +260,7 @@ impl Report {
         Self { shared: self.shared.take(), fence: self.fence }
     }
 
-    fn tell(&mut self, ran: Ran) {
+    fn tell(&mut self, ran: AttemptEnd) {
         if let Some(shared) = self.shared.take() {
             let fence = self.fence;
             let context = shared.running.lock().remove(&fence).map(|it| it.context);
@@ -276,6 +276,6 @@ impl Report {
 
 impl Drop for Report {
     fn drop(&mut self) {
-        self.tell(Ran::Aborted);
+        self.tell(AttemptEnd::Aborted);
     }
 }

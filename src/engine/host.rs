@@ -98,7 +98,7 @@ impl Host for ForBodies {
         }
     }
 
-    fn wrote(&self, fence: Fence) {
+    fn output_available(&self, fence: Fence) {
         let Some(shared) = self.0.upgrade() else { return };
         // What an inline body says goes with its end.
         if !shared.touch_running(fence) {

@@ -13,7 +13,7 @@ use super::{Caller, Command, Shared, attempt};
 use crate::clock::{Now, now};
 use crate::models::{QueueName, TaskId};
 use crate::store::Position;
-use crate::tasks::{Body, Kind, Method, TaskContext};
+use crate::tasks::{Handler, HandlerKind, Method, TaskContext};
 
 /// How long a store that could not say what became of dependencies is left alone.
 const RECHECK_PAUSE: Duration = Duration::from_millis(100);
@@ -185,8 +185,8 @@ impl Shared {
             unreachable!("a body is known from the moment it is to start until it reports its end")
         };
         let ready = attempt::is_ready(&start);
-        match start.method.body {
-            Body::Sync(run) | Body::Inline(run) if ready => {
+        match start.method.handler {
+            Handler::Sync(run) | Handler::Inline(run) if ready => {
                 let shared = self.clone();
                 self.on_bodies.spawn_blocking(move || {
                     let args = attempt::args(&start);
@@ -243,7 +243,7 @@ impl Shared {
     }
 
     fn hook(&self, method: Arc<Method>, hook: Hook) {
-        let Body::Handler(handler) = &method.body else { return };
+        let Handler::Object(handler) = &method.handler else { return };
         let handler = handler.clone();
         let called = self.on_bodies.spawn(async move {
             match hook {
@@ -289,5 +289,5 @@ fn refuse_writes(core: &mut Core<Caller>, commands: &mut Vec<Command>, now: Now)
 
 /// Whether the body runs on the thread that performs.
 fn runs_here(start: &Start) -> bool {
-    start.method.body.kind() == Kind::Inline && attempt::is_ready(start)
+    start.method.handler.kind() == HandlerKind::Inline && attempt::is_ready(start)
 }

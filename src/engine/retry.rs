@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::models::RetryPolicy;
-use crate::tasks::Then;
+use crate::tasks::Disposition;
 
 /// What to do after an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,17 +22,17 @@ pub(crate) enum Next {
 pub(crate) fn after(
     policy: &RetryPolicy,
     number: u32,
-    then: Then,
+    then: Disposition,
     rng: &mut fastrand::Rng,
 ) -> Next {
     match then {
-        Then::Snooze(wait) => Next::Snooze(wait),
-        Then::Cancel => Next::Cancel,
-        Then::Fail => Next::Fail,
-        Then::Retry | Then::RetryAfter(_) if number > policy.retries => Next::Fail,
+        Disposition::Snooze(wait) => Next::Snooze(wait),
+        Disposition::Cancel => Next::Cancel,
+        Disposition::Fail => Next::Fail,
+        Disposition::Retry | Disposition::RetryAfter(_) if number > policy.retries => Next::Fail,
         // A server that says when to come back knows better than a formula.
-        Then::RetryAfter(wait) => Next::Retry(wait),
-        Then::Retry => Next::Retry(backoff(policy, number, rng)),
+        Disposition::RetryAfter(wait) => Next::Retry(wait),
+        Disposition::Retry => Next::Retry(backoff(policy, number, rng)),
     }
 }
 
@@ -52,17 +52,18 @@ mod tests {
     fn the_last_allowed_attempt_is_not_retried() {
         let policy = RetryPolicy::with_retries(2);
         let mut rng = fastrand::Rng::with_seed(1);
-        assert!(matches!(after(&policy, 2, Then::Retry, &mut rng), Next::Retry(_)));
-        assert_eq!(after(&policy, 3, Then::Retry, &mut rng), Next::Fail);
+        assert!(matches!(after(&policy, 2, Disposition::Retry, &mut rng), Next::Retry(_)));
+        assert_eq!(after(&policy, 3, Disposition::Retry, &mut rng), Next::Fail);
         let wait = Duration::from_secs(9);
-        assert_eq!(after(&policy, 3, Then::RetryAfter(wait), &mut rng), Next::Fail);
+        assert_eq!(after(&policy, 3, Disposition::RetryAfter(wait), &mut rng), Next::Fail);
     }
 
     #[test]
     fn a_server_that_says_when_to_come_back_wins_over_the_policy() {
         let policy = RetryPolicy::with_retries(1);
         let wait = Duration::from_secs(3600);
-        let next = after(&policy, 1, Then::RetryAfter(wait), &mut fastrand::Rng::with_seed(1));
+        let next =
+            after(&policy, 1, Disposition::RetryAfter(wait), &mut fastrand::Rng::with_seed(1));
         assert_eq!(next, Next::Retry(wait));
     }
 
@@ -70,7 +71,7 @@ mod tests {
     fn snoozing_needs_no_retry_left() {
         let policy = RetryPolicy::with_retries(0);
         let wait = Duration::from_secs(2);
-        let next = after(&policy, 7, Then::Snooze(wait), &mut fastrand::Rng::with_seed(1));
+        let next = after(&policy, 7, Disposition::Snooze(wait), &mut fastrand::Rng::with_seed(1));
         assert_eq!(next, Next::Snooze(wait));
     }
 

@@ -18,21 +18,21 @@ use parking_lot::Mutex;
 
 use super::Announced;
 use super::index::Index;
+use super::observers::Observers;
 use super::recent::{LINGER, Recent};
-use super::stream::{Cursor, EventStream};
-use super::taps::Taps;
+use super::stream::{EventCursor, EventStream};
 use crate::clock::now;
 use crate::models::{Event, EventFilter};
 
 /// Somebody who is told of every event on the thread that announces it. So it is quick, and waits for
 /// nothing.
-pub trait Tap: Send + Sync + 'static {
+pub trait Observer: Send + Sync + 'static {
     /// This happened. Events of one task come in their order; those that several threads announce at
     /// once come in any.
     fn hear(&self, event: &Event);
 }
 
-impl<F: Fn(&Event) + Send + Sync + 'static> Tap for F {
+impl<F: Fn(&Event) + Send + Sync + 'static> Observer for F {
     fn hear(&self, event: &Event) {
         self(event);
     }
@@ -41,34 +41,34 @@ impl<F: Fn(&Event) + Send + Sync + 'static> Tap for F {
 /// Tells whoever listens of what happened.
 #[derive(Default)]
 pub struct Announcer {
-    taps: Taps,
+    observers: Observers,
     hub: Arc<Hub>,
 }
 
 impl Announcer {
     /// With one who is told of everything from the start on.
     #[must_use]
-    pub fn tap(self, tap: Arc<dyn Tap>) -> Self {
-        self.add_tap(tap);
+    pub fn observer(self, observer: Arc<dyn Observer>) -> Self {
+        self.add_tap(observer);
         self
     }
 
     /// With one more, who is told of everything from now on.
-    pub fn add_tap(&self, tap: Arc<dyn Tap>) {
-        self.taps.add(tap);
+    pub fn add_tap(&self, observer: Arc<dyn Observer>) {
+        self.observers.add(observer);
     }
 
     /// Whether anybody listens at all. What it takes to make an event can be spared if not.
     pub fn is_heard(&self) -> bool {
-        !self.taps.is_empty() || self.hub.is_recording()
+        !self.observers.is_empty() || self.hub.is_recording()
     }
 
     /// Tells everybody who listens. Never blocks: whoever is too slow misses it.
     pub fn announce(&self, event: Event) {
-        for tap in self.taps.iter() {
+        for observer in self.observers.iter() {
             // The engine announces from its loops, which must not end for somebody who listens. The
             // panic itself is in the log already.
-            if catch_unwind(AssertUnwindSafe(|| tap.hear(&event))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| observer.hear(&event))).is_err() {
                 tracing::error!(event = event.name(), "a tap panicked");
             }
         }
@@ -80,7 +80,7 @@ impl Announcer {
     /// What happens from now on, as far as `filter` wants it; with a cursor, from after that event on.
     /// If that is not known any more, the first thing that the stream says is that something was
     /// missed.
-    pub fn subscribe(&self, filter: EventFilter, after: Option<Cursor>) -> EventStream {
+    pub fn subscribe(&self, filter: EventFilter, after: Option<EventCursor>) -> EventStream {
         EventStream::begin(self.hub.clone(), filter, after)
     }
 
@@ -109,7 +109,10 @@ impl Drop for Announcer {
 impl fmt::Debug for Announcer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let streams = self.hub.inside.lock().streams;
-        f.debug_struct("Announcer").field("taps", &self.taps).field("streams", &streams).finish()
+        f.debug_struct("Announcer")
+            .field("taps", &self.observers)
+            .field("streams", &streams)
+            .finish()
     }
 }
 

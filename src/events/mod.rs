@@ -10,16 +10,16 @@ pub mod bus;
 pub mod catalog;
 mod examples;
 mod index;
+mod observers;
 mod recent;
 mod stream;
 pub mod subscriber;
-mod taps;
 #[cfg(test)]
 mod tests;
 
 pub use announced::Announced;
-pub use announcer::{Announcer, Tap};
+pub use announcer::{Announcer, Observer};
 pub use bus::{ChannelConfig, EventBus};
 pub use recent::{LINGER, RECENT_BYTES, RECENT_EVENTS};
-pub use stream::{Cursor, EventStream, QUEUE_BYTES, QUEUE_EVENTS, Told};
+pub use stream::{EventCursor, EventStream, QUEUE_BYTES, QUEUE_EVENTS, StreamItem};
 pub use subscriber::{Subscriber, SubscriberError, SubscriberStatus, Subscribers};

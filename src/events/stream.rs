@@ -31,7 +31,7 @@ const OTHER_BOOT: &str = "the cursor is from before the server's last start";
 
 /// Where a stream goes on: after this event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor {
+pub struct EventCursor {
     /// Whose event: positions mean something in one run of the server only.
     pub boot: u64,
     /// Which.
@@ -40,7 +40,7 @@ pub struct Cursor {
 
 /// What a stream says.
 #[derive(Clone, Debug)]
-pub enum Told {
+pub enum StreamItem {
     /// This happened.
     Event(Arc<Announced>),
     /// Something was wanted and is lost.
@@ -63,12 +63,12 @@ pub struct EventStream {
     /// Found while behind, and not told yet.
     found: VecDeque<Arc<Announced>>,
     /// What the first answer says is missing.
-    missed: Option<(Cursor, &'static str)>,
+    missed: Option<(EventCursor, &'static str)>,
     queue: Arc<Queue>,
 }
 
 impl EventStream {
-    pub(super) fn begin(hub: Arc<Hub>, filter: EventFilter, after: Option<Cursor>) -> Self {
+    pub(super) fn begin(hub: Arc<Hub>, filter: EventFilter, after: Option<EventCursor>) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
         hub.enter();
         let mut stream = Self {
@@ -97,22 +97,22 @@ impl EventStream {
 
     /// The next thing, and where to go on after it; `None` when the announcer has closed. Dropping the
     /// future loses nothing.
-    pub async fn next(&mut self) -> Option<(Cursor, Told)> {
+    pub async fn next(&mut self) -> Option<(EventCursor, StreamItem)> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
     /// The next thing that is there already.
-    pub fn try_next(&mut self) -> Option<(Cursor, Told)> {
+    pub fn try_next(&mut self) -> Option<(EventCursor, StreamItem)> {
         match self.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(said) => said,
             Poll::Pending => None,
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Cursor, Told)>> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<(EventCursor, StreamItem)>> {
         loop {
             if let Some((cursor, reason)) = self.missed.take() {
-                return Poll::Ready(Some((cursor, Told::Missed { count: 0, reason })));
+                return Poll::Ready(Some((cursor, StreamItem::Missed { count: 0, reason })));
             }
             if let Some(told) = self.found.pop_front() {
                 return Poll::Ready(Some(self.told(told)));
@@ -124,7 +124,7 @@ impl EventStream {
         }
     }
 
-    fn poll_queue(&mut self, cx: &mut Context<'_>) -> Poll<Option<(Cursor, Told)>> {
+    fn poll_queue(&mut self, cx: &mut Context<'_>) -> Poll<Option<(EventCursor, StreamItem)>> {
         let mut queue = self.queue.0.lock();
         if let Some(told) = queue.pop() {
             drop(queue);
@@ -132,8 +132,8 @@ impl EventStream {
         }
         if queue.missed > 0 {
             let count = std::mem::take(&mut queue.missed);
-            let cursor = Cursor { boot: self.hub.boot, position: queue.missed_to };
-            return Poll::Ready(Some((cursor, Told::Missed { count, reason: TOO_SLOW })));
+            let cursor = EventCursor { boot: self.hub.boot, position: queue.missed_to };
+            return Poll::Ready(Some((cursor, StreamItem::Missed { count, reason: TOO_SLOW })));
         }
         if queue.closed {
             return Poll::Ready(None);
@@ -145,15 +145,15 @@ impl EventStream {
         Poll::Pending
     }
 
-    fn told(&self, told: Arc<Announced>) -> (Cursor, Told) {
-        let cursor = Cursor { boot: self.hub.boot, position: told.position };
-        (cursor, Told::Event(told))
+    fn told(&self, told: Arc<Announced>) -> (EventCursor, StreamItem) {
+        let cursor = EventCursor { boot: self.hub.boot, position: told.position };
+        (cursor, StreamItem::Event(told))
     }
 
     /// Goes on with the oldest event that is known.
     fn miss(&mut self, inside: &Inside, reason: &'static str) {
         let position = inside.recent.before();
-        self.missed = Some((Cursor { boot: self.hub.boot, position }, reason));
+        self.missed = Some((EventCursor { boot: self.hub.boot, position }, reason));
         self.behind = Some(position);
     }
 
@@ -199,7 +199,7 @@ impl Drop for EventStream {
 }
 
 impl Stream for EventStream {
-    type Item = (Cursor, Told);
+    type Item = (EventCursor, StreamItem);
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.poll(cx)

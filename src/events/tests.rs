@@ -6,13 +6,13 @@ use parking_lot::Mutex;
 use tokio_stream::Stream as _;
 
 use super::examples::{self, custom, lagged, queued};
-use super::{Announcer, Cursor, EventStream, QUEUE_EVENTS, RECENT_EVENTS, Told};
+use super::{Announcer, EventCursor, EventStream, QUEUE_EVENTS, RECENT_EVENTS, StreamItem};
 use crate::models::{
     Category, Event, EventFilter, Fact, NamePattern, QueueName, TaskFact, TaskId, TaskMaker,
 };
 
 /// What the stream says now, if anything.
-fn poll(stream: &mut EventStream) -> Option<(Cursor, Told)> {
+fn poll(stream: &mut EventStream) -> Option<(EventCursor, StreamItem)> {
     let mut cx = Context::from_waker(Waker::noop());
     match std::pin::Pin::new(stream).poll_next(&mut cx) {
         Poll::Ready(said) => Some(said.expect("it has not ended")),
@@ -25,13 +25,13 @@ fn said(stream: &mut EventStream) -> Vec<String> {
     std::iter::from_fn(|| poll(stream)).map(|(_, told)| words(&told)).collect()
 }
 
-fn words(told: &Told) -> String {
+fn words(told: &StreamItem) -> String {
     match told {
-        Told::Event(event) => match event.payload().get("missed") {
+        StreamItem::Event(event) => match event.payload().get("missed") {
             Some(number) => format!("#{number}"),
             None => event.name().to_owned(),
         },
-        Told::Missed { count, reason } => format!("missed {count}: {reason}"),
+        StreamItem::Missed { count, reason } => format!("missed {count}: {reason}"),
     }
 }
 
@@ -49,8 +49,10 @@ fn taps_hear_everything_in_order_also_when_one_panics() {
     let heard: Arc<Mutex<Vec<Event>>> = Arc::default();
     let hears = heard.clone();
     let announcer = Announcer::default()
-        .tap(Arc::new(|event: &Event| assert_ne!(event.category(), Category::Task, "on purpose")))
-        .tap(Arc::new(move |event: &Event| hears.lock().push(event.clone())));
+        .observer(Arc::new(|event: &Event| {
+            assert_ne!(event.category(), Category::Task, "on purpose")
+        }))
+        .observer(Arc::new(move |event: &Event| hears.lock().push(event.clone())));
     for event in examples::all() {
         announcer.announce(event);
     }
@@ -65,7 +67,7 @@ fn nobody_listens_until_there_is_a_tap_or_a_stream() {
     assert!(announcer.is_heard());
     drop(stream);
     assert!(announcer.is_heard(), "he may come back with a cursor");
-    assert!(Announcer::default().tap(Arc::new(|_: &Event| ())).is_heard());
+    assert!(Announcer::default().observer(Arc::new(|_: &Event| ())).is_heard());
 }
 
 #[test]
@@ -134,8 +136,8 @@ fn every_filter_finds_exactly_what_it_matches() {
         matched += wanted.len();
         let got: Vec<_> = std::iter::from_fn(|| poll(stream))
             .map(|(_, told)| match told {
-                Told::Event(event) => (**event).clone(),
-                missed @ Told::Missed { .. } => panic!("{missed:?}"),
+                StreamItem::Event(event) => (**event).clone(),
+                missed @ StreamItem::Missed { .. } => panic!("{missed:?}"),
             })
             .collect();
         assert_eq!(got, wanted, "{filter:?}");
@@ -263,7 +265,7 @@ async fn nothing_is_lost_between_catching_up_and_live_while_many_announce() {
         let mut stream = announcer.subscribe(names(&["task.*"]), Some(cursor));
         for _ in 0..37.min(total - seen) {
             let (next, told) = stream.next().await.expect("it goes on");
-            assert!(matches!(told, Told::Event(_)), "{told:?}");
+            assert!(matches!(told, StreamItem::Event(_)), "{told:?}");
             assert_eq!(next.position, cursor.position + 1);
             cursor = next;
             seen += 1;
@@ -276,7 +278,7 @@ async fn nothing_is_lost_between_catching_up_and_live_while_many_announce() {
 async fn a_reader_that_waits_is_woken_and_an_announcer_that_goes_ends_its_streams() {
     let announcer = Announcer::default();
     let mut stream = announcer.subscribe(names(&["custom.a"]), None);
-    let mut late = announcer.subscribe(all(), Some(Cursor { boot: 0, position: 0 }));
+    let mut late = announcer.subscribe(all(), Some(EventCursor { boot: 0, position: 0 }));
     let reader = tokio::spawn(async move {
         let mut told = Vec::new();
         while let Some((_, next)) = stream.next().await {

@@ -14,7 +14,7 @@ use super::methods::{MethodStatistics, Methods};
 use super::rates::{Mark, Rates, Recent, Ring};
 use super::statistics::MAX_QUEUES;
 use crate::clock::{Now, Timestamp, now};
-use crate::events::Tap;
+use crate::events::Observer;
 use crate::models::{Event, Fact, QueueName, State, TaskFact};
 
 /// How many threads count without waiting for each other; more share.
@@ -124,7 +124,7 @@ impl Default for Counts {
     }
 }
 
-impl Tap for Counts {
+impl Observer for Counts {
     fn hear(&self, event: &Event) {
         self.hear_with(event, || now().steady);
     }

@@ -86,7 +86,7 @@ mod tests {
                 hearing.lock().push(event.fact.clone());
             }
         };
-        let announcer = Arc::new(Announcer::default().tap(Arc::new(samples)));
+        let announcer = Arc::new(Announcer::default().observer(Arc::new(samples)));
         let cache = Arc::new(ResultsCache::new(NonZeroUsize::MIN, 1_000));
         let (options, store) = (Options::default(), Arc::new(MemoryStore::default()));
         let registry = TaskRegistry::default();

@@ -14,7 +14,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::{Request, Response, Status};
 
 use crate::error::{Code, Error};
-use crate::events::{Cursor, EventStream, Told, catalog};
+use crate::events::{EventCursor, EventStream, StreamItem, catalog};
 use crate::models::Category;
 use crate::pb;
 use crate::server::compression::Accepts;
@@ -128,18 +128,18 @@ impl Stream for Events {
     }
 }
 
-fn answer_of(cursor: Cursor, told: Told) -> pb::StreamEventsResponse {
+fn answer_of(cursor: EventCursor, told: StreamItem) -> pb::StreamEventsResponse {
     use pb::stream_events_response::Update;
     let update = match told {
-        Told::Event(event) => Update::Event(answer::event(&event)),
-        Told::Missed { count, reason } => {
+        StreamItem::Event(event) => Update::Event(answer::event(&event)),
+        StreamItem::Missed { count, reason } => {
             Update::Missed(pb::Missed { count, reason: reason.into() })
         }
     };
     pb::StreamEventsResponse { cursor: write_cursor(cursor), update: Some(update) }
 }
 
-fn write_cursor(cursor: Cursor) -> String {
+fn write_cursor(cursor: EventCursor) -> String {
     let mut body = [0; 16];
     body[..8].copy_from_slice(&cursor.boot.to_be_bytes());
     body[8..].copy_from_slice(&cursor.position.to_be_bytes());
@@ -150,7 +150,7 @@ fn write_cursor(cursor: Cursor) -> String {
 ///
 /// # Errors
 /// `INVALID_ARGUMENT` for the field `cursor`, unless [`write_cursor`] wrote it.
-fn read_cursor(text: &str) -> Result<Option<Cursor>, Error> {
+fn read_cursor(text: &str) -> Result<Option<EventCursor>, Error> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -164,20 +164,20 @@ fn read_cursor(text: &str) -> Result<Option<Cursor>, Error> {
     };
     let number = u128::from_be_bytes(body);
     let (boot, position) = ((number >> 64) as u64, number as u64);
-    Ok(Some(Cursor { boot, position }))
+    Ok(Some(EventCursor { boot, position }))
 }
 
 #[test]
 fn a_cursor_is_read_as_it_was_written_and_nothing_else_is() {
     for cursor in [
-        Cursor { boot: 0, position: 0 },
-        Cursor { boot: u64::MAX, position: 1 },
-        Cursor { boot: 7, position: u64::MAX },
+        EventCursor { boot: 0, position: 0 },
+        EventCursor { boot: u64::MAX, position: 1 },
+        EventCursor { boot: 7, position: u64::MAX },
     ] {
         assert_eq!(read_cursor(&write_cursor(cursor)), Ok(Some(cursor)));
     }
     assert_eq!(read_cursor(""), Ok(None));
-    let good = write_cursor(Cursor { boot: 7, position: 9 });
+    let good = write_cursor(EventCursor { boot: 7, position: 9 });
     for forged in ["x", &good[1..], &seal(SCOPE, b"short"), &seal(b"watch of a", &[0; 16])] {
         let refused = read_cursor(forged).expect_err(forged);
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use super::TaskSystem;
 use crate::error::Error;
-use crate::events::{Cursor, EventStream, catalog};
+use crate::events::{EventCursor, EventStream, catalog};
 use crate::models::EventFilter;
 use crate::webhooks::Status;
 
@@ -80,7 +80,7 @@ impl TaskSystem {
     pub fn subscribe(
         &self,
         filter: EventFilter,
-        after: Option<Cursor>,
+        after: Option<EventCursor>,
     ) -> Result<EventStream, Error> {
         catalog::check_filter(&filter, "filter")?;
         Ok(self.announcer.subscribe(filter, after))

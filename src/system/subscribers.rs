@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::engine::Engine;
 use crate::events::subscriber::Registered;
-use crate::events::{Announcer, EventStream, SubscriberError, Told};
+use crate::events::{Announcer, EventStream, StreamItem, SubscriberError};
 use crate::models::{Fact, ServerFact};
 use crate::orchestrator::{BackgroundTask, Executable, SchedulerError, said};
 
@@ -67,10 +67,10 @@ impl Listening {
 
 impl SubscriberService {
     /// Has a handler deal with what there is to tell.
-    fn hand_over(&mut self, told: Told) {
+    fn hand_over(&mut self, told: StreamItem) {
         let of_event = match told {
-            Told::Event(_) => true,
-            Told::Missed { count, .. } => {
+            StreamItem::Event(_) => true,
+            StreamItem::Missed { count, .. } => {
                 let name = self.registered.name.as_str();
                 tracing::warn!(subscriber = name, count, "a subscriber missed events");
                 self.registered.tally.missed(count);
@@ -80,8 +80,8 @@ impl SubscriberService {
         let subscriber = self.registered.subscriber.clone();
         let handler = self.bodies.spawn(async move {
             match told {
-                Told::Event(event) => subscriber.handle(&event).await,
-                Told::Missed { count, .. } => {
+                StreamItem::Event(event) => subscriber.handle(&event).await,
+                StreamItem::Missed { count, .. } => {
                     subscriber.missed(count).await;
                     Ok(())
                 }
@@ -155,8 +155,8 @@ impl BackgroundTask for SubscriberService {
             return std::future::pending().await;
         };
         let missed = match told {
-            Told::Event(_) => None,
-            Told::Missed { count, .. } => Some(count),
+            StreamItem::Event(_) => None,
+            StreamItem::Missed { count, .. } => Some(count),
         };
         self.hand_over(told);
         if let Some(count) = missed {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::models::{ArgValue, Outcome, Task};
-use crate::tasks::{BodyResult, TaskContext, TaskError};
+use crate::tasks::{HandlerResult, TaskContext, TaskError};
 
 /// What a handler wants done with a task that was claimed, once everything it waited for is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,7 +38,7 @@ pub trait TaskHandler: Send + Sync + 'static {
     fn name(&self) -> String;
 
     /// Performs one attempt.
-    async fn execute(&self, task: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> BodyResult;
+    async fn execute(&self, task: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> HandlerResult;
 
     /// Decides late, when the task is claimed: its dependencies have ended, and arguments that were
     /// `ResultOf` have their values. What is decided is stored before the body starts.
@@ -61,7 +61,7 @@ pub trait TaskHandler: Send + Sync + 'static {
 /// bodies' async runtime and must not block.
 pub fn make_handler<F>(name: impl Into<String>, run: F) -> Arc<dyn TaskHandler>
 where
-    F: Fn(&Task, &TaskContext, Vec<ArgValue>) -> BodyResult + Send + Sync + 'static,
+    F: Fn(&Task, &TaskContext, Vec<ArgValue>) -> HandlerResult + Send + Sync + 'static,
 {
     Arc::new(Closure { name: name.into(), run })
 }
@@ -74,13 +74,13 @@ struct Closure<F> {
 #[async_trait]
 impl<F> TaskHandler for Closure<F>
 where
-    F: Fn(&Task, &TaskContext, Vec<ArgValue>) -> BodyResult + Send + Sync + 'static,
+    F: Fn(&Task, &TaskContext, Vec<ArgValue>) -> HandlerResult + Send + Sync + 'static,
 {
     fn name(&self) -> String {
         self.name.clone()
     }
 
-    async fn execute(&self, task: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> BodyResult {
+    async fn execute(&self, task: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> HandlerResult {
         (self.run)(task, ctx, args)
     }
 }
@@ -99,7 +99,7 @@ where
 pub fn make_async_handler<F, R>(name: impl Into<String>, run: F) -> Arc<dyn TaskHandler>
 where
     F: Fn(TaskContext, Vec<ArgValue>) -> R + Send + Sync + 'static,
-    R: Future<Output = BodyResult> + Send + 'static,
+    R: Future<Output = HandlerResult> + Send + 'static,
 {
     Arc::new(AsyncClosure { name: name.into(), run })
 }
@@ -113,13 +113,13 @@ struct AsyncClosure<F> {
 impl<F, R> TaskHandler for AsyncClosure<F>
 where
     F: Fn(TaskContext, Vec<ArgValue>) -> R + Send + Sync + 'static,
-    R: Future<Output = BodyResult> + Send + 'static,
+    R: Future<Output = HandlerResult> + Send + 'static,
 {
     fn name(&self) -> String {
         self.name.clone()
     }
 
-    async fn execute(&self, _: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> BodyResult {
+    async fn execute(&self, _: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> HandlerResult {
         (self.run)(ctx.clone(), args).await
     }
 }

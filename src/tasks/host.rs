@@ -54,7 +54,7 @@ pub trait Host: Send + Sync {
 
     /// The body said something: its context has progress or log lines to be taken. Not told again
     /// before they were. Never blocks.
-    fn wrote(&self, fence: Fence);
+    fn output_available(&self, fence: Fence);
 
     /// The present.
     fn now(&self) -> Now;

@@ -11,26 +11,26 @@ use crate::models::{ArgValue, Durability, Location, MethodName, QueueName};
 use crate::tasks::{TaskContext, TaskError, TaskHandler};
 
 /// What a body returns.
-pub type BodyResult = Result<ArgValue, TaskError>;
+pub type HandlerResult = Result<ArgValue, TaskError>;
 /// A body under way.
-pub type BodyFuture = Pin<Box<dyn Future<Output = BodyResult> + Send>>;
+pub type HandlerFuture = Pin<Box<dyn Future<Output = HandlerResult> + Send>>;
 
 /// The code behind a method.
 #[derive(Clone)]
-pub enum Body {
+pub enum Handler {
     /// Runs on a thread of the sync pool.
-    Sync(fn(TaskContext, Vec<ArgValue>) -> BodyResult),
+    Sync(fn(TaskContext, Vec<ArgValue>) -> HandlerResult),
     /// Takes microseconds and never blocks: runs on whichever thread starts it.
-    Inline(fn(TaskContext, Vec<ArgValue>) -> BodyResult),
+    Inline(fn(TaskContext, Vec<ArgValue>) -> HandlerResult),
     /// Runs on the bodies' async runtime.
-    Async(fn(TaskContext, Vec<ArgValue>) -> BodyFuture),
+    Async(fn(TaskContext, Vec<ArgValue>) -> HandlerFuture),
     /// An object registered at run time; runs on the bodies' async runtime.
-    Handler(Arc<dyn TaskHandler>),
+    Object(Arc<dyn TaskHandler>),
 }
 
 /// Where a body runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub enum HandlerKind {
     /// On a thread of its own for as long as it takes.
     Sync,
     /// On the bodies' async runtime.
@@ -39,13 +39,13 @@ pub enum Kind {
     Inline,
 }
 
-impl Body {
+impl Handler {
     /// Where it runs.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> HandlerKind {
         match self {
-            Self::Sync(_) => Kind::Sync,
-            Self::Inline(_) => Kind::Inline,
-            Self::Async(_) | Self::Handler(_) => Kind::Async,
+            Self::Sync(_) => HandlerKind::Sync,
+            Self::Inline(_) => HandlerKind::Inline,
+            Self::Async(_) | Self::Object(_) => HandlerKind::Async,
         }
     }
 }
@@ -101,7 +101,7 @@ pub struct Method {
     /// Its whole name.
     pub name: MethodName,
     /// Its code.
-    pub body: Body,
+    pub handler: Handler,
     /// What it accepts.
     pub signature: Signature,
     /// What its tasks ask for when they do not say.

@@ -21,9 +21,9 @@ mod task_error;
 pub mod testing;
 
 pub use crate::models::Location;
-pub(crate) use context::Unwritten;
+pub(crate) use context::UnwrittenOutput;
 pub use context::{
-    BadProgress, Begun, CheckpointError, ChildHandle, EmitError, MAX_CHECKPOINT_BYTES,
+    AttemptInfo, BadProgress, CheckpointError, ChildHandle, EmitError, MAX_CHECKPOINT_BYTES,
     MAX_PROGRESS_MESSAGE_BYTES, MustNotBlock, Progress, SpawnError, Subtask, TaskContext,
 };
 pub use ending::MAX_RESULT_BYTES;
@@ -33,13 +33,14 @@ pub(crate) use fill_in::fill_in;
 pub use handler::{Child, Decision, TaskHandler, make_async_handler, make_handler};
 pub use host::{Host, HostError};
 pub use method::{
-    Body, BodyFuture, BodyResult, Kind, Method, MethodDefaults, Parameter, Signature,
+    Handler, HandlerFuture, HandlerKind, HandlerResult, Method, MethodDefaults, Parameter,
+    Signature,
 };
 pub use registration::{Registration, collect, collected};
 pub use registry::{RegistryHealth, RegistryStatistics, TaskRegistry};
 pub use registry_error::RegistryError;
 pub use returns::IntoReturn;
-pub use task_error::{TaskError, Then};
+pub use task_error::{Disposition, TaskError};
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use parking_lot::Mutex;
 
-use crate::tasks::{Body, Location, MethodDefaults, Signature};
+use crate::tasks::{Handler, Location, MethodDefaults, Signature};
 
 /// One annotated function, as its attribute found it. Nothing is validated yet: a panic before
 /// `main` would abort without a word, so that is the registry's part.
@@ -15,7 +15,7 @@ pub struct Registration {
     /// The attribute's `version`.
     pub version: Option<&'static str>,
     /// The code.
-    pub body: Body,
+    pub handler: Handler,
     /// What it accepts.
     pub signature: Signature,
     /// The rest of the attribute.

@@ -18,7 +18,7 @@ use crate::models::{DEFAULT_NAMESPACE, MethodRef, VersionReq};
 use crate::tasks::declared_name::declared_name;
 use crate::tasks::method_key::{MethodKey, Probe};
 use crate::tasks::{
-    Body, Location, Method, MethodDefaults, Registration, RegistryError, Signature, TaskHandler,
+    Handler, Location, Method, MethodDefaults, Registration, RegistryError, Signature, TaskHandler,
 };
 
 /// The most names that a refusal suggests.
@@ -115,7 +115,7 @@ impl TaskRegistry {
             entity_id = %method.name,
             namespace = %method.name.namespace,
             version = %method.name.version,
-            kind = ?method.body.kind(),
+            kind = ?method.handler.kind(),
             declared_at = %method.declared_at,
             replace,
             "method registered"
@@ -254,7 +254,7 @@ fn method(registration: Registration) -> Result<Method, RegistryError> {
     let name = declared_name(namespace.unwrap_or(DEFAULT_NAMESPACE), name, version, at)?;
     Ok(Method {
         name,
-        body: registration.body,
+        handler: registration.handler,
         signature: registration.signature,
         defaults: registration.defaults,
         description: registration.description.to_owned(),
@@ -272,7 +272,7 @@ fn handler_method(handler: Arc<dyn TaskHandler>, at: Location) -> Result<Method,
     let (namespace, name) = path.split_once('/').unwrap_or((DEFAULT_NAMESPACE, path));
     Ok(Method {
         name: declared_name(namespace, name, version, at)?,
-        body: Body::Handler(handler),
+        handler: Handler::Object(handler),
         signature: Signature::ANY,
         defaults: MethodDefaults::default(),
         description: String::new(),

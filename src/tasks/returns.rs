@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::models::ArgValue;
-use crate::tasks::{BodyResult, TaskError};
+use crate::tasks::{HandlerResult, TaskError};
 
 /// A type that a task can return.
 ///
@@ -20,11 +20,11 @@ pub trait IntoReturn {
     ///
     /// # Errors
     /// What the body returned as an error, or that its result cannot be carried.
-    fn into_return(self) -> BodyResult;
+    fn into_return(self) -> HandlerResult;
 }
 
 impl<T: IntoReturn, E: Into<TaskError>> IntoReturn for Result<T, E> {
-    fn into_return(self) -> BodyResult {
+    fn into_return(self) -> HandlerResult {
         self.map_err(Into::into)?.into_return()
     }
 }
@@ -33,7 +33,7 @@ impl<T: IntoReturn, E: Into<TaskError>> IntoReturn for Result<T, E> {
 macro_rules! converted {
     ($($type:ty),* $(,)?) => {$(
         impl IntoReturn for $type {
-            fn into_return(self) -> BodyResult {
+            fn into_return(self) -> HandlerResult {
                 Ok(self.into())
             }
         }
@@ -46,7 +46,7 @@ converted! {
 
 /// `ArgValue` has no `From<u8>`, so that `Vec<u8>` can be bytes.
 impl IntoReturn for u8 {
-    fn into_return(self) -> BodyResult {
+    fn into_return(self) -> HandlerResult {
         Ok(ArgValue::UInt32(self.into()))
     }
 }
@@ -56,26 +56,26 @@ impl<T> IntoReturn for Vec<T>
 where
     ArgValue: From<Vec<T>>,
 {
-    fn into_return(self) -> BodyResult {
+    fn into_return(self) -> HandlerResult {
         Ok(self.into())
     }
 }
 
 impl<T: Into<ArgValue>> IntoReturn for BTreeMap<String, T> {
-    fn into_return(self) -> BodyResult {
+    fn into_return(self) -> HandlerResult {
         Ok(self.into())
     }
 }
 
 impl<T: Into<ArgValue>, S> IntoReturn for HashMap<String, T, S> {
-    fn into_return(self) -> BodyResult {
+    fn into_return(self) -> HandlerResult {
         Ok(self.into())
     }
 }
 
 /// Nothing, or the value.
 impl<T: IntoReturn> IntoReturn for Option<T> {
-    fn into_return(self) -> BodyResult {
+    fn into_return(self) -> HandlerResult {
         self.map_or(Ok(ArgValue::Null), T::into_return)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// What should happen after a body returned an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
+pub enum Disposition {
     /// Try again as the task's retry policy says.
     Retry,
     /// Try again after this long, if the policy has a retry left.
@@ -18,39 +18,39 @@ pub enum Then {
     Cancel,
 }
 
-/// Why a body did not succeed, and what should happen [`Then`].
+/// Why a body did not succeed, and what should happen [`Disposition`].
 ///
 /// Any `std::error::Error` converts into one that is retried, so `?` works in bodies.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TaskError {
     message: String,
-    then: Then,
+    disposition: Disposition,
 }
 
 impl TaskError {
     /// Retried as the task's policy says.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), then: Then::Retry }
+        Self { message: message.into(), disposition: Disposition::Retry }
     }
 
     /// Never retried.
     pub fn permanent(message: impl Into<String>) -> Self {
-        Self { message: message.into(), then: Then::Fail }
+        Self { message: message.into(), disposition: Disposition::Fail }
     }
 
     /// Retried after `wait` instead of the policy's delay, if the policy has a retry left.
     pub fn retry_after(message: impl Into<String>, wait: Duration) -> Self {
-        Self { message: message.into(), then: Then::RetryAfter(wait) }
+        Self { message: message.into(), disposition: Disposition::RetryAfter(wait) }
     }
 
     /// Run again after `wait`, without using up an attempt.
     pub fn snooze(wait: Duration) -> Self {
-        Self { message: format!("snoozed for {wait:?}"), then: Then::Snooze(wait) }
+        Self { message: format!("snoozed for {wait:?}"), disposition: Disposition::Snooze(wait) }
     }
 
     /// The task ends `CANCELLED`.
     pub fn cancel(message: impl Into<String>) -> Self {
-        Self { message: message.into(), then: Then::Cancel }
+        Self { message: message.into(), disposition: Disposition::Cancel }
     }
 
     /// What went wrong, for people.
@@ -59,8 +59,8 @@ impl TaskError {
     }
 
     /// What should happen next.
-    pub fn then(&self) -> Then {
-        self.then
+    pub fn disposition(&self) -> Disposition {
+        self.disposition
     }
 }
 
@@ -72,7 +72,7 @@ impl fmt::Display for TaskError {
 
 impl fmt::Debug for TaskError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} (then {:?})", self.message, self.then)
+        write!(f, "{:?} (then {:?})", self.message, self.disposition)
     }
 }
 

@@ -8,7 +8,7 @@ use task_macro::{async_task, sync_task};
 use crate::models::{ArgValue, Durability, QueueName};
 use crate::tasks::testing::TestTask;
 use crate::tasks::{
-    Body, MethodDefaults, Parameter, Registration, Rest, TaskContext, TaskError, collected,
+    Handler, MethodDefaults, Parameter, Registration, Rest, TaskContext, TaskError, collected,
 };
 
 fn registered(name: &str) -> Registration {
@@ -65,7 +65,7 @@ fn an_attribute_s_words_arrive_in_the_registration() {
     );
     assert_eq!(method.description, "Charges an order.\n\nTwice, if asked twice.");
     assert!(method.replace);
-    assert!(matches!(method.body, Body::Async(_)));
+    assert!(matches!(method.handler, Handler::Async(_)));
     assert!(method.declared_at.file.ends_with("tests.rs"), "{}", method.declared_at);
     let parameter = |name, expects: &str, optional| Parameter {
         name,
@@ -89,7 +89,7 @@ fn an_attribute_that_says_nothing_leaves_everything_to_the_server() {
     assert_eq!(method.defaults, MethodDefaults::default());
     assert_eq!(method.description, "Adds");
     assert!(!method.replace);
-    assert!(matches!(method.body, Body::Sync(_)));
+    assert!(matches!(method.handler, Handler::Sync(_)));
     assert_eq!(method.signature.parameters, None);
 }
 

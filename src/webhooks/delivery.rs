@@ -14,7 +14,7 @@ use crate::engine::WeakEngine;
 use crate::models::{
     ArgValue, Ending, Fact, Name, Outcome, SYSTEM_NAMESPACE, ServerFact, Task, Webhook,
 };
-use crate::tasks::{BodyResult, TaskContext, TaskError, TaskHandler};
+use crate::tasks::{HandlerResult, TaskContext, TaskError, TaskHandler};
 
 /// The method's name in [`SYSTEM_NAMESPACE`].
 const NAME: &str = "webhook";
@@ -52,7 +52,7 @@ impl Delivery {
     }
 
     /// Asks once; a receiver who is busy can have the next try later than after `least`, not sooner.
-    async fn deliver(&self, args: Vec<ArgValue>, least: Duration) -> BodyResult {
+    async fn deliver(&self, args: Vec<ArgValue>, least: Duration) -> HandlerResult {
         let notice =
             Notice::from_args(args).map_err(|error| TaskError::permanent(error.to_string()))?;
         let webhook = self.webhook(&notice.webhook).await?;
@@ -85,7 +85,7 @@ impl TaskHandler for Delivery {
         method()
     }
 
-    async fn execute(&self, task: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> BodyResult {
+    async fn execute(&self, task: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> HandlerResult {
         let least = task.options.retry.delay(ctx.attempt());
         tokio::select! {
             told = self.deliver(args, least) => told,

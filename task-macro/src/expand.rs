@@ -43,7 +43,7 @@ pub(crate) fn registration(
                         namespace: #namespace,
                         name: #name,
                         version: #version,
-                        body: __rt::Body::#kind(__body),
+                        handler: __rt::Handler::#kind(__handler),
                         signature: #described,
                         defaults: #defaults,
                         description: #description,
@@ -73,7 +73,7 @@ fn check(arguments: &Arguments<'_>) -> TokenStream {
     }
 }
 
-/// `fn __body`: takes the arguments apart, calls the function and turns what it returns into a result.
+/// `fn __handler`: takes the arguments apart, calls the function and turns what it returns into a result.
 fn body(signature: &Signature<'_>, function: &ItemFn) -> TokenStream {
     let ident = &function.sig.ident;
     let context = signature.context.then(|| quote!(__ctx,));
@@ -88,14 +88,14 @@ fn body(signature: &Signature<'_>, function: &ItemFn) -> TokenStream {
     match signature.flavour {
         Flavour::Sync => quote! {
             #expect
-            fn __body(#parameters) -> __rt::BodyResult {
+            fn __handler(#parameters) -> __rt::HandlerResult {
                 #extract
                 #returned
             }
         },
         Flavour::Async => quote! {
             #expect
-            fn __body(#parameters) -> __rt::BodyFuture {
+            fn __handler(#parameters) -> __rt::HandlerFuture {
                 ::std::boxed::Box::pin(async move {
                     #extract
                     #returned

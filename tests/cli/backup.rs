@@ -2,12 +2,12 @@
 
 use task_scheduler::pb;
 
-use crate::binary::{Binary, Ran};
+use crate::binary::{AttemptEnd, Binary};
 use crate::client::task;
 use crate::{assert_filled, assert_one_line, contents, directory, fill, serve};
 
 #[track_caller]
-fn assert_said(ran: &Ran, stdout: &str) {
+fn assert_said(ran: &AttemptEnd, stdout: &str) {
     assert_eq!((ran.code, &*ran.stdout, &*ran.stderr), (Some(0), stdout, ""));
 }
 

@@ -5,13 +5,13 @@ use std::ops::Range;
 use task_scheduler::pb::TaskState;
 use tonic::Code;
 
-use crate::binary::{Binary, Ran};
+use crate::binary::{AttemptEnd, Binary};
 use crate::client::{an_hour, named, task, with};
 use crate::server::Setup;
 use crate::{STORE_FILE, assert_filled, assert_one_line, directory, fill, serve};
 
 /// Starts a server that ends at once, and says nothing but why.
-fn refuse(binary: &Binary, flags: &[&str]) -> Ran {
+fn refuse(binary: &Binary, flags: &[&str]) -> AttemptEnd {
     binary.run(&[&["--addr", "127.0.0.1:0", "--log-dir", "none"], flags].concat())
 }
 

@@ -21,7 +21,7 @@ mod verify;
 
 use std::path::Path;
 
-use crate::binary::{Binary, Ran};
+use crate::binary::{AttemptEnd, Binary};
 use crate::client::task;
 use crate::server::{Server, Setup};
 
@@ -70,7 +70,7 @@ fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
 
 /// Fails unless it ended with `code`, nothing on stdout and a line on stderr that has all the parts.
 #[track_caller]
-fn assert_one_line(ran: &Ran, code: i32, parts: &[&str]) {
+fn assert_one_line(ran: &AttemptEnd, code: i32, parts: &[&str]) {
     assert_eq!((ran.code, &*ran.stdout), (Some(code), ""), "{ran:?}");
     assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
     assert!(ran.stderr.starts_with("task-scheduler: "), "{ran:?}");

@@ -102,7 +102,7 @@ async fn what_waited_is_queued_when_it_is_released(given: Given) {
     let end = kept(&given, task("a"), Ending::Succeeded(result()), 1);
     let expected = [of(&given, task("a"), end), of(&given, waits("b", &["a"]), TaskFact::Queued)];
     assert_eq!(told, expected);
-    let told = events(&given, Change::ForeignEnded { id: name("far"), well: true }).await;
+    let told = events(&given, Change::ForeignEnded { id: name("far"), succeeded: true }).await;
     assert_eq!(told, [of(&given, task("c"), TaskFact::Queued)]);
 }
 

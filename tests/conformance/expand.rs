@@ -82,7 +82,7 @@ async fn a_child_that_ended_badly_runs_again_when_its_parent_does(given: Given) 
     let expected = Applied {
         result: ChangeResult::Expanded { joined: vec![QueueName::default(); 2] },
         ready: vec![ready(first[1].sequence)],
-        returned: vec![first[1].task.clone()],
+        retried: vec![first[1].task.clone()],
         ..Applied::default()
     };
     assert_eq!(applied, expected);

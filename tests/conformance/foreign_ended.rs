@@ -20,8 +20,8 @@ async fn enter(given: &Given, task: Task, elsewhere: &[&str]) -> Sequence {
     sequence
 }
 
-fn told(id: &str, well: bool) -> Change {
-    Change::ForeignEnded { id: name(id), well }
+fn told(id: &str, succeeded: bool) -> Change {
+    Change::ForeignEnded { id: name(id), succeeded }
 }
 
 async fn a_task_waits_for_one_of_another_store_until_its_end_is_told(given: Given) {

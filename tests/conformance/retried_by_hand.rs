@@ -30,7 +30,7 @@ async fn whatever_ended_runs_again_with_all_its_retries(given: Given) {
         let expected = Applied {
             result: changed(State::Queued, 0),
             ready: vec![ready(sequence)],
-            returned: vec![task(id).into()],
+            retried: vec![task(id).into()],
             ..Applied::default()
         };
         assert_eq!(applied, expected, "{id}");

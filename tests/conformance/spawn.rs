@@ -68,7 +68,7 @@ async fn a_child_that_ended_badly_runs_again_when_it_is_asked_for_again(given: G
     let expected = Applied {
         result: ChangeResult::IdConflict(Box::new(known)),
         ready: vec![ready(first.sequence)],
-        returned: vec![first.task.clone()],
+        retried: vec![first.task.clone()],
         ..Applied::default()
     };
     assert_eq!(applied, expected);

@@ -248,7 +248,7 @@ async fn a_listener_may_ask_the_system_something() {
             assert_eq!(system.stuck_bodies(), 0);
         }
     };
-    let announcer = task_scheduler::events::Announcer::default().tap(Arc::new(tap));
+    let announcer = task_scheduler::events::Announcer::default().observer(Arc::new(tap));
     let recorded = TaskSystem::in_memory().announcer(Arc::new(announcer));
     system.set(recorded.start().await.expect("it starts")).ok().expect("once");
     let system = system.get().expect("just set");

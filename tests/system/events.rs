@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use task_scheduler::clock::{Timestamp, now};
 use task_scheduler::events::catalog::{self, assert_catalogued};
 use task_scheduler::events::{
-    Announced, Announcer, QUEUE_EVENTS, Subscriber, SubscriberError, Told,
+    Announced, Announcer, QUEUE_EVENTS, StreamItem, Subscriber, SubscriberError,
 };
 use task_scheduler::models::{
     ArgValue, CancelRequest, CatchUp, Event, EventFilter, Name, NamePattern, OnConflict, Overlap,
@@ -19,7 +19,7 @@ use task_scheduler::models::{
 use task_scheduler::schedules::ScheduleRequest;
 use task_scheduler::store::{Change, MemoryStore, Store};
 use task_scheduler::system::{Builder, SubscriberKind, TaskSystem};
-use task_scheduler::tasks::{BodyResult, Child, Decision, TaskContext, TaskError, TaskHandler};
+use task_scheduler::tasks::{Child, Decision, HandlerResult, TaskContext, TaskError, TaskHandler};
 use task_scheduler::testing::TaskMaker;
 use task_scheduler::webhooks::Draft;
 use tokio::sync::Notify;
@@ -43,7 +43,7 @@ impl Ear {
             ear.heard.lock().push(event.clone());
             ear.wake.notify_waiters();
         };
-        let announcer = Announcer::default().tap(Arc::new(hears));
+        let announcer = Announcer::default().observer(Arc::new(hears));
         TaskSystem::on(store).options(options()).announcer(Arc::new(announcer))
     }
 
@@ -120,7 +120,7 @@ impl TaskHandler for Decides {
         "tests/decide".into()
     }
 
-    async fn execute(&self, _: &Task, _: &TaskContext, _: Vec<ArgValue>) -> BodyResult {
+    async fn execute(&self, _: &Task, _: &TaskContext, _: Vec<ArgValue>) -> HandlerResult {
         Ok(ArgValue::Null)
     }
 
@@ -424,8 +424,8 @@ async fn streams_are_told_until_the_system_stops() {
     let mut names = Vec::new();
     while let Some((_, told)) = events.next().await {
         match told {
-            Told::Event(event) => names.push(event.name().to_owned()),
-            Told::Missed { .. } => panic!("{told:?}"),
+            StreamItem::Event(event) => names.push(event.name().to_owned()),
+            StreamItem::Missed { .. } => panic!("{told:?}"),
         }
     }
     assert_eq!(names.last().map(String::as_str), Some("node.stopped"), "{names:?}");

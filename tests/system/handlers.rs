@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use task_scheduler::error::Code;
 use task_scheduler::models::{ArgValue, Outcome, Request, State, Task};
 use task_scheduler::tasks::{
-    BodyResult, Child, Decision, TaskContext, TaskError, TaskHandler, make_handler,
+    Child, Decision, HandlerResult, TaskContext, TaskError, TaskHandler, make_handler,
 };
 use tokio::sync::mpsc;
 
@@ -41,7 +41,7 @@ impl TaskHandler for Probe {
         "tests/probe@1.2.0".to_owned()
     }
 
-    async fn execute(&self, _: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> BodyResult {
+    async fn execute(&self, _: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> HandlerResult {
         self.seen.lock().push(args);
         if self.failures.load(Ordering::Relaxed) > 0 {
             self.failures.fetch_sub(1, Ordering::Relaxed);

@@ -13,7 +13,7 @@ impl Recorder {
     pub(crate) fn announcer(&self) -> Arc<Announcer> {
         let told = self.0.clone();
         let tap = move |event: &Event| told.lock().expect("sound").push(event.clone());
-        Arc::new(Announcer::default().tap(Arc::new(tap)))
+        Arc::new(Announcer::default().observer(Arc::new(tap)))
     }
 
     pub(crate) fn events(&self) -> Vec<Event> {

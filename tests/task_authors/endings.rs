@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use task_scheduler::error::Code;
 use task_scheduler::models::{Durability, Ending, Failure, Task, TaskId};
 use task_scheduler::tasks::{
-    BodyResult, Child, Decision, MAX_RESULT_BYTES, TaskHandler, make_handler,
+    Child, Decision, HandlerResult, MAX_RESULT_BYTES, TaskHandler, make_handler,
 };
 use task_scheduler::testing::{TestEnding, TestTask};
 use task_scheduler::{ArgValue, TaskContext, TaskError, async_task, sync_task};
@@ -135,7 +135,7 @@ impl TaskHandler for Decider {
         "tests/decider@1.2.3".into()
     }
 
-    async fn execute(&self, task: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> BodyResult {
+    async fn execute(&self, task: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> HandlerResult {
         Ok(format!("{} {args:?} {}", task.method, ctx.dependencies().len()).into())
     }
 

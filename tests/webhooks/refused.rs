@@ -149,7 +149,7 @@ async fn what_was_given_up_is_listed_and_can_be_sent_again() {
     assert_eq!(counted.await.last_error, error);
 
     mended.store(true, Ordering::Release);
-    system.run_again(&dead.task.id, "it is mended".into()).await.unwrap();
+    system.retry_task(&dead.task.id, "it is mended".into()).await.unwrap();
     let again = receiver.next().await;
     assert_eq!(again.header("webhook-id"), first.header("webhook-id"));
     delivery(&system, "crm", State::Succeeded).await;

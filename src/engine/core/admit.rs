@@ -11,7 +11,7 @@ use crate::models::{
     Accepted, Digest, Durability, Ended, QueueName, Snapshot, State, Task, TaskId,
 };
 use crate::store::{Change, Insert};
-use crate::tasks::{Kind, Method};
+use crate::tasks::{HandlerKind, Method};
 
 /// When a full queue is worth another try.
 const QUEUE_FULL_WAIT: Duration = Duration::from_secs(1);
@@ -237,7 +237,7 @@ impl<W: Waiter> Core<W> {
             return Ok(Admission::AskAgain);
         };
         self.check_length(queue_name, class)?;
-        let kind = method.body.kind();
+        let kind = method.handler.kind();
         let starts = deps.none_unfinished
             && task.options.run_at.is_none_or(|at| at <= now.wall)
             && task.options.expires_at.is_none_or(|at| at > now.wall)
@@ -268,7 +268,7 @@ impl<W: Waiter> Core<W> {
             // Nobody needs it stored: it will have ended before anybody could look.
             Some(start)
                 if class == Durability::Ephemeral
-                    && kind == Kind::Inline
+                    && kind == HandlerKind::Inline
                     && task.deps.is_empty() =>
             {
                 live.phase = Phase::Known;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::live::{Live, Phase};
-use super::{Command, Core, Found, Hook, Ran, Start, Tag, Touched, Waiter};
+use super::{AttemptEnd, Command, Core, Found, Hook, Start, Tag, Touched, Waiter};
 use crate::clock::Now;
-use crate::engine::conclusion::{Conclusion, Told, conclude, timed_out};
+use crate::engine::conclusion::{Conclusion, StopReason, conclude, timed_out};
 use crate::error::Code;
 use crate::models::{Durability, Failure, Fence, QueueName, Sequence, Task};
 use crate::store::{Change, Claimed, Insert};
-use crate::tasks::{Body, Kind, Method, TaskError};
+use crate::tasks::{Handler, HandlerKind, Method, TaskError};
 
 /// What is to happen at some time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,38 +54,38 @@ impl Slots {
     }
 
     /// Inline bodies need none: they run on the thread that starts them.
-    pub(super) fn has_free(&self, kind: Kind) -> bool {
+    pub(super) fn has_free(&self, kind: HandlerKind) -> bool {
         match kind {
-            Kind::Async => self.free_async > 0,
-            Kind::Sync => self.free_sync > 0,
-            Kind::Inline => true,
+            HandlerKind::Async => self.free_async > 0,
+            HandlerKind::Sync => self.free_sync > 0,
+            HandlerKind::Inline => true,
         }
     }
 
     /// How many of `all` are taken; more than there are while bodies that waited for their children go
     /// on.
-    pub(super) fn taken(&self, kind: Kind, all: usize) -> usize {
+    pub(super) fn taken(&self, kind: HandlerKind, all: usize) -> usize {
         let free = match kind {
-            Kind::Async => self.free_async,
-            Kind::Sync => self.free_sync,
-            Kind::Inline => return 0,
+            HandlerKind::Async => self.free_async,
+            HandlerKind::Sync => self.free_sync,
+            HandlerKind::Inline => return 0,
         };
         all.saturating_add_signed(free.saturating_neg())
     }
 
-    pub(super) fn take(&mut self, kind: Kind) {
+    pub(super) fn take(&mut self, kind: HandlerKind) {
         match kind {
-            Kind::Async => self.free_async -= 1,
-            Kind::Sync => self.free_sync -= 1,
-            Kind::Inline => {}
+            HandlerKind::Async => self.free_async -= 1,
+            HandlerKind::Sync => self.free_sync -= 1,
+            HandlerKind::Inline => {}
         }
     }
 
-    pub(super) fn free(&mut self, kind: Kind) {
+    pub(super) fn free(&mut self, kind: HandlerKind) {
         match kind {
-            Kind::Async => self.free_async += 1,
-            Kind::Sync => self.free_sync += 1,
-            Kind::Inline => {}
+            HandlerKind::Async => self.free_async += 1,
+            HandlerKind::Sync => self.free_sync += 1,
+            HandlerKind::Inline => {}
         }
     }
 }
@@ -101,12 +101,12 @@ pub(crate) struct Attempt {
     /// How many attempts before it do not count against its retries.
     attempts_before_retry: u32,
     /// The kind of slot that it holds.
-    pub(super) slot: Kind,
+    pub(super) slot: HandlerKind,
     /// Its body waits for its children, and it holds none.
     pub(super) resting: bool,
     /// How often it waits for children at once.
     pub(super) waits_for: u32,
-    told: Told,
+    stop_reason: StopReason,
     timer: Option<(Duration, Timer)>,
     /// What is to be stored about it is on its way; later words of the body do not count.
     decided: bool,
@@ -124,7 +124,7 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    pub(super) fn new(start: &Start, slot: Kind, now: Now) -> Self {
+    pub(super) fn new(start: &Start, slot: HandlerKind, now: Now) -> Self {
         let deadline = now.steady + start.task.options.timeout;
         Self {
             sequence: start.sequence,
@@ -136,9 +136,10 @@ impl Attempt {
             slot,
             resting: false,
             waits_for: 0,
-            told: Told::Nothing,
+            stop_reason: StopReason::Nothing,
             // What takes microseconds needs no alarm.
-            timer: (slot != Kind::Inline).then_some((deadline, Timer::Deadline(start.fence))),
+            timer: (slot != HandlerKind::Inline)
+                .then_some((deadline, Timer::Deadline(start.fence))),
             decided: false,
             stored: false,
             gone: false,
@@ -151,7 +152,7 @@ impl Attempt {
 
     /// The attempt of an inline body that has returned.
     pub(super) fn gone(start: &Start, now: Now) -> Self {
-        Self { gone: true, ..Self::new(start, Kind::Inline, now) }
+        Self { gone: true, ..Self::new(start, HandlerKind::Inline, now) }
     }
 
     /// Whether what is to be stored about it is on its way.
@@ -177,7 +178,7 @@ impl<W: Waiter> Core<W> {
         claimed: Claimed,
         method: Arc<Method>,
         class: Durability,
-        slot: Kind,
+        slot: HandlerKind,
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
@@ -202,7 +203,13 @@ impl<W: Waiter> Core<W> {
     }
 
     /// A body is gone, and this is how.
-    pub(crate) fn ended(&mut self, fence: Fence, ran: Ran, now: Now, out: &mut Vec<Command<W>>) {
+    pub(crate) fn ended(
+        &mut self,
+        fence: Fence,
+        ran: AttemptEnd,
+        now: Now,
+        out: &mut Vec<Command<W>>,
+    ) {
         self.alarm(fence, None);
         let Some(attempt) = self.attempts.get_mut(&fence) else { return };
         if attempt.replaced {
@@ -215,9 +222,9 @@ impl<W: Waiter> Core<W> {
         if attempt.decided {
             self.forget_if_over(fence);
         } else {
-            let (number, told) = (attempt.counted_number(), attempt.told.clone());
+            let (number, stop_reason) = (attempt.counted_number(), attempt.stop_reason.clone());
             let policy = attempt.task.options.retry;
-            let conclusion = conclude(&policy, number, &told, ran, &mut self.rng);
+            let conclusion = conclude(&policy, number, &stop_reason, ran, &mut self.rng);
             self.decide(fence, conclusion, now, out);
         }
         self.dispatch(now, out);
@@ -248,7 +255,7 @@ impl<W: Waiter> Core<W> {
             }
             Conclusion::Expand(_) => Change::Expand { sequence, fence, children },
             Conclusion::Retry { failure, delay } => {
-                if let Body::Handler(_) = attempt.method.body {
+                if let Handler::Object(_) = attempt.method.handler {
                     attempt.hook = Some(Hook::Retry {
                         task: attempt.task.clone(),
                         attempt: attempt.number,
@@ -361,11 +368,11 @@ impl<W: Waiter> Core<W> {
     pub(super) fn time_is_over(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
         let Some(attempt) = self.attempts.get_mut(&fence).filter(|it| !it.decided) else { return };
         let timeout = attempt.task.options.timeout;
-        attempt.told = Told::OutOfTime(timeout);
+        attempt.stop_reason = StopReason::OutOfTime(timeout);
         out.push(Command::Signal(fence));
         let last = attempt.counted_number() > attempt.task.options.retry.retries;
         let keyed = attempt.task.options.concurrency_key().is_some();
-        if attempt.slot == Kind::Sync {
+        if attempt.slot == HandlerKind::Sync {
             self.alarm(fence, Some((now.steady + self.settings.stuck_after, Timer::Stuck(fence))));
             // Whoever waits need not wait for a thread that cannot be stopped. While a retry is
             // left, though, it must not start beside the body that is still there; nor may others
@@ -391,10 +398,10 @@ impl<W: Waiter> Core<W> {
             reserved.cancel = Some(reason.to_owned());
         }
         let Some(attempt) = self.attempts.get_mut(&fence) else { return };
-        if attempt.decided || attempt.told != Told::Nothing {
+        if attempt.decided || attempt.stop_reason != StopReason::Nothing {
             return;
         }
-        attempt.told = Told::Cancel(reason.to_owned());
+        attempt.stop_reason = StopReason::Cancel(reason.to_owned());
         out.push(Command::Signal(fence));
         let grace = now.steady + self.settings.cancel_grace;
         self.alarm(fence, Some((grace, Timer::Grace(fence))));
@@ -402,13 +409,13 @@ impl<W: Waiter> Core<W> {
 
     pub(super) fn grace_is_over(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
         let Some(attempt) = self.attempts.get(&fence).filter(|it| !it.decided) else { return };
-        let (slot, told) = (attempt.slot, attempt.told.clone());
+        let (slot, stop_reason) = (attempt.slot, attempt.stop_reason.clone());
         let keyed = attempt.task.options.concurrency_key().is_some();
         self.alarm(fence, Some((now.steady + self.settings.stuck_after, Timer::Stuck(fence))));
-        match (slot, told) {
-            (Kind::Async, _) => out.push(Command::Abort(fence)),
+        match (slot, stop_reason) {
+            (HandlerKind::Async, _) => out.push(Command::Abort(fence)),
             // Others with its key have to wait until the body is gone, or given up.
-            (_, Told::Cancel(reason)) if !keyed => {
+            (_, StopReason::Cancel(reason)) if !keyed => {
                 self.decide(fence, Conclusion::Cancel(reason), now, out);
             }
             _ => {}
@@ -420,17 +427,17 @@ impl<W: Waiter> Core<W> {
         let Some(attempt) = self.attempts.get_mut(&fence) else { return };
         attempt.timer = None;
         attempt.given_up = true;
-        if attempt.slot == Kind::Sync
+        if attempt.slot == HandlerKind::Sync
             && !attempt.resting
             && self.slots.replaced < self.settings.spare_threads
         {
             self.slots.replaced += 1;
-            self.slots.free(Kind::Sync);
+            self.slots.free(HandlerKind::Sync);
             attempt.replaced = true;
         }
         if !attempt.decided {
-            let conclusion = match &attempt.told {
-                Told::Cancel(reason) => Conclusion::Cancel(reason.clone()),
+            let conclusion = match &attempt.stop_reason {
+                StopReason::Cancel(reason) => Conclusion::Cancel(reason.clone()),
                 _ => Conclusion::Fail(Failure {
                     code: Code::Stuck,
                     message: format!(

@@ -158,7 +158,7 @@ pub(crate) enum Hook {
 
 /// How an attempt came to its end.
 #[derive(Debug)]
-pub(crate) enum Ran {
+pub(crate) enum AttemptEnd {
     /// The body returned.
     Returned(Result<Arc<ArgValue>, TaskError>),
     /// It cannot have an outcome but this one: a panic may be retried, a result that is too large not.

@@ -10,7 +10,7 @@ use crate::models::{
     QueueName, Snapshot, State, Task, TaskId,
 };
 use crate::store::{ClaimableTask, QueueDepth};
-use crate::tasks::Kind;
+use crate::tasks::HandlerKind;
 
 /// What bears on one task.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,7 +76,7 @@ pub(crate) struct Stance {
 /// Every slot for bodies of one kind is taken.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Full {
-    pub(crate) kind: Kind,
+    pub(crate) kind: HandlerKind,
     pub(crate) slots: usize,
     pub(crate) taken: usize,
     /// By these.
@@ -128,11 +128,11 @@ impl<W: Waiter> Core<W> {
             || self.settings.queues.get(name).copied().unwrap_or_default(),
             |queue| queue.settings,
         );
-        let kind = self.resolve(&task.method).map(|method| method.body.kind());
+        let kind = self.resolve(&task.method).map(|method| method.handler.kind());
         let full = kind.filter(|kind| !self.slots.has_free(*kind)).map(|kind| {
             let Workers { async_slots, async_active, sync_slots, sync_active, .. } = self.workers();
             let (slots, taken) = match kind {
-                Kind::Async => (async_slots, async_active),
+                HandlerKind::Async => (async_slots, async_active),
                 _ => (sync_slots, sync_active),
             };
             let ids = self.attempts_that(|it| it.slot == kind && !it.resting && !it.gone);
@@ -185,9 +185,9 @@ impl<W: Waiter> Core<W> {
         let (async_slots, sync_slots) = (self.settings.async_bodies, self.settings.sync_bodies);
         Workers {
             async_slots,
-            async_active: self.slots.taken(Kind::Async, async_slots),
+            async_active: self.slots.taken(HandlerKind::Async, async_slots),
             sync_slots,
-            sync_active: self.slots.taken(Kind::Sync, sync_slots),
+            sync_active: self.slots.taken(HandlerKind::Sync, sync_slots),
             stuck: self.stuck_bodies(),
         }
     }
@@ -418,7 +418,7 @@ fn behind(situation: &Situation, queue: &QueueName) -> Option<Obstacle> {
 
 fn capacity(stance: &Stance) -> Option<Obstacle> {
     let Full { kind, slots, taken, ids } = stance.full.as_ref()?;
-    let of = if *kind == Kind::Async { "async" } else { "sync" };
+    let of = if *kind == HandlerKind::Async { "async" } else { "sync" };
     let why = format!("all {slots} slots for {of} bodies are taken");
     let taken = u64::try_from(*taken).unwrap_or(u64::MAX);
     let limit = u64::try_from(*slots).unwrap_or(u64::MAX);

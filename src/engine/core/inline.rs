@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use super::{Admission, Attempt, Command, Core, Ran, Start, Tag, Touched, Waiter, Want};
+use super::{Admission, Attempt, AttemptEnd, Command, Core, Start, Tag, Touched, Waiter, Want};
 use crate::clock::Now;
-use crate::engine::conclusion::{Conclusion, Told, conclude};
+use crate::engine::conclusion::{Conclusion, StopReason, conclude};
 use crate::models::{Durability, Ended, Ending, Outcome};
 use crate::store::{Change, Insert};
-use crate::tasks::Kind;
+use crate::tasks::HandlerKind;
 
 impl<W: Waiter> Core<W> {
     /// An inline body of an ephemeral task returned on the thread that started it. Unless it is to
@@ -18,7 +18,7 @@ impl<W: Waiter> Core<W> {
         &mut self,
         start: &Start,
         want: Want,
-        ran: Ran,
+        ran: AttemptEnd,
         now: Now,
         waiter: impl FnOnce() -> W,
         out: &mut Vec<Command<W>>,
@@ -26,8 +26,9 @@ impl<W: Waiter> Core<W> {
         let Start { fence, sequence, task, number, .. } = start;
         let queue = &task.options.queue;
         let cancel = self.live.get_mut(&task.id).and_then(|live| live.cancel.take());
-        let told = cancel.map_or(Told::Nothing, |reason| Told::Cancel(reason.into()));
-        let conclusion = conclude(&task.options.retry, *number, &told, ran, &mut self.rng);
+        let stop_reason =
+            cancel.map_or(StopReason::Nothing, |reason| StopReason::Cancel(reason.into()));
+        let conclusion = conclude(&task.options.retry, *number, &stop_reason, ran, &mut self.rng);
         let ending = match conclusion {
             Conclusion::Succeed(result) => Ending::Succeeded(result),
             Conclusion::Skip => Ending::Skipped,
@@ -63,7 +64,7 @@ impl<W: Waiter> Core<W> {
         self.cache.put(ended.clone());
         self.touch(|| Touched::Named(task.id.clone()), out);
         self.answer_ended(&task.id, &ended, out);
-        self.slots.free(Kind::Inline);
+        self.slots.free(HandlerKind::Inline);
         self.left(queue);
         self.dispatch(now, out);
         Admission::Ended(ended)

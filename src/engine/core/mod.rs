@@ -39,7 +39,7 @@ use ahash::{HashMap, HashMapExt};
 pub(crate) use admit::{Admission, Admittable, Entry, Submission, Want, id_taken};
 pub(crate) use attempt::Attempt;
 pub(crate) use command::{
-    Answer, Command, Decided, Found, Hook, Ran, Start, Tag, Touched, Waiter, Woken,
+    Answer, AttemptEnd, Command, Decided, Found, Hook, Start, Tag, Touched, Waiter, Woken,
 };
 pub(crate) use during::{Asked, Said};
 pub(crate) use explain::{Fate, KeyStance, MAX_BEFORE, Situation, explain};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::clock::Now;
 use crate::models::{Durability, QueueSettings};
 use crate::store::Position;
-use crate::tasks::Kind;
+use crate::tasks::HandlerKind;
 
 /// The most tasks of one queue that are held in memory. Tests see what lies behind it sooner.
 pub(crate) const WINDOW: usize = if cfg!(test) { 8 } else { 1_024 };
@@ -30,7 +30,7 @@ enum Horizon {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
     pub(crate) position: Position,
-    pub(crate) kind: Kind,
+    pub(crate) kind: HandlerKind,
     pub(crate) class: Durability,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct Candidate {
 pub(crate) struct Queue {
     pub(crate) settings: QueueSettings,
     /// By kind, so that tasks whose kind has no free thread do not hold up the others.
-    lanes: BTreeMap<Kind, BTreeMap<Position, Durability>>,
+    lanes: BTreeMap<HandlerKind, BTreeMap<Position, Durability>>,
     horizon: Horizon,
     /// Whether a read behind the horizon is under way; and whether the horizon was moved since it
     /// began, so that what was read does not join on.
@@ -46,7 +46,7 @@ pub(crate) struct Queue {
     moved: bool,
     /// What arrived behind the horizon since then: the read may have missed it. At most [`WINDOW`];
     /// `beside_end` is the best of those that had no room.
-    beside: BTreeMap<Position, (Kind, Durability)>,
+    beside: BTreeMap<Position, (HandlerKind, Durability)>,
     beside_end: Option<Position>,
     /// Claimed, or about to be, and not yet stored as ended.
     pub(crate) running: u32,
@@ -114,7 +114,7 @@ impl Queue {
     }
 
     /// Whether something claimable of that kind waits, or may wait behind the horizon.
-    pub(crate) fn has_claimable(&self, kind: Kind) -> bool {
+    pub(crate) fn has_claimable(&self, kind: HandlerKind) -> bool {
         self.lanes.contains_key(&kind) || self.horizon != Horizon::End
     }
 
@@ -165,7 +165,7 @@ impl Queue {
         self.lanes.entry(candidate.kind).or_default().insert(candidate.position, candidate.class);
     }
 
-    fn worst(&self) -> Option<(Position, Kind)> {
+    fn worst(&self) -> Option<(Position, HandlerKind)> {
         self.lanes.iter().filter_map(|(kind, lane)| Some((*lane.last_key_value()?.0, *kind))).max()
     }
 
@@ -182,7 +182,7 @@ impl Queue {
         self.moved = true;
     }
 
-    fn remove(&mut self, position: Position, kind: Kind) -> Option<Durability> {
+    fn remove(&mut self, position: Position, kind: HandlerKind) -> Option<Durability> {
         let lane = self.lanes.get_mut(&kind)?;
         let class = lane.remove(&position);
         if lane.is_empty() {
@@ -192,7 +192,7 @@ impl Queue {
     }
 
     /// The best task whose kind `may_start`.
-    pub(crate) fn best(&self, may_start: impl Fn(Kind) -> bool) -> Option<Candidate> {
+    pub(crate) fn best(&self, may_start: impl Fn(HandlerKind) -> bool) -> Option<Candidate> {
         self.lanes
             .iter()
             .filter(|(kind, _)| may_start(**kind))
@@ -256,7 +256,7 @@ impl Queue {
         }
     }
 
-    fn end_refill(&mut self) -> (BTreeMap<Position, (Kind, Durability)>, Option<Position>) {
+    fn end_refill(&mut self) -> (BTreeMap<Position, (HandlerKind, Durability)>, Option<Position>) {
         self.refilling = false;
         (std::mem::take(&mut self.beside), self.beside_end.take())
     }

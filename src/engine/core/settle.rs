@@ -10,7 +10,7 @@ use crate::clock::Now;
 use crate::error::{Code, Error};
 use crate::models::{Accepted, CancelVerdict, Durability, Ended, Snapshot, State, Task, TaskId};
 use crate::store::{Applied, Change, ChangeResult, Commit, RELEASE_SLICE};
-use crate::tasks::Body;
+use crate::tasks::Handler;
 
 impl<W: Waiter> Core<W> {
     /// Has a change made, in the store of its class. Ephemeral ones are made at once.
@@ -357,7 +357,7 @@ impl<W: Waiter> Core<W> {
         }
         self.answer_ended(id, &ended, out);
         if let Some(method) = self.resolve(&ended.task.method)
-            && let Body::Handler(_) = method.body
+            && let Handler::Object(_) = method.handler
         {
             let (task, outcome) = (ended.task.clone(), ended.outcome.clone());
             let hook =

@@ -13,7 +13,7 @@ use super::{Command, Core, STORE_PAUSE, Tag, Timer, Waiter};
 use crate::clock::Now;
 use crate::models::{Durability, Event, Fact, Fence, MethodRef, QueueName, TaskFact};
 use crate::store::{Change, ClaimRequest, ClaimableTask, Claims, Position};
-use crate::tasks::{Kind, Method};
+use crate::tasks::{HandlerKind, Method};
 
 /// The most tasks that are asked for in one claim.
 const CLAIM_BATCH: usize = 256;
@@ -28,7 +28,7 @@ const IDLE_QUEUES: usize = if cfg!(test) { 2 } else { 256 };
 #[derive(Debug)]
 pub(super) struct Reserved {
     pub(super) queue: QueueName,
-    pub(super) kind: Kind,
+    pub(super) kind: HandlerKind,
     /// Somebody wished the task cancelled after the store had given it and before we knew.
     pub(super) cancel: Option<String>,
 }
@@ -45,7 +45,12 @@ impl<W: Waiter> Core<W> {
 
     /// Whether a task may be inserted already claimed: nothing claimable waits in its queue, no
     /// other queue is owed the slot, and slot and limit allow.
-    pub(super) fn may_start_at_once(&mut self, name: &QueueName, kind: Kind, now: Now) -> bool {
+    pub(super) fn may_start_at_once(
+        &mut self,
+        name: &QueueName,
+        kind: HandlerKind,
+        now: Now,
+    ) -> bool {
         // It comes into being with what was decided about it.
         let queue = self.queue(name);
         let own = queue.is_idle() && queue.has_room(now);
@@ -61,7 +66,7 @@ impl<W: Waiter> Core<W> {
     pub(super) fn arrive(&mut self, ready: ClaimableTask, class: Durability) {
         // What this node has no method for stays where it is.
         let Some(method) = self.resolve(&ready.method) else { return };
-        let candidate = Candidate { position: ready.position, kind: method.body.kind(), class };
+        let candidate = Candidate { position: ready.position, kind: method.handler.kind(), class };
         self.queue(&ready.queue).arrive(candidate);
         self.hungry.insert(ready.queue);
     }
@@ -168,7 +173,7 @@ impl<W: Waiter> Core<W> {
             }
             last = last.max(Some(ready.position));
             if let Some(method) = self.resolve(&ready.method) {
-                let kind = method.body.kind();
+                let kind = method.handler.kind();
                 candidates.push(Candidate { position: ready.position, kind, class });
             }
         }
@@ -252,7 +257,7 @@ impl<W: Waiter> Core<W> {
                 continue;
             };
             let method = if self.draining { None } else { self.resolve(&claimed.task.method) };
-            let method = method.filter(|method| method.body.kind() == reserved.kind);
+            let method = method.filter(|method| method.handler.kind() == reserved.kind);
             let Some(method) = method else {
                 // The method was replaced by one of another kind, which needs another slot. Or nothing starts any more; or a stale window offered what nobody here can run.
                 self.unreserve(&reserved.queue, reserved.kind);
@@ -297,12 +302,12 @@ impl<W: Waiter> Core<W> {
         self.hungry.insert(name.clone());
     }
 
-    pub(super) fn reserve(&mut self, name: &QueueName, kind: Kind, now: Now) {
+    pub(super) fn reserve(&mut self, name: &QueueName, kind: HandlerKind, now: Now) {
         self.slots.take(kind);
         self.queue(name).start(now);
     }
 
-    fn unreserve(&mut self, name: &QueueName, kind: Kind) {
+    fn unreserve(&mut self, name: &QueueName, kind: HandlerKind) {
         self.slots.free(kind);
         self.left(name);
     }
@@ -323,7 +328,7 @@ impl<W: Waiter> Core<W> {
     }
 
     /// The fence under which an attempt is to run at once.
-    pub(super) fn claim_at_once(&mut self, name: &QueueName, kind: Kind, now: Now) -> Fence {
+    pub(super) fn claim_at_once(&mut self, name: &QueueName, kind: HandlerKind, now: Now) -> Fence {
         self.reserve(name, kind, now);
         self.next_fence()
     }
@@ -392,7 +397,13 @@ mod tests {
         Core::new(settings, registry, cache, &opened, 1, NOW)
     }
 
-    fn stand(core: &mut Core<Nobody>, queue: usize, priority: i32, sequence: u64, kind: Kind) {
+    fn stand(
+        core: &mut Core<Nobody>,
+        queue: usize,
+        priority: i32,
+        sequence: u64,
+        kind: HandlerKind,
+    ) {
         let position = Position { priority, sequence: Sequence(sequence) };
         core.queue(&name(queue)).arrive(Candidate { position, kind, class: Durability::Durable });
         core.hungry.insert(name(queue));
@@ -411,7 +422,7 @@ mod tests {
         let weights = [1, 2, 5];
         let mut core = core(&weights);
         for queue in 0..weights.len() {
-            stand(&mut core, queue, 0, 1, Kind::Inline);
+            stand(&mut core, queue, 0, 1, HandlerKind::Inline);
         }
         let turns: Vec<usize> = (0..80).map(|_| turn(&mut core).expect("there is work")).collect();
         for (queue, weight) in weights.into_iter().enumerate() {
@@ -429,17 +440,17 @@ mod tests {
             let weights: Vec<u32> = (0..rng.usize(2..6)).map(|_| rng.u32(1..6)).collect();
             let total: u32 = weights.iter().sum();
             let mut core = core(&weights);
-            stand(&mut core, 0, 0, 1, Kind::Inline);
+            stand(&mut core, 0, 0, 1, HandlerKind::Inline);
             let mut others = 0;
             for sequence in 2..400 {
                 let queue = rng.usize(0..weights.len());
                 if rng.bool() {
-                    stand(&mut core, queue, 0, sequence, Kind::Inline);
+                    stand(&mut core, queue, 0, sequence, HandlerKind::Inline);
                 }
                 let (picked, candidate) = core.pick(NOW).expect("there is always work");
                 if picked == name(0) {
                     others = 0;
-                    stand(&mut core, 0, 0, candidate.position.sequence.0, Kind::Inline);
+                    stand(&mut core, 0, 0, candidate.position.sequence.0, HandlerKind::Inline);
                 } else {
                     others += 1;
                 }
@@ -453,7 +464,7 @@ mod tests {
     fn inside_a_queue_priority_decides_and_then_age() {
         let mut core = core(&[1]);
         for (priority, sequence) in [(0, 1), (5, 2), (0, 3), (5, 4), (-1, 5)] {
-            stand(&mut core, 0, priority, sequence, Kind::Inline);
+            stand(&mut core, 0, priority, sequence, HandlerKind::Inline);
         }
         let taken: Vec<u64> = std::iter::from_fn(|| core.pick(NOW))
             .map(|(_, candidate)| candidate.position.sequence.0)
@@ -466,8 +477,8 @@ mod tests {
         let mut core = core(&[1, 1]);
         core.queue(&name(0)).settings.limits.concurrency = Some(1);
         core.queue(&name(0)).running = 1;
-        stand(&mut core, 0, 0, 1, Kind::Inline);
-        stand(&mut core, 1, 0, 1, Kind::Inline);
+        stand(&mut core, 0, 0, 1, HandlerKind::Inline);
+        stand(&mut core, 1, 0, 1, HandlerKind::Inline);
         for _ in 0..20 {
             assert_eq!(turn(&mut core), Some(1));
         }
@@ -479,12 +490,12 @@ mod tests {
     #[test]
     fn tasks_without_a_free_slot_do_not_hold_up_others() {
         let mut core = core(&[1]);
-        stand(&mut core, 0, 9, 1, Kind::Sync);
-        stand(&mut core, 0, 0, 2, Kind::Async);
-        core.slots.take(Kind::Sync);
+        stand(&mut core, 0, 9, 1, HandlerKind::Sync);
+        stand(&mut core, 0, 0, 2, HandlerKind::Async);
+        core.slots.take(HandlerKind::Sync);
         assert_eq!(core.pick(NOW).map(|(_, it)| it.position.sequence.0), Some(2));
         assert_eq!(core.pick(NOW), None);
-        core.slots.free(Kind::Sync);
+        core.slots.free(HandlerKind::Sync);
         assert_eq!(core.pick(NOW).map(|(_, it)| it.position.sequence.0), Some(1));
     }
 }

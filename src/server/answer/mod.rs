@@ -20,7 +20,7 @@ use crate::pb;
 use crate::pb::cancel_outcome::Verdict;
 use crate::pb::enqueue_outcome::Outcome as EnqueueOutcome;
 use crate::pb::task_response::Status as OldStatus;
-use crate::tasks::{Kind, Method};
+use crate::tasks::{HandlerKind, Method};
 
 pub(super) use event::{event, event_info, subscriber};
 pub(super) use explanation::explanation;
@@ -108,10 +108,10 @@ pub(super) fn purged(purged: Purged) -> pb::PurgeTasksResponse {
 
 /// One method, to ListMethods.
 pub(super) fn method(method: &Method) -> pb::Method {
-    let kind = match method.body.kind() {
-        Kind::Sync => pb::MethodKind::Sync,
-        Kind::Async => pb::MethodKind::Async,
-        Kind::Inline => pb::MethodKind::Inline,
+    let kind = match method.handler.kind() {
+        HandlerKind::Sync => pb::MethodKind::Sync,
+        HandlerKind::Async => pb::MethodKind::Async,
+        HandlerKind::Inline => pb::MethodKind::Inline,
     };
     let parameters = method.signature.parameters.iter().flatten().map(|parameter| pb::Parameter {
         name: parameter.name.into(),

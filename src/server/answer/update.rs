@@ -2,16 +2,18 @@
 
 use crate::models::{LogLevel, LogLine, Update};
 use crate::pb;
-use crate::pb::watch_task_response::Update as Told;
+use crate::pb::watch_task_response::Update as StreamItem;
 use crate::server::answer::{history_entry, result, stamp};
 
 /// One update of WatchTask.
 pub(in crate::server) fn update(cursor: String, update: Update) -> pb::WatchTaskResponse {
     let told = match update {
-        Update::Entered(entry) => Told::Entered(history_entry(entry)),
-        Update::Progress(fraction, message) => Told::Progress(pb::Progress { fraction, message }),
-        Update::Log(line) => Told::Log(log_line(line)),
-        Update::Outcome(outcome) => Told::Outcome(result(&outcome)),
+        Update::Entered(entry) => StreamItem::Entered(history_entry(entry)),
+        Update::Progress(fraction, message) => {
+            StreamItem::Progress(pb::Progress { fraction, message })
+        }
+        Update::Log(line) => StreamItem::Log(log_line(line)),
+        Update::Outcome(outcome) => StreamItem::Outcome(result(&outcome)),
     };
     pb::WatchTaskResponse { cursor, update: Some(told) }
 }

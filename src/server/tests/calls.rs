@@ -27,7 +27,7 @@ use crate::pb::{
 use crate::server::{Handle, Options, Server, bind};
 use crate::store::MemoryStore;
 use crate::system::TaskSystem;
-use crate::tasks::{BodyResult, TaskContext, TaskHandler, TaskRegistry, collected};
+use crate::tasks::{HandlerResult, TaskContext, TaskHandler, TaskRegistry, collected};
 
 /// Longer than any test may take.
 const LONG: Duration = Duration::from_secs(60);
@@ -44,7 +44,7 @@ impl TaskHandler for Arc<Gate> {
         "gate@1.0.0".into()
     }
 
-    async fn execute(&self, _: &Task, _: &TaskContext, _: Vec<ArgValue>) -> BodyResult {
+    async fn execute(&self, _: &Task, _: &TaskContext, _: Vec<ArgValue>) -> HandlerResult {
         self.begun.add_permits(1);
         self.may_end.acquire().await.expect("never closed").forget();
         Ok(ArgValue::String("through".into()))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::events::Told;
+use crate::events::StreamItem;
 use crate::models::{EventFilter, NamePattern};
 use crate::monitor::Service;
 use crate::orchestrator::{
@@ -120,7 +120,9 @@ async fn a_service_that_fails_is_announced_and_listed() {
     let mut events = system.announcer().subscribe(failed, None);
     let maker = Waits { name: "maker", fails: true };
     system.services.makers.register_background_task(maker).unwrap();
-    let Some((_, Told::Event(event))) = events.next().await else { panic!("it is announced") };
+    let Some((_, StreamItem::Event(event))) = events.next().await else {
+        panic!("it is announced")
+    };
     let expected = serde_json::json!({
         "service": "maker",
         "error": "Task execution error: no disk",

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use super::TaskContext;
-use crate::tasks::Kind;
+use crate::tasks::HandlerKind;
 
 /// Why a body cannot wait for its host on the spot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -29,9 +29,9 @@ impl TaskContext {
         host: impl Future<Output = T>,
     ) -> Result<T, MustNotBlock> {
         match self.0.kind {
-            Kind::Sync => Ok(block_on(host)),
-            Kind::Inline => Err(MustNotBlock::Inline(verb)),
-            Kind::Async => Err(MustNotBlock::Async(verb)),
+            HandlerKind::Sync => Ok(block_on(host)),
+            HandlerKind::Inline => Err(MustNotBlock::Inline(verb)),
+            HandlerKind::Async => Err(MustNotBlock::Async(verb)),
         }
     }
 }

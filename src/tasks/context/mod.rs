@@ -7,7 +7,7 @@ mod blocking;
 mod bounded;
 mod checkpoint;
 mod emit;
-mod said;
+mod output;
 mod subtask;
 
 use std::fmt;
@@ -21,18 +21,18 @@ pub use blocking::MustNotBlock;
 pub(in crate::tasks) use blocking::block_on;
 pub use checkpoint::{CheckpointError, MAX_CHECKPOINT_BYTES};
 pub use emit::EmitError;
-pub(crate) use said::Unwritten;
-pub use said::{BadProgress, MAX_PROGRESS_MESSAGE_BYTES, Progress};
+pub(crate) use output::UnwrittenOutput;
+pub use output::{BadProgress, MAX_PROGRESS_MESSAGE_BYTES, Progress};
 pub use subtask::{ChildHandle, SpawnError, Subtask};
 
 use crate::models::{ArgValue, Fence, Outcome, Task, TaskId};
-use crate::tasks::{Host, Kind};
+use crate::tasks::{HandlerKind, Host};
 use checkpoint::Checkpoint;
-use said::Said;
+use output::OutputBuffer;
 
 /// What is known about an attempt when it begins.
 #[derive(Clone, Debug)]
-pub struct Begun {
+pub struct AttemptInfo {
     /// The number of the attempt, from 1.
     pub number: u32,
     /// The number of the claim.
@@ -40,7 +40,7 @@ pub struct Begun {
     /// When, on the steady clock of the host.
     pub started: Duration,
     /// Where the body runs.
-    pub kind: Kind,
+    pub kind: HandlerKind,
     /// What an earlier attempt saved.
     pub checkpoint: Option<Arc<[u8]>>,
     /// How many lines the task's log has.
@@ -53,12 +53,12 @@ struct Attempt {
     number: u32,
     fence: Fence,
     started: Duration,
-    kind: Kind,
+    kind: HandlerKind,
     host: Arc<dyn Host>,
     /// Made when somebody asks for it or uses it: most bodies end before anybody does.
     stop: OnceLock<CancellationToken>,
     dependencies: OnceLock<Vec<(TaskId, Outcome)>>,
-    said: Said,
+    output: OutputBuffer,
     checkpoint: Checkpoint,
     /// How many children without a name were asked for.
     unnamed: AtomicU32,
@@ -80,8 +80,8 @@ impl fmt::Debug for TaskContext {
 
 impl TaskContext {
     /// The context of an attempt that begins.
-    pub fn new(task: Arc<Task>, begun: Begun, host: Arc<dyn Host>) -> Self {
-        let Begun { number, fence, started, kind, checkpoint, log_lines } = begun;
+    pub fn new(task: Arc<Task>, begun: AttemptInfo, host: Arc<dyn Host>) -> Self {
+        let AttemptInfo { number, fence, started, kind, checkpoint, log_lines } = begun;
         Self(Arc::new(Attempt {
             task,
             number,
@@ -91,7 +91,7 @@ impl TaskContext {
             host,
             stop: OnceLock::new(),
             dependencies: OnceLock::new(),
-            said: Said::after(log_lines),
+            output: OutputBuffer::after(log_lines),
             checkpoint: Checkpoint::new(checkpoint),
             unnamed: AtomicU32::new(0),
         }))

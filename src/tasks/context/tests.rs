@@ -41,7 +41,7 @@ impl Host for Slow {
         elsewhere(Err(HostError::Stale)).await
     }
 
-    fn wrote(&self, _: Fence) {
+    fn output_available(&self, _: Fence) {
         self.told.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -50,27 +50,27 @@ impl Host for Slow {
     }
 }
 
-fn context(id: &str, kind: Kind, log_lines: u32) -> (TaskContext, Arc<Slow>) {
+fn context(id: &str, kind: HandlerKind, log_lines: u32) -> (TaskContext, Arc<Slow>) {
     let host = Arc::new(Slow::default());
     let fence = Fence { epoch: 1, counter: 1 };
     let started = host.now().steady;
-    let begun = Begun { number: 2, fence, started, kind, checkpoint: None, log_lines };
+    let begun = AttemptInfo { number: 2, fence, started, kind, checkpoint: None, log_lines };
     (TaskContext::new(Arc::new(TaskMaker::new(id).make()), begun, host.clone()), host)
 }
 
 #[test]
 fn a_host_is_told_of_words_once_until_it_takes_them() {
-    let (ctx, host) = context("t", Kind::Inline, 0);
+    let (ctx, host) = context("t", HandlerKind::Inline, 0);
     let told = || host.told.load(Ordering::Relaxed);
     assert_eq!(told(), 0);
     ctx.progress(0.5, "half").unwrap();
     ctx.progress(0.75, "more").unwrap();
     ctx.log_info("on it");
     assert_eq!(told(), 1);
-    let Unwritten { progress, lines } = ctx.take_unwritten();
+    let UnwrittenOutput { progress, lines } = ctx.take_unwritten();
     assert_eq!(progress, Some(Progress { fraction: 0.75, message: "more".into() }));
     assert_eq!(lines.len(), 1);
-    assert_eq!(ctx.take_unwritten(), Unwritten::default());
+    assert_eq!(ctx.take_unwritten(), UnwrittenOutput::default());
 
     ctx.log_warn("odd");
     assert_eq!(told(), 2);
@@ -80,7 +80,7 @@ fn a_host_is_told_of_words_once_until_it_takes_them() {
 
 #[test]
 fn a_log_is_numbered_on_and_bounded_and_says_that_it_is() {
-    let (ctx, host) = context("t", Kind::Sync, MAX_LOG_LINES - 3);
+    let (ctx, host) = context("t", HandlerKind::Sync, MAX_LOG_LINES - 3);
     ctx.log_error("é".repeat(MAX_LOG_LINE_BYTES));
     for _ in 0..5 {
         ctx.log_debug("again");
@@ -94,13 +94,13 @@ fn a_log_is_numbered_on_and_bounded_and_says_that_it_is() {
     assert_eq!((lines[2].text.contains("dropped"), lines[2].level), (true, LogLevel::Warn));
 
     ctx.log_info("once more");
-    assert_eq!(ctx.take_unwritten(), Unwritten::default());
+    assert_eq!(ctx.take_unwritten(), UnwrittenOutput::default());
     assert_eq!(host.told.load(Ordering::Relaxed), 1);
 }
 
 #[test]
 fn a_sync_body_waits_for_its_host_on_its_own_thread() {
-    let (ctx, _) = context("t", Kind::Sync, 0);
+    let (ctx, _) = context("t", HandlerKind::Sync, 0);
     ctx.save_checkpoint_blocking(&[1, 2]).unwrap();
     assert_eq!(ctx.load_checkpoint().unwrap(), Some([1, 2]));
     ctx.clear_checkpoint_blocking().unwrap();
@@ -113,10 +113,10 @@ fn a_sync_body_waits_for_its_host_on_its_own_thread() {
 fn other_bodies_must_not_wait_and_are_told_what_to_do() {
     let rows = [
         (
-            Kind::Inline,
+            HandlerKind::Inline,
             "an inline body must not wait for `save_checkpoint`; make it `#[sync_task]` without `inline`",
         ),
-        (Kind::Async, "an async body must not block; await `save_checkpoint` instead"),
+        (HandlerKind::Async, "an async body must not block; await `save_checkpoint` instead"),
     ];
     for (kind, message) in rows {
         let (ctx, _) = context("t", kind, 0);
@@ -129,7 +129,7 @@ fn other_bodies_must_not_wait_and_are_told_what_to_do() {
 
 #[test]
 fn a_child_s_id_is_bounded_and_no_grandchild_s() {
-    let (ctx, _) = context(&"p".repeat(MAX_ID_BYTES - 2), Kind::Sync, 0);
+    let (ctx, _) = context(&"p".repeat(MAX_ID_BYTES - 2), HandlerKind::Sync, 0);
     let spawn = |name: &str| ctx.spawn_subtask_blocking(Subtask::new("add").name(name));
     spawn("x").unwrap();
     let too_long = spawn("xy").unwrap_err();

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use super::from_arg::{BadArgument, FromArg};
 use super::json_source::Source;
 use crate::models::ArgValue;
-use crate::tasks::{BodyResult, IntoReturn, TaskError};
+use crate::tasks::{HandlerResult, IntoReturn, TaskError};
 
 /// A type of your own as a parameter or a result of a task.
 ///
@@ -46,7 +46,7 @@ impl<T: DeserializeOwned> Json<T> {
 }
 
 impl<T: Serialize> IntoReturn for Json<T> {
-    fn into_return(self) -> BodyResult {
+    fn into_return(self) -> HandlerResult {
         match serde_json::to_value(self.0) {
             Ok(json) => Ok(json.into()),
             Err(why) => {

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::from_arg::{BadArgument, FromArg};
 use crate::models::ArgValue;
-use crate::tasks::{BodyResult, IntoReturn};
+use crate::tasks::{HandlerResult, IntoReturn};
 
 const TIMESTAMP: &str = "timestamp, or text like \"2026-11-01T00:00:00Z\"";
 const DURATION: &str = "duration, or text like \"1.5s\"";
@@ -43,7 +43,7 @@ fn read<T: FromStr>(text: &str, expects: &str) -> Result<T, BadArgument> {
 macro_rules! returned {
     ($($type:ty),*) => {$(
         impl IntoReturn for $type {
-            fn into_return(self) -> BodyResult {
+            fn into_return(self) -> HandlerResult {
                 Ok(self.into())
             }
         }

@@ -9,7 +9,7 @@ fn declared(name: &'static str, version: Option<&'static str>, line: u32) -> Reg
         namespace: None,
         name,
         version,
-        body: Body::Sync(|_: TaskContext, _: Vec<ArgValue>| Ok(ArgValue::Null)),
+        handler: Handler::Sync(|_: TaskContext, _: Vec<ArgValue>| Ok(ArgValue::Null)),
         signature: Signature::ANY,
         defaults: MethodDefaults::default(),
         description: "",

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use super::Heard;
+use super::Recorded;
 use super::fake_host::FakeHost;
 use crate::tasks::TaskContext;
 
@@ -22,7 +22,7 @@ impl TestContext {
     }
 
     /// What was said to it so far.
-    pub fn heard(&self) -> Heard {
+    pub fn heard(&self) -> Recorded {
         self.host.heard()
     }
 

@@ -15,7 +15,7 @@ use crate::tasks::{Host, HostError, Progress, TaskContext, TaskRegistry, collect
 
 /// What a body said, in the order in which it did.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Heard {
+pub struct Recorded {
     /// Every report, also those that a server would have passed over for a later one.
     pub progress: Vec<Progress>,
     /// Lines of its log.
@@ -28,7 +28,7 @@ pub struct Heard {
     pub events: Vec<(String, serde_json::Value)>,
 }
 
-impl Heard {
+impl Recorded {
     /// The log's texts.
     pub fn lines(&self) -> Vec<&str> {
         self.logs.iter().map(|line| line.text.as_str()).collect()
@@ -50,7 +50,7 @@ pub(super) struct FakeHost {
     clock: ManualClock,
     script: Script,
     parent: TaskId,
-    heard: Mutex<Heard>,
+    heard: Mutex<Recorded>,
     words: AtomicUsize,
     /// While somebody listens: the context holds the host, too.
     context: Mutex<Option<TaskContext>>,
@@ -77,7 +77,7 @@ impl FakeHost {
     }
 
     /// What it heard so far.
-    pub(super) fn heard(&self) -> Heard {
+    pub(super) fn heard(&self) -> Recorded {
         self.heard.lock().clone()
     }
 
@@ -89,7 +89,7 @@ impl FakeHost {
     /// One more word; or what every word is answered with.
     fn hear(
         &self,
-        take: impl FnOnce(&mut Heard) -> Result<(), HostError>,
+        take: impl FnOnce(&mut Recorded) -> Result<(), HostError>,
     ) -> Result<(), HostError> {
         if let Some(error) = &self.script.error {
             return Err(error.clone());
@@ -165,7 +165,7 @@ impl Host for FakeHost {
         })
     }
 
-    fn wrote(&self, _: Fence) {
+    fn output_available(&self, _: Fence) {
         let Some(context) = self.context.lock().clone() else { return };
         let unwritten = context.take_unwritten();
         {

@@ -89,7 +89,7 @@ mod tell;
 
 pub use clock::ManualClock;
 pub use context::TestContext;
-pub use fake_host::Heard;
+pub use fake_host::Recorded;
 pub use outcome::{TestEnding, TestOutcome};
 pub use task::TestTask;
 pub use tell::tell;

@@ -1,6 +1,6 @@
 //! What came of a test's attempt.
 
-use super::Heard;
+use super::Recorded;
 use crate::error::Error;
 use crate::models::{ArgValue, Failure};
 use crate::tasks::{Child, TaskError};
@@ -11,7 +11,7 @@ pub struct TestOutcome {
     /// How it ended.
     pub ending: TestEnding,
     /// What the body said meanwhile.
-    pub heard: Heard,
+    pub heard: Recorded,
 }
 
 /// How an attempt ended.

@@ -9,7 +9,9 @@ use super::{ManualClock, TestContext, TestEnding, TestOutcome};
 use crate::error::Code;
 use crate::models::wrappers::MAX_DEPTH;
 use crate::models::{ArgValue, Failure};
-use crate::tasks::{Body, BodyResult, Decision, Method, calling, catching, check_result, fill_in};
+use crate::tasks::{
+    Decision, Handler, HandlerResult, Method, calling, catching, check_result, fill_in,
+};
 
 /// An attempt that can begin.
 pub(super) struct Run {
@@ -39,8 +41,8 @@ fn prepare(run: &Run) -> Result<Vec<ArgValue>, TestEnding> {
     (run.method.signature.check)(&task.args).map_err(TestEnding::Refused)?;
     let filled = fill_in(&task.args, run.context.dependencies())
         .map_err(|error| broken(error.code(), error.to_string()))?;
-    let args = match &run.method.body {
-        Body::Handler(handler) if !run.decided => {
+    let args = match &run.method.handler {
+        Handler::Object(handler) if !run.decided => {
             let undecided = filled.clone();
             match calling(|| handler.decide(task, &run.context, filled)) {
                 Ok(Decision::Run(args)) => args,
@@ -63,12 +65,12 @@ fn prepare(run: &Run) -> Result<Vec<ArgValue>, TestEnding> {
     Ok(args)
 }
 
-async fn call(run: &Run, args: Vec<ArgValue>) -> Result<BodyResult, Failure> {
+async fn call(run: &Run, args: Vec<ArgValue>) -> Result<HandlerResult, Failure> {
     let context = run.context.clone();
-    match &run.method.body {
-        Body::Sync(body) | Body::Inline(body) => calling(|| body(context, args)),
-        Body::Async(body) => watching(run, calling(|| body(context, args))?).await,
-        Body::Handler(handler) => {
+    match &run.method.handler {
+        Handler::Sync(body) | Handler::Inline(body) => calling(|| body(context, args)),
+        Handler::Async(body) => watching(run, calling(|| body(context, args))?).await,
+        Handler::Object(handler) => {
             watching(run, handler.execute(run.context.task(), &run.context, args)).await
         }
     }
@@ -101,7 +103,7 @@ async fn watching<T>(run: &Run, body: impl Future<Output = T>) -> Result<T, Fail
     }
 }
 
-fn ended(returned: Result<BodyResult, Failure>) -> TestEnding {
+fn ended(returned: Result<HandlerResult, Failure>) -> TestEnding {
     match returned {
         Ok(Ok(result)) => match check_result(&result) {
             Ok(()) => TestEnding::Succeeded(result),

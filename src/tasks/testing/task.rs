@@ -11,7 +11,7 @@ use super::run::{Run, run};
 use super::{ManualClock, TestContext, TestOutcome};
 use crate::models::{ArgValue, Ending, Fence, Options, Outcome, RetryPolicy, TaskId, TaskMaker};
 use crate::tasks::context::block_on;
-use crate::tasks::{Begun, HostError, Method, TaskContext, TaskHandler, TaskRegistry};
+use crate::tasks::{AttemptInfo, HostError, Method, TaskContext, TaskHandler, TaskRegistry};
 
 /// One attempt of a method, to be run by a test: see [`testing`](crate::testing).
 #[derive(Debug)]
@@ -235,11 +235,11 @@ impl TestTask {
         let task = Arc::new(self.task.make());
         let now = self.clock.now();
         let host = FakeHost::new(self.clock.clone(), self.script, task.id.clone());
-        let begun = Begun {
+        let begun = AttemptInfo {
             number: self.attempt,
             fence: Fence { epoch: 1, counter: u64::from(self.attempt) },
             started: now.steady.saturating_sub(self.elapsed),
-            kind: self.method.body.kind(),
+            kind: self.method.handler.kind(),
             checkpoint: self.checkpoint,
             log_lines: 0,
         };

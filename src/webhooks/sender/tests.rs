@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::*;
 use crate::clock;
 use crate::models::{EventFilter, Name, Secret};
-use crate::tasks::Then;
+use crate::tasks::Disposition;
 use crate::webhooks::signature::{SignedHeaders, verify};
 
 #[path = "../../../tests/webhooks/receiver.rs"]
@@ -55,10 +55,10 @@ async fn told(answer: Answer) -> Result<StatusCode, TaskError> {
     let said = send(&webhook(&receiver.url())).await;
     said.map_err(|error| {
         let message = error.message().replace(&receiver.addr().to_string(), "HOST");
-        match error.then() {
-            Then::Retry => TaskError::new(message),
-            Then::RetryAfter(wait) => TaskError::retry_after(message, wait),
-            Then::Fail => TaskError::permanent(message),
+        match error.disposition() {
+            Disposition::Retry => TaskError::new(message),
+            Disposition::RetryAfter(wait) => TaskError::retry_after(message, wait),
+            Disposition::Fail => TaskError::permanent(message),
             then => panic!("{then:?}"),
         }
     })
@@ -110,7 +110,7 @@ async fn only_a_2xx_means_that_the_event_was_taken() {
     }
     for status in [300, 304, 400, 401, 404, 408, 422, 500, 502, 503, 504] {
         let refused = told(Answer::status(status)).await.expect_err("refused");
-        assert_eq!(refused.then(), Then::Retry, "{status}: {refused}");
+        assert_eq!(refused.disposition(), Disposition::Retry, "{status}: {refused}");
         assert!(refused.message().starts_with(&format!("HOST answered {status}")), "{refused}");
     }
 }
@@ -132,17 +132,28 @@ async fn a_receiver_with_too_much_to_do_says_when_to_come_back() {
     let ever = "retry-after: 99999999999\r\n";
     assert_eq!(busy(503, ever).await, after("503 Service Unavailable", MAX_BACKOFF));
     for headers in ["", "retry-after: soon\r\n", "retry-after: -1\r\n", "retry-after: \r\n"] {
-        assert_eq!(busy(429, headers).await.unwrap_err().then(), Then::Retry, "{headers:?}");
+        assert_eq!(
+            busy(429, headers).await.unwrap_err().disposition(),
+            Disposition::Retry,
+            "{headers:?}"
+        );
     }
     // Nor sooner than it would be tried anyway: all tries would be used up at once.
     let past = "retry-after: Wed, 21 Oct 2015 07:28:00 GMT\r\n";
     for headers in ["retry-after: 0\r\n", "retry-after: 25\r\n", past] {
-        assert_eq!(busy(503, headers).await.unwrap_err().then(), Then::Retry, "{headers:?}");
+        assert_eq!(
+            busy(503, headers).await.unwrap_err().disposition(),
+            Disposition::Retry,
+            "{headers:?}"
+        );
     }
     let later = Duration::from_secs(26);
     assert_eq!(busy(503, "Retry-After: 26\r\n").await, after("503 Service Unavailable", later));
     // Only those two statuses say it.
-    assert_eq!(busy(500, "retry-after: 60\r\n").await.unwrap_err().then(), Then::Retry);
+    assert_eq!(
+        busy(500, "retry-after: 60\r\n").await.unwrap_err().disposition(),
+        Disposition::Retry
+    );
 }
 
 #[test]
@@ -201,11 +212,11 @@ async fn of_an_answer_of_5_mb_only_the_beginning_is_read() {
 #[tokio::test]
 async fn a_connection_that_cannot_be_made_or_breaks_is_tried_again() {
     let refused = told(Answer::Reset).await.expect_err("refused");
-    assert_eq!(refused.then(), Then::Retry);
+    assert_eq!(refused.disposition(), Disposition::Retry);
     assert!(refused.message().starts_with("HOST: error sending request: "), "{refused}");
 
     let nobody = send(&webhook(&receiver::nobody())).await.expect_err("refused");
-    assert_eq!(nobody.then(), Then::Retry);
+    assert_eq!(nobody.disposition(), Disposition::Retry);
     assert!(nobody.message().contains("Connection refused"), "{nobody}");
 }
 
@@ -214,7 +225,7 @@ async fn a_receiver_that_speaks_no_tls_is_tried_again() {
     let receiver = Receiver::that_answers(Answer::status(200)).await;
     let url = receiver.url().replace("http:", "https:");
     let refused = send(&webhook(&url)).await.expect_err("refused");
-    assert_eq!(refused.then(), Then::Retry, "{refused}");
+    assert_eq!(refused.disposition(), Disposition::Retry, "{refused}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::pin::Pin;
 
 use task_macro::{async_task, sync_task};
 use task_scheduler::models::ArgValue;
-use task_scheduler::tasks::{self, Body, Json, Rest, TaskContext, TaskError, collected};
+use task_scheduler::tasks::{self, Handler, Json, Rest, TaskContext, TaskError, collected};
 
 /// Any arguments.
 #[sync_task]
@@ -120,11 +120,11 @@ fn main() {
     let call = |name: &str, args: Vec<ArgValue>| {
         let method = methods.iter().find(|method| method.name == name).expect(name);
         (method.signature.check)(&args).map_err(|error| error.message)?;
-        match method.body {
-            Body::Sync(body) | Body::Inline(body) => {
+        match method.handler {
+            Handler::Sync(body) | Handler::Inline(body) => {
                 body(TaskContext, args).map_err(|error| error.to_string())
             }
-            Body::Async(_) => Err("async".into()),
+            Handler::Async(_) => Err("async".into()),
         }
     };
     assert_eq!(call("any", vec![1_i64.into(), true.into()]), Ok("2".into()));

@@ -230,8 +230,8 @@ fn every_slot_is_taken() {
         limit: 2,
         ..told(ObstacleKind::Capacity, why)
     };
-    check(full(Kind::Async), &[expected("all 2 slots for async bodies are taken")]);
-    check(full(Kind::Sync), &[expected("all 2 slots for sync bodies are taken")]);
+    check(full(HandlerKind::Async), &[expected("all 2 slots for async bodies are taken")]);
+    check(full(HandlerKind::Sync), &[expected("all 2 slots for sync bodies are taken")]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ fn position(sequence: u64) -> Position {
 }
 
 fn candidate(position: Position) -> Candidate {
-    Candidate { position, kind: Kind::Async, class: Durability::Durable }
+    Candidate { position, kind: HandlerKind::Async, class: Durability::Durable }
 }
 
 fn candidates(sequences: impl IntoIterator<Item = u64>) -> Vec<Candidate> {
@@ -70,11 +70,11 @@ fn a_low_window_is_read_on_from_its_horizon_once() {
 #[test]
 fn a_read_that_reached_the_end_leaves_nothing_behind() {
     let mut queue = unread();
-    assert!(!queue.is_idle() && queue.has_claimable(Kind::Sync));
+    assert!(!queue.is_idle() && queue.has_claimable(HandlerKind::Sync));
     assert_eq!(queue.wants_refill(), Some(None));
     queue.refilled(candidates([3, 5]), Some(position(5)), true);
     assert_eq!((held(&queue), queue.horizon), (vec![3, 5], Horizon::End));
-    assert!(!queue.has_claimable(Kind::Sync));
+    assert!(!queue.has_claimable(HandlerKind::Sync));
 }
 
 #[test]

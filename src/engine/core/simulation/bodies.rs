@@ -7,15 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::world::{Work, World};
-use crate::engine::core::{Admission, Ran, Settings, Start};
+use crate::engine::core::{Admission, AttemptEnd, Settings, Start};
 use crate::error::Code;
 use crate::models::{
     ArgValue, Digest, Durability, Failure, Fence, MethodName, OnDependencyFailure, Options,
     QueueName, Sequence, Task, TaskId,
 };
 use crate::tasks::{
-    Body, BodyResult, Kind, Location, Method, MethodDefaults, Signature, TaskContext, TaskError,
-    TaskHandler, TaskRegistry,
+    Handler, HandlerKind, HandlerResult, Location, Method, MethodDefaults, Signature, TaskContext,
+    TaskError, TaskHandler, TaskRegistry,
 };
 
 pub(super) const METHODS: [&str; 4] = ["sync", "async", "inline", "handler"];
@@ -24,10 +24,10 @@ pub(super) const METHODS: [&str; 4] = ["sync", "async", "inline", "handler"];
 pub(super) fn methods() -> TaskRegistry {
     let registry = TaskRegistry::default();
     let bodies = [
-        ("sync", Body::Sync(|_, _| Ok(ArgValue::Null))),
-        ("async", Body::Async(|_, _| Box::pin(async { Ok(ArgValue::Null) }))),
-        ("inline", Body::Inline(|_, _| Ok(ArgValue::Null))),
-        ("handler", Body::Handler(Arc::new(Idle))),
+        ("sync", Handler::Sync(|_, _| Ok(ArgValue::Null))),
+        ("async", Handler::Async(|_, _| Box::pin(async { Ok(ArgValue::Null) }))),
+        ("inline", Handler::Inline(|_, _| Ok(ArgValue::Null))),
+        ("handler", Handler::Object(Arc::new(Idle))),
     ];
     for (name, body) in bodies {
         let name = MethodName {
@@ -37,7 +37,7 @@ pub(super) fn methods() -> TaskRegistry {
         };
         let method = Method {
             name,
-            body,
+            handler: body,
             signature: Signature::ANY,
             defaults: MethodDefaults::default(),
             description: String::new(),
@@ -56,7 +56,7 @@ impl TaskHandler for Idle {
         "handler".into()
     }
 
-    async fn execute(&self, _: &Task, _: &TaskContext, _: Vec<ArgValue>) -> BodyResult {
+    async fn execute(&self, _: &Task, _: &TaskContext, _: Vec<ArgValue>) -> HandlerResult {
         Ok(ArgValue::Null)
     }
 }
@@ -122,7 +122,7 @@ impl Bodies {
 
     pub(super) fn check(&self, settings: &Settings, given_up: impl Fn(&Fence) -> bool) {
         let mut sequences: BTreeSet<Sequence> = BTreeSet::new();
-        let mut kinds: BTreeMap<Kind, usize> = BTreeMap::new();
+        let mut kinds: BTreeMap<HandlerKind, usize> = BTreeMap::new();
         for (fence, body) in &self.running {
             // A task can be made to run again whose body was given up and is still there.
             let alone = given_up(fence) || sequences.insert(body.start.sequence);
@@ -131,11 +131,13 @@ impl Bodies {
                 // It goes on whether or not there is a slot.
                 continue;
             }
-            *kinds.entry(body.start.method.body.kind()).or_default() += 1;
+            *kinds.entry(body.start.method.handler.kind()).or_default() += 1;
         }
         let sync = settings.sync_bodies + settings.spare_threads;
-        assert!(kinds.get(&Kind::Sync).is_none_or(|running| *running <= sync));
-        assert!(kinds.get(&Kind::Async).is_none_or(|running| *running <= settings.async_bodies));
+        assert!(kinds.get(&HandlerKind::Sync).is_none_or(|running| *running <= sync));
+        assert!(
+            kinds.get(&HandlerKind::Async).is_none_or(|running| *running <= settings.async_bodies)
+        );
     }
 }
 
@@ -168,7 +170,7 @@ impl World {
             .collect();
         let Some(fence) = self.rng.choice(fences) else { return };
         let body = &self.bodies.running[&fence];
-        let dropped = body.aborted && body.start.method.body.kind() == Kind::Async;
+        let dropped = body.aborted && body.start.method.handler.kind() == HandlerKind::Async;
         if body.resting && !dropped {
             self.go_on_if_children_ended(fence);
             if self.rng.bool() || self.bodies.running[&fence].resting {
@@ -182,8 +184,8 @@ impl World {
         let body = self.bodies.running.remove(&fence).expect("just listed");
         let left_behind = body.resting && self.rng.bool();
         self.ledger.ends(fence);
-        let ran = if body.aborted && body.start.method.body.kind() == Kind::Async {
-            Ran::Aborted
+        let ran = if body.aborted && body.start.method.handler.kind() == HandlerKind::Async {
+            AttemptEnd::Aborted
         } else {
             self.result(&body.start)
         };
@@ -194,25 +196,25 @@ impl World {
         }
     }
 
-    pub(super) fn result(&mut self, start: &Start) -> Ran {
-        let is_handler = matches!(start.method.body, Body::Handler(_));
+    pub(super) fn result(&mut self, start: &Start) -> AttemptEnd {
+        let is_handler = matches!(start.method.handler, Handler::Object(_));
         let undecided = start.found.decided.is_none() && start.found.children.is_empty();
         let soon = Duration::from_millis(self.rng.u64(0..300));
         match self.rng.u32(0..20) {
-            0..3 => Ran::Returned(Err(TaskError::new("try again"))),
-            3 => Ran::Returned(Err(TaskError::permanent("hopeless"))),
-            4 => Ran::Returned(Err(TaskError::retry_after("later", soon))),
-            5 | 6 if !self.calm => Ran::Returned(Err(TaskError::snooze(soon))),
-            7 => Ran::Returned(Err(TaskError::cancel("not wanted"))),
+            0..3 => AttemptEnd::Returned(Err(TaskError::new("try again"))),
+            3 => AttemptEnd::Returned(Err(TaskError::permanent("hopeless"))),
+            4 => AttemptEnd::Returned(Err(TaskError::retry_after("later", soon))),
+            5 | 6 if !self.calm => AttemptEnd::Returned(Err(TaskError::snooze(soon))),
+            7 => AttemptEnd::Returned(Err(TaskError::cancel("not wanted"))),
             8 => {
                 let failure = Failure { code: Code::Panicked, message: "oh".into() };
-                Ran::Failed { failure, retryable: self.rng.bool() }
+                AttemptEnd::Failed { failure, retryable: self.rng.bool() }
             }
-            9 if is_handler && undecided => Ran::Skipped,
-            10..14 if is_handler && undecided => Ran::Expanded(self.children(&start.task)),
+            9 if is_handler && undecided => AttemptEnd::Skipped,
+            10..14 if is_handler && undecided => AttemptEnd::Expanded(self.children(&start.task)),
             _ => {
                 let value = ArgValue::UInt64(self.ledger.returned(&start.task.id));
-                Ran::Returned(Ok(Arc::new(value)))
+                AttemptEnd::Returned(Ok(Arc::new(value)))
             }
         }
     }

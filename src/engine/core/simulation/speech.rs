@@ -11,7 +11,7 @@ use crate::models::{
     Payload, QueueName, State, Task, TaskId,
 };
 use crate::store::ChangeResult;
-use crate::tasks::Kind;
+use crate::tasks::HandlerKind;
 
 /// The most children that one body asks for: each attempt asks for some of the same.
 const CHILDREN: usize = 3;
@@ -144,7 +144,7 @@ impl World {
     /// A body begins to wait for its children.
     fn rest(&mut self, fence: Fence) {
         let body = self.bodies.running.get_mut(&fence).expect("it runs");
-        if body.start.method.body.kind() == Kind::Inline {
+        if body.start.method.handler.kind() == HandlerKind::Inline {
             return;
         }
         body.resting = true;

@@ -23,22 +23,22 @@ pub use extract::Json;
 pub use extract::arguments::{ArgumentCheck, Arguments, FromArgs, Rest};
 pub use extract::from_arg::{BadArgument, FromArg};
 pub use returns::IntoReturn;
-pub use task_error::{TaskError, Then};
+pub use task_error::{Disposition, TaskError};
 
 use crate::error::Error;
 use crate::models::{ArgValue, Durability, QueueName};
 
-pub type BodyResult = Result<ArgValue, TaskError>;
-pub type BodyFuture = Pin<Box<dyn Future<Output = BodyResult> + Send>>;
+pub type HandlerResult = Result<ArgValue, TaskError>;
+pub type HandlerFuture = Pin<Box<dyn Future<Output = HandlerResult> + Send>>;
 
 #[derive(Clone, Debug)]
 pub struct TaskContext;
 
 #[derive(Clone)]
-pub enum Body {
-    Sync(fn(TaskContext, Vec<ArgValue>) -> BodyResult),
-    Inline(fn(TaskContext, Vec<ArgValue>) -> BodyResult),
-    Async(fn(TaskContext, Vec<ArgValue>) -> BodyFuture),
+pub enum Handler {
+    Sync(fn(TaskContext, Vec<ArgValue>) -> HandlerResult),
+    Inline(fn(TaskContext, Vec<ArgValue>) -> HandlerResult),
+    Async(fn(TaskContext, Vec<ArgValue>) -> HandlerFuture),
 }
 
 pub struct Parameter {
@@ -75,7 +75,7 @@ pub struct Registration {
     pub namespace: Option<&'static str>,
     pub name: &'static str,
     pub version: Option<&'static str>,
-    pub body: Body,
+    pub handler: Handler,
     pub signature: Signature,
     pub defaults: MethodDefaults,
     pub description: &'static str,

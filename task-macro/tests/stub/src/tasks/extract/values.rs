@@ -2,7 +2,7 @@
 
 use super::from_arg::{BadArgument, FromArg};
 use crate::models::ArgValue;
-use crate::tasks::{BodyResult, IntoReturn};
+use crate::tasks::{HandlerResult, IntoReturn};
 
 macro_rules! values {
     ($([$($generics:tt)*] $type:ty, $expects:literal, $pattern:pat => $value:expr;)*) => {$(
@@ -49,7 +49,7 @@ impl<T: FromArg> FromArg for Option<T> {
 pub struct Json<T>(pub T);
 
 impl<T> IntoReturn for Json<T> {
-    fn into_return(self) -> BodyResult {
+    fn into_return(self) -> HandlerResult {
         Ok(ArgValue::Null)
     }
 }

@@ -3,16 +3,16 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::Tap;
+use super::Observer;
 
 /// A list of taps. There are a handful in one process.
 #[derive(Default)]
-pub(super) struct Taps(OnceLock<(Arc<dyn Tap>, Box<Taps>)>);
+pub(super) struct Observers(OnceLock<(Arc<dyn Observer>, Box<Observers>)>);
 
-impl Taps {
+impl Observers {
     /// One more, who is told of what happens from now on.
-    pub(super) fn add(&self, tap: Arc<dyn Tap>) {
-        let (mut end, mut link) = (self, (tap, Box::default()));
+    pub(super) fn add(&self, observer: Arc<dyn Observer>) {
+        let (mut end, mut link) = (self, (observer, Box::default()));
         // Whoever added another meanwhile stands before this one.
         while let Err(taken) = end.0.set(link) {
             link = taken;
@@ -21,12 +21,12 @@ impl Taps {
     }
 
     /// In the order in which they were added.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<dyn Tap>> {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<dyn Observer>> {
         let mut rest = self;
         std::iter::from_fn(move || {
-            let (tap, next) = rest.0.get()?;
+            let (observer, next) = rest.0.get()?;
             rest = next;
-            Some(tap)
+            Some(observer)
         })
     }
 
@@ -35,7 +35,7 @@ impl Taps {
     }
 }
 
-impl fmt::Debug for Taps {
+impl fmt::Debug for Observers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.iter().count())
     }
@@ -52,26 +52,26 @@ mod tests {
     #[test]
     fn every_tap_is_told_in_the_order_in_which_they_came() {
         let heard: Arc<Mutex<Vec<usize>>> = Arc::default();
-        let taps = Taps::default();
-        assert!(taps.is_empty());
+        let observers = Observers::default();
+        assert!(observers.is_empty());
         for number in 0..3 {
             let heard = heard.clone();
-            taps.add(Arc::new(move |_: &Event| heard.lock().push(number)));
-            assert!(!taps.is_empty());
+            observers.add(Arc::new(move |_: &Event| heard.lock().push(number)));
+            assert!(!observers.is_empty());
         }
         let event = Event { at: Timestamp::EPOCH, fact: Fact::Node(NodeFact::Draining) };
-        taps.iter().for_each(|tap| tap.hear(&event));
+        observers.iter().for_each(|observer| observer.hear(&event));
         assert_eq!(*heard.lock(), [0, 1, 2]);
     }
 
     #[test]
     fn taps_that_come_at_once_are_all_there() {
-        let taps = Taps::default();
+        let observers = Observers::default();
         std::thread::scope(|scope| {
             for _ in 0..8 {
-                scope.spawn(|| (0..50).for_each(|_| taps.add(Arc::new(|_: &Event| {}))));
+                scope.spawn(|| (0..50).for_each(|_| observers.add(Arc::new(|_: &Event| {}))));
             }
         });
-        assert_eq!(taps.iter().count(), 400);
+        assert_eq!(observers.iter().count(), 400);
     }
 }

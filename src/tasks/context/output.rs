@@ -30,7 +30,7 @@ pub struct BadProgress(pub f64);
 
 /// What a body said since the host last asked.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Unwritten {
+pub(crate) struct UnwrittenOutput {
     /// The latest, if there is a new one.
     pub(crate) progress: Option<Progress>,
     /// In the order of their numbers.
@@ -39,7 +39,7 @@ pub(crate) struct Unwritten {
 
 /// The words of one attempt. Holds at most [`MAX_LOG_LINES`] lines: a task has no more.
 #[derive(Debug)]
-pub(super) struct Said(Mutex<Words>);
+pub(super) struct OutputBuffer(Mutex<Words>);
 
 #[derive(Debug)]
 struct Words {
@@ -50,7 +50,7 @@ struct Words {
     last_line: u32,
 }
 
-impl Said {
+impl OutputBuffer {
     /// By an attempt of a task that has so many lines.
     pub(super) fn after(log_lines: u32) -> Self {
         Self(Mutex::new(Words {
@@ -102,7 +102,7 @@ impl TaskContext {
 
     /// What the body last said.
     pub fn current_progress(&self) -> Progress {
-        self.0.said.0.lock().progress.clone()
+        self.0.output.0.lock().progress.clone()
     }
 
     /// Adds a line to the task's log, which is kept with the task and shown to those who look at it.
@@ -146,23 +146,23 @@ impl TaskContext {
     }
 
     /// Takes what the body said since this was last asked. The host is told when there is more.
-    pub(crate) fn take_unwritten(&self) -> Unwritten {
-        let words = &mut *self.0.said.0.lock();
+    pub(crate) fn take_unwritten(&self) -> UnwrittenOutput {
+        let words = &mut *self.0.output.0.lock();
         let is_new = mem::take(&mut words.progress_is_new);
         let progress = is_new.then(|| words.progress.clone());
-        Unwritten { progress, lines: mem::take(&mut words.lines) }
+        UnwrittenOutput { progress, lines: mem::take(&mut words.lines) }
     }
 
     /// Takes a word down, and tells the host of the first one that it has not taken.
     fn say(&self, word: impl FnOnce(&mut Words)) {
         let is_first = {
-            let words = &mut *self.0.said.0.lock();
+            let words = &mut *self.0.output.0.lock();
             let knows = words.is_new();
             word(words);
             !knows && words.is_new()
         };
         if is_first {
-            self.0.host.wrote(self.0.fence);
+            self.0.host.output_available(self.0.fence);
         }
     }
 }
