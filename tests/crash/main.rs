@@ -15,4 +15,6 @@ mod many;
 mod rounds;
 mod schedules;
 mod server;
+#[expect(dead_code, reason = "shared with `it`")]
+#[path = "../it/waiting.rs"]
 mod waiting;

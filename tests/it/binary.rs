@@ -17,7 +17,7 @@ pub(crate) struct Binary {
 
 /// How it ended and what it said.
 #[derive(Debug)]
-pub(crate) struct AttemptEnd {
+pub(crate) struct ProcessOutput {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
@@ -46,7 +46,7 @@ impl Binary {
     }
 
     /// Runs it to its end.
-    pub(crate) fn run(&self, flags: &[&str]) -> AttemptEnd {
+    pub(crate) fn run(&self, flags: &[&str]) -> ProcessOutput {
         let mut child = Command::new(env!("CARGO_BIN_EXE_task-scheduler"))
             .args(flags)
             .env_clear()
@@ -66,7 +66,7 @@ impl Binary {
             std::thread::sleep(Duration::from_millis(5));
         }
         let output = child.wait_with_output().unwrap();
-        AttemptEnd {
+        ProcessOutput {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
@@ -76,6 +76,6 @@ impl Binary {
 
 /// Fails unless it said exactly this on stderr, nothing on stdout, and ended with `code`.
 #[track_caller]
-pub(crate) fn assert_refused(ran: &AttemptEnd, code: i32, stderr: &str) {
+pub(crate) fn assert_refused(ran: &ProcessOutput, code: i32, stderr: &str) {
     assert_eq!((ran.code, &*ran.stderr, &*ran.stdout), (Some(code), stderr, ""));
 }

@@ -1,4 +1,5 @@
-//! The real binary, from outside. A module here is one side of it.
+//! The real binary, from outside. A module here is one side of it; a folder is a part that is tried
+//! in process, too: the Rust client, webhooks, the support for the authors of tasks.
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the place and the reason")]
 
@@ -8,6 +9,7 @@ mod bad_requests;
 mod binary;
 mod cancel;
 mod chains;
+mod cli;
 mod client;
 mod compression;
 mod deadline;
@@ -29,15 +31,18 @@ mod purge;
 mod queue_control;
 mod queues;
 mod retry_and_resolve;
+mod rust_client;
 mod schedules;
 mod schedules_file;
 mod server;
 mod statistics;
 mod submit;
+mod task_authors;
 mod task_log;
 mod time;
 mod unique;
 mod wait;
 mod waiting;
 mod watch;
+mod webhooks;
 mod wire;

@@ -27,7 +27,9 @@ async fn a_service_that_fails_again_after_it_only_waited_did_not_recover_in_betw
     store.refused_commits.store(10, Ordering::SeqCst);
     for failures in [1, 2] {
         system.submit(request("add", &[1])).await.expect_err("it was not stored");
-        let Some((_, StreamItem::Event(event))) = events.next().await else { panic!("it is announced") };
+        let Some((_, StreamItem::Event(event))) = events.next().await else {
+            panic!("it is announced")
+        };
         let payload = event.payload();
         assert_eq!(
             (&payload["service"], &payload["failures"]),
@@ -49,7 +51,9 @@ async fn a_store_that_stays_away_shows_as_a_service_that_fails_until_it_is_back(
     store.refused_commits.store(5, Ordering::SeqCst);
     let refused = system.submit(request("add", &[1])).await.expect_err("it was not stored");
     assert_eq!(refused.code, Code::OutcomeUnknown);
-    let Some((_, StreamItem::Event(event))) = events.next().await else { panic!("it is announced") };
+    let Some((_, StreamItem::Event(event))) = events.next().await else {
+        panic!("it is announced")
+    };
     let payload = event.payload();
     assert_eq!((&payload["service"], &payload["failures"]), (&"commits".into(), &1.into()));
 

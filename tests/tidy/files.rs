@@ -44,7 +44,7 @@ fn collect(root: &Path, folder: &Path, extension: &str, found: &mut Vec<String>)
 
 #[test]
 fn finds_this_file_and_nothing_foreign() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = crate::root();
     let all = with_extension(root, ".", "rs");
     assert!(all.contains(&"tests/tidy/files.rs".to_owned()), "{all:?}");
     assert!(all.iter().all(|file| !file.starts_with("target/")), "{all:?}");

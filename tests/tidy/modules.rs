@@ -113,13 +113,13 @@ mod tests {
     fn tests_and_benches_are_roots_and_paths_are_followed() {
         check(
             &[
-                ("tests/tidy.rs", "#[path = \"tidy/links.rs\"]\nmod links;\nmod other;"),
-                ("tests/tidy/links.rs", ""),
-                ("tests/tidy/other.rs", ""),
+                ("tests/memory.rs", "#[path = \"it/links.rs\"]\nmod links;\nmod other;"),
+                ("tests/it/links.rs", ""),
+                ("tests/it/other.rs", ""),
                 ("tests/it/main.rs", "#[cfg(unix)] mod drain;"),
                 ("tests/it/drain.rs", ""),
             ],
-            &["tests/tidy/other.rs"],
+            &["tests/it/other.rs"],
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Random changes: whatever happens, the tables stay sound, two of them stay alike, and whatever
 //! waits can go on in the end. `STORE_SEEDS` says how many seeds are tried, `STORE_SEED` tries one.
 
-#[path = "../../../tests/conformance/chance.rs"]
+#[path = "../../../tests/stores/conformance/chance.rs"]
 mod chance;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -10,7 +10,7 @@ use crate::models::{EventFilter, Name, Secret};
 use crate::tasks::Disposition;
 use crate::webhooks::signature::{SignedHeaders, verify};
 
-#[path = "../../../tests/webhooks/receiver.rs"]
+#[path = "../../../tests/it/webhooks/receiver.rs"]
 #[expect(dead_code, reason = "shared with the tests of whole systems")]
 mod receiver;
 

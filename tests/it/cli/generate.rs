@@ -1,0 +1,70 @@
+//! `events` and `generate`: without a server, and without its data.
+
+use std::fs;
+use std::path::Path;
+
+use super::assert_one_line;
+use crate::binary::Binary;
+
+/// The files of `tests/it/task_authors/generated`, which are compiled and run there, and how each is made.
+const GENERATED: [(&str, &[&str]); 4] = [
+    (
+        "notification.rs",
+        &["subscriber", "notification", "--events", "task.completed", "task.failed"],
+    ),
+    (
+        "audit.rs",
+        &["subscriber", "audit", "--events", "task.*", "node.draining", "custom.order-paid"],
+    ),
+    ("charge.rs", &["task", "payments/charge"]),
+    ("hello.rs", &["task", "hello"]),
+];
+
+#[test]
+fn what_is_generated_is_what_the_tests_compile_and_run() {
+    let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/task_authors/generated");
+    let binary = Binary::new();
+    for (file, args) in GENERATED {
+        let ran = binary.run(&[&["generate"], args, &["--out", file]].concat());
+        let said = format!("{file} is written; name it in a `mod` of your crate\n");
+        assert_eq!((ran.code, &*ran.stdout, &*ran.stderr), (Some(0), &*said, ""));
+        let made = fs::read_to_string(binary.path().join(file)).unwrap();
+        let shown = binary.run(&[&["generate"], args].concat());
+        assert_eq!((shown.code, &shown.stdout), (Some(0), &made), "on stdout it is the same");
+        if std::env::var_os("UPDATE_GENERATED").is_some() {
+            fs::write(kept.join(file), &made).unwrap();
+        }
+        let expected = fs::read_to_string(kept.join(file)).unwrap();
+        assert_eq!(made, expected, "{file}: UPDATE_GENERATED=1 writes it anew");
+    }
+}
+
+#[test]
+fn nothing_is_overwritten_and_nothing_is_made_of_what_cannot_be() {
+    let binary = Binary::new();
+    fs::write(binary.path().join("mine.rs"), "mine").unwrap();
+    let ran = binary.run(&["generate", "task", "mine", "--out", "mine.rs"]);
+    assert_one_line(&ran, 1, &["mine.rs", "exists"]);
+    assert_eq!(fs::read_to_string(binary.path().join("mine.rs")).unwrap(), "mine");
+    let ran = binary.run(&["generate", "task", "My-Task"]);
+    assert_one_line(&ran, 2, &["\"My-Task\" is no name for Rust code"]);
+    let ran = binary.run(&["generate", "subscriber", "mail", "--events", "task.complete"]);
+    assert_one_line(
+        &ran,
+        2,
+        &["no event is called \"task.complete\"; did you mean task.completed"],
+    );
+}
+
+#[test]
+fn the_events_are_listed_where_there_is_no_data() {
+    let binary = Binary::new();
+    let ran = binary.run(&["events"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.stdout.contains("\ntask.completed "), "{}", ran.stdout);
+    let ran = binary.run(&["events", "task.completed"]);
+    assert!(ran.stdout.starts_with("task.completed: A task ended well\n"), "{}", ran.stdout);
+    assert!(!binary.path().join("data").exists(), "it opens nothing");
+    let ran = binary.run(&["events", "task.complete"]);
+    assert_one_line(&ran, 2, &["did you mean task.completed"]);
+}

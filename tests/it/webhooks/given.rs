@@ -1,0 +1,62 @@
+//! A system, a webhook, and what becomes of its deliveries.
+
+use task_scheduler::TaskSystem;
+use task_scheduler::models::{
+    EventFilter, Name, NamePattern, QueueName, Request, Snapshot, State, TaskFilter,
+};
+use task_scheduler::tasks::make_handler;
+use task_scheduler::webhooks::{Draft, Status};
+
+pub(crate) use crate::waiting::{PATIENCE, eventually};
+
+/// A system that forgets everything, with a method `fail` beside the built-in ones.
+pub(crate) async fn system() -> TaskSystem {
+    let fail = make_handler("fail", |_, _, _| Err(task_scheduler::TaskError::permanent("no")));
+    TaskSystem::in_memory().handler(fail).start().await.unwrap()
+}
+
+pub(crate) fn name(text: &str) -> Name {
+    Name::parse(text, "name").unwrap()
+}
+
+/// Only these events.
+pub(crate) fn of<const N: usize>(names: [&str; N]) -> EventFilter {
+    EventFilter { names: names.map(NamePattern::parse).into(), ..EventFilter::default() }
+}
+
+/// A webhook that is told of tasks that ended well.
+pub(crate) fn draft(webhook: &str, url: &str) -> Draft {
+    Draft { filter: of(["task.completed"]), ..Draft::new(name(webhook), url) }
+}
+
+/// Runs a task to its end.
+pub(crate) async fn run(system: &TaskSystem, request: Request) {
+    system.submit(request).await.unwrap();
+}
+
+/// `add`, which ends well, under this id.
+pub(crate) fn add(id: &str) -> Request {
+    use task_scheduler::models::TaskId;
+    Request::of("add").arg(1).named(TaskId::parse(id, "a test's id").unwrap())
+}
+
+pub(crate) async fn status(system: &TaskSystem, webhook: &str) -> Status {
+    system.webhook(&name(webhook)).await.unwrap()
+}
+
+/// The deliveries of a webhook that are in this state.
+pub(crate) async fn deliveries(system: &TaskSystem, webhook: &str, state: State) -> Vec<Snapshot> {
+    let queue = QueueName::parse(&format!("webhook.{webhook}"), "queue").unwrap();
+    let filter = TaskFilter { states: vec![state], queue: Some(queue), ..TaskFilter::default() };
+    system.list(&filter, None, 1_000).await.unwrap().tasks
+}
+
+/// The only delivery of a webhook that is in this state, once there is one.
+pub(crate) async fn delivery(system: &TaskSystem, webhook: &str, state: State) -> Snapshot {
+    eventually(&format!("a delivery to {webhook} is {state}"), async || {
+        let mut found = deliveries(system, webhook, state).await;
+        assert!(found.len() <= 1, "{found:?}");
+        found.pop()
+    })
+    .await
+}

@@ -1,0 +1,328 @@
+//! Somebody who does not take what he is told, and what becomes of that.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use task_scheduler::models::{CancelRequest, QueueLimits, QueueName, Request, State};
+use task_scheduler::webhooks::Draft;
+
+use super::given::*;
+use super::receiver::{Answer, Receiver, nobody};
+
+const BUSY: Answer = Answer::Status(503, "retry-after: 0\r\n", "busy");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_says_that_he_may_be_asked_at_once_does_not_use_up_all_tries() {
+    let mut receiver = Receiver::that_answers(BUSY).await;
+    let system = system().await;
+    system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    run(&system, add("a")).await;
+    receiver.next().await;
+    let waits = delivery(&system, "crm", State::Retrying).await;
+    assert_eq!(waits.attempts, 1);
+    let failed = waits.history.last().unwrap().at;
+    let delay = waits.due_at.unwrap().since(failed);
+    // A second, less a fifth at random, and what is said of the failure is said when it is stored.
+    assert!(delay > Duration::from_millis(100), "{delay:?}");
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_is_sent_again_as_it_was() {
+    let mut receiver =
+        Receiver::start(|before, _| if before < 2 { BUSY } else { Answer::status(204) }).await;
+    let system = system().await;
+    system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    run(&system, add("a")).await;
+    let first = receiver.next().await;
+    for _ in 0..2 {
+        let again = receiver.next().await;
+        assert_eq!(again.body, first.body);
+        assert_eq!(again.header("webhook-id"), first.header("webhook-id"));
+    }
+    let delivery = delivery(&system, "crm", State::Succeeded).await;
+    assert_eq!(delivery.attempts, 3);
+    let error = status(&system, "crm").await.last_error;
+    assert_eq!(error, format!("{} answered 503 Service Unavailable: busy", receiver.addr()));
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn between_tries_there_is_more_and_more_time() {
+    let mut receiver = Receiver::that_answers(Answer::status(500)).await;
+    let system = system().await;
+    system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    run(&system, add("a")).await;
+    receiver.next().await;
+    let delays = async |attempts: u32| {
+        let waits = eventually("it waits for its next try", async || {
+            let waits = delivery(&system, "crm", State::Retrying).await;
+            (waits.attempts == attempts).then_some(waits)
+        });
+        let waits = waits.await;
+        let failed = waits.history.last().unwrap().at;
+        waits.due_at.unwrap().since(failed)
+    };
+    // A fifth at random; and what is said of the failure is said when it is stored.
+    let first = delays(1).await;
+    assert!(first > Duration::ZERO && first <= Duration::from_secs(1), "{first:?}");
+    receiver.next().await;
+    let next = delays(2).await;
+    assert!(next > Duration::from_secs(2) && next <= Duration::from_secs(5), "{next:?}");
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_stalls_resets_and_recovers_gets_the_event() {
+    let mut receiver = Receiver::start(|before, _| match before {
+        0 => Answer::Stall,
+        1 => Answer::Reset,
+        _ => Answer::status(200),
+    })
+    .await;
+    let system = system().await;
+    let impatient = Some(Duration::from_millis(100));
+    let webhook = Draft { timeout: impatient, ..draft("crm", &receiver.url()) };
+    system.put_webhook(webhook.clone()).await.unwrap();
+    run(&system, add("a")).await;
+    for _ in 0..3 {
+        assert_eq!(receiver.next().await.json()["payload"]["task_id"], "a");
+    }
+    let delivery = delivery(&system, "crm", State::Succeeded).await;
+    let errors: Vec<_> = delivery.history.iter().filter_map(|entry| entry.error.clone()).collect();
+    assert_eq!(errors[0], format!("{} did not answer within 100ms", receiver.addr()));
+    assert!(errors[1].contains("error sending request"), "{errors:?}");
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_whose_answers_have_no_end_gets_the_event_again() {
+    let system = system().await;
+    let mut receivers = Vec::new();
+    for (name, endless) in [("drips", Answer::Drip(500)), ("floods", Answer::Flood(500, 5 << 20))] {
+        let decide = move |before, _: &_| match before {
+            0 => endless.clone(),
+            _ => Answer::status(200),
+        };
+        let receiver = Receiver::start(decide).await;
+        let impatient = Some(Duration::from_millis(300));
+        let webhook = Draft { timeout: impatient, ..draft(name, &receiver.url()) };
+        system.put_webhook(webhook).await.unwrap();
+        receivers.push((name, receiver));
+    }
+    run(&system, add("a")).await;
+    for (name, mut receiver) in receivers {
+        let first = receiver.next().await;
+        assert_eq!(receiver.next().await.body, first.body);
+        let delivery = delivery(&system, name, State::Succeeded).await;
+        assert_eq!(delivery.attempts, 2);
+        // What was left of the answer was not waited for.
+        assert_eq!(receiver.connections(), 2);
+        let error = status(&system, name).await.last_error;
+        assert!(error.contains("answered 500") && error.len() < 512, "{error}");
+    }
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_up_is_listed_and_can_be_sent_again() {
+    let mended = Arc::new(AtomicBool::new(false));
+    let is_mended = mended.clone();
+    let mut receiver = Receiver::start(move |_, _| {
+        if is_mended.load(Ordering::Acquire) { Answer::status(200) } else { Answer::status(500) }
+    })
+    .await;
+    let system = system().await;
+    let hasty = Draft { retries: Some(0), ..draft("crm", &receiver.url()) };
+    system.put_webhook(hasty).await.unwrap();
+    run(&system, add("a")).await;
+    let first = receiver.next().await;
+    let dead = delivery(&system, "crm", State::Failed).await;
+    let error = dead.outcome.unwrap().failure().unwrap().message;
+    assert_eq!(error, format!("{} answered 500 Internal Server Error", receiver.addr()));
+    let counted = eventually("it is counted", async || {
+        let status = status(&system, "crm").await;
+        (status.abandoned == 1).then_some(status)
+    });
+    assert_eq!(counted.await.last_error, error);
+
+    mended.store(true, Ordering::Release);
+    system.retry_task(&dead.task.id, "it is mended".into()).await.unwrap();
+    let again = receiver.next().await;
+    assert_eq!(again.header("webhook-id"), first.header("webhook-id"));
+    delivery(&system, "crm", State::Succeeded).await;
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_for_a_dead_host_are_given_up_and_seen() {
+    let system = system().await;
+    system.put_webhook(Draft { retries: Some(1), ..draft("crm", &nobody()) }).await.unwrap();
+    run(&system, add("a")).await;
+    let dead = delivery(&system, "crm", State::Failed).await;
+    assert_eq!(dead.attempts, 2);
+    let error = dead.outcome.unwrap().failure().unwrap().message;
+    assert!(error.contains("Connection refused"), "{error}");
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_is_gone_for_good_is_asked_once() {
+    let mut receiver = Receiver::that_answers(Answer::status(410)).await;
+    let system = system().await;
+    system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    run(&system, add("a")).await;
+    let dead = delivery(&system, "crm", State::Failed).await;
+    assert_eq!(dead.attempts, 1);
+    assert_eq!(receiver.so_far().len(), 1);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_an_event_was_given_up_is_an_event_and_no_endless_one() {
+    let mut receiver = Receiver::that_answers(Answer::status(410)).await;
+    let system = system().await;
+    let filter = of(["task.completed", "observability.webhook_abandoned"]);
+    system.put_webhook(Draft { filter, ..draft("crm", &receiver.url()) }).await.unwrap();
+    for (round, id) in ["a", "b", "c"].into_iter().enumerate() {
+        run(&system, add(id)).await;
+        let completed = receiver.next().await;
+        assert_eq!(completed.json()["payload"]["task_id"], id);
+        let abandoned = receiver.next().await;
+        assert_eq!(abandoned.event(), "observability.webhook_abandoned");
+        let payload = &abandoned.json()["payload"];
+        let given_up = format!("webhook/crm/{}", completed.header("webhook-id"));
+        assert_eq!(payload["task_id"], given_up);
+        assert_eq!(payload["webhook"], "crm");
+        let expected = u64::try_from(2 * (round + 1)).unwrap();
+        eventually("both are given up", async || {
+            let abandoned = status(&system, "crm").await.abandoned;
+            assert!(abandoned <= expected, "{abandoned}");
+            (abandoned == expected).then_some(())
+        })
+        .await;
+    }
+    assert_eq!(receiver.so_far().len(), 0);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_is_dead_keeps_no_other_waiting() {
+    let mut dead = Receiver::that_answers(Answer::Stall).await;
+    let mut alive = Receiver::that_answers(Answer::status(200)).await;
+    let system = system().await;
+    let patient = Some(Duration::from_secs(60));
+    system.put_webhook(Draft { timeout: patient, ..draft("dead", &dead.url()) }).await.unwrap();
+    system.put_webhook(draft("alive", &alive.url())).await.unwrap();
+    let begun = Instant::now();
+    for number in 0..30 {
+        run(&system, add(&format!("task-{number}"))).await;
+    }
+    for _ in 0..30 {
+        alive.next().await;
+    }
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    for _ in 0..8 {
+        dead.next().await;
+    }
+    // The others wait for one of the eight, and it is asked for nothing more.
+    assert_eq!(deliveries(&system, "dead", State::Running).await.len(), 8);
+    assert_eq!(dead.so_far().len(), 0);
+    assert_eq!(status(&system, "dead").await.unfinished, 30);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_that_is_cancelled_hangs_up() {
+    let mut receiver = Receiver::that_answers(Answer::Stall).await;
+    let system = system().await;
+    let patient = Some(Duration::from_secs(60));
+    system.put_webhook(Draft { timeout: patient, ..draft("crm", &receiver.url()) }).await.unwrap();
+    run(&system, add("a")).await;
+    receiver.next().await;
+    let running = delivery(&system, "crm", State::Running).await;
+    let begun = Instant::now();
+    let ids = vec![running.task.id.clone()];
+    system.cancel(CancelRequest { ids, ..CancelRequest::default() }).await.unwrap();
+    delivery(&system, "crm", State::Cancelled).await;
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert_eq!(status(&system, "crm").await.abandoned, 0);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_webhook_that_is_deleted_is_cancelled() {
+    let mut receiver = Receiver::that_answers(Answer::status(500)).await;
+    let system = system().await;
+    system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    run(&system, add("a")).await;
+    receiver.next().await;
+    delivery(&system, "crm", State::Retrying).await;
+    system.delete_webhook(&name("crm")).await.unwrap();
+    let cancelled = delivery(&system, "crm", State::Cancelled).await;
+    let why = cancelled.outcome.unwrap().failure().unwrap().message;
+    assert_eq!(why, "webhook crm was deleted");
+    assert_eq!(system.webhooks().await.unwrap().len(), 0);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_whose_queue_is_full_keeps_no_other_waiting_and_is_no_failure() {
+    let mut full = Receiver::that_answers(Answer::status(200)).await;
+    let mut alive = Receiver::that_answers(Answer::status(200)).await;
+    let system = system().await;
+    system.put_webhook(draft("full", &full.url())).await.unwrap();
+    system.put_webhook(draft("other", &alive.url())).await.unwrap();
+    let queue = QueueName::parse("webhook.full", "queue").unwrap();
+    let one = QueueLimits { max_length: Some(1), ..QueueLimits::default() };
+    system.limit(&queue, one).await.unwrap();
+    system.pause(&queue).await.unwrap();
+    let begun = Instant::now();
+    for number in 0..20 {
+        run(&system, add(&format!("task-{number}"))).await;
+    }
+    for _ in 0..20 {
+        alive.next().await;
+    }
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    eventually("it is refused", async || {
+        status(&system, "full").await.last_error.contains("full").then_some(())
+    })
+    .await;
+    let services = system.services();
+    let courier = services.iter().find(|service| service.name == "courier").unwrap();
+    assert_eq!(courier.state.last_error, None);
+
+    // Nothing of it is lost, and it comes without anything else being put aside.
+    system.limit(&queue, QueueLimits::default()).await.unwrap();
+    system.resume(&queue).await.unwrap();
+    let mut told = BTreeSet::new();
+    for _ in 0..20 {
+        told.insert(full.next().await.json()["payload"]["task_id"].to_string());
+    }
+    assert_eq!(told.len(), 20);
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_webhook_that_is_deleted_nothing_waits_however_much_there_was() {
+    // More than are cancelled at once.
+    const MANY: usize = 10_001;
+    let system = system().await;
+    system.put_webhook(draft("crm", &nobody())).await.unwrap();
+    let queue = QueueName::parse("webhook.crm", "queue").unwrap();
+    system.pause(&queue).await.unwrap();
+    let delivery = || {
+        let request = Request::of("system/webhook").arg(1);
+        Ok(request.with(|it| it.queue = Some("webhook.crm".into())))
+    };
+    let accepted = system.enqueue_many((0..MANY).map(|_| delivery()).collect()).await;
+    assert_eq!(accepted.iter().filter(|it| it.is_ok()).count(), MANY);
+    system.delete_webhook(&name("crm")).await.unwrap();
+    let queues = system.queues().await.unwrap();
+    let waiting = queues.iter().find(|it| it.queue == queue).map_or(0, |it| it.waiting);
+    assert_eq!(waiting, 0);
+    system.stop();
+}

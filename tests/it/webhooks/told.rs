@@ -1,0 +1,122 @@
+//! Somebody who takes what he is told.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use task_scheduler::models::{Durability, Secret, State};
+use task_scheduler::webhooks::Draft;
+
+use super::given::*;
+use super::is_genuine::is_genuine;
+use super::receiver::{Answer, Received, Receiver};
+
+fn headers(request: &Received) -> HeaderMap {
+    let pairs = request.headers.iter();
+    pairs
+        .map(|(name, value)| {
+            (HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap())
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_is_told_what_happened_in_requests_that_it_can_believe() {
+    let mut receiver = Receiver::that_answers(Answer::status(200)).await;
+    let system = system().await;
+    let (_, secret) = system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    run(&system, add("a")).await;
+
+    let request = receiver.next().await;
+    assert_eq!(request.line, "POST /told?of=events");
+    let said = request.json();
+    assert_eq!(said["event"], "task.completed");
+    assert_eq!(said["category"], "task");
+    assert_eq!(said["id"], request.header("webhook-id"));
+    assert_eq!(said["payload"]["task_id"], "a");
+    assert_eq!(said["payload"]["result"], "1");
+    let secret = secret.unwrap();
+    assert!(is_genuine(secret.reveal(), &headers(&request), &request.body));
+    assert!(!is_genuine("another secret of mine", &headers(&request), &request.body));
+    let changed = [request.body.as_slice(), b" "].concat();
+    assert!(!is_genuine(secret.reveal(), &headers(&request), &changed));
+
+    let delivery = delivery(&system, "crm", State::Succeeded).await;
+    assert_eq!(delivery.task.id.as_str(), format!("webhook/crm/{}", said["id"].as_str().unwrap()));
+    let counted = eventually("it is counted", async || {
+        let status = status(&system, "crm").await;
+        (status.delivered == 1).then_some(status)
+    });
+    let counted = counted.await;
+    assert_eq!((counted.abandoned, &*counted.last_error, counted.unfinished), (0, "", 0));
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_ephemeral_tasks_nothing_is_stored_and_nobody_is_told() {
+    let mut receiver = Receiver::that_answers(Answer::status(200)).await;
+    let system = system().await;
+    system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    let brief = add("brief").with(|it| it.durability = Some(Durability::Ephemeral));
+    run(&system, brief).await;
+    run(&system, add("lasting")).await;
+    assert_eq!(receiver.next().await.json()["payload"]["task_id"], "lasting");
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_webhook_is_told_for_itself_and_an_event_has_one_id_for_it() {
+    let mut one = Receiver::that_answers(Answer::status(200)).await;
+    let mut other = Receiver::that_answers(Answer::status(200)).await;
+    let system = system().await;
+    for (name, receiver) in [("one", &one), ("other", &other)] {
+        system.put_webhook(draft(name, &receiver.url())).await.unwrap();
+    }
+    run(&system, add("a")).await;
+    let (one, other) = (one.next().await, other.next().await);
+    assert_eq!(one.json()["payload"], other.json()["payload"]);
+    assert_ne!(one.header("webhook-id"), other.header("webhook-id"));
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_told_once_and_stays_until_it_is_replaced() {
+    let mut receiver = Receiver::that_answers(Answer::status(200)).await;
+    let system = system().await;
+    let first = draft("crm", &receiver.url());
+    let (_, made) = system.put_webhook(first.clone()).await.unwrap();
+    let made = made.unwrap();
+    let (_, again) = system.put_webhook(first.clone()).await.unwrap();
+    assert_eq!(again, None);
+    run(&system, add("a")).await;
+    let request = receiver.next().await;
+    assert!(is_genuine(made.reveal(), &headers(&request), &request.body));
+
+    let mine = Secret::new("a secret of my own");
+    let replaced = Draft { secret: Some(mine.clone()), ..first };
+    assert_eq!(system.put_webhook(replaced).await.unwrap().1, None);
+    run(&system, add("b")).await;
+    let request = receiver.next().await;
+    assert!(is_genuine(mine.reveal(), &headers(&request), &request.body));
+    system.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_put_aside_is_sent_after_a_restart() {
+    let mut receiver = Receiver::that_answers(Answer::status(200)).await;
+    let dir = tempfile::tempdir().unwrap();
+    let first = task_scheduler::TaskSystem::in_directory(dir.path()).start().await.unwrap();
+    first.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    let queue = task_scheduler::models::QueueName::parse("webhook.crm", "queue").unwrap();
+    first.pause(&queue).await.unwrap();
+    run(&first, add("a")).await;
+    assert!(first.shutdown(PATIENCE).await);
+    drop(first);
+    assert_eq!(receiver.so_far().len(), 0);
+
+    // The threads of the first one end on their own.
+    let second = eventually("nobody has the directory", async || {
+        task_scheduler::TaskSystem::in_directory(dir.path()).start().await.ok()
+    });
+    let second = second.await;
+    second.resume(&queue).await.unwrap();
+    assert_eq!(receiver.next().await.json()["payload"]["task_id"], "a");
+    second.stop();
+}

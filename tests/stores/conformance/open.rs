@@ -1,0 +1,146 @@
+use task_scheduler::models::{Ending, HistoryEntry, QueueSettings, Sequence, State};
+use task_scheduler::store::{
+    Change, ChangeResult, OpenReport, QueueStatus, RELEASE_SLICE, Retention, RetentionLimit,
+};
+
+use super::given::*;
+
+on_every_store!(
+    a_fresh_store_begins_at_the_beginning,
+    a_boot_puts_back_what_an_earlier_one_left_running,
+    the_fences_of_an_earlier_boot_are_stale,
+    a_task_that_was_to_be_cancelled_is_not_put_back,
+    a_boot_is_told_what_waits_in_which_queue,
+    a_boot_makes_room_in_limited_queues,
+    places_that_were_given_once_are_never_given_again,
+    what_was_not_released_before_is_released_by_the_next_boot,
+    what_a_durable_store_acknowledged_survives_the_process,
+);
+
+/// What other nodes run is left alone on a store that is shared.
+fn left_running(given: &Given) -> u64 {
+    u64::from(!given.store.properties().shared)
+}
+
+async fn a_fresh_store_begins_at_the_beginning(mut given: Given) {
+    if !given.store.properties().durable {
+        given.restart().await;
+    }
+    given.commit(Change::Stop).await;
+    let opened = given.open().await;
+    let expected = OpenReport {
+        epoch: 2,
+        next_sequence: Sequence(1),
+        queues: Vec::new(),
+        rescued: 0,
+        quarantined: 0,
+        events: Vec::new(),
+        due: None,
+    };
+    assert_eq!(opened, OpenReport { epoch: 2, ..opened.clone() });
+    assert_eq!(opened, expected);
+}
+
+async fn a_boot_puts_back_what_an_earlier_one_left_running(given: Given) {
+    let (sequence, fence) = given.run(task("a")).await;
+    let due = given.now();
+    given.commit(Change::Retry { sequence, fence, failure: failure(), due }).await;
+    given.commit(Change::Promote { limit: 9 }).await;
+    given.claim(sequence).await.expect("it is due");
+    given.wait(SECOND);
+    let opened = given.open().await;
+    assert_eq!(opened.rescued, left_running(&given));
+    let snapshot = given.find("a").await;
+    assert_eq!((snapshot.state, snapshot.rescues), (State::Queued, 1));
+    assert_eq!(snapshot.attempts, 1, "the attempt that was cut short does not count");
+    let entry = HistoryEntry { state: State::Queued, at: given.now(), attempt: 1, error: None };
+    assert_eq!(snapshot.history.last(), Some(&entry));
+    assert_eq!(given.claim(sequence).await.map(|it| it.attempt), Some(2));
+}
+
+async fn the_fences_of_an_earlier_boot_are_stale(given: Given) {
+    let (sequence, stale) = given.run(task("a")).await;
+    let opened = given.open().await;
+    assert!(opened.epoch > stale.epoch);
+    assert_eq!(given.commit(complete(sequence, stale)).await.result, ChangeResult::Stale);
+    assert_eq!(given.state("a").await, State::Queued);
+    given.claim(sequence).await.expect("it was put back");
+    assert_eq!(given.commit(complete(sequence, stale)).await.result, ChangeResult::Stale);
+    assert_eq!(given.state("a").await, State::Running);
+}
+
+async fn a_task_that_was_to_be_cancelled_is_not_put_back(given: Given) {
+    let (sequence, _) = given.run(task("a")).await;
+    given.enter(waits("child", &["a"])).await;
+    given.commit(cancel("a")).await;
+    given.open().await;
+    let outcome = given.find("a").await.outcome.expect("it has ended");
+    assert_eq!(outcome.ending, Ending::Cancelled("tired".into()));
+    assert_eq!(given.claim(sequence).await, None);
+    let applied = given.commit(Change::NotifyDependants { limit: RELEASE_SLICE }).await;
+    assert_eq!(ids(&applied.ended), ["child"]);
+}
+
+async fn a_boot_is_told_what_waits_in_which_queue(given: Given) {
+    let due = given.after(SECOND);
+    let in_queue = |id: &str, name: &str| task_with(id, |options| options.queue = queue(name));
+    given.enter_all([in_queue("a", "one"), in_queue("b", "two")]).await;
+    let (sequence, fence) = given.run(in_queue("c", "two")).await;
+    given.commit(Change::Retry { sequence, fence, failure: failure(), due }).await;
+    given.run(in_queue("d", "one")).await;
+    given.succeed(in_queue("e", "three")).await;
+    let opened = given.open().await;
+    let status = |name: &str, waiting| QueueStatus {
+        queue: queue(name),
+        settings: QueueSettings::default(),
+        waiting,
+        running: 0,
+    };
+    let expected = OpenReport {
+        epoch: opened.epoch,
+        next_sequence: Sequence(6),
+        queues: vec![status("one", 2), status("two", 2)],
+        rescued: left_running(&given),
+        quarantined: 0,
+        events: Vec::new(),
+        due: Some(due),
+    };
+    assert_eq!(OpenReport { events: Vec::new(), ..opened }, expected);
+}
+
+async fn a_boot_makes_room_in_limited_queues(given: Given) {
+    given.commit(set_queue(Some(1))).await;
+    let (sequence, _) = given.run(task("a")).await;
+    given.open().await;
+    given.commit(set_queue(Some(1))).await;
+    assert!(given.claim(sequence).await.is_some());
+}
+
+async fn places_that_were_given_once_are_never_given_again(given: Given) {
+    given.succeed(task("a")).await;
+    let last = given.succeed(task("b")).await;
+    given.wait(5 * SECOND);
+    let keep = RetentionLimit { max_age: SECOND, max_count: 9 };
+    let retention = Retention { succeeded: keep, others: keep };
+    given.commit(Change::Prune { retention, limit: 9 }).await;
+    assert_eq!(given.known("b").await, None);
+    assert_eq!(given.open().await.next_sequence, Sequence(last.0 + 1));
+}
+
+async fn what_was_not_released_before_is_released_by_the_next_boot(given: Given) {
+    let (parent, fence) = given.run(task("parent")).await;
+    let many = RELEASE_SLICE + 5;
+    given.enter_all((0..many).map(|number| waits(&format!("c{number}"), &["parent"]))).await;
+    assert!(given.commit(fail(parent, fence)).await.more);
+    given.open().await;
+    let applied = given.commit(Change::NotifyDependants { limit: RELEASE_SLICE }).await;
+    assert_eq!((applied.ended.len(), applied.more), (5, false));
+}
+
+async fn what_a_durable_store_acknowledged_survives_the_process(mut given: Given) {
+    given.enter(task("a")).await;
+    let before = given.find("a").await;
+    given.restart().await;
+    let expected = given.store.properties().durable.then_some(before);
+    assert_eq!(given.known("a").await, expected);
+}

@@ -1,0 +1,58 @@
+use task_scheduler::models::QueueSettings;
+use task_scheduler::store::{Change, QueueStatus};
+
+use super::given::*;
+
+on_every_store!(
+    a_whole_life_is_counted,
+    queues_are_told_by_name,
+    those_that_rest_are_counted_as_running,
+);
+
+async fn counts(given: &Given) -> Vec<(u64, u64)> {
+    let queues = given.store.queues().await.expect("it reads");
+    queues.into_iter().map(|queue| (queue.waiting, queue.running)).collect()
+}
+
+async fn a_whole_life_is_counted(given: Given) {
+    assert_eq!(counts(&given).await, []);
+    let (parent, parent_fence) = given.run(task("parent")).await;
+    assert_eq!(counts(&given).await, [(0, 1)]);
+    let sequence = given.enter(waits("a", &["parent"])).await;
+    assert_eq!(counts(&given).await, [(1, 1)]);
+    given.commit(complete(parent, parent_fence)).await;
+    assert_eq!(counts(&given).await, [(1, 0)]);
+    let fence = given.claim(sequence).await.expect("it was released").fence;
+    assert_eq!(counts(&given).await, [(0, 1)]);
+    let due = given.after(SECOND);
+    given.commit(Change::Retry { sequence, fence, failure: failure(), due }).await;
+    assert_eq!(counts(&given).await, [(1, 0)]);
+    given.commit(cancel("a")).await;
+    assert_eq!(counts(&given).await, []);
+    given.commit(again("a")).await;
+    assert_eq!(counts(&given).await, [(1, 0)]);
+    let mut insert = given.insert(task("claimed"));
+    insert.claim = Some(given.fence());
+    given.commit(Change::Insert(insert)).await;
+    assert_eq!(counts(&given).await, [(1, 1)]);
+}
+
+async fn queues_are_told_by_name(given: Given) {
+    for (id, name) in [("a", "two"), ("b", "one"), ("c", "two")] {
+        given.enter(task_with(id, |options| options.queue = queue(name))).await;
+    }
+    let status = |name: &str, waiting| QueueStatus {
+        queue: queue(name),
+        settings: QueueSettings::default(),
+        waiting,
+        running: 0,
+    };
+    let queues = given.store.queues().await.expect("it reads");
+    assert_eq!(queues, [status("one", 1), status("two", 2)]);
+}
+
+async fn those_that_rest_are_counted_as_running(given: Given) {
+    let (sequence, fence) = given.run(task("a")).await;
+    given.commit(rest(sequence, fence, true)).await;
+    assert_eq!(counts(&given).await, [(0, 1)]);
+}

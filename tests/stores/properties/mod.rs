@@ -1,0 +1,6 @@
+//! Properties that hold for every input, checked on random ones (proptest).
+
+mod arguments;
+mod cron;
+mod plan;
+mod states;

@@ -1,7 +1,0 @@
-//! What `task-scheduler generate` writes: it compiles, and its tests run here. `tests/cli` holds these
-//! files to what the command writes.
-
-mod audit;
-mod charge;
-mod hello;
-mod notification;
