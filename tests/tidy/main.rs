@@ -1,16 +1,20 @@
-//! Keeps the house in the shape that ARCHITECTURE.md describes: floors, reachable files, living
-//! links, words. Every checker is a pure function with fixtures of its own, so that it can fail.
+//! Checks that the source agrees with ARCHITECTURE.md: layers, traits, services, threads and paths; and that every
+//! file is reachable, every link works and no denied word is used. Each checker is a pure function with tests of
+//! its own.
 
+mod architecture;
 mod files;
-mod floors;
+mod layers;
 mod links;
 mod modules;
 mod paths;
+mod prose;
+mod tables;
 mod words;
 
 use std::path::Path;
 
-use floors::Floors;
+use layers::Layers;
 
 /// Files longer than this are named, with the reason, in ARCHITECTURE.md.
 const LONG_FILE_LINES: usize = 500;
@@ -18,6 +22,12 @@ const LONG_FILE_LINES: usize = 500;
 /// The repository's root.
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// The files of a folder with their text.
+fn sources(folder: &str) -> Vec<(String, String)> {
+    let files = files::with_extension(root(), folder, "rs");
+    files.into_iter().map(|file| (file.clone(), files::read(&root().join(&file)))).collect()
 }
 
 fn architecture() -> String {
@@ -31,24 +41,64 @@ fn assert_none(findings: &[String], rule: &str) {
 }
 
 #[test]
-fn a_file_imports_from_lower_floors_only() {
-    let floors = Floors::parse(&architecture()).expect("ARCHITECTURE.md has the floors table");
+fn a_module_names_only_what_its_layer_permits() {
+    let layers = Layers::parse(&architecture()).expect("a sound layers table in ARCHITECTURE.md");
     let mut findings = Vec::new();
     for file in files::with_extension(root(), "src", "rs") {
         let source = files::read(&root().join(&file));
-        findings.extend(floors.check(&file, &source));
+        findings.extend(layers.check(&file, &source));
     }
-    assert_none(&findings, "imports that go up or sideways (see the floors in ARCHITECTURE.md)");
+    assert_none(&findings, "imports that the layers table of ARCHITECTURE.md does not permit");
 }
 
 #[test]
-fn the_floors_table_names_every_module_and_no_other() {
-    let floors = Floors::parse(&architecture()).expect("ARCHITECTURE.md has the floors table");
+fn the_layers_table_names_every_module_and_no_other() {
+    let layers = Layers::parse(&architecture()).expect("a sound layers table in ARCHITECTURE.md");
     let library = files::read(&root().join("src/lib.rs"));
     let mut modules: Vec<String> =
         modules::declared(&library).into_iter().map(|declared| declared.name).collect();
     modules.push("main".to_owned());
-    assert_none(&floors.differences(&modules), "the floors table in ARCHITECTURE.md");
+    assert_none(&layers.differences(&modules), "the layers table in ARCHITECTURE.md");
+}
+
+#[test]
+fn the_core_of_the_engine_names_nothing_of_its_parent() {
+    let mut findings = Vec::new();
+    for file in files::with_extension(root(), "src/engine/core", "rs") {
+        let source = files::read(&root().join(&file));
+        findings.extend(architecture::leaves_core(&file, &source));
+    }
+    assert_none(&findings, "`engine/core` names its parent");
+}
+
+#[test]
+fn the_traits_table_names_every_trait_and_no_other() {
+    let sources = sources("src");
+    assert_none(&architecture::traits(&architecture(), &sources), "the traits table");
+}
+
+#[test]
+fn the_threads_table_names_every_thread_and_no_other() {
+    let sources = sources("src");
+    assert_none(&architecture::threads(&architecture(), &sources), "the threads table");
+}
+
+#[test]
+fn the_services_table_names_every_service_and_no_other() {
+    let sources = sources("src");
+    assert_none(&architecture::services(&architecture(), &sources), "the services table");
+}
+
+#[test]
+fn paths_in_the_architecture_exist() {
+    let missing = architecture::missing_paths(&architecture(), |path| root().join(path).exists());
+    assert_none(&missing, "paths that ARCHITECTURE.md names and that do not exist");
+}
+
+#[test]
+fn the_architecture_is_at_most_200_lines_long() {
+    let lines = architecture().lines().count();
+    assert!(lines <= 200, "{lines} lines; move decisions to docs/decisions/");
 }
 
 #[test]
@@ -123,4 +173,15 @@ fn one_word_for_one_thing() {
         }
     }
     assert_none(&findings, "words that this project has another word for");
+}
+
+#[test]
+fn prose_is_plain() {
+    let mut findings = Vec::new();
+    for (folder, extension) in prose::PLACES {
+        for file in files::with_extension(root(), folder, extension) {
+            findings.extend(prose::denied(&file, &files::read(&root().join(&file))));
+        }
+    }
+    assert_none(&findings, "denied words in comments, documents and test names");
 }

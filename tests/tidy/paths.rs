@@ -3,25 +3,33 @@
 //! Works on tokens, not on syntax: what stands inside a macro call counts too, comments and strings
 //! do not.
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
 /// A module named in a path, and the line of it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Named {
     pub(crate) module: String,
     pub(crate) line: usize,
+    /// Whether only tests are compiled with it.
+    pub(crate) in_tests: bool,
 }
 
-/// Everything that `source` names by `crate::`, `task_scheduler::` or enough `super::`s. `place` is
-/// the module that the source is the file of: `["store", "memory"]`.
+/// The top modules that `source` names by `crate::`, `task_scheduler::` or enough `super::`s. `place` is the
+/// module that the source is the file of: `["store", "memory"]`.
 pub(crate) fn named(source: &str, place: &[String]) -> Vec<Named> {
+    named_in(&[], source, place)
+}
+
+/// The same for the children of the module `parent`: `engine` for `crate::engine::x` and, in `engine::core`,
+/// `super::x`.
+pub(crate) fn named_in(parent: &[&str], source: &str, place: &[String]) -> Vec<Named> {
     let tokens: TokenStream = source.parse().expect("the compiler reads it too");
     let mut found = Vec::new();
-    walk(tokens, &mut place.to_vec(), &mut found);
+    walk(tokens, parent, &mut place.to_vec(), &mut found);
     found
 }
 
-fn walk(tokens: TokenStream, place: &mut Vec<String>, found: &mut Vec<Named>) {
+fn walk(tokens: TokenStream, parent: &[&str], place: &mut Vec<String>, found: &mut Vec<Named>) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let mut at = 0;
     while at < tokens.len() {
@@ -32,22 +40,31 @@ fn walk(tokens: TokenStream, place: &mut Vec<String>, found: &mut Vec<Named>) {
                     (tokens.get(at + 1), tokens.get(at + 2))
                 {
                     place.push(name.to_string());
-                    walk(body.stream(), place, found);
+                    walk(body.stream(), parent, place, found);
                     place.pop();
                     at += 2;
                 }
             }
             TokenTree::Ident(word) => {
-                let after_root = match word.to_string().as_str() {
-                    "crate" | "task_scheduler" => after_separator(&tokens, at),
-                    "super" => after_supers(&tokens, at, place.len()),
-                    _ => None,
-                };
-                if let Some(next) = after_root {
-                    heads(&tokens[next..], found);
+                let in_tests = place.iter().any(|part| part == "tests" || part == "simulation");
+                match word.to_string().as_str() {
+                    "crate" | "task_scheduler" => {
+                        if let Some(next) = after_separator(&tokens, at) {
+                            children(parent, &tokens[next..], in_tests, found);
+                        }
+                    }
+                    "super" => {
+                        let depth = place.len();
+                        if let Some(next) = after_supers(&tokens, at, depth) {
+                            children(parent, &tokens[next..], in_tests, found);
+                        } else if let Some(next) = after_supers(&tokens, at, depth - parent.len()) {
+                            heads(&tokens[next..], in_tests, found);
+                        }
+                    }
+                    _ => {}
                 }
             }
-            TokenTree::Group(group) => walk(group.stream(), place, found),
+            TokenTree::Group(group) => walk(group.stream(), parent, place, found),
             _ => {}
         }
         at += 1;
@@ -75,23 +92,48 @@ fn is_separator(tokens: &[TokenTree], at: usize) -> bool {
     colon(at) && colon(at + 1)
 }
 
+/// The names that follow `parent` in what follows `crate::`.
+fn children(parent: &[&str], tokens: &[TokenTree], in_tests: bool, found: &mut Vec<Named>) {
+    let Some((first, rest)) = parent.split_first() else { return heads(tokens, in_tests, found) };
+    match tokens.first() {
+        Some(TokenTree::Ident(name)) if name == first => {
+            if let Some(next) = after_separator(tokens, 0) {
+                children(rest, &tokens[next..], in_tests, found);
+            }
+        }
+        Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
+            for element in elements(group) {
+                children(parent, &element, in_tests, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The elements of `{a::b, c}`.
+fn elements(group: &Group) -> Vec<Vec<TokenTree>> {
+    let inner: Vec<TokenTree> = group.stream().into_iter().collect();
+    let is_comma = |t: &TokenTree| matches!(t, TokenTree::Punct(p) if p.as_char() == ',');
+    inner.split(is_comma).map(<[TokenTree]>::to_vec).collect()
+}
+
 /// The first names of what follows `crate::`: `a::b` names `a`, `{a::b, c}` names `a` and `c`.
-fn heads(tokens: &[TokenTree], found: &mut Vec<Named>) {
+fn heads(tokens: &[TokenTree], in_tests: bool, found: &mut Vec<Named>) {
     match tokens.first() {
         // A macro of the crate: exported macros live at its root, whichever file they stand in.
         Some(TokenTree::Ident(_)) if matches!(tokens.get(1), Some(TokenTree::Punct(p)) if p.as_char() == '!') =>
             {}
         Some(TokenTree::Ident(name)) if name != "self" => {
-            found.push(Named { module: name.to_string(), line: name.span().start().line });
+            let line = name.span().start().line;
+            found.push(Named { module: name.to_string(), line, in_tests });
         }
         Some(TokenTree::Punct(star)) if star.as_char() == '*' => {
-            found.push(Named { module: "*".to_owned(), line: star.span().start().line });
+            let line = star.span().start().line;
+            found.push(Named { module: "*".to_owned(), line, in_tests });
         }
         Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
-            let inner: Vec<TokenTree> = group.stream().into_iter().collect();
-            let is_comma = |t: &TokenTree| matches!(t, TokenTree::Punct(p) if p.as_char() == ',');
-            for element in inner.split(is_comma) {
-                heads(element, found);
+            for element in elements(group) {
+                heads(&element, in_tests, found);
             }
         }
         _ => {}
@@ -134,6 +176,20 @@ mod tests {
     }
 
     #[test]
+    fn the_children_of_a_module_are_named_by_its_path_or_by_super() {
+        let check = |source: &str, expected: &[&str]| {
+            let place = ["engine", "core", "slots"].map(str::to_owned);
+            let found = named_in(&["engine"], source, &place);
+            let modules: Vec<String> = found.into_iter().map(|n| n.module).collect();
+            assert_eq!(modules, expected, "{source}");
+        };
+        check("use crate::engine::{gate, core::Slots};", &["gate", "core"]);
+        check("use crate::{engine::gate::Gate, store};", &["gate"]);
+        check("use super::super::gate;", &["gate"]);
+        check("use super::timers; use crate::store;", &[]);
+    }
+
+    #[test]
     fn comments_and_strings_name_nothing() {
         check(
             "// crate::store\n/// [`crate::store`]\nfn f() { \"crate::store\"; }",
@@ -144,7 +200,7 @@ mod tests {
 
     #[test]
     fn the_line_is_that_of_the_name() {
-        let expected = vec![Named { module: "store".to_owned(), line: 3 }];
+        let expected = vec![Named { module: "store".to_owned(), line: 3, in_tests: false }];
         assert_eq!(named("\nuse crate::{\n    store,\n};", &["engine".to_owned()]), expected);
     }
 }
