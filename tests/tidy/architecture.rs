@@ -33,14 +33,14 @@ pub(crate) fn traits(markdown: &str, sources: &Sources) -> Vec<String> {
     differences("trait", &listed, &declared)
 }
 
-/// Differences between the first column of the threads table and the names that `src/` gives to threads.
+/// Threads of `src/` that the table does not list, and listed names that no string of `src/` has.
 pub(crate) fn threads(markdown: &str, sources: &Sources) -> Vec<String> {
+    let sources: Vec<&str> =
+        sources.iter().filter(|(file, _)| !is_test(file)).map(|(_, text)| text.as_str()).collect();
     let mut named = BTreeSet::new();
-    for (_, text) in sources.iter().filter(|(file, _)| !is_test(file)) {
-        for marker in [".thread_name(", ".name("] {
-            // A name of a thread is a literal; `.name(` also belongs to other builders, which take variables.
-            let builder = text.contains("thread::Builder") || text.contains("runtime::Builder");
-            for rest in text.split(marker).skip(1).filter(|_| builder) {
+    for text in &sources {
+        for marker in [".thread_name(", "thread::Builder::new().name(", "spawn("] {
+            for rest in text.split(marker).skip(1) {
                 let rest = rest.trim_start().trim_start_matches("format!(");
                 if let Some(name) = rest.strip_prefix('"').and_then(|rest| rest.split('"').next()) {
                     named.insert(name.split('{').next().unwrap_or(name).to_owned());
@@ -48,8 +48,15 @@ pub(crate) fn threads(markdown: &str, sources: &Sources) -> Vec<String> {
             }
         }
     }
-    let mut listed = first_column(markdown, "thread");
-    listed = listed.iter().map(|name| name.trim_end_matches('N').to_owned()).collect();
+    let listed = first_column(markdown, "thread");
+    let listed: BTreeSet<String> =
+        listed.iter().map(|name| name.trim_end_matches('N').to_owned()).collect();
+    // Some threads get their names through a parameter.
+    let quoted = |name: &str| {
+        let literals = [format!("\"{name}\""), format!("\"{name}{{")];
+        sources.iter().any(|text| literals.iter().any(|literal| text.contains(literal)))
+    };
+    named.extend(listed.iter().filter(|name| quoted(name)).cloned());
     differences("thread", &listed, &named)
 }
 
@@ -57,6 +64,9 @@ pub(crate) fn threads(markdown: &str, sources: &Sources) -> Vec<String> {
 pub(crate) fn services(markdown: &str, sources: &Sources) -> Vec<String> {
     let mut named = BTreeSet::new();
     for (_, text) in sources.iter().filter(|(file, _)| !is_test(file)) {
+        let code: Vec<&str> =
+            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let text = code.join("\n");
         // `impl Executable for X { fn name(&self) -> &str { "sampler" }`
         for implementation in text.split("Executable for ").skip(1) {
             let Some(rest) = implementation.split("fn name(&self)").nth(1) else { continue };
