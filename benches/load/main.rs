@@ -10,7 +10,7 @@
 //! | SubmitTask while thousands listen to events and hear none | `listeners` |
 //! | memory, idle and for each task that waits | `memory` |
 //!
-//! `cargo bench --bench load` runs the first of them; `-- --help` has the others and the settings.
+//! `cargo bench -p load` runs the first of them; `-- --help` has the others and the settings.
 //! Every load is bounded in tasks or time. Only the ratios mean something on another machine.
 
 mod calls;
@@ -43,7 +43,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// request on the disk before it answers
 #[derive(clap::Parser)]
 #[command(name = "load", args_conflicts_with_subcommands = true)]
-#[command(override_usage = "cargo bench --bench load -- [LOAD] [OPTIONS]")]
+#[command(override_usage = "cargo bench -p load -- [LOAD] [OPTIONS]")]
 #[command(subcommand_value_name = "LOAD", subcommand_help_heading = "Loads")]
 struct Options {
     #[command(subcommand)]

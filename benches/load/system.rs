@@ -1,11 +1,28 @@
 //! The systems that are measured.
 
-use std::fmt;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
+use std::{env, fmt};
 
 use task_scheduler::pb;
 
 use crate::request;
+
+/// The server: `TASK_SCHEDULER_BIN`, or what `cargo build --release` makes of these sources now.
+static SERVER: LazyLock<PathBuf> = LazyLock::new(|| {
+    if let Some(binary) = env::var_os("TASK_SCHEDULER_BIN") {
+        return binary.into();
+    }
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().expect("it is a folder's folder");
+    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["build", "--release", "--bin", "task-scheduler", "--target-dir"])
+        .arg(target)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+        .status();
+    assert!(status.expect("cargo starts").success(), "the server is not built");
+    target.join("release/task-scheduler")
+});
 
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,9 +62,9 @@ impl System {
         let threads = threads.to_string();
         let mut command = match self {
             Self::Echo | Self::Log => {
-                Command::new(std::env::current_exe().expect("a running program has a path"))
+                Command::new(env::current_exe().expect("a running program has a path"))
             }
-            Self::Ephemeral | Self::Durable => Command::new(env!("CARGO_BIN_EXE_task-scheduler")),
+            Self::Ephemeral | Self::Durable => Command::new(SERVER.as_path()),
         };
         match self {
             Self::Echo => command.args(["serve", "echo", "--threads", &threads]),

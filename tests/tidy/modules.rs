@@ -38,7 +38,7 @@ pub(crate) fn declared(source: &str) -> Vec<Declared> {
 }
 
 /// Those of `files` that no root reaches. Roots are what Cargo takes for one: `lib.rs`, `main.rs`,
-/// and the files directly in `tests` and `benches`.
+/// and the files directly in `tests`.
 pub(crate) fn orphans(files: &[String], read: impl Fn(&str) -> String) -> Vec<String> {
     let known: BTreeSet<&str> = files.iter().map(String::as_str).collect();
     let mut reached: BTreeSet<String> = BTreeSet::new();
@@ -66,7 +66,7 @@ pub(crate) fn orphans(files: &[String], read: impl Fn(&str) -> String) -> Vec<St
 
 fn is_root(file: &str) -> bool {
     let name = file.rsplit('/').next().unwrap_or(file);
-    matches!(name, "lib.rs" | "main.rs") || matches!(parent(file), "tests" | "benches")
+    matches!(name, "lib.rs" | "main.rs") || parent(file) == "tests"
 }
 
 /// The folder of a file.
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn tests_and_benches_are_roots_and_paths_are_followed() {
+    fn files_of_tests_are_roots_and_paths_are_followed() {
         check(
             &[
                 ("tests/memory.rs", "#[path = \"it/links.rs\"]\nmod links;\nmod other;"),

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use task_scheduler::models::{ArgValue, MethodRef};
 use task_scheduler::tasks::{TaskRegistry, make_handler};
 
@@ -19,7 +19,7 @@ fn registry() -> TaskRegistry {
     registry
 }
 
-fn look_up(c: &mut Criterion) {
+pub(crate) fn look_up(c: &mut Criterion) {
     let registry = registry();
     let mut group = c.benchmark_group("registry");
     for (name, written) in [
@@ -40,6 +40,3 @@ fn look_up(c: &mut Criterion) {
     });
     group.finish();
 }
-
-criterion_group!(benches, look_up);
-criterion_main!(benches);

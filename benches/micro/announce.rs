@@ -6,17 +6,13 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use task_scheduler::clock::Timestamp;
 use task_scheduler::events::{Announcer, EventStream};
 use task_scheduler::models::{
     Category, Event, EventFilter, Fact, NamePattern, QueueName, Task, TaskFact, TaskId,
 };
 use task_scheduler::testing::TaskMaker;
-
-// What the server allocates with.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const STREAMS: usize = 10_000;
 
@@ -58,7 +54,7 @@ const FILTERS: [(&str, Filter); 8] = [
     ("one and the same", |_| names("custom.event".into())),
 ];
 
-fn announce(criterion: &mut Criterion) {
+pub(crate) fn announce(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("announce");
     let task = task();
     group.bench_function("yardstick: made and dropped", |bencher| {
@@ -88,6 +84,3 @@ fn announce(criterion: &mut Criterion) {
     group.finish();
     assert!(count.load(Ordering::Relaxed) > 0, "the tap heard");
 }
-
-criterion_group!(benches, announce);
-criterion_main!(benches);

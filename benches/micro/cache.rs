@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ahash::RandomState;
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion};
 use lru::LruCache;
 use parking_lot::Mutex;
 use quick_cache::sync::{Cache as QuickCache, DefaultLifecycle};
@@ -112,7 +112,7 @@ fn drive(cache: &dyn Cache, tasks: &[Arc<Ended>], threads: usize, rounds: u64) -
     start.elapsed()
 }
 
-fn cache(c: &mut Criterion) {
+pub(crate) fn cache(c: &mut Criterion) {
     let tasks: Vec<_> = (0..TASKS).map(ended).collect();
 
     let mut group = c.benchmark_group("cache_get");
@@ -142,6 +142,3 @@ fn cache(c: &mut Criterion) {
     }
     group.finish();
 }
-
-criterion_group!(benches, cache);
-criterion_main!(benches);

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput};
 use task_scheduler::clock::Timestamp;
 use task_scheduler::events::Observer as _;
 use task_scheduler::models::{
@@ -27,7 +27,7 @@ fn life(method: &str) -> Vec<Event> {
     facts.map(|fact| Event { at, fact: Fact::Task(task.clone(), fact) }).into()
 }
 
-fn hear(c: &mut Criterion) {
+pub(crate) fn hear(c: &mut Criterion) {
     let mut group = c.benchmark_group("monitor");
     let life = life("payments/charge");
     group.throughput(Throughput::Elements(life.len() as u64));
@@ -57,6 +57,3 @@ fn hear(c: &mut Criterion) {
     });
     group.finish();
 }
-
-criterion_group!(benches, hear);
-criterion_main!(benches);

@@ -1,7 +1,7 @@
 //! What schedules cost: how long a hundred thousand of them take to be there again after a start, how
 //! late a thousand run that are due in one second, and what deciding about one takes.
 //!
-//! `cargo bench --bench schedules` prints a line for each; no wire, the store on a disk.
+//! `cargo bench -p micro -- schedules` prints a line for each; no wire, the store on a disk.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,10 +17,6 @@ use task_scheduler::models::{Overlap, Request};
 use task_scheduler::schedules::{Cron, ScheduleRequest};
 use task_scheduler::tasks::{TaskHandler, make_async_handler};
 
-// What the server allocates with.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const MANY: usize = 100_000;
 const DUE: usize = 1_000;
 /// For how long they run, in seconds.
@@ -28,8 +24,9 @@ const SECONDS: u64 = 20;
 /// How many are defined side by side.
 const SIDE_BY_SIDE: usize = 256;
 
-fn main() {
-    // `cargo test --benches` asks for a look only.
+/// Prints its own figures.
+pub(crate) fn schedules() {
+    // `cargo test --benches` only checks that it runs.
     let (many, seconds) =
         if std::env::args().any(|arg| arg == "--bench") { (MANY, SECONDS) } else { (100, 2) };
     decide();

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput};
 use prost::Message;
 use prost_types::value::Kind;
 use prost_types::{Any, Struct, Value};
@@ -22,7 +22,7 @@ fn json(fields: usize) -> Any {
     }
 }
 
-fn decode(c: &mut Criterion) {
+pub(crate) fn decode(c: &mut Criterion) {
     let numbers: Vec<ArgValue> = (0..1_000).map(ArgValue::Int32).collect();
     let deep = (0..60).fold(ArgValue::Null, |inner, _| ArgValue::Array(vec![inner]));
     let any = |value: ArgValue| Any::from(&value);
@@ -47,8 +47,7 @@ fn decode(c: &mut Criterion) {
     group.finish();
 
     let args: Vec<ArgValue> = vec![1.into(), 2.into(), 3.into()];
-    c.bench_function("digest_of_add", |b| b.iter(|| Digest::of("add", black_box(&args), &[])));
+    c.bench_function("decode_digest_of_add", |b| {
+        b.iter(|| Digest::of("add", black_box(&args), &[]))
+    });
 }
-
-criterion_group!(benches, decode);
-criterion_main!(benches);

@@ -5,7 +5,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::Criterion;
 use task_scheduler::cache::ResultsCache;
 use task_scheduler::engine::Options;
 use task_scheduler::events::{Announcer, Subscribers};
@@ -13,10 +13,6 @@ use task_scheduler::models::{ArgValue, Durability, Event, Request, TaskOptions};
 use task_scheduler::store::MemoryStore;
 use task_scheduler::system::{Parts, TaskSystem};
 use task_scheduler::tasks::{TaskRegistry, collected};
-
-// What the server allocates with.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn request() -> Request {
     Request {
@@ -50,7 +46,7 @@ fn counting() -> Announcer {
     Announcer::default().observer(Arc::new(count))
 }
 
-fn submit(criterion: &mut Criterion) {
+pub(crate) fn submit(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -73,6 +69,3 @@ fn submit(criterion: &mut Criterion) {
     }
     group.finish();
 }
-
-criterion_group!(benches, submit);
-criterion_main!(benches);
