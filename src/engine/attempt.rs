@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::core::{Answer, Asked, AttemptEnd, Said, Start};
+use super::core::{Answer, AttemptEnd, HostCall, Output, StartAttempt};
 use super::{Caller, Shared, gate};
 use crate::clock::Now;
 use crate::error::Code;
@@ -15,32 +15,36 @@ use crate::tasks::{
 };
 
 /// Whether the body's arguments are known without reading or deciding anything.
-pub(super) fn is_ready(start: &Start) -> bool {
-    start.task.deps.is_empty()
-        && start.found.children.is_empty()
+pub(super) fn is_ready(start: &StartAttempt) -> bool {
+    start.claimed.task.deps.is_empty()
+        && start.claimed.children.is_empty()
         && !matches!(start.method.handler, Handler::Object(_))
 }
 
 /// The arguments of a body that [`is_ready`].
-pub(super) fn args(start: &Start) -> Vec<ArgValue> {
-    start.found.decided.as_ref().unwrap_or(&start.task.args).clone()
+pub(super) fn args(start: &StartAttempt) -> Vec<ArgValue> {
+    start.claimed.resolved_args.as_ref().unwrap_or(&start.claimed.task.args).clone()
 }
 
 /// What an attempt's body is given to know itself by.
-pub(super) fn context(start: &Start, host: Arc<dyn Host>, now: Now) -> TaskContext {
+pub(super) fn context(start: &StartAttempt, host: Arc<dyn Host>, now: Now) -> TaskContext {
     let begun = AttemptInfo {
-        number: start.number,
-        fence: start.fence,
+        number: start.claimed.attempt,
+        fence: start.claimed.fence,
         started: now.steady,
         kind: start.method.handler.kind(),
-        checkpoint: start.found.checkpoint.clone(),
-        log_lines: start.found.log_lines,
+        checkpoint: start.claimed.checkpoint.clone(),
+        log_lines: start.claimed.log_lines,
     };
-    TaskContext::new(start.task.clone(), begun, host)
+    TaskContext::new(start.claimed.task.clone(), begun, host)
 }
 
 /// Runs an inline body on this thread. Answers also what it said.
-pub(super) fn run_inline(start: &Start, host: Arc<dyn Host>, now: Now) -> (AttemptEnd, Said) {
+pub(super) fn run_inline(
+    start: &StartAttempt,
+    host: Arc<dyn Host>,
+    now: Now,
+) -> (AttemptEnd, Output) {
     let context = context(start, host, now);
     let ran = match start.method.handler {
         Handler::Inline(run) | Handler::Sync(run) => {
@@ -53,10 +57,10 @@ pub(super) fn run_inline(start: &Start, host: Arc<dyn Host>, now: Now) -> (Attem
 }
 
 /// What a body said that nobody has taken yet.
-pub(super) fn said(context: &TaskContext) -> Said {
+pub(super) fn said(context: &TaskContext) -> Output {
     let UnwrittenOutput { progress, lines } = context.take_unwritten();
     let progress = progress.map(|progress| (progress.fraction, progress.message));
-    Said { progress, lines }
+    Output { progress, lines }
 }
 
 /// Runs a sync body on this thread and reports its end.
@@ -75,7 +79,7 @@ pub(super) fn run_sync(
 /// The report comes from outside: a body that is dropped before it was ever polled has ended, too.
 pub(super) async fn run_async(
     shared: Arc<Shared>,
-    start: Start,
+    start: StartAttempt,
     context: TaskContext,
     report: Report,
 ) {
@@ -87,7 +91,7 @@ pub(super) async fn run_async(
                 Err(failure) => AttemptEnd::Failed { failure, retryable: true },
             },
             Handler::Object(handler) => {
-                ran(catching(handler.execute(&start.task, &context, args)).await)
+                ran(catching(handler.execute(&start.claimed.task, &context, args)).await)
             }
             // It takes microseconds, wherever it runs.
             Handler::Inline(run) => ran(calling(|| run(context, args))),
@@ -107,23 +111,24 @@ pub(super) async fn run_async(
 /// Gathers what the body is called with; or says how the attempt ends without it.
 async fn prepare(
     shared: &Arc<Shared>,
-    start: &Start,
+    start: &StartAttempt,
     context: &TaskContext,
 ) -> Result<Vec<ArgValue>, AttemptEnd> {
     let wanted: Vec<TaskId> =
-        start.task.deps.iter().chain(&start.found.children).cloned().collect();
+        start.claimed.task.deps.iter().chain(&start.claimed.children).cloned().collect();
     let dependencies = outcomes(shared, &wanted).await?;
-    let asked = match &start.found.decided {
+    let asked = match &start.claimed.resolved_args {
         Some(decided) => decided.clone(),
-        None => fill_in(&start.task.args, &dependencies)
+        None => fill_in(&start.claimed.task.args, &dependencies)
             .map_err(|error| hopeless(error.code(), error.to_string()))?,
     };
     context.set_dependencies(dependencies);
-    let decided_before = start.found.decided.is_some() || !start.found.children.is_empty();
+    let decided_before =
+        start.claimed.resolved_args.is_some() || !start.claimed.children.is_empty();
     let args = match &start.method.handler {
         Handler::Object(handler) if !decided_before => {
             let undecided = asked.clone();
-            match calling(|| handler.decide(&start.task, context, asked)) {
+            match calling(|| handler.decide(&start.claimed.task, context, asked)) {
                 Ok(Decision::Run(args)) => args,
                 Ok(Decision::Skip) => return Err(AttemptEnd::Skipped),
                 // What is expanded into nothing has nothing to wait for.
@@ -144,22 +149,22 @@ async fn prepare(
     if let Err(error) = (start.method.signature.check)(&args) {
         return Err(hopeless(Code::InvalidArgument, error.message));
     }
-    if start.found.decided.is_none() && args != start.task.args {
-        record(shared, start.fence, args.clone()).await?;
+    if start.claimed.resolved_args.is_none() && args != start.claimed.task.args {
+        record(shared, start.claimed.fence, args.clone()).await?;
     }
     Ok(args)
 }
 
 /// Turns what a handler wants done first into tasks.
-fn expand(shared: &Shared, start: &Start, children: Vec<Child>) -> AttemptEnd {
-    let options = &start.task.options;
+fn expand(shared: &Shared, start: &StartAttempt, children: Vec<Child>) -> AttemptEnd {
+    let options = &start.claimed.task.options;
     if children.len() > MAX_DEPENDENCIES {
         let message = format!("{} children; at most {MAX_DEPENDENCIES} are taken", children.len());
         return hopeless(Code::InvalidArgument, message);
     }
     let mut tasks = Vec::with_capacity(children.len());
     for Child { name, method, args } in children {
-        let id = match TaskId::parse(&format!("{}/{name}", start.task.id), "child.name") {
+        let id = match TaskId::parse(&format!("{}/{name}", start.claimed.task.id), "child.name") {
             Ok(id) => id,
             Err(error) => return hopeless(error.code, error.message),
         };
@@ -175,7 +180,7 @@ fn expand(shared: &Shared, start: &Start, children: Vec<Child>) -> AttemptEnd {
             deps: Vec::new(),
             options: Some(Box::new(asked)),
         };
-        match gate::check_child(request, &start.task.id, shared) {
+        match gate::check_child(request, &start.claimed.task.id, shared) {
             Ok(task) => tasks.push(task),
             Err(error) => return hopeless(error.code, error.message),
         }
@@ -213,9 +218,9 @@ async fn outcomes(shared: &Shared, ids: &[TaskId]) -> Result<Vec<(TaskId, Outcom
 /// Stores what the attempt runs with, so that later attempts run with the same.
 async fn record(shared: &Arc<Shared>, fence: Fence, args: Vec<ArgValue>) -> Result<(), AttemptEnd> {
     let (sender, receiver) = Caller::new();
-    shared.act(|core, now, out| core.ask(fence, Asked::Decide(args), sender, now, out));
+    shared.act(|core, now, out| core.host_call(fence, HostCall::SetArgs(args), sender, now, out));
     match receiver.await {
-        Ok(Answer::Said(verdict)) if verdict != ChangeResult::Stale => Ok(()),
+        Ok(Answer::Result(verdict)) if verdict != ChangeResult::Stale => Ok(()),
         Ok(Answer::Refused(error)) => Err(AttemptEnd::Failed {
             failure: Failure { code: error.code, message: error.message },
             retryable: true,
@@ -266,7 +271,7 @@ impl Report {
             let context = shared.running.lock().remove(&fence).map(|it| it.context);
             shared.act(|core, now, out| {
                 if let Some(context) = context {
-                    core.said(fence, said(&context), now, out);
+                    core.output(fence, said(&context), now, out);
                 }
                 core.ended(fence, ran, now, out);
             });

@@ -167,7 +167,7 @@ impl Engine {
             self.0.act(|core, _, out| {
                 for id in some {
                     let (sender, receiver) = Caller::new();
-                    core.do_by_hand(Change::Purge { id: id.clone() }, sender, out);
+                    core.admin_write(Change::Purge { id: id.clone() }, sender, out);
                     asked.push(receiver);
                 }
             });
@@ -175,13 +175,13 @@ impl Engine {
         let mut purged = 0;
         for (id, receiver) in ids.iter().zip(asked) {
             match receiver.await {
-                Ok(Answer::Said(ChangeResult::Done)) => purged += 1,
+                Ok(Answer::Result(ChangeResult::Done)) => purged += 1,
                 // Of an ephemeral task that has ended, only the cache knows.
-                Ok(Answer::Said(ChangeResult::NotFound)) if !self.0.core.lock().is_live(id) => {
+                Ok(Answer::Result(ChangeResult::NotFound)) if !self.0.core.lock().is_active(id) => {
                     purged += u64::from(self.0.cache.get(id).is_some());
                     self.0.cache.remove(id);
                 }
-                Ok(Answer::Said(_)) => {}
+                Ok(Answer::Result(_)) => {}
                 Ok(Answer::Refused(error)) => return Err(error),
                 Ok(answer) => unreachable!("{answer:?} is no answer to a purge"),
                 Err(_) => return Err(core::draining()),
@@ -207,7 +207,7 @@ impl Engine {
 
     pub(super) async fn by_hand(&self, change: Change) -> Result<ChangeResult, Error> {
         let (sender, receiver) = Caller::new();
-        self.0.act(|core, _, out| core.do_by_hand(change, sender, out));
+        self.0.act(|core, _, out| core.admin_write(change, sender, out));
         said(receiver).await
     }
 }
@@ -215,7 +215,7 @@ impl Engine {
 /// What the store said to something that people did.
 pub(super) async fn said(receiver: oneshot::Receiver<Answer>) -> Result<ChangeResult, Error> {
     match receiver.await {
-        Ok(Answer::Said(verdict)) => Ok(verdict),
+        Ok(Answer::Result(verdict)) => Ok(verdict),
         Ok(Answer::Refused(error)) => Err(error),
         Ok(answer) => unreachable!("{answer:?} is no answer to people"),
         Err(_) => Err(core::draining()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::core::{Answer, Asked, Touched, unmet};
+use super::core::{Answer, HostCall, WatchKey, unmet};
 use super::{Caller, Shared, attempt, gate};
 use crate::clock::{self, Now};
 use crate::error::{Code, Error};
@@ -32,7 +32,7 @@ impl ForBodies {
 #[async_trait]
 impl Host for ForBodies {
     async fn checkpoint(&self, fence: Fence, data: Option<Arc<[u8]>>) -> Result<(), HostError> {
-        match ask(&self.shared()?, fence, Asked::Checkpoint(data)).await? {
+        match ask(&self.shared()?, fence, HostCall::Checkpoint(data)).await? {
             ChangeResult::Stale => Err(HostError::Stale),
             _ => Ok(()),
         }
@@ -51,7 +51,7 @@ impl Host for ForBodies {
         options.wait_for_dependencies = true;
         let task = gate::check_child(child, &parent.id, &shared)?;
         let (id, digest) = (task.id.clone(), task.digest);
-        match ask(&shared, fence, Asked::Spawn(task)).await? {
+        match ask(&shared, fence, HostCall::Spawn(task)).await? {
             ChangeResult::Inserted(_) => Ok(id),
             ChangeResult::IdConflict(known)
                 if known.task.digest == digest
@@ -92,7 +92,7 @@ impl Host for ForBodies {
     }
 
     async fn emit(&self, fence: Fence, custom: Arc<Custom>) -> Result<(), HostError> {
-        match ask(&self.shared()?, fence, Asked::Emit(custom)).await? {
+        match ask(&self.shared()?, fence, HostCall::Emit(custom)).await? {
             ChangeResult::Stale => Err(HostError::Stale),
             _ => Ok(()),
         }
@@ -126,7 +126,7 @@ impl Shared {
         // What it says at its end goes with its end.
         if let Some(context) = context {
             // Taken while the core is held, so that the end of the body does not come in between.
-            self.act(|core, now, out| core.said(fence, attempt::said(&context), now, out));
+            self.act(|core, now, out| core.output(fence, attempt::said(&context), now, out));
         }
     }
 
@@ -135,7 +135,7 @@ impl Shared {
         let id = self.running.lock().get(&fence).map(|it| it.context.task_id().clone());
         let runs = id.is_some();
         if let Some(id) = id {
-            self.watches.touch(&Touched::Named(id));
+            self.watches.touch(&WatchKey::Id(id));
         }
         runs
     }
@@ -149,22 +149,26 @@ struct Rest {
 
 impl Rest {
     fn begin(shared: &Arc<Shared>, fence: Fence) -> Self {
-        shared.act(|core, now, out| core.rest(fence, now, out));
+        shared.act(|core, now, out| core.suspend(fence, now, out));
         Self { shared: shared.clone(), fence }
     }
 }
 
 impl Drop for Rest {
     fn drop(&mut self) {
-        self.shared.act(|core, now, out| core.go_on(self.fence, now, out));
+        self.shared.act(|core, now, out| core.resume(self.fence, now, out));
     }
 }
 
-async fn ask(shared: &Arc<Shared>, fence: Fence, asked: Asked) -> Result<ChangeResult, HostError> {
+async fn ask(
+    shared: &Arc<Shared>,
+    fence: Fence,
+    asked: HostCall,
+) -> Result<ChangeResult, HostError> {
     let (sender, receiver) = Caller::new();
-    shared.act(|core, now, out| core.ask(fence, asked, sender, now, out));
+    shared.act(|core, now, out| core.host_call(fence, asked, sender, now, out));
     match receiver.await {
-        Ok(Answer::Said(verdict)) => Ok(verdict),
+        Ok(Answer::Result(verdict)) => Ok(verdict),
         Ok(Answer::Refused(error)) => Err(HostError::Refused(error)),
         Ok(answer) => unreachable!("{answer:?} is no answer to a running body"),
         // The engine stopped.

@@ -140,7 +140,7 @@ async fn commit(
                 return Err(error);
             }
             let error = error.into();
-            shared.act(|core, now, out| core.commit_doubted(tags, &error, now, out));
+            shared.act(|core, now, out| core.commit_uncertain(tags, &error, now, out));
         } else {
             tracing::warn!(%error, tries, "a commit failed; trying again");
         }
@@ -173,7 +173,7 @@ impl BackgroundTask for Dispatcher {
             Ok((claims, tries)) => {
                 shared.act(|core, now, out| match tries {
                     1 => core.claimed(&wanted, claims, now, out),
-                    _ => core.claimed_at_last(&wanted, claims, now, out),
+                    _ => core.claimed_after_retry(&wanted, claims, now, out),
                 });
                 Ok(())
             }

@@ -174,14 +174,14 @@ impl Engine {
         }
         let spare_threads = options.sync_threads;
         let settings = Settings {
-            async_bodies: options.async_tasks,
-            sync_bodies: options.sync_threads,
+            async_slots: options.async_tasks,
+            sync_slots: options.sync_threads,
             spare_threads,
             queue_length: options.queue_length,
             cancel_grace: options.cancel_grace,
             stuck_after: options.stuck_after,
             early_start: !store.properties().shared,
-            store_lasts: store.properties().durable,
+            store_durable: store.properties().durable,
             retention: options.retention,
             queues: options
                 .queues
@@ -247,7 +247,7 @@ impl Engine {
             loops: Mutex::new(Some(loops)),
         });
         loops::start(&shared).await?;
-        shared.act(|core, now, out| core.resume(declared, now, out));
+        shared.act(|core, now, out| core.start(declared, now, out));
         Ok(Self(shared))
     }
 
@@ -287,7 +287,7 @@ impl Engine {
         }
         let (ephemeral, live) = {
             let core = self.0.core.lock();
-            (core.find(id).0.is_some(), core.is_live(id))
+            (core.find(id).0.is_some(), core.is_active(id))
         };
         if ephemeral {
             return Ok(None);
@@ -318,7 +318,7 @@ impl Engine {
 
     /// How many bodies were given up and have not returned.
     pub fn stuck_bodies(&self) -> usize {
-        self.0.core.lock().stuck_bodies()
+        self.0.core.lock().stuck_handlers()
     }
 
     /// From now on nothing is taken in.
@@ -333,7 +333,7 @@ impl Engine {
     pub async fn drain(&self, patience: Duration) -> bool {
         self.refuse();
         let finished = tokio::time::timeout(patience, self.quiet()).await.is_ok();
-        self.0.act(|core, now, out| core.release_all(now, out));
+        self.0.act(|core, now, out| core.abandon_all(now, out));
         match tokio::time::timeout(FLUSH_WAIT, self.end()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(%error, "the store did not take the last change"),
@@ -365,7 +365,7 @@ impl Engine {
         loop {
             let wake = self.0.quiet.notified();
             // What is claimed now goes back, which is a write.
-            if !self.0.core.lock().is_claiming() {
+            if !self.0.core.lock().has_pending_claims() {
                 // `commits` says that it is at work while it holds this, too.
                 let writes = self.0.writes.lock();
                 let busy = self.0.committing.load(std::sync::atomic::Ordering::Acquire);

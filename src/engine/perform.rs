@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::core::{Core, Hook, Start, Woken, draining};
+use super::core::{Core, Hook, StartAttempt, WakeTarget, draining};
 use super::mailbox::Round;
 use super::{Caller, Command, Shared, attempt};
 use crate::clock::{Now, now};
@@ -96,7 +96,7 @@ impl Shared {
                 Command::Start(start) if !runs_here(start) => {
                     let context = attempt::context(start, self.host.clone(), now);
                     let running = Running { context, abort: None, aborted: false };
-                    self.running.lock().insert(start.fence, running);
+                    self.running.lock().insert(start.claimed.fence, running);
                 }
                 _ => {}
             }
@@ -143,8 +143,8 @@ impl Shared {
                         let (ran, said) = attempt::run_inline(&start, self.host.clone(), now());
                         let mut more = Vec::new();
                         let ((), wrote_more) = self.tell(&mut more, now(), |core, now, out| {
-                            core.said(start.fence, said, now, out);
-                            core.ended(start.fence, ran, now, out);
+                            core.output(start.claimed.fence, said, now, out);
+                            core.ended(start.claimed.fence, ran, now, out);
                         });
                         wrote |= wrote_more;
                         work.extend(more);
@@ -167,9 +167,9 @@ impl Shared {
                 }
                 Command::Answer(caller, answer) => round.answer(caller, answer),
                 Command::Hook(method, hook) => self.hook(method, hook),
-                Command::Touch(touched) => self.watches.touch(&touched),
-                Command::Wake(Woken::Schedules) => self.schedules_changed.notify_one(),
-                Command::Wake(Woken::Outbox) => self.posted.notify_one(),
+                Command::NotifyWatchers(touched) => self.watches.touch(&touched),
+                Command::Wake(WakeTarget::Schedules) => self.schedules_changed.notify_one(),
+                Command::Wake(WakeTarget::Outbox) => self.posted.notify_one(),
             }
         }
         round.end();
@@ -179,8 +179,8 @@ impl Shared {
     }
 
     /// Hands a body to where it runs.
-    fn start(self: &Arc<Self>, start: Start) {
-        let fence = start.fence;
+    fn start(self: &Arc<Self>, start: StartAttempt) {
+        let fence = start.claimed.fence;
         let Some(context) = self.running.lock().get(&fence).map(|it| it.context.clone()) else {
             unreachable!("a body is known from the moment it is to start until it reports its end")
         };
@@ -288,6 +288,6 @@ fn refuse_writes(core: &mut Core<Caller>, commands: &mut Vec<Command>, now: Now)
 }
 
 /// Whether the body runs on the thread that performs.
-fn runs_here(start: &Start) -> bool {
+fn runs_here(start: &StartAttempt) -> bool {
     start.method.handler.kind() == HandlerKind::Inline && attempt::is_ready(start)
 }

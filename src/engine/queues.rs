@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::by_hand::said;
-use super::core::Decided;
+use super::core::QueueChange;
 use super::{Caller, Engine};
 use crate::error::{Code, Error};
 use crate::models::{QueueLimits, QueueName, QueueSettings};
@@ -35,7 +35,7 @@ impl Engine {
     /// # Errors
     /// `STORE_UNAVAILABLE`; `QUEUE_FULL` when too many queues are decided about.
     pub async fn pause(&self, queue: &QueueName, paused: bool) -> Result<QueueStatus, Error> {
-        self.decide(queue, Decided::Paused(paused)).await
+        self.decide(queue, QueueChange::Paused(paused)).await
     }
 
     /// Replaces what a queue allows.
@@ -49,18 +49,19 @@ impl Engine {
         limits: QueueLimits,
     ) -> Result<QueueStatus, Error> {
         limits.check("limits")?;
-        self.decide(queue, Decided::Limits(limits)).await
+        self.decide(queue, QueueChange::Limits(limits)).await
     }
 
-    async fn decide(&self, queue: &QueueName, decided: Decided) -> Result<QueueStatus, Error> {
+    async fn decide(&self, queue: &QueueName, decided: QueueChange) -> Result<QueueStatus, Error> {
         let (sender, receiver) = Caller::new();
         self.0.act(|core, _, out| {
             let before = core.settings_of(queue);
-            if before == QueueSettings::default() && core.decided_queues() >= MAX_DECIDED_QUEUES {
+            if before == QueueSettings::default() && core.configured_queues() >= MAX_DECIDED_QUEUES
+            {
                 let why = format!("{MAX_DECIDED_QUEUES} queues have settings of their own already");
                 return Err(Error::new(Code::QueueFull, why));
             }
-            core.decide_about(queue.clone(), decided, sender, out);
+            core.change_queue(queue.clone(), decided, sender, out);
             Ok(())
         })?;
         said(receiver).await?;

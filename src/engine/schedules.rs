@@ -107,7 +107,7 @@ impl Engine {
         self.0.act(|core, now, out| {
             let (name, occurrence) = (name.clone(), now.wall);
             let change = |run| Change::Trigger { name, occurrence, run };
-            core.let_in(&run, change, sender, out)
+            core.enqueue_system_task(&run, change, sender, out)
         })?;
         match said(receiver).await? {
             ChangeResult::Inserted(_) => Ok(id),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ahash::{HashSet, HashSetExt};
 use tokio::sync::oneshot;
 
-use super::core::{self, Admission, Answer, Core, Entry, Submission, Want};
+use super::core::{self, Admission, Answer, Core, IdReservation, Submission, WaitFor};
 use super::gate::{self, Checked};
 use super::{Caller, Command, Engine, Shared, attempt};
 use crate::clock::{Now, now};
@@ -20,7 +20,7 @@ pub(super) enum Begun {
     Ended(Arc<Ended>),
     Accepted(Accepted),
     Waits(oneshot::Receiver<Answer>),
-    AskAgain,
+    Resubmit,
 }
 
 /// What the store was asked before a submission, and what it said.
@@ -29,8 +29,8 @@ struct Read {
     must_read: bool,
     looked_up: Option<Option<Snapshot>>,
     /// The number under which the id is held meanwhile.
-    hold: u64,
-    entering: Vec<TaskId>,
+    reservation: u64,
+    inserting: Vec<TaskId>,
     /// In the order in which the gate left the dependencies.
     deps: Vec<Option<State>>,
 }
@@ -48,12 +48,12 @@ impl Engine {
         let unread = self.unread(&checked, &HashSet::new());
         if unread.is_empty() {
             // The usual case never waits, so its future carries nothing about.
-            match self.begin(&checked, Want::Outcome, Read::default(), now) {
+            match self.begin(&checked, WaitFor::Outcome, Read::default(), now) {
                 Ok(Begun::Ended(ended)) => Ok(ended),
                 begun => Box::pin(self.ended(checked, begun)).await,
             }
         } else {
-            Box::pin(self.ended(checked, Ok(Begun::AskAgain))).await
+            Box::pin(self.ended(checked, Ok(Begun::Resubmit))).await
         }
     }
 
@@ -68,14 +68,14 @@ impl Engine {
                 Begun::Waits(receiver) => match receiver.await {
                     Ok(Answer::Ended(ended)) => return Ok(ended),
                     Ok(Answer::Refused(error)) => return Err(error),
-                    Ok(Answer::AskAgain) => {}
+                    Ok(Answer::Resubmit) => {}
                     Ok(answer) => unreachable!("{answer:?} is no answer to a submission"),
                     Err(_) => return Err(core::draining()),
                 },
                 Begun::Accepted(_) => unreachable!("only asked for by enqueue"),
-                Begun::AskAgain => {}
+                Begun::Resubmit => {}
             }
-            begun = self.read_and_begin(&checked, Want::Outcome).await;
+            begun = self.read_and_begin(&checked, WaitFor::Outcome).await;
         }
     }
 
@@ -85,7 +85,7 @@ impl Engine {
     /// The refusals, see [`Code`].
     pub async fn enqueue(&self, request: Request) -> Result<Accepted, Error> {
         let checked = self.check(request, self.0.defaults.retries, now());
-        let begun = self.read_and_begin(&checked, Want::Acceptance).await;
+        let begun = self.read_and_begin(&checked, WaitFor::Acceptance).await;
         self.accepted(&checked, begun).await
     }
 
@@ -134,7 +134,7 @@ impl Engine {
             };
             submissions.push(Some(self.read(checked, &together).await.map(|(read, held)| {
                 holds.extend(held);
-                submission(checked, Want::Acceptance, read)
+                submission(checked, WaitFor::Acceptance, read)
             })));
             together.insert(checked.id.clone());
         }
@@ -153,12 +153,12 @@ impl Engine {
                 let waits = deps.iter().any(|(dep, _)| again.contains(dep));
                 let admission = submission.map(|submission| {
                     if waits {
-                        core.let_go_of(&checked.id, submission.hold, out);
-                        return Admission::AskAgain;
+                        core.release_reservation(&checked.id, submission.reservation, out);
+                        return Admission::Resubmit;
                     }
                     hand_in(&self.0, core, checked, submission, now, &mut receiver, out)
                 });
-                if matches!(admission, Ok(Admission::AskAgain)) {
+                if matches!(admission, Ok(Admission::Resubmit)) {
                     again.insert(checked.id.clone());
                 }
                 handed_in.push(Some((admission, receiver)));
@@ -170,7 +170,7 @@ impl Engine {
                 unreachable!("what was sound was handed in")
             };
             let begun = match admission {
-                Ok(admission) => self.begun(Want::Acceptance, admission, receiver, now),
+                Ok(admission) => self.begun(WaitFor::Acceptance, admission, receiver, now),
                 Err(error) => Err(error),
             };
             Ok((checked, begun))
@@ -205,13 +205,13 @@ impl Engine {
                     Ok(Answer::Accepted(accepted)) => return Ok(accepted),
                     Ok(Answer::Ended(ended)) => return Ok(of(&ended)),
                     Ok(Answer::Refused(error)) => return Err(error),
-                    Ok(Answer::AskAgain) => {}
+                    Ok(Answer::Resubmit) => {}
                     Ok(answer) => unreachable!("{answer:?} is no answer to a submission"),
                     Err(_) => return Err(core::draining()),
                 },
-                Begun::AskAgain => {}
+                Begun::Resubmit => {}
             }
-            begun = self.read_and_begin(checked, Want::Acceptance).await;
+            begun = self.read_and_begin(checked, WaitFor::Acceptance).await;
         }
     }
 
@@ -258,31 +258,32 @@ impl Engine {
         together: &HashSet<TaskId>,
     ) -> Result<(Read, Option<Held<'a>>), Error> {
         let shared = &self.0;
-        let mut hold = None;
+        let mut reservation = None;
         let ids = self.unread(checked, together);
         let mut read = Read { must_read: !ids.is_empty(), ..Read::default() };
         if read.must_read {
-            let entry = shared.act(|core, _, _| core.enter(&checked.id, checked.digest, &ids));
-            if let Entry::Yours { entering, hold: number } = entry {
-                (read.entering, read.hold) = (entering, number);
-                hold = Some(Held { shared, id: &checked.id, hold: number, armed: true });
+            let entry = shared.act(|core, _, _| core.reserve_id(&checked.id, checked.digest, &ids));
+            if let IdReservation::Reserved { inserting, number } = entry {
+                (read.inserting, read.reservation) = (inserting, number);
+                reservation =
+                    Some(Held { shared, id: &checked.id, reservation: number, armed: true });
                 let mut found = shared.store.find(&ids).await?;
                 read.looked_up = Some(found.pop().flatten());
                 read.deps =
                     found.into_iter().map(|task| task.map(|snapshot| snapshot.state)).collect();
             }
         }
-        Ok((read, hold))
+        Ok((read, reservation))
     }
 
     /// Reads what has to be read and hands the request to the core.
-    async fn read_and_begin(&self, checked: &Checked, want: Want) -> Result<Begun, Error> {
+    async fn read_and_begin(&self, checked: &Checked, wait_for: WaitFor) -> Result<Begun, Error> {
         let (read, held) = self.read(checked, &HashSet::new()).await?;
         if let Some(held) = held {
             held.hand_over();
         }
-        let begun = self.begin(checked, want, read, now());
-        if let Ok(Begun::AskAgain) = begun {
+        let begun = self.begin(checked, wait_for, read, now());
+        if let Ok(Begun::Resubmit) = begun {
             // Somebody else holds the id for the moment that a look-up takes.
             tokio::task::yield_now().await;
         }
@@ -290,19 +291,25 @@ impl Engine {
     }
 
     /// Hands the request to the core.
-    fn begin(&self, checked: &Checked, want: Want, read: Read, now: Now) -> Result<Begun, Error> {
-        let submission = submission(checked, want, read);
+    fn begin(
+        &self,
+        checked: &Checked,
+        wait_for: WaitFor,
+        read: Read,
+        now: Now,
+    ) -> Result<Begun, Error> {
+        let submission = submission(checked, wait_for, read);
         let mut receiver = None;
         let admission = self.0.act(|core, now, out| {
             hand_in(&self.0, core, checked, submission, now, &mut receiver, out)
         });
-        self.begun(want, admission, receiver, now)
+        self.begun(wait_for, admission, receiver, now)
     }
 
     /// Does what the core said to a request.
     fn begun(
         &self,
-        want: Want,
+        wait_for: WaitFor,
         admission: Admission,
         receiver: Option<oneshot::Receiver<Answer>>,
         now: Now,
@@ -311,12 +318,13 @@ impl Engine {
         let mut admission = admission;
         let mut receiver = receiver;
         if let Admission::Run(start) = admission {
-            shared.announcements.began_inline(&start.task, start.fence, now);
+            shared.announcements.began_inline(&start.claimed.task, start.claimed.fence, now);
             // It has no row that what it says could be kept with.
             let (ran, _) = attempt::run_inline(&start, shared.host.clone(), now);
             let mut waiter = || waiter(&mut receiver);
-            admission = shared
-                .act(|core, now, out| core.ended_inline(&start, want, ran, now, &mut waiter, out));
+            admission = shared.act(|core, now, out| {
+                core.ended_inline(&start, wait_for, ran, now, &mut waiter, out)
+            });
             if let Admission::Ended(ended) = &admission {
                 shared.announcements.ended_inline(ended);
             }
@@ -325,7 +333,7 @@ impl Engine {
             Admission::Ended(ended) => Ok(Begun::Ended(ended)),
             Admission::Accepted(accepted) => Ok(Begun::Accepted(accepted)),
             Admission::Refused(error) => Err(error),
-            Admission::AskAgain => Ok(Begun::AskAgain),
+            Admission::Resubmit => Ok(Begun::Resubmit),
             Admission::Wait => {
                 Ok(Begun::Waits(receiver.expect("the core took the waiter that it waits with")))
             }
@@ -335,7 +343,7 @@ impl Engine {
 }
 
 /// The request as the core is handed it.
-fn submission(checked: &Checked, want: Want, read: Read) -> Submission {
+fn submission(checked: &Checked, wait_for: WaitFor, read: Read) -> Submission {
     let mut gate = checked.gate.clone();
     if let Ok(admittable) = &mut gate {
         for ((_, known), state) in admittable.deps.iter_mut().zip(read.deps) {
@@ -346,11 +354,11 @@ fn submission(checked: &Checked, want: Want, read: Read) -> Submission {
         id: checked.id.clone(),
         fresh: checked.fresh,
         digest: checked.digest,
-        want,
+        wait_for,
         must_read: read.must_read,
         looked_up: read.looked_up,
-        hold: read.hold,
-        entering: read.entering,
+        reservation: read.reservation,
+        inserting: read.inserting,
         gate,
     }
 }
@@ -366,8 +374,8 @@ fn hand_in(
 ) -> Admission {
     // A task of this name may have come and gone since the store said that it knows none.
     let unsure = !submission.must_read && !submission.fresh;
-    if unsure && !core.is_live(&checked.id) && shared.store.may_know(&checked.id) {
-        return Admission::AskAgain;
+    if unsure && !core.is_active(&checked.id) && shared.store.may_know(&checked.id) {
+        return Admission::Resubmit;
     }
     core.submit(submission, now, || waiter(receiver), out)
 }
@@ -382,7 +390,7 @@ fn waiter(receiver: &mut Option<oneshot::Receiver<Answer>>) -> Caller {
 struct Held<'a> {
     shared: &'a Arc<Shared>,
     id: &'a TaskId,
-    hold: u64,
+    reservation: u64,
     armed: bool,
 }
 
@@ -396,7 +404,8 @@ impl Held<'_> {
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if self.armed {
-            self.shared.act(|core, _, out| core.let_go_of(self.id, self.hold, out));
+            self.shared
+                .act(|core, _, out| core.release_reservation(self.id, self.reservation, out));
         }
     }
 }

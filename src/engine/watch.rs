@@ -8,7 +8,7 @@ use ahash::HashMap;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::core::Touched;
+use super::core::WatchKey;
 use super::{Engine, Shared};
 use crate::error::Error;
 use crate::models::{Ended, Sequence, Snapshot, TaskId, Update, WatchCursor};
@@ -33,11 +33,11 @@ struct Watched {
 }
 
 impl Watches {
-    pub(super) fn touch(&self, touched: &Touched) {
+    pub(super) fn touch(&self, touched: &WatchKey) {
         let watches = self.0.lock();
         let wake = match touched {
-            Touched::At(sequence) => watches.at.get(sequence),
-            Touched::Named(id) => watches.named.get(id).map(|watched| &watched.wake),
+            WatchKey::Sequence(sequence) => watches.at.get(sequence),
+            WatchKey::Id(id) => watches.named.get(id).map(|watched| &watched.wake),
         };
         if let Some(wake) = wake {
             wake.notify_waiters();

@@ -87,7 +87,7 @@ impl Engine {
             deliveries.iter().try_for_each(|(position, task)| {
                 let (sender, receiver) = Caller::new();
                 let change = |delivery| Change::Deliver { position: *position, delivery };
-                core.let_in(task, change, sender, out)?;
+                core.enqueue_system_task(task, change, sender, out)?;
                 delivered.push(receiver);
                 Ok(())
             })

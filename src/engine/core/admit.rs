@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::live::{Interest, Live, Phase};
-use super::{Answer, Attempt, Command, Core, Found, Start, Tag, Waiter, draining};
+use super::active::{ActiveTask, Phase, WaitFor};
+use super::{Answer, Attempt, Command, Core, StartAttempt, Tag, Waiter, draining};
 use crate::clock::Now;
 use crate::error::{Code, Error};
 use crate::models::{
     Accepted, Digest, Durability, Ended, QueueName, Snapshot, State, Task, TaskId,
 };
-use crate::store::{Change, Insert};
+use crate::store::{Change, Claimed, Insert};
 use crate::tasks::{HandlerKind, Method};
 
 /// When a full queue is worth another try.
@@ -23,30 +23,21 @@ const MAX_EPHEMERAL: usize = 100_000;
 /// memory.
 const MAX_UNSTORED: usize = 100_000;
 
-/// What somebody who waits for a task waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Want {
-    /// That it is stored.
-    Acceptance,
-    /// That it has ended.
-    Outcome,
-}
-
 /// A request that passed the gate, or what the gate said.
 pub(crate) struct Submission {
     pub(crate) id: TaskId,
     /// The server gave the id just now: nobody else can know it.
     pub(crate) fresh: bool,
     pub(crate) digest: Digest,
-    pub(crate) want: Want,
+    pub(crate) wait_for: WaitFor,
     /// The store has to be read first: for the id, or for dependencies.
     pub(crate) must_read: bool,
-    /// It was read, under an [`Entry::Yours`], and this has the id.
+    /// It was read, under an [`IdReservation::Reserved`], and this has the id.
     pub(crate) looked_up: Option<Option<Snapshot>>,
     /// The number of that hold.
-    pub(crate) hold: u64,
+    pub(crate) reservation: u64,
     /// Dependencies that were on their way into the store when that was read.
-    pub(crate) entering: Vec<TaskId>,
+    pub(crate) inserting: Vec<TaskId>,
     pub(crate) gate: Result<Admittable, Error>,
 }
 
@@ -66,36 +57,42 @@ pub(crate) enum Admission {
     /// It was refused.
     Refused(Error),
     /// Run this body at once, on this thread, and tell [`Core::ended_inline`].
-    Run(Box<Start>),
+    Run(Box<StartAttempt>),
     /// It had been accepted before.
     Accepted(Accepted),
     /// The waiter will be answered.
     Wait,
     /// Something changed while the store was read: ask again.
-    AskAgain,
+    Resubmit,
 }
 
 /// What the core says to somebody who has to read the store before it can submit.
-pub(crate) enum Entry {
+pub(crate) enum IdReservation {
     /// The id is held: read the store, then submit. These dependencies are on their way into it.
-    Yours { entering: Vec<TaskId>, hold: u64 },
+    Reserved { inserting: Vec<TaskId>, number: u64 },
     /// Another request with this id is ahead, or the task is known: submit without reading.
     Taken,
 }
 
 impl<W: Waiter> Core<W> {
     /// Holds an id while the store is read for it and for those that it depends on.
-    pub(crate) fn enter(&mut self, id: &TaskId, digest: Digest, deps: &[TaskId]) -> Entry {
-        if self.live.contains_key(id) || self.ephemeral.knows(id) || self.cache.get(id).is_some() {
-            return Entry::Taken;
+    pub(crate) fn reserve_id(
+        &mut self,
+        id: &TaskId,
+        digest: Digest,
+        deps: &[TaskId],
+    ) -> IdReservation {
+        if self.active.contains_key(id) || self.ephemeral.knows(id) || self.cache.get(id).is_some()
+        {
+            return IdReservation::Taken;
         }
         // Nothing is known of its class yet, and nobody asks before it has entered.
-        self.holds += 1;
-        let mut live = Live::new(digest, Durability::Durable, Phase::Entering);
-        live.hold = self.holds;
-        self.live.insert(id.clone(), live);
-        let entering = deps.iter().filter(|dep| self.is_entering(dep)).cloned().collect();
-        Entry::Yours { entering, hold: self.holds }
+        self.reservations += 1;
+        let mut active = ActiveTask::new(digest, Durability::Durable, Phase::Reserved);
+        active.reservation = self.reservations;
+        self.active.insert(id.clone(), active);
+        let inserting = deps.iter().filter(|dep| self.is_inserting(dep)).cloned().collect();
+        IdReservation::Reserved { inserting, number: self.reservations }
     }
 
     /// Decides about a request. A known id is answered even while draining, full, or when its
@@ -107,39 +104,50 @@ impl<W: Waiter> Core<W> {
         waiter: impl FnOnce() -> W,
         out: &mut Vec<Command<W>>,
     ) -> Admission {
-        let Submission { id, fresh, digest, want, must_read, looked_up, hold, entering, gate } =
-            submission;
+        let Submission {
+            id,
+            fresh,
+            digest,
+            wait_for,
+            must_read,
+            looked_up,
+            reservation,
+            inserting,
+            gate,
+        } = submission;
         // What was read under a hold that is over may not be so any more.
-        let others = |live: &Live<W>| live.phase == Phase::Entering && live.hold != hold;
-        let looked_up = looked_up.filter(|_| !self.live.get(&id).is_some_and(others));
+        let others = |active: &ActiveTask<W>| {
+            active.phase == Phase::Reserved && active.reservation != reservation
+        };
+        let looked_up = looked_up.filter(|_| !self.active.get(&id).is_some_and(others));
         let unread = must_read && looked_up.is_none();
         if !fresh {
-            match self.known(&id, digest, want, looked_up, out) {
+            match self.known(&id, digest, wait_for, looked_up, out) {
                 Known::No => {}
                 Known::Answered(admission) => return admission,
-                Known::Joins(interest) => {
-                    self.wait(&id, digest, interest, waiter());
+                Known::Joins(wait_for) => {
+                    self.wait(&id, digest, wait_for, waiter());
                     return Admission::Wait;
                 }
             }
         }
         if unread {
-            return Admission::AskAgain;
+            return Admission::Resubmit;
         }
         let gate = if self.draining { Err(draining()) } else { gate };
         let admitted = gate.and_then(|admittable| {
-            let newcomer = Newcomer { digest, want, admittable, entering };
+            let newcomer = Newcomer { digest, wait_for, admittable, inserting };
             self.admit(newcomer, now, waiter, out)
         });
         match admitted {
-            Ok(Admission::AskAgain) => {
-                self.let_in_others(&id, out);
-                Admission::AskAgain
+            Ok(Admission::Resubmit) => {
+                self.release_id(&id, out);
+                Admission::Resubmit
             }
             Ok(admission) => admission,
             Err(error) => {
                 // Those who joined may have asked later, or for other options.
-                self.let_in_others(&id, out);
+                self.release_id(&id, out);
                 Admission::Refused(error)
             }
         }
@@ -149,31 +157,33 @@ impl<W: Waiter> Core<W> {
         &mut self,
         id: &TaskId,
         digest: Digest,
-        want: Want,
+        wait_for: WaitFor,
         looked_up: Option<Option<Snapshot>>,
         out: &mut Vec<Command<W>>,
     ) -> Known {
         if let Some(ended) = self.cache.get(id) {
             return Known::Answered(same(ended, digest));
         }
-        if let Some(live) = self.live.get(id) {
-            return match (live.phase, looked_up) {
-                (Phase::Entering, Some(None)) => Known::No,
-                (Phase::Entering, Some(Some(stored))) => self.stored(digest, want, stored, out),
-                (Phase::Entering, None) if live.digest != digest => {
-                    Known::Joins(Interest::Decision)
+        if let Some(active) = self.active.get(id) {
+            return match (active.phase, looked_up) {
+                (Phase::Reserved, Some(None)) => Known::No,
+                (Phase::Reserved, Some(Some(stored))) => self.stored(digest, wait_for, stored, out),
+                (Phase::Reserved, None) if active.digest != digest => {
+                    Known::Joins(WaitFor::IdDecision)
                 }
-                _ if live.digest != digest => Known::Answered(Admission::Refused(id_taken(id))),
-                (Phase::Known, _) if want == Want::Acceptance => Known::Answered(joined(id)),
-                _ => Known::Joins(want.into()),
+                _ if active.digest != digest => Known::Answered(Admission::Refused(id_taken(id))),
+                (Phase::Accepted, _) if wait_for == WaitFor::Acceptance => {
+                    Known::Answered(joined(id))
+                }
+                _ => Known::Joins(wait_for),
             };
         }
         if let Some(snapshot) = self.ephemeral.find(id) {
-            return self.stored(digest, want, snapshot, out);
+            return self.stored(digest, wait_for, snapshot, out);
         }
         match looked_up {
             // While the store was read, the task that came in under this id ended.
-            Some(_) => Known::Answered(Admission::AskAgain),
+            Some(_) => Known::Answered(Admission::Resubmit),
             None => Known::No,
         }
     }
@@ -182,29 +192,29 @@ impl<W: Waiter> Core<W> {
     fn stored(
         &mut self,
         digest: Digest,
-        want: Want,
+        wait_for: WaitFor,
         stored: Snapshot,
         out: &mut Vec<Command<W>>,
     ) -> Known {
         let id = stored.task.id.clone();
-        let class = stored.task.options.durability;
+        let durability = stored.task.options.durability;
         if let Some(outcome) = stored.outcome {
             let ended = Arc::new(Ended { task: stored.task, outcome });
             self.answer_ended(&id, &ended, out);
             return Known::Answered(same(ended, digest));
         }
-        if let Some(live) = self.live.get_mut(&id) {
-            live.phase = Phase::Known;
-            live.class = class;
-            live.digest = stored.task.digest;
-            for (interest, waiter) in std::mem::take(&mut live.waiters) {
-                match interest {
-                    Interest::Outcome if live.digest == digest => live.wait(interest, waiter),
-                    Interest::Acceptance if live.digest == digest => {
+        if let Some(active) = self.active.get_mut(&id) {
+            active.phase = Phase::Accepted;
+            active.durability = durability;
+            active.digest = stored.task.digest;
+            for (wait_for, waiter) in std::mem::take(&mut active.waiters) {
+                match wait_for {
+                    WaitFor::Outcome if active.digest == digest => active.wait(wait_for, waiter),
+                    WaitFor::Acceptance if active.digest == digest => {
                         let accepted = Accepted::joined(&id, stored.state);
                         out.push(Command::Answer(waiter, Answer::Accepted(accepted)));
                     }
-                    _ => out.push(Command::Answer(waiter, Answer::AskAgain)),
+                    _ => out.push(Command::Answer(waiter, Answer::Resubmit)),
                 }
             }
         }
@@ -212,9 +222,9 @@ impl<W: Waiter> Core<W> {
             self.forget_if_idle(&id);
             return Known::Answered(Admission::Refused(id_taken(&id)));
         }
-        match want {
-            Want::Outcome => Known::Joins(Interest::Outcome),
-            Want::Acceptance => {
+        match wait_for {
+            WaitFor::Outcome => Known::Joins(WaitFor::Outcome),
+            WaitFor::Acceptance => {
                 self.forget_if_idle(&id);
                 Known::Answered(joined(&id))
             }
@@ -228,56 +238,62 @@ impl<W: Waiter> Core<W> {
         waiter: impl FnOnce() -> W,
         out: &mut Vec<Command<W>>,
     ) -> Result<Admission, Error> {
-        let Newcomer { digest, want, admittable, entering } = newcomer;
+        let Newcomer { digest, wait_for, admittable, inserting } = newcomer;
         let Admittable { task, method, deps } = admittable;
         let id = &task.id;
-        let class = task.options.durability;
+        let durability = task.options.durability;
         let queue_name = &task.options.queue;
-        let Some(deps) = self.judge(&task, deps, &entering)? else {
-            return Ok(Admission::AskAgain);
+        let Some(deps) = self.check_dependencies(&task, deps, &inserting)? else {
+            return Ok(Admission::Resubmit);
         };
-        self.check_length(queue_name, class)?;
+        self.check_length(queue_name, durability)?;
         let kind = method.handler.kind();
         let starts = deps.none_unfinished
             && task.options.run_at.is_none_or(|at| at <= now.wall)
             && task.options.expires_at.is_none_or(|at| at > now.wall)
             // Whether keys allow it is for the store to say.
             && task.options.keys.is_none()
-            && (class == Durability::Ephemeral || self.may_start_early())
+            && (durability == Durability::Ephemeral || self.may_start_early())
             && self.may_start_at_once(queue_name, kind, now);
         let sequence = self.take_sequence();
         let fence = starts.then(|| self.claim_at_once(queue_name, kind, now));
         let start = fence.map(|fence| {
-            Box::new(Start {
-                fence,
-                sequence,
-                task: task.clone(),
-                class,
-                number: 1,
+            Box::new(StartAttempt {
+                claimed: Claimed {
+                    sequence,
+                    fence,
+                    task: task.clone(),
+                    attempt: 1,
+                    resolved_args: None,
+                    children: Vec::new(),
+                    checkpoint: None,
+                    log_lines: 0,
+                    attempts_before_retry: 0,
+                },
+                durability,
                 method,
-                found: Found::default(),
             })
         });
-        let live = self
-            .live
+        let active = self
+            .active
             .entry(id.clone())
-            .and_modify(|live| (live.phase, live.class) = (Phase::Inserting, class))
-            .or_insert_with(|| Live::new(digest, class, Phase::Inserting));
-        live.fence = fence;
+            .and_modify(|active| (active.phase, active.durability) = (Phase::Inserting, durability))
+            .or_insert_with(|| ActiveTask::new(digest, durability, Phase::Inserting));
+        active.fence = fence;
         let start = match start {
             // Nobody needs it stored: it will have ended before anybody could look.
             Some(start)
-                if class == Durability::Ephemeral
+                if durability == Durability::Ephemeral
                     && kind == HandlerKind::Inline
                     && task.deps.is_empty() =>
             {
-                live.phase = Phase::Known;
+                active.phase = Phase::Accepted;
                 return Ok(Admission::Run(start));
             }
             start => start,
         };
-        live.wait(want.into(), waiter());
-        if class == Durability::Ephemeral {
+        active.wait(wait_for, waiter());
+        if durability == Durability::Ephemeral {
             // Not the durable one that others may count on.
             self.recheck_if_awaited(id, out);
         }
@@ -286,7 +302,7 @@ impl<W: Waiter> Core<W> {
         }
         // Those that are on their way in tell of themselves.
         let recheck: Vec<TaskId> =
-            deps.foreign.iter().filter(|dep| !self.is_entering(dep)).cloned().collect();
+            deps.foreign.iter().filter(|dep| !self.is_inserting(dep)).cloned().collect();
         if !recheck.is_empty() {
             out.push(Command::Recheck(recheck));
         }
@@ -299,24 +315,28 @@ impl<W: Waiter> Core<W> {
         };
         if let Some(start) = &start {
             let attempt = Attempt::new(start, kind, now);
-            self.watch(start.fence, attempt);
+            self.watch(start.claimed.fence, attempt);
         }
         let tag = Tag::Insert { id: id.clone(), queue: queue_name.clone(), fence };
-        if class == Durability::Durable {
+        if durability == Durability::Durable {
             self.unstored += 1;
         }
-        self.write(class, Change::Insert(insert), tag, now, out);
+        self.write(durability, Change::Insert(insert), tag, now, out);
         out.extend(start.map(Command::Start));
         self.dispatch(now, out);
         Ok(Admission::Wait)
     }
 
-    pub(super) fn check_length(&self, name: &QueueName, class: Durability) -> Result<(), Error> {
-        if class == Durability::Ephemeral && self.ephemeral.len() >= MAX_EPHEMERAL {
+    pub(super) fn check_length(
+        &self,
+        name: &QueueName,
+        durability: Durability,
+    ) -> Result<(), Error> {
+        if durability == Durability::Ephemeral && self.ephemeral.len() >= MAX_EPHEMERAL {
             let why = format!("{MAX_EPHEMERAL} ephemeral tasks have not ended, as many as may be");
             return Err(Error::new(Code::QueueFull, why).retry_after(QUEUE_FULL_WAIT));
         }
-        if class == Durability::Durable && self.unstored >= MAX_UNSTORED {
+        if durability == Durability::Durable && self.unstored >= MAX_UNSTORED {
             let why = format!("{MAX_UNSTORED} tasks wait for the store, as many as may");
             return Err(Error::new(Code::QueueFull, why).retry_after(QUEUE_FULL_WAIT));
         }
@@ -338,16 +358,16 @@ impl<W: Waiter> Core<W> {
 /// A request whose id nobody has.
 struct Newcomer {
     digest: Digest,
-    want: Want,
+    wait_for: WaitFor,
     admittable: Admittable,
-    entering: Vec<TaskId>,
+    inserting: Vec<TaskId>,
 }
 
 /// What is known of an id.
 enum Known {
     No,
     Answered(Admission),
-    Joins(Interest),
+    Joins(WaitFor),
 }
 
 fn same(ended: Arc<Ended>, digest: Digest) -> Admission {

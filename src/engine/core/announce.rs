@@ -1,7 +1,7 @@
 //! What happened, on its way to whoever listens: told once, after the commit that holds it and before
 //! anything that follows from it.
 
-use super::{Command, Core, Waiter, Woken};
+use super::{Command, Core, Waiter, WakeTarget};
 use crate::models::Event;
 
 impl<W: Waiter> Core<W> {
@@ -22,7 +22,7 @@ impl<W: Waiter> Core<W> {
             out.push(Command::Announce(events));
         }
         if outbox_written {
-            out.push(Command::Wake(Woken::Outbox));
+            out.push(Command::Wake(WakeTarget::Outbox));
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::live::{Live, Phase};
-use super::{AttemptEnd, Command, Core, Found, Hook, Start, Tag, Touched, Waiter};
+use super::active::{ActiveTask, Phase};
+use super::{AttemptEnd, Command, Core, Hook, StartAttempt, Tag, Waiter, WatchKey};
 use crate::clock::Now;
 use crate::engine::conclusion::{Conclusion, StopReason, conclude, timed_out};
 use crate::error::Code;
@@ -24,11 +24,11 @@ pub(super) enum Timer {
     /// Ended tasks are to be looked through.
     Prune,
     /// A store that failed is asked again.
-    StoreBack,
+    StoreRetry,
     /// Slots are given out on and on.
     Dispatch,
     /// Queues in which a claim was denied are looked at anew.
-    LookAgain,
+    RetryBlockedQueues,
 }
 
 /// Slots that bodies run in.
@@ -42,9 +42,9 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    pub(super) fn new(async_bodies: usize, sync_bodies: usize) -> Self {
+    pub(super) fn new(async_slots: usize, sync_slots: usize) -> Self {
         let count = |bodies: usize| isize::try_from(bodies).unwrap_or(isize::MAX);
-        Self { free_async: count(async_bodies), free_sync: count(sync_bodies), replaced: 0 }
+        Self { free_async: count(async_slots), free_sync: count(sync_slots), replaced: 0 }
     }
 
     /// Free async ones, free sync ones, and threads that stand in for stuck ones.
@@ -95,7 +95,7 @@ impl Slots {
 pub(crate) struct Attempt {
     pub(super) sequence: Sequence,
     pub(super) task: Arc<Task>,
-    pub(super) class: Durability,
+    pub(super) durability: Durability,
     method: Arc<Method>,
     number: u32,
     /// How many attempts before it do not count against its retries.
@@ -103,19 +103,19 @@ pub(crate) struct Attempt {
     /// The kind of slot that it holds.
     pub(super) slot: HandlerKind,
     /// Its body waits for its children, and it holds none.
-    pub(super) resting: bool,
+    pub(super) suspended: bool,
     /// How often it waits for children at once.
-    pub(super) waits_for: u32,
+    pub(super) joins: u32,
     stop_reason: StopReason,
     timer: Option<(Duration, Timer)>,
     /// What is to be stored about it is on its way; later words of the body do not count.
-    decided: bool,
+    concluded: bool,
     /// That is stored.
     pub(super) stored: bool,
     /// The body is gone.
     pub(super) gone: bool,
     /// It ignored everything for too long.
-    given_up: bool,
+    abandoned: bool,
     /// Its slot was given to another thread.
     pub(super) replaced: bool,
     /// The queues in which something waits from now on, counted before that is stored.
@@ -124,26 +124,26 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    pub(super) fn new(start: &Start, slot: HandlerKind, now: Now) -> Self {
-        let deadline = now.steady + start.task.options.timeout;
+    pub(super) fn new(start: &StartAttempt, slot: HandlerKind, now: Now) -> Self {
+        let deadline = now.steady + start.claimed.task.options.timeout;
         Self {
-            sequence: start.sequence,
-            task: start.task.clone(),
-            class: start.class,
+            sequence: start.claimed.sequence,
+            task: start.claimed.task.clone(),
+            durability: start.durability,
             method: start.method.clone(),
-            number: start.number,
-            attempts_before_retry: start.found.attempts_before_retry,
+            number: start.claimed.attempt,
+            attempts_before_retry: start.claimed.attempts_before_retry,
             slot,
-            resting: false,
-            waits_for: 0,
+            suspended: false,
+            joins: 0,
             stop_reason: StopReason::Nothing,
             // What takes microseconds needs no alarm.
             timer: (slot != HandlerKind::Inline)
-                .then_some((deadline, Timer::Deadline(start.fence))),
-            decided: false,
+                .then_some((deadline, Timer::Deadline(start.claimed.fence))),
+            concluded: false,
             stored: false,
             gone: false,
-            given_up: false,
+            abandoned: false,
             replaced: false,
             counted: Vec::new(),
             hook: None,
@@ -151,13 +151,13 @@ impl Attempt {
     }
 
     /// The attempt of an inline body that has returned.
-    pub(super) fn gone(start: &Start, now: Now) -> Self {
+    pub(super) fn gone(start: &StartAttempt, now: Now) -> Self {
         Self { gone: true, ..Self::new(start, HandlerKind::Inline, now) }
     }
 
     /// Whether what is to be stored about it is on its way.
-    pub(super) fn is_decided(&self) -> bool {
-        self.decided
+    pub(super) fn is_concluded(&self) -> bool {
+        self.concluded
     }
 
     /// Which try this is of those that its policy counts, from 1.
@@ -167,7 +167,7 @@ impl Attempt {
 
     /// Whether it was given up while its body is still there.
     pub(super) fn is_stuck(&self) -> bool {
-        self.given_up && !self.gone
+        self.abandoned && !self.gone
     }
 }
 
@@ -177,22 +177,15 @@ impl<W: Waiter> Core<W> {
         &mut self,
         claimed: Claimed,
         method: Arc<Method>,
-        class: Durability,
+        durability: Durability,
         slot: HandlerKind,
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
-        let Claimed { sequence, fence, task, attempt: number, .. } = claimed;
-        self.run_under(&task, class, fence);
-        self.touch(|| Touched::At(sequence), out);
-        let found = Found {
-            decided: claimed.resolved_args,
-            children: claimed.children,
-            checkpoint: claimed.checkpoint,
-            log_lines: claimed.log_lines,
-            attempts_before_retry: claimed.attempts_before_retry,
-        };
-        let start = Start { fence, sequence, task, class, number, method, found };
+        let fence = claimed.fence;
+        self.run_under(&claimed.task, durability, fence);
+        self.notify_watchers(|| WatchKey::Sequence(claimed.sequence), out);
+        let start = StartAttempt { claimed, durability, method };
         self.watch(fence, Attempt::new(&start, slot, now));
         out.push(Command::Start(Box::new(start)));
     }
@@ -210,28 +203,28 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
-        self.alarm(fence, None);
+        self.set_timer(fence, None);
         let Some(attempt) = self.attempts.get_mut(&fence) else { return };
         if attempt.replaced {
             // Its slot was given away when it was given up: the spare one goes back.
             self.slots.replaced -= 1;
-        } else if !attempt.resting {
+        } else if !attempt.suspended {
             self.slots.free(attempt.slot);
         }
         attempt.gone = true;
-        if attempt.decided {
+        if attempt.concluded {
             self.forget_if_over(fence);
         } else {
             let (number, stop_reason) = (attempt.counted_number(), attempt.stop_reason.clone());
             let policy = attempt.task.options.retry;
             let conclusion = conclude(&policy, number, &stop_reason, ran, &mut self.rng);
-            self.decide(fence, conclusion, now, out);
+            self.conclude(fence, conclusion, now, out);
         }
         self.dispatch(now, out);
     }
 
     /// Stores what becomes of an attempt's task.
-    pub(super) fn decide(
+    pub(super) fn conclude(
         &mut self,
         fence: Fence,
         conclusion: Conclusion,
@@ -243,7 +236,7 @@ impl<W: Waiter> Core<W> {
             _ => Vec::new(),
         };
         let Some(attempt) = self.attempts.get_mut(&fence) else { return };
-        attempt.decided = true;
+        attempt.concluded = true;
         let sequence = attempt.sequence;
         let change = match conclusion {
             Conclusion::Succeed(result) => Change::Complete { sequence, fence, result },
@@ -267,7 +260,7 @@ impl<W: Waiter> Core<W> {
         };
         let stays =
             matches!(change, Change::Retry { .. } | Change::Snooze { .. } | Change::Expand { .. });
-        let class = attempt.class;
+        let durability = attempt.durability;
         let tag = Tag::Attempt { fence, id: attempt.task.id.clone() };
         let mut counted = Vec::new();
         if stays {
@@ -277,7 +270,7 @@ impl<W: Waiter> Core<W> {
             counted.extend(children.iter().map(|child| child.task.options.queue.clone()));
         }
         self.count(fence, counted);
-        self.write(class, change, tag, now, out);
+        self.write(durability, change, tag, now, out);
     }
 
     pub(super) fn child(&mut self, task: &Arc<Task>) -> Insert {
@@ -310,14 +303,16 @@ impl<W: Waiter> Core<W> {
 
     /// A body was started beside its insert, and the task came in as waiting: a dependency that had
     /// succeeded came back meanwhile. What the body comes to does not count.
-    pub(super) fn disown(&mut self, fence: Fence, queue: &QueueName, out: &mut Vec<Command<W>>) {
+    pub(super) fn detach(&mut self, fence: Fence, queue: &QueueName, out: &mut Vec<Command<W>>) {
         self.queue(queue).waiting += 1;
-        let Some(attempt) = self.attempts.get_mut(&fence).filter(|it| !it.decided) else { return };
-        attempt.decided = true;
+        let Some(attempt) = self.attempts.get_mut(&fence).filter(|it| !it.concluded) else {
+            return;
+        };
+        attempt.concluded = true;
         attempt.stored = true;
         let id = attempt.task.id.clone();
-        if let Some(live) = self.live.get_mut(&id) {
-            live.fence = None;
+        if let Some(active) = self.active.get_mut(&id) {
+            active.fence = None;
         }
         out.push(Command::Signal(fence));
         self.forget_if_over(fence);
@@ -335,18 +330,18 @@ impl<W: Waiter> Core<W> {
     }
 
     /// Remembers under which fence a task runs.
-    fn run_under(&mut self, task: &Task, class: Durability, fence: Fence) {
-        self.live
+    fn run_under(&mut self, task: &Task, durability: Durability, fence: Fence) {
+        self.active
             .entry(task.id.clone())
-            .or_insert_with(|| Live::new(task.digest, class, Phase::Known))
+            .or_insert_with(|| ActiveTask::new(task.digest, durability, Phase::Accepted))
             .fence = Some(fence);
     }
 
     fn forget_if_over(&mut self, fence: Fence) {
         if let Some(attempt) = self.attempts.get(&fence).filter(|it| it.gone && it.stored) {
-            let (queue, resting) = (attempt.task.options.queue.clone(), attempt.resting);
+            let (queue, suspended) = (attempt.task.options.queue.clone(), attempt.suspended);
             self.attempts.remove(&fence);
-            if resting {
+            if suspended {
                 self.forget_if_empty(&queue);
             } else {
                 self.left(&queue);
@@ -355,7 +350,7 @@ impl<W: Waiter> Core<W> {
     }
 
     /// Sets an attempt's one alarm anew.
-    fn alarm(&mut self, fence: Fence, next: Option<(Duration, Timer)>) {
+    fn set_timer(&mut self, fence: Fence, next: Option<(Duration, Timer)>) {
         if let Some(attempt) = self.attempts.get_mut(&fence) {
             if let Some(old) = attempt.timer.take() {
                 self.timers.remove(&old);
@@ -365,24 +360,29 @@ impl<W: Waiter> Core<W> {
         }
     }
 
-    pub(super) fn time_is_over(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
-        let Some(attempt) = self.attempts.get_mut(&fence).filter(|it| !it.decided) else { return };
+    pub(super) fn timed_out_at(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
+        let Some(attempt) = self.attempts.get_mut(&fence).filter(|it| !it.concluded) else {
+            return;
+        };
         let timeout = attempt.task.options.timeout;
         attempt.stop_reason = StopReason::OutOfTime(timeout);
         out.push(Command::Signal(fence));
         let last = attempt.counted_number() > attempt.task.options.retry.retries;
         let keyed = attempt.task.options.concurrency_key().is_some();
         if attempt.slot == HandlerKind::Sync {
-            self.alarm(fence, Some((now.steady + self.settings.stuck_after, Timer::Stuck(fence))));
+            self.set_timer(
+                fence,
+                Some((now.steady + self.settings.stuck_after, Timer::Stuck(fence))),
+            );
             // Whoever waits need not wait for a thread that cannot be stopped. While a retry is
             // left, though, it must not start beside the body that is still there; nor may others
             // with the same key.
             if last && !keyed {
-                self.decide(fence, Conclusion::Fail(timed_out(timeout)), now, out);
+                self.conclude(fence, Conclusion::Fail(timed_out(timeout)), now, out);
             }
         } else {
             let grace = now.steady + self.settings.cancel_grace;
-            self.alarm(fence, Some((grace, Timer::Grace(fence))));
+            self.set_timer(fence, Some((grace, Timer::Grace(fence))));
         }
     }
 
@@ -394,48 +394,48 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
-        if let Some(reserved) = self.claiming.get_mut(&fence) {
+        if let Some(reserved) = self.pending_claims.get_mut(&fence) {
             reserved.cancel = Some(reason.to_owned());
         }
         let Some(attempt) = self.attempts.get_mut(&fence) else { return };
-        if attempt.decided || attempt.stop_reason != StopReason::Nothing {
+        if attempt.concluded || attempt.stop_reason != StopReason::Nothing {
             return;
         }
         attempt.stop_reason = StopReason::Cancel(reason.to_owned());
         out.push(Command::Signal(fence));
         let grace = now.steady + self.settings.cancel_grace;
-        self.alarm(fence, Some((grace, Timer::Grace(fence))));
+        self.set_timer(fence, Some((grace, Timer::Grace(fence))));
     }
 
-    pub(super) fn grace_is_over(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
-        let Some(attempt) = self.attempts.get(&fence).filter(|it| !it.decided) else { return };
+    pub(super) fn grace_over(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
+        let Some(attempt) = self.attempts.get(&fence).filter(|it| !it.concluded) else { return };
         let (slot, stop_reason) = (attempt.slot, attempt.stop_reason.clone());
         let keyed = attempt.task.options.concurrency_key().is_some();
-        self.alarm(fence, Some((now.steady + self.settings.stuck_after, Timer::Stuck(fence))));
+        self.set_timer(fence, Some((now.steady + self.settings.stuck_after, Timer::Stuck(fence))));
         match (slot, stop_reason) {
             (HandlerKind::Async, _) => out.push(Command::Abort(fence)),
             // Others with its key have to wait until the body is gone, or given up.
             (_, StopReason::Cancel(reason)) if !keyed => {
-                self.decide(fence, Conclusion::Cancel(reason), now, out);
+                self.conclude(fence, Conclusion::Cancel(reason), now, out);
             }
             _ => {}
         }
     }
 
     /// The body ignored everything for too long.
-    pub(super) fn give_up(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
+    pub(super) fn abandon(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
         let Some(attempt) = self.attempts.get_mut(&fence) else { return };
         attempt.timer = None;
-        attempt.given_up = true;
+        attempt.abandoned = true;
         if attempt.slot == HandlerKind::Sync
-            && !attempt.resting
+            && !attempt.suspended
             && self.slots.replaced < self.settings.spare_threads
         {
             self.slots.replaced += 1;
             self.slots.free(HandlerKind::Sync);
             attempt.replaced = true;
         }
-        if !attempt.decided {
+        if !attempt.concluded {
             let conclusion = match &attempt.stop_reason {
                 StopReason::Cancel(reason) => Conclusion::Cancel(reason.clone()),
                 _ => Conclusion::Fail(Failure {
@@ -446,19 +446,21 @@ impl<W: Waiter> Core<W> {
                     ),
                 }),
             };
-            self.decide(fence, conclusion, now, out);
+            self.conclude(fence, conclusion, now, out);
         }
     }
 
     /// Puts a running task back into its queue.
-    pub(super) fn let_go(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
-        let Some(attempt) = self.attempts.get_mut(&fence).filter(|it| !it.decided) else { return };
-        attempt.decided = true;
+    pub(super) fn requeue(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
+        let Some(attempt) = self.attempts.get_mut(&fence).filter(|it| !it.concluded) else {
+            return;
+        };
+        attempt.concluded = true;
         let change = Change::Requeue { sequence: attempt.sequence, fence };
-        let (class, id) = (attempt.class, attempt.task.id.clone());
+        let (durability, id) = (attempt.durability, attempt.task.id.clone());
         let queue = attempt.task.options.queue.clone();
         self.count(fence, vec![queue]);
         out.push(Command::Signal(fence));
-        self.write(class, change, Tag::Attempt { fence, id }, now, out);
+        self.write(durability, change, Tag::Attempt { fence, id }, now, out);
     }
 }

@@ -7,7 +7,7 @@ use crate::models::{
     Accepted, ArgValue, CancelVerdict, Durability, Ended, Event, Failure, Fence, Outcome,
     QueueLimits, QueueName, Sequence, Task, TaskId,
 };
-use crate::store::{Change, ChangeResult, ClaimRequest, Position};
+use crate::store::{Change, ChangeResult, ClaimRequest, Claimed, Position};
 use crate::tasks::{Method, TaskError};
 
 /// Something to be done, in the order in which commands come.
@@ -23,7 +23,7 @@ pub(crate) enum Command<W> {
     /// [`Core::rechecked`](super::Core::rechecked) of each.
     Recheck(Vec<TaskId>),
     /// Run a body; then tell [`Core::ended`](super::Core::ended).
-    Start(Box<Start>),
+    Start(Box<StartAttempt>),
     /// Tell a body to stop.
     Signal(Fence),
     /// Drop an async body.
@@ -33,57 +33,38 @@ pub(crate) enum Command<W> {
     /// Call a handler's hook.
     Hook(Arc<Method>, Hook),
     /// Wake whoever watches it.
-    Touch(Touched),
+    NotifyWatchers(WatchKey),
     /// Tell whoever listens of what happened, and is stored.
     Announce(Vec<Event>),
     /// Wake whoever waits for this.
-    Wake(Woken),
+    Wake(WakeTarget),
 }
 
 /// What the engine's users wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Woken {
+pub(crate) enum WakeTarget {
     /// Schedules were defined, enabled, disabled, deleted or fired.
     Schedules,
     /// Something was put aside for webhooks.
     Outbox,
 }
 
-/// One attempt that is to be performed.
+/// One attempt to run.
 #[derive(Debug)]
-pub(crate) struct Start {
-    pub(crate) fence: Fence,
-    pub(crate) sequence: Sequence,
-    pub(crate) task: Arc<Task>,
-    pub(crate) class: Durability,
-    /// From 1.
-    pub(crate) number: u32,
+pub(crate) struct StartAttempt {
+    /// The task, the fence of the attempt and what earlier attempts left.
+    pub(crate) claimed: Claimed,
+    pub(crate) durability: Durability,
     pub(crate) method: Arc<Method>,
-    pub(crate) found: Found,
-}
-
-/// What an attempt finds from those before it. Nothing, at the first.
-#[derive(Debug, Default)]
-pub(crate) struct Found {
-    /// What an earlier claim decided.
-    pub(crate) decided: Option<Vec<ArgValue>>,
-    /// What an earlier claim expanded it into.
-    pub(crate) children: Vec<TaskId>,
-    /// What an earlier attempt saved.
-    pub(crate) checkpoint: Option<Arc<[u8]>>,
-    /// How many log lines there are.
-    pub(crate) log_lines: u32,
-    /// Attempts that do not count against its retries.
-    pub(crate) attempts_before_retry: u32,
 }
 
 /// Whose state or words changed, for whoever watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Touched {
+pub(crate) enum WatchKey {
     /// A task that has not ended, or has just come back.
-    At(Sequence),
+    Sequence(Sequence),
     /// A task that came in or ended.
-    Named(TaskId),
+    Id(TaskId),
 }
 
 /// What whoever waits is told.
@@ -96,11 +77,11 @@ pub(crate) enum Answer {
     /// The task was not taken in.
     Refused(Error),
     /// Another request with that id was under way and is decided now: ask again.
-    AskAgain,
+    Resubmit,
     /// What a wish to cancel did.
     Cancel(CancelVerdict),
-    /// What the store said to a write.
-    Said(ChangeResult),
+    /// The store's result of a write.
+    Result(ChangeResult),
 }
 
 /// What a write was for.
@@ -112,9 +93,9 @@ pub(crate) enum Tag<W> {
     Attempt { fence: Fence, id: TaskId },
     /// Something that a running attempt waits for, or whoever has a task enter. Counted as waiting in
     /// that queue, if it is a task that enters.
-    During { waiter: W, entering: Option<QueueName> },
+    HostCall { waiter: W, enqueued: Option<QueueName> },
     /// Something that a running attempt says without waiting for an answer.
-    Said(Sequence),
+    Output(Sequence),
     /// Runs of a schedule, counted as waiting in these queues.
     Firing { waiter: W, queues: Vec<QueueName> },
     /// Somebody defined a schedule, or decided whether it runs.
@@ -124,11 +105,11 @@ pub(crate) enum Tag<W> {
     /// The last change.
     Stop,
     /// Something that people did.
-    ByHand(W),
+    Admin(W),
     /// They had a task forgotten.
-    Forget { waiter: W, id: TaskId },
+    Purge { waiter: W, id: TaskId },
     /// What people decided about a queue.
-    Queue { waiter: W, queue: QueueName, decided: Decided },
+    Queue { waiter: W, queue: QueueName, decided: QueueChange },
     /// A wish to cancel.
     Cancel { waiter: W, reason: String },
     /// Due tasks.
@@ -136,12 +117,12 @@ pub(crate) enum Tag<W> {
     /// Old tasks.
     Prune,
     /// Dependants of tasks that ended; and tasks that were claimed and put back unstarted.
-    Release,
+    Background,
 }
 
 /// What people decided about a queue.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Decided {
+pub(crate) enum QueueChange {
     /// What it allows.
     Limits(QueueLimits),
     /// Whether anything of it may start.

@@ -1,7 +1,7 @@
 //! Why a task is not running now: what the core knows that bears on it, and what all of that together
 //! means.
 
-use super::live::Phase;
+use super::active::Phase;
 use super::{Attempt, Core, Waiter};
 use crate::clock::{Now, Timestamp};
 use crate::engine::{Pauses, Workers};
@@ -70,7 +70,7 @@ pub(crate) struct Stance {
     /// The slots for bodies of its kind, if none is free.
     pub(crate) full: Option<Full>,
     /// Its body waits for its children.
-    pub(crate) resting: bool,
+    pub(crate) suspended: bool,
 }
 
 /// Every slot for bodies of one kind is taken.
@@ -135,13 +135,13 @@ impl<W: Waiter> Core<W> {
                 HandlerKind::Async => (async_slots, async_active),
                 _ => (sync_slots, sync_active),
             };
-            let ids = self.attempts_that(|it| it.slot == kind && !it.resting && !it.gone);
+            let ids = self.attempts_that(|it| it.slot == kind && !it.suspended && !it.gone);
             Full { kind, slots, taken, ids }
         });
         let rate_free_at = queue
             .and_then(|queue| queue.wait_for_rate(now))
             .map(|at| now.wall.plus(at.saturating_sub(now.steady)));
-        let own = self.live.get(&task.id).and_then(|live| live.fence);
+        let own = self.active.get(&task.id).and_then(|active| active.fence);
         Stance {
             pauses: self.pauses(),
             paused: settings.paused,
@@ -150,7 +150,7 @@ impl<W: Waiter> Core<W> {
             running_ids: self.attempts_that(|it| it.task.options.queue == *name),
             rate_free_at,
             full,
-            resting: own.and_then(|own| self.attempts.get(&own)).is_some_and(|it| it.resting),
+            suspended: own.and_then(|own| self.attempts.get(&own)).is_some_and(|it| it.suspended),
         }
     }
 
@@ -166,12 +166,12 @@ impl<W: Waiter> Core<W> {
 
     /// What is known here of a task that the store could not tell of.
     pub(crate) fn fate(&self, id: &TaskId) -> Option<Fate> {
-        let live = self.live.get(id)?;
-        match live.phase {
-            Phase::Entering => None,
-            _ if live.fence.is_some() => Some(Fate::Running),
+        let active = self.active.get(id)?;
+        match active.phase {
+            Phase::Reserved => None,
+            _ if active.fence.is_some() => Some(Fate::Running),
             Phase::Inserting => Some(Fate::Entering),
-            Phase::Known => Some(Fate::Awaited),
+            Phase::Accepted => Some(Fate::Awaited),
         }
     }
 
@@ -182,13 +182,13 @@ impl<W: Waiter> Core<W> {
 
     /// What bodies run in.
     pub(crate) fn workers(&self) -> Workers {
-        let (async_slots, sync_slots) = (self.settings.async_bodies, self.settings.sync_bodies);
+        let (async_slots, sync_slots) = (self.settings.async_slots, self.settings.sync_slots);
         Workers {
             async_slots,
             async_active: self.slots.taken(HandlerKind::Async, async_slots),
             sync_slots,
             sync_active: self.slots.taken(HandlerKind::Sync, sync_slots),
-            stuck: self.stuck_bodies(),
+            stuck: self.stuck_handlers(),
         }
     }
 
@@ -249,7 +249,7 @@ fn running(found: &Snapshot, stance: Option<&Stance>) -> String {
     if let Some(at) = found.started_at {
         summary += &format!(" since {at}");
     }
-    if stance.is_some_and(|stance| stance.resting) {
+    if stance.is_some_and(|stance| stance.suspended) {
         summary += ", and waits for its children";
     }
     if found.cancel_requested {

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use super::{Admission, Attempt, AttemptEnd, Command, Core, Start, Tag, Touched, Waiter, Want};
+use super::{
+    Admission, Attempt, AttemptEnd, Command, Core, StartAttempt, Tag, WaitFor, Waiter, WatchKey,
+};
 use crate::clock::Now;
 use crate::engine::conclusion::{Conclusion, StopReason, conclude};
 use crate::models::{Durability, Ended, Ending, Outcome};
-use crate::store::{Change, Insert};
+use crate::store::{Change, Claimed, Insert};
 use crate::tasks::HandlerKind;
 
 impl<W: Waiter> Core<W> {
@@ -16,16 +18,16 @@ impl<W: Waiter> Core<W> {
     /// announces that it began, and that it has ended.
     pub(crate) fn ended_inline(
         &mut self,
-        start: &Start,
-        want: Want,
+        start: &StartAttempt,
+        wait_for: WaitFor,
         ran: AttemptEnd,
         now: Now,
         waiter: impl FnOnce() -> W,
         out: &mut Vec<Command<W>>,
     ) -> Admission {
-        let Start { fence, sequence, task, number, .. } = start;
+        let Claimed { fence, sequence, task, attempt: number, .. } = &start.claimed;
         let queue = &task.options.queue;
-        let cancel = self.live.get_mut(&task.id).and_then(|live| live.cancel.take());
+        let cancel = self.active.get_mut(&task.id).and_then(|active| active.cancel.take());
         let stop_reason =
             cancel.map_or(StopReason::Nothing, |reason| StopReason::Cancel(reason.into()));
         let conclusion = conclude(&task.options.retry, *number, &stop_reason, ran, &mut self.rng);
@@ -35,7 +37,7 @@ impl<W: Waiter> Core<W> {
             Conclusion::Fail(failure) => Ending::Failed(failure),
             Conclusion::Cancel(reason) => Ending::Cancelled(reason),
             again => {
-                self.wait(&task.id, task.digest, want.into(), waiter());
+                self.wait(&task.id, task.digest, wait_for, waiter());
                 let insert = Insert {
                     sequence: *sequence,
                     task: task.clone(),
@@ -49,8 +51,8 @@ impl<W: Waiter> Core<W> {
                 let mut applied = self.ephemeral.apply(&Change::Insert(insert), now.wall);
                 // Whoever ran the body has told of its beginning.
                 applied.events.clear();
-                self.made(Durability::Ephemeral, applied, tag, now, out);
-                self.decide(*fence, again, now, out);
+                self.on_applied(Durability::Ephemeral, applied, tag, now, out);
+                self.conclude(*fence, again, now, out);
                 return Admission::Wait;
             }
         };
@@ -62,7 +64,7 @@ impl<W: Waiter> Core<W> {
         };
         let ended = Arc::new(Ended { task: task.clone(), outcome });
         self.cache.put(ended.clone());
-        self.touch(|| Touched::Named(task.id.clone()), out);
+        self.notify_watchers(|| WatchKey::Id(task.id.clone()), out);
         self.answer_ended(&task.id, &ended, out);
         self.slots.free(HandlerKind::Inline);
         self.left(queue);

@@ -13,22 +13,22 @@
 //! - Memory is bounded by what runs, what is waited for and one window a queue, not by the backlog
 //!   of a store.
 
+mod active;
+mod admin;
 mod admit;
 mod announce;
+mod apply;
 mod attempt;
-mod by_hand;
 mod command;
-mod during;
-mod entering;
+mod dependencies;
+mod dispatch;
 mod explain;
+mod host_calls;
 mod inline;
-mod judge;
-mod live;
 mod queue;
-mod settle;
 #[cfg(test)]
 mod simulation;
-mod turns;
+mod system_tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,14 +36,15 @@ use std::time::Duration;
 
 use ahash::{HashMap, HashMapExt};
 
-pub(crate) use admit::{Admission, Admittable, Entry, Submission, Want, id_taken};
+pub(crate) use active::WaitFor;
+pub(crate) use admit::{Admission, Admittable, IdReservation, Submission, id_taken};
 pub(crate) use attempt::Attempt;
 pub(crate) use command::{
-    Answer, AttemptEnd, Command, Decided, Found, Hook, Start, Tag, Touched, Waiter, Woken,
+    Answer, AttemptEnd, Command, Hook, QueueChange, StartAttempt, Tag, Waiter, WakeTarget, WatchKey,
 };
-pub(crate) use during::{Asked, Said};
+pub(crate) use dependencies::unmet;
 pub(crate) use explain::{Fate, KeyStance, MAX_BEFORE, Situation, explain};
-pub(crate) use judge::unmet;
+pub(crate) use host_calls::{HostCall, Output};
 
 use crate::cache::ResultsCache;
 use crate::clock::{Now, Timestamp};
@@ -55,8 +56,8 @@ use crate::models::{
 use crate::store::memory::Tables;
 use crate::store::{Change, ChangeResult, Commit, OpenReport, RELEASE_SLICE, Retention};
 use crate::tasks::TaskRegistry;
+use active::{ActiveTask, Phase};
 use attempt::{Slots, Timer};
-use live::{Live, Phase};
 use queue::Queue;
 
 /// How many due tasks one commit moves.
@@ -72,9 +73,9 @@ const STORE_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// Async bodies that may run at once.
-    pub(crate) async_bodies: usize,
+    pub(crate) async_slots: usize,
     /// Sync bodies that may run at once.
-    pub(crate) sync_bodies: usize,
+    pub(crate) sync_slots: usize,
     /// Threads that may replace stuck ones.
     pub(crate) spare_threads: usize,
     /// The most tasks that may wait in one queue.
@@ -86,7 +87,7 @@ pub(crate) struct Settings {
     /// Whether a body may start beside its insert.
     pub(crate) early_start: bool,
     /// Whether what is stored outlives the process.
-    pub(crate) store_lasts: bool,
+    pub(crate) store_durable: bool,
     /// How long ended tasks are kept.
     pub(crate) retention: Retention,
     /// Queues that something was declared or decided about.
@@ -105,15 +106,15 @@ pub(crate) struct Core<W> {
     /// Ephemeral tasks that have not ended.
     ephemeral: Tables,
     /// Tasks that enter, run or are waited for.
-    live: HashMap<TaskId, Live<W>>,
+    active: HashMap<TaskId, ActiveTask<W>>,
     attempts: HashMap<Fence, Attempt>,
     /// Claims that were asked for: the queue, the kind, and where it stood.
-    claiming: HashMap<Fence, turns::Reserved>,
+    pending_claims: HashMap<Fence, dispatch::PendingClaim>,
     queues: BTreeMap<QueueName, Queue>,
     /// Queues that are not idle.
-    hungry: BTreeSet<QueueName>,
+    ready_queues: BTreeSet<QueueName>,
     /// Queues in which the store did not give what their windows offered.
-    denied: BTreeSet<QueueName>,
+    blocked_queues: BTreeSet<QueueName>,
     slots: Slots,
     timers: BTreeSet<(Duration, Timer)>,
     /// When the store's next task is due.
@@ -121,11 +122,11 @@ pub(crate) struct Core<W> {
     promoting: bool,
     store_pauses: bool,
     draining: bool,
-    last: Last<W>,
+    last: ShutdownState<W>,
     /// Whether anybody listens to what happens.
     listened: bool,
     /// How many look-ups held an id so far.
-    holds: u64,
+    reservations: u64,
     /// How many watch a task.
     watched: usize,
     /// Durable tasks on their way to the store.
@@ -133,12 +134,12 @@ pub(crate) struct Core<W> {
 }
 
 /// How far the last change is.
-enum Last<W> {
+enum ShutdownState<W> {
     /// It was not asked for.
-    Open,
+    Running,
     /// It is on its way to the store, and nothing may follow; these wait for it.
-    Asked(Vec<W>),
-    Stored,
+    Stopping(Vec<W>),
+    Stopped,
 }
 
 impl<W: Waiter> Core<W> {
@@ -150,7 +151,7 @@ impl<W: Waiter> Core<W> {
         seed: u64,
         now: Now,
     ) -> Self {
-        let slots = Slots::new(settings.async_bodies, settings.sync_bodies);
+        let slots = Slots::new(settings.async_slots, settings.sync_slots);
         let mut settings = settings;
         // What was decided while an earlier boot ran holds, where nothing else is declared.
         for status in &opened.queues {
@@ -174,35 +175,35 @@ impl<W: Waiter> Core<W> {
             claims: 0,
             next_sequence: opened.next_sequence.0,
             ephemeral: Tables::for_unfinished_tasks(),
-            live: HashMap::new(),
+            active: HashMap::new(),
             attempts: HashMap::new(),
-            claiming: HashMap::new(),
+            pending_claims: HashMap::new(),
             queues: BTreeMap::new(),
-            hungry: BTreeSet::new(),
-            denied: BTreeSet::new(),
+            ready_queues: BTreeSet::new(),
+            blocked_queues: BTreeSet::new(),
             slots,
             timers: BTreeSet::from([(now.steady + PRUNE_EVERY, Timer::Prune)]),
             due: opened.due,
             promoting: false,
             store_pauses: false,
             draining: false,
-            last: Last::Open,
+            last: ShutdownState::Running,
             listened: true,
-            holds: 0,
+            reservations: 0,
             watched: 0,
             unstored: 0,
             settings,
         };
         let declared = core.settings.queues.clone();
         for (queue, settings) in declared {
-            core.decide_about_ephemeral(&queue, settings, now);
+            core.change_ephemeral_queue(&queue, settings, now);
         }
         for depth in &opened.queues {
             let queue = core.queue(&depth.queue);
             queue.waiting = i64::try_from(depth.waiting).unwrap_or(i64::MAX);
             if depth.waiting > 0 {
                 queue.rescan();
-                core.hungry.insert(depth.queue.clone());
+                core.ready_queues.insert(depth.queue.clone());
             }
         }
         core
@@ -220,8 +221,8 @@ impl<W: Waiter> Core<W> {
     }
 
     /// The store has made what was [declared](Self::declare) to it: begins to work.
-    pub(crate) fn resume(&mut self, declared: Commit, now: Now, out: &mut Vec<Command<W>>) {
-        let tags = declared.applied.iter().map(|_| Tag::Release).collect();
+    pub(crate) fn start(&mut self, declared: Commit, now: Now, out: &mut Vec<Command<W>>) {
+        let tags = declared.applied.iter().map(|_| Tag::Background).collect();
         self.committed(tags, declared, now, out);
         self.tick(now, out);
     }
@@ -258,13 +259,13 @@ impl<W: Waiter> Core<W> {
                     out.push(Command::Write(self.prune(), Tag::Prune));
                     self.timers.insert((now.steady + PRUNE_EVERY, Timer::Prune));
                 }
-                Timer::StoreBack => self.store_pauses = false,
+                Timer::StoreRetry => self.store_pauses = false,
                 // That is done below.
                 Timer::Dispatch => {}
-                Timer::LookAgain => self.look_again(),
-                Timer::Deadline(fence) => self.time_is_over(fence, now, out),
-                Timer::Grace(fence) => self.grace_is_over(fence, now, out),
-                Timer::Stuck(fence) => self.give_up(fence, now, out),
+                Timer::RetryBlockedQueues => self.retry_blocked_queues(),
+                Timer::Deadline(fence) => self.timed_out_at(fence, now, out),
+                Timer::Grace(fence) => self.grace_over(fence, now, out),
+                Timer::Stuck(fence) => self.abandon(fence, now, out),
             }
         }
         let promotes = !self.promoting && !self.draining;
@@ -274,7 +275,7 @@ impl<W: Waiter> Core<W> {
         }
         while self.ephemeral.due().is_some_and(|due| due <= now.wall) {
             let change = Change::Promote { limit: PROMOTE_SLICE };
-            self.write(Durability::Ephemeral, change, Tag::Release, now, out);
+            self.write(Durability::Ephemeral, change, Tag::Background, now, out);
         }
         self.dispatch(now, out);
     }
@@ -300,7 +301,7 @@ impl<W: Waiter> Core<W> {
 
     /// What is known here of a task that has not ended, and the claim that it runs under.
     pub(crate) fn find(&self, id: &TaskId) -> (Option<Snapshot>, Option<Fence>) {
-        (self.ephemeral.find(id), self.live.get(id).and_then(|live| live.fence))
+        (self.ephemeral.find(id), self.active.get(id).and_then(|active| active.fence))
     }
 
     /// Ephemeral tasks that match and have not ended, newest first.
@@ -319,8 +320,8 @@ impl<W: Waiter> Core<W> {
     }
 
     /// Whether this id enters, runs or is waited for here.
-    pub(crate) fn is_live(&self, id: &TaskId) -> bool {
-        self.live.contains_key(id)
+    pub(crate) fn is_active(&self, id: &TaskId) -> bool {
+        self.active.contains_key(id)
     }
 
     /// From now on nothing enters and nothing is claimed.
@@ -333,30 +334,34 @@ impl<W: Waiter> Core<W> {
     }
 
     /// Whether a claim is under way: what comes of it has to be stored.
-    pub(crate) fn is_claiming(&self) -> bool {
-        !self.claiming.is_empty()
+    pub(crate) fn has_pending_claims(&self) -> bool {
+        !self.pending_claims.is_empty()
     }
 
     /// Everything is stored, and this is the last: the next boot finds that this one ended as it was
     /// told to. Whatever is to be written after it is refused. Asked for once more, it is waited for.
     pub(crate) fn stop(&mut self, waiter: W, out: &mut Vec<Command<W>>) {
         match &mut self.last {
-            Last::Open => {
-                self.last = Last::Asked(vec![waiter]);
+            ShutdownState::Running => {
+                self.last = ShutdownState::Stopping(vec![waiter]);
                 out.push(Command::Write(Change::Stop, Tag::Stop));
             }
-            Last::Asked(waiters) => waiters.push(waiter),
-            Last::Stored => out.push(Command::Answer(waiter, Answer::Said(ChangeResult::Done))),
+            ShutdownState::Stopping(waiters) => waiters.push(waiter),
+            ShutdownState::Stopped => {
+                out.push(Command::Answer(waiter, Answer::Result(ChangeResult::Done)))
+            }
         }
     }
 
     /// What came of the last change. If it was refused, it may be asked for again.
     fn stop_answered(&mut self, came: Result<(), &Error>, out: &mut Vec<Command<W>>) {
-        let then = if came.is_ok() { Last::Stored } else { Last::Open };
-        let Last::Asked(waiters) = std::mem::replace(&mut self.last, then) else { return };
+        let then = if came.is_ok() { ShutdownState::Stopped } else { ShutdownState::Running };
+        let ShutdownState::Stopping(waiters) = std::mem::replace(&mut self.last, then) else {
+            return;
+        };
         for waiter in waiters {
             let answer = match came {
-                Ok(()) => Answer::Said(ChangeResult::Done),
+                Ok(()) => Answer::Result(ChangeResult::Done),
                 Err(error) => Answer::Refused(error.clone()),
             };
             out.push(Command::Answer(waiter, answer));
@@ -365,39 +370,40 @@ impl<W: Waiter> Core<W> {
 
     /// Whether the last change is stored, or on its way.
     pub(crate) fn is_stopped(&self) -> bool {
-        !matches!(self.last, Last::Open)
+        !matches!(self.last, ShutdownState::Running)
     }
 
     /// Whether nothing runs and everything that was told has been stored.
     pub(crate) fn is_quiet(&self) -> bool {
         // A body that was given up is not waited for.
-        self.claiming.is_empty() && self.attempts.values().all(|it| it.is_stuck() && it.stored)
+        self.pending_claims.is_empty()
+            && self.attempts.values().all(|it| it.is_stuck() && it.stored)
     }
 
     /// The time to drain is over: whoever still waits is told, and what runs goes back to its queue.
-    pub(crate) fn release_all(&mut self, now: Now, out: &mut Vec<Command<W>>) {
+    pub(crate) fn abandon_all(&mut self, now: Now, out: &mut Vec<Command<W>>) {
         let mut fences: Vec<Fence> = self.attempts.keys().copied().collect();
         fences.sort_unstable();
         for fence in fences {
-            self.let_go(fence, now, out);
+            self.requeue(fence, now, out);
         }
-        let mut ids: Vec<TaskId> = self.live.keys().cloned().collect();
+        let mut ids: Vec<TaskId> = self.active.keys().cloned().collect();
         ids.sort_unstable();
         for id in ids {
-            let Some(live) = self.live.remove(&id) else { continue };
+            let Some(active) = self.active.remove(&id) else { continue };
             // A durable task runs after the next start: that is no refusal.
-            let kept = self.settings.store_lasts
-                && live.class == Durability::Durable
-                && live.phase == Phase::Known;
+            let kept = self.settings.store_durable
+                && active.durability == Durability::Durable
+                && active.phase == Phase::Accepted;
             let told = if kept { runs_later() } else { draining() };
-            for (_, waiter) in live.waiters {
+            for (_, waiter) in active.waiters {
                 out.push(Command::Answer(waiter, Answer::Refused(told.clone())));
             }
         }
     }
 
     /// Bodies that were given up and have not returned.
-    pub(crate) fn stuck_bodies(&self) -> usize {
+    pub(crate) fn stuck_handlers(&self) -> usize {
         self.attempts.values().filter(|attempt| attempt.is_stuck()).count()
     }
 

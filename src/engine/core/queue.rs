@@ -31,23 +31,23 @@ enum Horizon {
 pub(crate) struct Candidate {
     pub(crate) position: Position,
     pub(crate) kind: HandlerKind,
-    pub(crate) class: Durability,
+    pub(crate) durability: Durability,
 }
 
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) settings: QueueSettings,
     /// By kind, so that tasks whose kind has no free thread do not hold up the others.
-    lanes: BTreeMap<HandlerKind, BTreeMap<Position, Durability>>,
+    by_kind: BTreeMap<HandlerKind, BTreeMap<Position, Durability>>,
     horizon: Horizon,
     /// Whether a read behind the horizon is under way; and whether the horizon was moved since it
     /// began, so that what was read does not join on.
     refilling: bool,
     moved: bool,
     /// What arrived behind the horizon since then: the read may have missed it. At most [`WINDOW`];
-    /// `beside_end` is the best of those that had no room.
-    beside: BTreeMap<Position, (HandlerKind, Durability)>,
-    beside_end: Option<Position>,
+    /// `arrivals_end` is the best of those that had no room.
+    arrivals: BTreeMap<Position, (HandlerKind, Durability)>,
+    arrivals_end: Option<Position>,
     /// Claimed, or about to be, and not yet stored as ended.
     pub(crate) running: u32,
     /// Accepted, and neither running nor ended.
@@ -65,12 +65,12 @@ impl Queue {
     pub(crate) fn new(settings: QueueSettings) -> Self {
         Self {
             settings,
-            lanes: BTreeMap::new(),
+            by_kind: BTreeMap::new(),
             horizon: Horizon::End,
             refilling: false,
             moved: false,
-            beside: BTreeMap::new(),
-            beside_end: None,
+            arrivals: BTreeMap::new(),
+            arrivals_end: None,
             running: 0,
             waiting: 0,
             credit: 0,
@@ -79,7 +79,7 @@ impl Queue {
     }
 
     pub(crate) fn held(&self) -> usize {
-        self.lanes.values().map(BTreeMap::len).sum()
+        self.by_kind.values().map(BTreeMap::len).sum()
     }
 
     /// Whether one more may start as far as the queue is concerned.
@@ -115,7 +115,7 @@ impl Queue {
 
     /// Whether something claimable of that kind waits, or may wait behind the horizon.
     pub(crate) fn has_claimable(&self, kind: HandlerKind) -> bool {
-        self.lanes.contains_key(&kind) || self.horizon != Horizon::End
+        self.by_kind.contains_key(&kind) || self.horizon != Horizon::End
     }
 
     /// How many wait, as far as was heard.
@@ -125,7 +125,7 @@ impl Queue {
 
     /// Whether nothing is known to wait.
     pub(crate) fn is_idle(&self) -> bool {
-        self.lanes.is_empty() && self.horizon == Horizon::End && !self.refilling
+        self.by_kind.is_empty() && self.horizon == Horizon::End && !self.refilling
     }
 
     /// Whether it can be forgotten: nothing waits, nothing runs.
@@ -142,7 +142,7 @@ impl Queue {
             && last.is_none_or(|last| candidate.position > last)
         {
             if self.refilling {
-                self.stand_beside(candidate);
+                self.add_arrival(candidate);
             }
             return;
         }
@@ -152,21 +152,27 @@ impl Queue {
         }
     }
 
-    fn stand_beside(&mut self, candidate: Candidate) {
-        self.beside.insert(candidate.position, (candidate.kind, candidate.class));
-        if self.beside.len() > WINDOW
-            && let Some((worst, _)) = self.beside.pop_last()
+    fn add_arrival(&mut self, candidate: Candidate) {
+        self.arrivals.insert(candidate.position, (candidate.kind, candidate.durability));
+        if self.arrivals.len() > WINDOW
+            && let Some((worst, _)) = self.arrivals.pop_last()
         {
-            self.beside_end = Some(self.beside_end.map_or(worst, |end| end.min(worst)));
+            self.arrivals_end = Some(self.arrivals_end.map_or(worst, |end| end.min(worst)));
         }
     }
 
     fn hold(&mut self, candidate: Candidate) {
-        self.lanes.entry(candidate.kind).or_default().insert(candidate.position, candidate.class);
+        self.by_kind
+            .entry(candidate.kind)
+            .or_default()
+            .insert(candidate.position, candidate.durability);
     }
 
     fn worst(&self) -> Option<(Position, HandlerKind)> {
-        self.lanes.iter().filter_map(|(kind, lane)| Some((*lane.last_key_value()?.0, *kind))).max()
+        self.by_kind
+            .iter()
+            .filter_map(|(kind, tasks)| Some((*tasks.last_key_value()?.0, *kind)))
+            .max()
     }
 
     fn drop_worst(&mut self) {
@@ -183,22 +189,22 @@ impl Queue {
     }
 
     fn remove(&mut self, position: Position, kind: HandlerKind) -> Option<Durability> {
-        let lane = self.lanes.get_mut(&kind)?;
-        let class = lane.remove(&position);
-        if lane.is_empty() {
-            self.lanes.remove(&kind);
+        let tasks = self.by_kind.get_mut(&kind)?;
+        let durability = tasks.remove(&position);
+        if tasks.is_empty() {
+            self.by_kind.remove(&kind);
         }
-        class
+        durability
     }
 
     /// The best task whose kind `may_start`.
     pub(crate) fn best(&self, may_start: impl Fn(HandlerKind) -> bool) -> Option<Candidate> {
-        self.lanes
+        self.by_kind
             .iter()
             .filter(|(kind, _)| may_start(**kind))
-            .filter_map(|(kind, lane)| {
-                let (position, class) = lane.first_key_value()?;
-                Some(Candidate { position: *position, kind: *kind, class: *class })
+            .filter_map(|(kind, tasks)| {
+                let (position, durability) = tasks.first_key_value()?;
+                Some(Candidate { position: *position, kind: *kind, durability: *durability })
             })
             .min_by_key(|candidate| candidate.position)
     }
@@ -228,7 +234,7 @@ impl Queue {
         last: Option<Position>,
         complete: bool,
     ) {
-        let (beside, beside_end) = self.end_refill();
+        let (arrivals, arrivals_end) = self.end_refill();
         if self.moved {
             return;
         }
@@ -236,14 +242,14 @@ impl Queue {
             self.hold(candidate);
         }
         let covers = |position: Position| complete || last.is_some_and(|last| position <= last);
-        for (position, (kind, class)) in beside {
+        for (position, (kind, durability)) in arrivals {
             if covers(position) {
-                self.hold(Candidate { position, kind, class });
+                self.hold(Candidate { position, kind, durability });
             }
         }
         let reached = last.map_or(self.horizon, |last| Horizon::After(Some(last)));
         self.horizon = if complete { Horizon::End } else { reached };
-        if let Some(end) = beside_end.filter(|end| covers(*end)) {
+        if let Some(end) = arrivals_end.filter(|end| covers(*end)) {
             // Everything that is better than this did have room.
             while self.worst().is_some_and(|(position, _)| position > end) {
                 self.drop_worst();
@@ -258,7 +264,7 @@ impl Queue {
 
     fn end_refill(&mut self) -> (BTreeMap<Position, (HandlerKind, Durability)>, Option<Position>) {
         self.refilling = false;
-        (std::mem::take(&mut self.beside), self.beside_end.take())
+        (std::mem::take(&mut self.arrivals), self.arrivals_end.take())
     }
 
     /// A read failed: it is to be asked for again.
@@ -269,7 +275,7 @@ impl Queue {
     /// Forgets how far the window reaches: something before it may have become claimable unseen.
     pub(crate) fn rescan(&mut self) {
         // What was known is a hint, and read again: to keep it would put better arrivals behind it.
-        self.lanes.clear();
+        self.by_kind.clear();
         self.move_horizon(None);
     }
 }

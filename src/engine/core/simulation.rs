@@ -8,16 +8,16 @@
 //! body that is told to stop before it was started learns of it when it starts, and a commit whose
 //! answer was lost is asked for again until it is known. Everything else comes late and in any order.
 
-mod bodies;
 mod cancels;
 mod checks;
-mod deaths;
+mod crashes;
 mod events;
+mod handlers;
+mod host_calls;
 mod ledger;
 mod limits;
-mod people;
+mod operators;
 mod requests;
-mod speech;
 mod stores;
 mod world;
 

@@ -298,11 +298,11 @@ fn of_a_task_that_runs_or_has_ended_it_is_told_since_when() {
     };
     let runs = "attempt 1 runs since 1970-01-01T00:00:03Z";
     check(situation(found(State::Running)), State::Running, runs);
-    let resting = Stance { resting: true, paused: true, ..Stance::default() };
+    let suspended = Stance { suspended: true, paused: true, ..Stance::default() };
     let told = Snapshot { cancel_requested: true, ..found(State::Running) };
-    let resting = Situation { stance: Some(resting), ..situation(told) };
+    let suspended = Situation { stance: Some(suspended), ..situation(told) };
     let why = format!("{runs}, and waits for its children, and was asked to stop");
-    check(resting, State::Running, &why);
+    check(suspended, State::Running, &why);
     let ended = "it ended FAILED at 1970-01-01T00:00:04Z, HANDLER_FAILED";
     check(situation(found(State::Failed)), State::Failed, ended);
 }

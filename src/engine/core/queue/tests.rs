@@ -8,7 +8,7 @@ fn position(sequence: u64) -> Position {
 }
 
 fn candidate(position: Position) -> Candidate {
-    Candidate { position, kind: HandlerKind::Async, class: Durability::Durable }
+    Candidate { position, kind: HandlerKind::Async, durability: Durability::Durable }
 }
 
 fn candidates(sequences: impl IntoIterator<Item = u64>) -> Vec<Candidate> {
@@ -16,7 +16,7 @@ fn candidates(sequences: impl IntoIterator<Item = u64>) -> Vec<Candidate> {
 }
 
 fn held(queue: &Queue) -> Vec<u64> {
-    queue.lanes.values().flat_map(BTreeMap::keys).map(|position| position.sequence.0).collect()
+    queue.by_kind.values().flat_map(BTreeMap::keys).map(|position| position.sequence.0).collect()
 }
 
 /// A queue whose store holds something that nothing is known of.
@@ -193,14 +193,14 @@ impl Beside {
     }
 
     fn check(&self, seed: u64) {
-        assert!(self.queue.held() <= WINDOW && self.queue.beside.len() <= WINDOW);
+        assert!(self.queue.held() <= WINDOW && self.queue.arrivals.len() <= WINDOW);
         for position in &self.told {
             let known = match self.queue.horizon {
                 Horizon::End => true,
                 Horizon::After(last) => Some(*position) <= last,
             };
-            let lanes = &self.queue.lanes;
-            let held = lanes.values().any(|lane| lane.contains_key(position));
+            let by_kind = &self.queue.by_kind;
+            let held = by_kind.values().any(|lane| lane.contains_key(position));
             assert!(held || !known, "seed {seed}: {position:?} is missing: {:#?}", self.queue);
         }
     }

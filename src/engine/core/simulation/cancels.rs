@@ -22,11 +22,11 @@ impl World {
 
     pub(super) fn said_or_cancel_answered(&mut self, ticket: Ticket, answer: Answer) {
         match (self.requests.waiting.remove(&ticket), answer) {
-            (Some(Waiting::Queue), Answer::Said(ChangeResult::Done)) => {}
-            (Some(Waiting::ByHand { id, forgets }), Answer::Said(result)) => {
+            (Some(Waiting::Queue), Answer::Result(ChangeResult::Done)) => {}
+            (Some(Waiting::ByHand { id, forgets }), Answer::Result(result)) => {
                 self.changed_by_hand(&id, forgets, &result);
             }
-            (Some(waiting @ Waiting::During { .. }), Answer::Said(result)) => {
+            (Some(waiting @ Waiting::During { .. }), Answer::Result(result)) => {
                 self.heard(ticket, waiting, result);
             }
             (Some(Waiting::Cancel(id)), Answer::Cancel(result)) => match result {

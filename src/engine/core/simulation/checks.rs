@@ -7,10 +7,10 @@ use crate::models::{Fence, QueueName};
 impl World {
     /// What holds at every moment.
     pub(super) fn check(&self) {
-        let given_up = |fence: &Fence| {
-            self.core.attempts.get(fence).is_none_or(|attempt| attempt.is_decided())
+        let abandoned = |fence: &Fence| {
+            self.core.attempts.get(fence).is_none_or(|attempt| attempt.is_concluded())
         };
-        self.bodies.check(&self.settings, given_up);
+        self.handlers.check(&self.settings, abandoned);
         self.check_counters();
         for (name, queue) in &self.core.queues {
             assert!(queue.held() <= WINDOW, "the window of {name} is bounded");
@@ -24,13 +24,13 @@ impl World {
         self.events.check_the_end();
         let core = &self.core;
         assert!(core.attempts.is_empty(), "{:#?}", core.attempts);
-        assert!(core.claiming.is_empty(), "{:?}", core.claiming);
-        assert!(core.live.is_empty(), "{:#?}", core.live);
+        assert!(core.pending_claims.is_empty(), "{:?}", core.pending_claims);
+        assert!(core.active.is_empty(), "{:#?}", core.active);
         assert!(core.ephemeral.is_empty(), "{:#?}", core.ephemeral);
         assert!(self.store.nobody_waits() && core.ephemeral.nobody_waits(), "lists of dependants");
-        let slots = |bodies: usize| isize::try_from(bodies).expect("few");
+        let slots = |handlers: usize| isize::try_from(handlers).expect("few");
         let settings = &self.settings;
-        let free = (slots(settings.async_bodies), slots(settings.sync_bodies), 0);
+        let free = (slots(settings.async_slots), slots(settings.sync_slots), 0);
         assert_eq!(core.slots.counts(), free, "async, sync, replaced");
         for (name, queue) in &core.queues {
             assert_eq!((queue.running, queue.waiting), (0, 0), "running, waiting in {name}");
@@ -39,7 +39,7 @@ impl World {
 
     /// Inline bodies of ephemeral tasks, at work on other threads.
     pub(super) fn inline_under_way(&self, queue: &QueueName) -> usize {
-        let is_there = |work: &&Work| matches!(work, Work::Inline(start, _) if start.task.options.queue == *queue);
+        let is_there = |work: &&Work| matches!(work, Work::Inline(start, _) if start.claimed.task.options.queue == *queue);
         self.work.iter().filter(is_there).count()
     }
 }

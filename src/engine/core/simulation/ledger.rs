@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::cache::ResultsCache;
-use crate::engine::core::Start;
+use crate::engine::core::StartAttempt;
 use crate::error::Code;
 use crate::models::{
     ArgValue, CancelVerdict, Durability, Fence, HistoryEntry, Outcome, Sequence, Snapshot, State,
@@ -45,7 +45,7 @@ pub(super) struct Ledger {
     /// How many lines the log has by what the body under that fence said.
     said: BTreeMap<Fence, u32>,
     /// Tasks whose bodies have waited for children.
-    pub(super) rested: BTreeSet<TaskId>,
+    pub(super) was_suspended: BTreeSet<TaskId>,
 }
 
 impl Ledger {
@@ -72,7 +72,7 @@ impl Ledger {
             ended: BTreeSet::new(),
             saved: BTreeMap::new(),
             said: BTreeMap::new(),
-            rested: BTreeSet::new(),
+            was_suspended: BTreeSet::new(),
         }
     }
 
@@ -130,28 +130,28 @@ impl Ledger {
         self.claimed.contains(&fence)
     }
 
-    pub(super) fn starts(&mut self, start: &Start) {
-        let id = &start.task.id;
-        assert!(self.fences.insert(start.fence), "{} starts twice", start.fence);
-        assert_eq!(start.fence.epoch, self.epoch);
+    pub(super) fn starts(&mut self, start: &StartAttempt) {
+        let id = &start.claimed.task.id;
+        assert!(self.fences.insert(start.claimed.fence), "{} starts twice", start.claimed.fence);
+        assert_eq!(start.claimed.fence.epoch, self.epoch);
         if let Some((sequence, _)) = self.started.get(id) {
-            assert_eq!(*sequence, start.sequence, "{id} runs once more as another task");
+            assert_eq!(*sequence, start.claimed.sequence, "{id} runs once more as another task");
         }
         if let Some(fence) = self.wished_away.get(id) {
-            assert_eq!(*fence, Some(start.fence), "{id} was cancelled and starts again");
+            assert_eq!(*fence, Some(start.claimed.fence), "{id} was cancelled and starts again");
         }
         assert!(!self.cancelled.contains(id), "{id} is cancelled and starts");
-        if start.class == Durability::Ephemeral
-            && start.number == start.found.attempts_before_retry + 1
+        if start.durability == Durability::Ephemeral
+            && start.claimed.attempt == start.claimed.attempts_before_retry + 1
         {
             // Its parent may have had it run again after its end: that begins anew.
-            if start.found.checkpoint.is_none() {
+            if start.claimed.checkpoint.is_none() {
                 self.saved.remove(id);
             }
         }
         let saved = self.saved.get(id);
-        assert_eq!(start.found.checkpoint.as_ref(), saved, "the checkpoint of {id}");
-        self.started.insert(id.clone(), (start.sequence, start.fence));
+        assert_eq!(start.claimed.checkpoint.as_ref(), saved, "the checkpoint of {id}");
+        self.started.insert(id.clone(), (start.claimed.sequence, start.claimed.fence));
     }
 
     /// Somebody was told that a running task is asked to stop.
@@ -204,7 +204,7 @@ impl Ledger {
         self.started.remove(id);
         self.saved.remove(id);
         self.ended.remove(id);
-        self.rested.remove(id);
+        self.was_suspended.remove(id);
     }
 
     /// An ephemeral child that had ended may run again for its parent.
@@ -282,9 +282,9 @@ impl Ledger {
         self.epoch = opened.epoch;
         self.said.clear();
         self.rescued = opened.rescued;
-        for (id, class) in &self.accepted {
+        for (id, durability) in &self.accepted {
             let kept = store.knows(id) || self.forgotten.contains(id);
-            assert!(*class == Durability::Ephemeral || kept, "{id} was accepted");
+            assert!(*durability == Durability::Ephemeral || kept, "{id} was accepted");
         }
         self.accepted.retain(|id, _| store.knows(id));
         self.cancelled.retain(|id| store.knows(id));

@@ -117,11 +117,11 @@ impl World {
         let later = |other: &&Snapshot| other.sequence > sequence;
         let dependant = |other: &Snapshot| other.task.deps.contains(id);
         let spawned = |other: &Snapshot| {
-            let bodies = &self.bodies.running;
+            let handlers = &self.handlers.running;
             task.parent.as_ref() == Some(&other.task.id)
-                && bodies.iter().any(|(fence, it)| {
+                && handlers.iter().any(|(fence, it)| {
                     let attempt = self.core.attempts.get(fence);
-                    it.children.contains(id) && attempt.is_some_and(|it| !it.is_decided())
+                    it.children.contains(id) && attempt.is_some_and(|it| !it.is_concluded())
                 })
         };
         let unfinished = unfinished(&self.store);
@@ -137,7 +137,7 @@ impl World {
         };
         if is_suspect(&self.limits, &task.id) {
             let others = unfinished(&self.store).into_iter().filter(|it| it.task.id != task.id);
-            let others = others.filter(|it| !self.ledger.rested.contains(&it.task.id));
+            let others = others.filter(|it| !self.ledger.was_suspended.contains(&it.task.id));
             for other in others.filter(|it| it.state == State::Running) {
                 assert!(!is_suspect(&self.limits, &other.task.id), "two suspects run: {other:?}");
             }
@@ -174,7 +174,9 @@ impl World {
                 let options = &it.task.options;
                 options.queue == task.options.queue && options.concurrency_key() == Some(key)
             })
-            .filter(|it| it.sequence != Some(sequence) && !self.ledger.rested.contains(&it.task.id))
+            .filter(|it| {
+                it.sequence != Some(sequence) && !self.ledger.was_suspended.contains(&it.task.id)
+            })
             .collect();
         let running = alike.iter().filter(|it| it.state == State::Running).count();
         assert!(running < most as usize, "{} others of {most} with {key} run", running);
@@ -248,10 +250,10 @@ impl World {
             assert_eq!(u64::try_from(counted), Ok(waiting), "waiting in {name}");
             let in_it = |task: &Task| task.options.queue == name;
             let attempts = || self.core.attempts.values().filter(|it| in_it(&it.task));
-            let undecided = attempts().filter(|it| !it.is_decided()).count() as u64;
+            let undecided = attempts().filter(|it| !it.is_concluded()).count() as u64;
             assert_eq!(undecided, running, "running in {name}");
             let inline = self.inline_under_way(&name);
-            let at_work = attempts().filter(|it| !it.resting).count() + inline;
+            let at_work = attempts().filter(|it| !it.suspended).count() + inline;
             assert_eq!(queue.map_or(0, |it| it.running) as usize, at_work, "at work in {name}");
         }
         for id in self.ledger.ids() {

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bodies::METHODS;
-use super::speech::Heard;
+use super::handlers::METHODS;
+use super::host_calls::Heard;
 use super::world::{Ticket, Work, World};
-use crate::engine::core::live::Phase;
-use crate::engine::core::{Admission, Admittable, Answer, Entry, Submission, Want};
+use crate::engine::core::active::Phase;
+use crate::engine::core::{Admission, Admittable, Answer, IdReservation, Submission, WaitFor};
 use crate::error::{Code, Error};
 use crate::models::{
     ArgValue, Digest, Durability, Fence, Keys, OnConflict, OnDependencyFailure, Options, QueueName,
@@ -23,13 +23,13 @@ const POOL: usize = 40;
 #[derive(Clone, Debug)]
 pub(super) struct Asking {
     pub(super) ticket: Ticket,
-    pub(super) want: Want,
+    pub(super) wait_for: WaitFor,
     task: Arc<Task>,
     fresh: bool,
     must_read: bool,
     looked_up: Option<Option<Snapshot>>,
-    hold: u64,
-    entering: Vec<TaskId>,
+    reservation: u64,
+    inserting: Vec<TaskId>,
     deps: Vec<(TaskId, Option<State>)>,
     /// Ids that somebody was told of, or that stood before it in its own call.
     known_before: Arc<BTreeSet<TaskId>>,
@@ -242,13 +242,13 @@ impl World {
         });
         Asking {
             ticket,
-            want: if rng.bool() { Want::Acceptance } else { Want::Outcome },
+            wait_for: if rng.bool() { WaitFor::Acceptance } else { WaitFor::Outcome },
             task,
             fresh,
             must_read: false,
             looked_up: None,
-            hold: 0,
-            entering: Vec::new(),
+            reservation: 0,
+            inserting: Vec::new(),
             deps: Vec::new(),
             known_before: Arc::new(known_before),
         }
@@ -271,10 +271,10 @@ impl World {
         asking.must_read = id_unread || !asking.deps.is_empty();
         let (id, digest) = (&asking.task.id, asking.task.digest);
         let deps: Vec<TaskId> = asking.deps.iter().map(|(dep, _)| dep.clone()).collect();
-        let entry = asking.must_read.then(|| self.core.enter(id, digest, &deps));
+        let entry = asking.must_read.then(|| self.core.reserve_id(id, digest, &deps));
         self.work.push(match entry {
-            Some(Entry::Yours { entering, hold }) => {
-                (asking.entering, asking.hold) = (entering, hold);
+            Some(IdReservation::Reserved { inserting, number }) => {
+                (asking.inserting, asking.reservation) = (inserting, number);
                 Work::LookUp(asking)
             }
             _ => Work::Submit(asking),
@@ -284,8 +284,8 @@ impl World {
     pub(super) fn look_up(&mut self, mut asking: Asking) {
         if !self.calm && self.rng.u32(0..15) == 0 {
             // The store cannot be read, or the caller goes away.
-            let (id, hold) = (asking.task.id.clone(), asking.hold);
-            self.act(|core, _, out| core.let_go_of(&id, hold, out));
+            let (id, reservation) = (asking.task.id.clone(), asking.reservation);
+            self.act(|core, _, out| core.release_reservation(&id, reservation, out));
             self.requests.waiting.remove(&asking.ticket);
             return;
         }
@@ -302,17 +302,17 @@ impl World {
             id: asking.task.id.clone(),
             fresh: asking.fresh,
             digest: asking.task.digest,
-            want: asking.want,
+            wait_for: asking.wait_for,
             must_read: asking.must_read,
             looked_up: asking.looked_up.clone(),
-            hold: asking.hold,
-            entering: asking.entering.clone(),
+            reservation: asking.reservation,
+            inserting: asking.inserting.clone(),
             gate: Ok(Admittable { task: asking.task.clone(), method, deps: asking.deps.clone() }),
         };
         let ticket = asking.ticket;
         let id = &asking.task.id;
         let unsure = !asking.must_read && !asking.fresh;
-        if unsure && !self.core.is_live(id) && self.store.knows(id) {
+        if unsure && !self.core.is_active(id) && self.store.knows(id) {
             self.work.push(Work::Ask(asking));
             return;
         }
@@ -329,14 +329,14 @@ impl World {
             Admission::Refused(error) => {
                 self.request_answered(asking.ticket, Answer::Refused(error));
             }
-            Admission::AskAgain => self.work.push(Work::Ask(asking)),
+            Admission::Resubmit => self.work.push(Work::Ask(asking)),
             Admission::Wait => {
                 let id = &asking.task.id;
                 // Who joins another request's look-up is not in yet; who has another's unique key waits
                 // for that one.
-                let phase = self.core.live.get(id).map(|live| live.phase);
+                let phase = self.core.active.get(id).map(|active| active.phase);
                 let not_in = match phase {
-                    Some(phase) => phase == Phase::Entering,
+                    Some(phase) => phase == Phase::Reserved,
                     None => self.known(id).is_none(),
                 };
                 if !not_in {
@@ -375,12 +375,12 @@ impl World {
                     self.ledger.accepted(&task);
                 } else {
                     // An inline body is at work that nobody needs stored.
-                    let known = self.core.is_live(id) || self.ledger.was_forgotten(&accepted.id);
+                    let known = self.core.is_active(id) || self.ledger.was_forgotten(&accepted.id);
                     assert!(known, "{id} was accepted and is not known");
                 }
             }
             Answer::Refused(error) => self.check_refusal(&asking, &error),
-            Answer::AskAgain => {
+            Answer::Resubmit => {
                 self.requests.waiting.insert(ticket, Waiting::Request(asking.clone()));
                 self.work.push(Work::Ask(*asking));
             }
@@ -425,7 +425,7 @@ impl World {
                 let forgotten = self.ledger.was_forgotten(id);
                 let is_child = self.known(id).is_some_and(|it| it.parent.is_some());
                 assert!(
-                    taken || self.core.is_live(id) || forgotten || is_child,
+                    taken || self.core.is_active(id) || forgotten || is_child,
                     "nobody else has {id}"
                 );
             }

@@ -44,7 +44,7 @@ impl World {
                 if self.rng.u32(0..3) == 0 {
                     let tags = &committing.tags;
                     let error = Error::new(Code::OutcomeUnknown, "nobody answers");
-                    self.act(|core, now, out| core.commit_doubted(tags, &error, now, out));
+                    self.act(|core, now, out| core.commit_uncertain(tags, &error, now, out));
                 }
                 self.committing = Some(committing);
             }

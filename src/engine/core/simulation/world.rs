@@ -5,16 +5,16 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bodies::{Bodies, methods};
 use super::events::Events;
+use super::handlers::{Handlers, methods};
 use super::ledger::Ledger;
 use super::limits::Limits;
-use super::people::{DECIDED, limits};
+use super::operators::{DECIDED, limits};
 use super::requests::{Asking, Requests};
 use super::stores::Committing;
 use crate::cache::ResultsCache;
 use crate::clock::{Now, Timestamp};
-use crate::engine::core::{Answer, Command, Core, Hook, Settings, Start, Tag, Waiter};
+use crate::engine::core::{Answer, Command, Core, Hook, Settings, StartAttempt, Tag, Waiter};
 use crate::models::{
     Event, Fact, Fence, NodeFact, QueueLimits, QueueName, QueueSettings, Sequence, Snapshot, State,
     TaskFilter, TaskId,
@@ -49,13 +49,13 @@ pub(super) enum Work {
     Refilled(QueueName, Option<Position>, Vec<ClaimableTask>),
     Recheck(Vec<TaskId>),
     Rechecked(Vec<(TaskId, Option<State>)>),
-    Start(Box<Start>),
+    Start(Box<StartAttempt>),
     Signal(Fence),
     Abort(Fence),
     Ask(Asking),
     LookUp(Asking),
     Submit(Asking),
-    Inline(Box<Start>, Asking),
+    Inline(Box<StartAttempt>, Asking),
 }
 
 pub(super) struct World {
@@ -74,7 +74,7 @@ pub(super) struct World {
     pub(super) writes: VecDeque<(Change, Tag<Ticket>)>,
     pub(super) committing: Option<Committing>,
     pub(super) work: Vec<Work>,
-    pub(super) bodies: Bodies,
+    pub(super) handlers: Handlers,
     pub(super) requests: Requests,
     pub(super) ledger: Ledger,
     pub(super) limits: Limits,
@@ -110,7 +110,7 @@ impl World {
         let mut world = Self {
             ledger: Ledger::new(opened.epoch),
             requests: Requests::new(&mut rng),
-            bodies: Bodies::default(),
+            handlers: Handlers::default(),
             limits: Limits::default(),
             events: Events::default(),
             fences: BTreeSet::new(),
@@ -175,9 +175,9 @@ impl World {
         match command {
             Command::Write(change, tag) => self.writes.push_back((change, tag)),
             Command::Claim(wanted) => {
-                for wish in &wanted {
-                    self.reserved.insert(wish.fence);
-                    if let Some(queue) = self.queue_of(wish.sequence) {
+                for claim in &wanted {
+                    self.reserved.insert(claim.fence);
+                    if let Some(queue) = self.queue_of(claim.sequence) {
                         self.check_reservation(&queue);
                     }
                 }
@@ -199,7 +199,7 @@ impl World {
             Command::Answer(ticket, answer) => self.answered(ticket, answer),
             Command::Hook(_, hook) => self.check_hook(&hook),
             Command::Announce(events) => self.announced(&events),
-            Command::Touch(_) | Command::Wake(_) => {}
+            Command::NotifyWatchers(_) | Command::Wake(_) => {}
         }
     }
 
@@ -211,7 +211,7 @@ impl World {
 
     fn answered(&mut self, ticket: Ticket, answer: Answer) {
         match answer {
-            Answer::Said(_) | Answer::Cancel(_) => {
+            Answer::Result(_) | Answer::Cancel(_) => {
                 self.said_or_cancel_answered(ticket, answer);
             }
             Answer::Refused(_) if !self.is_request(ticket) => self.forget_refused(ticket),
@@ -236,7 +236,7 @@ impl World {
                 self.act(|core, now, out| core.claimed(&wanted, claims, now, out));
             }
             Work::Claimed { wanted, claims, again: true } => {
-                self.act(|core, now, out| core.claimed_at_last(&wanted, claims, now, out));
+                self.act(|core, now, out| core.claimed_after_retry(&wanted, claims, now, out));
             }
             Work::Refill { queue, after, limit } => self.read_queue(queue, after, limit),
             Work::Refilled(queue, after, ready) => {
@@ -245,8 +245,8 @@ impl World {
             Work::Recheck(ids) => self.recheck(ids),
             Work::Rechecked(found) => self.rechecked(found),
             Work::Start(start) => self.start(*start),
-            Work::Signal(fence) => self.bodies.tell(fence),
-            Work::Abort(fence) => self.bodies.abort(fence),
+            Work::Signal(fence) => self.handlers.tell(fence),
+            Work::Abort(fence) => self.handlers.abort(fence),
             Work::Ask(asking) => self.ask(asking),
             Work::LookUp(asking) => self.look_up(asking),
             Work::Submit(asking) => self.submit(asking),
@@ -281,7 +281,7 @@ impl World {
         self.writes.clear();
         self.committing = None;
         self.work.clear();
-        self.bodies.die();
+        self.handlers.die();
         self.requests.die();
         self.cache = Arc::new(cache());
         self.limits.reopened();
@@ -359,9 +359,9 @@ impl World {
     }
 
     /// A body starts: at once, or under a claim that was checked when it was asked for.
-    pub(super) fn check_reserved(&mut self, start: &Start) {
-        if !self.reserved.remove(&start.fence) {
-            let queue = start.task.options.queue.clone();
+    pub(super) fn check_reserved(&mut self, start: &StartAttempt) {
+        if !self.reserved.remove(&start.claimed.fence) {
+            let queue = start.claimed.task.options.queue.clone();
             self.check_reservation(&queue);
         }
     }
@@ -378,7 +378,7 @@ impl World {
         let changes = self.core.declare();
         let applied = changes.iter().map(|change| self.apply(change, wall)).collect();
         let declared = Commit { applied, due: self.store.due() };
-        self.act(|core, now, out| core.resume(declared, now, out));
+        self.act(|core, now, out| core.start(declared, now, out));
     }
 
     /// Lets everything that is under way come to its end.
@@ -396,11 +396,11 @@ impl World {
             self.check();
             self.end_some_body();
             self.check();
-            let idle = self.work.is_empty() && self.writes.is_empty() && self.bodies.only_wait();
+            let idle = self.work.is_empty() && self.writes.is_empty() && self.handlers.only_wait();
             if idle {
                 // Those that have ended may be kept for their unique keys.
                 let forgotten = self.core.ephemeral.is_empty();
-                if forgotten && self.everything_has_ended() && self.bodies.are_gone() {
+                if forgotten && self.everything_has_ended() && self.handlers.are_gone() {
                     return;
                 }
                 // It may have been paused again by what was on its way.
@@ -408,9 +408,9 @@ impl World {
                 self.time_passes();
             }
         }
-        let Core { queues, hungry, claiming, attempts, .. } = &self.core;
+        let Core { queues, ready_queues, pending_claims, attempts, .. } = &self.core;
         panic!(
-            "it does not come to rest: {:#?}\n{queues:#?}\n{hungry:?} {claiming:?} {attempts:?}",
+            "it does not come to rest: {:#?}\n{queues:#?}\n{ready_queues:?} {pending_claims:?} {attempts:?}",
             self.unfinished()
         );
     }
@@ -449,14 +449,14 @@ fn settings(rng: &mut fastrand::Rng) -> Settings {
         queues.insert(QueueName::parse(name, "").expect("a name"), settings);
     }
     Settings {
-        async_bodies: rng.usize(1..5),
-        sync_bodies: rng.usize(1..4),
+        async_slots: rng.usize(1..5),
+        sync_slots: rng.usize(1..4),
         spare_threads: rng.usize(0..3),
         queue_length: rng.u64(5..60),
         cancel_grace: Duration::from_millis(rng.u64(1..300)),
         stuck_after: Duration::from_millis(rng.u64(1..300)),
         early_start: rng.u32(0..4) > 0,
-        store_lasts: true,
+        store_durable: true,
         retention: Retention {
             succeeded: RetentionLimit {
                 max_age: Duration::from_secs(1_000_000),

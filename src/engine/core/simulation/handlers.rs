@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::world::{Work, World};
-use crate::engine::core::{Admission, AttemptEnd, Settings, Start};
+use crate::engine::core::{Admission, AttemptEnd, Settings, StartAttempt};
 use crate::error::Code;
 use crate::models::{
     ArgValue, Digest, Durability, Failure, Fence, MethodName, OnDependencyFailure, Options,
@@ -23,13 +23,13 @@ pub(super) const METHODS: [&str; 4] = ["sync", "async", "inline", "handler"];
 /// A method of each kind. The simulation decides what bodies do; none of this is ever called.
 pub(super) fn methods() -> TaskRegistry {
     let registry = TaskRegistry::default();
-    let bodies = [
+    let handlers = [
         ("sync", Handler::Sync(|_, _| Ok(ArgValue::Null))),
         ("async", Handler::Async(|_, _| Box::pin(async { Ok(ArgValue::Null) }))),
         ("inline", Handler::Inline(|_, _| Ok(ArgValue::Null))),
         ("handler", Handler::Object(Arc::new(Idle))),
     ];
-    for (name, body) in bodies {
+    for (name, body) in handlers {
         let name = MethodName {
             namespace: "default".into(),
             name: name.into(),
@@ -63,16 +63,16 @@ impl TaskHandler for Idle {
 
 /// Bodies under way.
 #[derive(Default)]
-pub(super) struct Bodies {
-    pub(super) running: BTreeMap<Fence, UnderWay>,
+pub(super) struct Handlers {
+    pub(super) running: BTreeMap<Fence, RunningHandler>,
     /// Told to stop, or dropped, before they were started.
     told_early: BTreeSet<Fence>,
     aborted_early: BTreeSet<Fence>,
     gone: BTreeSet<Fence>,
 }
 
-pub(super) struct UnderWay {
-    pub(super) start: Start,
+pub(super) struct RunningHandler {
+    pub(super) start: StartAttempt,
     pub(super) told: bool,
     aborted: bool,
     /// Does not return before the world is calm, whatever it is told.
@@ -82,17 +82,17 @@ pub(super) struct UnderWay {
     /// What it has spawned.
     pub(super) children: Vec<TaskId>,
     /// Waits for them; or did.
-    pub(super) resting: bool,
-    pub(super) rested: bool,
+    pub(super) suspended: bool,
+    pub(super) was_suspended: bool,
 }
 
-impl UnderWay {
+impl RunningHandler {
     pub(super) fn is_ephemeral(&self) -> bool {
-        self.start.class == Durability::Ephemeral
+        self.start.durability == Durability::Ephemeral
     }
 }
 
-impl Bodies {
+impl Handlers {
     pub(super) fn tell(&mut self, fence: Fence) {
         match self.running.get_mut(&fence) {
             Some(body) => body.told = true,
@@ -109,7 +109,7 @@ impl Bodies {
 
     /// Whether none does anything but wait for its children.
     pub(super) fn only_wait(&self) -> bool {
-        self.running.values().all(|body| body.resting)
+        self.running.values().all(|body| body.suspended)
     }
 
     pub(super) fn are_gone(&self) -> bool {
@@ -120,85 +120,85 @@ impl Bodies {
         *self = Self::default();
     }
 
-    pub(super) fn check(&self, settings: &Settings, given_up: impl Fn(&Fence) -> bool) {
+    pub(super) fn check(&self, settings: &Settings, abandoned: impl Fn(&Fence) -> bool) {
         let mut sequences: BTreeSet<Sequence> = BTreeSet::new();
         let mut kinds: BTreeMap<HandlerKind, usize> = BTreeMap::new();
         for (fence, body) in &self.running {
             // A task can be made to run again whose body was given up and is still there.
-            let alone = given_up(fence) || sequences.insert(body.start.sequence);
-            assert!(alone, "two bodies of {:?}", body.start.task);
-            if body.rested {
+            let alone = abandoned(fence) || sequences.insert(body.start.claimed.sequence);
+            assert!(alone, "two bodies of {:?}", body.start.claimed.task);
+            if body.was_suspended {
                 // It goes on whether or not there is a slot.
                 continue;
             }
             *kinds.entry(body.start.method.handler.kind()).or_default() += 1;
         }
-        let sync = settings.sync_bodies + settings.spare_threads;
+        let sync = settings.sync_slots + settings.spare_threads;
         assert!(kinds.get(&HandlerKind::Sync).is_none_or(|running| *running <= sync));
         assert!(
-            kinds.get(&HandlerKind::Async).is_none_or(|running| *running <= settings.async_bodies)
+            kinds.get(&HandlerKind::Async).is_none_or(|running| *running <= settings.async_slots)
         );
     }
 }
 
 impl World {
-    pub(super) fn start(&mut self, start: Start) {
-        let fence = start.fence;
-        let body = UnderWay {
-            told: self.bodies.told_early.remove(&fence),
-            aborted: self.bodies.aborted_early.remove(&fence),
+    pub(super) fn start(&mut self, start: StartAttempt) {
+        let fence = start.claimed.fence;
+        let body = RunningHandler {
+            told: self.handlers.told_early.remove(&fence),
+            aborted: self.handlers.aborted_early.remove(&fence),
             stubborn: self.rng.u32(0..20) == 0,
-            lines: start.found.log_lines,
+            lines: start.claimed.log_lines,
             children: Vec::new(),
-            resting: false,
-            rested: false,
+            suspended: false,
+            was_suspended: false,
             start,
         };
-        self.bodies.running.insert(fence, body);
+        self.handlers.running.insert(fence, body);
     }
 
     /// Some body returns. All but stubborn ones do so soon after they were told.
     pub(super) fn end_some_body(&mut self) {
         let calm = self.calm;
-        let may_end = |body: &UnderWay| calm || !body.stubborn;
+        let may_end = |body: &RunningHandler| calm || !body.stubborn;
         let fences: Vec<Fence> = self
-            .bodies
+            .handlers
             .running
             .iter()
             .filter(|(_, body)| may_end(body))
             .map(|(fence, _)| *fence)
             .collect();
         let Some(fence) = self.rng.choice(fences) else { return };
-        let body = &self.bodies.running[&fence];
+        let body = &self.handlers.running[&fence];
         let dropped = body.aborted && body.start.method.handler.kind() == HandlerKind::Async;
-        if body.resting && !dropped {
+        if body.suspended && !dropped {
             self.go_on_if_children_ended(fence);
-            if self.rng.bool() || self.bodies.running[&fence].resting {
+            if self.rng.bool() || self.handlers.running[&fence].suspended {
                 return;
             }
         }
         // What it has left behind may go on waiting.
-        if self.bodies.running[&fence].resting && self.rng.bool() {
+        if self.handlers.running[&fence].suspended && self.rng.bool() {
             self.go_on(fence);
         }
-        let body = self.bodies.running.remove(&fence).expect("just listed");
-        let left_behind = body.resting && self.rng.bool();
+        let body = self.handlers.running.remove(&fence).expect("just listed");
+        let left_behind = body.suspended && self.rng.bool();
         self.ledger.ends(fence);
         let ran = if body.aborted && body.start.method.handler.kind() == HandlerKind::Async {
             AttemptEnd::Aborted
         } else {
             self.result(&body.start)
         };
-        self.bodies.gone.insert(fence);
+        self.handlers.gone.insert(fence);
         self.act(|core, now, out| core.ended(fence, ran, now, out));
         if left_behind {
-            self.act(|core, now, out| core.go_on(fence, now, out));
+            self.act(|core, now, out| core.resume(fence, now, out));
         }
     }
 
-    pub(super) fn result(&mut self, start: &Start) -> AttemptEnd {
+    pub(super) fn result(&mut self, start: &StartAttempt) -> AttemptEnd {
         let is_handler = matches!(start.method.handler, Handler::Object(_));
-        let undecided = start.found.decided.is_none() && start.found.children.is_empty();
+        let undecided = start.claimed.resolved_args.is_none() && start.claimed.children.is_empty();
         let soon = Duration::from_millis(self.rng.u64(0..300));
         match self.rng.u32(0..20) {
             0..3 => AttemptEnd::Returned(Err(TaskError::new("try again"))),
@@ -211,9 +211,11 @@ impl World {
                 AttemptEnd::Failed { failure, retryable: self.rng.bool() }
             }
             9 if is_handler && undecided => AttemptEnd::Skipped,
-            10..14 if is_handler && undecided => AttemptEnd::Expanded(self.children(&start.task)),
+            10..14 if is_handler && undecided => {
+                AttemptEnd::Expanded(self.children(&start.claimed.task))
+            }
             _ => {
-                let value = ArgValue::UInt64(self.ledger.returned(&start.task.id));
+                let value = ArgValue::UInt64(self.ledger.returned(&start.claimed.task.id));
                 AttemptEnd::Returned(Ok(Arc::new(value)))
             }
         }
@@ -255,29 +257,29 @@ impl World {
         QueueName::parse("wide", "").expect("a name")
     }
 
-    pub(super) fn check_start(&mut self, start: &Start) {
-        let task = &start.task;
+    pub(super) fn check_start(&mut self, start: &StartAttempt) {
+        let task = &start.claimed.task;
         self.ledger.starts(start);
         let retries = task.options.retry.retries;
         assert!(
-            start.number - start.found.attempts_before_retry <= retries + 1,
+            start.claimed.attempt - start.claimed.attempts_before_retry <= retries + 1,
             "attempt {} of {} retries",
-            start.number,
+            start.claimed.attempt,
             retries
         );
         self.check_reserved(start);
-        if !self.ledger.is_claimed(start.fence) && start.class == Durability::Durable {
+        if !self.ledger.is_claimed(start.claimed.fence) && start.durability == Durability::Durable {
             let options = &task.options;
             assert!(options.expires_at.is_none_or(|at| at > self.now.wall), "too late: {task:?}");
             assert!(options.run_at.is_none_or(|at| at <= self.now.wall), "too early: {task:?}");
         }
-        for dependency in task.deps.iter().chain(&start.found.children) {
+        for dependency in task.deps.iter().chain(&start.claimed.children) {
             let stored = self.store.find(dependency).map(|it| it.state);
             let ephemeral = self.core.find(dependency).0.map(|it| it.state);
             let unfinished = stored.or(ephemeral).is_some_and(|state| !state.has_ended());
             // A later process may know another task by that name; and another may have come in after
             // the first did not.
-            let forgotten = start.fence.epoch > 1 && self.ledger.is_forgettable(dependency);
+            let forgotten = start.claimed.fence.epoch > 1 && self.ledger.is_forgettable(dependency);
             let another = forgotten
                 || self.requests.was_put_out(dependency)
                 || self.ledger.was_forgotten(dependency)
@@ -289,20 +291,24 @@ impl World {
 
 impl World {
     /// An inline body on the thread that asked for it.
-    pub(super) fn run_inline(&mut self, start: Start, asking: super::requests::Asking) {
+    pub(super) fn run_inline(&mut self, start: StartAttempt, asking: super::requests::Asking) {
         let ran = self.result(&start);
-        let (ticket, want) = (asking.ticket, asking.want);
-        let admission =
-            self.act(|core, now, out| core.ended_inline(&start, want, ran, now, || ticket, out));
+        let (ticket, wait_for) = (asking.ticket, asking.wait_for);
+        let admission = self
+            .act(|core, now, out| core.ended_inline(&start, wait_for, ran, now, || ticket, out));
         if let Admission::Ended(_) = admission {
-            self.events.ended_inline(&start.task);
+            self.events.ended_inline(&start.claimed.task);
         }
         self.admitted(asking, admission);
     }
 
-    pub(super) fn run_inline_later(&mut self, start: Box<Start>, asking: super::requests::Asking) {
+    pub(super) fn run_inline_later(
+        &mut self,
+        start: Box<StartAttempt>,
+        asking: super::requests::Asking,
+    ) {
         self.check_start(&start);
-        self.events.began_inline(&start.task);
+        self.events.began_inline(&start.claimed.task);
         self.work.push(Work::Inline(start, asking));
     }
 }

@@ -1,13 +1,13 @@
 //! What the dependencies of a new task mean for it.
 
-use super::live::Phase;
+use super::active::Phase;
 use super::{Core, Waiter};
 use crate::error::{Code, Error};
 use crate::models::{Durability, OnDependencyFailure, State, Task, TaskId};
 use crate::store::DependencyProblem;
 
 #[derive(Default)]
-pub(super) struct Judged {
+pub(super) struct DependencyCheck {
     /// All have ended.
     pub(super) none_unfinished: bool,
     /// Those that the task's own store is to look at.
@@ -18,34 +18,34 @@ pub(super) struct Judged {
 
 impl<W: Waiter> Core<W> {
     /// Whether its insert is on its way to the store.
-    pub(super) fn is_entering(&self, id: &TaskId) -> bool {
-        self.live.get(id).is_some_and(|live| live.phase == Phase::Inserting)
+    pub(super) fn is_inserting(&self, id: &TaskId) -> bool {
+        self.active.get(id).is_some_and(|active| active.phase == Phase::Inserting)
     }
 
     /// What the dependencies of a new task mean for it; `None` if they have to be looked at again.
-    pub(super) fn judge(
+    pub(super) fn check_dependencies(
         &self,
         task: &Task,
         deps: Vec<(TaskId, Option<State>)>,
-        were_entering: &[TaskId],
-    ) -> Result<Option<Judged>, Error> {
-        let mut judged = Judged { none_unfinished: true, ..Judged::default() };
+        were_inserting: &[TaskId],
+    ) -> Result<Option<DependencyCheck>, Error> {
+        let mut check = DependencyCheck { none_unfinished: true, ..DependencyCheck::default() };
         for (id, stored) in deps {
             if self.cache.get(&id).is_some_and(|ended| is_met(task, ended.outcome.state())) {
                 continue;
             }
             let ephemeral = self.ephemeral.knows(&id)
-                || self.live.get(&id).is_some_and(|live| {
-                    live.class == Durability::Ephemeral && live.phase != Phase::Entering
+                || self.active.get(&id).is_some_and(|active| {
+                    active.durability == Durability::Ephemeral && active.phase != Phase::Reserved
                 });
             // What comes in ahead of this task is stored ahead of it, too.
-            let entering = self.is_entering(&id);
+            let inserting = self.is_inserting(&id);
             let problem = match stored {
-                _ if ephemeral || entering => Some(DependencyProblem::Unfinished),
+                _ if ephemeral || inserting => Some(DependencyProblem::Unfinished),
                 None => match self.cache.get(&id) {
                     Some(ended) => Some(DependencyProblem::Failed(ended.outcome.state())),
                     // It came in while the store was read, or just after.
-                    None if were_entering.contains(&id) => return Ok(None),
+                    None if were_inserting.contains(&id) => return Ok(None),
                     None => Some(DependencyProblem::Unknown),
                 },
                 Some(state) if !state.has_ended() => Some(DependencyProblem::Unfinished),
@@ -54,7 +54,7 @@ impl<W: Waiter> Core<W> {
             };
             match problem {
                 Some(DependencyProblem::Unfinished) if task.options.wait_for_dependencies => {
-                    judged.none_unfinished = false;
+                    check.none_unfinished = false;
                     match (task.options.durability, ephemeral) {
                         (Durability::Durable, true) => {
                             return Err(Error::new(
@@ -62,21 +62,21 @@ impl<W: Waiter> Core<W> {
                                 format!("a durable task cannot wait for {id}, which is ephemeral"),
                             ));
                         }
-                        (Durability::Ephemeral, false) => judged.foreign.push(id),
+                        (Durability::Ephemeral, false) => check.foreign.push(id),
                         // An inline body, at work on another thread: it will be over in a moment.
                         (Durability::Ephemeral, true) if !self.ephemeral.knows(&id) => {
                             return Ok(None);
                         }
-                        _ => judged.here.push(id),
+                        _ => check.here.push(id),
                     }
                 }
                 Some(problem) => return Err(unmet(&id, problem)),
                 // The store looks again in its transaction; it holds the durable ones.
-                None if task.options.durability == Durability::Durable => judged.here.push(id),
+                None if task.options.durability == Durability::Durable => check.here.push(id),
                 None => {}
             }
         }
-        Ok(Some(judged))
+        Ok(Some(check))
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::bodies::{METHODS, UnderWay};
+use super::handlers::{METHODS, RunningHandler};
 use super::requests::Waiting;
 use super::world::{Ticket, World};
-use crate::engine::core::{Asked, Said};
+use crate::engine::core::{HostCall, Output};
 use crate::models::{
     ArgValue, Custom, Digest, Durability, Fence, LogLevel, LogLine, OnDependencyFailure, Options,
     Payload, QueueName, State, Task, TaskId,
@@ -30,32 +30,32 @@ pub(super) enum Heard {
 impl World {
     /// Some body says something.
     pub(super) fn some_body_speaks(&mut self) {
-        let fences: Vec<Fence> = self.bodies.running.keys().copied().collect();
+        let fences: Vec<Fence> = self.handlers.running.keys().copied().collect();
         let Some(fence) = self.rng.choice(fences) else { return };
-        let body = &self.bodies.running[&fence];
-        if body.resting {
+        let body = &self.handlers.running[&fence];
+        if body.suspended {
             self.go_on_if_children_ended(fence);
             return;
         }
-        let number = body.start.number;
+        let number = body.start.claimed.attempt;
         match self.rng.u32(0..10) {
             0 => {
                 let args = vec![ArgValue::Int32(7)];
-                self.ask_for(fence, Asked::Decide(args), Heard::Decided);
+                self.ask_for(fence, HostCall::SetArgs(args), Heard::Decided);
             }
             1 => {
-                let body = &self.bodies.running[&fence].start;
+                let body = &self.handlers.running[&fence].start.claimed;
                 let custom = Custom {
                     name: "custom.said".into(),
                     payload: Payload::new(),
                     task: body.task.clone(),
                     attempt: number,
                 };
-                self.ask_for(fence, Asked::Emit(Arc::new(custom)), Heard::Announced);
+                self.ask_for(fence, HostCall::Emit(Arc::new(custom)), Heard::Announced);
             }
             2 => {
                 let saved = (self.rng.u32(0..6) > 0).then(|| self.ledger.next_checkpoint());
-                self.ask_for(fence, Asked::Checkpoint(saved), Heard::Saved);
+                self.ask_for(fence, HostCall::Checkpoint(saved), Heard::Saved);
             }
             3..5 => self.say(fence, number),
             5..8 => self.spawn(fence),
@@ -63,22 +63,22 @@ impl World {
         }
     }
 
-    fn ask_for(&mut self, fence: Fence, asked: Asked, heard: Heard) {
-        let id = self.bodies.running[&fence].start.task.id.clone();
-        let ephemeral = match (&asked, self.bodies.running[&fence].is_ephemeral()) {
-            (Asked::Checkpoint(saved), true) => Some(saved.clone()),
+    fn ask_for(&mut self, fence: Fence, asked: HostCall, heard: Heard) {
+        let id = self.handlers.running[&fence].start.claimed.task.id.clone();
+        let ephemeral = match (&asked, self.handlers.running[&fence].is_ephemeral()) {
+            (HostCall::Checkpoint(saved), true) => Some(saved.clone()),
             _ => None,
         };
         let ticket = self.requests.ticket(&mut self.rng);
         let waiting = Waiting::During { fence, id, heard, ephemeral };
         self.requests.waiting.insert(ticket, waiting);
-        self.act(|core, now, out| core.ask(fence, asked, ticket, now, out));
+        self.act(|core, now, out| core.host_call(fence, asked, ticket, now, out));
     }
 
     fn say(&mut self, fence: Fence, attempt: u32) {
         let count = self.rng.u32(0..3);
         let at = self.now.wall;
-        let body = self.bodies.running.get_mut(&fence).expect("it runs");
+        let body = self.handlers.running.get_mut(&fence).expect("it runs");
         let lines = (0..count).map(|_| {
             body.lines += 1;
             let text = format!("{fence} line {}", body.lines);
@@ -87,15 +87,15 @@ impl World {
         let lines: Vec<LogLine> = lines.collect();
         let said = body.lines;
         let progress = self.rng.bool().then(|| (self.rng.f64(), String::new()));
-        let decided = self.core.attempts.get(&fence).is_none_or(|it| it.is_decided());
+        let decided = self.core.attempts.get(&fence).is_none_or(|it| it.is_concluded());
         if !decided {
             self.ledger.said(fence, said);
         }
-        self.act(|core, now, out| core.said(fence, Said { progress, lines }, now, out));
+        self.act(|core, now, out| core.output(fence, Output { progress, lines }, now, out));
     }
 
     fn spawn(&mut self, fence: Fence) {
-        let parent = self.bodies.running[&fence].start.task.clone();
+        let parent = self.handlers.running[&fence].start.claimed.task.clone();
         if parent.id.as_str().matches('/').count() >= DEPTH {
             return;
         }
@@ -126,7 +126,7 @@ impl World {
         if parent.options.durability == Durability::Ephemeral {
             self.ledger.may_be_forgotten(&child.id);
         }
-        self.ask_for(fence, Asked::Spawn(child.clone()), Heard::Child(child));
+        self.ask_for(fence, HostCall::Spawn(child.clone()), Heard::Child(child));
     }
 
     /// Mostly none; else the parent's, so that a child stands in its way.
@@ -143,18 +143,18 @@ impl World {
 
     /// A body begins to wait for its children.
     fn rest(&mut self, fence: Fence) {
-        let body = self.bodies.running.get_mut(&fence).expect("it runs");
+        let body = self.handlers.running.get_mut(&fence).expect("it runs");
         if body.start.method.handler.kind() == HandlerKind::Inline {
             return;
         }
-        body.resting = true;
-        body.rested = true;
-        self.ledger.rested.insert(body.start.task.id.clone());
-        self.act(|core, now, out| core.rest(fence, now, out));
+        body.suspended = true;
+        body.was_suspended = true;
+        self.ledger.was_suspended.insert(body.start.claimed.task.id.clone());
+        self.act(|core, now, out| core.suspend(fence, now, out));
     }
 
     /// Whether nothing that it waits for is unfinished.
-    pub(super) fn children_ended(&self, body: &UnderWay) -> bool {
+    pub(super) fn children_ended(&self, body: &RunningHandler) -> bool {
         body.children.iter().all(|id| {
             let stored = self.store.find(id).map(|it| it.state);
             let state = stored.or_else(|| self.core.find(id).0.map(|it| it.state));
@@ -163,17 +163,17 @@ impl World {
     }
 
     pub(super) fn go_on_if_children_ended(&mut self, fence: Fence) {
-        let body = &self.bodies.running[&fence];
+        let body = &self.handlers.running[&fence];
         if body.told || self.children_ended(body) {
             self.go_on(fence);
         }
     }
 
     pub(super) fn go_on(&mut self, fence: Fence) {
-        if let Some(body) = self.bodies.running.get_mut(&fence) {
-            body.resting = false;
+        if let Some(body) = self.handlers.running.get_mut(&fence) {
+            body.suspended = false;
         }
-        self.act(|core, now, out| core.go_on(fence, now, out));
+        self.act(|core, now, out| core.resume(fence, now, out));
     }
 
     /// A body is answered.
@@ -211,7 +211,7 @@ impl World {
     }
 
     fn is_child(&mut self, fence: Fence, child: TaskId) {
-        if let Some(body) = self.bodies.running.get_mut(&fence) {
+        if let Some(body) = self.handlers.running.get_mut(&fence) {
             body.children.push(child);
         }
     }

@@ -24,7 +24,7 @@ impl World {
                 _ => self.end_some_body(),
             }
         }
-        self.act(|core, now, out| core.release_all(now, out));
+        self.act(|core, now, out| core.abandon_all(now, out));
         let faults = std::mem::replace(&mut self.calm, true);
         while !self.writes.is_empty() || self.committing.is_some() || self.claims_are_under_way() {
             self.commit_step();

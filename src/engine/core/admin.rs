@@ -1,6 +1,6 @@
 //! What people do: to tasks that have ended, and to queues.
 
-use super::{Command, Core, Decided, Tag, Touched, Waiter};
+use super::{Command, Core, QueueChange, Tag, Waiter, WatchKey};
 use crate::clock::Now;
 use crate::models::{QueueName, QueueSettings};
 use crate::store::{Change, QueueStatus};
@@ -8,14 +8,14 @@ use crate::store::{Change, QueueStatus};
 impl<W: Waiter> Core<W> {
     /// Has something done to a durable task that has ended, to a schedule or to a webhook; or has
     /// something announced.
-    pub(crate) fn do_by_hand(&mut self, change: Change, waiter: W, out: &mut Vec<Command<W>>) {
+    pub(crate) fn admin_write(&mut self, change: Change, waiter: W, out: &mut Vec<Command<W>>) {
         let tag = match &change {
-            Change::Purge { id } => Tag::Forget { waiter, id: id.clone() },
+            Change::Purge { id } => Tag::Purge { waiter, id: id.clone() },
             Change::SetSchedule { .. }
             | Change::RedefineSchedule { .. }
             | Change::EnableSchedule { .. }
             | Change::DeleteSchedule { .. } => Tag::Schedule(waiter),
-            _ => Tag::ByHand(waiter),
+            _ => Tag::Admin(waiter),
         };
         out.push(Command::Write(change, tag));
     }
@@ -26,39 +26,39 @@ impl<W: Waiter> Core<W> {
     }
 
     /// How many queues something was decided about.
-    pub(crate) fn decided_queues(&self) -> usize {
+    pub(crate) fn configured_queues(&self) -> usize {
         self.settings.queues.len()
     }
 
     /// Somebody decided about a queue. It holds once it is stored.
-    pub(crate) fn decide_about(
+    pub(crate) fn change_queue(
         &mut self,
         queue: QueueName,
-        decided: Decided,
+        decided: QueueChange,
         waiter: W,
         out: &mut Vec<Command<W>>,
     ) {
         let change = match decided {
-            Decided::Limits(limits) => Change::SetQueue { queue: queue.clone(), limits },
-            Decided::Paused(paused) => Change::PauseQueue { queue: queue.clone(), paused },
+            QueueChange::Limits(limits) => Change::SetQueue { queue: queue.clone(), limits },
+            QueueChange::Paused(paused) => Change::PauseQueue { queue: queue.clone(), paused },
         };
         out.push(Command::Write(change, Tag::Queue { waiter, queue, decided }));
     }
 
     /// That is stored. Whoever calls this gives slots out afterwards.
-    pub(super) fn decided_about(&mut self, name: &QueueName, decided: Decided, now: Now) {
+    pub(super) fn apply_queue_change(&mut self, name: &QueueName, decided: QueueChange, now: Now) {
         // Somebody else may have decided about the rest of it meanwhile.
         let before = self.settings_of(name);
         let settings = match decided {
-            Decided::Limits(limits) => QueueSettings { limits, ..before },
-            Decided::Paused(paused) => QueueSettings { paused, ..before },
+            QueueChange::Limits(limits) => QueueSettings { limits, ..before },
+            QueueChange::Paused(paused) => QueueSettings { paused, ..before },
         };
         if settings == QueueSettings::default() {
             self.settings.queues.remove(name);
         } else {
             self.settings.queues.insert(name.clone(), settings);
         }
-        for ready in self.decide_about_ephemeral(name, settings, now) {
+        for ready in self.change_ephemeral_queue(name, settings, now) {
             self.arrive(ready, crate::models::Durability::Ephemeral);
         }
         self.queue(name).decide(settings, now);
@@ -66,7 +66,7 @@ impl<W: Waiter> Core<W> {
     }
 
     /// Ephemeral tasks stand in the same queues.
-    pub(super) fn decide_about_ephemeral(
+    pub(super) fn change_ephemeral_queue(
         &mut self,
         queue: &QueueName,
         settings: QueueSettings,
@@ -102,9 +102,13 @@ impl<W: Waiter> Core<W> {
     }
 
     /// Something about a task changed that whoever watches it should see.
-    pub(super) fn touch(&self, touched: impl FnOnce() -> Touched, out: &mut Vec<Command<W>>) {
+    pub(super) fn notify_watchers(
+        &self,
+        touched: impl FnOnce() -> WatchKey,
+        out: &mut Vec<Command<W>>,
+    ) {
         if self.watched > 0 {
-            out.push(Command::Touch(touched()));
+            out.push(Command::NotifyWatchers(touched()));
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::active::{Phase, WaitFor};
 use super::admit::id_taken;
-use super::judge::unmet;
-use super::live::{Interest, Phase};
-use super::{Answer, Command, Core, Hook, Tag, Touched, Waiter, Woken};
+use super::dependencies::unmet;
+use super::{Answer, Command, Core, Hook, Tag, Waiter, WakeTarget, WatchKey};
 use crate::clock::Now;
 use crate::error::{Code, Error};
 use crate::models::{Accepted, CancelVerdict, Durability, Ended, Snapshot, State, Task, TaskId};
@@ -16,17 +16,17 @@ impl<W: Waiter> Core<W> {
     /// Has a change made, in the store of its class. Ephemeral ones are made at once.
     pub(super) fn write(
         &mut self,
-        class: Durability,
+        durability: Durability,
         change: Change,
         tag: Tag<W>,
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
-        match class {
+        match durability {
             Durability::Durable => out.push(Command::Write(change, tag)),
             Durability::Ephemeral => {
                 let applied = self.ephemeral.apply(&change, now.wall);
-                self.made(class, applied, tag, now, out);
+                self.on_applied(durability, applied, tag, now, out);
             }
         }
     }
@@ -41,7 +41,7 @@ impl<W: Waiter> Core<W> {
     ) {
         self.due = commit.due;
         for (tag, applied) in tags.into_iter().zip(commit.applied) {
-            self.made(Durability::Durable, applied, tag, now, out);
+            self.on_applied(Durability::Durable, applied, tag, now, out);
         }
         self.dispatch(now, out);
     }
@@ -62,15 +62,15 @@ impl<W: Waiter> Core<W> {
                 Tag::Insert { id, queue, fence: None } => {
                     self.unstored -= 1;
                     self.queue(&queue).waiting -= 1;
-                    self.leave(&id, error, out);
+                    self.reject(&id, error, out);
                     self.recheck_if_awaited(&id, out);
                 }
                 Tag::Insert { .. } | Tag::Attempt { .. } => {
-                    self.tell_that_nobody_knows(&tag, error, out);
+                    self.answer_outcome_unknown(&tag, error, out);
                     again.push((change, tag));
                 }
-                Tag::During { waiter, entering } => {
-                    if let Some(queue) = entering {
+                Tag::HostCall { waiter, enqueued } => {
+                    if let Some(queue) = enqueued {
                         self.queue(&queue).waiting -= 1;
                     }
                     out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
@@ -80,15 +80,15 @@ impl<W: Waiter> Core<W> {
                     out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
                 }
                 Tag::Cancel { waiter, .. }
-                | Tag::ByHand(waiter)
+                | Tag::Admin(waiter)
                 | Tag::Schedule(waiter)
-                | Tag::Forget { waiter, .. }
+                | Tag::Purge { waiter, .. }
                 | Tag::Queue { waiter, .. } => {
                     out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
                 }
                 Tag::Promote => self.promoting = false,
                 // Said in vain, a rest would leave a place taken, or free, for ever.
-                Tag::Release | Tag::Said(_) | Tag::Node => again.push((change, tag)),
+                Tag::Background | Tag::Output(_) | Tag::Node => again.push((change, tag)),
                 Tag::Stop => self.stop_answered(Err(error), out),
                 Tag::Prune => {}
             }
@@ -98,7 +98,7 @@ impl<W: Waiter> Core<W> {
     }
 
     /// The answer to a commit was lost, and asking again has not helped so far.
-    pub(crate) fn commit_doubted(
+    pub(crate) fn commit_uncertain(
         &mut self,
         tags: &[Tag<W>],
         error: &Error,
@@ -106,27 +106,27 @@ impl<W: Waiter> Core<W> {
         out: &mut Vec<Command<W>>,
     ) {
         for tag in tags {
-            self.tell_that_nobody_knows(tag, error, out);
+            self.answer_outcome_unknown(tag, error, out);
         }
         self.pause_store(now);
     }
 
-    fn tell_that_nobody_knows(&mut self, tag: &Tag<W>, error: &Error, out: &mut Vec<Command<W>>) {
+    fn answer_outcome_unknown(&mut self, tag: &Tag<W>, error: &Error, out: &mut Vec<Command<W>>) {
         let (Tag::Insert { id, .. } | Tag::Attempt { id, .. }) = tag else { return };
-        let Some(live) = self.live.get_mut(id) else { return };
+        let Some(active) = self.active.get_mut(id) else { return };
         let unknown = Error::new(Code::OutcomeUnknown, error.message.clone());
-        for (interest, waiter) in std::mem::take(&mut live.waiters) {
-            match interest {
+        for (wait_for, waiter) in std::mem::take(&mut active.waiters) {
+            match wait_for {
                 // It asks again when the id is decided.
-                Interest::Decision => live.wait(interest, waiter),
+                WaitFor::IdDecision => active.wait(wait_for, waiter),
                 _ => out.push(Command::Answer(waiter, Answer::Refused(unknown.clone()))),
             }
         }
     }
 
-    pub(super) fn made(
+    pub(super) fn on_applied(
         &mut self,
-        class: Durability,
+        durability: Durability,
         applied: Applied,
         tag: Tag<W>,
         now: Now,
@@ -136,11 +136,11 @@ impl<W: Waiter> Core<W> {
             applied;
         self.announce(events, outbox_written, out);
         for task in retried {
-            self.came_back(&task);
+            self.task_retried(&task);
         }
         for ready in ready {
-            self.touch(|| Touched::At(ready.position.sequence), out);
-            self.arrive(ready, class);
+            self.notify_watchers(|| WatchKey::Sequence(ready.position.sequence), out);
+            self.arrive(ready, durability);
         }
         let own = match &tag {
             Tag::Attempt { fence, id } => {
@@ -153,36 +153,36 @@ impl<W: Waiter> Core<W> {
             _ => None,
         };
         for ended in ended {
-            self.settle(ended, class, own, now, out);
+            self.task_ended(ended, durability, own, now, out);
         }
         for (fence, reason) in signals {
             self.cancel_attempt(fence, &reason, now, out);
         }
         // The last change would never come while slices follow each other. The next boot goes on with
         // what is stored.
-        if more && !(self.draining && class == Durability::Durable) {
+        if more && !(self.draining && durability == Durability::Durable) {
             let (change, tag) = match tag {
                 Tag::Prune => (self.prune(), Tag::Prune),
-                _ => (Change::NotifyDependants { limit: RELEASE_SLICE }, Tag::Release),
+                _ => (Change::NotifyDependants { limit: RELEASE_SLICE }, Tag::Background),
             };
-            self.write(class, change, tag, now, out);
+            self.write(durability, change, tag, now, out);
         }
         match tag {
             Tag::Insert { id, queue, fence } => {
-                if class == Durability::Durable {
+                if durability == Durability::Durable {
                     self.unstored -= 1;
                 }
                 if let (Some(fence), ChangeResult::Inserted(state)) = (fence, &result)
                     && !state.has_ended()
                     && *state != State::Running
                 {
-                    self.disown(fence, &queue, out);
+                    self.detach(fence, &queue, out);
                 }
                 if let Some(error) = self.inserted(&id, result, out) {
                     if fence.is_none() {
                         self.queue(&queue).waiting -= 1;
                     }
-                    self.leave(&id, &error, out);
+                    self.reject(&id, &error, out);
                     self.recheck_if_awaited(&id, out);
                 }
             }
@@ -192,54 +192,54 @@ impl<W: Waiter> Core<W> {
                         self.queue(&queue).waiting -= 1;
                     }
                 }
-                if let Some(live) = self.live.get_mut(&id)
-                    && live.fence == Some(fence)
+                if let Some(active) = self.active.get_mut(&id)
+                    && active.fence == Some(fence)
                 {
-                    live.fence = None;
+                    active.fence = None;
                     self.forget_if_idle(&id);
                 }
                 if let Some(attempt) = self.attempts.get(&fence) {
                     let sequence = attempt.sequence;
-                    self.touch(|| Touched::At(sequence), out);
+                    self.notify_watchers(|| WatchKey::Sequence(sequence), out);
                 }
                 self.attempt_stored(fence, out);
             }
-            Tag::During { waiter, entering } => {
-                if let Some(queue) = entering
+            Tag::HostCall { waiter, enqueued } => {
+                if let Some(queue) = enqueued
                     && !matches!(result, ChangeResult::Inserted(_))
                 {
                     self.queue(&queue).waiting -= 1;
                 }
-                out.push(Command::Answer(waiter, Answer::Said(result)));
+                out.push(Command::Answer(waiter, Answer::Result(result)));
             }
-            Tag::Said(sequence) => self.touch(|| Touched::At(sequence), out),
+            Tag::Output(sequence) => self.notify_watchers(|| WatchKey::Sequence(sequence), out),
             Tag::Firing { waiter, queues } => {
                 self.uncount_runs(&queues, &result);
-                out.push(Command::Wake(Woken::Schedules));
-                out.push(Command::Answer(waiter, Answer::Said(result)));
+                out.push(Command::Wake(WakeTarget::Schedules));
+                out.push(Command::Answer(waiter, Answer::Result(result)));
             }
             Tag::Schedule(waiter) => {
-                out.push(Command::Wake(Woken::Schedules));
-                out.push(Command::Answer(waiter, Answer::Said(result)));
+                out.push(Command::Wake(WakeTarget::Schedules));
+                out.push(Command::Answer(waiter, Answer::Result(result)));
             }
-            Tag::Forget { waiter, id } => {
+            Tag::Purge { waiter, id } => {
                 if result == ChangeResult::Done {
                     self.cache.remove(&id);
                 }
-                out.push(Command::Answer(waiter, Answer::Said(result)));
+                out.push(Command::Answer(waiter, Answer::Result(result)));
             }
-            Tag::ByHand(waiter) => {
+            Tag::Admin(waiter) => {
                 if let ChangeResult::Changed { ended: Some(ended), .. } = &result {
-                    self.touch(|| Touched::Named(ended.task.id.clone()), out);
+                    self.notify_watchers(|| WatchKey::Id(ended.task.id.clone()), out);
                     self.cache.put(ended.clone());
                     // Whoever looks the id up just now finds it in the cache.
                     self.answer_ended(&ended.task.id, ended, out);
                 }
-                out.push(Command::Answer(waiter, Answer::Said(result)));
+                out.push(Command::Answer(waiter, Answer::Result(result)));
             }
             Tag::Queue { waiter, queue, decided } => {
-                self.decided_about(&queue, decided, now);
-                out.push(Command::Answer(waiter, Answer::Said(result)));
+                self.apply_queue_change(&queue, decided, now);
+                out.push(Command::Answer(waiter, Answer::Result(result)));
             }
             Tag::Cancel { waiter, reason } => {
                 if let ChangeResult::Cancel { result, running } = result {
@@ -251,7 +251,7 @@ impl<W: Waiter> Core<W> {
             }
             Tag::Promote => self.promoting = false,
             Tag::Stop => self.stop_answered(Ok(()), out),
-            Tag::Prune | Tag::Release | Tag::Node => {}
+            Tag::Prune | Tag::Background | Tag::Node => {}
         }
     }
 
@@ -264,17 +264,17 @@ impl<W: Waiter> Core<W> {
     ) -> Option<Error> {
         match result {
             ChangeResult::Inserted(state) => {
-                self.touch(|| Touched::Named(id.clone()), out);
-                if let Some(live) = self.live.get_mut(id) {
-                    live.phase = Phase::Known;
+                self.notify_watchers(|| WatchKey::Id(id.clone()), out);
+                if let Some(active) = self.active.get_mut(id) {
+                    active.phase = Phase::Accepted;
                     let mut joined = false;
-                    for (interest, waiter) in std::mem::take(&mut live.waiters) {
-                        if interest == Interest::Acceptance {
+                    for (wait_for, waiter) in std::mem::take(&mut active.waiters) {
+                        if wait_for == WaitFor::Acceptance {
                             let accepted = Accepted { joined, ..Accepted::joined(id, state) };
                             out.push(Command::Answer(waiter, Answer::Accepted(accepted)));
                             joined = true;
                         } else {
-                            live.wait(interest, waiter);
+                            active.wait(wait_for, waiter);
                         }
                     }
                     self.forget_if_idle(id);
@@ -282,14 +282,14 @@ impl<W: Waiter> Core<W> {
                 None
             }
             ChangeResult::UniqueConflict { first, replaced } => {
-                self.clashed(id, &first, replaced, out);
+                self.unique_conflict(id, &first, replaced, out);
                 Some(unique_taken())
             }
             ChangeResult::UniqueRefused => Some(unique_taken()),
             // A body had a child of that name meanwhile; or, on a store that others write to, somebody
             // else was first.
             ChangeResult::IdConflict(_) => {
-                self.let_in_others(id, out);
+                self.release_id(id, out);
                 Some(id_taken(id))
             }
             ChangeResult::Unmet { dependency, problem } => Some(unmet(&dependency, problem)),
@@ -299,7 +299,7 @@ impl<W: Waiter> Core<W> {
 
     /// The unique key belongs to another task: those who asked for this one are told of that one, or
     /// wait for it.
-    fn clashed(
+    fn unique_conflict(
         &mut self,
         id: &TaskId,
         first: &Snapshot,
@@ -307,39 +307,39 @@ impl<W: Waiter> Core<W> {
         out: &mut Vec<Command<W>>,
     ) {
         let other = &first.task.id;
-        let Some(live) = self.live.get_mut(id) else { return };
-        for (interest, waiter) in std::mem::take(&mut live.waiters) {
-            let answer = match (interest, &first.outcome) {
-                (Interest::Acceptance, _) => {
+        let Some(active) = self.active.get_mut(id) else { return };
+        for (wait_for, waiter) in std::mem::take(&mut active.waiters) {
+            let answer = match (wait_for, &first.outcome) {
+                (WaitFor::Acceptance, _) => {
                     let joined = Accepted::joined(other, first.state);
                     Answer::Accepted(Accepted { replaced, ..joined })
                 }
-                (Interest::Outcome, Some(outcome)) => Answer::Ended(Arc::new(Ended {
+                (WaitFor::Outcome, Some(outcome)) => Answer::Ended(Arc::new(Ended {
                     task: first.task.clone(),
                     outcome: outcome.clone(),
                 })),
-                (Interest::Outcome, None) => {
-                    self.wait(other, first.task.digest, Interest::Outcome, waiter);
+                (WaitFor::Outcome, None) => {
+                    self.wait(other, first.task.digest, WaitFor::Outcome, waiter);
                     continue;
                 }
-                (Interest::Decision, _) => Answer::AskAgain,
+                (WaitFor::IdDecision, _) => Answer::Resubmit,
             };
             out.push(Command::Answer(waiter, answer));
         }
     }
 
     /// A task that had ended has not any more.
-    fn came_back(&mut self, task: &Task) {
+    fn task_retried(&mut self, task: &Task) {
         self.queue(&task.options.queue).waiting += 1;
         self.cache.remove(&task.id);
     }
 
     /// A task has its outcome, and that is stored: the cache, its callers and whoever waits for it
     /// learn of it. `own` is the task whose attempt ended; all others ended without running.
-    pub(super) fn settle(
+    pub(super) fn task_ended(
         &mut self,
         ended: Arc<Ended>,
-        class: Durability,
+        durability: Durability,
         own: Option<&TaskId>,
         now: Now,
         out: &mut Vec<Command<W>>,
@@ -350,9 +350,9 @@ impl<W: Waiter> Core<W> {
             self.queue(&queue).waiting -= 1;
             self.forget_if_empty(&queue);
         }
-        self.touch(|| Touched::Named(id.clone()), out);
+        self.notify_watchers(|| WatchKey::Id(id.clone()), out);
         let well = ended.outcome.state() == State::Succeeded;
-        if well || class == Durability::Ephemeral {
+        if well || durability == Durability::Ephemeral {
             self.cache.put(ended.clone());
         }
         self.answer_ended(id, &ended, out);
@@ -364,7 +364,7 @@ impl<W: Waiter> Core<W> {
                 if well { Hook::Success(task, outcome) } else { Hook::Failure(task, outcome) };
             out.push(Command::Hook(method, hook));
         }
-        if class == Durability::Durable {
+        if durability == Durability::Durable {
             self.foreign_ended(id, well, now, out);
         }
     }
@@ -373,7 +373,7 @@ impl<W: Waiter> Core<W> {
     fn foreign_ended(&mut self, id: &TaskId, succeeded: bool, now: Now, out: &mut Vec<Command<W>>) {
         if self.ephemeral.waits_for(id) {
             let change = Change::ForeignEnded { id: id.clone(), succeeded };
-            self.write(Durability::Ephemeral, change, Tag::Release, now, out);
+            self.write(Durability::Ephemeral, change, Tag::Background, now, out);
         }
     }
 
@@ -398,7 +398,7 @@ impl<W: Waiter> Core<W> {
             }
             Some(_) => {}
             // It comes in once more: that will tell.
-            None if self.live.get(id).is_some_and(|it| it.class == Durability::Durable) => {}
+            None if self.active.get(id).is_some_and(|it| it.durability == Durability::Durable) => {}
             None => {
                 let ended = self.cache.get(id);
                 let well = ended.is_some_and(|it| it.outcome.state() == State::Succeeded);
@@ -414,18 +414,18 @@ impl<W: Waiter> Core<W> {
         ended: &Arc<Ended>,
         out: &mut Vec<Command<W>>,
     ) {
-        let Some(live) = self.live.remove(id) else { return };
+        let Some(active) = self.active.remove(id) else { return };
         // While an id is looked up, those who ask for the same as the first one join it. None of them
         // may have asked for this.
-        let alike = live.digest == ended.task.digest;
-        for (interest, waiter) in live.waiters {
-            let answer = match interest {
-                _ if !alike => Answer::AskAgain,
-                Interest::Outcome => Answer::Ended(ended.clone()),
-                Interest::Acceptance => {
+        let alike = active.digest == ended.task.digest;
+        for (wait_for, waiter) in active.waiters {
+            let answer = match wait_for {
+                _ if !alike => Answer::Resubmit,
+                WaitFor::Outcome => Answer::Ended(ended.clone()),
+                WaitFor::Acceptance => {
                     Answer::Accepted(Accepted::joined(id, ended.outcome.state()))
                 }
-                Interest::Decision => Answer::AskAgain,
+                WaitFor::IdDecision => Answer::Resubmit,
             };
             out.push(Command::Answer(waiter, answer));
         }
@@ -440,26 +440,26 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
-        let class = match self.cache.get(&id) {
+        let durability = match self.cache.get(&id) {
             Some(ended) => {
                 let result = CancelVerdict::AlreadyEnded(ended.outcome.state());
                 out.push(Command::Answer(waiter, Answer::Cancel(result)));
                 return;
             }
             None if self.ephemeral.knows(&id) => Durability::Ephemeral,
-            None => self.live.get(&id).map_or(Durability::Durable, |live| live.class),
+            None => self.active.get(&id).map_or(Durability::Durable, |active| active.durability),
         };
-        if class == Durability::Ephemeral && !self.ephemeral.knows(&id) {
+        if durability == Durability::Ephemeral && !self.ephemeral.knows(&id) {
             // An inline body, at work on another thread. It will be over before it could be told, but
             // it will not be tried again.
-            if let Some(live) = self.live.get_mut(&id) {
-                live.cancel = Some(reason.into());
+            if let Some(active) = self.active.get_mut(&id) {
+                active.cancel = Some(reason.into());
             }
             out.push(Command::Answer(waiter, Answer::Cancel(CancelVerdict::Requested)));
             return;
         }
         let tag = Tag::Cancel { waiter, reason: reason.clone() };
-        self.write(class, Change::Cancel { id, reason }, tag, now, out);
+        self.write(durability, Change::Cancel { id, reason }, tag, now, out);
         self.dispatch(now, out);
     }
 }

@@ -34,7 +34,7 @@ impl<W: Waiter> Core<W> {
     ///
     /// # Errors
     /// `DRAINING`, `QUEUE_FULL`; then the waiter is not answered.
-    pub(crate) fn let_in(
+    pub(crate) fn enqueue_system_task(
         &mut self,
         task: &Arc<Task>,
         change: impl FnOnce(Insert) -> Change,
@@ -45,9 +45,9 @@ impl<W: Waiter> Core<W> {
             return Err(draining());
         }
         self.check_length(&task.options.queue, Durability::Durable)?;
-        let entering = Some(self.count_entering(task));
+        let enqueued = Some(self.count_entering(task));
         let insert = self.child(task);
-        out.push(Command::Write(change(insert), Tag::During { waiter, entering }));
+        out.push(Command::Write(change(insert), Tag::HostCall { waiter, enqueued }));
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::requests::Waiting;
 use super::world::{Ticket, World};
-use crate::engine::core::Decided;
+use crate::engine::core::QueueChange;
 use crate::models::{ArgValue, QueueLimits, QueueName, Rate, TaskFilter, TaskId};
 use crate::store::{Change, ChangeResult};
 
@@ -29,7 +29,7 @@ impl World {
         let ticket = self.requests.ticket(&mut self.rng);
         let forgets = matches!(change, Change::Purge { .. });
         self.requests.waiting.insert(ticket, Waiting::ByHand { id, forgets });
-        self.act(|core, _, out| core.do_by_hand(change, ticket, out));
+        self.act(|core, _, out| core.admin_write(change, ticket, out));
     }
 
     pub(super) fn changed_by_hand(&mut self, id: &TaskId, forgets: bool, result: &ChangeResult) {
@@ -57,18 +57,18 @@ impl World {
         let name = self.rng.choice(DECIDED).expect("some");
         let queue = QueueName::parse(name, "").expect("a name");
         let decided = if self.rng.bool() {
-            Decided::Paused(self.rng.bool())
+            QueueChange::Paused(self.rng.bool())
         } else {
             let fixed = self.limits_of(&queue);
-            Decided::Limits(limits(&mut self.rng, name, self.changes_keys, fixed))
+            QueueChange::Limits(limits(&mut self.rng, name, self.changes_keys, fixed))
         };
         self.decide(queue, decided);
     }
 
-    pub(super) fn decide(&mut self, queue: QueueName, decided: Decided) -> Ticket {
+    pub(super) fn decide(&mut self, queue: QueueName, decided: QueueChange) -> Ticket {
         let ticket = self.requests.ticket(&mut self.rng);
         self.requests.waiting.insert(ticket, Waiting::Queue);
-        self.act(|core, _, out| core.decide_about(queue, decided, ticket, out));
+        self.act(|core, _, out| core.change_queue(queue, decided, ticket, out));
         ticket
     }
 
@@ -82,7 +82,7 @@ impl World {
     pub(super) fn resume_all(&mut self) {
         for status in self.store.queues() {
             if status.settings.paused {
-                self.decide(status.queue, Decided::Paused(false));
+                self.decide(status.queue, QueueChange::Paused(false));
             }
         }
     }

@@ -26,7 +26,7 @@ const IDLE_QUEUES: usize = if cfg!(test) { 2 } else { 256 };
 
 /// What a claim under way holds.
 #[derive(Debug)]
-pub(super) struct Reserved {
+pub(super) struct PendingClaim {
     pub(super) queue: QueueName,
     pub(super) kind: HandlerKind,
     /// Somebody wished the task cancelled after the store had given it and before we knew.
@@ -56,19 +56,20 @@ impl<W: Waiter> Core<W> {
         let own = queue.is_idle() && queue.has_room(now);
         own && self.slots.has_free(kind)
             && self
-                .hungry
+                .ready_queues
                 .iter()
                 .filter_map(|other| self.queues.get(other))
                 .all(|other| !(other.has_room(now) && other.has_claimable(kind)))
     }
 
     /// A task became claimable.
-    pub(super) fn arrive(&mut self, ready: ClaimableTask, class: Durability) {
+    pub(super) fn arrive(&mut self, ready: ClaimableTask, durability: Durability) {
         // What this node has no method for stays where it is.
         let Some(method) = self.resolve(&ready.method) else { return };
-        let candidate = Candidate { position: ready.position, kind: method.handler.kind(), class };
+        let candidate =
+            Candidate { position: ready.position, kind: method.handler.kind(), durability };
         self.queue(&ready.queue).arrive(candidate);
-        self.hungry.insert(ready.queue);
+        self.ready_queues.insert(ready.queue);
     }
 
     pub(super) fn resolve(&self, method: &str) -> Option<Arc<Method>> {
@@ -77,7 +78,7 @@ impl<W: Waiter> Core<W> {
 
     /// Gives free slots to tasks that wait.
     pub(super) fn dispatch(&mut self, now: Now, out: &mut Vec<Command<W>>) {
-        if self.draining || self.hungry.is_empty() || self.store_pauses {
+        if self.draining || self.ready_queues.is_empty() || self.store_pauses {
             return;
         }
         let mut wanted = Vec::new();
@@ -89,14 +90,14 @@ impl<W: Waiter> Core<W> {
             }
             let fence = self.next_fence();
             self.reserve(&name, candidate.kind, now);
-            let wish = ClaimRequest { sequence: candidate.position.sequence, fence };
-            let reserved = Reserved { queue: name, kind: candidate.kind, cancel: None };
-            self.claiming.insert(fence, reserved);
-            match candidate.class {
-                Durability::Durable => wanted.push(wish),
+            let claim = ClaimRequest { sequence: candidate.position.sequence, fence };
+            let pending = PendingClaim { queue: name, kind: candidate.kind, cancel: None };
+            self.pending_claims.insert(fence, pending);
+            match candidate.durability {
+                Durability::Durable => wanted.push(claim),
                 Durability::Ephemeral => {
-                    let claims = self.ephemeral.claim(&[wish], now.wall);
-                    self.take_claims(&[wish], claims, Durability::Ephemeral, now, out);
+                    let claims = self.ephemeral.claim(&[claim], now.wall);
+                    self.take_claims(&[claim], claims, Durability::Ephemeral, now, out);
                 }
             }
         }
@@ -111,7 +112,7 @@ impl<W: Waiter> Core<W> {
         let mut total = 0;
         let mut chosen: Option<(&QueueName, i64, Candidate)> = None;
         let slots = &self.slots;
-        for name in &self.hungry {
+        for name in &self.ready_queues {
             let Some(queue) = self.queues.get_mut(name) else { continue };
             let Some(best) = queue.best(|kind| slots.has_free(kind)) else { continue };
             if !queue.has_room(now) {
@@ -136,7 +137,7 @@ impl<W: Waiter> Core<W> {
 
     fn refill(&mut self, out: &mut Vec<Command<W>>) {
         let queues = &mut self.queues;
-        self.hungry.retain(|name| {
+        self.ready_queues.retain(|name| {
             let Some(queue) = queues.get_mut(name) else { return false };
             if let Some(after) = queue.wants_refill() {
                 out.push(Command::Refill { queue: name.clone(), after, limit: WINDOW });
@@ -167,18 +168,18 @@ impl<W: Waiter> Core<W> {
             .into_iter()
             .map(|ready| (ready, Durability::Durable))
             .chain(ephemeral.into_iter().map(|ready| (ready, Durability::Ephemeral)));
-        for (ready, class) in all {
+        for (ready, durability) in all {
             if stop.is_some_and(|stop| ready.position > stop) {
                 continue;
             }
             last = last.max(Some(ready.position));
             if let Some(method) = self.resolve(&ready.method) {
                 let kind = method.handler.kind();
-                candidates.push(Candidate { position: ready.position, kind, class });
+                candidates.push(Candidate { position: ready.position, kind, durability });
             }
         }
         self.queue(name).refilled(candidates, last, complete);
-        self.hungry.insert(name.clone());
+        self.ready_queues.insert(name.clone());
         self.dispatch(now, out);
         self.forget_if_empty(name);
     }
@@ -203,16 +204,16 @@ impl<W: Waiter> Core<W> {
 
     /// What became of claims that had to be asked for again: who became claimable with them was told
     /// to nobody, and is found by reading.
-    pub(crate) fn claimed_at_last(
+    pub(crate) fn claimed_after_retry(
         &mut self,
         wanted: &[ClaimRequest],
         claims: Claims,
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
-        for wish in wanted {
-            if let Some(reserved) = self.claiming.get(&wish.fence) {
-                let queue = reserved.queue.clone();
+        for claim in wanted {
+            if let Some(pending) = self.pending_claims.get(&claim.fence) {
+                let queue = pending.queue.clone();
                 self.rescan(&queue);
             }
         }
@@ -233,60 +234,60 @@ impl<W: Waiter> Core<W> {
         &mut self,
         wanted: &[ClaimRequest],
         claims: Claims,
-        class: Durability,
+        durability: Durability,
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
         self.announce(claims.events, claims.outbox_written, out);
         for ready in claims.ready {
-            self.arrive(ready, class);
+            self.arrive(ready, durability);
         }
-        if class == Durability::Durable {
+        if durability == Durability::Durable {
             self.due = claims.due;
         }
-        for (wish, claimed) in wanted.iter().zip(claims.claimed) {
-            let Some(reserved) = self.claiming.remove(&wish.fence) else { continue };
+        for (claim, claimed) in wanted.iter().zip(claims.claimed) {
+            let Some(pending) = self.pending_claims.remove(&claim.fence) else { continue };
             let Some(claimed) = claimed else {
                 // It was cancelled, or its time to live is over: then that is the end of it. Or the
                 // store knows a limit that we do not: then it is to be found again, but not at once.
-                self.unreserve(&reserved.queue, reserved.kind);
-                if self.denied.is_empty() {
-                    self.timers.insert((now.steady + LOOK_AGAIN_PAUSE, Timer::LookAgain));
+                self.unreserve(&pending.queue, pending.kind);
+                if self.blocked_queues.is_empty() {
+                    self.timers.insert((now.steady + LOOK_AGAIN_PAUSE, Timer::RetryBlockedQueues));
                 }
-                self.denied.insert(reserved.queue);
+                self.blocked_queues.insert(pending.queue);
                 continue;
             };
             let method = if self.draining { None } else { self.resolve(&claimed.task.method) };
-            let method = method.filter(|method| method.handler.kind() == reserved.kind);
+            let method = method.filter(|method| method.handler.kind() == pending.kind);
             let Some(method) = method else {
                 // The method was replaced by one of another kind, which needs another slot. Or nothing starts any more; or a stale window offered what nobody here can run.
-                self.unreserve(&reserved.queue, reserved.kind);
-                let change = Change::Requeue { sequence: claimed.sequence, fence: wish.fence };
-                self.write(class, change, Tag::Release, now, out);
+                self.unreserve(&pending.queue, pending.kind);
+                let change = Change::Requeue { sequence: claimed.sequence, fence: claim.fence };
+                self.write(durability, change, Tag::Background, now, out);
                 continue;
             };
-            self.queue(&reserved.queue).waiting -= 1;
-            self.begin(claimed, method, class, reserved.kind, now, out);
-            if let Some(reason) = reserved.cancel {
-                self.cancel_attempt(wish.fence, &reason, now, out);
+            self.queue(&pending.queue).waiting -= 1;
+            self.begin(claimed, method, durability, pending.kind, now, out);
+            if let Some(reason) = pending.cancel {
+                self.cancel_attempt(claim.fence, &reason, now, out);
             }
         }
     }
 
     /// A claim was not made.
     pub(crate) fn claim_failed(&mut self, wanted: &[ClaimRequest], now: Now) {
-        for wish in wanted {
-            if let Some(reserved) = self.claiming.remove(&wish.fence) {
-                self.unreserve(&reserved.queue, reserved.kind);
-                self.rescan(&reserved.queue);
+        for claim in wanted {
+            if let Some(pending) = self.pending_claims.remove(&claim.fence) {
+                self.unreserve(&pending.queue, pending.kind);
+                self.rescan(&pending.queue);
             }
         }
         self.pause_store(now);
     }
 
     /// Queues in which a claim was denied are looked at anew.
-    pub(super) fn look_again(&mut self) {
-        for name in std::mem::take(&mut self.denied) {
+    pub(super) fn retry_blocked_queues(&mut self) {
+        for name in std::mem::take(&mut self.blocked_queues) {
             self.rescan(&name);
         }
     }
@@ -294,12 +295,12 @@ impl<W: Waiter> Core<W> {
     /// A store that failed is left alone for a moment.
     pub(super) fn pause_store(&mut self, now: Now) {
         self.store_pauses = true;
-        self.timers.insert((now.steady + STORE_PAUSE, Timer::StoreBack));
+        self.timers.insert((now.steady + STORE_PAUSE, Timer::StoreRetry));
     }
 
     pub(super) fn rescan(&mut self, name: &QueueName) {
         self.queue(name).rescan();
-        self.hungry.insert(name.clone());
+        self.ready_queues.insert(name.clone());
     }
 
     pub(super) fn reserve(&mut self, name: &QueueName, kind: HandlerKind, now: Now) {
@@ -323,7 +324,7 @@ impl<W: Waiter> Core<W> {
     pub(super) fn forget_if_empty(&mut self, name: &QueueName) {
         if self.queues.len() > IDLE_QUEUES && self.queues.get(name).is_some_and(Queue::is_empty) {
             self.queues.remove(name);
-            self.hungry.remove(name);
+            self.ready_queues.remove(name);
         }
     }
 
@@ -349,9 +350,9 @@ mod tests {
 
     const NOW: Now = Now { wall: Timestamp::EPOCH, steady: Duration::ZERO };
 
-    struct Nobody;
+    struct NoWaiter;
 
-    impl Waiter for Nobody {
+    impl Waiter for NoWaiter {
         fn is_gone(&self) -> bool {
             true
         }
@@ -362,21 +363,21 @@ mod tests {
     }
 
     /// Queues with these weights, numbered from 0.
-    fn core(weights: &[u32]) -> Core<Nobody> {
+    fn core(weights: &[u32]) -> Core<NoWaiter> {
         let limits = |weight: &u32| QueueLimits { weight: *weight, ..QueueLimits::default() };
         let queue = |weight: &u32| QueueSettings { limits: limits(weight), paused: false };
         let queues: BTreeMap<_, _> =
             weights.iter().enumerate().map(|(at, weight)| (name(at), queue(weight))).collect();
         let age = Duration::from_secs(60);
         let settings = Settings {
-            async_bodies: 1,
-            sync_bodies: 1,
+            async_slots: 1,
+            sync_slots: 1,
             spare_threads: 0,
             queue_length: 1_000,
             cancel_grace: age,
             stuck_after: age,
             early_start: true,
-            store_lasts: true,
+            store_durable: true,
             retention: Retention {
                 succeeded: RetentionLimit { max_age: age, max_count: 1 },
                 others: RetentionLimit { max_age: age, max_count: 1 },
@@ -397,23 +398,27 @@ mod tests {
         Core::new(settings, registry, cache, &opened, 1, NOW)
     }
 
-    fn stand(
-        core: &mut Core<Nobody>,
+    fn push(
+        core: &mut Core<NoWaiter>,
         queue: usize,
         priority: i32,
         sequence: u64,
         kind: HandlerKind,
     ) {
         let position = Position { priority, sequence: Sequence(sequence) };
-        core.queue(&name(queue)).arrive(Candidate { position, kind, class: Durability::Durable });
-        core.hungry.insert(name(queue));
+        core.queue(&name(queue)).arrive(Candidate {
+            position,
+            kind,
+            durability: Durability::Durable,
+        });
+        core.ready_queues.insert(name(queue));
     }
 
     /// Which queue's turn it is; whatever is taken is replaced.
-    fn turn(core: &mut Core<Nobody>) -> Option<usize> {
+    fn turn(core: &mut Core<NoWaiter>) -> Option<usize> {
         let (picked, candidate) = core.pick(NOW)?;
         let queue = picked.as_str()[1..].parse().expect("numbered");
-        stand(core, queue, 0, candidate.position.sequence.0, candidate.kind);
+        push(core, queue, 0, candidate.position.sequence.0, candidate.kind);
         Some(queue)
     }
 
@@ -422,11 +427,12 @@ mod tests {
         let weights = [1, 2, 5];
         let mut core = core(&weights);
         for queue in 0..weights.len() {
-            stand(&mut core, queue, 0, 1, HandlerKind::Inline);
+            push(&mut core, queue, 0, 1, HandlerKind::Inline);
         }
-        let turns: Vec<usize> = (0..80).map(|_| turn(&mut core).expect("there is work")).collect();
+        let dispatch: Vec<usize> =
+            (0..80).map(|_| turn(&mut core).expect("there is work")).collect();
         for (queue, weight) in weights.into_iter().enumerate() {
-            let own: Vec<usize> = (0..80).filter(|at| turns[*at] == queue).collect();
+            let own: Vec<usize> = (0..80).filter(|at| dispatch[*at] == queue).collect();
             assert_eq!(own.len(), 10 * weight as usize);
             let longest = own.windows(2).map(|pair| pair[1] - pair[0] - 1).max();
             assert!(longest <= Some(8_usize.div_ceil(weight as usize)), "{queue}: {longest:?}");
@@ -440,17 +446,17 @@ mod tests {
             let weights: Vec<u32> = (0..rng.usize(2..6)).map(|_| rng.u32(1..6)).collect();
             let total: u32 = weights.iter().sum();
             let mut core = core(&weights);
-            stand(&mut core, 0, 0, 1, HandlerKind::Inline);
+            push(&mut core, 0, 0, 1, HandlerKind::Inline);
             let mut others = 0;
             for sequence in 2..400 {
                 let queue = rng.usize(0..weights.len());
                 if rng.bool() {
-                    stand(&mut core, queue, 0, sequence, HandlerKind::Inline);
+                    push(&mut core, queue, 0, sequence, HandlerKind::Inline);
                 }
                 let (picked, candidate) = core.pick(NOW).expect("there is always work");
                 if picked == name(0) {
                     others = 0;
-                    stand(&mut core, 0, 0, candidate.position.sequence.0, HandlerKind::Inline);
+                    push(&mut core, 0, 0, candidate.position.sequence.0, HandlerKind::Inline);
                 } else {
                     others += 1;
                 }
@@ -464,7 +470,7 @@ mod tests {
     fn inside_a_queue_priority_decides_and_then_age() {
         let mut core = core(&[1]);
         for (priority, sequence) in [(0, 1), (5, 2), (0, 3), (5, 4), (-1, 5)] {
-            stand(&mut core, 0, priority, sequence, HandlerKind::Inline);
+            push(&mut core, 0, priority, sequence, HandlerKind::Inline);
         }
         let taken: Vec<u64> = std::iter::from_fn(|| core.pick(NOW))
             .map(|(_, candidate)| candidate.position.sequence.0)
@@ -477,21 +483,21 @@ mod tests {
         let mut core = core(&[1, 1]);
         core.queue(&name(0)).settings.limits.concurrency = Some(1);
         core.queue(&name(0)).running = 1;
-        stand(&mut core, 0, 0, 1, HandlerKind::Inline);
-        stand(&mut core, 1, 0, 1, HandlerKind::Inline);
+        push(&mut core, 0, 0, 1, HandlerKind::Inline);
+        push(&mut core, 1, 0, 1, HandlerKind::Inline);
         for _ in 0..20 {
             assert_eq!(turn(&mut core), Some(1));
         }
         core.queue(&name(0)).running = 0;
-        let turns: Vec<_> = (0..6).map(|_| turn(&mut core).expect("there is work")).collect();
-        assert_eq!(turns.iter().filter(|queue| **queue == 0).count(), 3);
+        let dispatch: Vec<_> = (0..6).map(|_| turn(&mut core).expect("there is work")).collect();
+        assert_eq!(dispatch.iter().filter(|queue| **queue == 0).count(), 3);
     }
 
     #[test]
     fn tasks_without_a_free_slot_do_not_hold_up_others() {
         let mut core = core(&[1]);
-        stand(&mut core, 0, 9, 1, HandlerKind::Sync);
-        stand(&mut core, 0, 0, 2, HandlerKind::Async);
+        push(&mut core, 0, 9, 1, HandlerKind::Sync);
+        push(&mut core, 0, 0, 2, HandlerKind::Async);
         core.slots.take(HandlerKind::Sync);
         assert_eq!(core.pick(NOW).map(|(_, it)| it.position.sequence.0), Some(2));
         assert_eq!(core.pick(NOW), None);
