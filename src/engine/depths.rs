@@ -3,33 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Engine;
+use super::core::{Pauses, Workers};
 use crate::error::Error;
 use crate::models::QueueName;
 use crate::store::QueueDepth;
-
-/// What bodies run in, and how much of it is taken. Inline bodies need none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Workers {
-    /// Async bodies that may run at once.
-    pub async_slots: usize,
-    /// Those that do; more than may for a while, where bodies went on that had waited for children.
-    pub async_active: usize,
-    /// Sync bodies that may run at once.
-    pub sync_slots: usize,
-    /// Those that do.
-    pub sync_active: usize,
-    /// Bodies that were given up and have not returned.
-    pub stuck: usize,
-}
-
-/// What keeps the engine as a whole from starting anything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Pauses {
-    /// It takes nothing in any more.
-    pub draining: bool,
-    /// The store failed just now and is left alone for a moment.
-    pub store: bool,
-}
 
 impl Engine {
     /// How many tasks of each queue there are by how they stand, by name; of queues that hold

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::active::{ActiveTask, Phase};
+use super::conclusion::{Conclusion, StopReason, conclude, timed_out};
 use super::{AttemptEnd, Command, Core, Hook, StartAttempt, Tag, Waiter, WatchKey};
 use crate::clock::Now;
-use crate::engine::conclusion::{Conclusion, StopReason, conclude, timed_out};
 use crate::error::Code;
 use crate::models::{Durability, Failure, Fence, QueueName, Sequence, Task};
 use crate::store::{Change, Claimed, Insert};

@@ -2,9 +2,8 @@
 //! means.
 
 use super::active::Phase;
-use super::{Attempt, Core, Waiter};
+use super::{Attempt, Core, Pauses, Waiter, Workers};
 use crate::clock::{Now, Timestamp};
-use crate::engine::{Pauses, Workers};
 use crate::models::{
     BlockedBy, Durability, Explanation, Fence, MAX_NAMED, Obstacle, ObstacleKind, QueueLimits,
     QueueName, Snapshot, State, Task, TaskId,

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
+use super::conclusion::{Conclusion, StopReason, conclude};
 use super::{
     Admission, Attempt, AttemptEnd, Command, Core, StartAttempt, Tag, WaitFor, Waiter, WatchKey,
 };
 use crate::clock::Now;
-use crate::engine::conclusion::{Conclusion, StopReason, conclude};
 use crate::models::{Durability, Ended, Ending, Outcome};
 use crate::store::{Change, Claimed, Insert};
 use crate::tasks::HandlerKind;

@@ -20,14 +20,17 @@ mod announce;
 mod apply;
 mod attempt;
 mod command;
+mod conclusion;
 mod dependencies;
 mod dispatch;
 mod explain;
 mod host_calls;
 mod inline;
 mod queue;
+mod retry;
 #[cfg(test)]
 mod simulation;
+mod status;
 mod system_tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +48,7 @@ pub(crate) use command::{
 pub(crate) use dependencies::unmet;
 pub(crate) use explain::{Fate, KeyStance, MAX_BEFORE, Situation, explain};
 pub(crate) use host_calls::{HostCall, Output};
+pub use status::{Pauses, Workers};
 
 use crate::cache::ResultsCache;
 use crate::clock::{Now, Timestamp};
