@@ -14,8 +14,9 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::health_server;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-use crate::server::health::Health;
-use crate::server::{Options, Serving, bind, descriptors, serve};
+use crate::server::api::Health;
+use crate::server::transport::descriptors;
+use crate::server::{Options, Serving, bind, serve};
 
 /// A preface, and an empty SETTINGS frame.
 const OPENING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
@@ -37,7 +38,7 @@ fn patient() -> Options {
 async fn start(options: Options) -> (Serving, Health) {
     let health = Health::serving("memory").await;
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let serving = serve(listener, &options, || Routes::new(health.service()).into()).unwrap();
+    let serving = serve(listener, &options, || Routes::new(health.service()).prepare()).unwrap();
     (serving, health)
 }
 
@@ -149,7 +150,7 @@ async fn connections_are_spread_over_the_threads() {
         clients.push(client);
     }
     assert_eq!(serving.connections(), 6);
-    assert_eq!(serving.of_each_thread(), [2, 2, 2]);
+    assert_eq!(serving.connections_by_worker(), [2, 2, 2]);
 }
 
 #[tokio::test]
@@ -229,7 +230,8 @@ const EMPTY: &[u8] = &[0; 5];
 
 fn odd_server(options: Options) -> Serving {
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    serve(listener, &options, || Routes::new(health_server::HealthServer::new(Odd)).into()).unwrap()
+    serve(listener, &options, || Routes::new(health_server::HealthServer::new(Odd)).prepare())
+        .unwrap()
 }
 
 fn call(method: &str) -> http::request::Builder {
