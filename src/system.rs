@@ -28,7 +28,7 @@ use crate::models::{
     QueueLimits, QueueName, Request, Sequence, Snapshot, TaskFilter, TaskId, TaskPage, WatchCursor,
 };
 use crate::monitor::{Counts, Monitor};
-use crate::store::{self, QueueStatus, Store};
+use crate::store::{self, QueueState, Store};
 use crate::tasks::{Method, TaskHandler, TaskRegistry};
 use crate::webhooks::Webhooks;
 use subscribers::Listening;
@@ -363,15 +363,16 @@ impl TaskSystem {
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`.
-    pub async fn queues(&self) -> Result<Vec<QueueStatus>, Error> {
-        self.engine.queues().await
+    pub async fn queues(&self) -> Result<Vec<QueueState>, Error> {
+        let queues = self.engine.queues().await?;
+        Ok(queues.into_iter().filter(QueueState::is_in_use).collect())
     }
 
     /// Lets nothing more of a queue start. What runs goes on.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`, `QUEUE_FULL`.
-    pub async fn pause(&self, queue: &QueueName) -> Result<QueueStatus, Error> {
+    pub async fn pause(&self, queue: &QueueName) -> Result<QueueState, Error> {
         self.engine.pause(queue, true).await
     }
 
@@ -379,7 +380,7 @@ impl TaskSystem {
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`, `QUEUE_FULL`.
-    pub async fn resume(&self, queue: &QueueName) -> Result<QueueStatus, Error> {
+    pub async fn resume(&self, queue: &QueueName) -> Result<QueueState, Error> {
         self.engine.pause(queue, false).await
     }
 
@@ -387,11 +388,7 @@ impl TaskSystem {
     ///
     /// # Errors
     /// `INVALID_ARGUMENT`, `STORE_UNAVAILABLE`, `QUEUE_FULL`.
-    pub async fn limit(
-        &self,
-        queue: &QueueName,
-        limits: QueueLimits,
-    ) -> Result<QueueStatus, Error> {
+    pub async fn limit(&self, queue: &QueueName, limits: QueueLimits) -> Result<QueueState, Error> {
         self.engine.limit(queue, limits).await
     }
 

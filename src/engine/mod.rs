@@ -34,7 +34,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 pub use self::core::{Pauses, Workers};
-pub use crate::store::QueueDepth;
+pub use crate::store::QueueState;
 pub use gate::Defaults;
 pub use mailbox::deliver_here;
 pub use schedules::Firing;

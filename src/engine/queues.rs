@@ -7,34 +7,38 @@ use super::core::QueueChange;
 use super::{Caller, Engine};
 use crate::error::{Code, Error};
 use crate::models::{QueueLimits, QueueName, QueueSettings};
-use crate::store::QueueStatus;
+use crate::store::QueueState;
 
 /// The most queues that anything can be decided about.
 const MAX_DECIDED_QUEUES: usize = 10_000;
 
 impl Engine {
-    /// Queues that hold something or were decided about, by name.
+    /// The state of every queue that has unfinished or failed tasks, durable or ephemeral, or settings
+    /// other than the default, by name.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`.
-    pub async fn queues(&self) -> Result<Vec<QueueStatus>, Error> {
+    pub async fn queues(&self) -> Result<Vec<QueueState>, Error> {
         let stored = self.0.store.queues().await?;
-        let mut all: BTreeMap<QueueName, QueueStatus> =
-            stored.into_iter().map(|status| (status.queue.clone(), status)).collect();
-        // What is known here counts ephemeral tasks, too.
-        let known = self.0.core.lock().queue_statuses();
-        all.extend(known.into_iter().map(|status| (status.queue.clone(), status)));
-        let is_idle = |status: &QueueStatus| {
-            status.waiting + status.running == 0 && status.settings == QueueSettings::default()
-        };
-        Ok(all.into_values().filter(|status| !is_idle(status)).collect())
+        let mut all: BTreeMap<QueueName, QueueState> =
+            stored.into_iter().map(|state| (state.queue.clone(), state)).collect();
+        let ephemeral = self.0.core.lock().ephemeral_queues();
+        for state in ephemeral {
+            match all.get_mut(&state.queue) {
+                Some(known) => known.merge(&state),
+                None => {
+                    all.insert(state.queue.clone(), state);
+                }
+            }
+        }
+        Ok(all.into_values().collect())
     }
 
     /// Lets nothing of a queue start, or lets it start again. What runs goes on.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`; `QUEUE_FULL` when too many queues are decided about.
-    pub async fn pause(&self, queue: &QueueName, paused: bool) -> Result<QueueStatus, Error> {
+    pub async fn pause(&self, queue: &QueueName, paused: bool) -> Result<QueueState, Error> {
         self.decide(queue, QueueChange::Paused(paused)).await
     }
 
@@ -43,16 +47,12 @@ impl Engine {
     /// # Errors
     /// `INVALID_ARGUMENT`, naming the limit; `STORE_UNAVAILABLE`; `QUEUE_FULL` when too many queues
     /// are decided about.
-    pub async fn limit(
-        &self,
-        queue: &QueueName,
-        limits: QueueLimits,
-    ) -> Result<QueueStatus, Error> {
+    pub async fn limit(&self, queue: &QueueName, limits: QueueLimits) -> Result<QueueState, Error> {
         limits.check("limits")?;
         self.decide(queue, QueueChange::Limits(limits)).await
     }
 
-    async fn decide(&self, queue: &QueueName, decided: QueueChange) -> Result<QueueStatus, Error> {
+    async fn decide(&self, queue: &QueueName, decided: QueueChange) -> Result<QueueState, Error> {
         let (sender, receiver) = Caller::new();
         self.0.act(|core, _, out| {
             let before = core.settings_of(queue);
@@ -66,7 +66,7 @@ impl Engine {
         })?;
         said(receiver).await?;
         let settings = self.0.core.lock().settings_of(queue);
-        let known = self.queues().await?.into_iter().find(|status| status.queue == *queue);
-        Ok(known.unwrap_or(QueueStatus { queue: queue.clone(), settings, waiting: 0, running: 0 }))
+        let known = self.queues().await?.into_iter().find(|state| state.queue == *queue);
+        Ok(known.unwrap_or(QueueState { settings, ..QueueState::empty(queue.clone()) }))
     }
 }

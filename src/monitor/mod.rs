@@ -49,7 +49,7 @@ impl Monitor {
     /// # Errors
     /// `STORE_UNAVAILABLE`.
     pub async fn statistics(&self) -> Result<Statistics, Error> {
-        let depths = self.engine.depths().await?;
+        let depths = self.engine.queues().await?;
         let now = now();
         let heard = self.counts.heard(now.steady);
         Ok(statistics::put_together(heard, depths, self.engine.workers(), now.wall))
@@ -57,7 +57,7 @@ impl Monitor {
 
     /// Whether all is well, judged also by how these services stand.
     pub async fn health(&self, services: Vec<Service>) -> Health {
-        let store_error = match tokio::time::timeout(STORE_PATIENCE, self.engine.depths()).await {
+        let store_error = match tokio::time::timeout(STORE_PATIENCE, self.engine.queues()).await {
             Ok(answered) => answered.err().map(|error| error.to_string()),
             Err(_) => Some(format!("it was asked {} s ago", STORE_PATIENCE.as_secs())),
         };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::engine::{Engine, QueueDepth};
+use crate::engine::{Engine, QueueState};
 use crate::error::{Code, Error};
 use crate::models::{Fact, ServerFact};
 use crate::orchestrator::{BackgroundTask, Executable, SchedulerError};
@@ -25,7 +25,7 @@ impl Sampler {
     }
 
     async fn say(&self) -> Result<(), Error> {
-        let depths = self.engine.depths().await?;
+        let depths = self.engine.queues().await?;
         self.engine.announce(Fact::Server(sample(&depths))).await?;
         Ok(())
     }
@@ -50,8 +50,8 @@ impl BackgroundTask for Sampler {
     }
 }
 
-fn sample(depths: &[QueueDepth]) -> ServerFact {
-    let sum = |count: fn(&QueueDepth) -> u64| depths.iter().map(count).sum();
+fn sample(depths: &[QueueState]) -> ServerFact {
+    let sum = |count: fn(&QueueState) -> u64| depths.iter().map(count).sum();
     ServerFact::Sampled {
         queued: sum(|depth| depth.queued),
         running: sum(|depth| depth.running),
@@ -109,12 +109,12 @@ mod tests {
 
     #[test]
     fn a_sample_is_the_sum_of_all_queues() {
-        let depth = |queued, running, delayed, failed| QueueDepth {
+        let depth = |queued, running, delayed, failed| QueueState {
             queued,
             running,
             delayed,
             failed,
-            ..QueueDepth::of(QueueName::default())
+            ..QueueState::empty(QueueName::default())
         };
         let said = sample(&[depth(1, 2, 3, 4), depth(10, 20, 30, 40)]);
         let expected = ServerFact::Sampled { queued: 11, running: 22, delayed: 33, failed: 44 };

@@ -8,7 +8,7 @@ use super::counts::{Heard, Totals};
 use super::methods::MethodStatistics;
 use super::rates::Rates;
 use crate::clock::Timestamp;
-use crate::engine::{QueueDepth, Workers};
+use crate::engine::{QueueState, Workers};
 use crate::models::QueueName;
 
 /// How many queues are told apart, the fullest ones if there are more.
@@ -61,20 +61,20 @@ pub struct QueueStatistics {
 /// Joins what was heard with how queues and workers stand.
 pub(super) fn put_together(
     heard: Heard,
-    depths: Vec<QueueDepth>,
+    depths: Vec<QueueState>,
     workers: Workers,
     at: Timestamp,
 ) -> Statistics {
     let mut queues: BTreeMap<QueueName, QueueStatistics> =
         depths.into_iter().map(|depth| (depth.queue.clone(), QueueStatistics::of(depth))).collect();
     for (queue, rates) in heard.queues {
-        let idle = QueueDepth::of(queue.clone());
+        let idle = QueueState::empty(queue.clone());
         queues.entry(queue).or_insert_with(|| QueueStatistics::of(idle)).rates = rates;
     }
     let mut queues: Vec<QueueStatistics> = queues.into_values().collect();
     let mut others = QueueStatistics {
         rates: heard.others,
-        ..QueueStatistics::of(QueueDepth::of(QueueName::default()))
+        ..QueueStatistics::of(QueueState::empty(QueueName::default()))
     };
     let mut some_others = heard.others != Rates::default();
     if queues.len() > MAX_QUEUES {
@@ -101,10 +101,10 @@ pub(super) fn put_together(
 }
 
 impl QueueStatistics {
-    fn of(depth: QueueDepth) -> Self {
+    fn of(depth: QueueState) -> Self {
         Self {
             name: depth.queue.as_str().into(),
-            paused: depth.paused,
+            paused: depth.settings.paused,
             queued: depth.queued,
             running: depth.running,
             delayed: depth.delayed,
@@ -129,6 +129,7 @@ impl QueueStatistics {
 mod tests {
     use super::*;
     use crate::clock::Now;
+    use crate::models::QueueSettings;
 
     fn at(micros: u64) -> Timestamp {
         Timestamp::from_micros(micros).expect("a time")
@@ -155,14 +156,14 @@ mod tests {
 
     #[test]
     fn queues_are_those_that_stand_somehow_and_those_that_moved() {
-        let depth = QueueDepth {
-            paused: true,
+        let depth = QueueState {
+            settings: QueueSettings { paused: true, ..QueueSettings::default() },
             queued: 1,
             running: 2,
             delayed: 3,
             failed: 4,
             oldest_queued_at: Some(at(5)),
-            ..QueueDepth::of(name("b"))
+            ..QueueState::empty(name("b"))
         };
         let moved = BTreeMap::from([(name("a"), fast(1.0)), (name("b"), fast(2.0))]);
         let said = put_together(heard(moved), vec![depth], Workers::default(), at(7));
@@ -193,11 +194,11 @@ mod tests {
 
     #[test]
     fn of_too_many_queues_the_fullest_are_told_apart_and_the_rest_summed() {
-        let depths = (0..MAX_QUEUES as u64 + 2).map(|number| QueueDepth {
+        let depths = (0..MAX_QUEUES as u64 + 2).map(|number| QueueState {
             queued: number,
             failed: 1,
             oldest_queued_at: Some(at(100 + number)),
-            ..QueueDepth::of(name(&format!("q{number:04}")))
+            ..QueueState::empty(name(&format!("q{number:04}")))
         });
         let moved = BTreeMap::from([(name("q0000"), fast(1.0)), (name("q0001"), fast(2.0))]);
         let said = put_together(heard(moved), depths.collect(), Workers::default(), at(7)).queues;

@@ -12,9 +12,15 @@
 //! - Repeating a commit whose answer was lost changes nothing more and answers the same: what it
 //!   released and ended in its wake is told once more, and is told nowhere else.
 
+mod boot;
 mod change;
-mod depth;
+mod change_result;
+mod claim;
+mod firing;
 pub mod memory;
+mod position;
+mod queue_state;
+mod retention;
 pub(crate) mod rules;
 pub mod sqlite;
 
@@ -22,13 +28,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use change::{
-    Applied, Change, ChangeResult, ClaimRequest, ClaimableTask, Claimed, Claims, Commit,
-    DependencyProblem, DueSchedules, Firing, Insert, OpenOptions, OpenReport, Position,
-    QueueStatus, Retention, RetentionLimit,
-};
-pub use depth::QueueDepth;
+pub use boot::{OpenOptions, OpenReport};
+pub use change::{Change, Insert};
+pub use change_result::{Applied, ChangeResult, Commit, DependencyProblem};
+pub use claim::{ClaimRequest, Claimed, Claims};
+pub use firing::{DueSchedules, Firing};
 pub use memory::MemoryStore;
+pub use position::{ClaimableTask, Position};
+pub use queue_state::QueueState;
+pub use retention::{Retention, RetentionLimit};
 pub use sqlite::SqliteStore;
 
 use crate::clock::Timestamp;
@@ -46,7 +54,7 @@ pub const RELEASE_SLICE: usize = if cfg!(test) { 2 } else { 1_000 };
 pub const LIST_BUDGET: usize = 10_000;
 
 /// Why a store did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// Nothing was changed; asking again may work.
     #[error("the store is not available: {0}")]
@@ -155,18 +163,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Unavailable`].
     async fn logs(&self, id: &TaskId, after: u32, limit: usize) -> Result<Vec<LogLine>, Error>;
 
-    /// Queues that hold something or were decided about, by name.
+    /// The state of every queue that has unfinished or failed tasks, or settings other than the
+    /// default, by name.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    async fn queues(&self) -> Result<Vec<QueueStatus>, Error>;
-
-    /// How many tasks of each queue there are by how they stand, by name: of queues that hold something,
-    /// if only what failed, or were decided about.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    async fn depths(&self) -> Result<Vec<QueueDepth>, Error>;
+    async fn queues(&self) -> Result<Vec<QueueState>, Error>;
 
     /// Up to `limit` tasks of a queue that hold a place of this concurrency key.
     ///

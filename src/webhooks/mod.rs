@@ -32,7 +32,7 @@ use crate::error::{Code, Error};
 use crate::models::{
     CancelRequest, CancelVerdict, Name, QueueLimits, QueueName, Secret, TaskFilter, Webhook,
 };
-use crate::store::QueueStatus;
+use crate::store::QueueState;
 use crate::tasks::TaskHandler;
 use counts::{Count, Counts};
 use delivery::Delivery;
@@ -182,14 +182,14 @@ impl Webhooks {
         Ok(())
     }
 
-    fn status(&self, webhook: Arc<Webhook>, queues: &[QueueStatus]) -> Status {
+    fn status(&self, webhook: Arc<Webhook>, queues: &[QueueState]) -> Status {
         let queue = queue_of(&webhook.name);
-        let unfinished = find(queues, &queue).map_or(0, |status| status.waiting + status.running);
+        let unfinished = find(queues, &queue).map_or(0, |status| status.waiting() + status.running);
         let Count { delivered, abandoned, last_error } = self.counts.of(webhook.name.as_str());
         Status { webhook, unfinished, delivered, abandoned, last_error, queue }
     }
 }
 
-fn find<'a>(queues: &'a [QueueStatus], name: &str) -> Option<&'a QueueStatus> {
+fn find<'a>(queues: &'a [QueueState], name: &str) -> Option<&'a QueueState> {
     queues.iter().find(|status| status.queue.as_str() == name)
 }

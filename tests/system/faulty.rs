@@ -12,7 +12,7 @@ use task_scheduler::models::{
 };
 use task_scheduler::store::{
     Change, ClaimRequest, ClaimableTask, Claims, Commit, DueSchedules, Error, MemoryStore,
-    OpenOptions, OpenReport, Position, Properties, QueueDepth, QueueStatus, Store,
+    OpenOptions, OpenReport, Position, Properties, QueueState, Store,
 };
 
 #[derive(Default)]
@@ -124,14 +124,9 @@ impl Store for Faulty {
         self.inner.logs(id, after, limit).await
     }
 
-    async fn queues(&self) -> Result<Vec<QueueStatus>, Error> {
+    async fn queues(&self) -> Result<Vec<QueueState>, Error> {
         self.read().await?;
         self.inner.queues().await
-    }
-
-    async fn depths(&self) -> Result<Vec<QueueDepth>, Error> {
-        self.read().await?;
-        self.inner.depths().await
     }
 
     async fn key_free_at(

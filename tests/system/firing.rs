@@ -68,7 +68,7 @@ fn firing(status: &ScheduleStatus, runs: &[&str], next: Timestamp) -> Firing {
 }
 
 async fn waiting(engine: &Engine) -> u64 {
-    engine.queues().await.expect("they are known").iter().map(|it| it.waiting).sum()
+    engine.queues().await.expect("they are known").iter().map(|it| it.waiting()).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ fn in_slow(task: &str) -> Request {
 async fn nothing_of_a_paused_queue_starts_until_it_is_resumed() {
     let system = start().await;
     let paused = system.pause(&slow()).await.expect("it is stored");
-    assert_eq!((paused.settings.paused, paused.waiting), (true, 0));
+    assert_eq!((paused.settings.paused, paused.waiting()), (true, 0));
     for request in [in_slow("durable"), ephemeral_in_slow("ephemeral")] {
         system.enqueue(request).await.expect("it enters");
     }
@@ -28,7 +28,7 @@ async fn nothing_of_a_paused_queue_starts_until_it_is_resumed() {
     }
     let known = system.queues().await.expect("it lists");
     let of_slow = known.iter().find(|it| it.queue == slow()).expect("it holds something");
-    assert_eq!((of_slow.waiting, of_slow.running), (2, 0));
+    assert_eq!((of_slow.waiting(), of_slow.running), (2, 0));
     system.resume(&slow()).await.expect("it is stored");
     for task in ["durable", "ephemeral"] {
         assert_eq!(state(&system, task).await, State::Succeeded, "{task}");

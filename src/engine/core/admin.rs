@@ -3,7 +3,7 @@
 use super::{Command, Core, QueueChange, Tag, Waiter, WatchKey};
 use crate::clock::Now;
 use crate::models::{QueueName, QueueSettings};
-use crate::store::{Change, QueueStatus};
+use crate::store::Change;
 
 impl<W: Waiter> Core<W> {
     /// Has something done to a durable task that has ended, to a schedule or to a webhook; or has
@@ -79,17 +79,6 @@ impl<W: Waiter> Core<W> {
         ];
         let applied = changes.map(|change| self.ephemeral.apply(&change, now.wall));
         applied.into_iter().flat_map(|applied| applied.ready).collect()
-    }
-
-    /// How the queues stand of which anything is known here.
-    pub(crate) fn queue_statuses(&self) -> Vec<QueueStatus> {
-        let known = self.queues.iter().map(|(name, queue)| QueueStatus {
-            queue: name.clone(),
-            settings: queue.settings,
-            waiting: queue.known_to_wait(),
-            running: u64::from(queue.running),
-        });
-        known.collect()
     }
 
     /// Somebody begins to watch a task, or ends.

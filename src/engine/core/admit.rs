@@ -223,7 +223,7 @@ impl<W: Waiter> Core<W> {
             return Known::Answered(Admission::Refused(id_taken(&id)));
         }
         match wait_for {
-            WaitFor::Outcome => Known::Joins(WaitFor::Outcome),
+            WaitFor::Outcome | WaitFor::IdDecision => Known::Joins(wait_for),
             WaitFor::Acceptance => {
                 self.forget_if_idle(&id);
                 Known::Answered(joined(&id))

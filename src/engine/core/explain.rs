@@ -8,7 +8,7 @@ use crate::models::{
     BlockedBy, Durability, Explanation, Fence, MAX_NAMED, Obstacle, ObstacleKind, QueueLimits,
     QueueName, Snapshot, State, Task, TaskId,
 };
-use crate::store::{ClaimableTask, QueueDepth};
+use crate::store::{ClaimableTask, QueueState};
 use crate::tasks::HandlerKind;
 
 /// What bears on one task.
@@ -191,9 +191,9 @@ impl<W: Waiter> Core<W> {
         }
     }
 
-    /// How many ephemeral tasks of each queue there are.
-    pub(crate) fn ephemeral_depths(&self) -> Vec<QueueDepth> {
-        self.ephemeral.depths()
+    /// The state of every queue with ephemeral tasks.
+    pub(crate) fn ephemeral_queues(&self) -> Vec<QueueState> {
+        self.ephemeral.queues()
     }
 
     /// The best claimable ephemeral tasks of a queue.

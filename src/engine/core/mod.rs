@@ -202,12 +202,12 @@ impl<W: Waiter> Core<W> {
         for (queue, settings) in declared {
             core.change_ephemeral_queue(&queue, settings, now);
         }
-        for depth in &opened.queues {
-            let queue = core.queue(&depth.queue);
-            queue.waiting = i64::try_from(depth.waiting).unwrap_or(i64::MAX);
-            if depth.waiting > 0 {
+        for state in opened.queues.iter().filter(|state| state.is_in_use()) {
+            let queue = core.queue(&state.queue);
+            queue.waiting = i64::try_from(state.waiting()).unwrap_or(i64::MAX);
+            if state.waiting() > 0 {
                 queue.rescan();
-                core.ready_queues.insert(depth.queue.clone());
+                core.ready_queues.insert(state.queue.clone());
             }
         }
         core

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::tables::Tables;
 use crate::models::{BlockedBy, Sequence, State};
-use crate::store::rules::Facts;
+use crate::store::rules::IndexEntry;
 use crate::store::rules::{Row, Rows};
 
 impl Tables {
@@ -27,22 +27,20 @@ impl Tables {
             assert_eq!((*sequence, Some(sequence)), (row.sequence, self.ids.get(&row.task.id)));
             let options = &row.task.options;
             let key = options.concurrency_key();
-            fresh.index(&options.queue, key, row.position(), None, Some(Facts::of(row)));
+            fresh.index(&options.queue, key, row.position(), None, Some(IndexEntry::of(row)));
             fresh.count_state(&options.queue, None, Some(row.state));
         }
         assert_eq!(self.ids.len(), self.rows.len());
         assert_eq!(self.queued, fresh.queued);
-        assert_eq!(self.alarms, fresh.alarms);
+        assert_eq!(self.timers, fresh.timers);
         assert_eq!(self.running, fresh.running);
-        assert_eq!(self.running_in, fresh.running_in);
-        assert_eq!(self.at_work_in, fresh.at_work_in);
-        assert_eq!(self.unfinished_in, fresh.unfinished_in);
+        assert_eq!(self.slots_taken, fresh.slots_taken);
         assert_eq!(self.states_in, fresh.states_in);
         assert_eq!(self.children, fresh.children);
         assert_eq!(self.failed_for, fresh.failed_for);
         assert_eq!(self.keyed, fresh.keyed);
-        assert_eq!(self.suspects, fresh.suspects);
-        assert_eq!(self.held_suspects, fresh.held_suspects);
+        assert_eq!(self.quarantine_slots, fresh.quarantine_slots);
+        assert_eq!(self.quarantine_queue, fresh.quarantine_queue);
         assert_eq!(self.succeeded, fresh.succeeded);
         assert_eq!(self.others, fresh.others);
         for (sequence, lines) in &self.logs {
@@ -60,13 +58,16 @@ impl Tables {
         let mut unmet: BTreeMap<Sequence, u32> = BTreeMap::new();
         for (parent, children) in &self.waiting {
             let parent = &self.rows[parent];
-            assert!(!parent.state.has_ended() || parent.marked, "{parent:?} is waited for in vain");
+            assert!(
+                !parent.state.has_ended() || parent.dependants_pending,
+                "{parent:?} is waited for in vain"
+            );
             for child in children {
                 assert!(self.rows[child].parents.contains(&parent.sequence));
                 *unmet.entry(*child).or_default() += 1;
             }
         }
-        for (parent, children) in &self.abroad {
+        for (parent, children) in &self.waiting_foreign {
             for child in children {
                 assert!(self.rows[child].foreign.contains(parent));
                 *unmet.entry(*child).or_default() += 1;
@@ -81,44 +82,48 @@ impl Tables {
         for (sequence, row) in &self.rows {
             let of = |counts: &BTreeMap<Sequence, u32>| counts.get(sequence).copied().unwrap_or(0);
             assert_eq!((row.unmet, row.needed_by), (of(&unmet), of(&needed)), "{row:?}");
-            let marks = self.marked.iter().filter(|marked| *marked == sequence).count();
-            assert_eq!(marks, usize::from(row.marked), "{row:?}");
+            let marks =
+                self.pending_dependants.iter().filter(|pending| *pending == sequence).count();
+            assert_eq!(marks, usize::from(row.dependants_pending), "{row:?}");
             assert!(self.keeps_ended || !self.is_over(row), "{row:?} is kept for nobody");
         }
-        assert!(self.marked.iter().all(|marked| self.rows.contains_key(marked)));
+        assert!(self.pending_dependants.iter().all(|pending| self.rows.contains_key(pending)));
     }
 
     fn is_over(&self, row: &Row) -> bool {
-        row.is_spent() && !row.marked && row.due.is_none()
+        row.is_unneeded() && !row.dependants_pending && row.due.is_none()
     }
 
     /// Whoever is held back will be looked at again.
     fn check_keys(&mut self) {
         for ((queue, key), pace) in &self.paces {
-            let alarm = pace.wake.map(|at| (at, queue.clone(), key.clone()));
-            let alarm = alarm.expect("whoever has a pace is looked at again");
-            assert!(self.key_alarms.contains(&alarm));
+            let timer = pace.wake.map(|at| (at, queue.clone(), key.clone()));
+            let timer = timer.expect("whoever has a pace is looked at again");
+            assert!(self.key_timers.contains(&timer));
         }
-        assert_eq!(self.key_alarms.len(), self.paces.len());
+        assert_eq!(self.key_timers.len(), self.paces.len());
         let keyed: Vec<_> = self.keyed.keys().cloned().collect();
         for (queue, key) in keyed {
             let rows = &self.keyed[&(queue.clone(), key.clone())];
-            let (blocked_by, holders, claimable) =
-                (!rows.blocked_by.is_empty(), rows.holders.len(), !rows.claimable.is_empty());
+            let (blocked, holders, claimable) =
+                (!rows.blocked.is_empty(), rows.holders.len(), !rows.claimable.is_empty());
             let Ok(settings) = self.settings(&queue);
             let limits = settings.limits;
             let full = holders >= limits.concurrency_per_key as usize;
             let turn = limits.rate_per_key.is_some() && claimable;
             let paced = self.paces.contains_key(&(queue, key.clone()));
             assert!(
-                !blocked_by || full || turn || paced,
+                !blocked || full || turn || paced,
                 "nobody will let those with key {key} go on"
             );
         }
-        assert!(self.held_suspects.is_empty() || !self.suspects.is_empty(), "suspects for ever");
-        for suspect in &self.suspects {
-            let row = &self.rows[suspect];
-            assert!(row.is_claimable() || row.is_at_work(), "{row:?} keeps suspects from running");
+        assert!(
+            self.quarantine_queue.is_empty() || !self.quarantine_slots.is_empty(),
+            "suspects for ever"
+        );
+        for quarantine_candidate in &self.quarantine_slots {
+            let row = &self.rows[quarantine_candidate];
+            assert!(row.is_claimable() || row.holds_slot(), "{row:?} keeps suspects from running");
         }
     }
 }
@@ -129,7 +134,7 @@ fn check_row(row: &Row) {
     assert!(row.blocked_by.is_none() || row.state == State::Queued, "{row:?}");
     assert!(!row.holds_key || row.blocked_by != Some(BlockedBy::ConcurrencyKey), "{row:?}");
     assert!(!row.holds_key || !ended, "{row:?}");
-    assert!(!row.holds_suspicion || row.suspect && !ended, "{row:?}");
+    assert!(!row.quarantine_slot || row.quarantine_candidate && !ended, "{row:?}");
     assert!(!row.suspended || row.state == State::Running, "{row:?}");
     assert!(row.cancel_requested.is_none() || row.state == State::Running, "{row:?}");
     assert!(row.failed_for.is_none() || ended, "{row:?}");

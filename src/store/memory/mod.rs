@@ -27,7 +27,7 @@ use crate::models::{
 };
 use crate::store::{
     Change, ClaimRequest, ClaimableTask, Claims, Commit, DueSchedules, Error, OpenOptions,
-    OpenReport, Position, Properties, QueueDepth, QueueStatus, Store,
+    OpenReport, Position, Properties, QueueState, Store,
 };
 
 /// Keeps tasks for as long as the process lives.
@@ -98,12 +98,8 @@ impl Store for MemoryStore {
         Ok(self.tables.lock().log(id, after, limit))
     }
 
-    async fn queues(&self) -> Result<Vec<QueueStatus>, Error> {
+    async fn queues(&self) -> Result<Vec<QueueState>, Error> {
         Ok(self.tables.lock().queues())
-    }
-
-    async fn depths(&self) -> Result<Vec<QueueDepth>, Error> {
-        Ok(self.tables.lock().depths())
     }
 
     async fn holders(

@@ -24,7 +24,7 @@ impl Outbox {
         self.webhooks.remove(name).is_some()
     }
 
-    pub(super) fn post(&mut self, webhook: &Name, event: &Event, payload: &str) {
+    pub(super) fn enqueue_outbox(&mut self, webhook: &Name, event: &Event, payload: &str) {
         self.last += 1;
         let posted = OutboxEntry {
             position: self.last,
@@ -40,7 +40,7 @@ impl Outbox {
         self.posted.contains_key(&position)
     }
 
-    pub(super) fn take_out(&mut self, position: u64) {
+    pub(super) fn dequeue_outbox(&mut self, position: u64) {
         self.posted.remove(&position);
     }
 

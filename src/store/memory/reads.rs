@@ -6,8 +6,8 @@ use std::ops::Bound;
 use super::tables::Tables;
 use crate::clock::Timestamp;
 use crate::models::{LogLine, QueueName, Sequence, Snapshot, State, TaskFilter, TaskId, TaskPage};
-use crate::store::depth::PRIORITIES;
-use crate::store::{ClaimableTask, LIST_BUDGET, Position, QueueDepth, QueueStatus};
+use crate::store::queue_state::MAX_PRIORITIES;
+use crate::store::{ClaimableTask, LIST_BUDGET, Position, QueueState};
 
 impl Tables {
     /// Whether a task of that name is here.
@@ -66,38 +66,24 @@ impl Tables {
     }
 
     /// See [`Store::queues`](crate::store::Store::queues).
-    pub fn queues(&self) -> Vec<QueueStatus> {
-        let names: BTreeSet<&QueueName> =
-            self.unfinished_in.keys().chain(self.settings.keys()).collect();
-        let status = |queue: &QueueName| {
-            let running = self.running_in.get(queue).copied().unwrap_or(0);
-            QueueStatus {
-                queue: queue.clone(),
-                settings: self.settings.get(queue).copied().unwrap_or_default(),
-                waiting: self.unfinished_in.get(queue).copied().unwrap_or(0) - running,
-                running,
-            }
-        };
-        names.into_iter().map(status).collect()
-    }
-
-    /// See [`Store::depths`](crate::store::Store::depths).
-    pub fn depths(&self) -> Vec<QueueDepth> {
+    pub fn queues(&self) -> Vec<QueueState> {
         let names: BTreeSet<&QueueName> =
             self.states_in.keys().chain(self.settings.keys()).collect();
-        let depth = |queue: &QueueName| {
-            let mut depth = QueueDepth::of(queue.clone());
-            depth.paused = self.settings.get(queue).is_some_and(|settings| settings.paused);
-            let counts = self.states_in.get(queue).copied().unwrap_or_default();
-            for (state, count) in State::ALL.into_iter().zip(counts) {
-                depth.add(state, count);
-            }
-            depth.oldest_queued_at = self.oldest_queued(queue);
-            depth
-        };
-        let decided = |depth: &QueueDepth| self.settings.contains_key(&depth.queue);
-        let depths = names.into_iter().map(depth);
-        depths.filter(|depth| !depth.is_idle() || decided(depth)).collect()
+        let states = names.into_iter().map(|queue| self.queue_state(queue));
+        states.filter(|state| !state.is_empty()).collect()
+    }
+
+    fn queue_state(&self, queue: &QueueName) -> QueueState {
+        let mut found = QueueState::empty(queue.clone());
+        found.settings = self.settings.get(queue).copied().unwrap_or_default();
+        let counts = self.states_in.get(queue).copied().unwrap_or_default();
+        for (state, count) in State::ALL.into_iter().zip(counts) {
+            found.add(state, count);
+        }
+        let slots_taken = self.slots_taken.get(queue).copied().unwrap_or(0);
+        found.suspended = found.running - u64::from(slots_taken);
+        found.oldest_queued_at = self.oldest_queued(queue);
+        found
     }
 
     /// When the claimable task of a queue was accepted that has waited longest.
@@ -105,7 +91,7 @@ impl Tables {
         let places = self.queued.get(queue)?;
         let mut first_of_each = Vec::new();
         let mut next = places.first();
-        while let Some(position) = next.filter(|_| first_of_each.len() < PRIORITIES) {
+        while let Some(position) = next.filter(|_| first_of_each.len() < MAX_PRIORITIES) {
             first_of_each.push(position.sequence);
             let last = Position { priority: position.priority, sequence: Sequence(u64::MAX) };
             next = places.range((Bound::Excluded(last), Bound::Unbounded)).next();
@@ -129,13 +115,15 @@ impl Tables {
 
     /// Whether anybody here waits for that task of another store.
     pub fn waits_for(&self, id: &TaskId) -> bool {
-        self.abroad.contains_key(id)
+        self.waiting_foreign.contains_key(id)
     }
 
     /// Whether every list of dependants is empty, as it is when everything has ended.
     #[cfg(test)]
     pub(crate) fn nobody_waits(&self) -> bool {
-        self.waiting.is_empty() && self.abroad.is_empty() && self.marked.is_empty()
+        self.waiting.is_empty()
+            && self.waiting_foreign.is_empty()
+            && self.pending_dependants.is_empty()
     }
 
     /// How many tasks are here, ended or not.

@@ -1,16 +1,19 @@
 //! The tables as the rules see them. Nothing here can fail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
+use std::hash::Hash;
 use std::ops::Bound;
 use std::sync::Arc;
+
+use ahash::HashMap;
 
 use super::tables::Tables;
 use crate::clock::Timestamp;
 use crate::models::{
     Event, LogLine, Name, QueueName, QueueSettings, Schedule, Sequence, TaskId, Webhook,
 };
-use crate::store::rules::{Facts, Holders, Pace, Row, Rows, Standing};
+use crate::store::rules::{Holders, IndexEntry, Pace, Parent, Row, Rows, ScheduleState};
 use crate::store::{Retention, RetentionLimit};
 
 impl Rows for Tables {
@@ -30,9 +33,9 @@ impl Rows for Tables {
         change: impl FnOnce(&mut Row) -> T,
     ) -> Result<T, Infallible> {
         let row = self.rows.get_mut(&sequence).expect("only rows that are there are changed");
-        let (before, state) = (Facts::of(row), row.state);
+        let (before, state) = (IndexEntry::of(row), row.state);
         let said = change(row);
-        let after = Facts::of(row);
+        let after = IndexEntry::of(row);
         if row.state != state {
             let (queue, now) = (row.task.options.queue.clone(), row.state);
             self.count_state(&queue, Some(state), Some(now));
@@ -53,21 +56,21 @@ impl Rows for Tables {
     }
 
     fn insert(&mut self, row: Row) -> Result<(), Infallible> {
-        let (task, position, facts) = (row.task.clone(), row.position(), Facts::of(&row));
+        let (task, position, entry) = (row.task.clone(), row.position(), IndexEntry::of(&row));
         self.last_sequence = self.last_sequence.max(row.sequence);
         self.count_state(&task.options.queue, None, Some(row.state));
         self.ids.insert(task.id.clone(), row.sequence);
         self.rows.insert(row.sequence, row);
         let options = &task.options;
-        self.index(&options.queue, options.concurrency_key(), position, None, Some(facts));
+        self.index(&options.queue, options.concurrency_key(), position, None, Some(entry));
         Ok(())
     }
 
-    fn forget(&mut self, sequence: Sequence) -> Result<(), Infallible> {
+    fn delete(&mut self, sequence: Sequence) -> Result<(), Infallible> {
         if let Some(row) = self.rows.remove(&sequence) {
             let options = &row.task.options;
             let key = options.concurrency_key();
-            self.index(&options.queue, key, row.position(), Some(Facts::of(&row)), None);
+            self.index(&options.queue, key, row.position(), Some(IndexEntry::of(&row)), None);
             self.count_state(&options.queue, Some(row.state), None);
             self.ids.remove(&row.task.id);
             self.logs.remove(&sequence);
@@ -79,18 +82,25 @@ impl Rows for Tables {
         self.keeps_ended
     }
 
-    fn wait(&mut self, parent: Sequence, child: Sequence) -> Result<(), Infallible> {
-        self.waiting.entry(parent).or_default().insert(child);
+    fn wait(&mut self, parent: Parent<'_>, child: Sequence) -> Result<(), Infallible> {
+        match parent {
+            Parent::Local(parent) => self.waiting.entry(parent).or_default().insert(child),
+            Parent::Foreign(parent) => {
+                self.waiting_foreign.entry(parent.clone()).or_default().insert(child)
+            }
+        };
         Ok(())
     }
 
-    fn stop_waiting(&mut self, parent: Sequence, child: Sequence) -> Result<(), Infallible> {
-        if let Some(children) = self.waiting.get_mut(&parent) {
-            children.remove(&child);
-            if children.is_empty() {
-                self.waiting.remove(&parent);
-            }
-        }
+    fn stop_waiting(&mut self, parent: Parent<'_>, child: Sequence) -> Result<(), Infallible> {
+        match parent {
+            Parent::Local(parent) => take(&mut self.waiting, &parent, |children| {
+                children.remove(&child);
+            }),
+            Parent::Foreign(parent) => take(&mut self.waiting_foreign, parent, |children| {
+                children.remove(&child);
+            }),
+        };
         Ok(())
     }
 
@@ -98,62 +108,42 @@ impl Rows for Tables {
         Ok(self.waiting.contains_key(&parent))
     }
 
-    fn next_waiting(&mut self, parent: Sequence) -> Result<Option<Sequence>, Infallible> {
-        let Some(children) = self.waiting.get_mut(&parent) else { return Ok(None) };
-        let child = children.pop_last();
-        if children.is_empty() {
-            self.waiting.remove(&parent);
-        }
-        Ok(child)
+    fn next_waiting(&mut self, parent: Parent<'_>) -> Result<Option<Sequence>, Infallible> {
+        let child = match parent {
+            Parent::Local(parent) => take(&mut self.waiting, &parent, BTreeSet::pop_last),
+            Parent::Foreign(parent) => take(&mut self.waiting_foreign, parent, BTreeSet::pop_first),
+        };
+        Ok(child.flatten())
     }
 
-    fn wait_abroad(&mut self, parent: &TaskId, child: Sequence) -> Result<(), Infallible> {
-        self.abroad.entry(parent.clone()).or_default().insert(child);
+    fn push_pending_dependants(&mut self, sequence: Sequence) -> Result<(), Infallible> {
+        self.pending_dependants.push_back(sequence);
         Ok(())
     }
 
-    fn stop_waiting_abroad(&mut self, parent: &TaskId, child: Sequence) -> Result<(), Infallible> {
-        if let Some(children) = self.abroad.get_mut(parent) {
-            children.remove(&child);
-            if children.is_empty() {
-                self.abroad.remove(parent);
-            }
-        }
-        Ok(())
+    fn next_pending_dependants(&mut self) -> Result<Option<Sequence>, Infallible> {
+        Ok(self.pending_dependants.front().copied())
     }
 
-    fn waiting_abroad(&mut self, parent: &TaskId) -> Result<Vec<Sequence>, Infallible> {
-        Ok(self.abroad.remove(parent).unwrap_or_default().into_iter().collect())
-    }
-
-    fn mark(&mut self, sequence: Sequence) -> Result<(), Infallible> {
-        self.marked.push_back(sequence);
-        Ok(())
-    }
-
-    fn marked(&mut self) -> Result<Option<Sequence>, Infallible> {
-        Ok(self.marked.front().copied())
-    }
-
-    fn unmark(&mut self, sequence: Sequence) -> Result<(), Infallible> {
-        if self.marked.front() == Some(&sequence) {
-            self.marked.pop_front();
+    fn remove_pending_dependants(&mut self, sequence: Sequence) -> Result<(), Infallible> {
+        if self.pending_dependants.front() == Some(&sequence) {
+            self.pending_dependants.pop_front();
         } else {
-            self.marked.retain(|marked| *marked != sequence);
+            self.pending_dependants.retain(|pending| *pending != sequence);
         }
         Ok(())
     }
 
-    fn next_alarm(&mut self, now: Timestamp) -> Result<Option<Sequence>, Infallible> {
-        Ok(self.alarms.first().filter(|(at, _)| *at <= now).map(|(_, sequence)| *sequence))
+    fn next_due_timer(&mut self, now: Timestamp) -> Result<Option<Sequence>, Infallible> {
+        Ok(self.timers.first().filter(|(at, _)| *at <= now).map(|(_, sequence)| *sequence))
     }
 
     fn running(&mut self) -> Result<Vec<Sequence>, Infallible> {
         Ok(self.running.iter().copied().collect())
     }
 
-    fn running_in(&mut self, queue: &QueueName) -> Result<u32, Infallible> {
-        Ok(self.at_work_in.get(queue).copied().unwrap_or(0))
+    fn slots_taken(&mut self, queue: &QueueName) -> Result<u32, Infallible> {
+        Ok(self.slots_taken.get(queue).copied().unwrap_or(0))
     }
 
     fn next_child(&mut self, parent: Sequence) -> Result<Option<Sequence>, Infallible> {
@@ -174,13 +164,13 @@ impl Rows for Tables {
         let Some(rows) = self.keyed.get(&(queue.clone(), key.to_owned())) else {
             return Ok(Holders::default());
         };
-        let count = |blocked_by: usize| u32::try_from(blocked_by).unwrap_or(u32::MAX);
+        let count = |rows: usize| u32::try_from(rows).unwrap_or(u32::MAX);
         Ok(Holders { all: count(rows.holders.len()), claimable: count(rows.claimable.len()) })
     }
 
     fn next_held(&mut self, queue: &QueueName, key: &str) -> Result<Option<Sequence>, Infallible> {
         let rows = self.keyed.get(&(queue.clone(), key.to_owned()));
-        Ok(rows.and_then(|rows| rows.blocked_by.first()).map(|position| position.sequence))
+        Ok(rows.and_then(|rows| rows.blocked.first()).map(|position| position.sequence))
     }
 
     fn pace(&mut self, queue: &QueueName, key: &str) -> Result<Option<Pace>, Infallible> {
@@ -200,10 +190,10 @@ impl Rows for Tables {
         };
         let (queue, key) = entry;
         if let Some(at) = before.and_then(|pace| pace.wake) {
-            self.key_alarms.remove(&(at, queue.clone(), key.clone()));
+            self.key_timers.remove(&(at, queue.clone(), key.clone()));
         }
         if let Some(at) = pace.and_then(|pace| pace.wake) {
-            self.key_alarms.insert((at, queue, key));
+            self.key_timers.insert((at, queue, key));
         }
         Ok(())
     }
@@ -211,7 +201,7 @@ impl Rows for Tables {
     fn wake_keys(&mut self, queue: &QueueName, at: Timestamp) -> Result<(), Infallible> {
         let first = (queue.clone(), String::new());
         let of_queue = self.keyed.range(first..).take_while(|((name, _), _)| name == queue);
-        let holding_back = of_queue.filter(|(_, rows)| !rows.blocked_by.is_empty());
+        let holding_back = of_queue.filter(|(_, rows)| !rows.blocked.is_empty());
         let keys: Vec<String> = holding_back.map(|((_, key), _)| key.clone()).collect();
         for key in keys {
             let pace = self.pace(queue, &key)?.unwrap_or_default();
@@ -221,16 +211,16 @@ impl Rows for Tables {
     }
 
     fn next_key(&mut self, now: Timestamp) -> Result<Option<(QueueName, String)>, Infallible> {
-        let first = self.key_alarms.first().filter(|(at, ..)| *at <= now);
+        let first = self.key_timers.first().filter(|(at, ..)| *at <= now);
         Ok(first.map(|(_, queue, key)| (queue.clone(), key.clone())))
     }
 
-    fn has_suspect(&mut self) -> Result<bool, Infallible> {
-        Ok(!self.suspects.is_empty())
+    fn quarantine_slot_taken(&mut self) -> Result<bool, Infallible> {
+        Ok(!self.quarantine_slots.is_empty())
     }
 
-    fn next_suspect(&mut self) -> Result<Option<Sequence>, Infallible> {
-        Ok(self.held_suspects.first().copied())
+    fn next_quarantined(&mut self) -> Result<Option<Sequence>, Infallible> {
+        Ok(self.quarantine_queue.first().copied())
     }
 
     fn unique(&mut self, key: &str) -> Result<Option<Sequence>, Infallible> {
@@ -293,17 +283,21 @@ impl Rows for Tables {
         Ok((old, more))
     }
 
-    fn standing(&mut self, name: &Name) -> Result<Option<Standing>, Infallible> {
-        Ok(self.schedules.standing(name))
+    fn schedule_state(&mut self, name: &Name) -> Result<Option<ScheduleState>, Infallible> {
+        Ok(self.schedules.schedule_state(name))
     }
 
-    fn set_standing(&mut self, standing: Standing) -> Result<(), Infallible> {
-        self.schedules.set_standing(standing);
+    fn set_schedule_state(&mut self, schedule_state: ScheduleState) -> Result<(), Infallible> {
+        self.schedules.set_schedule_state(schedule_state);
         Ok(())
     }
 
-    fn define(&mut self, schedule: &Arc<Schedule>, standing: Standing) -> Result<(), Infallible> {
-        self.schedules.define(schedule, standing);
+    fn define(
+        &mut self,
+        schedule: &Arc<Schedule>,
+        schedule_state: ScheduleState,
+    ) -> Result<(), Infallible> {
+        self.schedules.define(schedule, schedule_state);
         Ok(())
     }
 
@@ -324,17 +318,22 @@ impl Rows for Tables {
         Ok(self.outbox.remove(name))
     }
 
-    fn post(&mut self, webhook: &Name, event: &Event, payload: &str) -> Result<(), Infallible> {
-        self.outbox.post(webhook, event, payload);
+    fn enqueue_outbox(
+        &mut self,
+        webhook: &Name,
+        event: &Event,
+        payload: &str,
+    ) -> Result<(), Infallible> {
+        self.outbox.enqueue_outbox(webhook, event, payload);
         Ok(())
     }
 
-    fn is_posted(&mut self, position: u64) -> Result<bool, Infallible> {
+    fn is_in_outbox(&mut self, position: u64) -> Result<bool, Infallible> {
         Ok(self.outbox.holds(position))
     }
 
-    fn take_out(&mut self, position: u64) -> Result<(), Infallible> {
-        self.outbox.take_out(position);
+    fn dequeue_outbox(&mut self, position: u64) -> Result<(), Infallible> {
+        self.outbox.dequeue_outbox(position);
         Ok(())
     }
 
@@ -359,4 +358,18 @@ impl Rows for Tables {
     fn last_alive(&mut self) -> Result<Timestamp, Infallible> {
         Ok(self.last_alive)
     }
+}
+
+/// Changes the set of one parent, and drops it once it is empty.
+fn take<K: Hash + Eq, T>(
+    waiting: &mut HashMap<K, BTreeSet<Sequence>>,
+    parent: &K,
+    change: impl FnOnce(&mut BTreeSet<Sequence>) -> T,
+) -> Option<T> {
+    let children = waiting.get_mut(parent)?;
+    let taken = change(children);
+    if children.is_empty() {
+        waiting.remove(parent);
+    }
+    Some(taken)
 }

@@ -7,37 +7,37 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::models::{Name, Schedule, ScheduleStatus};
 use crate::store::DueSchedules;
-use crate::store::rules::Standing;
+use crate::store::rules::ScheduleState;
 
 #[derive(Debug, Default)]
 pub(super) struct Schedules {
-    all: BTreeMap<Name, (Arc<Schedule>, Standing)>,
+    all: BTreeMap<Name, (Arc<Schedule>, ScheduleState)>,
     due: BTreeSet<(Timestamp, Name)>,
 }
 
 impl Schedules {
-    pub(super) fn standing(&self, name: &Name) -> Option<Standing> {
-        self.all.get(name).map(|(_, standing)| standing.clone())
+    pub(super) fn schedule_state(&self, name: &Name) -> Option<ScheduleState> {
+        self.all.get(name).map(|(_, state)| state.clone())
     }
 
     /// The schedule is there.
-    pub(super) fn set_standing(&mut self, standing: Standing) {
-        let (schedule, before) = self.all.get_mut(&standing.name).expect("it is there");
-        let (was, is) = (before.next, standing.next);
+    pub(super) fn set_schedule_state(&mut self, state: ScheduleState) {
+        let (schedule, before) = self.all.get_mut(&state.name).expect("it is there");
+        let (was, is) = (before.next, state.next);
         let name = schedule.name.clone();
-        *before = standing;
+        *before = state;
         self.move_on(&name, was, is);
     }
 
-    pub(super) fn define(&mut self, schedule: &Arc<Schedule>, standing: Standing) {
-        let (name, is) = (schedule.name.clone(), standing.next);
-        let before = self.all.insert(name.clone(), (schedule.clone(), standing));
-        self.move_on(&name, before.and_then(|(_, standing)| standing.next), is);
+    pub(super) fn define(&mut self, schedule: &Arc<Schedule>, state: ScheduleState) {
+        let (name, is) = (schedule.name.clone(), state.next);
+        let before = self.all.insert(name.clone(), (schedule.clone(), state));
+        self.move_on(&name, before.and_then(|(_, state)| state.next), is);
     }
 
     pub(super) fn remove(&mut self, name: &Name) -> bool {
-        let Some((_, standing)) = self.all.remove(name) else { return false };
-        self.move_on(name, standing.next, None);
+        let Some((_, state)) = self.all.remove(name) else { return false };
+        self.move_on(name, state.next, None);
         true
     }
 
@@ -49,14 +49,14 @@ impl Schedules {
     }
 
     pub(super) fn status(&self, name: &Name) -> Option<ScheduleStatus> {
-        let (schedule, standing) = self.all.get(name)?;
-        Some(standing.clone().status(schedule.clone()))
+        let (schedule, state) = self.all.get(name)?;
+        Some(state.clone().status(schedule.clone()))
     }
 
     pub(super) fn page(&self, after: Option<&Name>, limit: usize) -> Vec<ScheduleStatus> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let behind = self.all.range::<Name, _>((from, Bound::Unbounded)).take(limit);
-        behind.map(|(_, (schedule, standing))| standing.clone().status(schedule.clone())).collect()
+        behind.map(|(_, (schedule, state))| state.clone().status(schedule.clone())).collect()
     }
 
     pub(super) fn due(&self, now: Timestamp, limit: usize) -> DueSchedules {
@@ -75,12 +75,12 @@ impl Schedules {
     #[cfg(test)]
     pub(super) fn check(&self) {
         let mut due = BTreeSet::new();
-        for (name, (schedule, standing)) in &self.all {
-            assert_eq!((name, name), (&schedule.name, &standing.name));
-            assert_eq!(schedule.overlap, standing.overlap);
-            assert!(standing.enabled || standing.next.is_none(), "{standing:?}");
-            assert!(standing.runs.len() <= crate::models::MAX_REMEMBERED_RUNS);
-            due.extend(standing.next.map(|at| (at, name.clone())));
+        for (name, (schedule, state)) in &self.all {
+            assert_eq!((name, name), (&schedule.name, &state.name));
+            assert_eq!(schedule.overlap, state.overlap);
+            assert!(state.enabled || state.next.is_none(), "{state:?}");
+            assert!(state.runs.len() <= crate::models::MAX_REMEMBERED_RUNS);
+            due.extend(state.next.map(|at| (at, name.clone())));
         }
         assert_eq!(self.due, due);
     }

@@ -9,7 +9,7 @@ use super::outbox::Outbox;
 use super::schedules::Schedules;
 use crate::clock::Timestamp;
 use crate::models::{LogLine, QueueName, QueueSettings, Sequence, State, TaskId};
-use crate::store::rules::{self, Facts, OfKey, Pace, Row, Suspicion};
+use crate::store::rules::{self, IndexEntry, KeyState, Pace, QuarantineState, Row};
 use crate::store::{Applied, Change, ClaimRequest, Claims, OpenOptions, OpenReport, Position};
 
 /// Those that hold a place of one concurrency key, and those that it holds back.
@@ -17,12 +17,12 @@ use crate::store::{Applied, Change, ClaimRequest, Claims, OpenOptions, OpenRepor
 pub(super) struct KeyRows {
     pub(super) holders: BTreeSet<Sequence>,
     pub(super) claimable: BTreeSet<Sequence>,
-    pub(super) blocked_by: BTreeSet<Position>,
+    pub(super) blocked: BTreeSet<Position>,
 }
 
 impl KeyRows {
     fn is_empty(&self) -> bool {
-        self.holders.is_empty() && self.claimable.is_empty() && self.blocked_by.is_empty()
+        self.holders.is_empty() && self.claimable.is_empty() && self.blocked.is_empty()
     }
 }
 
@@ -34,13 +34,13 @@ pub struct Tables {
     /// Who waits for whom, in this store.
     pub(super) waiting: HashMap<Sequence, BTreeSet<Sequence>>,
     /// Who waits for whom, where the parent lives elsewhere.
-    pub(super) abroad: HashMap<TaskId, BTreeSet<Sequence>>,
+    pub(super) waiting_foreign: HashMap<TaskId, BTreeSet<Sequence>>,
     /// Tasks whose relatives have not all been told.
-    pub(super) marked: VecDeque<Sequence>,
+    pub(super) pending_dependants: VecDeque<Sequence>,
     pub(super) uniques: HashMap<String, Sequence>,
     pub(super) settings: BTreeMap<QueueName, QueueSettings>,
     pub(super) paces: BTreeMap<(QueueName, String), Pace>,
-    pub(super) key_alarms: BTreeSet<(Timestamp, QueueName, String)>,
+    pub(super) key_timers: BTreeSet<(Timestamp, QueueName, String)>,
     pub(super) logs: HashMap<Sequence, Vec<LogLine>>,
     pub(super) schedules: Schedules,
     pub(super) outbox: Outbox,
@@ -49,18 +49,16 @@ pub struct Tables {
     /// Claimable tasks by queue, best first.
     pub(super) queued: BTreeMap<QueueName, BTreeSet<Position>>,
     /// When something becomes due or is over.
-    pub(super) alarms: BTreeSet<(Timestamp, Sequence)>,
+    pub(super) timers: BTreeSet<(Timestamp, Sequence)>,
     pub(super) running: BTreeSet<Sequence>,
-    pub(super) running_in: BTreeMap<QueueName, u64>,
-    pub(super) at_work_in: BTreeMap<QueueName, u32>,
-    pub(super) unfinished_in: BTreeMap<QueueName, u64>,
+    pub(super) slots_taken: BTreeMap<QueueName, u32>,
     /// By state, in the order of [`State::ALL`].
     pub(super) states_in: BTreeMap<QueueName, [u64; State::ALL.len()]>,
     pub(super) children: HashMap<Sequence, BTreeSet<Sequence>>,
     pub(super) failed_for: HashMap<Sequence, BTreeSet<Sequence>>,
     pub(super) keyed: BTreeMap<(QueueName, String), KeyRows>,
-    pub(super) suspects: BTreeSet<Sequence>,
-    pub(super) held_suspects: BTreeSet<Sequence>,
+    pub(super) quarantine_slots: BTreeSet<Sequence>,
+    pub(super) quarantine_queue: BTreeSet<Sequence>,
     /// Nobody needs them any more; in the order of their ends.
     pub(super) succeeded: BTreeSet<(Timestamp, Sequence)>,
     pub(super) others: BTreeSet<(Timestamp, Sequence)>,
@@ -81,27 +79,25 @@ impl Default for Tables {
             rows: BTreeMap::new(),
             ids: HashMap::new(),
             waiting: HashMap::new(),
-            abroad: HashMap::new(),
-            marked: VecDeque::new(),
+            waiting_foreign: HashMap::new(),
+            pending_dependants: VecDeque::new(),
             uniques: HashMap::new(),
             settings: BTreeMap::new(),
             paces: BTreeMap::new(),
-            key_alarms: BTreeSet::new(),
+            key_timers: BTreeSet::new(),
             logs: HashMap::new(),
             schedules: Schedules::default(),
             outbox: Outbox::default(),
             queued: BTreeMap::new(),
-            alarms: BTreeSet::new(),
+            timers: BTreeSet::new(),
             running: BTreeSet::new(),
-            running_in: BTreeMap::new(),
-            at_work_in: BTreeMap::new(),
-            unfinished_in: BTreeMap::new(),
+            slots_taken: BTreeMap::new(),
             states_in: BTreeMap::new(),
             children: HashMap::new(),
             failed_for: HashMap::new(),
             keyed: BTreeMap::new(),
-            suspects: BTreeSet::new(),
-            held_suspects: BTreeSet::new(),
+            quarantine_slots: BTreeSet::new(),
+            quarantine_queue: BTreeSet::new(),
             succeeded: BTreeSet::new(),
             others: BTreeSet::new(),
             epoch: 0,
@@ -161,8 +157,8 @@ impl Tables {
         queue: &QueueName,
         key: Option<&str>,
         position: Position,
-        before: Option<Facts>,
-        after: Option<Facts>,
+        before: Option<IndexEntry>,
+        after: Option<IndexEntry>,
     ) {
         if before == after {
             return;
@@ -177,21 +173,17 @@ impl Tables {
                 self.queued.remove(queue);
             }
         }
-        if was.alarm != is.alarm {
-            self.alarms.extend(is.alarm.map(|at| (at, sequence)));
-            if let Some(at) = was.alarm {
-                self.alarms.remove(&(at, sequence));
+        if was.timer != is.timer {
+            self.timers.extend(is.timer.map(|at| (at, sequence)));
+            if let Some(at) = was.timer {
+                self.timers.remove(&(at, sequence));
             }
         }
         if was.running != is.running {
             put(&mut self.running, sequence, is.running);
-            count(&mut self.running_in, queue, is.running);
         }
-        if was.at_work != is.at_work {
-            count(&mut self.at_work_in, queue, is.at_work);
-        }
-        if was.unfinished != is.unfinished {
-            count(&mut self.unfinished_in, queue, is.unfinished);
+        if was.holds_slot != is.holds_slot {
+            count(&mut self.slots_taken, queue, is.holds_slot);
         }
         if was.child_of != is.child_of {
             relate(&mut self.children, was.child_of, sequence, false);
@@ -202,24 +194,24 @@ impl Tables {
             relate(&mut self.failed_for, is.failed_for, sequence, true);
         }
         if let Some(key) = key
-            && was.of_key != is.of_key
+            && was.key_state != is.key_state
         {
             let entry = (queue.clone(), key.to_owned());
             let rows = self.keyed.entry(entry.clone()).or_default();
-            put(&mut rows.holders, sequence, matches!(is.of_key, OfKey::Holds { .. }));
-            put(&mut rows.claimable, sequence, is.of_key == OfKey::Holds { claimable: true });
-            put(&mut rows.blocked_by, position, is.of_key == OfKey::BlockedBy);
+            put(&mut rows.holders, sequence, matches!(is.key_state, KeyState::Holds { .. }));
+            put(&mut rows.claimable, sequence, is.key_state == KeyState::Holds { claimable: true });
+            put(&mut rows.blocked, position, is.key_state == KeyState::Blocked);
             if rows.is_empty() {
                 self.keyed.remove(&entry);
             }
         }
-        if was.suspicion != is.suspicion {
-            put(&mut self.suspects, sequence, is.suspicion == Suspicion::Holds);
-            put(&mut self.held_suspects, sequence, is.suspicion == Suspicion::BlockedBy);
+        if was.quarantine != is.quarantine {
+            put(&mut self.quarantine_slots, sequence, is.quarantine == QuarantineState::Holds);
+            put(&mut self.quarantine_queue, sequence, is.quarantine == QuarantineState::Blocked);
         }
-        if was.spent != is.spent {
-            for (spent, there) in [(was.spent, false), (is.spent, true)] {
-                if let Some((well, at)) = spent {
+        if was.prunable != is.prunable {
+            for (prunable, there) in [(was.prunable, false), (is.prunable, true)] {
+                if let Some((well, at)) = prunable {
                     let ends = if well { &mut self.succeeded } else { &mut self.others };
                     put(ends, (at, sequence), there);
                 }
@@ -251,8 +243,8 @@ impl Tables {
 
     /// When the next task is due or over, or the next key is to be looked at.
     pub fn due(&self) -> Option<Timestamp> {
-        let row = self.alarms.first().map(|(at, _)| *at);
-        let key = self.key_alarms.first().map(|(at, ..)| *at);
+        let row = self.timers.first().map(|(at, _)| *at);
+        let key = self.key_timers.first().map(|(at, ..)| *at);
         [row, key].into_iter().flatten().min()
     }
 }
@@ -265,18 +257,10 @@ fn put<T: Ord>(set: &mut BTreeSet<T>, entry: T, there: bool) {
     }
 }
 
-fn count<N>(counts: &mut BTreeMap<QueueName, N>, queue: &QueueName, more: bool)
-where
-    N: Copy
-        + Default
-        + PartialEq
-        + std::ops::Add<Output = N>
-        + std::ops::Sub<Output = N>
-        + From<u8>,
-{
+fn count(counts: &mut BTreeMap<QueueName, u32>, queue: &QueueName, more: bool) {
     let counted = counts.entry(queue.clone()).or_default();
-    *counted = if more { *counted + N::from(1) } else { *counted - N::from(1) };
-    if *counted == N::default() {
+    *counted = if more { *counted + 1 } else { *counted - 1 };
+    if *counted == 0 {
         counts.remove(queue);
     }
 }

@@ -29,7 +29,7 @@ impl<R: Rows> Transition<'_, R> {
             return Ok(None);
         }
         if let Some(limit) = settings.limits.concurrency
-            && self.rows.running_in(queue)? >= limit
+            && self.rows.slots_taken(queue)? >= limit
         {
             return Ok(None);
         }
@@ -37,15 +37,15 @@ impl<R: Rows> Transition<'_, R> {
             row.fence = Some(wish.fence);
             row.attempts += 1;
             row.started_at = Some(now);
-            row.enter(State::Running, now, None);
+            row.transition_to(State::Running, now, None);
             claimed(row, wish.fence)
         })?;
         let started = TaskFact::Started { attempt: claimed.attempt, fence: wish.fence };
-        self.happened(Fact::Task(task.clone(), started))?;
+        self.emit(Fact::Task(task.clone(), started))?;
         if let Some(key) = task.options.concurrency_key()
             && let Some(rate) = settings.limits.rate_per_key
         {
-            self.keep_pace(queue, key, rate)?;
+            self.advance_pace(queue, key, rate)?;
         }
         Ok(Some(claimed))
     }
@@ -68,19 +68,19 @@ impl<R: Rows> Transition<'_, R> {
         fence: Fence,
     ) -> Result<bool, R::Error> {
         if !self.runs_under(sequence, fence)? {
-            self.told_again(sequence, fence)?;
+            self.repeat_or_stale(sequence, fence)?;
             return Ok(false);
         }
         if let Some(reason) = self.row(sequence)?.cancel_requested.clone() {
             self.end(sequence, Ending::Cancelled(reason))?;
-            self.release(RELEASE_SLICE)?;
+            self.notify_dependants(RELEASE_SLICE)?;
             return Ok(false);
         }
         Ok(true)
     }
 
     /// The write is stale, unless it is the very one that ended the task, told again.
-    fn told_again(&mut self, sequence: Sequence, fence: Fence) -> Result<(), R::Error> {
+    fn repeat_or_stale(&mut self, sequence: Sequence, fence: Fence) -> Result<(), R::Error> {
         match self.rows.get(sequence)?.filter(|row| row.fence == Some(fence)) {
             Some(row) => {
                 let ended = row.ended.clone();
@@ -98,10 +98,10 @@ impl<R: Rows> Transition<'_, R> {
         ending: Ending,
     ) -> Result<(), R::Error> {
         if !self.runs_under(sequence, fence)? {
-            return self.told_again(sequence, fence);
+            return self.repeat_or_stale(sequence, fence);
         }
         self.end(sequence, ending)?;
-        self.release(RELEASE_SLICE)?;
+        self.notify_dependants(RELEASE_SLICE)?;
         Ok(())
     }
 
@@ -119,12 +119,12 @@ impl<R: Rows> Transition<'_, R> {
         self.rows.update(sequence, |row| {
             row.fence = None;
             row.due = Some(due);
-            row.enter(State::Retrying, now, Some(failure.message.clone()));
+            row.transition_to(State::Retrying, now, Some(failure.message.clone()));
         })?;
-        let due = self.wait_for_another_try(sequence)?;
+        let due = self.wait_for_retry(sequence)?;
         let attempt = self.row(sequence)?.attempts;
         let failure = Arc::new(failure.clone());
-        self.happened_to(sequence, TaskFact::Retrying { attempt, failure, due })
+        self.emit_for(sequence, TaskFact::Retrying { attempt, failure, due })
     }
 
     pub(super) fn snooze(
@@ -141,14 +141,14 @@ impl<R: Rows> Transition<'_, R> {
             row.fence = None;
             row.attempts -= 1;
             row.due = Some(due);
-            row.enter(State::Pending, now, None);
+            row.transition_to(State::Pending, now, None);
         })?;
-        let due = self.wait_for_another_try(sequence)?;
-        self.happened_to(sequence, TaskFact::Snoozed { due })
+        let due = self.wait_for_retry(sequence)?;
+        self.emit_for(sequence, TaskFact::Snoozed { due })
     }
 
     /// `RUNNING` → `QUEUED`: a drain, or a claim that nobody could use.
-    pub(super) fn put_back(&mut self, sequence: Sequence, fence: Fence) -> Result<(), R::Error> {
+    pub(super) fn requeue(&mut self, sequence: Sequence, fence: Fence) -> Result<(), R::Error> {
         if !self.runs_once_more(sequence, fence)? {
             return Ok(());
         }
@@ -168,21 +168,21 @@ impl<R: Rows> Transition<'_, R> {
         fact: TaskFact,
     ) -> Result<(), R::Error> {
         let row = self.row(sequence)?.clone();
-        let stand = self.stand(&row)?;
+        let key_claim = self.key_claim(&row)?;
         let now = self.now;
         let (ready, is_suspicious) = self.rows.update(sequence, |row| {
             row.due = None;
-            row.take(stand);
-            row.enter(State::Queued, now, why);
-            (row.is_claimable().then(|| row.ready()), row.holds_suspicion)
+            row.apply_key_claim(key_claim);
+            row.transition_to(State::Queued, now, why);
+            (row.is_claimable().then(|| row.ready()), row.quarantine_slot)
         })?;
         self.applied.ready.extend(ready);
-        self.happened(Fact::Task(row.task, fact))?;
-        let gave_way = row.holds_suspicion && !is_suspicious;
-        if gave_way { self.free_suspicion() } else { Ok(()) }
+        self.emit(Fact::Task(row.task, fact))?;
+        let gave_way = row.quarantine_slot && !is_suspicious;
+        if gave_way { self.give_quarantine_slot() } else { Ok(()) }
     }
 
-    pub(super) fn decide(
+    pub(super) fn set_args(
         &mut self,
         sequence: Sequence,
         fence: Fence,
@@ -193,7 +193,7 @@ impl<R: Rows> Transition<'_, R> {
     }
 
     /// A body that waits for its children must not keep them from running.
-    pub(super) fn rest(
+    pub(super) fn suspend(
         &mut self,
         sequence: Sequence,
         fence: Fence,
@@ -208,10 +208,10 @@ impl<R: Rows> Transition<'_, R> {
             if !suspended {
                 // It goes on in any case; others come when there is one too many no longer.
                 row.holds_key = row.task.options.concurrency_key().is_some();
-                row.holds_suspicion = row.suspect;
+                row.quarantine_slot = row.quarantine_candidate;
             }
         })?;
-        if suspended { self.leave_places(sequence) } else { Ok(()) }
+        if suspended { self.leave_slots(sequence) } else { Ok(()) }
     }
 
     pub(super) fn progress(
@@ -222,7 +222,7 @@ impl<R: Rows> Transition<'_, R> {
     ) -> Result<(), R::Error> {
         let (fraction, message) = (progress.0, progress.1.as_str().into());
         if self.write(sequence, fence, |row| row.progress = progress)? {
-            self.happened_to(sequence, TaskFact::Progressed { fraction, message })?;
+            self.emit_for(sequence, TaskFact::Progressed { fraction, message })?;
         }
         Ok(())
     }
@@ -238,12 +238,12 @@ impl<R: Rows> Transition<'_, R> {
         self.write(sequence, fence, |row| {
             row.checkpoint = data.clone();
             if data.is_some() {
-                row.deaths = 0;
-                row.suspect = false;
-                was_suspect = std::mem::take(&mut row.holds_suspicion);
+                row.crash_count = 0;
+                row.quarantine_candidate = false;
+                was_suspect = std::mem::take(&mut row.quarantine_slot);
             }
         })?;
-        if was_suspect { self.free_suspicion() } else { Ok(()) }
+        if was_suspect { self.give_quarantine_slot() } else { Ok(()) }
     }
 
     pub(super) fn log(

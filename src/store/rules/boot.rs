@@ -8,7 +8,7 @@ use crate::models::{BlockedBy, Ending, Event, Fact, Failure, NodeFact, Sequence,
 use crate::store::{Applied, OpenOptions};
 
 /// A task that ran for so long before its process ended is not why it ended.
-const INNOCENT_AFTER: Duration = Duration::from_secs(10 * 60);
+const CRASH_RESET_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// What a boot found.
 #[derive(Debug, Default)]
@@ -37,10 +37,10 @@ pub(crate) fn open<R: Rows>(rows: &mut R, boot: OpenOptions) -> Result<Rescued, 
             rescued.quarantined += 1;
         }
     }
-    transition.acquit(boot.suspect_after)?;
+    transition.clear_quarantine(boot.suspect_after)?;
     if crashed {
         let last_alive = transition.rows.last_alive()?;
-        transition.happened(Fact::Node(NodeFact::Crashed {
+        transition.emit(Fact::Node(NodeFact::Crashed {
             epoch: before,
             last_alive,
             rescued: rescued.rescued,
@@ -60,36 +60,36 @@ impl<R: Rows> Transition<'_, R> {
             return Ok(());
         }
         self.rows.set_stopped()?;
-        self.happened(Fact::Node(NodeFact::Stopped { epoch }))
+        self.emit(Fact::Node(NodeFact::Stopped { epoch }))
     }
 
     /// Puts a task back that ran when its process ended. Answers whether that is what was done with it:
     /// it is quarantined if it was at too many such ends.
     fn rescue(&mut self, sequence: Sequence, suspect_after: u32) -> Result<bool, R::Error> {
         let last_alive = self.rows.last_alive()?;
-        let (deaths, rescues, cancelled) = self.rows.update(sequence, |row| {
+        let (crash_count, rescues, cancelled) = self.rows.update(sequence, |row| {
             let ran = row.started_at.map_or(Duration::ZERO, |at| last_alive.since(at));
-            row.deaths = match ran >= INNOCENT_AFTER {
+            row.crash_count = match ran >= CRASH_RESET_AFTER {
                 // The server's own methods are no reason, and what they have to do must be done.
                 _ if row.task.is_system_task() => 0,
                 true => 1,
-                false => row.deaths + 1,
+                false => row.crash_count + 1,
             };
-            row.suspect = suspect_after > 0 && row.deaths >= suspect_after;
-            row.holds_suspicion &= row.suspect;
+            row.quarantine_candidate = suspect_after > 0 && row.crash_count >= suspect_after;
+            row.quarantine_slot &= row.quarantine_candidate;
             row.rescues += 1;
             row.attempts -= 1;
             row.fence = None;
-            (row.deaths, row.rescues, row.cancel_requested.take())
+            (row.crash_count, row.rescues, row.cancel_requested.take())
         })?;
         if let Some(reason) = cancelled {
             // What it was about to be told holds after all.
             self.end(sequence, Ending::Cancelled(reason))?;
             return Ok(true);
         }
-        if suspect_after > 0 && deaths > suspect_after {
+        if suspect_after > 0 && crash_count > suspect_after {
             let message = format!(
-                "it ran at {deaths} ends of the process, and may be why; retry it when it is mended"
+                "it ran at {crash_count} ends of the process, and may be why; retry it when it is mended"
             );
             let failure = Failure { code: Code::Quarantined, message };
             self.end(sequence, Ending::Failed(failure))?;
@@ -100,15 +100,15 @@ impl<R: Rows> Transition<'_, R> {
     }
 
     /// Suspects go free when nobody is to be a suspect any more.
-    fn acquit(&mut self, suspect_after: u32) -> Result<(), R::Error> {
+    fn clear_quarantine(&mut self, suspect_after: u32) -> Result<(), R::Error> {
         if suspect_after > 0 {
-            return self.free_suspicion();
+            return self.give_quarantine_slot();
         }
-        while let Some(next) = self.rows.next_suspect()? {
+        while let Some(next) = self.rows.next_quarantined()? {
             self.rows.update(next, |row| {
                 debug_assert_eq!(row.blocked_by, Some(BlockedBy::Quarantine));
                 row.blocked_by = None;
-                row.suspect = false;
+                row.quarantine_candidate = false;
             })?;
         }
         Ok(())

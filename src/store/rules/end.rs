@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Rows, Transition};
+use super::{Parent, Rows, Transition};
 use crate::models::{Ended, Ending, Fact, Outcome, Sequence, State, TaskFact, TaskId};
 
 impl<R: Rows> Transition<'_, R> {
-    /// Gives a task its outcome. Its relatives are told by the next [`release`](Self::release).
+    /// Gives a task its outcome. Its relatives are told by the next [`notify_dependants`](Self::notify_dependants).
     pub(super) fn end(&mut self, sequence: Sequence, ending: Ending) -> Result<(), R::Error> {
         let now = self.now;
         let keeps_ended = self.rows.keeps_ended();
@@ -20,14 +20,14 @@ impl<R: Rows> Transition<'_, R> {
                     ended_at: now,
                 };
                 let error = outcome.failure().map(|failure| failure.message);
-                row.enter(outcome.state(), now, error);
+                row.transition_to(outcome.state(), now, error);
                 row.unmet = 0;
                 row.due = None;
                 row.cancel_requested = None;
                 row.resolved_args = None;
                 row.checkpoint = None;
                 row.blocked_by = None;
-                row.suspect = false;
+                row.quarantine_candidate = false;
                 row.keep_until = row
                     .task
                     .options
@@ -43,58 +43,48 @@ impl<R: Rows> Transition<'_, R> {
                     std::mem::take(&mut row.parents),
                     std::mem::take(&mut row.foreign),
                     std::mem::take(&mut row.holds_key),
-                    std::mem::take(&mut row.holds_suspicion),
+                    std::mem::take(&mut row.quarantine_slot),
                 )
             })?;
         let task = &ended.task;
         for parent in &parents {
-            self.rows.stop_waiting(*parent, sequence)?;
+            self.rows.stop_waiting(Parent::Local(*parent), sequence)?;
         }
         for parent in &foreign {
-            self.rows.stop_waiting_abroad(parent, sequence)?;
+            self.rows.stop_waiting(Parent::Foreign(parent), sequence)?;
         }
-        self.let_go(parents)?;
+        self.unretain(parents)?;
         if held_key && let Some(key) = task.options.concurrency_key() {
-            self.free_key(&task.options.queue, key)?;
+            self.fill_key(&task.options.queue, key)?;
         }
         if held_suspicion {
-            self.free_suspicion()?;
+            self.give_quarantine_slot()?;
         }
-        self.give_unique_key_back(sequence)?;
+        self.release_unique_key(sequence)?;
         let badly = ended.outcome.state() != State::Succeeded;
         if self.rows.is_awaited(sequence)? || badly && self.rows.next_child(sequence)?.is_some() {
-            self.mark(sequence)?;
+            self.mark_dependants_pending(sequence)?;
         } else {
-            self.keep(sequence)?;
+            self.drop_unneeded(sequence)?;
         }
         self.applied.ended.push(ended.clone());
-        self.happened(Fact::Task(ended.task.clone(), TaskFact::Ended(ended.clone())))?;
+        self.emit(Fact::Task(ended.task.clone(), TaskFact::Ended(ended.clone())))?;
         self.run_ended(&ended)
     }
 
-    /// A unique key without a window is free at the end of its holder.
-    fn give_unique_key_back(&mut self, sequence: Sequence) -> Result<(), R::Error> {
-        let row = self.row(sequence)?;
-        let (task, until) = (row.task.clone(), row.keep_until);
-        if let Some(unique) = task.options.unique()
-            && until.is_none_or(|until| until <= self.now)
-            && self.rows.unique(&unique.key)? == Some(sequence)
-        {
-            self.rows.set_unique(&unique.key, None)?;
-        }
-        Ok(())
-    }
-
     /// Its relatives are to be told what became of it.
-    pub(super) fn mark(&mut self, sequence: Sequence) -> Result<(), R::Error> {
-        if !self.rows.update(sequence, |row| std::mem::replace(&mut row.marked, true))? {
-            self.rows.mark(sequence)?;
+    pub(super) fn mark_dependants_pending(&mut self, sequence: Sequence) -> Result<(), R::Error> {
+        if !self
+            .rows
+            .update(sequence, |row| std::mem::replace(&mut row.dependants_pending, true))?
+        {
+            self.rows.push_pending_dependants(sequence)?;
         }
         Ok(())
     }
 
     /// Keeps tasks that somebody unfinished will read. Answers those that are here.
-    pub(super) fn hold(&mut self, ids: &[TaskId]) -> Result<Vec<Sequence>, R::Error> {
+    pub(super) fn retain(&mut self, ids: &[TaskId]) -> Result<Vec<Sequence>, R::Error> {
         let mut held = BTreeSet::new();
         for id in ids {
             held.extend(self.rows.sequence_of(id)?);
@@ -106,11 +96,11 @@ impl<R: Rows> Transition<'_, R> {
     }
 
     /// Whoever held these has ended.
-    pub(super) fn let_go(&mut self, held: Vec<Sequence>) -> Result<(), R::Error> {
+    pub(super) fn unretain(&mut self, held: Vec<Sequence>) -> Result<(), R::Error> {
         for sequence in held {
             if self.rows.get(sequence)?.is_some() {
                 self.rows.update(sequence, |row| row.needed_by -= 1)?;
-                self.keep(sequence)?;
+                self.drop_unneeded(sequence)?;
             }
         }
         Ok(())
@@ -118,26 +108,26 @@ impl<R: Rows> Transition<'_, R> {
 
     /// Where rows do not stay after their end, forgets one that nobody needs any more, also not for
     /// its unique key.
-    pub(super) fn keep(&mut self, sequence: Sequence) -> Result<(), R::Error> {
+    pub(super) fn drop_unneeded(&mut self, sequence: Sequence) -> Result<(), R::Error> {
         if self.rows.keeps_ended() {
             return Ok(());
         }
         let row = self.row(sequence)?;
-        let spent = row.is_spent() && !row.marked && row.due.is_none();
-        if spent && !self.rows.is_awaited(sequence)? {
-            self.forget_row(sequence)?;
+        let prunable = row.is_unneeded() && !row.dependants_pending && row.due.is_none();
+        if prunable && !self.rows.is_awaited(sequence)? {
+            self.purge_row(sequence)?;
         }
         Ok(())
     }
 
     /// Drops a row and its unique key.
-    pub(super) fn forget_row(&mut self, sequence: Sequence) -> Result<(), R::Error> {
+    pub(super) fn purge_row(&mut self, sequence: Sequence) -> Result<(), R::Error> {
         let task = self.row(sequence)?.task.clone();
         if let Some(unique) = task.options.unique()
             && self.rows.unique(&unique.key)? == Some(sequence)
         {
             self.rows.set_unique(&unique.key, None)?;
         }
-        self.rows.forget(sequence)
+        self.rows.delete(sequence)
     }
 }

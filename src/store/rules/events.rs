@@ -11,24 +11,18 @@
 use std::sync::Arc;
 
 use super::{Rows, Transition};
-use crate::models::{
-    Custom, Event, Fact, Fence, Name, QueueFact, QueueName, QueueSettings, Sequence, TaskFact,
-};
+use crate::models::{Custom, Event, Fact, Fence, Name, Sequence, TaskFact};
 
 impl<R: Rows> Transition<'_, R> {
     /// Announces something that happens now.
-    pub(super) fn happened(&mut self, fact: Fact) -> Result<(), R::Error> {
+    pub(super) fn emit(&mut self, fact: Fact) -> Result<(), R::Error> {
         self.announce(Event { at: self.now, fact })
     }
 
     /// Announces what happens now to a task that is there.
-    pub(super) fn happened_to(
-        &mut self,
-        sequence: Sequence,
-        fact: TaskFact,
-    ) -> Result<(), R::Error> {
+    pub(super) fn emit_for(&mut self, sequence: Sequence, fact: TaskFact) -> Result<(), R::Error> {
         let task = self.row(sequence)?.task.clone();
-        self.happened(Fact::Task(task, fact))
+        self.emit(Fact::Task(task, fact))
     }
 
     /// Announces an event, and puts it aside for every webhook that wants it.
@@ -37,26 +31,26 @@ impl<R: Rows> Transition<'_, R> {
         if !webhooks.is_empty() && event.is_for_webhooks() {
             let wants = webhooks.values().filter(|it| it.enabled && it.filter.matches(&event));
             let wanted: Vec<Name> = wants.map(|webhook| webhook.name.clone()).collect();
-            self.put_aside(&event, &wanted)?;
+            self.enqueue_outbox(&event, &wanted)?;
         }
         self.applied.events.push(event);
         Ok(())
     }
 
-    fn put_aside(&mut self, event: &Event, wanted: &[Name]) -> Result<(), R::Error> {
+    fn enqueue_outbox(&mut self, event: &Event, wanted: &[Name]) -> Result<(), R::Error> {
         if wanted.is_empty() {
             return Ok(());
         }
         self.applied.outbox_written = true;
         let payload = serde_json::Value::Object(event.payload()).to_string();
         for webhook in wanted {
-            self.rows.post(webhook, event, &payload)?;
+            self.rows.enqueue_outbox(webhook, event, &payload)?;
         }
         Ok(())
     }
 
     /// A running body announces something.
-    pub(super) fn emit(
+    pub(super) fn emit_custom(
         &mut self,
         sequence: Sequence,
         fence: Fence,
@@ -66,17 +60,6 @@ impl<R: Rows> Transition<'_, R> {
             self.refuse_as_stale();
             return Ok(());
         }
-        self.happened(Fact::Custom(custom.clone()))
-    }
-
-    /// Whether anything of a queue may start.
-    pub(super) fn pause(&mut self, queue: &QueueName, paused: bool) -> Result<(), R::Error> {
-        let settings = self.rows.settings(queue)?;
-        if settings.paused == paused {
-            return Ok(());
-        }
-        self.rows.set_settings(queue, QueueSettings { paused, ..settings })?;
-        let fact = if paused { QueueFact::Paused } else { QueueFact::Resumed };
-        self.happened(Fact::Queue(queue.clone(), fact))
+        self.emit(Fact::Custom(custom.clone()))
     }
 }

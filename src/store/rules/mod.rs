@@ -6,7 +6,7 @@
 //!
 //! | file | rules about |
 //! |---|---|
-//! | `enter` | inserts, children, unique keys |
+//! | `insert` | inserts, children, unique keys |
 //! | `attempt` | claims and their ends, checkpoints, logs |
 //! | `end` | outcomes, and what is kept |
 //! | `relatives` | dependencies and children: who is told what became of whom |
@@ -18,26 +18,30 @@
 //! | `schedules` | definitions, firings, and what becomes of runs |
 //! | `webhooks` | who is told, and what becomes of what was put aside |
 
+mod admin;
 mod attempt;
 mod boot;
-mod by_hand;
+mod children;
+mod concurrency;
+mod dependants;
 mod end;
-mod enter;
 mod events;
-mod facts;
-mod keys;
-mod relatives;
+mod index_entry;
+mod insert;
+mod quarantine;
+mod queues;
 mod row;
 mod rows;
 mod schedules;
 mod time;
+mod unique;
 mod webhooks;
 
 pub(crate) use boot::open;
-pub(crate) use facts::{Facts, OfKey, Suspicion};
+pub(crate) use index_entry::{IndexEntry, KeyState, QuarantineState};
 pub(crate) use row::Row;
-pub(crate) use rows::{Holders, Pace, Rows};
-pub(crate) use schedules::Standing;
+pub(crate) use rows::{Holders, Pace, Parent, Rows};
+pub(crate) use schedules::ScheduleState;
 
 use crate::clock::Timestamp;
 use crate::models::{Ending, Sequence};
@@ -86,7 +90,7 @@ pub(crate) fn claim<R: Rows>(
 impl<R: Rows> Transition<'_, R> {
     fn make(&mut self, change: &Change) -> Result<(), R::Error> {
         match change {
-            Change::Insert(insert) => self.applied.result = self.enter(insert, None)?,
+            Change::Insert(insert) => self.applied.result = self.insert(insert, None)?,
             Change::Complete { sequence, fence, result } => {
                 self.end_attempt(*sequence, *fence, Ending::Succeeded(result.clone()))?;
             }
@@ -103,14 +107,14 @@ impl<R: Rows> Transition<'_, R> {
                 self.retry(*sequence, *fence, failure, *due)?;
             }
             Change::Snooze { sequence, fence, due } => self.snooze(*sequence, *fence, *due)?,
-            Change::Requeue { sequence, fence } => self.put_back(*sequence, *fence)?,
-            Change::SetArgs { sequence, fence, args } => self.decide(*sequence, *fence, args)?,
+            Change::Requeue { sequence, fence } => self.requeue(*sequence, *fence)?,
+            Change::SetArgs { sequence, fence, args } => self.set_args(*sequence, *fence, args)?,
             Change::Expand { sequence, fence, children } => {
                 self.expand(*sequence, *fence, children)?;
             }
             Change::Spawn { sequence, fence, child } => self.spawn(*sequence, *fence, child)?,
             Change::Suspend { sequence, fence, suspended } => {
-                self.rest(*sequence, *fence, *suspended)?
+                self.suspend(*sequence, *fence, *suspended)?
             }
             Change::Checkpoint { sequence, fence, data } => {
                 self.checkpoint(*sequence, *fence, data)?;
@@ -120,19 +124,21 @@ impl<R: Rows> Transition<'_, R> {
             }
             Change::Log { sequence, fence, lines } => self.log(*sequence, *fence, lines)?,
             Change::Cancel { id, reason } => self.cancel(id, reason)?,
-            Change::RetryEnded { id, reason } => self.run_again(id, reason)?,
+            Change::RetryEnded { id, reason } => self.retry_manually(id, reason)?,
             Change::Resolve { id, result, reason } => self.resolve(id, result, reason)?,
-            Change::Purge { id } => self.applied.result = self.forget(id)?,
+            Change::Purge { id } => self.applied.result = self.purge(id)?,
             Change::ForeignEnded { id, succeeded } => self.foreign_ended(id, *succeeded)?,
             Change::Promote { limit } => self.promote(*limit)?,
             Change::NotifyDependants { limit } => {
-                self.release(*limit)?;
+                self.notify_dependants(*limit)?;
             }
             Change::Prune { retention, limit } => self.prune(*retention, *limit)?,
             Change::SetQueue { queue, limits } => self.set_limits(queue, limits)?,
             Change::PauseQueue { queue, paused } => self.pause(queue, *paused)?,
             Change::Announce(event) => self.announce(event.clone())?,
-            Change::Emit { sequence, fence, custom } => self.emit(*sequence, *fence, custom)?,
+            Change::Emit { sequence, fence, custom } => {
+                self.emit_custom(*sequence, *fence, custom)?
+            }
             Change::Stop => self.stop()?,
             Change::SetSchedule { schedule, enabled, next } => {
                 self.set_schedule(schedule, *enabled, *next)?;

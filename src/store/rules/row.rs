@@ -22,7 +22,7 @@ pub(crate) struct Row {
     pub(crate) attempts_before_retry: u32,
     pub(crate) rescues: u32,
     /// Ends of processes that it ran at, since it last showed that it is not the cause.
-    pub(crate) deaths: u32,
+    pub(crate) crash_count: u32,
     pub(crate) started_at: Option<Timestamp>,
     /// Dependencies and children that have not ended.
     pub(crate) unmet: u32,
@@ -52,9 +52,9 @@ pub(crate) struct Row {
     /// It has one of the places that its concurrency key allows.
     pub(crate) holds_key: bool,
     /// It ran at so many ends of processes that it may be why they ended.
-    pub(crate) suspect: bool,
+    pub(crate) quarantine_candidate: bool,
     /// It is the suspect that may run.
-    pub(crate) holds_suspicion: bool,
+    pub(crate) quarantine_slot: bool,
     /// Its body waits for its children.
     pub(crate) suspended: bool,
     /// Why it is not given to anybody although it is `QUEUED`.
@@ -62,7 +62,7 @@ pub(crate) struct Row {
     /// Kept for its unique key until then.
     pub(crate) keep_until: Option<Timestamp>,
     /// Its relatives are still to be told what became of it.
-    pub(crate) marked: bool,
+    pub(crate) dependants_pending: bool,
     /// The outcome was given by hand.
     pub(crate) resolved: bool,
     /// It ended only because this one of its dependencies had ended badly.
@@ -82,7 +82,7 @@ impl Row {
             attempts: 0,
             attempts_before_retry: 0,
             rescues: 0,
-            deaths: 0,
+            crash_count: 0,
             started_at: None,
             unmet: 0,
             needed_by: 0,
@@ -99,11 +99,11 @@ impl Row {
             child_of: None,
             holds_key: false,
             suspended: false,
-            suspect: false,
-            holds_suspicion: false,
+            quarantine_candidate: false,
+            quarantine_slot: false,
             blocked_by: None,
             keep_until: None,
-            marked: false,
+            dependants_pending: false,
             resolved: false,
             failed_for: None,
             ended: None,
@@ -141,22 +141,22 @@ impl Row {
     }
 
     /// When time next does something to it: it becomes due or its time to live is over.
-    pub(crate) fn alarm(&self) -> Option<Timestamp> {
+    pub(crate) fn next_timer(&self) -> Option<Timestamp> {
         [self.due, self.expiry()].into_iter().flatten().min()
     }
 
     /// Whether it has ended and nobody needs it any more.
-    pub(crate) fn is_spent(&self) -> bool {
+    pub(crate) fn is_unneeded(&self) -> bool {
         self.ended.is_some() && self.needed_by == 0
     }
 
     /// Whether its body runs and takes a place in its queue.
-    pub(crate) fn is_at_work(&self) -> bool {
+    pub(crate) fn holds_slot(&self) -> bool {
         self.state == State::Running && !self.suspended
     }
 
     /// Enters `state`, which must be legal, and remembers when and why.
-    pub(crate) fn enter(&mut self, state: State, now: Timestamp, error: Option<String>) {
+    pub(crate) fn transition_to(&mut self, state: State, now: Timestamp, error: Option<String>) {
         assert!(
             self.history.is_empty() || self.state.may_become(state, self.started()),
             "{} may not become {state}",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Row, Standing};
+use super::{Row, ScheduleState};
 use crate::clock::Timestamp;
 use crate::models::{
     Event, LogLine, Name, QueueName, QueueSettings, Schedule, Sequence, TaskId, Webhook,
@@ -17,6 +17,15 @@ pub(crate) struct Holders {
     pub(crate) all: u32,
     /// Those that are claimable and have not been claimed.
     pub(crate) claimable: u32,
+}
+
+/// A task that other tasks wait for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Parent<'a> {
+    /// A row of this store.
+    Local(Sequence),
+    /// A task of another store.
+    Foreign(&'a TaskId),
 }
 
 /// How fast tasks of one concurrency key have started. Kept only where the key's rate is limited.
@@ -51,38 +60,33 @@ pub(crate) trait Rows {
     /// Takes a row in. Its sequence is counted as given.
     fn insert(&mut self, row: Row) -> Result<(), Self::Error>;
     /// Drops a row with everything that belongs to it: id, logs, checkpoint.
-    fn forget(&mut self, sequence: Sequence) -> Result<(), Self::Error>;
+    fn delete(&mut self, sequence: Sequence) -> Result<(), Self::Error>;
     /// Whether rows stay after their end.
     fn keeps_ended(&self) -> bool;
 
-    /// `child` waits for `parent`.
-    fn wait(&mut self, parent: Sequence, child: Sequence) -> Result<(), Self::Error>;
-    /// It does not any more.
-    fn stop_waiting(&mut self, parent: Sequence, child: Sequence) -> Result<(), Self::Error>;
-    /// Whether anybody waits for it.
+    /// Records that `child` waits for `parent`.
+    fn wait(&mut self, parent: Parent<'_>, child: Sequence) -> Result<(), Self::Error>;
+    /// Undoes [`wait`](Self::wait).
+    fn stop_waiting(&mut self, parent: Parent<'_>, child: Sequence) -> Result<(), Self::Error>;
+    /// Whether any row waits for a row of this store.
     fn is_awaited(&mut self, parent: Sequence) -> Result<bool, Self::Error>;
-    /// Somebody who waits for it, who does so no longer. The latest first.
-    fn next_waiting(&mut self, parent: Sequence) -> Result<Option<Sequence>, Self::Error>;
-    /// `child` waits for a task of another store.
-    fn wait_abroad(&mut self, parent: &TaskId, child: Sequence) -> Result<(), Self::Error>;
-    /// It does not any more.
-    fn stop_waiting_abroad(&mut self, parent: &TaskId, child: Sequence) -> Result<(), Self::Error>;
-    /// Everybody who waits for a task of another store, in order; nobody does any longer.
-    fn waiting_abroad(&mut self, parent: &TaskId) -> Result<Vec<Sequence>, Self::Error>;
+    /// Removes one wait for `parent` and returns the row that waited: of a local parent the latest,
+    /// of a foreign one the earliest.
+    fn next_waiting(&mut self, parent: Parent<'_>) -> Result<Option<Sequence>, Self::Error>;
 
     /// Puts a row behind those whose relatives are to be told what became of it.
-    fn mark(&mut self, sequence: Sequence) -> Result<(), Self::Error>;
+    fn push_pending_dependants(&mut self, sequence: Sequence) -> Result<(), Self::Error>;
     /// The first of them.
-    fn marked(&mut self) -> Result<Option<Sequence>, Self::Error>;
+    fn next_pending_dependants(&mut self) -> Result<Option<Sequence>, Self::Error>;
     /// All have been told.
-    fn unmark(&mut self, sequence: Sequence) -> Result<(), Self::Error>;
+    fn remove_pending_dependants(&mut self, sequence: Sequence) -> Result<(), Self::Error>;
 
-    /// Index: the row whose [`alarm`](Row::alarm) is the earliest, if that is not after `now`.
-    fn next_alarm(&mut self, now: Timestamp) -> Result<Option<Sequence>, Self::Error>;
+    /// Index: the row whose [`timer`](Row::timer) is the earliest, if that is not after `now`.
+    fn next_due_timer(&mut self, now: Timestamp) -> Result<Option<Sequence>, Self::Error>;
     /// Index: rows that are `RUNNING`, in order.
     fn running(&mut self) -> Result<Vec<Sequence>, Self::Error>;
-    /// Index: how many rows of the queue are [at work](Row::is_at_work).
-    fn running_in(&mut self, queue: &QueueName) -> Result<u32, Self::Error>;
+    /// Index: how many rows of the queue are [at work](Row::holds_slot).
+    fn slots_taken(&mut self, queue: &QueueName) -> Result<u32, Self::Error>;
     /// Index: the first unfinished child of a row that nobody wished cancelled.
     fn next_child(&mut self, parent: Sequence) -> Result<Option<Sequence>, Self::Error>;
     /// Index: the first row after `after` that [ended only for](Row::failed_for) this one.
@@ -109,10 +113,10 @@ pub(crate) trait Rows {
     fn wake_keys(&mut self, queue: &QueueName, at: Timestamp) -> Result<(), Self::Error>;
     /// A key that was to be looked at by now.
     fn next_key(&mut self, now: Timestamp) -> Result<Option<(QueueName, String)>, Self::Error>;
-    /// Index: whether a row [holds the suspicion](Row::holds_suspicion).
-    fn has_suspect(&mut self) -> Result<bool, Self::Error>;
+    /// Index: whether a row [holds the suspicion](Row::quarantine_slot).
+    fn quarantine_slot_taken(&mut self) -> Result<bool, Self::Error>;
     /// Index: the first row that is held as a suspect.
-    fn next_suspect(&mut self) -> Result<Option<Sequence>, Self::Error>;
+    fn next_quarantined(&mut self) -> Result<Option<Sequence>, Self::Error>;
 
     /// Whose unique key it is.
     fn unique(&mut self, key: &str) -> Result<Option<Sequence>, Self::Error>;
@@ -131,7 +135,7 @@ pub(crate) trait Rows {
         settings: QueueSettings,
     ) -> Result<(), Self::Error>;
 
-    /// Up to `limit` [spent](Row::is_spent) rows that are kept no longer, and whether there may be
+    /// Up to `limit` [spent](Row::is_unneeded) rows that are kept no longer, and whether there may be
     /// more. Of too many, the oldest.
     fn prunable(
         &mut self,
@@ -141,11 +145,15 @@ pub(crate) trait Rows {
     ) -> Result<(Vec<Sequence>, bool), Self::Error>;
 
     /// How a schedule stands, if it is there.
-    fn standing(&mut self, name: &Name) -> Result<Option<Standing>, Self::Error>;
+    fn schedule_state(&mut self, name: &Name) -> Result<Option<ScheduleState>, Self::Error>;
     /// A schedule that is there stands like this from now on.
-    fn set_standing(&mut self, standing: Standing) -> Result<(), Self::Error>;
+    fn set_schedule_state(&mut self, schedule_state: ScheduleState) -> Result<(), Self::Error>;
     /// Takes a schedule in, new or in the place of one with its name.
-    fn define(&mut self, schedule: &Arc<Schedule>, standing: Standing) -> Result<(), Self::Error>;
+    fn define(
+        &mut self,
+        schedule: &Arc<Schedule>,
+        schedule_state: ScheduleState,
+    ) -> Result<(), Self::Error>;
     /// Drops a schedule. Answers whether it was there.
     fn drop_schedule(&mut self, name: &Name) -> Result<bool, Self::Error>;
 
@@ -156,11 +164,16 @@ pub(crate) trait Rows {
     /// Drops a webhook with what was put aside for it. Answers whether it was there.
     fn drop_webhook(&mut self, name: &Name) -> Result<bool, Self::Error>;
     /// Puts an event aside for a webhook, at a place that was never used before.
-    fn post(&mut self, webhook: &Name, event: &Event, payload: &str) -> Result<(), Self::Error>;
+    fn enqueue_outbox(
+        &mut self,
+        webhook: &Name,
+        event: &Event,
+        payload: &str,
+    ) -> Result<(), Self::Error>;
     /// Whether anything is put aside at that place.
-    fn is_posted(&mut self, position: u64) -> Result<bool, Self::Error>;
+    fn is_in_outbox(&mut self, position: u64) -> Result<bool, Self::Error>;
     /// It is not any more.
-    fn take_out(&mut self, position: u64) -> Result<(), Self::Error>;
+    fn dequeue_outbox(&mut self, position: u64) -> Result<(), Self::Error>;
 
     /// The number of a new boot, never given before.
     fn next_epoch(&mut self) -> Result<u64, Self::Error>;

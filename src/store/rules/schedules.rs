@@ -18,7 +18,7 @@ use crate::store::{ChangeResult, DependencyProblem, Firing, Insert, RELEASE_SLIC
 /// A schedule without what is defined of it: everything that changes as time goes by, and what that
 /// follows from.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Standing {
+pub(crate) struct ScheduleState {
     pub(crate) name: Name,
     pub(crate) overlap: Overlap,
     pub(crate) revision: u64,
@@ -31,7 +31,7 @@ pub(crate) struct Standing {
     pub(crate) counts: ScheduleCounts,
 }
 
-impl Standing {
+impl ScheduleState {
     pub(crate) fn status(self, schedule: Arc<Schedule>) -> ScheduleStatus {
         ScheduleStatus {
             schedule,
@@ -80,13 +80,13 @@ impl<R: Rows> Transition<'_, R> {
         next: Option<Timestamp>,
     ) -> Result<(), R::Error> {
         let name = &schedule.name;
-        let known = self.rows.standing(name)?;
+        let known = self.rows.schedule_state(name)?;
         let next = next.filter(|_| enabled);
         let fact = match known {
             None => ScheduleFact::Created { next },
             Some(_) => ScheduleFact::Updated { next },
         };
-        let before = known.unwrap_or_else(|| Standing {
+        let before = known.unwrap_or_else(|| ScheduleState {
             name: name.clone(),
             overlap: schedule.overlap,
             revision: 0,
@@ -97,7 +97,7 @@ impl<R: Rows> Transition<'_, R> {
             runs: Vec::new(),
             counts: ScheduleCounts::default(),
         });
-        let standing = Standing {
+        let state = ScheduleState {
             overlap: schedule.overlap,
             revision: before.revision + 1,
             enabled,
@@ -105,8 +105,8 @@ impl<R: Rows> Transition<'_, R> {
             updated_at: self.now,
             ..before
         };
-        self.rows.define(schedule, standing)?;
-        self.happened(Fact::Schedule(name.clone(), fact))
+        self.rows.define(schedule, state)?;
+        self.emit(Fact::Schedule(name.clone(), fact))
     }
 
     /// What was fired since the definition was put together has moved the next time on, and it does
@@ -118,9 +118,9 @@ impl<R: Rows> Transition<'_, R> {
         next: Option<Timestamp>,
         revision: u64,
     ) -> Result<(), R::Error> {
-        match self.rows.standing(&schedule.name)? {
-            Some(standing) if standing.revision == revision => {
-                self.set_schedule(schedule, enabled, standing.next.or(next))
+        match self.rows.schedule_state(&schedule.name)? {
+            Some(state) if state.revision == revision => {
+                self.set_schedule(schedule, enabled, state.next.or(next))
             }
             _ => {
                 self.refuse_as_stale();
@@ -136,7 +136,7 @@ impl<R: Rows> Transition<'_, R> {
         enabled: bool,
         next: Option<Timestamp>,
     ) -> Result<(), R::Error> {
-        let Some(before) = self.rows.standing(name)? else {
+        let Some(before) = self.rows.schedule_state(name)? else {
             self.applied.result = ChangeResult::NotFound;
             return Ok(());
         };
@@ -145,12 +145,12 @@ impl<R: Rows> Transition<'_, R> {
         }
         let next = next.filter(|_| enabled);
         let revision = before.revision + 1;
-        self.rows.set_standing(Standing { enabled, next, revision, ..before })?;
+        self.rows.set_schedule_state(ScheduleState { enabled, next, revision, ..before })?;
         let fact = match enabled {
             true => ScheduleFact::Enabled { next },
             false => ScheduleFact::Disabled,
         };
-        self.happened(Fact::Schedule(name.clone(), fact))
+        self.emit(Fact::Schedule(name.clone(), fact))
     }
 
     pub(super) fn delete_schedule(&mut self, name: &Name) -> Result<(), R::Error> {
@@ -158,17 +158,15 @@ impl<R: Rows> Transition<'_, R> {
             self.applied.result = ChangeResult::NotFound;
             return Ok(());
         }
-        self.happened(Fact::Schedule(name.clone(), ScheduleFact::Deleted))
+        self.emit(Fact::Schedule(name.clone(), ScheduleFact::Deleted))
     }
 
     pub(super) fn fire(&mut self, firing: &Firing) -> Result<(), R::Error> {
         let name = &firing.name;
-        let standing = self.rows.standing(name)?.filter(|standing| {
-            standing.enabled
-                && standing.revision == firing.revision
-                && standing.next == Some(firing.due)
+        let state = self.rows.schedule_state(name)?.filter(|state| {
+            state.enabled && state.revision == firing.revision && state.next == Some(firing.due)
         });
-        let Some(mut standing) = standing else {
+        let Some(mut state) = state else {
             self.refuse_as_stale();
             return Ok(());
         };
@@ -176,36 +174,36 @@ impl<R: Rows> Transition<'_, R> {
         for (at, run) in &firing.runs {
             let at = *at;
             // A definition that was put together before that run has put the next time back to it.
-            if standing.has_run(&run.task.id) {
+            if state.has_run(&run.task.id) {
                 entered.push(false);
                 continue;
             }
-            if standing.overlap == Overlap::Skip && standing.is_running() {
-                standing.counts.skipped += 1;
+            if state.overlap == Overlap::Skip && state.is_running() {
+                state.counts.skipped += 1;
                 let skipped = ScheduleFact::Skipped { occurrence: at };
-                self.happened(Fact::Schedule(name.clone(), skipped))?;
+                self.emit(Fact::Schedule(name.clone(), skipped))?;
                 entered.push(false);
                 continue;
             }
-            if standing.overlap == Overlap::Replace && standing.is_running() {
-                standing = self.stop_runs(standing)?;
+            if state.overlap == Overlap::Replace && state.is_running() {
+                state = self.stop_runs(state)?;
             }
             let occurrence = Occurrence { at, run, manual: false };
-            let result = self.enter_run(&mut standing, &occurrence)?;
+            let result = self.insert_run(&mut state, &occurrence)?;
             entered.push(matches!(result, ChangeResult::Inserted(_)));
             if let Some(failure) = refusal(&result) {
-                standing.counts.failed += 1;
+                state.counts.failed += 1;
                 let (task, failure) = (run.task.id.clone(), Arc::new(failure));
                 let failed = ScheduleFact::Failed { occurrence: at, task, failure };
-                self.happened(Fact::Schedule(name.clone(), failed))?;
+                self.emit(Fact::Schedule(name.clone(), failed))?;
             }
         }
         if let Some((count, last)) = firing.missed {
-            standing.counts.missed += count;
-            self.happened(Fact::Schedule(name.clone(), ScheduleFact::Missed { count, last }))?;
+            state.counts.missed += count;
+            self.emit(Fact::Schedule(name.clone(), ScheduleFact::Missed { count, last }))?;
         }
-        standing.next = firing.next;
-        self.rows.set_standing(standing)?;
+        state.next = firing.next;
+        self.rows.set_schedule_state(state)?;
         self.applied.result = ChangeResult::Fired { entered };
         Ok(())
     }
@@ -218,31 +216,31 @@ impl<R: Rows> Transition<'_, R> {
         at: Timestamp,
         run: &Insert,
     ) -> Result<(), R::Error> {
-        let Some(mut standing) = self.rows.standing(name)? else {
+        let Some(mut state) = self.rows.schedule_state(name)? else {
             self.applied.result = ChangeResult::NotFound;
             return Ok(());
         };
         let occurrence = Occurrence { at, run, manual: true };
-        self.applied.result = self.enter_run(&mut standing, &occurrence)?;
+        self.applied.result = self.insert_run(&mut state, &occurrence)?;
         if let ChangeResult::Inserted(_) = self.applied.result {
-            self.rows.set_standing(standing)?;
+            self.rows.set_schedule_state(state)?;
         }
         Ok(())
     }
 
-    fn enter_run(
+    fn insert_run(
         &mut self,
-        standing: &mut Standing,
+        state: &mut ScheduleState,
         occurrence: &Occurrence<'_>,
     ) -> Result<ChangeResult, R::Error> {
         let Occurrence { at, run, manual } = *occurrence;
         let task = run.task.id.clone();
         // Asked for once more, it is in already, and was counted.
         let is_new = self.rows.sequence_of(&task)?.is_none();
-        let result = self.enter(run, None)?;
+        let result = self.insert(run, None)?;
         if is_new && matches!(result, ChangeResult::Inserted(_)) {
-            standing.counts.executed += 1;
-            standing.remember(ScheduleRun {
+            state.counts.executed += 1;
+            state.remember(ScheduleRun {
                 occurrence: at,
                 accepted_at: self.now,
                 task: task.clone(),
@@ -250,19 +248,19 @@ impl<R: Rows> Transition<'_, R> {
                 ended: None,
             });
             let executed = ScheduleFact::Executed { occurrence: at, task, manual };
-            self.happened(Fact::Schedule(standing.name.clone(), executed))?;
+            self.emit(Fact::Schedule(state.name.clone(), executed))?;
         }
         Ok(result)
     }
 
     /// Cancels the runs that have not ended, to make room for the next. Answers how the schedule stands
     /// then.
-    fn stop_runs(&mut self, standing: Standing) -> Result<Standing, R::Error> {
-        let name = standing.name.clone();
-        let unfinished = standing.runs.iter().filter(|run| run.ended.is_none());
+    fn stop_runs(&mut self, state: ScheduleState) -> Result<ScheduleState, R::Error> {
+        let name = state.name.clone();
+        let unfinished = state.runs.iter().filter(|run| run.ended.is_none());
         let unfinished: Vec<TaskId> = unfinished.map(|run| run.task.clone()).collect();
         // What ends here is entered there.
-        self.rows.set_standing(standing)?;
+        self.rows.set_schedule_state(state)?;
         let reason = format!("replaced by the next run of schedule {name}");
         for task in unfinished {
             let Some(sequence) = self.rows.sequence_of(&task)? else { continue };
@@ -273,43 +271,43 @@ impl<R: Rows> Transition<'_, R> {
                 self.applied.signals.push((fence, reason.clone()));
             }
         }
-        self.release(RELEASE_SLICE)?;
-        Ok(self.rows.standing(&name)?.expect("it is there: only its runs ended"))
+        self.notify_dependants(RELEASE_SLICE)?;
+        Ok(self.rows.schedule_state(&name)?.expect("it is there: only its runs ended"))
     }
 
     /// If the task is a run that its schedule remembers, it is told there how it ended.
     pub(super) fn run_ended(&mut self, ended: &Ended) -> Result<(), R::Error> {
-        let Some((mut standing, at)) = self.run_of(&ended.task)? else { return Ok(()) };
+        let Some((mut state, at)) = self.run_of(&ended.task)? else { return Ok(()) };
         let outcome = &ended.outcome;
-        let run = &mut standing.runs[at];
+        let run = &mut state.runs[at];
         run.ended = Some((outcome.state(), outcome.ended_at));
-        let (name, occurrence) = (standing.name.clone(), run.occurrence);
+        let (name, occurrence) = (state.name.clone(), run.occurrence);
         // Whoever cancels a run knows of it; that is no failure.
         let failure = match outcome.state() {
             State::Failed | State::Expired => outcome.failure(),
             _ => None,
         };
-        standing.counts.failed += u64::from(failure.is_some());
-        self.rows.set_standing(standing)?;
+        state.counts.failed += u64::from(failure.is_some());
+        self.rows.set_schedule_state(state)?;
         let Some(failure) = failure else { return Ok(()) };
         let (task, failure) = (ended.task.id.clone(), Arc::new(failure));
         let failed = ScheduleFact::Failed { occurrence, task, failure };
-        self.happened(Fact::Schedule(name, failed))
+        self.emit(Fact::Schedule(name, failed))
     }
 
     /// If the task is a run that its schedule remembers, it has not ended there either.
-    pub(super) fn run_returned(&mut self, task: &Task) -> Result<(), R::Error> {
-        let Some((mut standing, at)) = self.run_of(task)? else { return Ok(()) };
-        standing.runs[at].ended = None;
-        self.rows.set_standing(standing)
+    pub(super) fn run_retried(&mut self, task: &Task) -> Result<(), R::Error> {
+        let Some((mut state, at)) = self.run_of(task)? else { return Ok(()) };
+        state.runs[at].ended = None;
+        self.rows.set_schedule_state(state)
     }
 
     /// The schedule that remembers the task as a run, and which of its runs it is.
-    fn run_of(&mut self, task: &Task) -> Result<Option<(Standing, usize)>, R::Error> {
+    fn run_of(&mut self, task: &Task) -> Result<Option<(ScheduleState, usize)>, R::Error> {
         let Some(name) = schedule_of(task) else { return Ok(None) };
-        let Some(standing) = self.rows.standing(&name)? else { return Ok(None) };
-        let at = standing.runs.iter().position(|run| run.task == task.id);
-        Ok(at.map(|at| (standing, at)))
+        let Some(state) = self.rows.schedule_state(&name)? else { return Ok(None) };
+        let at = state.runs.iter().position(|run| run.task == task.id);
+        Ok(at.map(|at| (state, at)))
     }
 }
 

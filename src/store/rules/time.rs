@@ -8,29 +8,29 @@ impl<R: Rows> Transition<'_, R> {
     pub(super) fn promote(&mut self, limit: usize) -> Result<(), R::Error> {
         let mut left = limit;
         while left > 0
-            && let Some(sequence) = self.rows.next_alarm(self.now)?
+            && let Some(sequence) = self.rows.next_due_timer(self.now)?
         {
             left -= 1;
-            self.ring(sequence)?;
+            self.fire_timer(sequence)?;
         }
         // However many expired, their relatives are told in one slice.
         if !self.applied.ended.is_empty() {
-            self.release(RELEASE_SLICE)?;
+            self.notify_dependants(RELEASE_SLICE)?;
         }
         self.wake_due_keys(left)?;
-        self.applied.more |=
-            self.rows.next_alarm(self.now)?.is_some() || self.rows.next_key(self.now)?.is_some();
+        self.applied.more |= self.rows.next_due_timer(self.now)?.is_some()
+            || self.rows.next_key(self.now)?.is_some();
         Ok(())
     }
 
     /// A row's time has come.
-    fn ring(&mut self, sequence: Sequence) -> Result<(), R::Error> {
+    fn fire_timer(&mut self, sequence: Sequence) -> Result<(), R::Error> {
         let now = self.now;
         let row = self.row(sequence)?;
         if row.state.has_ended() {
             // It was kept for its unique key alone.
             self.rows.update(sequence, |row| row.due = None)?;
-            return self.keep(sequence);
+            return self.drop_unneeded(sequence);
         }
         let waits = matches!(row.state, State::Pending | State::Queued);
         if waits && row.expiry().is_some_and(|expiry| expiry <= now) {
@@ -46,7 +46,7 @@ impl<R: Rows> Transition<'_, R> {
     pub(super) fn prune(&mut self, retention: Retention, limit: usize) -> Result<(), R::Error> {
         let (old, more) = self.rows.prunable(retention, limit, self.now)?;
         for sequence in old {
-            self.forget_row(sequence)?;
+            self.purge_row(sequence)?;
         }
         self.applied.more |= more;
         Ok(())

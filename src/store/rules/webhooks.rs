@@ -26,13 +26,13 @@ impl<R: Rows> Transition<'_, R> {
 
     /// What was put aside becomes a task. If its id is taken it had become one before.
     pub(super) fn deliver(&mut self, position: u64, delivery: &Insert) -> Result<(), R::Error> {
-        if !self.rows.is_posted(position)? {
+        if !self.rows.is_in_outbox(position)? {
             self.applied.result = ChangeResult::NotFound;
             return Ok(());
         }
-        self.applied.result = self.enter(delivery, None)?;
+        self.applied.result = self.insert(delivery, None)?;
         if let ChangeResult::Inserted(_) | ChangeResult::IdConflict(_) = self.applied.result {
-            self.rows.take_out(position)?;
+            self.rows.dequeue_outbox(position)?;
         }
         Ok(())
     }

@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
+use super::error::{Result, SqliteError};
 use super::lock::DirectoryLock;
-use super::problem::{Fault, Result};
 use super::{DATABASE, connection, schema, verify};
 use crate::store::Error;
 
 /// How many epochs, and places of the outbox, a store that is put back leaves out: the boots that there
 /// were after the copy was taken may have used those that follow, and no fence or place is used twice.
-const LEFT_OUT: i64 = 1 << 32;
+const SKIPPED_EPOCHS: i64 = 1 << 32;
 /// How many problems of a bad copy are told.
-const TOLD: usize = 3;
+const MAX_PROBLEMS_SHOWN: usize = 3;
 
 /// Copies the store in `directory` into the new file `to`, as it is at one moment. A server may run on
 /// it meanwhile; its log grows until the copy is complete. When this returns, the copy is on the disk.
@@ -26,7 +26,7 @@ const TOLD: usize = 3;
 /// not there, or as it was.
 pub fn backup(directory: &Path, to: &Path) -> std::result::Result<(), Error> {
     let from = directory.join(DATABASE);
-    let source = existing(&from)?;
+    let source = connection::existing(&from)?;
     schema::check(&from, &source)?;
     // Nobody else gives the name away meanwhile.
     OpenOptions::new().write(true).create_new(true).open(to).map_err(|error| {
@@ -41,12 +41,12 @@ pub fn backup(directory: &Path, to: &Path) -> std::result::Result<(), Error> {
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
     let part = beside(to, ".part");
     let copied = copy(&source, &part, |_| Ok(())).and_then(|()| {
-        schema::place(&part, to, folder.unwrap_or(Path::new("."))).map_err(Fault::Io)
+        schema::place(&part, to, folder.unwrap_or(Path::new("."))).map_err(SqliteError::Io)
     });
-    copied.map_err(|fault| {
+    copied.map_err(|error| {
         remove(&part);
         remove(to);
-        Error::Unusable(format!("{} cannot be copied to {}: {fault}", from.display(), to.display()))
+        Error::Unusable(format!("{} cannot be copied to {}: {error}", from.display(), to.display()))
     })
 }
 
@@ -58,7 +58,8 @@ pub fn backup(directory: &Path, to: &Path) -> std::result::Result<(), Error> {
 pub fn restore(from: &Path, directory: &Path) -> std::result::Result<(), Error> {
     let problems = verify(from)?;
     if !problems.is_empty() {
-        let told: Vec<&str> = problems.iter().take(TOLD).map(String::as_str).collect();
+        let told: Vec<&str> =
+            problems.iter().take(MAX_PROBLEMS_SHOWN).map(String::as_str).collect();
         return Err(Error::Unusable(format!(
             "{} is not sound, and nothing was put back: {}",
             from.display(),
@@ -84,24 +85,16 @@ pub fn restore(from: &Path, directory: &Path) -> std::result::Result<(), Error> 
         schema::migrate(copy)?;
         // That the copy was taken of a boot that went on is no sign that it crashed.
         let sql = "UPDATE meta SET epoch = epoch + ?1, stopped = epoch + ?1, posted = posted + ?1";
-        copy.execute(sql, [LEFT_OUT])?;
+        copy.execute(sql, [SKIPPED_EPOCHS])?;
         Ok(())
     };
-    let copied = connection::inspector(from)
+    let copied = connection::inspect(from)
         .and_then(|source| copy(&source, &part, leave_out))
-        .and_then(|()| schema::place(&part, &path, directory).map_err(Fault::Io));
-    copied.map_err(|fault| {
+        .and_then(|()| schema::place(&part, &path, directory).map_err(SqliteError::Io));
+    copied.map_err(|error| {
         remove(&part);
-        cannot(&fault)
+        cannot(&error)
     })
-}
-
-/// A look at a file that must be there.
-pub(super) fn existing(path: &Path) -> std::result::Result<Connection, Error> {
-    if !path.is_file() {
-        return Err(Error::Unusable(format!("there is no store at {}", path.display())));
-    }
-    connection::inspector(path).map_err(|fault| schema::unusable(path, &fault))
 }
 
 fn copy(
@@ -114,7 +107,7 @@ fn copy(
     // begin it anew.
     let step = Backup::new(source, &mut copy)?.step(-1)?;
     if step != StepResult::Done {
-        return Err(Fault::Io(std::io::Error::other("another program has it locked")));
+        return Err(SqliteError::Io(std::io::Error::other("another program has it locked")));
     }
     // So that the copy is one file, wherever it is looked at.
     copy.pragma_update(None, "journal_mode", "DELETE")?;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 
-use super::problem::Result;
+use super::error::Result;
 
 /// With more pages than this in the log, it is copied back.
 const PAGES: i32 = 1_000;

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::problem::Result;
+use super::error::Result;
+use super::schema;
+use crate::store::Error;
 
 /// The size of a page, given when the file is made.
 pub(super) const PAGE_BYTES: u32 = 4 << 10;
@@ -47,11 +49,19 @@ pub(super) fn checkpointer(path: &Path) -> Result<Connection> {
 
 /// A connection for a look at a file that may be nobody's. It can write where that is allowed, so that
 /// SQLite can take its log away again, but is not asked to.
-pub(super) fn inspector(path: &Path) -> Result<Connection> {
+pub(super) fn inspect(path: &Path) -> Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, READER_CACHE_BYTES)
         .or_else(|_| reader(path))?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
+}
+
+/// A look at a file that must be there.
+pub(super) fn existing(path: &Path) -> std::result::Result<Connection, Error> {
+    if !path.is_file() {
+        return Err(Error::Unusable(format!("there is no store at {}", path.display())));
+    }
+    inspect(path).map_err(|error| schema::unusable(path, &error))
 }
 
 /// A file that a copy is written to. It is nothing until it is whole, so no journal is needed.

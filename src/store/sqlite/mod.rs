@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `lock` | the lock on the directory |
 //! | `connection`, `schema`, `codec` | what the file looks like |
-//! | `writer`, `unit` | the one thread that writes, and the transaction under way |
+//! | `writer`, `write_txn` | the one thread that writes, and the transaction under way |
 //! | `readers`, `reads` | questions |
 //! | `key`, `ids`, `known` | ids: their keys, how they come into their table, and whether one may be there |
 //! | `checkpoint` | the log beside the file |
@@ -18,18 +18,18 @@ mod backup;
 mod checkpoint;
 mod codec;
 mod connection;
-mod fill;
-mod ids;
-mod key;
-mod known;
+mod decode;
+mod error;
+mod id_filter;
+mod id_key;
+mod id_scan;
 mod lock;
-mod problem;
+mod pending_ids;
 mod readers;
 mod reads;
 mod schema;
-mod stored;
-mod unit;
 mod verify;
+mod write_txn;
 mod writer;
 
 use std::path::Path;
@@ -42,8 +42,9 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::backup::{backup, restore};
-use self::problem::{Fault, Result};
+use self::error::{Result, SqliteError};
 pub use self::verify::verify;
+use self::writer::{Request, Write, Written};
 use crate::clock::Timestamp;
 use crate::models::{
     LogLine, Name, OutboxEntry, QueueName, ScheduleStatus, Sequence, Snapshot, TaskFilter, TaskId,
@@ -51,8 +52,11 @@ use crate::models::{
 };
 use crate::store::{
     Change, ClaimRequest, ClaimableTask, Claims, Commit, DueSchedules, Error, OpenOptions,
-    OpenReport, Position, Properties, QueueDepth, QueueStatus, Store,
+    OpenReport, Position, Properties, QueueState, Store,
 };
+
+/// Why the writer's reply cannot be of another kind.
+const OTHER_KIND: &str = "the writer replies in the kind of the request";
 
 /// The file in a store's directory.
 const DATABASE: &str = "tasks.db";
@@ -60,9 +64,9 @@ const DATABASE: &str = "tasks.db";
 /// What the writer, the readers and whoever asks look at.
 #[derive(Debug)]
 struct Shared {
-    keys: key::Keys,
-    known: Arc<known::Known>,
-    pending: Arc<ids::Pending>,
+    keys: id_key::Keys,
+    known: Arc<id_filter::IdFilter>,
+    pending: Arc<pending_ids::Pending>,
     broken: Arc<OnceLock<String>>,
 }
 
@@ -71,10 +75,10 @@ struct Shared {
 pub struct SqliteStore {
     shared: Arc<Shared>,
     /// `None` once the store is being closed.
-    commands: Option<mpsc::Sender<writer::Command>>,
+    requests: Option<mpsc::Sender<Request>>,
     readers: readers::Readers,
     log: Arc<checkpoint::Log>,
-    fill: Arc<fill::Fill>,
+    fill: Arc<id_scan::IdScan>,
     threads: Vec<JoinHandle<()>>,
     _lock: lock::DirectoryLock,
 }
@@ -92,7 +96,7 @@ impl SqliteStore {
         })?;
         let lock = lock::DirectoryLock::take(directory)?;
         let path = schema::prepare(directory)?;
-        Self::start(&path, lock).map_err(|fault| schema::unusable(&path, &fault))
+        Self::start(&path, lock).map_err(|error| schema::unusable(&path, &error))
     }
 
     fn start(path: &Path, lock: lock::DirectoryLock) -> Result<Self> {
@@ -106,18 +110,18 @@ impl SqliteStore {
         }))?;
         let empty = !connection.prepare("SELECT 1 FROM tasks")?.exists([])?;
         let shared = Arc::new(Shared {
-            keys: key::Keys::load(&connection)?,
-            known: Arc::new(known::Known::new(empty)),
+            keys: id_key::Keys::load(&connection)?,
+            known: Arc::new(id_filter::IdFilter::new(empty)),
             pending: Arc::default(),
             broken: Arc::default(),
         });
-        fill::pending(&connection, &shared)?;
+        id_scan::pending(&connection, &shared)?;
         let gate = Arc::new(Mutex::new(()));
-        let (commands, receiver) = mpsc::channel(writer::COMMANDS);
+        let (requests, receiver) = mpsc::channel(writer::REQUESTS);
         let mut store = Self {
             readers: readers::Readers::start(path, shared.keys)?,
             shared,
-            commands: Some(commands),
+            requests: Some(requests),
             log,
             fill: Arc::default(),
             threads: Vec::new(),
@@ -135,22 +139,22 @@ impl SqliteStore {
         &mut self,
         connection: Connection,
         gate: Arc<Mutex<()>>,
-        commands: mpsc::Receiver<writer::Command>,
+        requests: mpsc::Receiver<Request>,
     ) -> Result<()> {
         let shared = self.shared.clone();
         let (ready, begun) = std::sync::mpsc::sync_channel(1);
         let write = move || {
             let Shared { keys, known, pending, broken } = &*shared;
-            match unit::Unit::new(&connection, *keys, known.clone(), pending.clone()) {
-                Ok(unit) => {
+            match write_txn::WriteTxn::new(&connection, *keys, known.clone(), pending.clone()) {
+                Ok(write_txn) => {
                     drop(ready.send(Ok(())));
-                    writer::Writer::new(&connection, unit, gate, broken.clone()).run(commands);
+                    writer::Writer::new(&connection, write_txn, gate, broken.clone()).run(requests);
                 }
-                Err(fault) => drop(ready.send(Err(fault))),
+                Err(error) => drop(ready.send(Err(error))),
             }
         };
         self.spawn("store", write)?;
-        begun.recv().map_err(|_| Fault::NoMeta)?
+        begun.recv().map_err(|_| SqliteError::NoMeta)?
     }
 
     fn start_checkpointer(&mut self, path: &Path, gate: Arc<Mutex<()>>) -> Result<()> {
@@ -167,19 +171,16 @@ impl SqliteStore {
 
     fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<()> {
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(body);
-        self.threads.push(thread.map_err(Fault::Thread)?);
+        self.threads.push(thread.map_err(SqliteError::Thread)?);
         Ok(())
     }
 
-    async fn tell<T>(
-        &self,
-        command: impl FnOnce(oneshot::Sender<std::result::Result<T, Error>>) -> writer::Command,
-    ) -> std::result::Result<T, Error> {
-        let ended = || Error::Broken("the thread that writes ended".to_owned());
-        let (answer, answered) = oneshot::channel();
-        let commands = self.commands.as_ref().ok_or_else(ended)?;
-        commands.send(command(answer)).await.map_err(|_| ended())?;
-        answered.await.map_err(|_| ended())?
+    async fn write(&self, write: Write) -> std::result::Result<Written, Error> {
+        let ended = || Error::Broken("the thread that writes the store ended".to_owned());
+        let (reply, replied) = oneshot::channel();
+        let requests = self.requests.as_ref().ok_or_else(ended)?;
+        requests.send(Request { write, reply }).await.map_err(|_| ended())?;
+        replied.await.map_err(|_| ended())?
     }
 
     /// Nothing is read any more once nothing is acknowledged.
@@ -199,7 +200,7 @@ impl SqliteStore {
 impl Drop for SqliteStore {
     /// Waits for what is under way.
     fn drop(&mut self) {
-        self.commands = None;
+        self.requests = None;
         self.fill.end();
         self.readers.end();
         self.log.end();
@@ -217,8 +218,11 @@ impl Store for SqliteStore {
         Properties { name: "sqlite", shared: false, durable: true }
     }
 
-    async fn open(&self, boot: OpenOptions) -> std::result::Result<OpenReport, Error> {
-        self.tell(|answer| writer::Command::Open(boot, answer)).await
+    async fn open(&self, options: OpenOptions) -> std::result::Result<OpenReport, Error> {
+        match self.write(Write::Open(options)).await? {
+            Written::Open(report) => Ok(report),
+            _ => unreachable!("{OTHER_KIND}"),
+        }
     }
 
     async fn commit(
@@ -226,15 +230,21 @@ impl Store for SqliteStore {
         changes: Arc<[Change]>,
         now: Timestamp,
     ) -> std::result::Result<Commit, Error> {
-        self.tell(|answer| writer::Command::Commit(changes, now, answer)).await
+        match self.write(Write::Commit(changes, now)).await? {
+            Written::Commit(commit) => Ok(commit),
+            _ => unreachable!("{OTHER_KIND}"),
+        }
     }
 
     async fn claim(
         &self,
-        wanted: Vec<ClaimRequest>,
+        requests: Vec<ClaimRequest>,
         now: Timestamp,
     ) -> std::result::Result<Claims, Error> {
-        self.tell(|answer| writer::Command::Claim(wanted, now, answer)).await
+        match self.write(Write::Claim(requests, now)).await? {
+            Written::Claim(claims) => Ok(claims),
+            _ => unreachable!("{OTHER_KIND}"),
+        }
     }
 
     fn may_know(&self, id: &TaskId) -> bool {
@@ -245,7 +255,7 @@ impl Store for SqliteStore {
         self.check()?;
         let pending: Vec<Vec<Sequence>> = ids.iter().map(|id| self.pending(id)).collect();
         let ids = ids.to_vec();
-        self.readers.ask(move |reader| reader.find(&ids, &pending)).await
+        self.readers.run(move |reader| reader.find(&ids, &pending)).await
     }
 
     async fn window(
@@ -256,7 +266,7 @@ impl Store for SqliteStore {
     ) -> std::result::Result<Vec<ClaimableTask>, Error> {
         self.check()?;
         let queue = queue.clone();
-        self.readers.ask(move |reader| reader.window(&queue, after, limit)).await
+        self.readers.run(move |reader| reader.window(&queue, after, limit)).await
     }
 
     async fn list(
@@ -267,7 +277,7 @@ impl Store for SqliteStore {
     ) -> std::result::Result<TaskPage, Error> {
         self.check()?;
         let filter = filter.clone();
-        self.readers.ask(move |reader| reader.list(&filter, before, limit)).await
+        self.readers.run(move |reader| reader.list(&filter, before, limit)).await
     }
 
     async fn logs(
@@ -278,17 +288,12 @@ impl Store for SqliteStore {
     ) -> std::result::Result<Vec<LogLine>, Error> {
         self.check()?;
         let (id, pending) = (id.clone(), self.pending(id));
-        self.readers.ask(move |reader| reader.logs(&id, &pending, after, limit)).await
+        self.readers.run(move |reader| reader.logs(&id, &pending, after, limit)).await
     }
 
-    async fn queues(&self) -> std::result::Result<Vec<QueueStatus>, Error> {
+    async fn queues(&self) -> std::result::Result<Vec<QueueState>, Error> {
         self.check()?;
-        self.readers.ask(|reader| reader.queues()).await
-    }
-
-    async fn depths(&self) -> std::result::Result<Vec<QueueDepth>, Error> {
-        self.check()?;
-        self.readers.ask(|reader| reader.depths()).await
+        self.readers.run(|reader| reader.queues()).await
     }
 
     async fn holders(
@@ -299,7 +304,7 @@ impl Store for SqliteStore {
     ) -> std::result::Result<Vec<TaskId>, Error> {
         self.check()?;
         let (queue, key) = (queue.clone(), key.to_owned());
-        self.readers.ask(move |reader| reader.holders(&queue, &key, limit)).await
+        self.readers.run(move |reader| reader.holders(&queue, &key, limit)).await
     }
 
     async fn key_free_at(
@@ -310,13 +315,13 @@ impl Store for SqliteStore {
     ) -> std::result::Result<Option<Timestamp>, Error> {
         self.check()?;
         let (queue, key) = (queue.clone(), key.to_owned());
-        self.readers.ask(move |reader| reader.key_free_at(&queue, &key, now)).await
+        self.readers.run(move |reader| reader.key_free_at(&queue, &key, now)).await
     }
 
     async fn schedule(&self, name: &Name) -> std::result::Result<Option<ScheduleStatus>, Error> {
         self.check()?;
         let name = name.clone();
-        self.readers.ask(move |reader| reader.schedule(&name)).await
+        self.readers.run(move |reader| reader.schedule(&name)).await
     }
 
     async fn schedules(
@@ -326,7 +331,7 @@ impl Store for SqliteStore {
     ) -> std::result::Result<Vec<ScheduleStatus>, Error> {
         self.check()?;
         let after = after.cloned();
-        self.readers.ask(move |reader| reader.schedules(after.as_ref(), limit)).await
+        self.readers.run(move |reader| reader.schedules(after.as_ref(), limit)).await
     }
 
     async fn due_schedules(
@@ -335,18 +340,18 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> std::result::Result<DueSchedules, Error> {
         self.check()?;
-        self.readers.ask(move |reader| reader.due_schedules(now, limit)).await
+        self.readers.run(move |reader| reader.due_schedules(now, limit)).await
     }
 
     async fn webhooks(&self) -> std::result::Result<Vec<Arc<Webhook>>, Error> {
         self.check()?;
-        self.readers.ask(|reader| reader.webhooks()).await
+        self.readers.run(|reader| reader.webhooks()).await
     }
 
     async fn webhook(&self, name: &Name) -> std::result::Result<Option<Arc<Webhook>>, Error> {
         self.check()?;
         let name = name.clone();
-        self.readers.ask(move |reader| reader.webhook(&name)).await
+        self.readers.run(move |reader| reader.webhook(&name)).await
     }
 
     async fn outbox(
@@ -355,6 +360,6 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> std::result::Result<Vec<OutboxEntry>, Error> {
         self.check()?;
-        self.readers.ask(move |reader| reader.outbox(after, limit)).await
+        self.readers.run(move |reader| reader.outbox(after, limit)).await
     }
 }

@@ -13,62 +13,62 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::connection;
-use super::key::Keys;
-use super::problem::{Fault, Result};
+use super::error::{Result, SqliteError};
+use super::id_key::Keys;
 use super::reads::Reader;
 use crate::store::Error;
 
 /// How many connections read at once.
 const READERS: usize = 3;
 /// How many questions may wait for them; who asks more waits until there is room.
-const QUESTIONS: usize = 1_024;
+const QUERIES: usize = 1_024;
 /// Statements that a connection keeps prepared.
 const STATEMENTS: usize = 32;
 
-type Question = Box<dyn for<'c> FnOnce(&mut Reader<'c>) + Send>;
+type Query = Box<dyn for<'c> FnOnce(&mut Reader<'c>) + Send>;
 
 #[derive(Debug)]
 pub(super) struct Readers {
     /// `None` once they are to end.
-    questions: Option<mpsc::Sender<Question>>,
+    queries: Option<mpsc::Sender<Query>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Readers {
     pub(super) fn start(path: &Path, keys: Keys) -> Result<Self> {
-        let (questions, receiver) = mpsc::channel(QUESTIONS);
+        let (queries, receiver) = mpsc::channel(QUERIES);
         let receiver = Arc::new(Mutex::new(receiver));
-        let mut readers = Self { questions: Some(questions), threads: Vec::new() };
+        let mut readers = Self { queries: Some(queries), threads: Vec::new() };
         for number in 0..READERS {
             let connection = connection::reader(path)?;
             let receiver = receiver.clone();
             let thread = std::thread::Builder::new().name(format!("store-read-{number}"));
             let serve = move || serve(&connection, keys, &receiver);
-            readers.threads.push(thread.spawn(serve).map_err(Fault::Thread)?);
+            readers.threads.push(thread.spawn(serve).map_err(SqliteError::Thread)?);
         }
         Ok(readers)
     }
 
     /// Has a question answered.
-    pub(super) async fn ask<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
-        question: impl for<'c> FnOnce(&mut Reader<'c>) -> Result<T> + Send + 'static,
+        query: impl for<'c> FnOnce(&mut Reader<'c>) -> Result<T> + Send + 'static,
     ) -> std::result::Result<T, Error> {
         let (answer, answered) = oneshot::channel();
-        let question: Question = Box::new(move |reader| {
-            let answered = reader.within_a_moment(question);
+        let query: Query = Box::new(move |reader| {
+            let answered = reader.in_snapshot(query);
             // Whoever asked may have gone.
-            drop(answer.send(answered.map_err(|fault| fault.while_reading())));
+            drop(answer.send(answered.map_err(|error| error.while_reading())));
         });
         let gone = || Error::Broken("the thread that reads ended".to_owned());
-        let questions = self.questions.as_ref().ok_or_else(gone)?;
-        questions.send(question).await.map_err(|_| gone())?;
+        let queries = self.queries.as_ref().ok_or_else(gone)?;
+        queries.send(query).await.map_err(|_| gone())?;
         answered.await.map_err(|_| gone())?
     }
 
     /// Ends the threads, after what they were asked.
     pub(super) fn end(&mut self) {
-        self.questions = None;
+        self.queries = None;
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
                 tracing::error!("a thread that reads the store panicked");
@@ -77,15 +77,15 @@ impl Readers {
     }
 }
 
-fn serve(connection: &Connection, keys: Keys, questions: &Mutex<mpsc::Receiver<Question>>) {
+fn serve(connection: &Connection, keys: Keys, queries: &Mutex<mpsc::Receiver<Query>>) {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     let mut reader = Reader::new(connection, keys);
     loop {
         // Whoever waits holds the lock, and lets go of it with a question in hand.
-        let question = questions.lock().blocking_recv();
-        let Some(question) = question else { return };
+        let query = queries.lock().blocking_recv();
+        let Some(query) = query else { return };
         // Whoever asked learns that there is no answer; the others still have somebody to ask.
-        if catch_unwind(AssertUnwindSafe(|| question(&mut reader))).is_err() {
+        if catch_unwind(AssertUnwindSafe(|| query(&mut reader))).is_err() {
             tracing::error!("a question to the store panicked");
             reader = Reader::new(connection, keys);
         }

@@ -1,20 +1,19 @@
 //! What readers are asked.
 
-mod depths;
+mod keys;
 mod outbox;
+pub(super) mod queues;
 mod schedules;
 
 use ahash::{HashMap, HashMapExt};
 use rusqlite::{Connection, OptionalExtension as _, Row as Stored};
 
-use super::codec::{RUNNING, level_of, micros, read_settings, state_number, time};
-use super::key::Keys;
-use super::problem::{Fault, Result};
-use super::stored;
-use crate::models::{
-    LogLine, QueueName, QueueSettings, Sequence, Snapshot, State, TaskFilter, TaskId, TaskPage,
-};
-use crate::store::{ClaimableTask, LIST_BUDGET, Position, QueueStatus};
+use super::codec::{level_of, micros, state_number, time};
+use super::decode;
+use super::error::{Result, SqliteError};
+use super::id_key::Keys;
+use crate::models::{LogLine, QueueName, Sequence, Snapshot, State, TaskFilter, TaskId, TaskPage};
+use crate::store::{ClaimableTask, LIST_BUDGET, Position};
 
 /// One connection and what it has learned.
 pub(super) struct Reader<'c> {
@@ -35,12 +34,12 @@ impl<'c> Reader<'c> {
     }
 
     /// Answers from the file as it is at one moment.
-    pub(super) fn within_a_moment<T>(
+    pub(super) fn in_snapshot<T>(
         &mut self,
-        question: impl FnOnce(&mut Self) -> Result<T>,
+        query: impl FnOnce(&mut Self) -> Result<T>,
     ) -> Result<T> {
         let moment = self.connection.unchecked_transaction()?;
-        let answer = question(self);
+        let answer = query(self);
         moment.finish()?;
         answer
     }
@@ -93,7 +92,7 @@ impl<'c> Reader<'c> {
             self.connection.prepare_cached("SELECT name FROM queues WHERE number = ?1")?;
         let name: String = statement.query_one([number], |row| row.get(0))?;
         let name = QueueName::parse(&name, "queue")
-            .map_err(|error| Fault::Unreadable(0, error.to_string()))?;
+            .map_err(|error| SqliteError::Unreadable(0, error.to_string()))?;
         self.names.insert(number, name.clone());
         Ok(name)
     }
@@ -101,10 +100,10 @@ impl<'c> Reader<'c> {
     /// Everything known about the task whose [`TASK`] columns these are.
     fn snapshot(&mut self, row: &Stored<'_>) -> Result<Snapshot> {
         let sequence = Sequence(row.get::<_, i64>(0)?.cast_unsigned());
-        let queue = self.queue_name(row.get(1 + stored::QUEUE)?)?;
-        let (row, sides) = stored::read(sequence, queue, row, 1)?;
+        let queue = self.queue_name(row.get(1 + decode::QUEUE)?)?;
+        let (row, side_tables) = decode::read(sequence, queue, row, 1)?;
         let mut snapshot = row.snapshot();
-        if sides.checkpoint {
+        if side_tables.checkpoint {
             let sql = "SELECT length(data) FROM checkpoints WHERE seq = ?1";
             let mut statement = self.connection.prepare_cached(sql)?;
             let bytes: i64 = statement.query_one([sequence.0.cast_signed()], |row| row.get(0))?;
@@ -244,43 +243,13 @@ impl<'c> Reader<'c> {
             lines.push(LogLine {
                 number: row.get(0)?,
                 at: time(row.get::<_, i64>(1)?.cast_unsigned())
-                    .map_err(|error| Fault::unreadable(sequence, error))?,
+                    .map_err(|error| SqliteError::unreadable(sequence, error))?,
                 level: level_of(row.get(2)?),
                 attempt: row.get(3)?,
                 text: row.get(4)?,
             });
         }
         Ok(lines)
-    }
-
-    /// See [`Store::queues`](crate::store::Store::queues).
-    pub(super) fn queues(&mut self) -> Result<Vec<QueueStatus>> {
-        let sql = "SELECT q.name, q.settings, sum(c.n) FILTER (WHERE c.state < 4),
-                sum(c.n) FILTER (WHERE c.state = ?1)
-            FROM queues q LEFT JOIN counts c ON c.queue = q.number
-            GROUP BY q.number ORDER BY q.name";
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query([RUNNING])?;
-        let mut statuses = Vec::new();
-        while let Some(row) = rows.next()? {
-            let unreadable = |error: String| Fault::Unreadable(0, error);
-            let queue = QueueName::parse(row.get_ref(0)?.as_str()?, "queue")
-                .map_err(|error| unreadable(error.to_string()))?;
-            let settings = match row.get_ref(1)?.as_blob_or_null()? {
-                None => QueueSettings::default(),
-                Some(bytes) => {
-                    read_settings(bytes).map_err(|error| unreadable(error.to_string()))?
-                }
-            };
-            let count =
-                |at| Ok::<_, Fault>(row.get::<_, Option<i64>>(at)?.unwrap_or(0).cast_unsigned());
-            let (unfinished, running) = (count(2)?, count(3)?);
-            if unfinished > 0 || settings != QueueSettings::default() {
-                let waiting = unfinished.saturating_sub(running);
-                statuses.push(QueueStatus { queue, settings, waiting, running });
-            }
-        }
-        Ok(statuses)
     }
 }
 

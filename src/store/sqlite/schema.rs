@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
-use super::problem::{Fault, Result};
+use super::error::{Result, SqliteError};
 use super::{DATABASE, connection};
 use crate::store::Error;
 
@@ -24,7 +24,7 @@ pub(super) const VERSION: usize = STEPS.len();
 /// less of the writer's time than one row updated in place. All three are clustered by the order of
 /// acceptance, so that new rows and old ones that are forgotten lie at the ends.
 ///
-/// Indexes are few and partial: `line`, `alarm`, `child` and the like are null in nearly every row.
+/// Indexes are few and partial: `line`, `timer`, `child` and the like are null in nearly every row.
 /// `ids` is filled late and in order of its keys; see [`ids`](super::ids).
 const STEPS: [&str; 3] = [
     "
@@ -202,7 +202,7 @@ pub(super) fn prepare(directory: &Path) -> std::result::Result<PathBuf, Error> {
             return Err(damaged(&path, &why));
         }
         Ok(_) => {
-            let connection = connection::reader(&path).map_err(|fault| unusable(&path, &fault))?;
+            let connection = connection::reader(&path).map_err(|error| unusable(&path, &error))?;
             check(&path, &connection)?;
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -214,7 +214,7 @@ pub(super) fn prepare(directory: &Path) -> std::result::Result<PathBuf, Error> {
                     log.display()
                 )));
             }
-            create(directory, &path).map_err(|fault| unusable(&path, &fault))?;
+            create(directory, &path).map_err(|error| unusable(&path, &error))?;
         }
         Err(error) => {
             return Err(Error::Unusable(format!("{} cannot be read: {error}", path.display())));
@@ -228,7 +228,7 @@ fn create(directory: &Path, path: &Path) -> Result<()> {
     for left in [format!("{DATABASE}-new"), format!("{DATABASE}-new-wal")] {
         match std::fs::remove_file(directory.join(left)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(Fault::Io(error));
+                return Err(SqliteError::Io(error));
             }
             _ => {}
         }
@@ -237,7 +237,7 @@ fn create(directory: &Path, path: &Path) -> Result<()> {
     migrate(&connection)?;
     connection.close().map_err(|(_, error)| error)?;
     // Closing copied the log back and took it away.
-    place(&new, path, directory).map_err(Fault::Io)
+    place(&new, path, directory).map_err(SqliteError::Io)
 }
 
 /// Gives a file that is whole its final name, both for good.
@@ -260,7 +260,7 @@ pub(super) fn check(path: &Path, connection: &Connection) -> std::result::Result
         connection.query_one(sql, [], |row| row.get::<_, i64>(0))?;
         Ok((application, version(connection)?))
     };
-    let (application, version) = look().map_err(|fault| unusable(path, &fault))?;
+    let (application, version) = look().map_err(|error| unusable(path, &error))?;
     if application != APPLICATION_ID || version == 0 {
         return Err(Error::Unusable(format!(
             "{} is a database, but not one of tasks; choose another directory",
@@ -278,11 +278,11 @@ pub(super) fn check(path: &Path, connection: &Connection) -> std::result::Result
 }
 
 /// What a fault means while a store is opened.
-pub(super) fn unusable(path: &Path, fault: &Fault) -> Error {
-    if fault.is_damage() {
-        return damaged(path, fault);
+pub(super) fn unusable(path: &Path, error: &SqliteError) -> Error {
+    if error.is_damage() {
+        return damaged(path, error);
     }
-    Error::Unusable(format!("{} cannot be opened: {fault}", path.display()))
+    Error::Unusable(format!("{} cannot be opened: {error}", path.display()))
 }
 
 fn damaged(path: &Path, why: &dyn std::fmt::Display) -> Error {

@@ -5,20 +5,20 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::backup::existing;
 use super::codec::{micros, state_number};
-use super::key::Keys;
-use super::problem::{Fault, Result};
+use super::connection::existing;
+use super::error::{Result, SqliteError};
+use super::id_key::Keys;
 use super::reads::{Reader, TASK};
 use super::schema::{self, VERSION};
-use super::unit::{RESTING, suspicion_number};
-use super::{DATABASE, stored};
+use super::write_txn::{SUSPENDED, quarantine_number};
+use super::{DATABASE, decode};
 use crate::models::Sequence;
 use crate::store::Error;
-use crate::store::rules::{Facts, OfKey, Row};
+use crate::store::rules::{IndexEntry, KeyState, Row};
 
 /// The most problems that are told.
-const MOST: usize = 100;
+const MAX_PROBLEMS: usize = 100;
 
 /// Looks through the whole file: the store in the directory `path`, or a copy of one. A server may run
 /// on it meanwhile. Answers a line for each problem, at most a hundred; none: it is sound. Of a file
@@ -30,14 +30,14 @@ pub fn verify(path: &Path) -> std::result::Result<Vec<String>, Error> {
     let file = if path.is_dir() { path.join(DATABASE) } else { path.to_owned() };
     let connection = existing(&file)?;
     let version = schema::check(&file, &connection)?;
-    look(&connection, version).map_err(|fault| schema::unusable(&file, &fault))
+    look(&connection, version).map_err(|error| schema::unusable(&file, &error))
 }
 
 fn look(connection: &Connection, version: usize) -> Result<Vec<String>> {
     let moment = connection.unchecked_transaction()?;
     let mut problems = pages(connection)?;
     if problems.is_empty() && version == VERSION {
-        let mut audit = Audit { connection, problems, seen: Seen::default() };
+        let mut audit = Audit { connection, problems, totals: Totals::default() };
         audit.rows()?;
         audit.counters()?;
         audit.ids()?;
@@ -47,13 +47,13 @@ fn look(connection: &Connection, version: usize) -> Result<Vec<String>> {
         problems = audit.problems;
     }
     moment.finish()?;
-    problems.truncate(MOST);
+    problems.truncate(MAX_PROBLEMS);
     Ok(problems)
 }
 
 /// What SQLite finds.
 fn pages(connection: &Connection) -> Result<Vec<String>> {
-    let mut check = connection.prepare(&format!("PRAGMA integrity_check({MOST})"))?;
+    let mut check = connection.prepare(&format!("PRAGMA integrity_check({MAX_PROBLEMS})"))?;
     let lines = check.query_map([], |row| row.get::<_, String>(0))?;
     let lines = lines.collect::<rusqlite::Result<Vec<_>>>()?;
     Ok(lines.into_iter().filter(|line| line != "ok").collect())
@@ -61,14 +61,14 @@ fn pages(connection: &Connection) -> Result<Vec<String>> {
 
 /// What the rows add up to.
 #[derive(Default)]
-struct Seen {
+struct Totals {
     /// By queue and kind.
     counts: BTreeMap<(i64, i64), i64>,
-    alarms: i64,
+    timers: i64,
     children: i64,
     failed_for: i64,
-    spent_well: i64,
-    spent_badly: i64,
+    prunable_succeeded: i64,
+    prunable_others: i64,
     /// How many unfinished rows need a row, and how many it says.
     needed: BTreeMap<Sequence, i64>,
     says_needed: BTreeMap<Sequence, i64>,
@@ -77,12 +77,12 @@ struct Seen {
 struct Audit<'c> {
     connection: &'c Connection,
     problems: Vec<String>,
-    seen: Seen,
+    totals: Totals,
 }
 
 impl Audit<'_> {
     fn problem(&mut self, problem: String) {
-        if self.problems.len() < MOST {
+        if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(problem);
         }
     }
@@ -110,29 +110,30 @@ impl Audit<'_> {
             }
             let sequence = Sequence(seq.cast_unsigned());
             let read = reader
-                .queue_name(stored.get(1 + stored::QUEUE)?)
-                .and_then(|queue| stored::read(sequence, queue, stored, 1));
+                .queue_name(stored.get(1 + decode::QUEUE)?)
+                .and_then(|queue| decode::read(sequence, queue, stored, 1));
             match read {
-                Ok((row, sides)) => {
+                Ok((row, side_tables)) => {
                     let (checkpoint, decision): (bool, bool) = (stored.get(23)?, stored.get(24)?);
-                    if (sides.checkpoint, sides.resolved_args) != (checkpoint, decision) {
+                    if (side_tables.checkpoint, side_tables.resolved_args) != (checkpoint, decision)
+                    {
                         self.problem(format!("task {seq} misses its checkpoint or decision"));
                     }
                     self.row(&row, stored)?;
                 }
-                Err(fault @ Fault::Unreadable(..)) => self.problem(fault.to_string()),
-                Err(Fault::Sqlite(rusqlite::Error::QueryReturnedNoRows)) => {
+                Err(error @ SqliteError::Unreadable(..)) => self.problem(error.to_string()),
+                Err(SqliteError::Sqlite(rusqlite::Error::QueryReturnedNoRows)) => {
                     self.problem(format!("task {seq} is in a queue that is not there"));
                 }
-                Err(fault) => return Err(fault),
+                Err(error) => return Err(error),
             }
         }
-        let needed = std::mem::take(&mut self.seen.needed);
-        if needed != self.seen.says_needed {
+        let needed = std::mem::take(&mut self.totals.needed);
+        if needed != self.totals.says_needed {
             let differs = needed
                 .keys()
-                .chain(self.seen.says_needed.keys())
-                .find(|seq| needed.get(seq) != self.seen.says_needed.get(seq))
+                .chain(self.totals.says_needed.keys())
+                .find(|seq| needed.get(seq) != self.totals.says_needed.get(seq))
                 .copied();
             if let Some(Sequence(seq)) = differs {
                 self.problem(format!("task {seq} does not know by how many it is needed"));
@@ -142,25 +143,25 @@ impl Audit<'_> {
     }
 
     fn row(&mut self, row: &Row, stored: &rusqlite::Row<'_>) -> Result<()> {
-        let facts = Facts::of(row);
-        let queue: i64 = stored.get(1 + stored::QUEUE)?;
+        let entry = IndexEntry::of(row);
+        let queue: i64 = stored.get(1 + decode::QUEUE)?;
         let agrees = if row.state.has_ended() {
             let ended_at = row.ended.as_ref().map(|ended| micros(ended.outcome.ended_at));
             ended_at == stored.get(9)?
-                && stored.get::<_, Option<bool>>(20)? == Some(facts.spent.is_some())
+                && stored.get::<_, Option<bool>>(20)? == Some(entry.prunable.is_some())
                 && stored.get::<_, Option<i64>>(21)? == row.keep_until.map(micros)
                 && stored.get::<_, Option<i64>>(22)?
                     == row.failed_for.map(|parent| parent.0.cast_signed())
         } else {
             let options = &row.task.options;
-            let holds = matches!(facts.of_key, OfKey::Holds { .. });
+            let holds = matches!(entry.key_state, KeyState::Holds { .. });
             let expected = [
-                facts.claimable.then_some(queue),
-                (facts.of_key == OfKey::BlockedBy).then_some(queue),
-                facts.alarm.map(micros),
+                entry.claimable.then_some(queue),
+                (entry.key_state == KeyState::Blocked).then_some(queue),
+                entry.timer.map(micros),
                 holds.then_some(queue),
-                suspicion_number(facts.suspicion),
-                facts.child_of.map(|parent| parent.0.cast_signed()),
+                quarantine_number(entry.quarantine),
+                entry.child_of.map(|parent| parent.0.cast_signed()),
                 Some(i64::from(options.priority)),
             ];
             let mut agrees = stored.get_ref(19)?.as_str_or_null()? == options.concurrency_key();
@@ -176,27 +177,27 @@ impl Audit<'_> {
         if stored.get::<_, u32>(25)? > row.log_lines {
             self.problem(format!("task {seq} has more log lines than it knows"));
         }
-        self.add(row, &facts, queue);
+        self.add(row, &entry, queue);
         Ok(())
     }
 
-    fn add(&mut self, row: &Row, facts: &Facts, queue: i64) {
-        let seen = &mut self.seen;
-        let mut count = |kind| *seen.counts.entry((queue, kind)).or_default() += 1;
+    fn add(&mut self, row: &Row, entry: &IndexEntry, queue: i64) {
+        let totals = &mut self.totals;
+        let mut count = |kind| *totals.counts.entry((queue, kind)).or_default() += 1;
         count(state_number(row.state));
-        if facts.running && !facts.at_work {
-            count(RESTING as i64);
+        if entry.running && !entry.holds_slot {
+            count(SUSPENDED as i64);
         }
-        seen.alarms += i64::from(facts.alarm.is_some());
-        seen.children += i64::from(facts.child_of.is_some());
-        seen.failed_for += i64::from(facts.failed_for.is_some());
-        seen.spent_well += i64::from(facts.spent.is_some_and(|(well, _)| well));
-        seen.spent_badly += i64::from(facts.spent.is_some_and(|(well, _)| !well));
+        totals.timers += i64::from(entry.timer.is_some());
+        totals.children += i64::from(entry.child_of.is_some());
+        totals.failed_for += i64::from(entry.failed_for.is_some());
+        totals.prunable_succeeded += i64::from(entry.prunable.is_some_and(|(well, _)| well));
+        totals.prunable_others += i64::from(entry.prunable.is_some_and(|(well, _)| !well));
         for parent in &row.parents {
-            *seen.needed.entry(*parent).or_default() += 1;
+            *totals.needed.entry(*parent).or_default() += 1;
         }
         if row.needed_by > 0 {
-            seen.says_needed.insert(row.sequence, i64::from(row.needed_by));
+            totals.says_needed.insert(row.sequence, i64::from(row.needed_by));
         }
     }
 
@@ -211,7 +212,7 @@ impl Audit<'_> {
                 stored.insert((row.get(0)?, row.get(1)?), n);
             }
         }
-        let counts = std::mem::take(&mut self.seen.counts);
+        let counts = std::mem::take(&mut self.totals.counts);
         if stored != counts {
             self.problem(format!(
                 "the counters of queues say {stored:?}, but there are {counts:?}"
@@ -219,11 +220,11 @@ impl Audit<'_> {
         }
         let counted = |sql: &str| self.connection.query_one(sql, [], |row| row.get::<_, i64>(0));
         let expected = [
-            ("alarms", self.seen.alarms),
-            ("children", self.seen.children),
-            ("failed_for", self.seen.failed_for),
-            ("spent_well", self.seen.spent_well),
-            ("spent_badly", self.seen.spent_badly),
+            ("alarms", self.totals.timers),
+            ("children", self.totals.children),
+            ("failed_for", self.totals.failed_for),
+            ("spent_well", self.totals.prunable_succeeded),
+            ("spent_badly", self.totals.prunable_others),
             ("waits", counted("SELECT count(*) FROM waits")?),
             ("abroad", counted("SELECT count(*) FROM abroad")?),
             ("uniques", counted("SELECT count(*) FROM uniques")?),
@@ -274,12 +275,12 @@ impl Audit<'_> {
                 self.problem(format!("schedule {name} has no definition, or is one alone"));
                 continue;
             }
-            match stored::schedule(row) {
+            match decode::schedule(row) {
                 Ok(status) if status.next.is_some() && !status.enabled => {
                     self.problem(format!("schedule {name} is disabled and runs"));
                 }
                 Ok(_) => {}
-                Err(fault) => self.problem(format!("schedule {name}: {fault}")),
+                Err(error) => self.problem(format!("schedule {name}: {error}")),
             }
         }
         Ok(())
@@ -287,8 +288,8 @@ impl Audit<'_> {
 
     /// What is put aside is for somebody who can be read, at a place that was given.
     fn outbox(&mut self) -> Result<()> {
-        if let Err(fault) = stored::webhooks(self.connection) {
-            self.problem(fault.to_string());
+        if let Err(error) = decode::webhooks(self.connection) {
+            self.problem(error.to_string());
         }
         for (wrong, sql) in [
             (

@@ -1,7 +1,7 @@
-//! The one thread that writes.
+//! The writer: the one thread that changes the file.
 //!
-//! It takes what has gathered (a commit, and the claims that wait beside it), makes it one
-//! transaction, and answers all of it after the commit: one fsync for all.
+//! It takes all requests that have gathered (a commit, and the claims that wait beside it), makes
+//! them one transaction, and answers them after its commit: one fsync for all.
 
 use std::sync::{Arc, OnceLock};
 
@@ -9,29 +9,33 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::problem::{Fault, Result};
-use super::unit::Unit;
+use super::error::{Result, SqliteError};
+use super::write_txn::WriteTxn;
 use crate::clock::Timestamp;
 use crate::store::rules;
 use crate::store::{Change, ClaimRequest, Claims, Commit, Error, OpenOptions, OpenReport};
 
-/// How many commands may wait for the writer. The engine sends one commit and one claim at a time.
-pub(super) const COMMANDS: usize = 64;
+/// How many requests may wait for the writer. The engine sends one commit and one claim at a time.
+pub(super) const REQUESTS: usize = 64;
 
-type Answer<T> = oneshot::Sender<std::result::Result<T, Error>>;
-
-/// What the writer is told.
-pub(super) enum Command {
-    Open(OpenOptions, Answer<OpenReport>),
-    Commit(Arc<[Change]>, Timestamp, Answer<Commit>),
-    Claim(Vec<ClaimRequest>, Timestamp, Answer<Claims>),
+/// What the writer does.
+pub(super) enum Write {
+    Open(OpenOptions),
+    Commit(Arc<[Change]>, Timestamp),
+    Claim(Vec<ClaimRequest>, Timestamp),
 }
 
-/// What was done and is told once it is committed.
-enum Done {
-    Open(OpenReport, Answer<OpenReport>),
-    Commit(Arc<[Change]>, Commit, Answer<Commit>),
-    Claim(Claims, Answer<Claims>),
+/// The result of a [`Write`], of the same kind.
+pub(super) enum Written {
+    Open(OpenReport),
+    Commit(Commit),
+    Claim(Claims),
+}
+
+/// A write, and where its result goes after the commit.
+pub(super) struct Request {
+    pub(super) write: Write,
+    pub(super) reply: oneshot::Sender<std::result::Result<Written, Error>>,
 }
 
 /// Whether a commit waits for the disk.
@@ -43,176 +47,144 @@ enum Synchronous {
 
 pub(super) struct Writer<'c> {
     connection: &'c Connection,
-    unit: Unit<'c>,
-    /// Held while a transaction is under way, and by the checkpoint that must not meet one.
+    txn: WriteTxn<'c>,
+    /// Held during a transaction, and by a checkpoint that needs the writer to stand still.
     gate: Arc<Mutex<()>>,
     /// Why nothing may be acknowledged any more.
     broken: Arc<OnceLock<String>>,
     synchronous: Synchronous,
-    /// The latest commit and what was answered, should the answer be lost on its way.
+    /// The latest commit and its result, for a caller that lost the reply and asks again.
     latest: Option<(Arc<[Change]>, Commit)>,
 }
 
 impl<'c> Writer<'c> {
     pub(super) fn new(
         connection: &'c Connection,
-        unit: Unit<'c>,
+        txn: WriteTxn<'c>,
         gate: Arc<Mutex<()>>,
         broken: Arc<OnceLock<String>>,
     ) -> Self {
         let synchronous = Synchronous::Full;
-        Self { connection, unit, gate, broken, synchronous, latest: None }
+        Self { connection, txn, gate, broken, synchronous, latest: None }
     }
 
-    /// Serves until nobody can send any more.
-    pub(super) fn run(&mut self, mut commands: mpsc::Receiver<Command>) {
-        let mut gathered = Vec::with_capacity(COMMANDS);
-        while commands.blocking_recv_many(&mut gathered, COMMANDS) > 0 {
+    /// Serves requests until every sender is dropped.
+    pub(super) fn run(&mut self, mut requests: mpsc::Receiver<Request>) {
+        let mut gathered = Vec::with_capacity(REQUESTS);
+        while requests.blocking_recv_many(&mut gathered, REQUESTS) > 0 {
             self.serve(&mut gathered);
         }
     }
 
-    fn serve(&mut self, gathered: &mut Vec<Command>) {
+    fn serve(&mut self, gathered: &mut Vec<Request>) {
         if let Some(why) = self.broken.get() {
-            for command in gathered.drain(..) {
-                command.refuse(Error::Broken(why.clone()));
-            }
-            return;
+            let error = Error::Broken(why.clone());
+            return refuse(gathered, &error);
         }
-        self.answer_again(gathered);
+        self.answer_repeat(gathered);
         if gathered.is_empty() {
             return;
         }
         let gate = self.gate.clone();
         let guard = gate.lock();
-        let mut done = Vec::with_capacity(gathered.len());
-        let outcome = self.transact(gathered, &mut done);
+        let outcome = self.transact(gathered);
         drop(guard);
         match outcome {
-            Ok(()) => {
-                for done in done {
-                    self.tell(done);
+            Ok(written) => {
+                for (request, written) in gathered.drain(..).zip(written) {
+                    if let (Write::Commit(changes, _), Written::Commit(commit)) =
+                        (&request.write, &written)
+                    {
+                        self.latest = Some((changes.clone(), commit.clone()));
+                    }
+                    request.reply(Ok(written));
                 }
             }
             Err(error) => {
                 if let Error::Broken(why) = &error
                     && self.broken.set(why.clone()).is_ok()
                 {
-                    tracing::error!(error = %why, "the store acknowledges nothing more");
+                    tracing::error!(error = %why, "the store acknowledges no more writes");
                 }
-                let undone = done.into_iter().map(Done::into_refusal);
-                for refuse in undone.chain(gathered.drain(..).map(Command::into_refusal)) {
-                    refuse(copy(&error));
-                }
+                refuse(gathered, &error);
             }
         }
     }
 
-    /// Answers a commit that was made and is asked for again, before anything else is done.
-    fn answer_again(&mut self, gathered: &mut Vec<Command>) {
-        let Some((known, commit)) = &self.latest else { return };
-        let again = matches!(gathered.first(), Some(Command::Commit(changes, ..)) if Arc::ptr_eq(known, changes));
-        if again && let Command::Commit(_, _, answer) = gathered.remove(0) {
-            // Whoever asked may have gone.
-            drop(answer.send(Ok(commit.clone())));
+    /// Answers a repeated commit with its first result, before anything else is written.
+    fn answer_repeat(&mut self, gathered: &mut Vec<Request>) {
+        let Some((latest, commit)) = &self.latest else { return };
+        let repeats = gathered.first().is_some_and(|request| match &request.write {
+            Write::Commit(changes, _) => Arc::ptr_eq(latest, changes),
+            Write::Open(_) | Write::Claim(..) => false,
+        });
+        if repeats {
+            gathered.remove(0).reply(Ok(Written::Commit(commit.clone())));
         }
     }
 
-    /// Takes the commands that it carries out, and leaves those that it did not come to.
-    fn transact(
-        &mut self,
-        gathered: &mut Vec<Command>,
-        done: &mut Vec<Done>,
-    ) -> std::result::Result<(), Error> {
-        let outcome = self.carry_out(gathered, done);
-        if let Err(error) = outcome {
-            self.unit.roll_back();
-            return Err(error);
-        }
-        Ok(())
+    fn transact(&mut self, requests: &[Request]) -> std::result::Result<Vec<Written>, Error> {
+        self.write_all(requests).inspect_err(|_| self.txn.roll_back())
     }
 
-    fn carry_out(
-        &mut self,
-        gathered: &mut Vec<Command>,
-        done: &mut Vec<Done>,
-    ) -> std::result::Result<(), Error> {
-        let before = |fault: Fault| fault.before_commit();
-        self.set_synchronous(gathered).map_err(before)?;
-        self.unit.begin().map_err(before)?;
+    fn write_all(&mut self, requests: &[Request]) -> std::result::Result<Vec<Written>, Error> {
+        let before = |error: SqliteError| error.before_commit();
+        self.set_synchronous(requests).map_err(before)?;
+        self.txn.begin().map_err(before)?;
         let mut now = Timestamp::EPOCH;
-        let mut prunes = false;
-        // Last first, so that what is left is what was not come to.
-        gathered.reverse();
-        while let Some(command) = gathered.pop() {
-            now = now.max(command.now());
-            prunes |= command.prunes();
-            match self.one(&command) {
-                Ok(answer) => done.push(answer.to(command)),
-                Err(fault) => {
-                    gathered.push(command);
-                    return Err(before(fault));
-                }
-            }
+        let mut written = Vec::with_capacity(requests.len());
+        for request in requests {
+            now = now.max(request.write.now());
+            written.push(self.write(&request.write).map_err(before)?);
         }
-        let prepared = self.unit.prepare(now).map_err(before)?;
-        let due = self.unit.due().map_err(before)?;
-        self.unit.commit(prepared).map_err(|fault| fault.at_commit())?;
-        for done in done {
-            done.set_due(due);
+        let prepared = self.txn.prepare(now).map_err(before)?;
+        let due = self.txn.due().map_err(before)?;
+        self.txn.commit(prepared).map_err(|error| error.at_commit())?;
+        for written in &mut written {
+            written.set_due(due);
         }
-        if prunes && let Err(error) = self.unit.forget_filters() {
+        if requests.iter().any(|request| request.write.prunes())
+            && let Err(error) = self.txn.drop_old_filters()
+        {
             // They only take memory.
-            tracing::warn!(%error, "filters of forgotten tasks stay");
+            tracing::warn!(%error, "the id filters of pruned tasks stay in memory");
         }
-        Ok(())
+        Ok(written)
     }
 
-    fn one(&mut self, command: &Command) -> Result<Answered> {
-        Ok(match command {
-            Command::Open(boot, _) => {
-                let rescued = rules::open(&mut self.unit, *boot)?;
-                Answered::Open(OpenReport {
-                    epoch: rescued.epoch,
-                    next_sequence: self.unit.next_sequence(),
-                    queues: self.unit.queues(),
-                    rescued: rescued.rescued,
-                    quarantined: rescued.quarantined,
-                    events: rescued.events,
+    fn write(&mut self, write: &Write) -> Result<Written> {
+        Ok(match write {
+            Write::Open(options) => {
+                let recovered = rules::open(&mut self.txn, *options)?;
+                Written::Open(OpenReport {
+                    epoch: recovered.epoch,
+                    next_sequence: self.txn.next_sequence(),
+                    queues: self.txn.queues()?,
+                    rescued: recovered.rescued,
+                    quarantined: recovered.quarantined,
+                    events: recovered.events,
                     due: None,
                 })
             }
-            Command::Commit(changes, now, _) => {
+            Write::Commit(changes, now) => {
                 let mut applied = Vec::with_capacity(changes.len());
                 for change in changes.iter() {
-                    applied.push(rules::apply(&mut self.unit, change, *now)?);
+                    applied.push(rules::apply(&mut self.txn, change, *now)?);
                 }
-                Answered::Commit(Commit { applied, due: None })
+                Written::Commit(Commit { applied, due: None })
             }
-            Command::Claim(wanted, now, _) => {
-                Answered::Claim(rules::claim(&mut self.unit, wanted, *now)?)
+            Write::Claim(requests, now) => {
+                Written::Claim(rules::claim(&mut self.txn, requests, *now)?)
             }
         })
     }
 
-    fn tell(&mut self, done: Done) {
-        // Whoever asked may have gone; then nobody learns it now.
-        match done {
-            Done::Open(opened, answer) => drop(answer.send(Ok(opened))),
-            Done::Claim(claims, answer) => drop(answer.send(Ok(claims))),
-            Done::Commit(changes, commit, answer) => {
-                drop(answer.send(Ok(commit.clone())));
-                self.latest = Some((changes, commit));
-            }
-        }
-    }
-
     /// A transaction with nothing but claims does not wait for the disk: the next commit that does
     /// brings its pages there, too. If the power fails before, the tasks are as they were, `QUEUED`,
-    /// and are claimed again under the fences of a new boot. Nothing that a body did under a lost claim
-    /// can have been committed before it, for a log is read up to its first gap.
-    fn set_synchronous(&mut self, gathered: &[Command]) -> Result<()> {
-        let only_claims = gathered.iter().all(|command| matches!(command, Command::Claim(..)));
+    /// and are claimed again under the fences of a new boot. Nothing that a handler did under a lost
+    /// claim can have been committed before it, for a log is read up to its first gap.
+    fn set_synchronous(&mut self, requests: &[Request]) -> Result<()> {
+        let only_claims = requests.iter().all(|it| matches!(it.write, Write::Claim(..)));
         let wanted = if only_claims { Synchronous::Normal } else { Synchronous::Full };
         if self.synchronous != wanted {
             self.connection.execute_batch(match wanted {
@@ -225,83 +197,40 @@ impl<'c> Writer<'c> {
     }
 }
 
-/// What the rules said to a command.
-enum Answered {
-    Open(OpenReport),
-    Commit(Commit),
-    Claim(Claims),
-}
-
-impl Answered {
-    fn to(self, command: Command) -> Done {
-        match (self, command) {
-            (Self::Open(opened), Command::Open(_, answer)) => Done::Open(opened, answer),
-            (Self::Commit(commit), Command::Commit(changes, _, answer)) => {
-                Done::Commit(changes, commit, answer)
-            }
-            (Self::Claim(claims), Command::Claim(_, _, answer)) => Done::Claim(claims, answer),
-            _ => unreachable!("the answer is to this command"),
-        }
-    }
-}
-
-type Refusal = Box<dyn FnOnce(Error)>;
-
-impl Command {
+impl Write {
     fn now(&self) -> Timestamp {
         match self {
-            Self::Open(boot, _) => boot.now,
-            Self::Commit(_, now, _) | Self::Claim(_, now, _) => *now,
+            Self::Open(options) => options.now,
+            Self::Commit(_, now) | Self::Claim(_, now) => *now,
         }
     }
 
     fn prunes(&self) -> bool {
-        let Self::Commit(changes, ..) = self else { return false };
+        let Self::Commit(changes, _) = self else { return false };
         changes.iter().any(|change| matches!(change, Change::Prune { .. }))
     }
-
-    fn refuse(self, error: Error) {
-        self.into_refusal()(error);
-    }
-
-    fn into_refusal(self) -> Refusal {
-        match self {
-            Self::Open(_, answer) => refusal(answer),
-            Self::Commit(_, _, answer) => refusal(answer),
-            Self::Claim(_, _, answer) => refusal(answer),
-        }
-    }
 }
 
-impl Done {
+impl Written {
     fn set_due(&mut self, at: Option<Timestamp>) {
         match self {
-            Self::Open(opened, _) => opened.due = at,
-            Self::Commit(_, commit, _) => commit.due = at,
-            Self::Claim(claims, _) => claims.due = at,
-        }
-    }
-
-    fn into_refusal(self) -> Refusal {
-        match self {
-            Self::Open(_, answer) => refusal(answer),
-            Self::Commit(_, _, answer) => refusal(answer),
-            Self::Claim(_, answer) => refusal(answer),
+            Self::Open(report) => report.due = at,
+            Self::Commit(commit) => commit.due = at,
+            Self::Claim(claims) => claims.due = at,
         }
     }
 }
 
-fn refusal<T: 'static>(answer: Answer<T>) -> Refusal {
-    // Whoever asked may have gone.
-    Box::new(move |error| drop(answer.send(Err(error))))
+impl Request {
+    fn reply(self, written: std::result::Result<Written, Error>) {
+        // The caller may have gone.
+        drop(self.reply.send(written));
+    }
 }
 
-fn copy(error: &Error) -> Error {
-    match error {
-        Error::Unavailable(why) => Error::Unavailable(why.clone()),
-        Error::AnswerLost(why) => Error::AnswerLost(why.clone()),
-        Error::Broken(why) => Error::Broken(why.clone()),
-        Error::Unusable(why) => Error::Unusable(why.clone()),
+fn refuse(requests: &mut Vec<Request>, error: &Error) {
+    for request in requests.drain(..) {
+        request.reply(Err(error.clone()));
     }
 }
 

@@ -322,7 +322,7 @@ async fn of_a_webhook_that_is_deleted_nothing_waits_however_much_there_was() {
     assert_eq!(accepted.iter().filter(|it| it.is_ok()).count(), MANY);
     system.delete_webhook(&name("crm")).await.unwrap();
     let queues = system.queues().await.unwrap();
-    let waiting = queues.iter().find(|it| it.queue == queue).map_or(0, |it| it.waiting);
+    let waiting = queues.iter().find(|it| it.queue == queue).map_or(0, |it| it.waiting());
     assert_eq!(waiting, 0);
     system.stop();
 }

@@ -1,5 +1,5 @@
-use task_scheduler::models::{QueueLimits, Rate, Task};
-use task_scheduler::store::{Change, QueueDepth};
+use task_scheduler::models::{QueueLimits, QueueSettings, Rate, Task};
+use task_scheduler::store::{Change, QueueState};
 
 use super::given::*;
 
@@ -12,8 +12,8 @@ on_every_store!(
     a_key_is_free_when_its_rate_says_so,
 );
 
-async fn depths(given: &Given) -> Vec<QueueDepth> {
-    given.store.depths().await.expect("it reads")
+async fn depths(given: &Given) -> Vec<QueueState> {
+    given.store.queues().await.expect("it reads")
 }
 
 async fn tasks_are_counted_by_how_they_stand(given: Given) {
@@ -25,20 +25,20 @@ async fn tasks_are_counted_by_how_they_stand(given: Given) {
     given.enter(task_with("later", |options| options.run_at = Some(due))).await;
     given.wait(SECOND / 2);
     given.enter(Task { submitted_at: given.now(), ..task("stands") }).await;
-    let expected = QueueDepth {
+    let expected = QueueState {
         queued: 1,
         running: 1,
         delayed: 2,
         oldest_queued_at: Some(given.now()),
-        ..QueueDepth::of(queue("default"))
+        ..QueueState::empty(queue("default"))
     };
     assert_eq!(depths(&given).await, std::slice::from_ref(&expected));
     given.commit(Change::Retry { sequence: parent, fence, failure: failure(), due }).await;
-    let expected = QueueDepth { running: 0, delayed: 3, ..expected };
+    let expected = QueueState { running: 0, delayed: 3, ..expected };
     assert_eq!(depths(&given).await, std::slice::from_ref(&expected));
     given.wait(SECOND);
     given.commit(Change::Promote { limit: 10 }).await;
-    let expected = QueueDepth { queued: 3, delayed: 1, oldest_queued_at: Some(first), ..expected };
+    let expected = QueueState { queued: 3, delayed: 1, oldest_queued_at: Some(first), ..expected };
     assert_eq!(depths(&given).await, [expected]);
 }
 
@@ -50,7 +50,7 @@ async fn of_what_ended_only_failures_are_told_and_only_while_they_are_kept(given
     assert_eq!(depths(&given).await, []);
     let (sequence, fence) = given.run(task("bad")).await;
     given.commit(Change::Fail { sequence, fence, failure: failure() }).await;
-    let expected = QueueDepth { failed: 1, ..QueueDepth::of(queue("default")) };
+    let expected = QueueState { failed: 1, ..QueueState::empty(queue("default")) };
     assert_eq!(depths(&given).await, [expected]);
     given.commit(Change::Purge { id: name("bad") }).await;
     assert_eq!(depths(&given).await, []);
@@ -76,8 +76,9 @@ async fn queues_that_were_decided_about_are_told_though_they_hold_nothing(given:
     given.commit(Change::PauseQueue { queue: queue("two"), paused: true }).await;
     let limits = QueueLimits { weight: 2, ..QueueLimits::default() };
     given.commit(Change::SetQueue { queue: queue("one"), limits }).await;
-    let one = QueueDepth::of(queue("one"));
-    let two = QueueDepth { paused: true, ..QueueDepth::of(queue("two")) };
+    let of = |settings, name| QueueState { settings, ..QueueState::empty(queue(name)) };
+    let one = of(QueueSettings { limits, ..QueueSettings::default() }, "one");
+    let two = of(QueueSettings { paused: true, ..QueueSettings::default() }, "two");
     assert_eq!(depths(&given).await, [one, two]);
 }
 

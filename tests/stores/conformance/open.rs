@@ -1,6 +1,6 @@
-use task_scheduler::models::{Ending, HistoryEntry, QueueSettings, Sequence, State};
+use task_scheduler::models::{Ending, HistoryEntry, Sequence, State};
 use task_scheduler::store::{
-    Change, ChangeResult, OpenReport, QueueStatus, RELEASE_SLICE, Retention, RetentionLimit,
+    Change, ChangeResult, OpenReport, RELEASE_SLICE, Retention, RetentionLimit,
 };
 
 use super::given::*;
@@ -90,16 +90,13 @@ async fn a_boot_is_told_what_waits_in_which_queue(given: Given) {
     given.run(in_queue("d", "one")).await;
     given.succeed(in_queue("e", "three")).await;
     let opened = given.open().await;
-    let status = |name: &str, waiting| QueueStatus {
-        queue: queue(name),
-        settings: QueueSettings::default(),
-        waiting,
-        running: 0,
-    };
+    let queues: Vec<_> = opened.queues.iter().map(|it| (it.queue.as_str(), it.waiting())).collect();
+    assert_eq!(queues, [("one", 2), ("two", 2)]);
+    assert_eq!(opened.queues, given.store.queues().await.expect("it reads"));
     let expected = OpenReport {
         epoch: opened.epoch,
         next_sequence: Sequence(6),
-        queues: vec![status("one", 2), status("two", 2)],
+        queues: opened.queues.clone(),
         rescued: left_running(&given),
         quarantined: 0,
         events: Vec::new(),

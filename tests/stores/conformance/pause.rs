@@ -1,5 +1,5 @@
 use task_scheduler::models::{QueueLimits, QueueSettings, State};
-use task_scheduler::store::{Applied, Change, QueueStatus};
+use task_scheduler::store::{Applied, Change, QueueState};
 
 use super::given::*;
 
@@ -40,9 +40,9 @@ async fn a_pause_is_known_to_the_next_process(mut given: Given) {
     given.commit(pause(true)).await;
     let opened = given.restart().await;
     let settings = QueueSettings { paused: true, ..QueueSettings::default() };
-    let status = QueueStatus { queue: queue("default"), settings, waiting: 0, running: 0 };
+    let state = QueueState { settings, ..QueueState::empty(queue("default")) };
     let durable = given.store.properties().durable;
-    assert_eq!(opened.queues, if durable { vec![status] } else { Vec::new() });
+    assert_eq!(opened.queues, if durable { vec![state] } else { Vec::new() });
 }
 
 async fn a_pause_and_limits_do_not_touch_each_other(given: Given) {

@@ -1,5 +1,4 @@
-use task_scheduler::models::QueueSettings;
-use task_scheduler::store::{Change, QueueStatus};
+use task_scheduler::store::{Change, QueueState};
 
 use super::given::*;
 
@@ -11,7 +10,7 @@ on_every_store!(
 
 async fn counts(given: &Given) -> Vec<(u64, u64)> {
     let queues = given.store.queues().await.expect("it reads");
-    queues.into_iter().map(|queue| (queue.waiting, queue.running)).collect()
+    queues.into_iter().map(|queue| (queue.waiting(), queue.running)).collect()
 }
 
 async fn a_whole_life_is_counted(given: Given) {
@@ -41,18 +40,22 @@ async fn queues_are_told_by_name(given: Given) {
     for (id, name) in [("a", "two"), ("b", "one"), ("c", "two")] {
         given.enter(task_with(id, |options| options.queue = queue(name))).await;
     }
-    let status = |name: &str, waiting| QueueStatus {
-        queue: queue(name),
-        settings: QueueSettings::default(),
-        waiting,
-        running: 0,
+    let oldest_queued_at = Some(given.now());
+    let state = |name: &str, queued| QueueState {
+        queued,
+        oldest_queued_at,
+        ..QueueState::empty(queue(name))
     };
     let queues = given.store.queues().await.expect("it reads");
-    assert_eq!(queues, [status("one", 1), status("two", 2)]);
+    assert_eq!(queues, [state("one", 1), state("two", 2)]);
 }
 
 async fn those_that_rest_are_counted_as_running(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.commit(rest(sequence, fence, true)).await;
-    assert_eq!(counts(&given).await, [(0, 1)]);
+    let expected = QueueState { running: 1, suspended: 1, ..QueueState::empty(queue("default")) };
+    assert_eq!(given.store.queues().await.expect("it reads"), [expected.clone()]);
+    given.commit(rest(sequence, fence, false)).await;
+    let expected = QueueState { suspended: 0, ..expected };
+    assert_eq!(given.store.queues().await.expect("it reads"), [expected]);
 }

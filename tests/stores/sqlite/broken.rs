@@ -59,6 +59,6 @@ async fn child() {
         let found = store.find(&[name(&format!("task {n}"))]).await.expect("it reads");
         assert!(found[0].is_some(), "task {n} was acknowledged");
     }
-    assert_eq!(store.queues().await.expect("it reads")[0].waiting, acknowledged);
+    assert_eq!(store.queues().await.expect("it reads")[0].waiting(), acknowledged);
     println!("acknowledged {acknowledged}");
 }

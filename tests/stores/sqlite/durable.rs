@@ -36,7 +36,7 @@ async fn what_was_acknowledged_is_there_after_a_process_ends_anywhere() {
             }
         }
         let queues = store.queues().await.expect("it reads");
-        assert_eq!(queues[0].waiting, (round + 1) * 41);
+        assert_eq!(queues[0].waiting(), (round + 1) * 41);
         drop(store);
         let problems = task_scheduler::store::sqlite::verify(copy.path()).expect("it is a store");
         assert!(problems.is_empty(), "{problems:?}");

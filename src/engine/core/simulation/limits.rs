@@ -236,7 +236,7 @@ impl World {
         for tables in [&self.store, &self.core.ephemeral] {
             for status in tables.queues() {
                 let counts = stored.entry(status.queue.clone()).or_default();
-                counts.0 += status.waiting;
+                counts.0 += status.waiting();
                 counts.1 += status.running;
                 assert_eq!(status.settings, self.core.settings_of(&status.queue), "{status:?}");
             }

@@ -2,21 +2,22 @@
 
 use crate::models::{QueueLimits, Rate};
 use crate::pb;
-use crate::store::QueueStatus;
+use crate::store::QueueState;
 
 /// To ListQueues.
-pub(in crate::server::api) fn queues(queues: Vec<QueueStatus>) -> pb::ListQueuesResponse {
+pub(in crate::server::api) fn queues(queues: Vec<QueueState>) -> pb::ListQueuesResponse {
     pb::ListQueuesResponse { queues: queues.into_iter().map(queue).collect() }
 }
 
 /// One queue, to ListQueues and to every change of it.
-pub(in crate::server::api) fn queue(status: QueueStatus) -> pb::Queue {
+pub(in crate::server::api) fn queue(state: QueueState) -> pb::Queue {
     pb::Queue {
-        name: status.queue.as_str().into(),
-        paused: status.settings.paused,
-        limits: Some(limits(&status.settings.limits)),
-        waiting: status.waiting,
-        running: status.running,
+        name: state.queue.as_str().into(),
+        paused: state.settings.paused,
+        limits: Some(limits(&state.settings.limits)),
+        waiting: state.waiting(),
+        // A suspended attempt has given back its slot, and the queue's limit counts slots.
+        running: state.running - state.suspended,
     }
 }
 
@@ -55,13 +56,14 @@ mod tests {
             rate_per_key: Some(Rate { count: 8, per: Duration::from_secs(9) }),
         };
         for given in [QueueLimits::default(), whole] {
-            let status = QueueStatus {
-                queue: QueueName::default(),
+            let state = QueueState {
                 settings: QueueSettings { limits: given, paused: true },
-                waiting: 1,
-                running: 2,
+                delayed: 1,
+                running: 3,
+                suspended: 1,
+                ..QueueState::empty(QueueName::default())
             };
-            let told = queue(status);
+            let told = queue(state);
             assert_eq!((told.paused, told.waiting, told.running), (true, 1, 2));
             assert_eq!(decode::limits(told.limits), Ok(given));
         }

@@ -3,7 +3,7 @@
 //!
 //! What is asked for by SQL stands in columns beside them, and only there.
 
-mod body;
+mod row;
 mod schedule;
 mod settings;
 mod task;
@@ -12,8 +12,10 @@ mod tests;
 mod value;
 mod webhook;
 
-pub(super) use body::{Sides, read_row, write_body};
-pub(super) use schedule::{read_schedule, read_standing, write_schedule, write_standing};
+pub(super) use row::{SideTables, read_row, write_row};
+pub(super) use schedule::{
+    read_schedule, read_schedule_state, write_schedule, write_schedule_state,
+};
 pub(super) use settings::{read_settings, write_settings};
 pub(super) use task::{Columns, read_task, write_task};
 pub(super) use value::{read_values, write_values};

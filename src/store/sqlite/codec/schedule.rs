@@ -11,17 +11,17 @@ use crate::clock::Timestamp;
 use crate::models::{
     CatchUp, Name, Overlap, QueueName, Rule, Schedule, ScheduleCounts, ScheduleRun,
 };
-use crate::store::rules::Standing;
+use crate::store::rules::ScheduleState;
 
-/// The name stands in a column, and the overlap where it is asked for more often: in [`Stands`].
+/// The name stands in a column, and the overlap where it is asked for more often: in [`StoredScheduleState`].
 #[derive(Clone, PartialEq, Message)]
-struct Defined {
+struct StoredSchedule {
     #[prost(string, tag = "1")]
     description: String,
     #[prost(message, optional, tag = "2")]
-    cron: Option<Cron>,
+    cron: Option<StoredCron>,
     #[prost(message, optional, tag = "3")]
-    every: Option<Every>,
+    every: Option<StoredInterval>,
     /// 0: none, 1: the last, 2: the last so many.
     #[prost(uint32, tag = "4")]
     catch_up: u32,
@@ -30,11 +30,11 @@ struct Defined {
     #[prost(uint64, tag = "6")]
     jitter_nanos: u64,
     #[prost(message, optional, tag = "7")]
-    task: Option<Template>,
+    task: Option<StoredTemplate>,
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Cron {
+struct StoredCron {
     #[prost(string, tag = "1")]
     expression: String,
     #[prost(string, tag = "2")]
@@ -42,7 +42,7 @@ struct Cron {
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
-struct Every {
+struct StoredInterval {
     #[prost(uint64, tag = "1")]
     interval_nanos: u64,
     #[prost(uint64, tag = "2")]
@@ -51,7 +51,7 @@ struct Every {
 
 /// A task that is nobody's row.
 #[derive(Clone, PartialEq, Message)]
-struct Template {
+struct StoredTemplate {
     #[prost(string, tag = "1")]
     id: String,
     #[prost(string, tag = "2")]
@@ -68,7 +68,7 @@ struct Template {
 
 /// The name and the next time stand in columns.
 #[derive(Clone, PartialEq, Message)]
-struct Stands {
+struct StoredScheduleState {
     /// 0: allow, 1: skip, 2: replace.
     #[prost(uint32, tag = "1")]
     overlap: u32,
@@ -81,7 +81,7 @@ struct Stands {
     #[prost(uint64, tag = "5")]
     updated_at: u64,
     #[prost(message, repeated, tag = "6")]
-    runs: Vec<Run>,
+    runs: Vec<StoredRun>,
     #[prost(uint64, tag = "7")]
     executed: u64,
     #[prost(uint64, tag = "8")]
@@ -93,7 +93,7 @@ struct Stands {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Run {
+struct StoredRun {
     #[prost(uint64, tag = "1")]
     occurrence: u64,
     #[prost(uint64, tag = "2")]
@@ -113,11 +113,11 @@ pub(in super::super) fn write_schedule(schedule: &Schedule) -> Vec<u8> {
     let (cron, every) = match &schedule.rule {
         Rule::Cron { expression, time_zone } => {
             let (expression, time_zone) = (expression.clone(), time_zone.clone());
-            (Some(Cron { expression, time_zone }), None)
+            (Some(StoredCron { expression, time_zone }), None)
         }
         Rule::Every { interval, anchor } => {
             let (interval_nanos, anchor) = (nanos(*interval), anchor.as_micros());
-            (None, Some(Every { interval_nanos, anchor }))
+            (None, Some(StoredInterval { interval_nanos, anchor }))
         }
     };
     let (catch_up, catch_up_runs) = match schedule.catch_up {
@@ -128,7 +128,7 @@ pub(in super::super) fn write_schedule(schedule: &Schedule) -> Vec<u8> {
     let task = &schedule.task;
     let mut asked = Vec::new();
     write_task(task, &mut asked);
-    let template = Template {
+    let template = StoredTemplate {
         id: task.id.as_str().to_owned(),
         method: task.method.to_string(),
         queue: task.options.queue.as_str().to_owned(),
@@ -136,7 +136,7 @@ pub(in super::super) fn write_schedule(schedule: &Schedule) -> Vec<u8> {
         parent: task.parent.as_ref().map(|parent| parent.as_str().to_owned()),
         asked,
     };
-    Defined {
+    StoredSchedule {
         description: schedule.description.clone(),
         cron,
         every,
@@ -157,9 +157,9 @@ pub(in super::super) fn read_schedule(
     overlap: Overlap,
     bytes: &[u8],
 ) -> Result<Schedule, Malformed> {
-    let stored = Defined::decode(bytes)?;
+    let stored = StoredSchedule::decode(bytes)?;
     let rule = match (stored.cron, stored.every) {
-        (Some(Cron { expression, time_zone }), None) => Rule::Cron { expression, time_zone },
+        (Some(StoredCron { expression, time_zone }), None) => Rule::Cron { expression, time_zone },
         (None, Some(every)) => Rule::Every {
             interval: Duration::from_nanos(every.interval_nanos),
             anchor: time(every.anchor)?,
@@ -191,8 +191,8 @@ pub(in super::super) fn read_schedule(
     })
 }
 
-pub(in super::super) fn write_standing(standing: &Standing) -> Vec<u8> {
-    let run = |run: &ScheduleRun| Run {
+pub(in super::super) fn write_schedule_state(schedule_state: &ScheduleState) -> Vec<u8> {
+    let run = |run: &ScheduleRun| StoredRun {
         occurrence: run.occurrence.as_micros(),
         accepted_at: run.accepted_at.as_micros(),
         task: run.task.as_str().to_owned(),
@@ -200,21 +200,21 @@ pub(in super::super) fn write_standing(standing: &Standing) -> Vec<u8> {
         state: run.ended.map(|(state, _)| state_number(state)),
         ended_at: run.ended.map_or(0, |(_, at)| at.as_micros()),
     };
-    Stands {
-        overlap: match standing.overlap {
+    StoredScheduleState {
+        overlap: match schedule_state.overlap {
             Overlap::Allow => 0,
             Overlap::Skip => 1,
             Overlap::Replace => 2,
         },
-        revision: standing.revision,
-        enabled: standing.enabled,
-        created_at: standing.created_at.as_micros(),
-        updated_at: standing.updated_at.as_micros(),
-        runs: standing.runs.iter().map(run).collect(),
-        executed: standing.counts.executed,
-        failed: standing.counts.failed,
-        skipped: standing.counts.skipped,
-        missed: standing.counts.missed,
+        revision: schedule_state.revision,
+        enabled: schedule_state.enabled,
+        created_at: schedule_state.created_at.as_micros(),
+        updated_at: schedule_state.updated_at.as_micros(),
+        runs: schedule_state.runs.iter().map(run).collect(),
+        executed: schedule_state.counts.executed,
+        failed: schedule_state.counts.failed,
+        skipped: schedule_state.counts.skipped,
+        missed: schedule_state.counts.missed,
     }
     .encode_to_vec()
 }
@@ -223,13 +223,13 @@ pub(in super::super) fn write_standing(standing: &Standing) -> Vec<u8> {
 ///
 /// # Errors
 /// [`Malformed`].
-pub(in super::super) fn read_standing(
+pub(in super::super) fn read_schedule_state(
     name: Name,
     next: Option<Timestamp>,
     bytes: &[u8],
-) -> Result<Standing, Malformed> {
-    let stored = Stands::decode(bytes)?;
-    Ok(Standing {
+) -> Result<ScheduleState, Malformed> {
+    let stored = StoredScheduleState::decode(bytes)?;
+    Ok(ScheduleState {
         name,
         overlap: match stored.overlap {
             0 => Overlap::Allow,
@@ -252,7 +252,7 @@ pub(in super::super) fn read_standing(
     })
 }
 
-fn read_run(stored: Run) -> Result<ScheduleRun, Malformed> {
+fn read_run(stored: StoredRun) -> Result<ScheduleRun, Malformed> {
     let ended = match stored.state {
         None => None,
         Some(state) => {

@@ -8,7 +8,7 @@ use super::Malformed;
 use crate::models::{QueueLimits, QueueSettings, Rate};
 
 #[derive(Clone, PartialEq, Message)]
-struct Settings {
+struct StoredSettings {
     #[prost(bool, tag = "1")]
     paused: bool,
     #[prost(uint32, tag = "2")]
@@ -48,7 +48,7 @@ impl From<StoredRate> for Rate {
 
 pub(in super::super) fn write_settings(settings: &QueueSettings) -> Vec<u8> {
     let QueueSettings { limits, paused } = *settings;
-    Settings {
+    StoredSettings {
         paused,
         weight: limits.weight,
         concurrency: limits.concurrency,
@@ -61,7 +61,7 @@ pub(in super::super) fn write_settings(settings: &QueueSettings) -> Vec<u8> {
 }
 
 pub(in super::super) fn read_settings(bytes: &[u8]) -> Result<QueueSettings, Malformed> {
-    let stored = Settings::decode(bytes)?;
+    let stored = StoredSettings::decode(bytes)?;
     Ok(QueueSettings {
         limits: QueueLimits {
             weight: stored.weight,

@@ -23,7 +23,7 @@ pub(in super::super) struct Columns<'a> {
 
 /// What nearly every task leaves at its default costs no byte.
 #[derive(Clone, PartialEq, Message)]
-struct Asked {
+struct StoredTask {
     #[prost(bytes = "vec", tag = "1")]
     args: Vec<u8>,
     #[prost(string, repeated, tag = "2")]
@@ -47,7 +47,7 @@ struct Asked {
     retries: u32,
     /// Only a backoff that is not the standard one.
     #[prost(message, optional, boxed, tag = "11")]
-    backoff: Option<Box<Backoff>>,
+    backoff: Option<Box<StoredBackoff>>,
     #[prost(bool, tag = "12")]
     ephemeral: bool,
     #[prost(bool, tag = "13")]
@@ -61,7 +61,7 @@ struct Asked {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Backoff {
+struct StoredBackoff {
     #[prost(uint64, tag = "1")]
     base_nanos: u64,
     /// Their bits: protobuf takes a negative zero for nothing.
@@ -106,7 +106,7 @@ pub(in super::super) fn write_task(task: &Task, out: &mut Vec<u8>) {
     let mut args = Vec::with_capacity(16 * task.args.len());
     write_values(&task.args, &mut args);
     let [digest_head, digest_tail] = task.digest.halves();
-    let asked = Asked {
+    let asked = StoredTask {
         args,
         deps: task.deps.iter().map(|dep| dep.as_str().to_owned()).collect(),
         digest_head,
@@ -127,9 +127,9 @@ pub(in super::super) fn write_task(task: &Task, out: &mut Vec<u8>) {
     asked.encode(out).expect("a vector grows");
 }
 
-fn backoff(retry: &RetryPolicy) -> Option<Box<Backoff>> {
+fn backoff(retry: &RetryPolicy) -> Option<Box<StoredBackoff>> {
     (*retry != RetryPolicy::with_retries(retry.retries)).then(|| {
-        Box::new(Backoff {
+        Box::new(StoredBackoff {
             base_nanos: nanos(retry.base),
             multiplier: retry.multiplier.to_bits(),
             max_nanos: nanos(retry.max),
@@ -147,7 +147,7 @@ pub(super) fn nanos(length: Duration) -> u64 {
 /// # Errors
 /// [`Malformed`].
 pub(in super::super) fn read_task(columns: Columns<'_>, asked: &[u8]) -> Result<Task, Malformed> {
-    let asked = Asked::decode(asked)?;
+    let asked = StoredTask::decode(asked)?;
     let retry = match asked.backoff {
         None => RetryPolicy::with_retries(asked.retries),
         Some(backoff) => RetryPolicy {

@@ -157,11 +157,11 @@ prop_compose! {
         text in any::<String>(), fraction in any::<f64>(),
     ) -> Row {
         let mut row = Row::new(Sequence(7), Arc::new(task));
-        let [attempts, attempts_before_retry, rescues, deaths, unmet, needed_by, log_lines, dropped, other] = numbers;
-        let [fence, started, due, wished, keeps, failed, same, child, blocked_by, marked] = flags;
+        let [attempts, attempts_before_retry, rescues, crash_count, unmet, needed_by, log_lines, dropped, other] = numbers;
+        let [fence, started, due, wished, keeps, failed, same, child, blocked_by, dependants_pending] = flags;
         row.fence = fence.then_some(Fence { epoch: u64::from(attempts), counter: u64::MAX });
         (row.attempts, row.attempts_before_retry, row.rescues) = (attempts, attempts_before_retry, rescues);
-        (row.deaths, row.unmet, row.needed_by) = (deaths, unmet, needed_by);
+        (row.crash_count, row.unmet, row.needed_by) = (crash_count, unmet, needed_by);
         (row.log_lines, row.history_dropped) = (log_lines, dropped);
         row.started_at = started.then_some(some_time);
         row.due = due.then_some(some_time);
@@ -170,8 +170,8 @@ prop_compose! {
         row.failed_for = failed.then_some(Sequence(u64::MAX));
         row.child_of = child.then_some(Sequence(3));
         row.blocked_by = blocked_by.then_some(if same { BlockedBy::ConcurrencyKey } else { BlockedBy::Quarantine });
-        (row.marked, row.resolved, row.holds_key, row.suspect) = (marked, fence, started, due);
-        (row.holds_suspicion, row.suspended) = (wished, keeps);
+        (row.dependants_pending, row.resolved, row.holds_key, row.quarantine_candidate) = (dependants_pending, fence, started, due);
+        (row.quarantine_slot, row.suspended) = (wished, keeps);
         row.progress = (fraction, text);
         (row.children, row.foreign) = (ids.clone(), ids);
         row.parents = parents.into_iter().map(Sequence).collect();
@@ -221,7 +221,7 @@ proptest! {
     fn rows_are_read_as_they_were_written(row in row()) {
         let (mut asked, mut body) = (Vec::new(), Vec::new());
         write_task(&row.task, &mut asked);
-        write_body(&row, &mut body);
+        write_row(&row, &mut body);
         let task = read_task(columns(&row.task), &asked).expect("it reads");
         prop_assert!(same(&task, &row.task), "{task:?}");
         let (read, _) = read_row(row.sequence, Arc::new(task), row.state, &body).expect("it reads");
@@ -257,7 +257,7 @@ proptest! {
         drop(read_task(columns(&task), &bytes));
         drop(read_row(Sequence(1), task, State::Queued, &bytes));
         drop(read_settings(&bytes));
-        drop(read_standing(called(), None, &bytes));
+        drop(read_schedule_state(called(), None, &bytes));
         drop(read_schedule(called(), Overlap::Skip, &bytes));
         drop(read_webhook(called(), &bytes));
     }

@@ -10,13 +10,13 @@ use crate::models::{Category, EventFilter, Name, NamePattern, QueueName, Secret,
 
 /// The name stands in a column.
 #[derive(Clone, PartialEq, Message)]
-struct Told {
+struct StoredWebhook {
     #[prost(string, tag = "1")]
     description: String,
     #[prost(string, tag = "2")]
     url: String,
     #[prost(message, repeated, tag = "3")]
-    names: Vec<Pattern>,
+    names: Vec<StoredPattern>,
     #[prost(string, repeated, tag = "4")]
     categories: Vec<String>,
     #[prost(string, optional, tag = "5")]
@@ -38,7 +38,7 @@ struct Told {
 }
 
 #[derive(Clone, PartialEq, Message)]
-struct Pattern {
+struct StoredPattern {
     #[prost(string, tag = "1")]
     text: String,
     /// Only the beginning of the name is given.
@@ -49,10 +49,10 @@ struct Pattern {
 pub(in super::super) fn write_webhook(webhook: &Webhook) -> Vec<u8> {
     let filter = &webhook.filter;
     let pattern = |pattern: &NamePattern| match pattern {
-        NamePattern::Exactly(text) => Pattern { text: text.clone(), starts: false },
-        NamePattern::StartingWith(text) => Pattern { text: text.clone(), starts: true },
+        NamePattern::Exactly(text) => StoredPattern { text: text.clone(), starts: false },
+        NamePattern::StartingWith(text) => StoredPattern { text: text.clone(), starts: true },
     };
-    Told {
+    StoredWebhook {
         description: webhook.description.clone(),
         url: webhook.url.clone(),
         names: filter.names.iter().map(pattern).collect(),
@@ -74,8 +74,8 @@ pub(in super::super) fn write_webhook(webhook: &Webhook) -> Vec<u8> {
 /// # Errors
 /// [`Malformed`].
 pub(in super::super) fn read_webhook(name: Name, bytes: &[u8]) -> Result<Webhook, Malformed> {
-    let stored = Told::decode(bytes)?;
-    let pattern = |Pattern { text, starts }| match starts {
+    let stored = StoredWebhook::decode(bytes)?;
+    let pattern = |StoredPattern { text, starts }| match starts {
         true => NamePattern::StartingWith(text),
         false => NamePattern::Exactly(text),
     };

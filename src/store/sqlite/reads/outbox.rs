@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use super::super::codec::time;
-use super::super::problem::{Fault, Result};
-use super::super::stored;
+use super::super::decode;
+use super::super::error::{Result, SqliteError};
 use super::Reader;
 use crate::models::{Name, OutboxEntry, Webhook};
 
 impl Reader<'_> {
     /// See [`Store::webhooks`](crate::store::Store::webhooks).
     pub(in super::super) fn webhooks(&mut self) -> Result<Vec<Arc<Webhook>>> {
-        stored::webhooks(self.connection)
+        decode::webhooks(self.connection)
     }
 
     /// See [`Store::webhook`](crate::store::Store::webhook).
     pub(in super::super) fn webhook(&mut self, name: &Name) -> Result<Option<Arc<Webhook>>> {
-        stored::webhook(self.connection, name)
+        decode::webhook(self.connection, name)
     }
 
     /// See [`Store::outbox`](crate::store::Store::outbox).
@@ -36,9 +36,9 @@ impl Reader<'_> {
             let at = time(row.get::<_, i64>(3)?.cast_unsigned());
             posted.push(OutboxEntry {
                 position: row.get::<_, i64>(0)?.cast_unsigned(),
-                webhook: stored::name(row.get_ref(1)?.as_str()?)?,
+                webhook: decode::name(row.get_ref(1)?.as_str()?)?,
                 event: row.get(2)?,
-                at: at.map_err(|error| Fault::Illegible("the outbox", error.to_string()))?,
+                at: at.map_err(|error| SqliteError::Illegible("the outbox", error.to_string()))?,
                 payload: row.get(4)?,
             });
         }

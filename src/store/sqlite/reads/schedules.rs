@@ -3,8 +3,8 @@
 use rusqlite::{OptionalExtension as _, Params};
 
 use super::super::codec::{micros, time};
-use super::super::problem::{Fault, Result};
-use super::super::stored;
+use super::super::decode;
+use super::super::error::{Result, SqliteError};
 use super::Reader;
 use crate::clock::Timestamp;
 use crate::models::{Name, ScheduleStatus};
@@ -48,7 +48,7 @@ impl Reader<'_> {
         let others = i64::try_from(due.len()).unwrap_or(i64::MAX);
         let next: Option<i64> = statement.query_one([others], |row| row.get(0)).optional()?;
         let next = next.map(|at| time(at.cast_unsigned())).transpose();
-        let next = next.map_err(|error| Fault::Illegible("a schedule", error.to_string()))?;
+        let next = next.map_err(|error| SqliteError::Illegible("a schedule", error.to_string()))?;
         Ok(DueSchedules { due, next })
     }
 
@@ -57,7 +57,7 @@ impl Reader<'_> {
         let mut rows = statement.query(params)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next()? {
-            found.push(stored::schedule(row)?);
+            found.push(decode::schedule(row)?);
         }
         Ok(found)
     }

@@ -8,7 +8,7 @@ use crate::models::{
     ArgValue, Digest, Durability, OnDependencyFailure, Options, QueueName, RetryPolicy, Sequence,
     Task, TaskId,
 };
-use crate::store::sqlite::{ids, key, known, schema};
+use crate::store::sqlite::{id_filter, id_key, pending_ids, schema};
 use crate::store::{ChangeResult, Insert};
 
 fn file() -> (tempfile::TempDir, PathBuf) {
@@ -18,10 +18,11 @@ fn file() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn writer(connection: &Connection) -> Writer<'_> {
-    let keys = key::Keys::load(connection).expect("a seed");
-    let known = Arc::new(known::Known::new(true));
-    let unit = Unit::new(connection, keys, known, Arc::new(ids::Pending::default()));
-    Writer::new(connection, unit.expect("it reads"), Arc::default(), Arc::default())
+    let keys = id_key::Keys::load(connection).expect("a seed");
+    let known = Arc::new(id_filter::IdFilter::new(true));
+    let write_txn =
+        WriteTxn::new(connection, keys, known, Arc::new(pending_ids::Pending::default()));
+    Writer::new(connection, write_txn.expect("it reads"), Arc::default(), Arc::default())
 }
 
 fn insert(sequence: u64, bytes: usize) -> Change {
@@ -53,10 +54,18 @@ fn insert(sequence: u64, bytes: usize) -> Change {
     Change::Insert(Insert { sequence, task, deps, foreign, claim: None })
 }
 
+fn committed(written: std::result::Result<Written, Error>) -> std::result::Result<Commit, Error> {
+    written.map(|written| match written {
+        Written::Commit(commit) => commit,
+        Written::Open(_) | Written::Claim(_) => panic!("a commit is answered with a commit"),
+    })
+}
+
 fn commit(writer: &mut Writer<'_>, change: Change) -> std::result::Result<Commit, Error> {
-    let (answer, mut answered) = oneshot::channel();
-    writer.serve(&mut vec![Command::Commit(Arc::new([change]), Timestamp::EPOCH, answer)]);
-    answered.try_recv().expect("it was answered")
+    let (reply, mut replied) = oneshot::channel();
+    let write = Write::Commit(Arc::new([change]), Timestamp::EPOCH);
+    writer.serve(&mut vec![Request { write, reply }]);
+    committed(replied.try_recv().expect("a reply"))
 }
 
 fn waiting(connection: &Connection) -> i64 {
@@ -93,8 +102,8 @@ fn a_full_disk_refuses_what_comes_and_keeps_what_there_is() {
     let applied = commit(&mut writer, insert(entered + 1, 20_000)).expect("there is room").applied;
     assert!(matches!(applied[0].result, ChangeResult::Inserted(_)), "{applied:?}");
     assert_eq!(waiting(&connection), entered.cast_signed() + 1);
-    let queued = writer.unit.queues();
-    assert_eq!(queued[0].waiting, entered + 1, "counters were taken back, too");
+    let queues = writer.txn.queues().expect("it reads");
+    assert_eq!(queues[0].waiting(), entered + 1, "counters were taken back, too");
 }
 
 #[test]
@@ -118,13 +127,13 @@ fn what_was_committed_is_answered_again_without_being_done_again() {
     let connection = super::super::connection::writer(&path).expect("it opens");
     let mut writer = writer(&connection);
     let changes: Arc<[Change]> = Arc::new([insert(1, 10), insert(2, 10)]);
-    let mut ask = || {
-        let (answer, mut answered) = oneshot::channel();
-        let changes = changes.clone();
-        writer.serve(&mut vec![Command::Commit(changes, Timestamp::EPOCH, answer)]);
-        answered.try_recv().expect("it was answered").expect("it commits")
+    let mut repeat = || {
+        let (reply, mut replied) = oneshot::channel();
+        let write = Write::Commit(changes.clone(), Timestamp::EPOCH);
+        writer.serve(&mut vec![Request { write, reply }]);
+        committed(replied.try_recv().expect("a reply")).expect("it commits")
     };
-    assert_eq!(ask(), ask());
+    assert_eq!(repeat(), repeat());
 }
 
 #[test]
@@ -133,17 +142,20 @@ fn claims_beside_a_commit_share_its_transaction() {
     let connection = super::super::connection::writer(&path).expect("it opens");
     let mut writer = writer(&connection);
     commit(&mut writer, insert(1, 10)).expect("it commits");
-    let (answer, mut committed) = oneshot::channel();
-    let commit = Command::Commit(Arc::new([insert(2, 10)]), Timestamp::EPOCH, answer);
-    let (answer, mut claimed) = oneshot::channel();
+    let (reply, mut commit_reply) = oneshot::channel();
+    let write = Write::Commit(Arc::new([insert(2, 10)]), Timestamp::EPOCH);
+    let commit = Request { write, reply };
+    let (reply, mut claim_reply) = oneshot::channel();
     let fence = crate::models::Fence { epoch: 1, counter: 1 };
     let wanted = vec![ClaimRequest { sequence: Sequence(1), fence }];
-    let claim = Command::Claim(wanted, Timestamp::EPOCH, answer);
+    let claim = Request { write: Write::Claim(wanted, Timestamp::EPOCH), reply };
     let before = connection.total_changes();
     writer.serve(&mut vec![claim, commit]);
-    let claims = claimed.try_recv().expect("an answer").expect("it claims");
+    let Ok(Written::Claim(claims)) = claim_reply.try_recv().expect("a reply") else {
+        panic!("it claims")
+    };
     assert!(claims.claimed[0].is_some());
-    committed.try_recv().expect("an answer").expect("it commits");
+    committed(commit_reply.try_recv().expect("a reply")).expect("it commits");
     let meta_writes = connection.total_changes() - before;
     assert!(meta_writes < 12, "one transaction writes the counters once: {meta_writes} rows");
     assert_eq!(waiting(&connection), 2 * 2, "two tasks, two counters that are not zero");
@@ -153,7 +165,7 @@ fn claims_beside_a_commit_share_its_transaction() {
 fn after_an_fsync_that_failed_nobody_knows_and_after_a_write_that_failed_nothing_is_there() {
     let said = |code| {
         let error = rusqlite::ffi::Error::new(code);
-        Fault::Sqlite(rusqlite::Error::SqliteFailure(error, None)).at_commit()
+        SqliteError::Sqlite(rusqlite::Error::SqliteFailure(error, None)).at_commit()
     };
     use rusqlite::ffi;
     assert!(matches!(said(ffi::SQLITE_IOERR_FSYNC), Error::Broken(_)));

@@ -1,6 +1,6 @@
 //! Dependencies and children: who has to wait for whom, and what the end of one means for the others.
 
-use super::{Rows, Transition};
+use super::{Parent, Rows, Transition};
 use crate::error::Code;
 use crate::models::{
     Ending, Fact, Failure, OnDependencyFailure, Sequence, State, Task, TaskFact, TaskId,
@@ -42,40 +42,46 @@ impl<R: Rows> Transition<'_, R> {
 
     /// Tells the relatives of tasks that ended or came back, transitively, up to `limit` of them.
     /// Answers how many came back.
-    pub(super) fn release(&mut self, limit: usize) -> Result<u32, R::Error> {
+    pub(super) fn notify_dependants(&mut self, limit: usize) -> Result<u32, R::Error> {
         let mut left = limit;
         let mut retried_dependants = 0;
-        while let Some(marked) = self.rows.marked()? {
+        while let Some(marked) = self.rows.next_pending_dependants()? {
             let Some(row) = self.rows.get(marked)? else {
-                self.rows.unmark(marked)?;
+                self.rows.remove_pending_dependants(marked)?;
                 continue;
             };
             let (id, state) = (row.task.id.clone(), row.state);
-            let told = (!state.has_ended() || self.tell_waiting(marked, &id, state, &mut left)?)
-                && self.bring_back_all(marked, state, &mut left, &mut retried_dependants)?
+            let told = (!state.has_ended()
+                || self.notify_waiting(marked, &id, state, &mut left)?)
+                && self.retry_failed_dependants(
+                    marked,
+                    state,
+                    &mut left,
+                    &mut retried_dependants,
+                )?
                 && self.cancel_children(marked, &id, state, &mut left)?;
             if !told {
                 self.applied.more = true;
                 break;
             }
-            self.rows.unmark(marked)?;
-            self.rows.update(marked, |row| row.marked = false)?;
-            self.keep(marked)?;
+            self.rows.remove_pending_dependants(marked)?;
+            self.rows.update(marked, |row| row.dependants_pending = false)?;
+            self.drop_unneeded(marked)?;
         }
         Ok(retried_dependants)
     }
 
     /// Answers whether all were told.
-    fn tell_waiting(
+    fn notify_waiting(
         &mut self,
         parent: Sequence,
         id: &TaskId,
         state: State,
         left: &mut usize,
     ) -> Result<bool, R::Error> {
-        while let Some(child) = self.rows.next_waiting(parent)? {
+        while let Some(child) = self.rows.next_waiting(Parent::Local(parent))? {
             if *left == 0 {
-                self.rows.wait(parent, child)?;
+                self.rows.wait(Parent::Local(parent), child)?;
                 return Ok(false);
             }
             *left -= 1;
@@ -85,7 +91,7 @@ impl<R: Rows> Transition<'_, R> {
     }
 
     /// Those that had ended only because this one had wait for it again, or go on.
-    fn bring_back_all(
+    fn retry_failed_dependants(
         &mut self,
         parent: Sequence,
         state: State,
@@ -102,7 +108,7 @@ impl<R: Rows> Transition<'_, R> {
             }
             *left -= 1;
             after = Some(child);
-            *retried_dependants += u32::from(self.bring_back(child)?);
+            *retried_dependants += u32::from(self.retry_failed_dependant(child)?);
         }
         Ok(true)
     }
@@ -133,10 +139,10 @@ impl<R: Rows> Transition<'_, R> {
 
     /// A dependency that lives in another store ended.
     pub(super) fn foreign_ended(&mut self, id: &TaskId, well: bool) -> Result<(), R::Error> {
-        for child in self.rows.waiting_abroad(id)? {
+        while let Some(child) = self.rows.next_waiting(Parent::Foreign(id))? {
             self.parent_ended(child, id, None, well)?;
         }
-        self.release(RELEASE_SLICE)?;
+        self.notify_dependants(RELEASE_SLICE)?;
         Ok(())
     }
 
@@ -171,7 +177,7 @@ impl<R: Rows> Transition<'_, R> {
 
     /// A task that ended only because a dependency had waits again, or goes on. Answers whether it
     /// does: another dependency may have ended badly, too.
-    fn bring_back(&mut self, sequence: Sequence) -> Result<bool, R::Error> {
+    fn retry_failed_dependant(&mut self, sequence: Sequence) -> Result<bool, R::Error> {
         let task = self.row(sequence)?.task.clone();
         for dep in &task.deps {
             let Some(parent) = self.rows.sequence_of(dep)? else { continue };
@@ -187,22 +193,22 @@ impl<R: Rows> Transition<'_, R> {
             self.rows.update(sequence, |row| row.failed_for = None)?;
             return Ok(false);
         }
-        self.revive(sequence, "a dependency came back")?;
+        self.retry_ended(sequence, "a dependency came back")?;
         Ok(true)
     }
 
     /// A task that had ended runs again, once the dependencies that have not ended have.
-    pub(super) fn revive(&mut self, sequence: Sequence, why: &str) -> Result<(), R::Error> {
+    pub(super) fn retry_ended(&mut self, sequence: Sequence, why: &str) -> Result<(), R::Error> {
         let task = self.row(sequence)?.task.clone();
         let mut unfinished = Vec::new();
         for dep in &task.deps {
             let Some(parent) = self.rows.sequence_of(dep)? else { continue };
             if !self.row(parent)?.state.has_ended() && !unfinished.contains(&parent) {
                 unfinished.push(parent);
-                self.rows.wait(parent, sequence)?;
+                self.rows.wait(Parent::Local(parent), sequence)?;
             }
         }
-        let parents = self.hold(&task.deps)?;
+        let parents = self.retain(&task.deps)?;
         if let Some(unique) = task.options.unique() {
             self.rows.set_unique(&unique.key, Some(sequence))?;
         }
@@ -218,19 +224,19 @@ impl<R: Rows> Transition<'_, R> {
             // Its time to live was for its first start.
             row.expires_at = None;
             row.attempts_before_retry = row.attempts;
-            row.deaths = 0;
+            row.crash_count = 0;
             row.children.clear();
             row.unmet = u32::try_from(unfinished.len()).unwrap_or(u32::MAX);
             row.parents = parents;
             if waits {
-                row.enter(State::Pending, now, Some(why.to_owned()));
+                row.transition_to(State::Pending, now, Some(why.to_owned()));
             }
         })?;
         self.applied.retried.push(task.clone());
-        self.run_returned(&task)?;
-        self.happened(Fact::Task(task, TaskFact::Retried))?;
+        self.run_retried(&task)?;
+        self.emit(Fact::Task(task, TaskFact::Retried))?;
         // Those that had ended because of it come back, too.
-        self.mark(sequence)?;
+        self.mark_dependants_pending(sequence)?;
         if waits {
             return Ok(());
         }

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use ahash::HashMap;
 use rusqlite::Connection;
 
-use super::super::codec::{
-    micros, read_values, state_number, write_body, write_task, write_values,
-};
-use super::super::problem::{Fault, Result};
-use super::super::stored;
+use super::super::codec::{micros, read_values, state_number, write_row, write_task, write_values};
+use super::super::decode;
+use super::super::error::{Result, SqliteError};
+use super::counters::{Counters, QueueNumber};
 use super::statements::Statements;
-use super::tallies::{QueueNumber, Tallies};
 use crate::models::{ArgValue, Sequence, Task};
-use crate::store::rules::{Facts, OfKey, Row, Suspicion};
+use crate::store::rules::{IndexEntry, KeyState, QuarantineState, Row};
 
 /// How many rows stay in memory between transactions: those that run, because they are about to end,
 /// and those that can be claimed.
@@ -23,8 +21,8 @@ const KEPT_BYTES: usize = 2 << 10;
 
 /// Where the row stands in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    Nowhere,
+pub(super) enum RowLocation {
+    New,
     Live,
     Ended,
 }
@@ -32,7 +30,7 @@ pub(super) enum Place {
 pub(super) struct Cached {
     pub(super) row: Row,
     pub(super) queue: QueueNumber,
-    pub(super) place: Place,
+    pub(super) location: RowLocation,
     pub(super) changed: bool,
     /// What the file holds, as far as it is compared.
     written: Written,
@@ -40,7 +38,7 @@ pub(super) struct Cached {
 
 #[derive(Default)]
 struct Written {
-    facts: Facts,
+    entry: IndexEntry,
     task: Option<Arc<Task>>,
     resolved_args: Option<Arc<Vec<ArgValue>>>,
     checkpoint: Option<Arc<[u8]>>,
@@ -49,11 +47,11 @@ struct Written {
 
 impl Cached {
     pub(super) fn new(row: Row, queue: QueueNumber) -> Self {
-        Self { row, queue, place: Place::Nowhere, changed: true, written: Written::default() }
+        Self { row, queue, location: RowLocation::New, changed: true, written: Written::default() }
     }
 
     fn may_stay(&self) -> bool {
-        let useful = self.row.is_at_work() || self.row.is_claimable();
+        let useful = self.row.holds_slot() || self.row.is_claimable();
         useful
             && self.written.bytes <= KEPT_BYTES
             && self.written.resolved_args.is_none()
@@ -104,7 +102,7 @@ impl Cache {
     pub(super) fn write(
         &mut self,
         sql: &mut Statements<'_>,
-        tallies: &mut Tallies,
+        counters: &mut Counters,
         connection: &Connection,
     ) -> Result<()> {
         // In order, so that neighbours are written together.
@@ -114,7 +112,7 @@ impl Cache {
             if let Some(cached) = self.rows.get_mut(&sequence) {
                 cached.changed = false;
                 self.buffer.clear();
-                cached.write(&mut self.buffer, sql, tallies, connection)?;
+                cached.write(&mut self.buffer, sql, counters, connection)?;
             }
         }
         Ok(())
@@ -138,27 +136,27 @@ impl Cached {
         &mut self,
         out: &mut Vec<u8>,
         sql: &mut Statements<'_>,
-        tallies: &mut Tallies,
+        counters: &mut Counters,
         connection: &Connection,
     ) -> Result<()> {
         let Self { row, .. } = &*self;
         let seq = row.sequence.0.cast_signed();
         let same_task = self.written.task.as_ref().is_some_and(|task| Arc::ptr_eq(task, &row.task));
         if !same_task {
-            self.queue = tallies.number_for(&row.task.options.queue, connection, sql)?;
+            self.queue = counters.number_for(&row.task.options.queue, connection, sql)?;
             self.write_task(seq, out, sql)?;
         }
         let task_bytes = out.len();
-        write_body(&self.row, out);
+        write_row(&self.row, out);
         let body = &out[task_bytes..];
-        let facts = Facts::of(&self.row);
+        let entry = IndexEntry::of(&self.row);
         if self.row.ended.is_some() {
-            self.write_ended(seq, body, &facts, sql)?;
+            self.write_ended(seq, body, &entry, sql)?;
         } else {
-            self.write_live(seq, body, &facts, same_task, sql)?;
+            self.write_live(seq, body, &entry, same_task, sql)?;
         }
         self.write_sides(seq, sql)?;
-        self.written.facts = facts;
+        self.written.entry = entry;
         self.written.bytes = if same_task { self.written.bytes } else { out.len() };
         Ok(())
     }
@@ -168,7 +166,7 @@ impl Cached {
         write_task(task, out);
         let (method, submitted) = (&*task.method, micros(task.submitted_at));
         let parent = task.parent.as_ref().map(|parent| parent.as_str());
-        if self.place == Place::Nowhere {
+        if self.location == RowLocation::New {
             let id = task.id.as_str();
             sql.insert_task.execute((seq, id, self.queue, method, submitted, parent, &out[..]))?;
         } else {
@@ -182,31 +180,31 @@ impl Cached {
         &mut self,
         seq: i64,
         body: &[u8],
-        facts: &Facts,
+        entry: &IndexEntry,
         same_task: bool,
         sql: &mut Statements<'_>,
     ) -> Result<()> {
         let state = state_number(self.row.state);
-        let line = facts.claimable.then_some(self.queue);
-        if self.place == Place::Ended {
+        let line = entry.claimable.then_some(self.queue);
+        if self.location == RowLocation::Ended {
             sql.delete_ended.execute([seq])?;
         }
-        let was = &self.written.facts;
-        let same_rest = self.place == Place::Live
+        let was = &self.written.entry;
+        let same_rest = self.location == RowLocation::Live
             && same_task
-            && was.alarm == facts.alarm
-            && was.of_key == facts.of_key
-            && was.suspicion == facts.suspicion
-            && was.child_of == facts.child_of;
-        if same_rest && was.running && facts.running {
+            && was.timer == entry.timer
+            && was.key_state == entry.key_state
+            && was.quarantine == entry.quarantine
+            && was.child_of == entry.child_of;
+        if same_rest && was.running && entry.running {
             sql.update_body.execute((seq, body))?;
         } else if same_rest {
             sql.update_state.execute((seq, state, line, body))?;
         } else {
             let options = &self.row.task.options;
-            let statement = match self.place {
-                Place::Live => &mut sql.update_live,
-                Place::Nowhere | Place::Ended => &mut sql.insert_live,
+            let statement = match self.location {
+                RowLocation::Live => &mut sql.update_live,
+                RowLocation::New | RowLocation::Ended => &mut sql.insert_live,
             };
             statement.execute((
                 seq,
@@ -215,15 +213,15 @@ impl Cached {
                 options.concurrency_key(),
                 state,
                 line,
-                (facts.of_key == OfKey::BlockedBy).then_some(self.queue),
-                facts.alarm.map(micros),
-                matches!(facts.of_key, OfKey::Holds { .. }).then_some(self.queue),
-                suspicion_number(facts.suspicion),
-                facts.child_of.map(|parent| parent.0.cast_signed()),
+                (entry.key_state == KeyState::Blocked).then_some(self.queue),
+                entry.timer.map(micros),
+                matches!(entry.key_state, KeyState::Holds { .. }).then_some(self.queue),
+                quarantine_number(entry.quarantine),
+                entry.child_of.map(|parent| parent.0.cast_signed()),
                 body,
             ))?;
         }
-        self.place = Place::Live;
+        self.location = RowLocation::Live;
         Ok(())
     }
 
@@ -231,27 +229,27 @@ impl Cached {
         &mut self,
         seq: i64,
         body: &[u8],
-        facts: &Facts,
+        entry: &IndexEntry,
         sql: &mut Statements<'_>,
     ) -> Result<()> {
-        if self.place == Place::Live {
+        if self.location == RowLocation::Live {
             sql.delete_live.execute([seq])?;
         }
         let at = self.row.ended.as_ref().map(|ended| micros(ended.outcome.ended_at));
-        let statement = match self.place {
-            Place::Ended => &mut sql.update_ended,
-            Place::Nowhere | Place::Live => &mut sql.insert_ended,
+        let statement = match self.location {
+            RowLocation::Ended => &mut sql.update_ended,
+            RowLocation::New | RowLocation::Live => &mut sql.insert_ended,
         };
         statement.execute((
             seq,
             state_number(self.row.state),
             at,
-            facts.spent.is_some(),
+            entry.prunable.is_some(),
             self.row.keep_until.map(micros),
             self.row.failed_for.map(|parent| parent.0.cast_signed()),
             body,
         ))?;
-        self.place = Place::Ended;
+        self.location = RowLocation::Ended;
         Ok(())
     }
 
@@ -291,16 +289,16 @@ impl Cached {
     /// Takes everything that belongs to the row out of the file, but for its id.
     pub(super) fn delete(&self, sql: &mut Statements<'_>) -> Result<()> {
         let seq = self.row.sequence.0.cast_signed();
-        match self.place {
-            Place::Nowhere => {}
-            Place::Live => {
+        match self.location {
+            RowLocation::New => {}
+            RowLocation::Live => {
                 sql.delete_live.execute([seq])?;
             }
-            Place::Ended => {
+            RowLocation::Ended => {
                 sql.delete_ended.execute([seq])?;
             }
         }
-        if self.place != Place::Nowhere {
+        if self.location != RowLocation::New {
             sql.delete_task.execute([seq])?;
         }
         if self.written.checkpoint.is_some() {
@@ -319,37 +317,41 @@ impl Cached {
     pub(super) fn load(
         sequence: Sequence,
         sql: &mut Statements<'_>,
-        tallies: &Tallies,
+        counters: &Counters,
     ) -> Result<Option<Self>> {
         let seq = sequence.0.cast_signed();
-        for (statement, place) in
-            [(&mut sql.load_live, Place::Live), (&mut sql.load_ended, Place::Ended)]
+        for (statement, location) in
+            [(&mut sql.load_live, RowLocation::Live), (&mut sql.load_ended, RowLocation::Ended)]
         {
             let mut rows = statement.query([seq])?;
             let Some(stored) = rows.next()? else { continue };
-            let queue: QueueNumber = stored.get(stored::QUEUE)?;
-            let name = tallies.name(queue).ok_or_else(|| {
-                Fault::unreadable(sequence, format!("its queue {queue} has no name"))
+            let queue: QueueNumber = stored.get(decode::QUEUE)?;
+            let name = counters.name(queue).ok_or_else(|| {
+                SqliteError::unreadable(sequence, format!("its queue {queue} has no name"))
             })?;
-            let (row, sides) = stored::read(sequence, name.clone(), stored, 0)?;
-            let (task, bytes) = (row.task.clone(), stored::bytes(stored, 0)?);
+            let (row, side_tables) = decode::read(sequence, name.clone(), stored, 0)?;
+            let (task, bytes) = (row.task.clone(), decode::bytes(stored, 0)?);
             drop(rows);
-            let written =
-                Written { facts: Facts::default(), task: Some(task), bytes, ..Written::default() };
-            let mut cached = Self { row, queue, place, changed: false, written };
-            if sides.checkpoint {
+            let written = Written {
+                entry: IndexEntry::default(),
+                task: Some(task),
+                bytes,
+                ..Written::default()
+            };
+            let mut cached = Self { row, queue, location, changed: false, written };
+            if side_tables.checkpoint {
                 let data: Vec<u8> = sql.load_checkpoint.query_one([seq], |row| row.get(0))?;
                 cached.row.checkpoint = Some(data.into());
             }
-            if sides.resolved_args {
+            if side_tables.resolved_args {
                 let data: Vec<u8> = sql.load_decision.query_one([seq], |row| row.get(0))?;
                 let args =
-                    read_values(&data).map_err(|error| Fault::unreadable(sequence, error))?;
+                    read_values(&data).map_err(|error| SqliteError::unreadable(sequence, error))?;
                 cached.row.resolved_args = Some(Arc::new(args));
             }
             cached.written.checkpoint.clone_from(&cached.row.checkpoint);
             cached.written.resolved_args.clone_from(&cached.row.resolved_args);
-            cached.written.facts = Facts::of(&cached.row);
+            cached.written.entry = IndexEntry::of(&cached.row);
             return Ok(Some(cached));
         }
         Ok(None)
@@ -357,10 +359,10 @@ impl Cached {
 }
 
 /// How a row stands to the suspicion, as a column holds it.
-pub(in super::super) fn suspicion_number(suspicion: Suspicion) -> Option<i64> {
-    match suspicion {
-        Suspicion::Nothing => None,
-        Suspicion::Holds => Some(1),
-        Suspicion::BlockedBy => Some(2),
+pub(in super::super) fn quarantine_number(quarantine: QuarantineState) -> Option<i64> {
+    match quarantine {
+        QuarantineState::None => None,
+        QuarantineState::Holds => Some(1),
+        QuarantineState::Blocked => Some(2),
     }
 }

@@ -9,20 +9,19 @@ use ahash::HashMap;
 use rusqlite::Connection;
 
 use super::super::codec::{micros, read_settings, state_number, write_settings};
-use super::super::problem::{Fault, Result};
+use super::super::error::{Result, SqliteError};
 use super::statements::Statements;
 use crate::clock::Timestamp;
 use crate::models::{QueueName, QueueSettings, State};
-use crate::store::QueueStatus;
-use crate::store::rules::Facts;
+use crate::store::rules::IndexEntry;
 
 /// A queue's number in the file.
 pub(super) type QueueNumber = i64;
 
-/// The states, and one more: [`RESTING`].
+/// The states, and one more: [`SUSPENDED`].
 const KINDS: usize = 9;
 /// Counts tasks that are `RUNNING` and take no place in their queue.
-pub(in super::super) const RESTING: usize = 8;
+pub(in super::super) const SUSPENDED: usize = 8;
 
 /// What is known of one queue.
 struct Queue {
@@ -34,18 +33,6 @@ struct Queue {
     changed: bool,
 }
 
-impl Queue {
-    /// `None`: nobody would miss it.
-    fn status(&self) -> Option<QueueStatus> {
-        let of = |state| self.counts[kind(state)].cast_unsigned();
-        let running = of(State::Running);
-        let waiting = of(State::Pending) + of(State::Queued) + of(State::Retrying);
-        let known = running + waiting > 0 || self.settings != QueueSettings::default();
-        let (queue, settings) = (self.name.clone(), self.settings);
-        known.then_some(QueueStatus { queue, settings, waiting, running })
-    }
-}
-
 /// The row of `meta`, as the transaction will write it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Meta {
@@ -55,13 +42,13 @@ pub(super) struct Meta {
     /// Every id whose task came in up to here is in `ids`, if that is where it is looked up.
     pub(super) watermark: u64,
     pub(super) waits: i64,
-    pub(super) abroad: i64,
-    pub(super) alarms: i64,
+    pub(super) foreign: i64,
+    pub(super) timers: i64,
     pub(super) children: i64,
     pub(super) failed_for: i64,
     pub(super) uniques: i64,
-    pub(super) spent_well: i64,
-    pub(super) spent_badly: i64,
+    pub(super) prunable_succeeded: i64,
+    pub(super) prunable_others: i64,
     pub(super) paces: i64,
     /// The last boot that ended as it was told to.
     pub(super) stopped: u64,
@@ -73,7 +60,7 @@ pub(super) struct Meta {
 const ALIVE_EVERY: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
-pub(super) struct Tallies {
+pub(super) struct Counters {
     pub(super) meta: Meta,
     /// As the file has it.
     written: Meta,
@@ -82,38 +69,39 @@ pub(super) struct Tallies {
     changed: Vec<QueueNumber>,
 }
 
-impl Tallies {
+impl Counters {
     /// Reads all counters. There are few: some for each queue.
     pub(super) fn load(connection: &Connection) -> Result<Self> {
         let meta = load_meta(connection)?;
-        let mut tallies = Self { meta, written: meta, ..Self::default() };
+        let mut counters = Self { meta, written: meta, ..Self::default() };
         let mut queues = connection.prepare("SELECT number, name, settings FROM queues")?;
         let mut rows = queues.query([])?;
         while let Some(row) = rows.next()? {
             let (number, name): (i64, String) = (row.get(0)?, row.get(1)?);
-            let name = QueueName::parse(&name, "queue")
-                .map_err(|_| Fault::Unreadable(0, format!("queue {number} has a bad name")))?;
+            let name = QueueName::parse(&name, "queue").map_err(|_| {
+                SqliteError::Unreadable(0, format!("queue {number} has a bad name"))
+            })?;
             let settings = match row.get_ref(2)?.as_blob_or_null()? {
                 None => QueueSettings::default(),
                 Some(bytes) => read_settings(bytes).map_err(|error| {
-                    Fault::Unreadable(0, format!("the settings of queue {name}: {error}"))
+                    SqliteError::Unreadable(0, format!("the settings of queue {name}: {error}"))
                 })?,
             };
-            tallies.add_queue(number, name, settings);
+            counters.add_queue(number, name, settings);
         }
         let mut counts = connection.prepare("SELECT queue, state, n FROM counts")?;
         let mut rows = counts.query([])?;
         while let Some(row) = rows.next()? {
             let (number, kind, n): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let kind = usize::try_from(kind).unwrap_or(KINDS);
-            if let Some(queue) = tallies.queues.get_mut(&number)
+            if let Some(queue) = counters.queues.get_mut(&number)
                 && kind < KINDS
             {
                 queue.counts[kind] = n;
                 queue.written[kind] = n;
             }
         }
-        Ok(tallies)
+        Ok(counters)
     }
 
     fn add_queue(&mut self, number: QueueNumber, name: QueueName, settings: QueueSettings) {
@@ -167,10 +155,10 @@ impl Tallies {
     }
 
     /// How many take a place in the queue.
-    pub(super) fn at_work(&self, queue: &QueueName) -> u32 {
+    pub(super) fn slots_taken(&self, queue: &QueueName) -> u32 {
         let known = self.number(queue).and_then(|number| self.queues.get(&number));
         let count =
-            known.map_or(0, |queue| queue.counts[kind(State::Running)] - queue.counts[RESTING]);
+            known.map_or(0, |queue| queue.counts[kind(State::Running)] - queue.counts[SUSPENDED]);
         u32::try_from(count).unwrap_or(0)
     }
 
@@ -178,24 +166,25 @@ impl Tallies {
     pub(super) fn count(
         &mut self,
         number: QueueNumber,
-        before: Option<(State, Facts)>,
-        after: Option<(State, Facts)>,
+        before: Option<(State, IndexEntry)>,
+        after: Option<(State, IndexEntry)>,
     ) {
         let meta = &mut self.meta;
         for (row, by) in [(&before, -1), (&after, 1)] {
-            let Some((_, facts)) = row else { continue };
-            meta.alarms += if facts.alarm.is_some() { by } else { 0 };
-            meta.children += if facts.child_of.is_some() { by } else { 0 };
-            meta.failed_for += if facts.failed_for.is_some() { by } else { 0 };
-            match facts.spent {
-                Some((true, _)) => meta.spent_well += by,
-                Some((false, _)) => meta.spent_badly += by,
+            let Some((_, entry)) = row else { continue };
+            meta.timers += if entry.timer.is_some() { by } else { 0 };
+            meta.children += if entry.child_of.is_some() { by } else { 0 };
+            meta.failed_for += if entry.failed_for.is_some() { by } else { 0 };
+            match entry.prunable {
+                Some((true, _)) => meta.prunable_succeeded += by,
+                Some((false, _)) => meta.prunable_others += by,
                 None => {}
             }
         }
-        let rests = |facts: &Facts| facts.running && !facts.at_work;
-        let kinds =
-            |row: Option<(State, Facts)>| row.map(|(state, facts)| (kind(state), rests(&facts)));
+        let rests = |entry: &IndexEntry| entry.running && !entry.holds_slot;
+        let kinds = |row: Option<(State, IndexEntry)>| {
+            row.map(|(state, entry)| (kind(state), rests(&entry)))
+        };
         let (before, after) = (kinds(before), kinds(after));
         if before == after {
             return;
@@ -204,21 +193,13 @@ impl Tallies {
         for (row, by) in [(before, -1), (after, 1)] {
             if let Some((kind, rests)) = row {
                 queue.counts[kind] += by;
-                queue.counts[RESTING] += if rests { by } else { 0 };
+                queue.counts[SUSPENDED] += if rests { by } else { 0 };
             }
         }
         if !queue.changed {
             queue.changed = true;
             self.changed.push(number);
         }
-    }
-
-    /// Queues that hold something unfinished or were decided about, by name.
-    pub(super) fn statuses(&self) -> Vec<QueueStatus> {
-        let mut statuses: Vec<QueueStatus> =
-            self.queues.values().filter_map(Queue::status).collect();
-        statuses.sort_unstable_by(|one, other| one.queue.cmp(&other.queue));
-        statuses
     }
 
     /// Writes what changed.
@@ -245,13 +226,13 @@ impl Tallies {
             micros(meta.last_alive),
             meta.watermark.cast_signed(),
             meta.waits,
-            meta.abroad,
-            meta.alarms,
+            meta.foreign,
+            meta.timers,
             meta.children,
             meta.failed_for,
             meta.uniques,
-            meta.spent_well,
-            meta.spent_badly,
+            meta.prunable_succeeded,
+            meta.prunable_others,
             meta.paces,
             meta.stopped.cast_signed(),
             meta.posted.cast_signed(),
@@ -269,7 +250,7 @@ fn load_meta(connection: &Connection) -> Result<Meta> {
         failed_for, uniques, spent_well, spent_badly, paces, stopped, posted FROM meta";
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([])?;
-    let row = rows.next()?.ok_or(Fault::NoMeta)?;
+    let row = rows.next()?.ok_or(SqliteError::NoMeta)?;
     let number = |at| row.get(at).map(i64::cast_unsigned);
     let last_alive = Timestamp::from_micros(number(2)?).unwrap_or(Timestamp::EPOCH);
     Ok(Meta {
@@ -278,13 +259,13 @@ fn load_meta(connection: &Connection) -> Result<Meta> {
         last_alive,
         watermark: number(3)?,
         waits: row.get(4)?,
-        abroad: row.get(5)?,
-        alarms: row.get(6)?,
+        foreign: row.get(5)?,
+        timers: row.get(6)?,
         children: row.get(7)?,
         failed_for: row.get(8)?,
         uniques: row.get(9)?,
-        spent_well: row.get(10)?,
-        spent_badly: row.get(11)?,
+        prunable_succeeded: row.get(10)?,
+        prunable_others: row.get(11)?,
         paces: row.get(12)?,
         stopped: number(13)?,
         posted: number(14)?,

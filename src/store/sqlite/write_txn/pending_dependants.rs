@@ -8,12 +8,12 @@ use std::collections::VecDeque;
 
 use rusqlite::Connection;
 
-use super::super::problem::Result;
+use super::super::error::Result;
 use super::statements::Statements;
 use crate::models::Sequence;
 
 #[derive(Default)]
-pub(super) struct Marks {
+pub(super) struct PendingDependants {
     /// Positions grow.
     line: VecDeque<(i64, Sequence)>,
     /// The last position that is in the file, or was.
@@ -21,18 +21,18 @@ pub(super) struct Marks {
     last: i64,
 }
 
-impl Marks {
+impl PendingDependants {
     pub(super) fn load(connection: &Connection) -> Result<Self> {
-        let mut marks = Self::default();
+        let mut pending_dependants = Self::default();
         let mut statement =
             connection.prepare("SELECT position, seq FROM marks ORDER BY position")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (position, seq): (i64, i64) = (row.get(0)?, row.get(1)?);
-            marks.line.push_back((position, Sequence(seq.cast_unsigned())));
-            (marks.written, marks.last) = (position, position);
+            pending_dependants.line.push_back((position, Sequence(seq.cast_unsigned())));
+            (pending_dependants.written, pending_dependants.last) = (position, position);
         }
-        Ok(marks)
+        Ok(pending_dependants)
     }
 
     pub(super) fn push(&mut self, sequence: Sequence) {
@@ -45,7 +45,7 @@ impl Marks {
     }
 
     pub(super) fn remove(&mut self, sequence: Sequence, sql: &mut Statements<'_>) -> Result<()> {
-        let Some(at) = self.line.iter().position(|(_, marked)| *marked == sequence) else {
+        let Some(at) = self.line.iter().position(|(_, pending)| *pending == sequence) else {
             return Ok(());
         };
         if let Some((position, _)) = self.line.remove(at)

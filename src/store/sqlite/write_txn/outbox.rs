@@ -6,8 +6,8 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::super::codec::{micros, write_webhook};
-use super::super::problem::Result;
-use super::super::stored;
+use super::super::decode;
+use super::super::error::Result;
 use super::statements::Statements;
 use crate::models::{Event, Name, Webhook};
 
@@ -18,7 +18,7 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn load(connection: &Connection) -> Result<Self> {
-        let webhooks = stored::webhooks(connection)?;
+        let webhooks = decode::webhooks(connection)?;
         let by_name = webhooks.into_iter().map(|webhook| (webhook.name.clone(), webhook));
         Ok(Self { webhooks: by_name.collect() })
     }
@@ -39,7 +39,7 @@ impl Outbox {
     }
 }
 
-pub(super) fn post(
+pub(super) fn enqueue_outbox(
     position: u64,
     webhook: &Name,
     event: &Event,
@@ -48,6 +48,6 @@ pub(super) fn post(
 ) -> Result<()> {
     let position = position.cast_signed();
     let (webhook, at) = (webhook.as_str(), micros(event.at));
-    sql.post.execute((position, webhook, event.name(), at, payload))?;
+    sql.enqueue_outbox.execute((position, webhook, event.name(), at, payload))?;
     Ok(())
 }

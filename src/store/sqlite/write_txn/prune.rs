@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use super::super::codec::{SUCCEEDED, micros, time};
-use super::super::problem::{Fault, Result};
+use super::super::error::{Result, SqliteError};
 use super::statements::Statements;
 use crate::clock::Timestamp;
 use crate::models::Sequence;
@@ -29,7 +29,7 @@ const AGE_ASKED: usize = 64;
 type Spent = Option<(bool, Timestamp)>;
 
 #[derive(Default)]
-pub(super) struct Cursor {
+pub(super) struct PruneScan {
     after: u64,
     retention: Option<Retention>,
     /// Rows behind it that nobody needs: of those that ended well, and of the others.
@@ -48,9 +48,9 @@ struct Old {
     keep_until: Option<Timestamp>,
 }
 
-impl Cursor {
+impl PruneScan {
     /// A row changed.
-    pub(super) fn saw(&mut self, sequence: Sequence, before: Spent, after: Spent) {
+    pub(super) fn row_changed(&mut self, sequence: Sequence, before: Spent, after: Spent) {
         if sequence.0 > self.after || before == after {
             return;
         }
@@ -117,8 +117,8 @@ impl Cursor {
                 continue;
             }
             let old_at = row.at.plus(keeps[row.kind].max_age);
-            let blocked_by = row.keep_until.is_some_and(|until| until > now);
-            if !blocked_by && (surplus[row.kind] > 0 || old_at < now) {
+            let kept = row.keep_until.is_some_and(|until| until > now);
+            if !kept && (surplus[row.kind] > 0 || old_at < now) {
                 surplus[row.kind] -= i64::from(surplus[row.kind] > 0);
                 old.push(Sequence(row.seq));
             } else {
@@ -135,8 +135,9 @@ fn kind(well: bool, retention: Retention) -> (usize, RetentionLimit) {
 }
 
 fn read(row: &rusqlite::Row<'_>) -> Result<Old> {
-    let at =
-        |at: i64| time(at.cast_unsigned()).map_err(|error| Fault::Unreadable(0, error.to_string()));
+    let at = |at: i64| {
+        time(at.cast_unsigned()).map_err(|error| SqliteError::Unreadable(0, error.to_string()))
+    };
     let succeeded = row.get::<_, i64>(1)? == SUCCEEDED;
     Ok(Old {
         seq: row.get::<_, i64>(0)?.cast_unsigned(),

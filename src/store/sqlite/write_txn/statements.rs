@@ -2,17 +2,27 @@
 
 use rusqlite::{Connection, Statement};
 
-use super::super::problem::Result;
+use super::super::error::Result;
 
 macro_rules! statements {
     ($($name:ident = $sql:expr;)*) => {
+        const SQL: [&str; [$($sql),*].len()] = [$($sql),*];
+
         pub(super) struct Statements<'c> {
             $(pub(super) $name: Statement<'c>,)*
         }
 
         impl<'c> Statements<'c> {
             pub(super) fn prepare(connection: &'c Connection) -> Result<Self> {
-                Ok(Self { $($name: connection.prepare($sql)?,)* })
+                // A loop: 75 early returns in a struct literal would compile to 114 kB.
+                let mut prepared = Vec::with_capacity(SQL.len());
+                for sql in SQL {
+                    prepared.push(connection.prepare(sql)?);
+                }
+                let Ok([$($name),*]) = <[Statement<'c>; SQL.len()]>::try_from(prepared) else {
+                    unreachable!("there is one statement for each text");
+                };
+                Ok(Self { $($name),* })
             }
         }
     };
@@ -66,16 +76,15 @@ statements! {
     wait = "INSERT OR IGNORE INTO waits (parent, child) VALUES (?1, ?2)";
     stop_waiting = "DELETE FROM waits WHERE parent = ?1 AND child = ?2";
     next_waiting = "SELECT child FROM waits WHERE parent = ?1 ORDER BY child DESC LIMIT 1";
-    wait_abroad = "INSERT OR IGNORE INTO abroad (parent, child) VALUES (?1, ?2)";
-    stop_waiting_abroad = "DELETE FROM abroad WHERE parent = ?1 AND child = ?2";
-    waiting_abroad = "SELECT child FROM abroad WHERE parent = ?1 ORDER BY child";
-    nobody_waits_abroad = "DELETE FROM abroad WHERE parent = ?1";
+    wait_foreign = "INSERT OR IGNORE INTO abroad (parent, child) VALUES (?1, ?2)";
+    stop_waiting_foreign = "DELETE FROM abroad WHERE parent = ?1 AND child = ?2";
+    next_waiting_foreign = "SELECT min(child) FROM abroad WHERE parent = ?1";
 
     insert_mark = "INSERT INTO marks (position, seq) VALUES (?1, ?2)";
     delete_mark = "DELETE FROM marks WHERE position = ?1";
 
-    next_alarm = "SELECT seq FROM live WHERE alarm <= ?1 ORDER BY alarm, seq LIMIT 1";
-    first_alarm = "SELECT min(alarm) FROM live WHERE alarm IS NOT NULL";
+    next_due_timer = "SELECT seq FROM live WHERE alarm <= ?1 ORDER BY alarm, seq LIMIT 1";
+    first_timer = "SELECT min(alarm) FROM live WHERE alarm IS NOT NULL";
     running = "SELECT seq FROM live WHERE state = 2 ORDER BY seq";
     next_child = "SELECT min(seq) FROM live WHERE child = ?1";
     failed_for = "SELECT min(seq) FROM ended WHERE failed_for = ?1 AND seq > ?2";
@@ -90,16 +99,16 @@ statements! {
     keys_held = "SELECT DISTINCT key FROM live WHERE held = ?1";
     next_key = "SELECT queue, key FROM paces WHERE wake <= ?1 ORDER BY wake LIMIT 1";
     first_wake = "SELECT min(wake) FROM paces WHERE wake IS NOT NULL";
-    has_suspicion = "SELECT min(seq) FROM live WHERE suspicion = ?1";
+    first_in_quarantine = "SELECT min(seq) FROM live WHERE suspicion = ?1";
 
     unique = "SELECT seq FROM uniques WHERE key = ?1";
     insert_unique = "INSERT INTO uniques (key, seq) VALUES (?1, ?2)";
     update_unique = "UPDATE uniques SET seq = ?2 WHERE key = ?1";
     delete_unique = "DELETE FROM uniques WHERE key = ?1";
 
-    load_standing = "SELECT due, standing FROM schedules WHERE name = ?1";
-    update_standing = "UPDATE schedules SET due = ?2, standing = ?3 WHERE name = ?1";
-    put_standing = "INSERT INTO schedules (name, due, standing) VALUES (?1, ?2, ?3)
+    load_schedule_state = "SELECT due, standing FROM schedules WHERE name = ?1";
+    update_schedule_state = "UPDATE schedules SET due = ?2, standing = ?3 WHERE name = ?1";
+    put_schedule_state = "INSERT INTO schedules (name, due, standing) VALUES (?1, ?2, ?3)
         ON CONFLICT (name) DO UPDATE SET due = excluded.due, standing = excluded.standing
         RETURNING number";
     put_definition = "INSERT OR REPLACE INTO definitions (schedule, data) VALUES (?1, ?2)";
@@ -108,10 +117,10 @@ statements! {
 
     put_webhook = "INSERT OR REPLACE INTO webhooks (name, data) VALUES (?1, ?2)";
     delete_webhook = "DELETE FROM webhooks WHERE name = ?1";
-    post = "INSERT INTO outbox (position, webhook, event, at, payload)
+    enqueue_outbox = "INSERT INTO outbox (position, webhook, event, at, payload)
         VALUES (?1, ?2, ?3, ?4, ?5)";
-    is_posted = "SELECT 1 FROM outbox WHERE position = ?1";
-    take_out = "DELETE FROM outbox WHERE position = ?1";
+    is_in_outbox = "SELECT 1 FROM outbox WHERE position = ?1";
+    dequeue_outbox = "DELETE FROM outbox WHERE position = ?1";
     delete_posted = "DELETE FROM outbox WHERE webhook = ?1";
 
     insert_queue = "INSERT INTO queues (name) VALUES (?1)";

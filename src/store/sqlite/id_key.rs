@@ -5,7 +5,7 @@ use std::hash::Hasher as _;
 use rusqlite::Connection;
 use siphasher::sip::SipHasher13;
 
-use super::problem::{Fault, Result};
+use super::error::{Result, SqliteError};
 use crate::clock::Timestamp;
 use crate::models::TaskId;
 
@@ -26,7 +26,7 @@ impl Keys {
     pub(super) fn load(connection: &Connection) -> Result<Self> {
         let seed: Vec<u8> =
             connection.query_one("SELECT id_seed FROM meta", [], |row| row.get(0))?;
-        Ok(Self { seed: seed.try_into().map_err(|_| Fault::NoMeta)? })
+        Ok(Self { seed: seed.try_into().map_err(|_| SqliteError::NoMeta)? })
     }
 
     /// A UUIDv7 begins with its time, so its key does too, and new ones come after old ones: the

@@ -5,46 +5,48 @@
 //! the same as what the file holds; after a failure all of it is read anew.
 
 mod cache;
-mod marks;
+mod counters;
 mod outbox;
+mod pending_dependants;
 mod prune;
 mod rows;
 mod schedules;
 mod statements;
-mod tallies;
 
 use std::sync::Arc;
 
 use ahash::{HashMap, HashMapExt};
 use rusqlite::Connection;
 
-use super::ids::{Entry, Fate, Merge, Pending, Slice};
-use super::key::{self, Keys};
-use super::known::Known;
-use super::problem::Result;
+use super::error::Result;
+use super::id_filter::IdFilter;
+use super::id_key::{self, Keys};
+use super::pending_ids::{Entry, IdChange, Merge, Pending, Slice};
+use super::reads;
 use crate::clock::Timestamp;
 use crate::models::{Sequence, TaskId};
+use crate::store::QueueState;
 use cache::Cache;
-pub(super) use cache::suspicion_number;
-use marks::Marks;
+pub(super) use cache::quarantine_number;
+use counters::Counters;
+pub(super) use counters::SUSPENDED;
+use pending_dependants::PendingDependants;
 use statements::Statements;
-pub(super) use tallies::RESTING;
-use tallies::Tallies;
 
-pub(super) struct Unit<'c> {
+pub(super) struct WriteTxn<'c> {
     connection: &'c Connection,
     sql: Statements<'c>,
     keys: Keys,
-    known: Arc<Known>,
+    known: Arc<IdFilter>,
     pending: Arc<Pending>,
     merge: Merge,
     /// The greatest key in the table.
     newest: i64,
     cache: Cache,
-    tallies: Tallies,
-    marks: Marks,
+    counters: Counters,
+    pending_dependants: PendingDependants,
     outbox: outbox::Outbox,
-    prune: prune::Cursor,
+    prune: prune::PruneScan,
     /// Ids that came in this transaction.
     fresh: HashMap<TaskId, Sequence>,
     arrived: Vec<Entry>,
@@ -54,12 +56,12 @@ pub(super) struct Unit<'c> {
     stale: bool,
 }
 
-impl<'c> Unit<'c> {
+impl<'c> WriteTxn<'c> {
     /// What the writer works with, read from an open file.
     pub(super) fn new(
         connection: &'c Connection,
         keys: Keys,
-        known: Arc<Known>,
+        known: Arc<IdFilter>,
         pending: Arc<Pending>,
     ) -> Result<Self> {
         let newest = connection.query_one("SELECT max(key) FROM ids", [], |row| {
@@ -74,10 +76,10 @@ impl<'c> Unit<'c> {
             merge: Merge::default(),
             newest,
             cache: Cache::default(),
-            tallies: Tallies::load(connection)?,
-            marks: Marks::load(connection)?,
+            counters: Counters::load(connection)?,
+            pending_dependants: PendingDependants::load(connection)?,
             outbox: outbox::Outbox::load(connection)?,
-            prune: prune::Cursor::default(),
+            prune: prune::PruneScan::default(),
             fresh: HashMap::new(),
             arrived: Vec::new(),
             left: Vec::new(),
@@ -88,7 +90,7 @@ impl<'c> Unit<'c> {
     /// Begins a transaction.
     pub(super) fn begin(&mut self) -> Result<()> {
         if self.stale {
-            self.forget_everything()?;
+            self.reload()?;
         }
         self.sql.begin.execute([])?;
         Ok(())
@@ -97,58 +99,58 @@ impl<'c> Unit<'c> {
     /// Writes what is left to write.
     pub(super) fn prepare(&mut self, now: Timestamp) -> Result<Prepared> {
         self.write_rows()?;
-        let (last, watermark) = (self.tallies.meta.last_sequence, self.tallies.meta.watermark);
+        let (last, watermark) = (self.counters.meta.last_sequence, self.counters.meta.watermark);
         let added = self.place_ids(self.merge.bound(watermark), now)?;
         // What arrives with this commit is not pending yet, so a round that begins with it may pass it
         // by, and must not move the watermark past it.
-        let news = added.iter().filter(|(_, fate)| *fate == Fate::Add);
+        let news = added.iter().filter(|(_, fate)| *fate == IdChange::Add);
         let reached = news.map(|((_, sequence), _)| sequence.0 - 1).fold(last, u64::min);
         let slice = self.merge.next(&self.pending, added.len(), reached, watermark);
         for ((key, sequence), fate) in &slice.entries {
             let entry = (*key, sequence.0.cast_signed());
             match fate {
-                Fate::Add => self.sql.insert_id.execute(entry)?,
-                Fate::Drop => self.sql.delete_id.execute(entry)?,
+                IdChange::Add => self.sql.insert_id.execute(entry)?,
+                IdChange::Drop => self.sql.delete_id.execute(entry)?,
             };
         }
-        let meta = &mut self.tallies.meta;
+        let meta = &mut self.counters.meta;
         if let Some(watermark) = slice.watermark {
             meta.watermark = watermark;
         } else if added.is_empty() && self.pending.len() == 0 {
             meta.watermark = last;
         }
         meta.last_alive = now;
-        self.tallies.write(&mut self.sql)?;
-        self.marks.write(&mut self.sql)?;
+        self.counters.write(&mut self.sql)?;
+        self.pending_dependants.write(&mut self.sql)?;
         Ok(Prepared { added, slice })
     }
 
     /// Puts ids whose keys grow into their table, and answers the others, which are merged later.
     /// So late that the watermark could pass it (a commit that was asked again after others), an id
     /// goes into the table whatever its key is.
-    fn place_ids(&mut self, bound: u64, now: Timestamp) -> Result<Vec<(Entry, Fate)>> {
+    fn place_ids(&mut self, bound: u64, now: Timestamp) -> Result<Vec<(Entry, IdChange)>> {
         let mut later = Vec::new();
         // An id that says that it is from the future does not make those of today old.
-        let until = key::of_time(now) + key::NEW_WITHIN;
+        let until = id_key::of_time(now) + id_key::NEW_WITHIN;
         self.newest = self.newest.min(until);
-        let since = self.newest - key::NEW_WITHIN;
+        let since = self.newest - id_key::NEW_WITHIN;
         self.arrived.sort_unstable();
         for (key, sequence) in self.arrived.drain(..) {
-            let is_new = key::grows(key) && (since..=until).contains(&key);
+            let is_new = id_key::grows(key) && (since..=until).contains(&key);
             if is_new || sequence.0 <= bound {
                 self.sql.insert_id.execute((key, sequence.0.cast_signed()))?;
                 if is_new {
                     self.newest = self.newest.max(key);
                 }
             } else {
-                later.push(((key, sequence), Fate::Add));
+                later.push(((key, sequence), IdChange::Add));
             }
         }
         for (key, sequence) in self.left.drain(..) {
-            if key::grows(key) && !self.pending.contains((key, sequence)) {
+            if id_key::grows(key) && !self.pending.contains((key, sequence)) {
                 self.sql.delete_id.execute((key, sequence.0.cast_signed()))?;
             } else {
-                later.push(((key, sequence), Fate::Drop));
+                later.push(((key, sequence), IdChange::Drop));
             }
         }
         Ok(later)
@@ -156,11 +158,11 @@ impl<'c> Unit<'c> {
 
     /// When the next task is due or over, or the next key is to be looked at.
     pub(super) fn due(&mut self) -> Result<Option<Timestamp>> {
-        let (alarms, paces) = (self.tallies.meta.alarms, self.tallies.meta.paces);
+        let (timers, paces) = (self.counters.meta.timers, self.counters.meta.paces);
         let mut due: Option<i64> = None;
-        if alarms > 0 {
+        if timers > 0 {
             self.write_rows()?;
-            due = self.sql.first_alarm.query_one([], |row| row.get(0))?;
+            due = self.sql.first_timer.query_one([], |row| row.get(0))?;
         }
         if paces > 0 {
             let wake: Option<i64> = self.sql.first_wake.query_one([], |row| row.get(0))?;
@@ -190,12 +192,12 @@ impl<'c> Unit<'c> {
         }
     }
 
-    fn forget_everything(&mut self) -> Result<()> {
-        self.tallies = Tallies::load(self.connection)?;
-        self.marks = Marks::load(self.connection)?;
+    fn reload(&mut self) -> Result<()> {
+        self.counters = Counters::load(self.connection)?;
+        self.pending_dependants = PendingDependants::load(self.connection)?;
         self.outbox = outbox::Outbox::load(self.connection)?;
         self.cache = Cache::default();
-        self.prune = prune::Cursor::default();
+        self.prune = prune::PruneScan::default();
         self.fresh.clear();
         self.arrived.clear();
         self.left.clear();
@@ -204,26 +206,28 @@ impl<'c> Unit<'c> {
     }
 
     /// Filters of tasks that were forgotten go.
-    pub(super) fn forget_filters(&mut self) -> Result<()> {
+    pub(super) fn drop_old_filters(&mut self) -> Result<()> {
         let lowest: Option<i64> = self.sql.lowest.query_one([], |row| row.get(0))?;
-        let lowest = lowest.map_or(self.tallies.meta.last_sequence, i64::cast_unsigned);
-        self.known.forget_before(Sequence(lowest));
+        let lowest = lowest.map_or(self.counters.meta.last_sequence, i64::cast_unsigned);
+        self.known.drop_before(Sequence(lowest));
         Ok(())
     }
 
     /// The first place in the order of acceptance that was never given.
     pub(super) fn next_sequence(&self) -> Sequence {
-        Sequence(self.tallies.meta.last_sequence + 1)
+        Sequence(self.counters.meta.last_sequence + 1)
     }
 
-    /// Queues that hold something unfinished or were decided about.
-    pub(super) fn queues(&self) -> Vec<crate::store::QueueStatus> {
-        self.tallies.statuses()
+    /// See [`OpenReport::queues`](crate::store::OpenReport::queues).
+    pub(super) fn queues(&mut self) -> Result<Vec<QueueState>> {
+        self.write_rows()?;
+        self.counters.write(&mut self.sql)?;
+        reads::queues::queues(self.connection)
     }
 }
 
 /// A transaction that only has to be committed.
 pub(super) struct Prepared {
-    added: Vec<(Entry, Fate)>,
+    added: Vec<(Entry, IdChange)>,
     slice: Slice,
 }

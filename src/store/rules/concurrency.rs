@@ -12,16 +12,14 @@ use std::time::Duration;
 
 use super::{Pace, Row, Rows, Transition};
 use crate::clock::Timestamp;
-use crate::models::{
-    BlockedBy, Fact, QueueFact, QueueLimits, QueueName, QueueSettings, Rate, Sequence,
-};
+use crate::models::{BlockedBy, QueueName, Rate, Sequence};
 use crate::store::RELEASE_SLICE;
 
 /// How a task that is to be claimable stands to its keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Stand {
+pub(super) struct KeyClaim {
     holds_key: bool,
-    holds_suspicion: bool,
+    quarantine_slot: bool,
     blocked_by: Option<BlockedBy>,
 }
 
@@ -44,42 +42,42 @@ impl Pace {
 }
 
 impl Row {
-    pub(super) fn take(&mut self, stand: Stand) {
-        self.holds_key = stand.holds_key;
-        self.holds_suspicion = stand.holds_suspicion;
-        self.blocked_by = stand.blocked_by;
+    pub(super) fn apply_key_claim(&mut self, key_claim: KeyClaim) {
+        self.holds_key = key_claim.holds_key;
+        self.quarantine_slot = key_claim.quarantine_slot;
+        self.blocked_by = key_claim.blocked_by;
     }
 }
 
 impl<R: Rows> Transition<'_, R> {
     /// What a row that is about to be `QUEUED` may have.
-    pub(super) fn stand(&mut self, row: &Row) -> Result<Stand, R::Error> {
-        let mut stand = Stand {
+    pub(super) fn key_claim(&mut self, row: &Row) -> Result<KeyClaim, R::Error> {
+        let mut key_claim = KeyClaim {
             holds_key: row.holds_key,
-            holds_suspicion: row.holds_suspicion,
+            quarantine_slot: row.quarantine_slot,
             blocked_by: None,
         };
         if let Some(key) = row.task.options.concurrency_key() {
             let queue = &row.task.options.queue;
-            stand.holds_key = if row.holds_key {
+            key_claim.holds_key = if row.holds_key {
                 !self.is_crowded(queue, key)?
             } else {
                 // Those who came before it come first.
                 self.rows.next_held(queue, key)?.is_none() && self.has_room(queue, key)?
             };
-            if !stand.holds_key {
+            if !key_claim.holds_key {
                 // Whoever waits for its key keeps no suspect from running: that one may have the key.
-                return Ok(Stand {
+                return Ok(KeyClaim {
                     blocked_by: Some(BlockedBy::ConcurrencyKey),
-                    ..Stand::default()
+                    ..KeyClaim::default()
                 });
             }
         }
-        if row.suspect && !row.holds_suspicion {
-            stand.holds_suspicion = !self.rows.has_suspect()?;
-            stand.blocked_by = (!stand.holds_suspicion).then_some(BlockedBy::Quarantine);
+        if row.quarantine_candidate && !row.quarantine_slot {
+            key_claim.quarantine_slot = !self.rows.quarantine_slot_taken()?;
+            key_claim.blocked_by = (!key_claim.quarantine_slot).then_some(BlockedBy::Quarantine);
         }
-        Ok(stand)
+        Ok(key_claim)
     }
 
     /// Whether more have a place of that key than may: a limit was lowered, or a body went on that had
@@ -112,7 +110,7 @@ impl<R: Rows> Transition<'_, R> {
     }
 
     /// A task of that key was claimed.
-    pub(super) fn keep_pace(
+    pub(super) fn advance_pace(
         &mut self,
         queue: &QueueName,
         key: &str,
@@ -123,18 +121,18 @@ impl<R: Rows> Transition<'_, R> {
         // When it is even again there is nothing to remember.
         let pace = Pace { next, wake: Some(next) };
         self.rows.set_pace(queue, key, Some(pace))?;
-        self.free_key(queue, key)
+        self.fill_key(queue, key)
     }
 
     /// Gives the free places of a key to those who are held back.
-    pub(super) fn free_key(&mut self, queue: &QueueName, key: &str) -> Result<(), R::Error> {
-        self.give_places(queue, key, RELEASE_SLICE)?;
+    pub(super) fn fill_key(&mut self, queue: &QueueName, key: &str) -> Result<(), R::Error> {
+        self.fill_key_slots(queue, key, RELEASE_SLICE)?;
         Ok(())
     }
 
     /// Gives up to `limit` free places of a key to those who are held back; how many it were. If there
     /// may be more, the key is looked at again at once.
-    fn give_places(
+    fn fill_key_slots(
         &mut self,
         queue: &QueueName,
         key: &str,
@@ -146,11 +144,12 @@ impl<R: Rows> Transition<'_, R> {
                 return Ok(given);
             }
             let row = self.row(next)?;
-            let suspect = row.suspect && !row.holds_suspicion;
-            let blocked_by = (suspect && self.rows.has_suspect()?).then_some(BlockedBy::Quarantine);
+            let quarantine_candidate = row.quarantine_candidate && !row.quarantine_slot;
+            let blocked_by = (quarantine_candidate && self.rows.quarantine_slot_taken()?)
+                .then_some(BlockedBy::Quarantine);
             let ready = self.rows.update(next, |row| {
                 row.holds_key = true;
-                row.holds_suspicion |= suspect && blocked_by.is_none();
+                row.quarantine_slot |= quarantine_candidate && blocked_by.is_none();
                 row.blocked_by = blocked_by;
                 row.is_claimable().then(|| row.ready())
             })?;
@@ -163,19 +162,16 @@ impl<R: Rows> Transition<'_, R> {
 
     /// A task will be tried again later: it keeps its place of its key where strict order is wanted.
     /// Other suspects run meanwhile. Answers when, which the rate of its key may put off.
-    pub(super) fn wait_for_another_try(
-        &mut self,
-        sequence: Sequence,
-    ) -> Result<Timestamp, R::Error> {
+    pub(super) fn wait_for_retry(&mut self, sequence: Sequence) -> Result<Timestamp, R::Error> {
         let task = self.row(sequence)?.task.clone();
         let queue = &task.options.queue;
         let limits = self.rows.settings(queue)?.limits;
         if let Some(key) = task.options.concurrency_key()
             && (limits.concurrency_per_key > 1 || self.is_crowded(queue, key)?)
         {
-            self.leave_key(sequence)?;
+            self.leave_key_slot(sequence)?;
         }
-        self.leave_suspicion(sequence)?;
+        self.leave_quarantine(sequence)?;
         if let (Some(key), Some(rate)) = (task.options.concurrency_key(), limits.rate_per_key)
             && self.row(sequence)?.holds_key
         {
@@ -202,48 +198,19 @@ impl<R: Rows> Transition<'_, R> {
     }
 
     /// A task does not run for a while, and waits for others: they may need what it has.
-    pub(super) fn leave_places(&mut self, sequence: Sequence) -> Result<(), R::Error> {
-        self.leave_key(sequence)?;
-        self.leave_suspicion(sequence)
-    }
-
-    fn leave_suspicion(&mut self, sequence: Sequence) -> Result<(), R::Error> {
-        let blocked_by =
-            self.rows.update(sequence, |row| std::mem::take(&mut row.holds_suspicion))?;
-        if blocked_by { self.free_suspicion() } else { Ok(()) }
+    pub(super) fn leave_slots(&mut self, sequence: Sequence) -> Result<(), R::Error> {
+        self.leave_key_slot(sequence)?;
+        self.leave_quarantine(sequence)
     }
 
     /// A task leaves the place of its key that it has.
-    fn leave_key(&mut self, sequence: Sequence) -> Result<(), R::Error> {
-        let blocked_by = self.rows.update(sequence, |row| std::mem::take(&mut row.holds_key))?;
+    fn leave_key_slot(&mut self, sequence: Sequence) -> Result<(), R::Error> {
+        let held = self.rows.update(sequence, |row| std::mem::take(&mut row.holds_key))?;
         let task = self.row(sequence)?.task.clone();
         match task.options.concurrency_key() {
-            Some(key) if blocked_by => self.free_key(&task.options.queue, key),
+            Some(key) if held => self.fill_key(&task.options.queue, key),
             _ => Ok(()),
         }
-    }
-
-    /// What a queue allows from now on.
-    pub(super) fn set_limits(
-        &mut self,
-        queue: &QueueName,
-        limits: &QueueLimits,
-    ) -> Result<(), R::Error> {
-        let settings = self.rows.settings(queue)?;
-        let before = settings.limits;
-        let settings = QueueSettings { limits: *limits, ..settings };
-        self.rows.set_settings(queue, settings)?;
-        if before != *limits {
-            let limited = QueueFact::LimitsChanged(Box::new(settings));
-            self.happened(Fact::Queue(queue.clone(), limited))?;
-        }
-        if before.concurrency_per_key < limits.concurrency_per_key
-            || before.rate_per_key != limits.rate_per_key
-        {
-            self.rows.wake_keys(queue, self.now)?;
-            self.wake_due_keys(RELEASE_SLICE)?;
-        }
-        Ok(())
     }
 
     /// Looks at keys whose time has come, until `limit` keys and tasks were looked at.
@@ -255,23 +222,8 @@ impl<R: Rows> Transition<'_, R> {
             let pace = self.rows.pace(&queue, &key)?.unwrap_or_default();
             let kept = (pace.next > self.now).then_some(Pace { wake: Some(pace.next), ..pace });
             self.rows.set_pace(&queue, &key, kept)?;
-            left -= self.give_places(&queue, &key, left)?.max(1);
+            left -= self.fill_key_slots(&queue, &key, left)?.max(1);
         }
-        Ok(())
-    }
-
-    /// Lets the next suspect run.
-    pub(super) fn free_suspicion(&mut self) -> Result<(), R::Error> {
-        if self.rows.has_suspect()? {
-            return Ok(());
-        }
-        let Some(next) = self.rows.next_suspect()? else { return Ok(()) };
-        let ready = self.rows.update(next, |row| {
-            row.blocked_by = None;
-            row.holds_suspicion = true;
-            row.ready()
-        })?;
-        self.applied.ready.push(ready);
         Ok(())
     }
 }

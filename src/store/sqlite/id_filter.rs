@@ -19,7 +19,7 @@ const BITS_PER_TASK: usize = 12;
 const HASHES: u32 = 8;
 
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct IdFilter {
     complete: AtomicBool,
     /// By generation, ascending. Written only when a filter comes or goes.
     generations: RwLock<Vec<Generation>>,
@@ -31,7 +31,7 @@ struct Generation {
     filter: AtomicBloomFilter,
 }
 
-impl Known {
+impl IdFilter {
     /// Filters of a store in which `complete` tells whether there is nothing yet to learn of.
     pub(super) fn new(complete: bool) -> Self {
         Self { complete: AtomicBool::new(complete), generations: RwLock::new(Vec::new()) }
@@ -74,7 +74,7 @@ impl Known {
     }
 
     /// Everything before `lowest` was forgotten.
-    pub(super) fn forget_before(&self, lowest: Sequence) {
+    pub(super) fn drop_before(&self, lowest: Sequence) {
         let first = lowest.0 / GENERATION;
         if self.generations.read().first().is_some_and(|it| it.number < first) {
             self.generations.write().retain(|it| it.number >= first);
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn what_was_learned_may_be_here_and_little_else() {
-        let known = Known::new(true);
+        let known = IdFilter::new(true);
         let keys =
             |range: std::ops::Range<i64>| range.map(|n| n.wrapping_mul(0x1234_5678_9abc_def1));
         for (n, key) in keys(0..50_000).enumerate() {
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn every_id_may_be_here_until_the_file_was_read() {
-        let known = Known::new(false);
+        let known = IdFilter::new(false);
         assert!(known.may_be_here(17));
         known.complete();
         assert!(!known.may_be_here(17));
@@ -117,12 +117,12 @@ mod tests {
 
     #[test]
     fn filters_of_what_was_forgotten_go() {
-        let known = Known::new(true);
+        let known = IdFilter::new(true);
         known.learn(1, Sequence(5));
         known.learn(2, Sequence(GENERATION));
-        known.forget_before(Sequence(GENERATION - 1));
+        known.drop_before(Sequence(GENERATION - 1));
         assert!(known.may_be_here(1));
-        known.forget_before(Sequence(GENERATION));
+        known.drop_before(Sequence(GENERATION));
         assert!(!known.may_be_here(1));
         assert!(known.may_be_here(2));
     }

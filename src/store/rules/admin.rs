@@ -26,7 +26,7 @@ impl<R: Rows> Transition<'_, R> {
         self.applied.result = if state == State::Running {
             said(CancelVerdict::Requested, fence)
         } else {
-            self.release(RELEASE_SLICE)?;
+            self.notify_dependants(RELEASE_SLICE)?;
             said(CancelVerdict::Cancelled, None)
         };
         Ok(())
@@ -49,11 +49,11 @@ impl<R: Rows> Transition<'_, R> {
         }
         let fence = row.fence;
         self.rows.update(sequence, |row| row.cancel_requested = Some(reason.to_owned()))?;
-        self.happened_to(sequence, TaskFact::CancelRequested { reason: reason.into() })?;
+        self.emit_for(sequence, TaskFact::CancelRequested { reason: reason.into() })?;
         Ok(fence)
     }
 
-    pub(super) fn run_again(&mut self, id: &TaskId, reason: &str) -> Result<(), R::Error> {
+    pub(super) fn retry_manually(&mut self, id: &TaskId, reason: &str) -> Result<(), R::Error> {
         let Some(sequence) = self.rows.sequence_of(id)? else {
             self.applied.result = ChangeResult::NotFound;
             return Ok(());
@@ -63,19 +63,19 @@ impl<R: Rows> Transition<'_, R> {
             self.applied.result = ChangeResult::WrongState(state);
             return Ok(());
         }
-        if let Some(refusal) = self.refuse_to_revive(sequence)? {
+        if let Some(refusal) = self.refuse_retry(sequence)? {
             self.applied.result = refusal;
             return Ok(());
         }
-        self.revive(sequence, &because("run again by hand", reason))?;
-        let retried_dependants = self.release(RELEASE_SLICE)?;
+        self.retry_ended(sequence, &because("run again by hand", reason))?;
+        let retried_dependants = self.notify_dependants(RELEASE_SLICE)?;
         let state = self.row(sequence)?.state;
         self.applied.result = ChangeResult::Changed { state, retried_dependants, ended: None };
         Ok(())
     }
 
     /// Why a task that has ended may not run again, if it may not.
-    pub(super) fn refuse_to_revive(
+    pub(super) fn refuse_retry(
         &mut self,
         sequence: Sequence,
     ) -> Result<Option<ChangeResult>, R::Error> {
@@ -125,34 +125,34 @@ impl<R: Rows> Transition<'_, R> {
                 started_at: row.started_at,
                 ended_at: now,
             };
-            row.enter(State::Succeeded, now, Some(why));
+            row.transition_to(State::Succeeded, now, Some(why));
             row.resolved = true;
             row.failed_for = None;
             let ended = Arc::new(Ended { task: row.task.clone(), outcome });
             row.ended = Some(ended.clone());
             ended
         })?;
-        self.happened(Fact::Task(ended.task.clone(), TaskFact::Resolved(ended.clone())))?;
+        self.emit(Fact::Task(ended.task.clone(), TaskFact::Resolved(ended.clone())))?;
         self.run_ended(&ended)?;
-        self.mark(sequence)?;
-        let retried_dependants = self.release(RELEASE_SLICE)?;
+        self.mark_dependants_pending(sequence)?;
+        let retried_dependants = self.notify_dependants(RELEASE_SLICE)?;
         let state = State::Succeeded;
         self.applied.result =
             ChangeResult::Changed { state, retried_dependants, ended: Some(ended) };
         Ok(())
     }
 
-    pub(super) fn forget(&mut self, id: &TaskId) -> Result<ChangeResult, R::Error> {
+    pub(super) fn purge(&mut self, id: &TaskId) -> Result<ChangeResult, R::Error> {
         let Some(sequence) = self.rows.sequence_of(id)? else { return Ok(ChangeResult::NotFound) };
         let row = self.row(sequence)?;
-        let (state, needed) = (row.state, row.needed_by > 0 || row.marked);
+        let (state, needed) = (row.state, row.needed_by > 0 || row.dependants_pending);
         if !state.has_ended() {
             return Ok(ChangeResult::WrongState(state));
         }
         if needed {
             return Ok(ChangeResult::InUse);
         }
-        self.forget_row(sequence)?;
+        self.purge_row(sequence)?;
         Ok(ChangeResult::Done)
     }
 }

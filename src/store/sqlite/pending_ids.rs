@@ -29,21 +29,24 @@ pub(super) const MAX_BEHIND: u64 = 32 << 10;
 pub(super) type Entry = (i64, Sequence);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum IdChange {
     Add,
     Drop,
 }
 
 /// Shared by the writer, who alone changes it, and the readers.
 #[derive(Debug, Default)]
-pub(super) struct Pending(Mutex<BTreeMap<Entry, Fate>>);
+pub(super) struct Pending(Mutex<BTreeMap<Entry, IdChange>>);
 
 impl Pending {
     /// Tasks whose ids have this key and are not in the table yet.
     pub(super) fn sequences_of(&self, key: i64) -> Vec<Sequence> {
         let entries = self.0.lock();
         let of_key = entries.range((key, Sequence(0))..=(key, Sequence(u64::MAX)));
-        of_key.filter(|(_, fate)| **fate == Fate::Add).map(|((_, sequence), _)| *sequence).collect()
+        of_key
+            .filter(|(_, fate)| **fate == IdChange::Add)
+            .map(|((_, sequence), _)| *sequence)
+            .collect()
     }
 
     pub(super) fn contains(&self, entry: Entry) -> bool {
@@ -54,18 +57,18 @@ impl Pending {
         self.0.lock().len()
     }
 
-    pub(super) fn extend(&self, entries: impl IntoIterator<Item = (Entry, Fate)>) {
+    pub(super) fn extend(&self, entries: impl IntoIterator<Item = (Entry, IdChange)>) {
         self.0.lock().extend(entries);
     }
 
-    fn slice(&self, after: Option<Entry>, most: usize) -> Vec<(Entry, Fate)> {
+    fn slice(&self, after: Option<Entry>, most: usize) -> Vec<(Entry, IdChange)> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let entries = self.0.lock();
         let slice = entries.range((from, Bound::Unbounded)).take(most);
         slice.map(|(entry, fate)| (*entry, *fate)).collect()
     }
 
-    fn remove(&self, merged: &[(Entry, Fate)]) {
+    fn remove(&self, merged: &[(Entry, IdChange)]) {
         let mut entries = self.0.lock();
         for (entry, _) in merged {
             entries.remove(entry);
@@ -89,7 +92,7 @@ struct Round {
 /// What one commit merges.
 #[derive(Debug, Default)]
 pub(super) struct Slice {
-    pub(super) entries: Vec<(Entry, Fate)>,
+    pub(super) entries: Vec<(Entry, IdChange)>,
     next: Option<Round>,
     /// The watermark from then on.
     pub(super) watermark: Option<u64>,
@@ -141,9 +144,9 @@ impl Merge {
 mod tests {
     use super::*;
 
-    fn entry(n: u64) -> (Entry, Fate) {
+    fn entry(n: u64) -> (Entry, IdChange) {
         let key = n.wrapping_mul(0x9e37_79b9_7f4a_7c15).cast_signed();
-        ((key, Sequence(n)), Fate::Add)
+        ((key, Sequence(n)), IdChange::Add)
     }
 
     #[test]

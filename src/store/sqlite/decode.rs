@@ -5,12 +5,12 @@ use std::sync::Arc;
 use rusqlite::Connection;
 
 use super::codec::{
-    Columns, Malformed, Sides, read_row, read_schedule, read_standing, read_task, read_webhook,
-    state_of, time,
+    Columns, Malformed, SideTables, read_row, read_schedule, read_schedule_state, read_task,
+    read_webhook, state_of, time,
 };
-use super::problem::{Fault, Result};
+use super::error::{Result, SqliteError};
 use crate::models::{Name, QueueName, ScheduleStatus, Sequence, Webhook};
-use crate::store::rules::{Row, Standing};
+use crate::store::rules::{Row, ScheduleState};
 
 /// The column of the queue's number, counted from the task's first.
 pub(super) const QUEUE: usize = 1;
@@ -21,8 +21,8 @@ pub(super) fn read(
     queue: QueueName,
     stored: &rusqlite::Row<'_>,
     first: usize,
-) -> Result<(Row, Sides)> {
-    let unreadable = |error: Malformed| Fault::unreadable(sequence, error);
+) -> Result<(Row, SideTables)> {
+    let unreadable = |error: Malformed| SqliteError::unreadable(sequence, error);
     let columns = Columns {
         id: stored.get_ref(first)?.as_str()?,
         queue,
@@ -39,29 +39,31 @@ pub(super) fn read(
 
 /// How much room its encoded parts take.
 pub(super) fn bytes(stored: &rusqlite::Row<'_>, first: usize) -> Result<usize> {
-    let of = |at| Ok::<_, Fault>(stored.get_ref(at)?.as_blob()?.len());
+    let of = |at| Ok::<_, SqliteError>(stored.get_ref(at)?.as_blob()?.len());
     Ok(of(first + 5)? + of(first + 7)?)
 }
 
 /// The name of a schedule or a webhook.
 pub(super) fn name(text: &str) -> Result<Name> {
-    Name::parse(text, "name").map_err(|error| Fault::Illegible("a name", error.to_string()))
+    Name::parse(text, "name").map_err(|error| SqliteError::Illegible("a name", error.to_string()))
 }
 
 /// How a schedule stands whose columns these are.
-pub(super) fn standing(name: Name, next: Option<i64>, bytes: &[u8]) -> Result<Standing> {
+pub(super) fn schedule_state(name: Name, next: Option<i64>, bytes: &[u8]) -> Result<ScheduleState> {
     let next = next.map(|at| time(at.cast_unsigned())).transpose();
-    let read = next.and_then(|next| read_standing(name, next, bytes));
-    read.map_err(|error| Fault::Illegible("a schedule", error.to_string()))
+    let read = next.and_then(|next| read_schedule_state(name, next, bytes));
+    read.map_err(|error| SqliteError::Illegible("a schedule", error.to_string()))
 }
 
-/// The schedule whose columns `name, due, standing, data` these are.
+/// The schedule whose columns `name, due, schedule_state, data` these are.
 pub(super) fn schedule(stored: &rusqlite::Row<'_>) -> Result<ScheduleStatus> {
     let name = name(stored.get_ref(0)?.as_str()?)?;
-    let standing = standing(name.clone(), stored.get(1)?, stored.get_ref(2)?.as_blob()?)?;
-    let defined = read_schedule(name, standing.overlap, stored.get_ref(3)?.as_blob()?);
-    let schedule = defined.map_err(|error| Fault::Illegible("a schedule", error.to_string()))?;
-    Ok(standing.status(Arc::new(schedule)))
+    let schedule_state =
+        schedule_state(name.clone(), stored.get(1)?, stored.get_ref(2)?.as_blob()?)?;
+    let defined = read_schedule(name, schedule_state.overlap, stored.get_ref(3)?.as_blob()?);
+    let schedule =
+        defined.map_err(|error| SqliteError::Illegible("a schedule", error.to_string()))?;
+    Ok(schedule_state.status(Arc::new(schedule)))
 }
 
 /// All webhooks, by name.
@@ -87,5 +89,5 @@ pub(super) fn webhook(connection: &Connection, name: &Name) -> Result<Option<Arc
 
 fn legible(name: Name, data: &[u8]) -> Result<Arc<Webhook>> {
     let read = read_webhook(name, data);
-    read.map(Arc::new).map_err(|error| Fault::Illegible("a webhook", error.to_string()))
+    read.map(Arc::new).map_err(|error| SqliteError::Illegible("a webhook", error.to_string()))
 }

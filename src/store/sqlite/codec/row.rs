@@ -17,7 +17,7 @@ use crate::models::{
 use crate::store::rules::Row;
 
 #[derive(Clone, PartialEq, Message)]
-struct Body {
+struct StoredRow {
     /// Missing if it is under no claim.
     #[prost(uint64, optional, tag = "1")]
     fence_epoch: Option<u64>,
@@ -30,7 +30,7 @@ struct Body {
     #[prost(uint32, tag = "5")]
     rescues: u32,
     #[prost(uint32, tag = "6")]
-    deaths: u32,
+    crash_count: u32,
     #[prost(uint64, optional, tag = "7")]
     started_at: Option<u64>,
     #[prost(uint32, tag = "8")]
@@ -43,7 +43,7 @@ struct Body {
     expires_at: Option<u64>,
     #[prost(string, optional, tag = "12")]
     cancel_requested: Option<String>,
-    /// [`DECIDED`], [`RESOLVED`] and so on.
+    /// [`RESOLVED_ARGS`], [`RESOLVED`] and so on.
     #[prost(uint32, tag = "13")]
     flags: u32,
     /// Its bits: protobuf takes a negative zero for nothing.
@@ -77,16 +77,16 @@ struct Body {
     history_dropped: u32,
 }
 
-const DECIDED: u32 = 1;
+const RESOLVED_ARGS: u32 = 1;
 const CHECKPOINT: u32 = 2;
 const RESOLVED: u32 = 4;
 const HOLDS_KEY: u32 = 8;
-const HOLDS_SUSPICION: u32 = 16;
-const SUSPECT: u32 = 32;
-const RESTING: u32 = 64;
-const MARKED: u32 = 128;
-const HELD_BY_KEY: u32 = 256;
-const HELD_AS_SUSPECT: u32 = 512;
+const QUARANTINE_SLOT: u32 = 16;
+const QUARANTINE_CANDIDATE: u32 = 32;
+const SUSPENDED: u32 = 64;
+const DEPENDANTS_PENDING: u32 = 128;
+const BLOCKED_BY_KEY: u32 = 256;
+const BLOCKED_BY_QUARANTINE: u32 = 512;
 
 /// Of entries with an error, what is added to the state.
 const WITH_ERROR: i64 = 1 << 8;
@@ -104,13 +104,13 @@ struct StoredOutcome {
     message: String,
     /// Missing where they are the row's.
     #[prost(message, optional, tag = "5")]
-    attempts: Option<Attempts>,
+    attempts: Option<StoredAttempts>,
     #[prost(uint64, tag = "6")]
     ended_at: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Message)]
-struct Attempts {
+struct StoredAttempts {
     #[prost(uint32, tag = "1")]
     attempts: u32,
     #[prost(uint64, optional, tag = "2")]
@@ -118,7 +118,7 @@ struct Attempts {
 }
 
 /// Appends what became of a task.
-pub(in super::super) fn write_body(row: &Row, out: &mut Vec<u8>) {
+pub(in super::super) fn write_row(row: &Row, out: &mut Vec<u8>) {
     let texts = |ids: &[TaskId]| ids.iter().map(|id| id.as_str().to_owned()).collect();
     let mut history = Vec::with_capacity(3 * row.history.len());
     let mut history_errors = Vec::new();
@@ -134,13 +134,13 @@ pub(in super::super) fn write_body(row: &Row, out: &mut Vec<u8>) {
         history_errors.extend(entry.error.clone());
         before = at;
     }
-    let body = Body {
+    let body = StoredRow {
         fence_epoch: row.fence.map(|fence| fence.epoch),
         fence_counter: row.fence.map_or(0, |fence| fence.counter),
         attempts: row.attempts,
         attempts_before_retry: row.attempts_before_retry,
         rescues: row.rescues,
-        deaths: row.deaths,
+        crash_count: row.crash_count,
         started_at: row.started_at.map(Timestamp::as_micros),
         unmet: row.unmet,
         needed_by: row.needed_by,
@@ -167,16 +167,16 @@ pub(in super::super) fn write_body(row: &Row, out: &mut Vec<u8>) {
 
 fn flags(row: &Row) -> u32 {
     let all = [
-        (DECIDED, row.resolved_args.is_some()),
+        (RESOLVED_ARGS, row.resolved_args.is_some()),
         (CHECKPOINT, row.checkpoint.is_some()),
         (RESOLVED, row.resolved),
         (HOLDS_KEY, row.holds_key),
-        (HOLDS_SUSPICION, row.holds_suspicion),
-        (SUSPECT, row.suspect),
-        (RESTING, row.suspended),
-        (MARKED, row.marked),
-        (HELD_BY_KEY, row.blocked_by == Some(BlockedBy::ConcurrencyKey)),
-        (HELD_AS_SUSPECT, row.blocked_by == Some(BlockedBy::Quarantine)),
+        (QUARANTINE_SLOT, row.quarantine_slot),
+        (QUARANTINE_CANDIDATE, row.quarantine_candidate),
+        (SUSPENDED, row.suspended),
+        (DEPENDANTS_PENDING, row.dependants_pending),
+        (BLOCKED_BY_KEY, row.blocked_by == Some(BlockedBy::ConcurrencyKey)),
+        (BLOCKED_BY_QUARANTINE, row.blocked_by == Some(BlockedBy::Quarantine)),
     ];
     all.into_iter().filter(|(_, set)| *set).map(|(flag, _)| flag).sum()
 }
@@ -185,7 +185,7 @@ fn store_outcome(outcome: &Outcome, row: &Row) -> StoredOutcome {
     let mut stored = StoredOutcome {
         ended_at: outcome.ended_at.as_micros(),
         attempts: (outcome.attempts != row.attempts || outcome.started_at != row.started_at).then(
-            || Attempts {
+            || StoredAttempts {
                 attempts: outcome.attempts,
                 started_at: outcome.started_at.map(Timestamp::as_micros),
             },
@@ -210,7 +210,7 @@ fn store_outcome(outcome: &Outcome, row: &Row) -> StoredOutcome {
 }
 
 /// What a row has beside its task and its body.
-pub(in super::super) struct Sides {
+pub(in super::super) struct SideTables {
     pub(in super::super) resolved_args: bool,
     pub(in super::super) checkpoint: bool,
 }
@@ -224,8 +224,8 @@ pub(in super::super) fn read_row(
     task: Arc<Task>,
     state: State,
     body: &[u8],
-) -> Result<(Row, Sides), Malformed> {
-    let body = Body::decode(body)?;
+) -> Result<(Row, SideTables), Malformed> {
+    let body = StoredRow::decode(body)?;
     let ids = |texts: &[String]| texts.iter().map(|text| id(text)).collect::<Result<_, _>>();
     let has = |flag| body.flags & flag != 0;
     let started_at = body.started_at.map(time).transpose()?;
@@ -246,7 +246,7 @@ pub(in super::super) fn read_row(
         attempts: body.attempts,
         attempts_before_retry: body.attempts_before_retry,
         rescues: body.rescues,
-        deaths: body.deaths,
+        crash_count: body.crash_count,
         started_at,
         unmet: body.unmet,
         needed_by: body.needed_by,
@@ -262,23 +262,23 @@ pub(in super::super) fn read_row(
         foreign: ids(&body.foreign)?,
         child_of: body.child_of.map(Sequence),
         holds_key: has(HOLDS_KEY),
-        suspect: has(SUSPECT),
-        holds_suspicion: has(HOLDS_SUSPICION),
-        suspended: has(RESTING),
-        blocked_by: match (has(HELD_BY_KEY), has(HELD_AS_SUSPECT)) {
+        quarantine_candidate: has(QUARANTINE_CANDIDATE),
+        quarantine_slot: has(QUARANTINE_SLOT),
+        suspended: has(SUSPENDED),
+        blocked_by: match (has(BLOCKED_BY_KEY), has(BLOCKED_BY_QUARANTINE)) {
             (true, _) => Some(BlockedBy::ConcurrencyKey),
             (_, true) => Some(BlockedBy::Quarantine),
             _ => None,
         },
         keep_until: body.keep_until.map(time).transpose()?,
-        marked: has(MARKED),
+        dependants_pending: has(DEPENDANTS_PENDING),
         resolved: has(RESOLVED),
         failed_for: body.failed_for.map(Sequence),
         ended,
         history,
         history_dropped: body.history_dropped,
     };
-    Ok((row, Sides { resolved_args: has(DECIDED), checkpoint: has(CHECKPOINT) }))
+    Ok((row, SideTables { resolved_args: has(RESOLVED_ARGS), checkpoint: has(CHECKPOINT) }))
 }
 
 fn read_history(numbers: &[i64], errors: Vec<String>) -> Result<Vec<HistoryEntry>, Malformed> {

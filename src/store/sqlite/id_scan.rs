@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rusqlite::Connection;
 
 use super::Shared;
-use super::ids::Fate;
-use super::key;
-use super::problem::{Fault, Result};
+use super::error::{Result, SqliteError};
+use super::id_key;
+use super::pending_ids::IdChange;
 use crate::models::{Sequence, TaskId};
 
 /// How many ids are read at a time: a reader that stays long keeps the log from being begun anew.
@@ -23,11 +23,11 @@ pub(super) fn pending(connection: &Connection, shared: &Shared) -> Result<()> {
         let seq: i64 = row.get(0)?;
         let sequence = Sequence(seq.cast_unsigned());
         let id = TaskId::parse(row.get_ref(1)?.as_str()?, "id")
-            .map_err(|error| Fault::unreadable(sequence, error))?;
+            .map_err(|error| SqliteError::unreadable(sequence, error))?;
         let key = shared.keys.of(&id);
         shared.known.learn(key, sequence);
-        if !key::grows(key) || !is_there.exists((key, seq))? {
-            shared.pending.extend([((key, sequence), Fate::Add)]);
+        if !id_key::grows(key) || !is_there.exists((key, seq))? {
+            shared.pending.extend([((key, sequence), IdChange::Add)]);
         }
     }
     Ok(())
@@ -35,11 +35,11 @@ pub(super) fn pending(connection: &Connection, shared: &Shared) -> Result<()> {
 
 /// Learns in the background of the ids that are in their table.
 #[derive(Debug, Default)]
-pub(super) struct Fill {
+pub(super) struct IdScan {
     over: AtomicBool,
 }
 
-impl Fill {
+impl IdScan {
     /// It is not needed any more.
     pub(super) fn end(&self) {
         self.over.store(true, Ordering::Release);
@@ -69,7 +69,7 @@ impl Fill {
                 let (key, seq) = last;
                 let sequence = Sequence(seq.cast_unsigned());
                 if seq < lowest {
-                    shared.pending.extend([((key, sequence), Fate::Drop)]);
+                    shared.pending.extend([((key, sequence), IdChange::Drop)]);
                 } else {
                     shared.known.learn(key, sequence);
                 }

@@ -5,11 +5,11 @@ use rusqlite::ErrorCode;
 use crate::models::Sequence;
 use crate::store::Error;
 
-pub(super) type Result<T> = std::result::Result<T, Fault>;
+pub(super) type Result<T> = std::result::Result<T, SqliteError>;
 
 /// Why SQLite, or what it gave back, could not be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Fault {
+pub(crate) enum SqliteError {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
     /// What stands in the file cannot be read as a task.
@@ -26,13 +26,13 @@ pub(crate) enum Fault {
     Io(std::io::Error),
 }
 
-impl From<rusqlite::types::FromSqlError> for Fault {
+impl From<rusqlite::types::FromSqlError> for SqliteError {
     fn from(error: rusqlite::types::FromSqlError) -> Self {
         Self::Sqlite(error.into())
     }
 }
 
-impl Fault {
+impl SqliteError {
     pub(super) fn unreadable(sequence: Sequence, why: impl ToString) -> Self {
         Self::Unreadable(sequence.0, why.to_string())
     }

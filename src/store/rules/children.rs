@@ -1,0 +1,137 @@
+//! Children: spawned by a running attempt, or expanded from a task before its handler runs.
+
+use super::{Parent, Rows, Transition};
+use crate::error::Code;
+use crate::models::{Ending, Failure, Fence, Sequence, State, TaskFact, TaskId};
+use crate::store::{ChangeResult, Insert, RELEASE_SLICE};
+
+impl<R: Rows> Transition<'_, R> {
+    /// A running body asks for a child. It is kept for as long as its parent has not ended.
+    pub(super) fn spawn(
+        &mut self,
+        sequence: Sequence,
+        fence: Fence,
+        child: &Insert,
+    ) -> Result<(), R::Error> {
+        if !self.runs_under(sequence, fence)? {
+            self.refuse_as_stale();
+            return Ok(());
+        }
+        if let Some(known) = self.rows.sequence_of(&child.task.id)?
+            && known != child.sequence
+        {
+            let row = self.row(known)?;
+            let own = row.child_of == Some(sequence) && row.task.digest == child.task.digest;
+            if own {
+                if let Some(refusal) = self.retry_child(sequence, known)? {
+                    self.applied.result = refusal;
+                    return Ok(());
+                }
+                self.notify_dependants(RELEASE_SLICE)?;
+                self.retain_child(sequence, known)?;
+            }
+            let snapshot = self.row(known)?.snapshot();
+            self.applied.result = ChangeResult::IdConflict(Box::new(snapshot));
+            return Ok(());
+        }
+        self.applied.result = self.insert(child, Some(sequence))?;
+        if let ChangeResult::Inserted(_) = self.applied.result {
+            self.retain_child(sequence, child.sequence)?;
+        }
+        Ok(())
+    }
+
+    /// A child of that parent that ended badly runs again, as the parent does; or why it may not.
+    fn retry_child(
+        &mut self,
+        parent: Sequence,
+        child: Sequence,
+    ) -> Result<Option<ChangeResult>, R::Error> {
+        let row = self.row(child)?;
+        let ended_badly = row.state.has_ended() && row.state != State::Succeeded;
+        if row.child_of != Some(parent) || !ended_badly {
+            return Ok(None);
+        }
+        if let Some(refusal) = self.refuse_retry(child)? {
+            return Ok(Some(refusal));
+        }
+        self.retry_ended(child, "its parent runs again")?;
+        Ok(None)
+    }
+
+    /// A child is kept for as long as its parent has not ended: the parent may ask what became of it,
+    /// and a later attempt joins it.
+    fn retain_child(&mut self, parent: Sequence, child: Sequence) -> Result<(), R::Error> {
+        if !self.row(parent)?.parents.contains(&child) {
+            self.rows.update(parent, |row| row.parents.push(child))?;
+            self.rows.update(child, |row| row.needed_by += 1)?;
+        }
+        Ok(())
+    }
+
+    /// What a handler wants done first comes in, and the task waits for it.
+    pub(super) fn expand(
+        &mut self,
+        sequence: Sequence,
+        fence: Fence,
+        children: &[Insert],
+    ) -> Result<(), R::Error> {
+        // A task of somebody else is no child, whatever it is called; nor is the task its own.
+        for child in children {
+            let Some(known) = self.rows.sequence_of(&child.task.id)? else { continue };
+            if known == sequence || self.row(known)?.task.digest != child.task.digest {
+                let message = format!("a task that is no child of it is called {}", child.task.id);
+                let failure = Failure { code: Code::IdTaken, message };
+                self.end_attempt(sequence, fence, Ending::Failed(failure))?;
+                return Ok(());
+            }
+        }
+        if !self.runs_once_more(sequence, fence)? {
+            return Ok(());
+        }
+        let now = self.now;
+        let ids: Vec<TaskId> = children.iter().map(|child| child.task.id.clone()).collect();
+        self.rows.update(sequence, |row| {
+            row.fence = None;
+            row.attempts -= 1;
+            row.children = ids.clone();
+            row.transition_to(State::Pending, now, None);
+        })?;
+        // Its children may have the same key, or be suspects, too.
+        self.leave_slots(sequence)?;
+        let expanded = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        self.emit_for(sequence, TaskFact::Expanded { children: expanded })?;
+        let mut joined = Vec::new();
+        for child in children {
+            // A child that is there already came from an earlier run of the parent: it is joined.
+            match self.insert(child, Some(sequence))? {
+                ChangeResult::Inserted(_) => continue,
+                ChangeResult::IdConflict(known) => {
+                    if let Some(known) = known.sequence {
+                        self.retry_child(sequence, known)?;
+                    }
+                }
+                _ => {}
+            }
+            joined.push(child.task.options.queue.clone());
+        }
+        let retained = self.retain(&ids)?;
+        let mut unmet = 0;
+        for child in &retained {
+            if !self.row(*child)?.state.has_ended() {
+                self.rows.wait(Parent::Local(*child), sequence)?;
+                unmet += 1;
+            }
+        }
+        self.rows.update(sequence, |row| {
+            row.unmet += unmet;
+            row.parents.extend(retained);
+        })?;
+        if unmet == 0 {
+            self.queue(sequence, None, TaskFact::Queued)?;
+        }
+        self.notify_dependants(RELEASE_SLICE)?;
+        self.applied.result = ChangeResult::Expanded { joined };
+        Ok(())
+    }
+}
