@@ -49,7 +49,7 @@ use crate::events::Announcer;
 use crate::models::{
     Ended, Event, Fact, Fence, NodeFact, QueueLimits, QueueName, QueueSettings, Snapshot, TaskId,
 };
-use crate::orchestrator::TaskHandle;
+use crate::orchestrator::ServiceHandle;
 use crate::store::{Change, ClaimRequest, OpenOptions, Retention, RetentionLimit, Store};
 use crate::tasks::{Host, TaskRegistry};
 use announce::Announcements;
@@ -376,7 +376,7 @@ impl Engine {
     }
 
     /// What runs for as long as the engine does.
-    pub fn services(&self) -> Vec<TaskHandle> {
+    pub fn services(&self) -> Vec<ServiceHandle> {
         self.0.services.tasks()
     }
 

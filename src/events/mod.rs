@@ -6,7 +6,6 @@
 
 mod announced;
 mod announcer;
-pub mod bus;
 pub mod catalog;
 mod examples;
 mod index;
@@ -19,7 +18,6 @@ mod tests;
 
 pub use announced::Announced;
 pub use announcer::{Announcer, Observer};
-pub use bus::{ChannelConfig, EventBus};
 pub use recent::{LINGER, RECENT_BYTES, RECENT_EVENTS};
 pub use stream::{EventCursor, EventStream, QUEUE_BYTES, QUEUE_EVENTS, StreamItem};
 pub use subscriber::{Subscriber, SubscriberError, SubscriberStatus, Subscribers};

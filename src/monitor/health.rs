@@ -1,7 +1,7 @@
 //! Whether the server does what it should; and if not, why.
 
 use crate::engine::Pauses;
-use crate::orchestrator::{ExecutionStatus, ServiceState, TaskHandle};
+use crate::orchestrator::{ExecutionStatus, ServiceHandle, ServiceState};
 use crate::store::Properties;
 
 /// What health is judged by.
@@ -48,8 +48,8 @@ impl Service {
     }
 }
 
-impl From<&TaskHandle> for Service {
-    fn from(handle: &TaskHandle) -> Self {
+impl From<&ServiceHandle> for Service {
+    fn from(handle: &ServiceHandle) -> Self {
         Self { name: handle.name().to_owned(), state: handle.state() }
     }
 }

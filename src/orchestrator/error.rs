@@ -1,47 +1,46 @@
-//! Why a service, or whoever runs it, did not do what it should.
+//! Why a service, or the scheduler that runs it, failed.
 
 use tokio::sync::broadcast::error::{RecvError, SendError};
 
-use super::{MAX_TASKS, TaskId};
-use crate::events::bus;
+use super::{MAX_SERVICES, ServiceId, bus};
 
-/// Why a service, or whoever runs it, did not do what it should. The text is for people.
+/// Why a service, or the scheduler that runs it, failed. Every text is for logs and operators.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SchedulerError {
-    /// It could not begin.
+    /// A service could not be initialized.
     #[error("Task initialization error: {0}")]
     TaskInitialization(String),
-    /// A turn of it failed.
+    /// A turn of a service failed.
     #[error("Task execution error: {0}")]
     TaskExecution(String),
-    /// It could not end well.
+    /// The `shutdown` of a service failed, or the service did not stop in time.
     #[error("Task shutdown error: {0}")]
     TaskShutdown(String),
-    /// There is no such channel, or there cannot be.
+    /// The bus has no such channel, or cannot have it.
     #[error("Invalid channel: {0}")]
     InvalidChannel(String),
-    /// Nobody is subscribed who could be told.
+    /// The channel has no subscriber.
     #[error("Event send error: {0}")]
     EventSend(String),
-    /// Events were missed, or none can come any more.
+    /// The subscriber missed events, or the channel is closed.
     #[error("Event receive error: {0}")]
     EventReceive(String),
-    /// No task has that id here.
+    /// This scheduler has no service with that id.
     #[error("Task not found: {0}")]
-    TaskNotFound(TaskId),
-    /// It was started before.
+    TaskNotFound(ServiceId),
+    /// The scheduler was started before.
     #[error("Scheduler already started")]
     AlreadyStarted,
-    /// It was shut down: nothing is started any more.
+    /// The scheduler was shut down and starts nothing any more.
     #[error("Scheduler is shut down")]
     ShutDown,
-    /// A scheduler has no more than [`MAX_TASKS`].
-    #[error("Too many tasks: at most {MAX_TASKS}")]
+    /// The scheduler has [`MAX_SERVICES`] services already.
+    #[error("Too many tasks: at most {MAX_SERVICES}")]
     TooManyTasks,
 }
 
 impl SchedulerError {
-    /// What happened, without what it happened to.
+    /// The text without its prefix.
     pub(super) fn reason(&self) -> String {
         match self {
             Self::TaskInitialization(why)
@@ -63,7 +62,7 @@ impl From<bus::Error> for SchedulerError {
 
 impl<M> From<SendError<M>> for SchedulerError {
     fn from(_: SendError<M>) -> Self {
-        Self::EventSend("nobody is subscribed".to_owned())
+        Self::EventSend("the channel has no subscriber".to_owned())
     }
 }
 

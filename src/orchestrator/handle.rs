@@ -1,72 +1,72 @@
-//! What others see of a service.
+//! The handle of a registered service.
 
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{ExecutionStatus, SchedulerError, ServiceState, TaskId};
+use super::{ExecutionStatus, SchedulerError, ServiceId, ServiceState};
 
-/// What others see of a service. Cheap to clone; outlives it.
+/// Shows the state of one service. Cheap to clone; outlives the service.
 #[derive(Clone, Debug)]
-pub struct TaskHandle {
-    id: TaskId,
+pub struct ServiceHandle {
+    id: ServiceId,
     name: Arc<str>,
     state: watch::Receiver<ServiceState>,
 }
 
-impl TaskHandle {
-    pub(super) fn new(id: TaskId, name: Arc<str>, state: watch::Receiver<ServiceState>) -> Self {
+impl ServiceHandle {
+    pub(super) fn new(id: ServiceId, name: Arc<str>, state: watch::Receiver<ServiceState>) -> Self {
         Self { id, name, state }
     }
 
-    /// Which service it is.
-    pub fn id(&self) -> TaskId {
+    /// The service's id.
+    pub fn id(&self) -> ServiceId {
         self.id
     }
 
-    /// The name that it had when it was registered.
+    /// The service's name when it was registered.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// How far it is.
+    /// The service's position in its life cycle.
     pub fn status(&self) -> ExecutionStatus {
         self.state.borrow().status
     }
 
-    /// How many turns failed in a row. 0: the last one was good.
+    /// The number of failed turns since the last successful one.
     pub fn failures(&self) -> u32 {
         self.state.borrow().failures
     }
 
-    /// The last thing that went wrong, which may be over.
+    /// The last error. It stays after the service recovered.
     pub fn last_error(&self) -> Option<SchedulerError> {
         self.state.borrow().last_error.clone()
     }
 
-    /// All that at once.
+    /// Status, failures and last error, read at one moment.
     pub fn state(&self) -> ServiceState {
         self.state.borrow().clone()
     }
 
-    /// Waits until its state is like that; answers the state. What is over before anybody looks may be
-    /// missed. If its life ends otherwise, answers how.
+    /// Waits until the state satisfies `wanted` or the service has ended, and returns the state. A
+    /// state that lasts only briefly can be missed.
     pub async fn wait_for(&self, wanted: impl Fn(&ServiceState) -> bool) -> ServiceState {
         let mut state = self.state.clone();
         let found = state.wait_for(|state| state.status.is_over() || wanted(state)).await;
         match found {
             Ok(found) => found.clone(),
-            // Its loop is gone, and has said so before.
+            // The loop is gone and published its last state before.
             Err(_) => self.state(),
         }
     }
 
-    /// Waits until it works, or its life is over.
+    /// Waits until the service runs or has ended.
     pub async fn begun(&self) -> ExecutionStatus {
         self.wait_for(|state| state.status != ExecutionStatus::Idle).await.status
     }
 
-    /// Waits until its life is over.
+    /// Waits until the service has ended.
     pub async fn ended(&self) -> ExecutionStatus {
         self.wait_for(|_| false).await.status
     }

@@ -1,25 +1,27 @@
-//! How everything that runs for long inside a program lives and dies.
+//! Services: long-running parts of a program, supervised from start to graceful shutdown.
 //!
-//! A *service* is a value with a life: it is initialized, then it works in turns until it is told to
-//! stop, then it is shut down. There are two kinds: a [`BackgroundTask`] decides itself when its turn
-//! ends, an [`EventTask`] has a turn for each event of one channel. A [`Scheduler`] gives each one a
-//! loop of its own and keeps its [handle](TaskHandle).
+//! A service is initialized, then works in turns until it is requested to stop, then is shut down. A
+//! [`BackgroundTask`] decides itself when a turn ends; an [`EventTask`] has one turn for each event of
+//! one channel. A [`Scheduler`] runs each service in a loop of its own and returns a
+//! [handle](ServiceHandle).
 //!
 //! ```text
 //!  Idle ──▶ initialize ──▶ Running: turn, turn, … ──▶ shutdown ──▶ Stopped
-//!               │            (a turn that fails is followed by a pause that grows)
+//!               │            (exponential backoff after a failed turn)
 //!               └────────────────────────────────────────────────▶ Failed
 //! ```
 //!
-//! - A service is owned by its loop alone: nobody holds a lock while its body runs.
-//! - A turn that fails or panics is told to the log, the handle and the hook; the next one comes after
-//!   a pause that doubles up to a cap, until a turn is good. Nothing spins.
-//! - They begin in the order in which they were registered, one after the other, and stop in the
-//!   opposite order, each within a time and all within a time. Who does not stop is aborted, and named.
-//! - What a service does when it is told to stop is to be dropped where it awaits. A turn that must not
-//!   be cut goes on in a task of its own, which the turn waits for.
+//! - Only its loop owns a service: no lock is held while a turn runs.
+//! - A turn that fails or panics is reported to the log, the handle and the failure hook. The next turn
+//!   follows after a pause that doubles up to a maximum until a turn succeeds. Nothing spins.
+//! - Services begin in the order of registration, one after the other, and stop in the opposite order,
+//!   each within a time limit and all within a time limit. A service that does not stop is aborted and
+//!   named in the [`ShutdownReport`].
+//! - Stopping drops the current turn at its await. A turn that must complete runs in a spawned task that
+//!   the turn waits for.
 //!
-//! Knows nothing of what services do.
+//! The server's own services (dispatcher, ticker, upkeep, sampler, subscribers) are background tasks.
+//! Event tasks and the [`EventBus`] are for programs that embed the library.
 //!
 //! # A service that works in turns
 //!
@@ -73,7 +75,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # A service that is told of events
+//! # A service that handles events
 //!
 //! ```
 //! use async_trait::async_trait;
@@ -112,7 +114,7 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), SchedulerError> {
-//! let config = ChannelConfig { capacity: 16, description: "what people ordered".to_owned() };
+//! let config = ChannelConfig { capacity: 16, description: "orders that were placed".to_owned() };
 //! let scheduler = Scheduler::new(EventBus::new([(TestEvent::Ordered, config)])?);
 //! let (received, mut orders) = mpsc::unbounded_channel();
 //! scheduler.register_event_task(EventProcessor { event: TestEvent::Ordered, received })?;
@@ -124,32 +126,33 @@
 //! # Ok(()) }
 //! ```
 
-mod catching;
-mod ending;
+pub mod bus;
 mod error;
+mod event_loop;
 mod handle;
-mod id;
-mod life;
 mod pace;
+mod panics;
 mod registry;
 mod scheduler;
+mod service_id;
+mod service_loop;
+mod shutdown_report;
 mod status;
-mod stopping;
-mod task;
-mod work;
+mod stop_signal;
+mod traits;
 
-pub use crate::events::{ChannelConfig, EventBus};
-pub(crate) use catching::said;
+pub use bus::{ChannelConfig, EventBus};
 pub use error::SchedulerError;
-pub use handle::TaskHandle;
-pub use id::TaskId;
-pub use life::ServiceFailure;
+pub use handle::ServiceHandle;
 pub use pace::Pace;
-pub use registry::{MAX_TASKS, TaskRegistry};
+pub(crate) use panics::panic_message;
+pub use registry::{MAX_SERVICES, ServiceRegistry, ServiceRegistry as TaskRegistry};
 pub use scheduler::Scheduler;
+pub use service_id::{ServiceId, ServiceId as TaskId};
+pub use service_loop::ServiceFailure;
+pub use shutdown_report::ShutdownReport;
 pub use status::{ExecutionStatus, ServiceState};
-pub use stopping::ShutdownReport;
-pub use task::{BackgroundTask, EventTask, Executable};
+pub use traits::{BackgroundTask, EventTask, Executable};
 
 #[cfg(test)]
 mod tests;

@@ -1,36 +1,31 @@
-//! How long things may take, and how long a service rests after a failure.
+//! Time limits and backoff of services.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The pause after the first failure; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// No pause is shorter, whatever is asked for: what fails at once must not spin.
+/// The minimum pause, whatever is configured: a service that fails at once must not spin.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
-/// No pause is longer.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How long a service may take to begin.
 const INITIALIZE_WITHIN: Duration = Duration::from_secs(30);
-/// How long one service may take to stop.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
-/// How long all of them together may take to stop.
 const SHUTDOWN_WITHIN: Duration = Duration::from_secs(10);
-/// When what would come after the end of time comes.
+/// Replaces a deadline that the clock cannot represent.
 const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3_600);
 
-/// How long things may take, and how long a service rests after a failure.
+/// Time limits and exponential backoff of services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// The pause after the first failure, at least a millisecond; each further one doubles it.
+    /// The pause after the first failure, at least 1 ms; each further failure doubles it. Default 1 s.
     pub first_pause: Duration,
-    /// No pause is longer.
+    /// The maximum pause. Default 30 s.
     pub longest_pause: Duration,
-    /// How long a service may take to begin.
+    /// The time limit of `initialize`. Default 30 s.
     pub initialize_within: Duration,
-    /// How long one service may take to stop: its turn and its `shutdown` together.
+    /// The time limit for one service to stop: its current turn and its `shutdown`. Default 5 s.
     pub stop_within: Duration,
-    /// How long all of them together may take to stop.
+    /// The time limit for all services to stop. Default 10 s.
     pub shutdown_within: Duration,
 }
 
@@ -47,28 +42,28 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// The pause after so many failures in a row.
+    /// The pause after this many failures in a row.
     pub(super) fn pause(&self, failures: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(failures.saturating_sub(1));
         self.first_pause.saturating_mul(doubled).min(self.longest_pause).max(SHORTEST_PAUSE)
     }
 }
 
-/// The end of a time that begins now. It may be as long as can be said.
-pub(super) fn after(time: Duration) -> Instant {
+/// The instant after this time, which may be [`Duration::MAX`].
+pub(super) fn deadline(time: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(time).unwrap_or(now + NEVER)
 }
 
 #[test]
-fn a_pause_doubles_up_to_the_cap() {
+fn the_pause_doubles_up_to_the_maximum() {
     let pause = |failures| Pace::default().pause(failures).as_secs();
     let pauses = [1, 2, 3, 4, 5, 6, 7, 33, u32::MAX].map(pause);
     assert_eq!(pauses, [1, 2, 4, 8, 16, 30, 30, 30, 30]);
 }
 
 #[test]
-fn what_fails_at_once_does_not_spin_even_if_no_pause_is_asked_for() {
+fn a_service_that_fails_at_once_does_not_spin_even_without_a_configured_pause() {
     let none = Duration::ZERO;
     for (first_pause, longest_pause) in [(none, none), (none, FIRST_PAUSE), (FIRST_PAUSE, none)] {
         let pace = Pace { first_pause, longest_pause, ..Pace::default() };

@@ -1,4 +1,4 @@
-//! Who is registered, and how far all of them together are.
+//! The registered services of a scheduler.
 
 use std::sync::Arc;
 
@@ -7,167 +7,166 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::ending::Ending;
-use super::life::{Hook, Life, Telling};
-use super::work::Work;
-use super::{ExecutionStatus, Pace, SchedulerError, ServiceState, TaskHandle, TaskId};
+use super::service_loop::{FailureHook, ServiceLoop, StatusReporter};
+use super::stop_signal::StopSignal;
+use super::{
+    BackgroundTask, ExecutionStatus, Pace, SchedulerError, ServiceHandle, ServiceId, ServiceState,
+};
 
-/// The most tasks that one scheduler takes, ended ones included.
-pub const MAX_TASKS: usize = 4_096;
+/// The maximum number of services of one scheduler, ended ones included.
+pub const MAX_SERVICES: usize = 4_096;
 
-/// Who is registered, in order. A task that was started is owned by its loop; what is kept here is how
-/// to see it and how to end it.
-pub struct TaskRegistry<E, M = String>(Mutex<Book<E, M>>);
+/// The services of a scheduler, in the order of registration. A running service is owned by its
+/// loop; the registry has its handle and its stop signal.
+#[derive(Default)]
+pub struct ServiceRegistry(Mutex<Registry>);
 
-struct Book<E, M> {
+#[derive(Default)]
+struct Registry {
     phase: Phase,
-    entries: Vec<Entry<E, M>>,
+    entries: Vec<Entry>,
 }
 
+#[derive(Default)]
 enum Phase {
-    /// Nobody is started.
+    #[default]
     Idle,
-    /// Everybody is, there.
+    /// All services run on this runtime.
     Started(Handle),
-    /// Everybody was told to stop, or is about to be.
+    /// A shutdown was requested; nothing is registered any more.
     Over,
 }
 
-struct Entry<E, M> {
-    handle: TaskHandle,
-    ending: Arc<Ending>,
-    /// Before it is started.
-    waiting: Option<Life<E, M>>,
+struct Entry {
+    handle: ServiceHandle,
+    stop: Arc<StopSignal>,
+    /// `Some` until the service starts.
+    waiting: Option<ServiceLoop>,
     abort: Option<AbortHandle>,
 }
 
-/// A life, and where it is lived.
-pub(super) type Begins<E, M> = (Handle, Life<E, M>);
-/// Lives, with the handle of each.
-pub(super) type Lives<E, M> = Vec<(TaskHandle, Life<E, M>)>;
+impl Registry {
+    fn find(&self, id: ServiceId) -> Option<usize> {
+        self.entries.binary_search_by_key(&id, |entry| entry.handle.id()).ok()
+    }
 
-/// How to end one task.
-pub(super) struct Started {
-    pub(super) handle: TaskHandle,
-    pub(super) ending: Arc<Ending>,
+    /// The entry of a service that [`ServiceRegistry::add`] returned.
+    fn entry(&mut self, id: ServiceId) -> &mut Entry {
+        let at = self.find(id).expect("services are never removed");
+        &mut self.entries[at]
+    }
 }
 
-impl<E, M> TaskRegistry<E, M> {
-    /// What is known of a task.
+impl ServiceRegistry {
+    /// The handle of a service.
     ///
     /// # Errors
     /// [`SchedulerError::TaskNotFound`].
-    pub fn task(&self, id: TaskId) -> Result<TaskHandle, SchedulerError> {
-        let book = self.0.lock();
-        let found = book.entries.binary_search_by_key(&id, |entry| entry.handle.id());
-        let found = found.map_err(|_| SchedulerError::TaskNotFound(id))?;
-        Ok(book.entries[found].handle.clone())
+    pub fn task(&self, id: ServiceId) -> Result<ServiceHandle, SchedulerError> {
+        let registry = self.0.lock();
+        let at = registry.find(id).ok_or(SchedulerError::TaskNotFound(id))?;
+        Ok(registry.entries[at].handle.clone())
     }
 
-    /// All of them, in the order in which they were registered.
-    pub fn tasks(&self) -> Vec<TaskHandle> {
+    /// All handles, in the order of registration.
+    pub fn tasks(&self) -> Vec<ServiceHandle> {
         self.0.lock().entries.iter().map(|entry| entry.handle.clone()).collect()
     }
 
-    /// Takes a task in. If the others are started, answers where, and its life: whoever gets it
-    /// lives it there.
+    /// Registers a service. If the scheduler has started, also returns its loop and the runtime, and
+    /// the caller spawns it.
     pub(super) fn add(
         &self,
-        work: Work<E, M>,
-        name: Arc<str>,
+        service: Box<dyn BackgroundTask>,
         pace: Pace,
-        hook: Option<Hook>,
-    ) -> Result<(TaskHandle, Option<Begins<E, M>>), SchedulerError> {
+        hook: Option<FailureHook>,
+    ) -> Result<(ServiceHandle, Option<(Handle, ServiceLoop)>), SchedulerError> {
+        let name: Arc<str> = service.name().into();
         let idle = ServiceState { status: ExecutionStatus::Idle, failures: 0, last_error: None };
         let (state, seen) = watch::channel(idle);
-        let ending = Arc::new(Ending::default());
-        let mut book = self.0.lock();
-        let runtime = match &book.phase {
+        let stop = Arc::new(StopSignal::default());
+        let mut registry = self.0.lock();
+        let runtime = match &registry.phase {
             Phase::Idle => None,
             Phase::Started(runtime) => Some(runtime.clone()),
             Phase::Over => return Err(SchedulerError::ShutDown),
         };
-        if book.entries.len() == MAX_TASKS {
+        if registry.entries.len() == MAX_SERVICES {
             return Err(SchedulerError::TooManyTasks);
         }
-        // Under the lock, so that ids grow in the order of the entries.
-        let task = TaskId::next();
-        let handle = TaskHandle::new(task, name.clone(), seen);
-        let after = book.entries.last().map(|entry| entry.handle.clone());
-        let telling = Telling { task, name, state, hook, ending: ending.clone(), failures: 0 };
-        let life = Life { work, after, telling, pace };
-        let (waiting, begins) = match runtime {
-            None => (Some(life), None),
-            Some(runtime) => (None, Some((runtime, life))),
+        // Under the lock, so that ids ascend in the order of the entries.
+        let id = ServiceId::next();
+        let handle = ServiceHandle::new(id, name.clone(), seen);
+        let after = registry.entries.last().map(|entry| entry.handle.clone());
+        let reporter = StatusReporter { id, name, state, hook, stop: stop.clone(), failures: 0 };
+        let ready = ServiceLoop { service, after, reporter, pace };
+        let (waiting, starts) = match runtime {
+            None => (Some(ready), None),
+            Some(runtime) => (None, Some((runtime, ready))),
         };
-        book.entries.push(Entry { handle: handle.clone(), ending, waiting, abort: None });
-        Ok((handle, begins))
+        registry.entries.push(Entry { handle: handle.clone(), stop, waiting, abort: None });
+        Ok((handle, starts))
     }
 
-    /// The lives of all that wait to be started, in order: whoever gets them lives them.
-    pub(super) fn start(&self, runtime: Handle) -> Result<Lives<E, M>, SchedulerError> {
-        let mut book = self.0.lock();
-        match book.phase {
-            Phase::Idle => book.phase = Phase::Started(runtime),
+    /// Marks the scheduler as started and returns all services that wait, in order; the caller spawns
+    /// them.
+    pub(super) fn start(
+        &self,
+        runtime: Handle,
+    ) -> Result<Vec<(ServiceHandle, ServiceLoop)>, SchedulerError> {
+        let mut registry = self.0.lock();
+        match registry.phase {
+            Phase::Idle => registry.phase = Phase::Started(runtime),
             Phase::Started(_) => return Err(SchedulerError::AlreadyStarted),
             Phase::Over => return Err(SchedulerError::ShutDown),
         }
-        let entries = book.entries.iter_mut();
+        let entries = registry.entries.iter_mut();
         Ok(entries.filter_map(|it| Some((it.handle.clone(), it.waiting.take()?))).collect())
     }
 
-    /// A life has begun; how to abort it.
-    pub(super) fn started(&self, id: TaskId, abort: AbortHandle) {
-        let mut book = self.0.lock();
-        let found = book.entries.binary_search_by_key(&id, |entry| entry.handle.id());
-        let entry = &mut book.entries[found.expect("whoever is started was added before")];
-        if entry.ending.is_given_up() {
+    /// Records how to abort a service that was spawned.
+    pub(super) fn started(&self, id: ServiceId, abort: AbortHandle) {
+        let mut registry = self.0.lock();
+        let entry = registry.entry(id);
+        if entry.stop.is_aborted() {
             abort.abort();
         }
         entry.abort = Some(abort);
     }
 
-    /// Takes nobody in any more. Answers who is to be told to stop, the last one first.
-    pub(super) fn end(&self) -> Vec<Started> {
-        let (lives, ends): (Vec<_>, Vec<_>) = {
-            let mut book = self.0.lock();
-            book.phase = Phase::Over;
-            let entries = book.entries.iter_mut().rev();
+    /// Closes the registry. Returns every service with its stop signal, the last one first.
+    pub(super) fn close(&self) -> Vec<(ServiceHandle, Arc<StopSignal>)> {
+        let (never_started, services): (Vec<_>, Vec<_>) = {
+            let mut registry = self.0.lock();
+            registry.phase = Phase::Over;
+            let entries = registry.entries.iter_mut().rev();
             let ended = entries.map(|entry| {
                 if entry.waiting.is_some() {
-                    entry.ending.tell();
+                    entry.stop.request();
                 }
-                let end = Started { handle: entry.handle.clone(), ending: entry.ending.clone() };
-                (entry.waiting.take(), end)
+                (entry.waiting.take(), (entry.handle.clone(), entry.stop.clone()))
             });
             ended.unzip()
         };
-        // These never began. What they hold is dropped without the lock.
-        drop(lives);
-        ends
+        // Dropped outside the lock: dropping a service runs its code.
+        drop(never_started);
+        services
     }
 
-    /// Drops a task that did not stop, where it awaits.
-    pub(super) fn give_up(&self, id: TaskId) {
-        let book = self.0.lock();
-        let found = book.entries.binary_search_by_key(&id, |entry| entry.handle.id());
-        let entry = &book.entries[found.expect("whoever ends was added before")];
-        entry.ending.give_up();
+    /// Aborts a service that did not stop: its loop is dropped where it awaits.
+    pub(super) fn abort_one(&self, id: ServiceId) {
+        let mut registry = self.0.lock();
+        let entry = registry.entry(id);
+        entry.stop.mark_aborted();
         if let Some(abort) = &entry.abort {
             abort.abort();
         }
     }
 
-    /// Drops all tasks where they await.
-    pub(super) fn abort(&self) {
+    /// Aborts all services.
+    pub(super) fn abort_all(&self) {
         for abort in self.0.lock().entries.iter().filter_map(|entry| entry.abort.as_ref()) {
             abort.abort();
         }
-    }
-}
-
-impl<E, M> Default for TaskRegistry<E, M> {
-    fn default() -> Self {
-        Self(Mutex::new(Book { phase: Phase::Idle, entries: Vec::new() }))
     }
 }

@@ -8,36 +8,35 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
-use super::life::{Hook, Life};
-use super::pace::after;
-use super::registry::Started;
-use super::work::Work;
+use super::event_loop::EventLoop;
+use super::pace::deadline;
+use super::service_loop::{FailureHook, ServiceLoop};
 use super::{
-    BackgroundTask, EventTask, ExecutionStatus, Pace, SchedulerError, ServiceFailure,
-    ShutdownReport, TaskHandle, TaskId, TaskRegistry,
+    BackgroundTask, EventBus, EventTask, ExecutionStatus, Pace, SchedulerError, ServiceFailure,
+    ServiceHandle, ServiceId, ServiceRegistry, ShutdownReport,
 };
-use crate::events::EventBus;
 
-/// How long those have who are told to stop only when the time of all is up. They share it.
+/// The time that the services share which are asked to stop only after `Pace::shutdown_within`.
 const LAST_GRACE: Duration = Duration::from_millis(500);
 
-/// Starts services, keeps them going and stops them. `E` names the channels of its bus, `M` is what is
-/// sent there; see the [module](super) for an example.
+/// Starts services, supervises them and stops them. `E` names the channels of its bus and `M` is the
+/// type of their events; the [module](super) has an example.
 ///
-/// Dropping it aborts whatever still runs, without the services' `shutdown`.
+/// Dropping it aborts all services without calling their `shutdown`.
 pub struct Scheduler<E, M = String> {
-    task_registry: TaskRegistry<E, M>,
+    task_registry: ServiceRegistry,
     event_bus: EventBus<E, M>,
     runtime: Option<Handle>,
     pace: Pace,
-    hook: Option<Hook>,
+    hook: Option<FailureHook>,
 }
 
 impl<E, M> Scheduler<E, M> {
-    /// One that has started nothing. Services will run on the runtime on which they are started.
+    /// A scheduler without services. Services run on the runtime that [`start`](Self::start) is called
+    /// on.
     pub fn new(event_bus: EventBus<E, M>) -> Self {
         Self {
-            task_registry: TaskRegistry::default(),
+            task_registry: ServiceRegistry::default(),
             event_bus,
             runtime: None,
             pace: Pace::default(),
@@ -45,112 +44,87 @@ impl<E, M> Scheduler<E, M> {
         }
     }
 
-    /// With services that run on this runtime. It needs its timer.
+    /// Runs services on this runtime, which needs its timer.
     #[must_use]
     pub fn on_runtime(mut self, runtime: Handle) -> Self {
         self.runtime = Some(runtime);
         self
     }
 
-    /// With other times.
+    /// Replaces the time limits and the backoff.
     #[must_use]
     pub fn pace(mut self, pace: Pace) -> Self {
         self.pace = pace;
         self
     }
 
-    /// Who is told of every failure of a service. Called where the service runs, so it must not block.
+    /// Calls `hook` for every failure of a service, on the service's loop: it must not block.
     #[must_use]
-    pub fn on_failure(mut self, told: impl Fn(&ServiceFailure) + Send + Sync + 'static) -> Self {
-        self.hook = Some(Arc::new(told));
+    pub fn on_failure(mut self, hook: impl Fn(&ServiceFailure) + Send + Sync + 'static) -> Self {
+        self.hook = Some(Arc::new(hook));
         self
     }
 
-    /// Where its event tasks get their events.
+    /// The bus that event tasks subscribe to.
     pub fn event_bus(&self) -> &EventBus<E, M> {
         &self.event_bus
     }
 
-    /// Tells every service to stop, all at once, and waits for none: [`shutdown`](Self::shutdown)
-    /// does, in order.
+    /// Requests all services to stop at once and does not wait. [`shutdown`](Self::shutdown) stops them
+    /// in order and waits.
     pub fn stop(&self) {
-        let services = self.task_registry.end();
-        // What could not begin has nothing to end.
-        let alive = services.iter().filter(|service| !service.handle.status().is_over());
-        alive.for_each(|service| service.ending.tell());
+        let services = self.task_registry.close();
+        // A service that could not begin has nothing to stop.
+        let alive = services.iter().filter(|(handle, _)| !handle.status().is_over());
+        alive.for_each(|(_, stop)| stop.request());
     }
 
-    /// Drops every service where it awaits, without its `shutdown`.
+    /// Drops every service at its current await, without calling its `shutdown`.
     pub fn abort(&self) {
         self.stop();
-        self.task_registry.abort();
+        self.task_registry.abort_all();
     }
 
-    /// Who is registered.
-    pub fn task_registry(&self) -> &TaskRegistry<E, M> {
+    /// The registered services.
+    pub fn task_registry(&self) -> &ServiceRegistry {
         &self.task_registry
     }
 
-    /// What is known of a task.
+    /// The handle of a service.
     ///
     /// # Errors
     /// [`SchedulerError::TaskNotFound`].
-    pub fn task(&self, id: TaskId) -> Result<TaskHandle, SchedulerError> {
+    pub fn task(&self, id: ServiceId) -> Result<ServiceHandle, SchedulerError> {
         self.task_registry.task(id)
     }
 
-    /// All tasks, in the order in which they were registered.
-    pub fn tasks(&self) -> Vec<TaskHandle> {
+    /// The handles of all services, in the order of registration.
+    pub fn tasks(&self) -> Vec<ServiceHandle> {
         self.task_registry.tasks()
     }
-}
 
-impl<E, M> Scheduler<E, M>
-where
-    E: Debug + Eq + Hash + Send + Sync + 'static,
-    M: Clone + Send + 'static,
-{
-    /// Takes in a service that works in turns. After [`start`](Self::start) it begins at once.
+    /// Registers a service that works in turns. After [`start`](Self::start) it begins at once.
     ///
     /// # Errors
     /// [`SchedulerError::ShutDown`], [`SchedulerError::TooManyTasks`].
     pub fn register_background_task(
         &self,
         task: impl BackgroundTask,
-    ) -> Result<TaskHandle, SchedulerError> {
-        let name = task.name().into();
-        self.register(Work::Background(Box::new(task)), name)
-    }
-
-    /// Takes in a service that is told of events, from now on. After [`start`](Self::start) it begins at
-    /// once; what is published before it begins is kept for it as far as its channel keeps anything.
-    ///
-    /// # Errors
-    /// [`SchedulerError::InvalidChannel`], [`SchedulerError::ShutDown`],
-    /// [`SchedulerError::TooManyTasks`].
-    pub fn register_event_task(
-        &self,
-        task: impl EventTask<E, M>,
-    ) -> Result<TaskHandle, SchedulerError> {
-        let name = task.name().into();
-        let events = self.event_bus.subscribe(task.subscribed_event())?;
-        self.register(Work::Events(Box::new(task), events), name)
-    }
-
-    fn register(&self, work: Work<E, M>, name: Arc<str>) -> Result<TaskHandle, SchedulerError> {
-        let (handle, begins) = self.task_registry.add(work, name, self.pace, self.hook.clone())?;
-        if let Some((runtime, life)) = begins {
-            self.begin(&runtime, handle.id(), life);
+    ) -> Result<ServiceHandle, SchedulerError> {
+        let service = Box::new(task);
+        let (handle, starts) = self.task_registry.add(service, self.pace, self.hook.clone())?;
+        if let Some((runtime, ready)) = starts {
+            self.spawn(&runtime, handle.id(), ready);
         }
         Ok(handle)
     }
 
-    /// Begins with every service, one after the other in the order in which they were registered, and
-    /// returns when each has begun or could not. Those that could not are `Failed`; the others run.
+    /// Starts all services, one after the other in the order of registration, and returns when each
+    /// runs or has failed. The failure of one does not stop the others.
     ///
     /// # Errors
     /// [`SchedulerError::AlreadyStarted`], [`SchedulerError::ShutDown`];
-    /// [`SchedulerError::TaskInitialization`] names those that could not begin.
+    /// [`SchedulerError::TaskInitialization`] names the services that failed.
     pub async fn start(&self) -> Result<(), SchedulerError> {
         let runtime = match &self.runtime {
             Some(runtime) => runtime.clone(),
@@ -158,15 +132,15 @@ where
                 .map_err(|error| SchedulerError::TaskInitialization(error.to_string()))?,
         };
         let mut started = Vec::new();
-        for (task, life) in self.task_registry.start(runtime.clone())? {
-            self.begin(&runtime, task.id(), life);
-            started.push(task);
+        for (handle, ready) in self.task_registry.start(runtime.clone())? {
+            self.spawn(&runtime, handle.id(), ready);
+            started.push(handle);
         }
         let mut failed = Vec::new();
-        for task in started {
-            if task.begun().await == ExecutionStatus::Failed {
-                let why = task.last_error().map_or_else(String::new, |error| error.reason());
-                failed.push(format!("{}: {why}", task.name()));
+        for handle in started {
+            if handle.begun().await == ExecutionStatus::Failed {
+                let why = handle.last_error().map_or_else(String::new, |error| error.reason());
+                failed.push(format!("{}: {why}", handle.name()));
             }
         }
         match failed.is_empty() {
@@ -175,52 +149,75 @@ where
         }
     }
 
-    fn begin(&self, runtime: &Handle, id: TaskId, life: Life<E, M>) {
-        let running = runtime.spawn(life.live());
+    fn spawn(&self, runtime: &Handle, id: ServiceId, ready: ServiceLoop) {
+        let running = runtime.spawn(ready.run());
         self.task_registry.started(id, running.abort_handle());
     }
 
-    /// Stops every service, the last one first: its turn is dropped where it awaits, and its `shutdown`
-    /// called. One that takes longer than [`Pace::stop_within`] is aborted. When
-    /// [`Pace::shutdown_within`] is over, all that are left are told at once, and aborted half a second
-    /// later. May be called again, and before the start; how a service ended is reported once.
+    /// Graceful shutdown: stops every service, the last one first. The current turn is dropped at its
+    /// await, then `shutdown` is called.
+    ///
+    /// A service that takes longer than [`Pace::stop_within`] is aborted. After
+    /// [`Pace::shutdown_within`] all remaining services are stopped at once and aborted 500 ms later.
+    /// May be called again, and before the start; each service is reported once.
     pub async fn shutdown(&self) -> ShutdownReport {
-        let latest = after(self.pace.shutdown_within);
+        let latest = deadline(self.pace.shutdown_within);
         let mut last = None;
         let mut report = ShutdownReport::default();
-        let services = self.task_registry.end();
-        for (at, Started { handle, ending }) in services.iter().enumerate() {
-            // It ended by itself, or somebody was told how.
-            if handle.status().is_over() && (ending.is_reported() || !ending.is_told()) {
+        let services = self.task_registry.close();
+        for (at, (handle, stop)) in services.iter().enumerate() {
+            // It ended by itself, or an earlier report names it.
+            if handle.status().is_over() && (stop.is_reported() || !stop.is_requested()) {
                 continue;
             }
             if last.is_none() && Instant::now() >= latest {
-                // Those who are well are not to pay for the others.
-                services[at..].iter().for_each(|service| service.ending.tell());
-                last = Some(after(LAST_GRACE));
+                // Healthy services must not pay for slow ones.
+                services[at..].iter().for_each(|(_, stop)| stop.request());
+                last = Some(deadline(LAST_GRACE));
             }
-            ending.tell();
-            // Who was given up before is not waited for again.
-            let patience = match ending.is_given_up() {
+            stop.request();
+            // An aborted service is not waited for again.
+            let limit = match stop.is_aborted() {
                 true => Instant::now(),
-                false => last.unwrap_or_else(|| latest.min(after(self.pace.stop_within))),
+                false => last.unwrap_or_else(|| latest.min(deadline(self.pace.stop_within))),
             };
-            let ended = timeout_at(patience, handle.ended()).await;
-            ending.report();
+            let ended = timeout_at(limit, handle.ended()).await;
+            stop.mark_reported();
             let handle = handle.clone();
             match ended {
                 Ok(ExecutionStatus::Stopped) => report.stopped.push(handle),
-                Ok(_) if !ending.is_given_up() => report.failed.push(handle),
-                // Somebody else who shuts down has given it up.
+                Ok(_) if !stop.is_aborted() => report.failed.push(handle),
+                // A concurrent shutdown aborted it.
                 Ok(_) => report.aborted.push(handle),
                 Err(_) => {
-                    tracing::error!(service = handle.name(), "a service does not stop");
-                    self.task_registry.give_up(handle.id());
+                    tracing::error!(service = handle.name(), "service did not stop in time");
+                    self.task_registry.abort_one(handle.id());
                     report.aborted.push(handle);
                 }
             }
         }
         report
+    }
+}
+
+impl<E, M> Scheduler<E, M>
+where
+    E: Debug + Eq + Hash + Send + Sync + 'static,
+    M: Clone + Send + 'static,
+{
+    /// Registers a service that handles the events of one channel, from now on. After
+    /// [`start`](Self::start) it begins at once; its channel buffers events that are published before
+    /// it begins.
+    ///
+    /// # Errors
+    /// [`SchedulerError::InvalidChannel`], [`SchedulerError::ShutDown`],
+    /// [`SchedulerError::TooManyTasks`].
+    pub fn register_event_task(
+        &self,
+        task: impl EventTask<E, M>,
+    ) -> Result<ServiceHandle, SchedulerError> {
+        let events = self.event_bus.subscribe(task.subscribed_event())?;
+        self.register_background_task(EventLoop { task: Box::new(task), events })
     }
 }
 

@@ -1,34 +1,34 @@
-//! How a service stands.
+//! The state of a service.
 
 use super::SchedulerError;
 
-/// How far a service is in its life.
+/// The position of a service in its life cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExecutionStatus {
     /// It has not begun.
     Idle,
-    /// It works. A turn that failed does not change that: another follows.
+    /// It runs. A failed turn does not change that: another turn follows.
     Running,
-    /// It ended as it was told to.
+    /// It stopped as requested.
     Stopped,
-    /// It ended otherwise: it could not begin, or did not stop, or not well.
+    /// It could not begin, did not stop in time, or failed while it stopped.
     Failed,
 }
 
 impl ExecutionStatus {
-    /// Whether its life is over.
+    /// Whether the service has ended.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Stopped | Self::Failed)
     }
 }
 
-/// How a service stands.
+/// The state of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceState {
-    /// How far it is.
+    /// Its position in the life cycle.
     pub status: ExecutionStatus,
-    /// How many turns failed in a row. 0: the last one was good.
+    /// The number of failed turns since the last successful one.
     pub failures: u32,
-    /// The last thing that went wrong, which may be over.
+    /// The last error. It stays after the service recovered.
     pub last_error: Option<SchedulerError>,
 }

@@ -12,60 +12,60 @@ use tokio::sync::{Notify, mpsc};
 
 use super::{BackgroundTask, EventBus, EventTask, Executable, Pace, Scheduler, SchedulerError};
 
-/// Long enough that a test that waits for it has failed.
+/// A test that waits this long has failed.
 const NEVER: Duration = Duration::from_secs(3_600);
 
-/// What services said that they do, as they did it.
-struct Told(mpsc::UnboundedReceiver<String>);
+/// What the services recorded, in order.
+struct Recorded(mpsc::UnboundedReceiver<String>);
 
-impl Told {
+impl Recorded {
     async fn next(&mut self) -> String {
-        self.0.recv().await.expect("somebody still tells")
+        self.0.recv().await.expect("a recorder is left")
     }
 
     async fn many(&mut self, count: usize) -> Vec<String> {
-        let mut told = Vec::new();
+        let mut recorded = Vec::new();
         for _ in 0..count {
-            told.push(self.next().await);
+            recorded.push(self.next().await);
         }
-        told
+        recorded
     }
 
-    /// What was told and not yet asked for.
+    /// What was recorded and not read yet.
     fn rest(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.0.try_recv().ok()).collect()
     }
 }
 
 #[derive(Clone)]
-struct Tell(mpsc::UnboundedSender<String>);
+struct Recorder(mpsc::UnboundedSender<String>);
 
-impl Tell {
-    fn tell(&self, what: impl Into<String>) {
-        // A test that is over does not listen any more.
+impl Recorder {
+    fn record(&self, what: impl Into<String>) {
+        // The test may be over.
         drop(self.0.send(what.into()));
     }
 }
 
-fn telling() -> (Tell, Told) {
-    let (tell, told) = mpsc::unbounded_channel();
-    (Tell(tell), Told(told))
+fn recording() -> (Recorder, Recorded) {
+    let (recorder, recorded) = mpsc::unbounded_channel();
+    (Recorder(recorder), Recorded(recorded))
 }
 
-/// What a service does in one part of its life.
+/// How a scripted service behaves in one call.
 #[derive(Clone, Debug, Default)]
-enum Does {
+enum Behaviour {
     #[default]
-    Well,
+    Succeeds,
     Fails,
     Panics,
     Hangs,
 }
 
-impl Does {
-    async fn it(&self, error: fn(String) -> SchedulerError) -> Result<(), SchedulerError> {
+impl Behaviour {
+    async fn run(&self, error: fn(String) -> SchedulerError) -> Result<(), SchedulerError> {
         match self {
-            Self::Well => Ok(()),
+            Self::Succeeds => Ok(()),
             Self::Fails => Err(error("no disk".to_owned())),
             Self::Panics => panic!("no disk at all"),
             Self::Hangs => std::future::pending().await,
@@ -73,23 +73,23 @@ impl Does {
     }
 }
 
-/// A service that does what the test says. Its turns are as listed; after them it waits to be stopped.
+/// A service that behaves as scripted. After the listed turns it waits until it is stopped.
 struct Scripted {
     name: &'static str,
-    tell: Tell,
-    initialize: Does,
-    turns: Vec<Does>,
-    shutdown: Does,
+    recorder: Recorder,
+    initialize: Behaviour,
+    turns: Vec<Behaviour>,
+    shutdown: Behaviour,
 }
 
 impl Scripted {
-    fn new(name: &'static str, tell: &Tell) -> Self {
+    fn new(name: &'static str, recorder: &Recorder) -> Self {
         Self {
             name,
-            tell: tell.clone(),
-            initialize: Does::Well,
+            recorder: recorder.clone(),
+            initialize: Behaviour::Succeeds,
             turns: Vec::new(),
-            shutdown: Does::Well,
+            shutdown: Behaviour::Succeeds,
         }
     }
 }
@@ -101,13 +101,13 @@ impl Executable for Scripted {
     }
 
     async fn initialize(&mut self) -> Result<(), SchedulerError> {
-        self.tell.tell(format!("{} begins", self.name));
-        self.initialize.it(SchedulerError::TaskInitialization).await
+        self.recorder.record(format!("{} begins", self.name));
+        self.initialize.run(SchedulerError::TaskInitialization).await
     }
 
     async fn shutdown(&mut self) -> Result<(), SchedulerError> {
-        self.tell.tell(format!("{} ends", self.name));
-        self.shutdown.it(SchedulerError::TaskShutdown).await
+        self.recorder.record(format!("{} ends", self.name));
+        self.shutdown.run(SchedulerError::TaskShutdown).await
     }
 }
 
@@ -118,53 +118,53 @@ impl BackgroundTask for Scripted {
             return std::future::pending().await;
         }
         let turn = self.turns.remove(0);
-        self.tell.tell(format!("{} works", self.name));
-        turn.it(SchedulerError::TaskExecution).await
+        self.recorder.record(format!("{} works", self.name));
+        turn.run(SchedulerError::TaskExecution).await
     }
 }
 
-/// A service that tells what it hears.
-struct Listener {
+/// A service that records its events.
+struct EventRecorder {
     channel: &'static str,
-    tell: Tell,
-    /// It waits for this before it hears anything.
-    begins: Option<Arc<Notify>>,
+    recorder: Recorder,
+    /// `initialize` waits for this.
+    until: Option<Arc<Notify>>,
 }
 
 #[async_trait]
-impl Executable for Listener {
+impl Executable for EventRecorder {
     fn name(&self) -> &str {
         self.channel
     }
 
     async fn initialize(&mut self) -> Result<(), SchedulerError> {
-        if let Some(begins) = &self.begins {
-            begins.notified().await;
+        if let Some(until) = &self.until {
+            until.notified().await;
         }
         Ok(())
     }
 }
 
 #[async_trait]
-impl EventTask<&'static str> for Listener {
+impl EventTask<&'static str> for EventRecorder {
     fn subscribed_event(&self) -> &&'static str {
         &self.channel
     }
 
     async fn handle_event(&mut self, event: String) -> Result<(), SchedulerError> {
-        self.tell.tell(format!("{}: {event}", self.channel));
+        self.recorder.record(format!("{}: {event}", self.channel));
         match event.as_str() {
-            "a bad one" => Err(SchedulerError::TaskExecution("cannot read it".to_owned())),
+            "bad" => Err(SchedulerError::TaskExecution("cannot read it".to_owned())),
             _ => Ok(()),
         }
     }
 
     async fn missed(&mut self, count: u64) {
-        self.tell.tell(format!("{}: missed {count}", self.channel));
+        self.recorder.record(format!("{}: missed {count}", self.channel));
     }
 }
 
-/// Pauses that nobody notices, and an end that nobody reaches.
+/// Short pauses and no time limits.
 fn brisk() -> Pace {
     let short = Duration::from_millis(1);
     Pace {

@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::events::subscriber::Registered;
 use crate::events::{Announcer, EventStream, StreamItem, SubscriberError};
 use crate::models::{Fact, ServerFact};
-use crate::orchestrator::{BackgroundTask, Executable, SchedulerError, said};
+use crate::orchestrator::{BackgroundTask, Executable, SchedulerError, panic_message};
 
 /// How long a handler may take. One that never returned would keep every later event from its
 /// subscriber, and nothing would show it.
@@ -97,7 +97,7 @@ impl SubscriberService {
         let said = match timeout_at(*until, &mut *handler).await {
             Ok(Ok(said)) => said.map_err(|error| error.to_string()),
             Ok(Err(ended)) => match ended.try_into_panic() {
-                Ok(panic) => Err(format!("it panicked: {}", said(&*panic))),
+                Ok(panic) => Err(format!("it panicked: {}", panic_message(&*panic))),
                 Err(_) => Err("it was cut short by the end of the server".to_owned()),
             },
             Err(_) => {

@@ -1,11 +1,11 @@
-//! Services that fail, and what is said of it.
+//! Failures of services and how they are reported.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::{Does, NEVER, Scripted, brisk, scheduler, telling};
+use super::{Behaviour, NEVER, Scripted, brisk, recording, scheduler};
 use crate::orchestrator::{ExecutionStatus, Pace, SchedulerError};
 
 fn no_disk(kind: fn(String) -> SchedulerError) -> SchedulerError {
@@ -17,19 +17,19 @@ fn no_disk_at_all(kind: fn(String) -> SchedulerError) -> SchedulerError {
 }
 
 #[tokio::test]
-async fn who_cannot_begin_is_named_and_the_others_run() {
-    let (tell, mut told) = telling();
+async fn a_service_that_cannot_begin_is_named_and_the_others_run() {
+    let (recorder, mut recorded) = recording();
     let scheduler =
         scheduler().pace(Pace { initialize_within: Duration::from_millis(20), ..brisk() });
     let mut tasks = Vec::new();
     for (name, initialize) in [
-        ("fails", Does::Fails),
-        ("first", Does::Well),
-        ("panics", Does::Panics),
-        ("hangs", Does::Hangs),
-        ("last", Does::Well),
+        ("fails", Behaviour::Fails),
+        ("first", Behaviour::Succeeds),
+        ("panics", Behaviour::Panics),
+        ("hangs", Behaviour::Hangs),
+        ("last", Behaviour::Succeeds),
     ] {
-        let service = Scripted { initialize, ..Scripted::new(name, &tell) };
+        let service = Scripted { initialize, ..Scripted::new(name, &recorder) };
         tasks.push(scheduler.register_background_task(service).unwrap());
     }
     let error = scheduler.start().await.unwrap_err();
@@ -42,35 +42,43 @@ async fn who_cannot_begin_is_named_and_the_others_run() {
     let statuses = tasks.iter().map(|task| task.status()).collect::<Vec<_>>();
     assert_eq!(statuses, [Failed, Running, Failed, Failed, Running]);
     assert_eq!(tasks[0].last_error(), Some(no_disk(SchedulerError::TaskInitialization)));
-    told.rest();
+    recorded.rest();
 
-    // What could not begin has nothing to end.
+    // A service that could not begin is not shut down.
     let report = scheduler.shutdown().await;
     assert!(report.is_clean());
-    assert_eq!(told.rest(), ["last ends", "first ends"]);
+    assert_eq!(recorded.rest(), ["last ends", "first ends"]);
 }
 
 #[tokio::test]
 async fn a_service_that_fails_is_reported_and_recovers() {
-    for (does, error) in [
-        (Does::Fails, no_disk(SchedulerError::TaskExecution)),
-        (Does::Panics, no_disk_at_all(SchedulerError::TaskExecution)),
+    for (behaviour, error) in [
+        (Behaviour::Fails, no_disk(SchedulerError::TaskExecution)),
+        (Behaviour::Panics, no_disk_at_all(SchedulerError::TaskExecution)),
     ] {
-        let (tell, mut told) = telling();
+        let (recorder, mut recorded) = recording();
         let reported = Arc::new(Mutex::new(Vec::new()));
         let reports = reported.clone();
         let scheduler = scheduler().on_failure(move |failure| reports.lock().push(failure.clone()));
-        let panics = matches!(does, Does::Panics);
-        let bad = || does.clone();
-        let turns = vec![Does::Well, bad(), bad(), Does::Well, bad(), Does::Well, Does::Well];
-        let service = Scripted { turns, ..Scripted::new("sampler", &tell) };
+        let panics = matches!(behaviour, Behaviour::Panics);
+        let bad = || behaviour.clone();
+        let turns = vec![
+            Behaviour::Succeeds,
+            bad(),
+            bad(),
+            Behaviour::Succeeds,
+            bad(),
+            Behaviour::Succeeds,
+            Behaviour::Succeeds,
+        ];
+        let service = Scripted { turns, ..Scripted::new("sampler", &recorder) };
         let task = scheduler.register_background_task(service).unwrap();
         scheduler.start().await.unwrap();
-        // It begins and works seven times.
-        told.many(8).await;
+        // One start and seven turns.
+        recorded.many(8).await;
         let state = task.wait_for(|state| state.failures == 0).await;
         assert_eq!(state.status, ExecutionStatus::Running);
-        // What went wrong can still be seen.
+        // The error stays visible.
         assert_eq!(state.last_error, Some(error.clone()));
 
         let reported = std::mem::take(&mut *reported.lock());
@@ -78,7 +86,7 @@ async fn a_service_that_fails_is_reported_and_recovers() {
             .iter()
             .map(|it| (it.task, &*it.name, it.error.clone(), it.failures, it.panicked))
             .collect::<Vec<_>>();
-        // A good turn in between has the count begin anew.
+        // A successful turn resets the count.
         let expected = [1, 2, 1].map(|count| (task.id(), "sampler", error.clone(), count, panics));
         assert_eq!(failures, expected);
         assert!(scheduler.shutdown().await.is_clean());
@@ -86,27 +94,28 @@ async fn a_service_that_fails_is_reported_and_recovers() {
 }
 
 #[tokio::test]
-async fn after_a_failure_comes_a_pause_that_the_end_does_not_wait_for() {
-    let (tell, mut told) = telling();
+async fn shutdown_interrupts_the_pause_after_a_failure() {
+    let (recorder, mut recorded) = recording();
     let pace = Pace { first_pause: NEVER, longest_pause: NEVER, ..brisk() };
     let scheduler = scheduler().pace(pace);
-    let turns = vec![Does::Fails, Does::Well];
-    let service = Scripted { turns, ..Scripted::new("sampler", &tell) };
+    let turns = vec![Behaviour::Fails, Behaviour::Succeeds];
+    let service = Scripted { turns, ..Scripted::new("sampler", &recorder) };
     let task = scheduler.register_background_task(service).unwrap();
     scheduler.start().await.unwrap();
     let state = task.wait_for(|state| state.failures == 1).await;
     assert_eq!(state.status, ExecutionStatus::Running);
     assert!(scheduler.shutdown().await.is_clean());
-    assert_eq!(told.rest(), ["sampler begins", "sampler works", "sampler ends"]);
+    assert_eq!(recorded.rest(), ["sampler begins", "sampler works", "sampler ends"]);
 }
 
 #[tokio::test]
-async fn who_does_not_end_well_is_named() {
-    let (tell, _told) = telling();
+async fn a_service_whose_shutdown_fails_is_named() {
+    let (recorder, _recorded) = recording();
     let scheduler = scheduler();
-    for (name, shutdown) in [("fails", Does::Fails), ("panics", Does::Panics), ("ends", Does::Well)]
+    for (name, shutdown) in
+        [("fails", Behaviour::Fails), ("panics", Behaviour::Panics), ("ends", Behaviour::Succeeds)]
     {
-        let service = Scripted { shutdown, ..Scripted::new(name, &tell) };
+        let service = Scripted { shutdown, ..Scripted::new(name, &recorder) };
         scheduler.register_background_task(service).unwrap();
     }
     scheduler.start().await.unwrap();
@@ -120,21 +129,22 @@ async fn who_does_not_end_well_is_named() {
 }
 
 #[tokio::test]
-async fn who_is_told_of_failures_and_panics_does_not_end_the_service() {
-    let (tell, mut told) = telling();
-    let hears = tell.clone();
+async fn a_failure_hook_that_panics_does_not_end_the_service() {
+    let (recorder, mut recorded) = recording();
+    let hook_recorder = recorder.clone();
     let scheduler = scheduler().on_failure(move |_| {
-        hears.tell("heard");
-        panic!("no ears");
+        hook_recorder.record("hook");
+        panic!("a bad hook");
     });
-    let turns = vec![Does::Fails, Does::Well];
-    let service = Scripted { turns, shutdown: Does::Fails, ..Scripted::new("sampler", &tell) };
+    let turns = vec![Behaviour::Fails, Behaviour::Succeeds];
+    let service =
+        Scripted { turns, shutdown: Behaviour::Fails, ..Scripted::new("sampler", &recorder) };
     let task = scheduler.register_background_task(service).unwrap();
     scheduler.start().await.unwrap();
-    let expected = ["sampler begins", "sampler works", "heard", "sampler works"];
-    assert_eq!(told.many(4).await, expected);
+    let expected = ["sampler begins", "sampler works", "hook", "sampler works"];
+    assert_eq!(recorded.many(4).await, expected);
     let report = scheduler.shutdown().await;
     assert_eq!(report.failed.len(), 1);
     assert_eq!(task.last_error(), Some(no_disk(SchedulerError::TaskShutdown)));
-    assert_eq!(told.rest(), ["sampler ends", "heard"]);
+    assert_eq!(recorded.rest(), ["sampler ends", "hook"]);
 }

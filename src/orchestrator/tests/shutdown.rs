@@ -1,4 +1,4 @@
-//! Ends that do not come by themselves.
+//! Graceful shutdown, its time limits, and aborts.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -7,35 +7,37 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::{Does, NEVER, Scripted, Tell, brisk, scheduler, telling};
+use super::{Behaviour, NEVER, Recorder, Scripted, brisk, recording, scheduler};
 use crate::orchestrator::{
-    BackgroundTask, Executable, ExecutionStatus, Pace, SchedulerError, TaskHandle,
+    BackgroundTask, Executable, ExecutionStatus, Pace, SchedulerError, ServiceHandle,
 };
 
-/// Far less than forever, and what a loaded machine may need.
+/// Far below the time limits, and enough for a loaded machine.
 const BOUND: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(20);
 
-fn names(tasks: &[TaskHandle]) -> Vec<&str> {
-    tasks.iter().map(TaskHandle::name).collect()
+fn names(tasks: &[ServiceHandle]) -> Vec<&str> {
+    tasks.iter().map(ServiceHandle::name).collect()
 }
 
 #[tokio::test]
-async fn who_does_not_stop_is_named_within_the_bound_and_aborted() {
-    let (tell, mut told) = telling();
+async fn a_service_that_does_not_stop_in_time_is_aborted_and_named() {
+    let (recorder, mut recorded) = recording();
     let scheduler = scheduler().pace(Pace { stop_within: SHORT, ..brisk() });
-    for (name, shutdown) in [("first", Does::Well), ("hangs", Does::Hangs), ("last", Does::Well)] {
-        let service = Scripted { shutdown, ..Scripted::new(name, &tell) };
+    for (name, shutdown) in
+        [("first", Behaviour::Succeeds), ("hangs", Behaviour::Hangs), ("last", Behaviour::Succeeds)]
+    {
+        let service = Scripted { shutdown, ..Scripted::new(name, &recorder) };
         scheduler.register_background_task(service).unwrap();
     }
     scheduler.start().await.unwrap();
-    told.rest();
+    recorded.rest();
     let began = Instant::now();
     let report = scheduler.shutdown().await;
     assert!(began.elapsed() < BOUND);
     assert_eq!(names(&report.stopped), ["last", "first"]);
     assert_eq!(names(&report.aborted), ["hangs"]);
-    assert_eq!(told.rest(), ["last ends", "hangs ends", "first ends"]);
+    assert_eq!(recorded.rest(), ["last ends", "hangs ends", "first ends"]);
     assert_eq!(report.aborted[0].ended().await, ExecutionStatus::Failed);
     let why = SchedulerError::TaskShutdown("it did not stop in time and was aborted".to_owned());
     assert_eq!(report.aborted[0].last_error(), Some(why));
@@ -44,11 +46,11 @@ async fn who_does_not_stop_is_named_within_the_bound_and_aborted() {
 }
 
 #[tokio::test]
-async fn all_together_stop_within_a_bound() {
-    let (tell, _told) = telling();
+async fn all_services_together_stop_within_a_time_limit() {
+    let (recorder, _recorded) = recording();
     let scheduler = scheduler().pace(Pace { shutdown_within: SHORT, ..brisk() });
     for name in ["first", "second", "third"] {
-        let service = Scripted { shutdown: Does::Hangs, ..Scripted::new(name, &tell) };
+        let service = Scripted { shutdown: Behaviour::Hangs, ..Scripted::new(name, &recorder) };
         scheduler.register_background_task(service).unwrap();
     }
     scheduler.start().await.unwrap();
@@ -59,28 +61,30 @@ async fn all_together_stop_within_a_bound() {
 }
 
 #[tokio::test]
-async fn who_is_well_is_not_aborted_because_others_used_up_the_time_of_all() {
-    let (tell, mut told) = telling();
+async fn a_healthy_service_is_not_aborted_when_others_use_up_the_common_time_limit() {
+    let (recorder, mut recorded) = recording();
     let scheduler = scheduler().pace(Pace { shutdown_within: SHORT, ..brisk() });
-    for (name, shutdown) in [("idle", Does::Well), ("hangs", Does::Hangs), ("too", Does::Hangs)] {
-        let service = Scripted { shutdown, ..Scripted::new(name, &tell) };
+    for (name, shutdown) in
+        [("idle", Behaviour::Succeeds), ("hangs", Behaviour::Hangs), ("too", Behaviour::Hangs)]
+    {
+        let service = Scripted { shutdown, ..Scripted::new(name, &recorder) };
         scheduler.register_background_task(service).unwrap();
     }
     scheduler.start().await.unwrap();
-    told.rest();
+    recorded.rest();
     let report = scheduler.shutdown().await;
     assert_eq!(names(&report.stopped), ["idle"]);
     assert_eq!(names(&report.aborted), ["too", "hangs"]);
-    assert!(told.rest().contains(&"idle ends".to_owned()));
+    assert!(recorded.rest().contains(&"idle ends".to_owned()));
 }
 
 #[tokio::test]
-async fn who_ended_badly_before_the_shutdown_is_named_in_it_and_only_once() {
-    let (tell, _told) = telling();
+async fn a_service_that_failed_before_the_shutdown_is_reported_once() {
+    let (recorder, _recorded) = recording();
     let scheduler = scheduler();
     let mut tasks = Vec::new();
-    for (name, shutdown) in [("fails", Does::Fails), ("ends", Does::Well)] {
-        let service = Scripted { shutdown, ..Scripted::new(name, &tell) };
+    for (name, shutdown) in [("fails", Behaviour::Fails), ("ends", Behaviour::Succeeds)] {
+        let service = Scripted { shutdown, ..Scripted::new(name, &recorder) };
         tasks.push(scheduler.register_background_task(service).unwrap());
     }
     scheduler.start().await.unwrap();
@@ -95,8 +99,8 @@ async fn who_ended_badly_before_the_shutdown_is_named_in_it_and_only_once() {
 }
 
 #[tokio::test]
-async fn a_time_may_be_as_long_as_can_be_said() {
-    let (tell, _told) = telling();
+async fn time_limits_may_be_duration_max() {
+    let (recorder, _recorded) = recording();
     let longest = Duration::MAX;
     let pace = Pace {
         first_pause: longest,
@@ -106,17 +110,17 @@ async fn a_time_may_be_as_long_as_can_be_said() {
         shutdown_within: longest,
     };
     let scheduler = scheduler().pace(pace);
-    let service = Scripted { turns: vec![Does::Fails], ..Scripted::new("sampler", &tell) };
+    let service = Scripted { turns: vec![Behaviour::Fails], ..Scripted::new("sampler", &recorder) };
     let task = scheduler.register_background_task(service).unwrap();
     scheduler.start().await.unwrap();
     task.wait_for(|state| state.failures == 1).await;
     assert!(scheduler.shutdown().await.is_clean());
 }
 
-/// Keeps its thread until the test lets it go.
+/// Blocks its thread until the test releases it.
 struct Blocking {
-    tell: Tell,
-    let_go: Arc<Mutex<mpsc::Receiver<()>>>,
+    recorder: Recorder,
+    release: Arc<Mutex<mpsc::Receiver<()>>>,
 }
 
 #[async_trait]
@@ -129,64 +133,64 @@ impl Executable for Blocking {
 #[async_trait]
 impl BackgroundTask for Blocking {
     async fn execute(&mut self) -> Result<(), SchedulerError> {
-        self.tell.tell("it blocks");
-        self.let_go.lock().recv().map_err(|error| SchedulerError::TaskExecution(error.to_string()))
+        self.recorder.record("it blocks");
+        self.release.lock().recv().map_err(|error| SchedulerError::TaskExecution(error.to_string()))
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-async fn a_turn_that_keeps_its_thread_is_named_each_time_and_ends_when_it_can() {
-    let (tell, mut told) = telling();
+async fn a_turn_that_blocks_its_thread_is_reported_by_each_shutdown_and_stops_when_it_returns() {
+    let (recorder, mut recorded) = recording();
     let scheduler = scheduler().pace(Pace { stop_within: SHORT, ..brisk() });
-    let (let_go, waits) = mpsc::channel();
-    let service = Blocking { tell, let_go: Arc::new(Mutex::new(waits)) };
+    let (release, waits) = mpsc::channel();
+    let service = Blocking { recorder, release: Arc::new(Mutex::new(waits)) };
     let task = scheduler.register_background_task(service).unwrap();
     scheduler.start().await.unwrap();
-    assert_eq!(told.next().await, "it blocks");
+    assert_eq!(recorded.next().await, "it blocks");
     for _ in 0..2 {
         let report = scheduler.shutdown().await;
         assert_eq!(names(&report.aborted), ["blocking"]);
         assert_eq!(task.status(), ExecutionStatus::Running);
     }
-    let_go.send(()).unwrap();
-    // It looks for its end before the next turn.
+    release.send(()).unwrap();
+    // The stop signal is read before the next turn.
     assert_eq!(task.ended().await, ExecutionStatus::Stopped);
     let report = scheduler.shutdown().await;
     assert!(report.is_clean() && report.stopped.is_empty());
 }
 
 #[tokio::test]
-async fn a_second_shutdown_is_harmless() {
-    let (tell, mut told) = telling();
+async fn shutdown_may_be_called_again() {
+    let (recorder, mut recorded) = recording();
     let scheduler = scheduler();
-    scheduler.register_background_task(Scripted::new("sampler", &tell)).unwrap();
+    scheduler.register_background_task(Scripted::new("sampler", &recorder)).unwrap();
     scheduler.start().await.unwrap();
-    // Two at once, and one afterwards.
+    // Two at once, then another.
     let (first, second) = tokio::join!(scheduler.shutdown(), scheduler.shutdown());
     assert!(first.is_clean() && second.is_clean());
     assert!(scheduler.shutdown().await.stopped.is_empty());
-    assert_eq!(told.rest(), ["sampler begins", "sampler ends"]);
+    assert_eq!(recorded.rest(), ["sampler begins", "sampler ends"]);
 }
 
 #[tokio::test]
-async fn what_is_shut_down_before_the_start_never_begins() {
-    let (tell, mut told) = telling();
+async fn a_service_that_is_shut_down_before_the_start_never_begins() {
+    let (recorder, mut recorded) = recording();
     let scheduler = scheduler();
-    let task = scheduler.register_background_task(Scripted::new("sampler", &tell)).unwrap();
+    let task = scheduler.register_background_task(Scripted::new("sampler", &recorder)).unwrap();
     assert!(scheduler.shutdown().await.is_clean());
     assert_eq!(task.status(), ExecutionStatus::Stopped);
     assert_eq!(scheduler.start().await, Err(SchedulerError::ShutDown));
-    let late = scheduler.register_background_task(Scripted::new("late", &tell));
+    let late = scheduler.register_background_task(Scripted::new("late", &recorder));
     assert_eq!(late.unwrap_err(), SchedulerError::ShutDown);
-    assert_eq!(told.rest(), Vec::<String>::new());
+    assert_eq!(recorded.rest(), Vec::<String>::new());
 }
 
-/// Says when it is dropped.
-struct Guarded(Tell);
+/// Records its drop.
+struct Guarded(Recorder);
 
 impl Drop for Guarded {
     fn drop(&mut self) {
-        self.0.tell("dropped");
+        self.0.record("dropped");
     }
 }
 
@@ -200,32 +204,32 @@ impl Executable for Guarded {
 #[async_trait]
 impl BackgroundTask for Guarded {
     async fn execute(&mut self) -> Result<(), SchedulerError> {
-        self.0.tell("works");
+        self.0.record("works");
         tokio::time::sleep(NEVER).await;
-        self.0.tell("finished");
+        self.0.record("finished");
         Ok(())
     }
 }
 
 #[tokio::test]
-async fn a_turn_is_dropped_where_it_waits_and_the_service_is_gone_when_it_has_stopped() {
-    let (tell, mut told) = telling();
+async fn a_turn_is_dropped_at_its_await_and_the_service_is_dropped_when_it_has_stopped() {
+    let (recorder, mut recorded) = recording();
     let scheduler = scheduler();
-    scheduler.register_background_task(Guarded(tell)).unwrap();
+    scheduler.register_background_task(Guarded(recorder)).unwrap();
     scheduler.start().await.unwrap();
-    assert_eq!(told.next().await, "works");
+    assert_eq!(recorded.next().await, "works");
     assert!(scheduler.shutdown().await.is_clean());
-    assert_eq!(told.rest(), ["dropped"]);
+    assert_eq!(recorded.rest(), ["dropped"]);
 }
 
 #[tokio::test]
-async fn a_scheduler_that_is_dropped_takes_its_services_along() {
-    let (tell, mut told) = telling();
+async fn dropping_a_scheduler_drops_its_services() {
+    let (recorder, mut recorded) = recording();
     let scheduler = scheduler();
-    let task = scheduler.register_background_task(Guarded(tell)).unwrap();
+    let task = scheduler.register_background_task(Guarded(recorder)).unwrap();
     scheduler.start().await.unwrap();
-    assert_eq!(told.next().await, "works");
+    assert_eq!(recorded.next().await, "works");
     drop(scheduler);
     assert_eq!(task.ended().await, ExecutionStatus::Stopped);
-    assert_eq!(told.rest(), ["dropped"]);
+    assert_eq!(recorded.rest(), ["dropped"]);
 }

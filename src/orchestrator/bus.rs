@@ -1,7 +1,6 @@
-//! Named channels: whoever publishes into one reaches everybody who is subscribed to it.
+//! Named broadcast channels: every subscriber of a channel receives every message.
 //!
-//! Owns the channels and what their capacity means; what is sent is for others to say. A channel is
-//! fixed when its bus is made, so that a name that nobody declared is an error and not silence.
+//! A bus has a fixed set of channels, so that a misspelt name is an error and not silence.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,46 +10,46 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
-/// The most messages that a channel may keep for whoever is slow.
+/// The maximum capacity of a channel, in messages.
 pub const MAX_CHANNEL_CAPACITY: usize = 1 << 16;
-/// The most channels of one bus.
+/// The maximum number of channels of one bus.
 pub const MAX_CHANNELS: usize = 1_024;
 
-/// What a channel is like.
+/// The configuration of a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelConfig {
-    /// How many messages are kept for a subscriber that is slow, from 1 to
-    /// [`MAX_CHANNEL_CAPACITY`]; the next power of two counts. The oldest is lost first, and the
-    /// subscriber is told how many were.
+    /// The number of messages that the channel buffers for a slow subscriber, 1 to
+    /// [`MAX_CHANNEL_CAPACITY`], rounded up to a power of two. On overflow the oldest messages are
+    /// dropped, and the subscriber receives their number.
     pub capacity: usize,
-    /// What it is for.
+    /// The purpose of the channel, for readers of the code.
     pub description: String,
 }
 
-/// What is wrong with a channel.
+/// Why a channel cannot be used or declared.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// It is not one of this bus.
-    #[error("there is no channel {channel}")]
+    /// The bus has no such channel.
+    #[error("no channel {channel}")]
     NoSuchChannel {
-        /// What was asked for.
+        /// The name of the channel.
         channel: String,
     },
-    /// It would keep nothing, or too much.
-    #[error("channel {channel} cannot keep {capacity} messages; from 1 to {MAX_CHANNEL_CAPACITY}")]
+    /// The capacity is out of range.
+    #[error("channel {channel} has capacity {capacity}; expected 1 to {MAX_CHANNEL_CAPACITY}")]
     Capacity {
-        /// The channel.
+        /// The name of the channel.
         channel: String,
-        /// What was asked for.
+        /// The capacity.
         capacity: usize,
     },
-    /// Two have one name.
+    /// Two channels have one name.
     #[error("channel {channel} is declared twice")]
     DeclaredTwice {
-        /// The channel.
+        /// The name of the channel.
         channel: String,
     },
-    /// A bus has no more than [`MAX_CHANNELS`].
+    /// More than [`MAX_CHANNELS`] channels.
     #[error("a bus has at most {MAX_CHANNELS} channels")]
     TooManyChannels,
 }
@@ -60,19 +59,20 @@ struct Channel<M> {
     config: ChannelConfig,
 }
 
-/// Channels by name. `E` names them, `M` is what is sent. Cheap to clone; all clones are the same bus.
+/// Broadcast channels by name. `E` is the type of the names, `M` of the messages. Cheap to clone; all
+/// clones are the same bus.
 ///
 /// ```
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-/// use task_scheduler::events::{ChannelConfig, EventBus};
+/// use task_scheduler::orchestrator::{ChannelConfig, EventBus};
 ///
-/// let config = ChannelConfig { capacity: 16, description: "what people ordered".to_owned() };
+/// let config = ChannelConfig { capacity: 16, description: "orders that were placed".to_owned() };
 /// let bus: EventBus<&str> = EventBus::new([("orders", config)])?;
 /// let mut orders = bus.subscribe(&"orders")?;
 /// bus.publish(&"orders", "a bicycle".to_owned())?;
 /// assert_eq!(orders.recv().await.unwrap(), "a bicycle");
 /// assert!(bus.subscribe(&"refunds").is_err());
-/// # Ok::<(), task_scheduler::events::bus::Error>(()) }).unwrap();
+/// # Ok::<(), task_scheduler::orchestrator::bus::Error>(()) }).unwrap();
 /// ```
 pub struct EventBus<E, M = String>(Arc<HashMap<E, Channel<M>>>);
 
@@ -80,7 +80,7 @@ impl<E: Debug + Eq + Hash, M: Clone> EventBus<E, M> {
     /// A bus with these channels.
     ///
     /// # Errors
-    /// A channel that is declared twice or would keep nothing or too much; too many of them.
+    /// [`Error::DeclaredTwice`], [`Error::Capacity`], [`Error::TooManyChannels`].
     pub fn new(declared: impl IntoIterator<Item = (E, ChannelConfig)>) -> Result<Self, Error> {
         let mut channels = HashMap::new();
         for (name, config) in declared {
@@ -103,17 +103,17 @@ impl<E: Debug + Eq + Hash, M: Clone> EventBus<E, M> {
         Ok(Self(Arc::new(channels)))
     }
 
-    /// Tells everybody who is subscribed, and answers how many that are. Never blocks: whoever is too
-    /// slow loses the oldest.
+    /// Sends a message to all subscribers and returns their number, which may be 0. Never blocks: a
+    /// slow subscriber loses its oldest messages.
     ///
     /// # Errors
-    /// [`Error::NoSuchChannel`]. That nobody listens is none.
+    /// [`Error::NoSuchChannel`].
     pub fn publish(&self, channel: &E, message: M) -> Result<usize, Error> {
-        // It refuses when nobody listens, and only then.
+        // `send` fails only without subscribers.
         Ok(self.channel(channel)?.sender.send(message).unwrap_or(0))
     }
 
-    /// A way into one channel, for whoever publishes much.
+    /// A sender for one channel, which saves the lookup of each message.
     ///
     /// # Errors
     /// [`Error::NoSuchChannel`].
@@ -121,8 +121,8 @@ impl<E: Debug + Eq + Hash, M: Clone> EventBus<E, M> {
         Ok(self.channel(channel)?.sender.clone())
     }
 
-    /// What is published from now on. A subscriber that is too slow is told how many it missed, once,
-    /// and goes on with the oldest that is kept.
+    /// Subscribes to messages from now on. A subscriber that is too slow receives the number of dropped
+    /// messages once, and continues with the oldest buffered one.
     ///
     /// # Errors
     /// [`Error::NoSuchChannel`].
@@ -130,7 +130,7 @@ impl<E: Debug + Eq + Hash, M: Clone> EventBus<E, M> {
         Ok(self.channel(channel)?.sender.subscribe())
     }
 
-    /// What a channel was declared as.
+    /// The configuration of a channel.
     ///
     /// # Errors
     /// [`Error::NoSuchChannel`].
@@ -138,7 +138,7 @@ impl<E: Debug + Eq + Hash, M: Clone> EventBus<E, M> {
         Ok(&self.channel(channel)?.config)
     }
 
-    /// The names of all channels, in no order.
+    /// The names of all channels, in no particular order.
     pub fn channels(&self) -> impl Iterator<Item = &E> {
         self.0.keys()
     }
