@@ -1,4 +1,4 @@
-//! A client that knows a refusal from an answer that was lost.
+//! A client that distinguishes a refusal from a lost answer.
 
 use std::net::SocketAddr;
 
@@ -10,29 +10,29 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Response, Status};
 use tonic_types::StatusExt as _;
 
-use crate::check::{Standing, Standings};
-use crate::ledger::Told;
+use crate::check::{TaskStatus, TaskStatuses};
+use crate::ledger::Outcome;
 use crate::waiting::{PATIENCE, eventually};
 
-/// How many calls are made at once where many are.
+/// Most concurrent calls.
 const AT_ONCE: usize = 64;
-/// As many as a page may have.
+/// The largest page size.
 const PAGE: u32 = 1_000;
 
-/// What a call came to that was not done.
+/// Why a call has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Not {
-    /// The server said no, with this reason: nothing was changed.
+pub(crate) enum CallError {
+    /// The server refused the request with this reason and changed nothing.
     Refused(String),
-    /// It did not answer, or said that it does not know what came of it.
-    Answered,
+    /// The server did not answer, or answered that the outcome is unknown.
+    OutcomeUnknown,
 }
 
-impl From<Status> for Not {
+impl From<Status> for CallError {
     fn from(status: Status) -> Self {
         match status.get_details_error_info() {
             Some(info) if info.reason != "OUTCOME_UNKNOWN" => Self::Refused(info.reason),
-            _ => Self::Answered,
+            _ => Self::OutcomeUnknown,
         }
     }
 }
@@ -41,7 +41,7 @@ impl From<Status> for Not {
 #[derive(Clone)]
 pub(crate) struct Client(TaskSchedulerClient<Channel>);
 
-/// A request to run `method` under this id; the rest by struct update.
+/// A request to run `method` as a durable task with this id.
 pub(crate) fn named(
     id: &str,
     method: &str,
@@ -61,7 +61,7 @@ pub(crate) fn named(
 }
 
 impl Client {
-    /// Connects to a server that listens. Calls that take too long fail.
+    /// Connects to a running server. Calls time out after [`PATIENCE`].
     pub(crate) async fn connect(addr: SocketAddr) -> Self {
         let endpoint = Endpoint::try_from(format!("http://{addr}")).unwrap().timeout(PATIENCE);
         Self(TaskSchedulerClient::new(endpoint.connect_lazy()))
@@ -71,53 +71,56 @@ impl Client {
         self.0.clone()
     }
 
-    pub(crate) async fn submit(&self, task: pb::TaskRequest) -> Result<Option<Told>, Not> {
+    pub(crate) async fn submit(&self, task: pb::TaskRequest) -> Result<Option<Outcome>, CallError> {
         let answer = self.rpc().submit_task(task).await?.into_inner();
-        Ok(told(answer.state(), &answer.result, answer.failure.as_ref()))
+        Ok(reported_outcome(answer.state(), &answer.result, answer.failure.as_ref()))
     }
 
     pub(crate) async fn enqueue(
         &self,
         tasks: Vec<pb::TaskRequest>,
-    ) -> Result<Vec<Result<(), Not>>, Not> {
+    ) -> Result<Vec<Result<(), CallError>>, CallError> {
         let request = pb::EnqueueTasksRequest { tasks };
         let outcomes = self.rpc().enqueue_tasks(request).await?.into_inner().outcomes;
         Ok(outcomes.into_iter().map(|one| accepted(one.outcome)).collect())
     }
 
-    /// What GetResult tells; `None`: not yet.
-    pub(crate) async fn result(&self, id: &str) -> Result<Option<Told>, Not> {
+    /// Calls GetResult; `None`: the task has not ended.
+    pub(crate) async fn result(&self, id: &str) -> Result<Option<Outcome>, CallError> {
         let request = pb::ResultRequest { task_id: id.into(), ..Default::default() };
         let answer = self.rpc().get_result(request).await?.into_inner();
-        Ok(told(answer.state(), &answer.result, answer.failure.as_ref()))
+        Ok(reported_outcome(answer.state(), &answer.result, answer.failure.as_ref()))
     }
 
-    pub(crate) async fn cancel(&self, ids: Vec<String>) -> Result<Vec<pb::CancelOutcome>, Not> {
+    pub(crate) async fn cancel(
+        &self,
+        ids: Vec<String>,
+    ) -> Result<Vec<pb::CancelOutcome>, CallError> {
         let request = pb::CancelTasksRequest { task_ids: ids, ..Default::default() };
         Ok(self.rpc().cancel_tasks(request).await?.into_inner().outcomes)
     }
 
-    pub(crate) async fn task(&self, id: &str) -> Result<pb::Task, Not> {
+    pub(crate) async fn task(&self, id: &str) -> Result<pb::Task, CallError> {
         let request = pb::GetTaskRequest { task_id: id.into() };
         let answer = self.rpc().get_task(request).await.map(Response::into_inner)?;
         Ok(answer.task.expect("an answer has a task"))
     }
 
-    /// How one task stands; `None`: it is not known.
-    pub(crate) async fn standing(&self, id: &str) -> Result<Option<Standing>, Not> {
+    /// The status of one task; `None`: the server has no such task.
+    pub(crate) async fn status(&self, id: &str) -> Result<Option<TaskStatus>, CallError> {
         match self.task(id).await {
             Ok(task) => {
-                let told = told(task.state(), &task.result, task.failure.as_ref());
+                let outcome = reported_outcome(task.state(), &task.result, task.failure.as_ref());
                 let (attempts, rescues) = (task.attempts, task.rescues);
-                Ok(Some(Standing { told, attempts, rescues }))
+                Ok(Some(TaskStatus { outcome, attempts, rescues }))
             }
-            Err(Not::Refused(reason)) if reason == "TASK_NOT_FOUND" => Ok(None),
-            Err(not) => Err(not),
+            Err(CallError::Refused(reason)) if reason == "TASK_NOT_FOUND" => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
     /// The ids of all tasks.
-    pub(crate) async fn list(&self) -> Result<Vec<String>, Not> {
+    pub(crate) async fn list(&self) -> Result<Vec<String>, CallError> {
         let mut ids = Vec::new();
         let mut page_token = String::new();
         loop {
@@ -132,58 +135,63 @@ impl Client {
         }
     }
 
-    /// Returns when nothing waits and nothing runs.
-    pub(crate) async fn at_rest(&self) {
+    /// Returns when no task waits or runs.
+    pub(crate) async fn wait_until_idle(&self) {
         eventually("every task has ended", async || {
             let queues = self.rpc().list_queues(pb::ListQueuesRequest {}).await;
-            let queues = queues.expect("a server that is left alone answers").into_inner().queues;
+            let queues = queues.expect("an undisturbed server answers").into_inner().queues;
             queues.iter().all(|queue| queue.waiting + queue.running == 0).then_some(())
         })
         .await;
     }
 
-    /// What became of a task, once it has ended.
-    pub(crate) async fn outcome(&self, id: &str) -> Told {
+    /// The outcome of a task; waits until it has ended.
+    pub(crate) async fn outcome(&self, id: &str) -> Outcome {
         eventually(&format!("{id} has ended"), async || {
-            self.result(id).await.expect("a server that is left alone answers")
+            self.result(id).await.expect("an undisturbed server answers")
         })
         .await
     }
 
-    /// How every task stands.
-    pub(crate) async fn standings(&self) -> Standings {
-        let ids = self.list().await.expect("a server that is left alone lists");
-        let mut standings = Standings::new();
+    /// The status of every task.
+    pub(crate) async fn statuses(&self) -> TaskStatuses {
+        let ids = self.list().await.expect("an undisturbed server answers");
+        let mut statuses = TaskStatuses::new();
         for some in ids.chunks(AT_ONCE) {
             let calls: Vec<_> = some
                 .iter()
                 .map(|id| {
                     let (client, id) = (self.clone(), id.clone());
-                    tokio::spawn(async move { (client.standing(&id).await, id) })
+                    tokio::spawn(async move { (client.status(&id).await, id) })
                 })
                 .collect();
             for call in calls {
-                let (standing, id) = call.await.unwrap();
-                let standing = standing.expect("a server that is left alone answers");
-                let standing = standing.unwrap_or_else(|| panic!("{id} is listed, and not known"));
-                assert!(standings.insert(id.clone(), standing).is_none(), "{id} is listed twice");
+                let (status, id) = call.await.unwrap();
+                let status = status.expect("an undisturbed server answers");
+                let status = status
+                    .unwrap_or_else(|| panic!("{id} is listed, but GetTask does not find it"));
+                assert!(statuses.insert(id.clone(), status).is_none(), "{id} is listed twice");
             }
         }
-        standings
+        statuses
     }
 }
 
-fn accepted(outcome: Option<pb::enqueue_outcome::Outcome>) -> Result<(), Not> {
+fn accepted(outcome: Option<pb::enqueue_outcome::Outcome>) -> Result<(), CallError> {
     match outcome.expect("each task has an outcome") {
         pb::enqueue_outcome::Outcome::Accepted(_) => Ok(()),
         pb::enqueue_outcome::Outcome::Refused(refusal) if refusal.reason == "OUTCOME_UNKNOWN" => {
-            Err(Not::Answered)
+            Err(CallError::OutcomeUnknown)
         }
-        pb::enqueue_outcome::Outcome::Refused(refusal) => Err(Not::Refused(refusal.reason)),
+        pb::enqueue_outcome::Outcome::Refused(refusal) => Err(CallError::Refused(refusal.reason)),
     }
 }
 
-fn told(state: pb::TaskState, result: &str, failure: Option<&pb::TaskFailure>) -> Option<Told> {
+fn reported_outcome(
+    state: pb::TaskState,
+    result: &str,
+    failure: Option<&pb::TaskFailure>,
+) -> Option<Outcome> {
     let state = match state {
         pb::TaskState::Succeeded => State::Succeeded,
         pb::TaskState::Failed => State::Failed,
@@ -198,10 +206,10 @@ fn told(state: pb::TaskState, result: &str, failure: Option<&pb::TaskFailure>) -
         _ if state == State::Succeeded => result.to_owned(),
         _ => String::new(),
     };
-    Some(Told::new(state, &text))
+    Some(Outcome::new(state, &text))
 }
 
-/// The word of a verdict, as the ledger has it.
+/// The verdict and state as the ledger writes them.
 pub(crate) fn verdict(outcome: &pb::CancelOutcome) -> (String, Option<State>) {
     let word = outcome.verdict().as_str_name().trim_start_matches("VERDICT_").to_owned();
     let state = State::ALL

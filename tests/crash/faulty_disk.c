@@ -1,17 +1,16 @@
-/* A disk that fails when it is told to, between a program and the C library (LD_PRELOAD).
+/* A disk that fails on request, between a program and the C library (LD_PRELOAD).
  *
  * FAULTY_DISK_BELOW    files below this folder are on the disk; no others are touched
  * FAULTY_DISK_SWITCH   a file of two characters, read at every call:
  *                      writes  '-' work, 'F' ENOSPC, 'R' EROFS, 'E' EIO
  *                      syncs   '-' work, 'E' EIO, 'K' the process is killed instead
- * FAULTY_DISK_UNSYNCED where to keep, for each file, what its writes since its last sync replaced:
- *                      what a loss of power may undo. Not set: nowhere.
+ * FAULTY_DISK_UNSYNCED a folder that keeps, for each file, the bytes that its writes since its last
+ *                      sync replaced: a loss of power may undo these writes. Not set: nothing is kept.
  *
- * An entry of that is five 64-bit numbers (a mark, the offset, the length, the size of the file
- * before, how many old bytes follow) and the old bytes. It is complete before the write begins, so
- * a cut entry at the end belongs to a write that never was. A file's entries are dropped when a sync
- * of it has succeeded. To change the size by ftruncate counts as synced: losing less than a disk
- * might is always fair.
+ * An entry is five 64-bit numbers (a mark, the offset, the length, the size of the file before, the
+ * number of old bytes) and the old bytes. It is complete before the write begins, so a cut entry at
+ * the end belongs to a write that never began. A successful sync of a file drops its entries. A
+ * change of size by ftruncate counts as synced: a real disk may lose more, never less.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -29,7 +28,7 @@
 #include <unistd.h>
 
 #define MARK 0x64726f7765722e31ULL
-/* As many files as a store has, and some. */
+/* More files than a store has. */
 #define MAX_FILES 32
 
 static char below[PATH_MAX];
@@ -43,7 +42,7 @@ static int (*real_fsync)(int);
 static int (*real_fdatasync)(int);
 static int (*real_ftruncate)(int, off_t);
 
-/* Entries and the writes they speak of come in one order. */
+/* Held for an entry and its write, so that both have one order. */
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static struct {
   char path[PATH_MAX];
@@ -51,7 +50,7 @@ static struct {
 } files[MAX_FILES];
 static int file_count;
 
-static void give_up(const char *why) {
+static void fail(const char *why) {
   fprintf(stderr, "faulty_disk: %s: %s\n", why, strerror(errno));
   abort();
 }
@@ -66,15 +65,15 @@ __attribute__((constructor)) static void begin(void) {
   if (!folder || !file) return;
   unsynced = getenv("FAULTY_DISK_UNSYNCED");
   int fd = open(file, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) give_up(file);
+  if (fd < 0) fail(file);
   knob = mmap(NULL, 2, PROT_READ, MAP_SHARED, fd, 0);
-  if (knob == MAP_FAILED) give_up("mmap");
+  if (knob == MAP_FAILED) fail("mmap");
   close(fd);
-  if (!realpath(folder, below)) give_up(folder);
+  if (!realpath(folder, below)) fail(folder);
   below_length = strlen(below);
 }
 
-/* Whether the file is on the disk; its path. */
+/* Returns whether the file is on the disk, and its path. */
 static int on_the_disk(int fd, char path[PATH_MAX]) {
   if (!knob) return 0;
   int before = errno;
@@ -96,29 +95,29 @@ static int refused(char how) {
   }
 }
 
-/* Where this file's entries are kept, -1 for none: with `turn` held. */
+/* The descriptor of this file's entries, -1 for none. The caller holds `turn`. */
 static int entries_of(const char *path) {
   if (!unsynced) return -1;
   for (int i = 0; i < file_count; i++)
     if (strcmp(files[i].path, path) == 0) return files[i].entries;
-  if (file_count == MAX_FILES) give_up("too many files");
+  if (file_count == MAX_FILES) fail("too many files");
   char name[PATH_MAX * 2];
   const char *slash = strrchr(path, '/');
   snprintf(name, sizeof name, "%s/%s", unsynced, slash ? slash + 1 : path);
   int fd = open(name, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (fd < 0) give_up(name);
+  if (fd < 0) fail(name);
   strcpy(files[file_count].path, path);
   files[file_count].entries = fd;
   return files[file_count++].entries;
 }
 
-static void remember(int fd, const char *path, off_t offset, size_t length) {
+static void save_old_bytes(int fd, const char *path, off_t offset, size_t length) {
   int entries = entries_of(path);
   struct stat stat;
   if (entries < 0 || fstat(fd, &stat) != 0 || !S_ISREG(stat.st_mode)) return;
   uint64_t *entry = malloc(5 * sizeof(uint64_t) + length);
-  if (!entry) give_up("malloc");
-  /* The descriptor may be for writing alone. */
+  if (!entry) fail("malloc");
+  /* The descriptor may be write-only. */
   char link[64];
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
   int reader = open(link, O_RDONLY | O_CLOEXEC);
@@ -131,13 +130,13 @@ static void remember(int fd, const char *path, off_t offset, size_t length) {
   entry[3] = stat.st_size;
   entry[4] = old;
   size_t size = 5 * sizeof(uint64_t) + old;
-  if (real_write(entries, entry, size) != (ssize_t)size) give_up("entry");
+  if (real_write(entries, entry, size) != (ssize_t)size) fail("entry");
   free(entry);
 }
 
 static void forget(const char *path) {
   int entries = entries_of(path);
-  if (entries >= 0 && real_ftruncate(entries, 0) != 0) give_up("forget");
+  if (entries >= 0 && real_ftruncate(entries, 0) != 0) fail("forget");
 }
 
 static ssize_t on_disk_write(int fd, const char *path, const void *bytes, size_t length, off_t offset) {
@@ -146,9 +145,9 @@ static ssize_t on_disk_write(int fd, const char *path, const void *bytes, size_t
   if (offset < 0) {
     int flags = fcntl(fd, F_GETFL);
     off_t at = lseek(fd, 0, flags & O_APPEND ? SEEK_END : SEEK_CUR);
-    remember(fd, path, at, length);
+    save_old_bytes(fd, path, at, length);
   } else {
-    remember(fd, path, offset, length);
+    save_old_bytes(fd, path, offset, length);
   }
   ssize_t written = offset < 0 ? real_write(fd, bytes, length) : real_pwrite(fd, bytes, length, offset);
   pthread_mutex_unlock(&turn);

@@ -1,17 +1,17 @@
-//! The real binary, ended at random moments and on disks that fail, and a ledger outside it that
-//! proves what it kept.
+//! Crash tests: kills the real binary at random moments and on faulty disks, and checks its guarantees
+//! against a ledger outside it.
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the place and the reason")]
 
-mod asking;
 mod check;
 mod client;
-mod deaths;
+mod crashes;
 mod disk;
 mod faults;
 mod ledger;
 mod load;
 mod many;
+mod requests;
 mod rounds;
 mod schedules;
 mod server;

@@ -1,7 +1,7 @@
-//! Load, and an end at a random moment, again and again; then everything has to add up.
+//! Load and a crash at a random moment, repeatedly; then the ledger must be sound.
 //!
-//! `CRASH_ROUNDS` says how many, `CRASH_SEED` which; both are printed. A failing test keeps its
-//! folder, with the ledger in it.
+//! `CRASH_ROUNDS` sets the number of rounds, `CRASH_SEED` the random choices; the test prints both. A
+//! failing test keeps its folder with the ledger.
 
 use std::time::Duration;
 
@@ -14,111 +14,111 @@ use tokio_util::sync::CancellationToken;
 use crate::check::assert_sound;
 use crate::client::named;
 use crate::disk::{Disk, Loss, Syncs, Writes};
-use crate::ledger::{Death, Ends, Entry};
+use crate::ledger::{Entry, Expected, ProcessExit};
 use crate::load::Caller;
-use crate::server::{Place, RESCUE_MS, Server};
+use crate::server::{Fixture, RESCUE_MS, Server};
 use crate::waiting::eventually;
 
 const CALLERS: u64 = 4;
-/// Chance decides when a round ends, so this is not to be waited for but to be hit.
+/// Chance decides when a round ends, so this is a sleep and no wait for an event.
 const ROUND_MS: std::ops::Range<u64> = 50..400;
-/// Longer than the timeout, the grace and the patience with stuck bodies together.
+/// Longer than the timeout, the cancel grace and the time for stuck handlers together.
 const STANDSTILL: Duration = Duration::from_millis(800);
 const FLAGS: [&str; 6] =
     ["--cancel-grace", "50ms", "--stuck-after", "200ms", "--drain-timeout", "150ms"];
 const WITNESS: &str = "witness";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_was_acknowledged_ends_once_however_the_process_ends() {
+async fn acknowledged_tasks_end_exactly_once_however_the_process_ends() {
     let number = |name| std::env::var(name).ok().map(|text| text.parse().expect(name));
     let seed = number("CRASH_SEED").unwrap_or_else(|| fastrand::u64(..));
     let rounds = number("CRASH_ROUNDS").unwrap_or(20);
     println!("CRASH_SEED={seed} CRASH_ROUNDS={rounds}");
-    let mut story = Story::new(seed);
+    let mut test = CrashTest::new(seed);
     for round in 0..rounds {
-        story.round(round).await;
+        test.round(round).await;
     }
-    story.come_to_rest().await;
+    test.boot_and_finish().await;
 }
 
-/// What is found here is not the doing of any end.
+/// Whatever this test finds does not come from a crash.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_load_that_nobody_disturbs_adds_up() {
-    let mut story = Story::new(fastrand::u64(..));
-    let server = story.place.boot(&FLAGS);
+async fn an_undisturbed_load_keeps_every_rule() {
+    let mut test = CrashTest::new(fastrand::u64(..));
+    let server = test.fixture.boot(&FLAGS);
     let stop = CancellationToken::new();
-    let calls = story.load(&server, &stop).await;
+    let calls = test.load(&server, &stop).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     stop.cancel();
     for call in calls {
-        story.callers.push(call.await.unwrap());
+        test.callers.push(call.await.unwrap());
     }
-    story.settle(server).await;
+    test.finish(server).await;
 }
 
 /// How a round ends.
 #[derive(Clone, Copy, Debug)]
-enum Fate {
+enum Interruption {
     Kill,
-    /// Killed where it would have synced, and the power is lost with it.
+    /// Kill at the next sync, then a loss of power.
     Power,
-    /// Stands still for longer than its timeouts, goes on, and is killed.
+    /// Suspend beyond all timeouts, resume, then kill.
     Standstill,
     Drain,
 }
 
-struct Story {
+struct CrashTest {
     rng: Rng,
-    place: Place,
+    fixture: Fixture,
     disk: Disk,
     callers: Vec<Caller>,
     slowest_rescue_ms: u64,
     loss: Loss,
 }
 
-impl Story {
+impl CrashTest {
     fn new(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let place = Place::new();
+        let fixture = Fixture::new();
         let callers = (0..CALLERS)
-            .map(|n| Caller::new(format!("c{n}"), rng.u64(..), place.ledger.clone()))
+            .map(|n| Caller::new(format!("c{n}"), rng.u64(..), fixture.ledger.clone()))
             .collect();
-        let disk = Disk::new(&place);
-        Self { rng, place, disk, callers, slowest_rescue_ms: 0, loss: Loss::default() }
+        let disk = Disk::new(&fixture);
+        Self { rng, fixture, disk, callers, slowest_rescue_ms: 0, loss: Loss::default() }
     }
 
     async fn round(&mut self, round: u64) {
-        let fate = match self.rng.u32(0..10) {
-            0..4 => Fate::Kill,
-            4..7 => Fate::Power,
-            7..9 => Fate::Standstill,
-            _ => Fate::Drain,
+        let interruption = match self.rng.u32(0..10) {
+            0..4 => Interruption::Kill,
+            4..7 => Interruption::Power,
+            7..9 => Interruption::Standstill,
+            _ => Interruption::Drain,
         };
         let within = Duration::from_millis(self.rng.u64(ROUND_MS));
-        let before = self.place.ledger.length();
-        // Under the plain disk, too, only what a later sync covered is safe from a loss of power.
-        let watched = matches!(fate, Fate::Power) || self.rng.bool();
+        let before = self.fixture.ledger.length();
+        // On a plain disk, too, a loss of power keeps only writes that a later sync covered.
+        let watched = matches!(interruption, Interruption::Power) || self.rng.bool();
         if !watched {
-            self.disk.forget();
+            self.disk.mark_synced();
         }
         self.disk.set(Writes::Work, Syncs::Work);
-        let server = self.place.boot_on(watched.then_some(&self.disk), &FLAGS);
-        println!("round {round}: {fate:?} after {within:?}");
+        let server = self.fixture.boot_on(watched.then_some(&self.disk), &FLAGS);
+        println!("round {round}: {interruption:?} after {within:?}");
         if round == 0 {
-            self.ask_for_the_witness(&server).await;
+            self.enqueue_witness(&server).await;
         }
         let stop = CancellationToken::new();
         let calls = self.load(&server, &stop).await;
-        self.see_the_witness_start(before).await;
+        self.wait_for_witness(before).await;
         tokio::time::sleep(within).await;
-        self.end(server, fate).await;
+        self.end(server, interruption).await;
         stop.cancel();
         for call in calls {
             self.callers.push(call.await.unwrap());
         }
     }
 
-    /// Lets every caller call, until it is told to stop or nobody answers.
+    /// Runs all callers until `stop`, or until the server no longer answers.
     async fn load(&mut self, server: &Server, stop: &CancellationToken) -> Vec<JoinHandle<Caller>> {
         let mut calls = Vec::new();
         for mut caller in self.callers.drain(..) {
@@ -131,49 +131,49 @@ impl Story {
         calls
     }
 
-    async fn end(&mut self, mut server: Server, fate: Fate) {
-        match fate {
-            Fate::Kill => self.place.kill(server),
-            Fate::Power => {
+    async fn end(&mut self, mut server: Server, interruption: Interruption) {
+        match interruption {
+            Interruption::Kill => self.fixture.kill(server),
+            Interruption::Power => {
                 self.disk.set(Writes::Work, Syncs::Kill);
-                server.ended().await;
-                self.place.buried(&mut server, Death::PowerLost);
+                server.exited().await;
+                self.fixture.record_exit(&mut server, ProcessExit::PowerLost);
                 let loss = self.disk.lose_power(&mut self.rng);
                 println!("  {loss:?}");
                 self.loss.writes += loss.writes;
                 self.loss.kept += loss.kept;
                 self.loss.lost += loss.lost;
             }
-            Fate::Standstill => {
+            Interruption::Standstill => {
                 server.signal(Signal::STOP);
                 tokio::time::sleep(STANDSTILL).await;
-                let second = self.place.try_boot(None, &FLAGS);
-                assert!(second.is_err(), "two servers on one folder, one of them asleep");
+                let second = self.fixture.try_boot(None, &FLAGS);
+                assert!(second.is_err(), "a second server started while the first is suspended");
                 server.signal(Signal::CONT);
                 tokio::time::sleep(Duration::from_millis(self.rng.u64(ROUND_MS))).await;
-                self.place.kill(server);
+                self.fixture.kill(server);
             }
-            Fate::Drain => self.place.drain(server).await,
+            Interruption::Drain => self.fixture.drain(server).await,
         }
     }
 
-    async fn ask_for_the_witness(&self, server: &Server) {
-        let gate = self.place.gate("gate");
+    async fn enqueue_witness(&self, server: &Server) {
+        let gate = self.fixture.gate("gate");
         let witness = named(WITNESS, "witness", [ArgValue::from(gate)]);
         let id = WITNESS.to_owned();
-        self.place.ledger.write(&Entry::Asked {
+        self.fixture.ledger.write(&Entry::Requested {
             id: id.clone(),
-            ends: Ends::Well,
+            expected: Expected::Succeeded,
             retries: 3,
             due: 0,
         });
         assert_eq!(server.client().await.enqueue(vec![witness]).await, Ok(vec![Ok(())]));
-        self.place.ledger.write(&Entry::Accepted { id });
+        self.fixture.ledger.write(&Entry::Accepted { id });
     }
 
-    /// It runs at every end, and has to run again soon after.
-    async fn see_the_witness_start(&mut self, before: u64) {
-        let ledger = &self.place.ledger;
+    /// The witness runs at every crash, and must start again soon after.
+    async fn wait_for_witness(&mut self, before: u64) {
+        let ledger = &self.fixture.ledger;
         let started = eventually("the witness starts", async || {
             let entries = ledger.since(before);
             let booted = entries.iter().rev().find_map(|entry| match entry {
@@ -191,30 +191,30 @@ impl Story {
         self.slowest_rescue_ms = self.slowest_rescue_ms.max(started);
     }
 
-    /// Nothing is in the way any more: everything ends, and is judged.
-    async fn come_to_rest(self) {
-        let server = self.place.boot(&FLAGS);
-        self.settle(server).await;
+    /// Starts the server once more, and lets every task end.
+    async fn boot_and_finish(self) {
+        let server = self.fixture.boot(&FLAGS);
+        self.finish(server).await;
     }
 
-    async fn settle(mut self, server: Server) {
-        self.place.open_gate("gate");
+    async fn finish(mut self, server: Server) {
+        self.fixture.open_gate("gate");
         let client = server.client().await;
         for caller in &mut self.callers {
-            while caller.ask_again(&client).await.is_err() {}
+            while caller.repeat_unanswered(&client).await.is_err() {}
         }
-        client.at_rest().await;
-        let standings = client.standings().await;
-        self.place.drain(server).await;
-        let entries = self.place.ledger.read();
-        let rescues: u64 = standings.values().map(|standing| u64::from(standing.rescues)).sum();
+        client.wait_until_idle().await;
+        let statuses = client.statuses().await;
+        self.fixture.drain(server).await;
+        let entries = self.fixture.ledger.read();
+        let rescues: u64 = statuses.values().map(|status| u64::from(status.rescues)).sum();
         let starts = entries.iter().filter(|entry| matches!(entry, Entry::Start { .. })).count();
         println!(
             "{} tasks, {starts} starts, {rescues} rescues, the slowest {} ms after the boot; {:?}",
-            standings.len(),
+            statuses.len(),
             self.slowest_rescue_ms,
             self.loss
         );
-        assert_sound(&entries, &standings);
+        assert_sound(&entries, &statuses);
     }
 }

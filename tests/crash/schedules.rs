@@ -1,5 +1,4 @@
-//! Schedules through ends of the process: each occurrence runs once, and none is lost that the policy
-//! makes up for.
+//! Schedules and crashes: each occurrence runs exactly once, and the catch-up policy loses none.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,17 +7,17 @@ use task_scheduler::pb;
 
 use crate::client::{Client, named};
 use crate::ledger::Entry;
-use crate::server::Place;
+use crate::server::Fixture;
 use crate::waiting::eventually;
 
-/// As many as make a batch in which a kill is likely to fall.
+/// Enough for a batch that a kill is likely to interrupt.
 const SCHEDULES: usize = 200;
 const KILLS: usize = 4;
 
 fn every_second(name: &str) -> pb::Schedule {
     let task = pb::TaskRequest { task_id: String::new(), ..named("", "quick", []) };
     let every = Some(prost_types::Duration { seconds: 1, nanos: 0 });
-    // All of them are due in one moment.
+    // All schedules are due at the same time.
     let anchor = Some(prost_types::Timestamp { seconds: 0, nanos: 0 });
     pb::Schedule {
         name: name.into(),
@@ -35,15 +34,15 @@ fn name(n: usize) -> String {
     format!("s{n}")
 }
 
-/// The occurrences of each schedule for which a body has begun, and how often.
-fn begun(place: &Place) -> BTreeMap<String, usize> {
-    let mut begun = BTreeMap::new();
-    for entry in place.ledger.read() {
+/// How often each task of a schedule has started.
+fn started(fixture: &Fixture) -> BTreeMap<String, usize> {
+    let mut started = BTreeMap::new();
+    for entry in fixture.ledger.read() {
         if let Entry::Start { id, .. } = entry {
-            *begun.entry(id).or_default() += 1;
+            *started.entry(id).or_default() += 1;
         }
     }
-    begun
+    started
 }
 
 async fn status(client: &Client, name: &str) -> pb::ScheduleStatus {
@@ -53,42 +52,44 @@ async fn status(client: &Client, name: &str) -> pb::ScheduleStatus {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_occurrence_runs_once_however_often_the_process_dies_in_a_due_batch() {
-    let place = Place::new();
-    // What ran at a kill runs again, so often that it would be held for suspect.
+async fn each_occurrence_runs_once_although_the_process_is_killed_in_a_due_batch() {
+    let fixture = Fixture::new();
+    // Tasks that ran at a kill run again; after several kills they would be quarantined.
     let flags = ["--quarantine-after", "0"];
-    let mut server = place.boot(&flags);
+    let mut server = fixture.boot(&flags);
     let client = server.client().await;
     for n in 0..SCHEDULES {
         let request = pb::PutScheduleRequest { schedule: Some(every_second(&name(n))) };
         client.rpc().put_schedule(request).await.unwrap();
     }
     for _ in 0..KILLS {
-        // As soon as some of a batch have begun and others, most likely, have not.
-        let before = begun(&place).len();
-        eventually("a batch is under way", async || (begun(&place).len() > before).then_some(()))
-            .await;
-        place.kill(server);
-        server = place.boot(&flags);
+        // Kill while some tasks of a batch have started and others, most likely, have not.
+        let before = started(&fixture).len();
+        eventually("some tasks of a batch have started", async || {
+            (started(&fixture).len() > before).then_some(())
+        })
+        .await;
+        fixture.kill(server);
+        server = fixture.boot(&flags);
     }
     let client = server.client().await;
-    let mut ends = Vec::new();
+    let mut statuses = Vec::new();
     for n in 0..SCHEDULES {
         let request = pb::DisableScheduleRequest { name: name(n) };
         client.rpc().disable_schedule(request).await.unwrap();
-        ends.push(status(&client, &name(n)).await);
+        statuses.push(status(&client, &name(n)).await);
     }
-    let accepted: u64 = ends.iter().map(|end| end.executed).sum();
-    eventually("every run has begun", async || {
-        (begun(&place).len() as u64 >= accepted).then_some(())
+    let accepted: u64 = statuses.iter().map(|status| status.executed).sum();
+    eventually("every run has started", async || {
+        (started(&fixture).len() as u64 >= accepted).then_some(())
     })
     .await;
-    let begun = begun(&place);
-    assert_eq!(begun.len() as u64, accepted, "one task for each run that was accepted");
-    for (n, end) in ends.iter().enumerate() {
+    let started = started(&fixture);
+    assert_eq!(started.len() as u64, accepted, "one task for each run that was accepted");
+    for (n, status) in statuses.iter().enumerate() {
         let name = name(n);
         let prefix = format!("schedule/{name}/");
-        let mut seconds: Vec<i64> = begun
+        let mut seconds: Vec<i64> = started
             .keys()
             .filter_map(|id| id.strip_prefix(&prefix))
             .map(|time| time.parse::<prost_types::Timestamp>().unwrap().seconds)
@@ -98,47 +99,47 @@ async fn each_occurrence_runs_once_however_often_the_process_dies_in_a_due_batch
             seconds.windows(2).all(|pair| pair[1] == pair[0] + 1),
             "{name} lost a second, or has one twice: {seconds:?}"
         );
-        assert_eq!((end.missed, end.skipped), (0, 0), "{name}");
-        assert_eq!(seconds.len() as u64, end.executed, "{name}");
+        assert_eq!((status.missed, status.skipped), (0, 0), "{name}");
+        assert_eq!(seconds.len() as u64, status.executed, "{name}");
     }
-    place.drain(server).await;
-    // Whatever began twice was rescued: it is the same run of the same occurrence.
+    fixture.drain(server).await;
+    // A task that started twice was rescued: it is the same run of the same occurrence.
     println!("{accepted} occurrences of {SCHEDULES} schedules through {KILLS} kills");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn declared_schedules_keep_their_next_time_and_their_being_disabled_through_restarts() {
-    let place = Place::new();
-    let file = place.gate("schedules.yaml");
+async fn declared_schedules_keep_their_next_run_and_their_disabled_state_across_restarts() {
+    let fixture = Fixture::new();
+    let file = fixture.gate("schedules.yaml");
     let declare = |text: &str| fs::write(&file, text).unwrap();
     declare(
         "- {name: rare, cron: '0 0 29 2 *', method: quick}\n- {name: off, every: 1h, method: quick}\n",
     );
     let flags = ["--schedules", &*file];
-    let server = place.boot(&flags);
+    let server = fixture.boot(&flags);
     let client = server.client().await;
     let first = status(&client, "rare").await;
     client.rpc().disable_schedule(pb::DisableScheduleRequest { name: "off".into() }).await.unwrap();
-    let by_hand = pb::PutScheduleRequest { schedule: Some(every_second("by-hand")) };
-    client.rpc().put_schedule(by_hand).await.unwrap();
-    place.kill(server);
+    let undeclared = pb::PutScheduleRequest { schedule: Some(every_second("undeclared")) };
+    client.rpc().put_schedule(undeclared).await.unwrap();
+    fixture.kill(server);
 
-    let server = place.boot(&flags);
+    let server = fixture.boot(&flags);
     let client = server.client().await;
-    assert_eq!(status(&client, "rare").await, first, "nothing was defined anew");
+    assert_eq!(status(&client, "rare").await, first, "an unchanged definition is not replaced");
     assert!(status(&client, "off").await.schedule.unwrap().disabled);
-    // What no file declares stays.
-    assert!(!status(&client, "by-hand").await.schedule.unwrap().disabled);
-    place.kill(server);
+    // A schedule that the file does not declare stays.
+    assert!(!status(&client, "undeclared").await.schedule.unwrap().disabled);
+    fixture.kill(server);
 
     declare(
         "- {name: rare, cron: '0 0 1 1 *', method: quick}\n- {name: off, every: 1h, method: quick, enabled: true}\n",
     );
-    let server = place.boot(&flags);
+    let server = fixture.boot(&flags);
     let client = server.client().await;
     let second = status(&client, "rare").await;
     assert_eq!(second.created_at, first.created_at);
     assert_ne!(second.next_run_at, first.next_run_at, "the file wins");
     assert!(!status(&client, "off").await.schedule.unwrap().disabled);
-    place.drain(server).await;
+    fixture.drain(server).await;
 }

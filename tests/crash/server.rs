@@ -1,4 +1,4 @@
-//! The real binary with the methods of `crash_server`, and every way in which it goes.
+//! The real binary with the methods of `crash_server`, and the ways to end it.
 
 use std::fs::{self, OpenOptions};
 use std::io::{BufRead, BufReader};
@@ -15,22 +15,22 @@ use tempfile::TempDir;
 
 use crate::client::Client;
 use crate::disk::Disk;
-use crate::ledger::{Death, Entry, Ledger, wall_ms};
+use crate::ledger::{Entry, Ledger, ProcessExit, wall_ms};
 use crate::waiting::eventually;
 
-/// How long a server may take to listen, or to say why not, on a busy machine.
-const TO_BOOT: Duration = Duration::from_secs(20);
+/// How long a server may take to listen or to fail, on a busy machine.
+const BOOT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What ran at a kill runs again within a second of the boot.
+/// Tasks that ran at a kill run again within this time after the boot.
 pub(crate) const RESCUE_MS: u64 = 1_000;
 
-/// The folder of one test: the data, the ledger, the log, gates. It is kept if the test fails.
-pub(crate) struct Place {
+/// The folder of one test: data, ledger, log, gates. A failing test keeps it.
+pub(crate) struct Fixture {
     dir: Option<TempDir>,
     pub(crate) ledger: Arc<Ledger>,
 }
 
-impl Place {
+impl Fixture {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("data")).unwrap();
@@ -42,32 +42,32 @@ impl Place {
         self.dir.as_ref().expect("it is there until it is dropped").path().join(name)
     }
 
-    /// The same as an argument for a body.
+    /// The path of a gate as an argument for a handler.
     pub(crate) fn gate(&self, name: &str) -> String {
         self.path(name).to_str().expect("temporary folders have plain names").into()
     }
 
-    /// Makes a file that bodies wait for.
+    /// Creates the file that handlers wait for.
     pub(crate) fn open_gate(&self, name: &str) {
         fs::write(self.path(name), "").unwrap();
     }
 
-    /// Takes it away again.
+    /// Removes the file.
     pub(crate) fn close_gate(&self, name: &str) {
         fs::remove_file(self.path(name)).unwrap();
     }
 
-    /// Where the store is.
+    /// The data directory.
     pub(crate) fn data(&self) -> PathBuf {
         self.path("data")
     }
 
-    /// Starts the server, and returns when it listens.
+    /// Starts the server; returns when it listens.
     pub(crate) fn boot(&self, flags: &[&str]) -> Server {
         self.boot_on(None, flags)
     }
 
-    /// The same on a disk that can be told to fail.
+    /// Starts the server on a disk that fails on request.
     pub(crate) fn boot_on(&self, disk: Option<&Disk>, flags: &[&str]) -> Server {
         match self.try_boot(disk, flags) {
             Ok(server) => server,
@@ -75,7 +75,7 @@ impl Place {
         }
     }
 
-    /// The same, or how it ended instead.
+    /// Starts the server, or returns its exit status.
     pub(crate) fn try_boot(
         &self,
         disk: Option<&Disk>,
@@ -99,43 +99,43 @@ impl Place {
         }
         let mut process = command.spawn().unwrap();
         let stdout = BufReader::new(process.stdout.take().expect("it is piped"));
-        let said = first_line(stdout).recv_timeout(TO_BOOT);
+        let line = first_line(stdout).recv_timeout(BOOT_TIMEOUT);
         let mut server = Server { process, addr: SocketAddr::from(([0, 0, 0, 0], 0)) };
-        let said = said.expect("the server listens, or ends, in time");
-        if said.is_empty() {
+        let line = line.expect("the server listens, or ends, in time");
+        if line.is_empty() {
             return Err(server.process.wait().unwrap());
         }
-        let addr = said.strip_prefix("listening on ").and_then(|rest| rest.trim_end().parse().ok());
-        server.addr = addr.unwrap_or_else(|| panic!("it said {said:?} instead of its address"));
+        let addr = line.strip_prefix("listening on ").and_then(|rest| rest.trim_end().parse().ok());
+        server.addr = addr.unwrap_or_else(|| panic!("expected the address, got {line:?}"));
         self.ledger.write(&Entry::Booted { at: wall_ms() });
         Ok(server)
     }
 
-    /// What servers have logged so far.
+    /// The log of all servers so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
-    /// Ends the server on the spot.
+    /// Kills the server.
     pub(crate) fn kill(&self, mut server: Server) {
         server.process.kill().unwrap();
-        self.buried(&mut server, Death::Killed);
+        self.record_exit(&mut server, ProcessExit::Killed);
     }
 
-    /// Waits for a server that has been, or is about to be, ended by something else than a wish.
-    pub(crate) fn buried(&self, server: &mut Server, how: Death) -> ExitStatus {
+    /// Waits for a server that something other than this fixture ends, and records its exit.
+    pub(crate) fn record_exit(&self, server: &mut Server, how: ProcessExit) -> ExitStatus {
         let status = server.process.wait().unwrap();
-        self.ledger.write(&Entry::Died { how, at: wall_ms() });
+        self.ledger.write(&Entry::Exited { how, at: wall_ms() });
         status
     }
 
-    /// The same for one that is about to take itself away.
-    pub(crate) async fn gone(&self, mut server: Server) -> ExitStatus {
-        server.ended().await;
-        self.buried(&mut server, Death::Killed)
+    /// Waits for a server that crashes, and records it.
+    pub(crate) async fn wait_for_crash(&self, mut server: Server) -> ExitStatus {
+        server.exited().await;
+        self.record_exit(&mut server, ProcessExit::Killed)
     }
 
-    /// When the last start of each of these tasks was, once each has started so often.
+    /// The last start of each of these tasks, once each has started `times` times.
     pub(crate) async fn started(&self, ids: &[String], times: usize) -> Vec<u64> {
         eventually(&format!("{ids:?} have started {times} times"), async || {
             let entries = self.ledger.read();
@@ -152,18 +152,18 @@ impl Place {
         .await
     }
 
-    /// Asks the server to stop, waits until it has, and looks through all that it left.
+    /// Drains the server, waits until it has stopped, and verifies its store.
     pub(crate) async fn drain(&self, mut server: Server) {
         server.signal(Signal::TERM);
-        let status = server.ended().await;
-        assert_eq!(status.code(), Some(0), "a drain ends well");
-        self.ledger.write(&Entry::Died { how: Death::Drained, at: wall_ms() });
+        let status = server.exited().await;
+        assert_eq!(status.code(), Some(0), "a drain exits with 0");
+        self.ledger.write(&Entry::Exited { how: ProcessExit::Drained, at: wall_ms() });
         let problems = verify(&self.data()).unwrap();
         assert!(problems.is_empty(), "the store contradicts itself: {problems:?}");
     }
 }
 
-impl Drop for Place {
+impl Drop for Fixture {
     fn drop(&mut self) {
         if thread::panicking() {
             let dir = self.dir.take().expect("it is dropped once").keep();
@@ -187,16 +187,16 @@ fn binary() -> PathBuf {
     binary
 }
 
-/// Reads on a thread of its own, which ends with the process that writes.
+/// Reads on a thread, which ends with the process that writes.
 fn first_line(mut from: impl BufRead + Send + 'static) -> mpsc::Receiver<String> {
-    let (tell, told) = mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         let mut line = String::new();
         from.read_line(&mut line).unwrap();
-        // Whoever asked may have given up.
-        drop(tell.send(line));
+        // The caller may have timed out.
+        drop(sender.send(line));
     });
-    told
+    receiver
 }
 
 /// A running server. Dropping it kills it.
@@ -206,7 +206,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// A client with a connection of its own.
+    /// A client with its own connection.
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.addr).await
     }
@@ -215,8 +215,8 @@ impl Server {
         kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
-    /// How it ended, once it has.
-    pub(crate) async fn ended(&mut self) -> ExitStatus {
+    /// Waits for the server's end, and returns its exit status.
+    pub(crate) async fn exited(&mut self) -> ExitStatus {
         let process = &mut self.process;
         eventually("the server ends", async || process.try_wait().unwrap()).await
     }
@@ -224,7 +224,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended, as told.
+        // It may have ended already.
         drop(self.process.kill());
         drop(self.process.wait());
     }

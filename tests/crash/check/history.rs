@@ -1,53 +1,53 @@
-//! A ledger sorted by task. Every event carries its place in the ledger.
+//! A ledger grouped by task. Every event carries its position in the ledger.
 
 use std::collections::BTreeMap;
 
 use task_scheduler::models::{Fence, State};
 
-use crate::ledger::{Death, Ending, Ends, Entry, Need, Told};
+use crate::ledger::{Condition, Entry, Expected, HandlerResult, Outcome, ProcessExit};
 
-/// A place in the ledger.
-pub(super) type Place = usize;
+/// The number of a line in the ledger.
+pub(super) type Position = usize;
 
-/// The ledger, sorted.
+/// The ledger, grouped by task.
 #[derive(Default)]
 pub(super) struct History<'a> {
-    pub(super) tasks: BTreeMap<&'a str, Life<'a>>,
-    pub(super) deaths: Vec<(Place, Death)>,
+    pub(super) tasks: BTreeMap<&'a str, TaskHistory<'a>>,
+    pub(super) exits: Vec<(Position, ProcessExit)>,
 }
 
-/// What happened to one task.
+/// The events of one task.
 #[derive(Default)]
-pub(super) struct Life<'a> {
-    pub(super) asked: Option<Asked>,
-    pub(super) needs: Vec<(&'a str, Need)>,
+pub(super) struct TaskHistory<'a> {
+    pub(super) requested: Option<Requested>,
+    pub(super) needs: Vec<(&'a str, Condition)>,
     pub(super) starts: Vec<Start>,
     pub(super) ends: Vec<End>,
     pub(super) saves: Vec<Save>,
     pub(super) spawns: Vec<Spawn<'a>>,
-    /// Who asked for it from within its body.
+    /// The task whose handler spawned this one.
     pub(super) parent: Option<&'a str>,
-    /// When somebody was first told that it is there.
-    pub(super) acknowledged: Option<Place>,
-    pub(super) refused: Option<(Place, &'a str)>,
-    pub(super) missing: Vec<Place>,
-    pub(super) told: Vec<(Place, &'a Told)>,
+    /// The first answer from which a client knows that the task exists.
+    pub(super) acknowledged: Option<Position>,
+    pub(super) refused: Option<(Position, &'a str)>,
+    pub(super) missing: Vec<Position>,
+    pub(super) outcomes: Vec<(Position, &'a Outcome)>,
     pub(super) cancelling: bool,
-    pub(super) verdicts: Vec<(Place, &'a str, Option<State>)>,
+    pub(super) verdicts: Vec<(Position, &'a str, Option<State>)>,
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Asked {
-    /// When first.
-    pub(super) place: Place,
-    pub(super) ends: Ends,
+pub(super) struct Requested {
+    /// The first request's position.
+    pub(super) position: Position,
+    pub(super) expected: Expected,
     pub(super) retries: u32,
     pub(super) due: u64,
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Start {
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) attempt: u32,
     pub(super) fence: Fence,
     pub(super) at: u64,
@@ -56,26 +56,26 @@ pub(super) struct Start {
 
 #[derive(Clone, Copy)]
 pub(super) struct End {
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) fence: Fence,
-    pub(super) how: Ending,
+    pub(super) how: HandlerResult,
     pub(super) at: u64,
     pub(super) wait: u64,
 }
 
-/// A write of a checkpoint, begun or acknowledged.
+/// A write of a checkpoint: before it, or after its acknowledgement.
 #[derive(Clone, Copy)]
 pub(super) struct Save {
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) fence: Fence,
     pub(super) value: u64,
     pub(super) acknowledged: bool,
 }
 
-/// The same of a child.
+/// A spawn of a child: before it, or after its acknowledgement.
 #[derive(Clone, Copy)]
 pub(super) struct Spawn<'a> {
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) fence: Fence,
     pub(super) child: &'a str,
     pub(super) acknowledged: bool,
@@ -84,96 +84,98 @@ pub(super) struct Spawn<'a> {
 impl<'a> History<'a> {
     pub(super) fn of(entries: &'a [Entry]) -> Self {
         let mut history = Self::default();
-        for (place, entry) in entries.iter().enumerate() {
-            history.add(place, entry);
+        for (position, entry) in entries.iter().enumerate() {
+            history.add(position, entry);
         }
         history
     }
 
-    fn life(&mut self, id: &'a str) -> &mut Life<'a> {
+    fn task(&mut self, id: &'a str) -> &mut TaskHistory<'a> {
         self.tasks.entry(id).or_default()
     }
 
-    fn add(&mut self, place: Place, entry: &'a Entry) {
+    fn add(&mut self, position: Position, entry: &'a Entry) {
         match entry {
             Entry::Start { id, attempt, fence, at, found } => {
                 let (attempt, fence, at, found) = (*attempt, *fence, *at, *found);
-                self.life(id).starts.push(Start { place, attempt, fence, at, found });
+                self.task(id).starts.push(Start { position, attempt, fence, at, found });
             }
             Entry::End { id, fence, how, at, wait } => {
                 let (fence, how, at, wait) = (*fence, *how, *at, *wait);
-                self.life(id).ends.push(End { place, fence, how, at, wait });
+                self.task(id).ends.push(End { position, fence, how, at, wait });
             }
             Entry::Saving { id, fence, value } | Entry::Saved { id, fence, value } => {
                 let acknowledged = matches!(entry, Entry::Saved { .. });
                 let (fence, value) = (*fence, *value);
-                self.life(id).saves.push(Save { place, fence, value, acknowledged });
+                self.task(id).saves.push(Save { position, fence, value, acknowledged });
             }
             Entry::Spawning { id, fence, child } | Entry::Spawned { id, fence, child } => {
                 let acknowledged = matches!(entry, Entry::Spawned { .. });
-                self.life(id).spawns.push(Spawn { place, fence: *fence, child, acknowledged });
-                self.life(child).parent = Some(id);
+                self.task(id).spawns.push(Spawn { position, fence: *fence, child, acknowledged });
+                self.task(child).parent = Some(id);
                 if acknowledged {
-                    self.life(child).acknowledge(place);
+                    self.task(child).acknowledge(position);
                 }
             }
-            Entry::Asked { id, ends, retries, due } => {
-                let asked = Asked { place, ends: *ends, retries: *retries, due: *due };
-                self.life(id).asked.get_or_insert(asked);
+            Entry::Requested { id, expected, retries, due } => {
+                let requested =
+                    Requested { position, expected: *expected, retries: *retries, due: *due };
+                self.task(id).requested.get_or_insert(requested);
             }
             Entry::Needs { id, parent, how } => {
-                let needs = &mut self.life(id).needs;
+                let needs = &mut self.task(id).needs;
                 if !needs.contains(&(parent, *how)) {
                     needs.push((parent, *how));
                 }
             }
-            Entry::Accepted { id } => self.life(id).acknowledge(place),
-            Entry::Refused { id, reason } => self.life(id).refused = Some((place, reason)),
-            Entry::Told { id, told } => {
-                self.life(id).told.push((place, told));
-                self.life(id).acknowledge(place);
+            Entry::Accepted { id } => self.task(id).acknowledge(position),
+            Entry::Refused { id, reason } => self.task(id).refused = Some((position, reason)),
+            Entry::Outcome { id, outcome } => {
+                self.task(id).outcomes.push((position, outcome));
+                self.task(id).acknowledge(position);
             }
-            Entry::Missing { id } => self.life(id).missing.push(place),
-            Entry::Cancelling { id } => self.life(id).cancelling = true,
+            Entry::Missing { id } => self.task(id).missing.push(position),
+            Entry::Cancelling { id } => self.task(id).cancelling = true,
             Entry::Verdict { id, verdict, state } => {
-                self.life(id).verdicts.push((place, verdict, *state));
+                self.task(id).verdicts.push((position, verdict, *state));
                 if verdict != "NOT_FOUND" {
-                    self.life(id).acknowledge(place);
+                    self.task(id).acknowledge(position);
                 }
             }
             Entry::Booted { .. } => {}
-            Entry::Died { how, .. } => self.deaths.push((place, *how)),
+            Entry::Exited { how, .. } => self.exits.push((position, *how)),
         }
     }
 
-    /// How processes went between these places.
-    pub(super) fn deaths_between(
+    /// The exits of the process between two positions.
+    pub(super) fn exits_between(
         &self,
-        from: Place,
-        to: Place,
-    ) -> impl Iterator<Item = Death> + '_ {
-        let within = move |(place, _): &&(Place, Death)| from < *place && *place < to;
-        self.deaths.iter().filter(within).map(|(_, how)| *how)
+        from: Position,
+        to: Position,
+    ) -> impl Iterator<Item = ProcessExit> + '_ {
+        let within =
+            move |(position, _): &&(Position, ProcessExit)| from < *position && *position < to;
+        self.exits.iter().filter(within).map(|(_, how)| *how)
     }
 
-    /// How many processes did not stop as asked after this place.
-    pub(super) fn kills_after(&self, from: Place) -> usize {
-        self.deaths_between(from, Place::MAX).filter(|how| *how != Death::Drained).count()
+    /// The number of exits after this position that were not a graceful shutdown.
+    pub(super) fn kills_after(&self, from: Position) -> usize {
+        self.exits_between(from, Position::MAX).filter(|how| *how != ProcessExit::Drained).count()
     }
 }
 
-impl Life<'_> {
-    fn acknowledge(&mut self, place: Place) {
-        self.acknowledged.get_or_insert(place);
+impl TaskHistory<'_> {
+    fn acknowledge(&mut self, position: Position) {
+        self.acknowledged.get_or_insert(position);
     }
 
-    /// What the body said under this claim.
+    /// The result that the handler returned under this claim.
     pub(super) fn end_of(&self, fence: Fence) -> Option<&End> {
         self.ends.iter().find(|end| end.fence == fence)
     }
 
-    /// How it ends if it is left alone. Children end well.
-    pub(super) fn ends_as(&self) -> Ends {
-        self.asked.map_or(Ends::Well, |asked| asked.ends)
+    /// The outcome that the task must have. Children succeed.
+    pub(super) fn expected(&self) -> Expected {
+        self.requested.map_or(Expected::Succeeded, |requested| requested.expected)
     }
 }

@@ -1,75 +1,75 @@
-//! Rules about how tasks end: all of them, once, for a reason, and as was told.
+//! Rules about outcomes: every task has one, with a reason, and reports of it agree.
 
 use task_scheduler::models::State;
 
-use super::history::{History, Life};
-use super::{Standing, Standings};
-use crate::ledger::{Ends, Need};
+use super::history::{History, TaskHistory};
+use super::{TaskStatus, TaskStatuses};
+use crate::ledger::{Condition, Expected};
 
-/// A process can take only the suspect that ran alone with it; nobody is one before two deaths.
-const DEATHS_TO_QUARANTINE: usize = 3;
+/// The process quarantines a task after three crashes while it ran; from the second on it runs alone.
+const CRASHES_TO_QUARANTINE: usize = 3;
 
-pub(super) fn what_was_acknowledged_is_there_and_has_ended(
+pub(super) fn acknowledged_tasks_exist_and_have_ended(
     history: &History<'_>,
-    standings: &Standings,
+    statuses: &TaskStatuses,
     findings: &mut Vec<String>,
 ) {
-    for (id, life) in &history.tasks {
-        let standing = standings.get(*id);
-        if standing.is_none() && life.acknowledged.is_some() {
-            findings.push(format!("{id} was acknowledged, and is gone"));
+    for (id, task) in &history.tasks {
+        let status = statuses.get(*id);
+        if status.is_none() && task.acknowledged.is_some() {
+            findings.push(format!("{id} was acknowledged and is missing"));
         }
-        if standing.is_some_and(|standing| standing.told.is_none()) {
+        if status.is_some_and(|status| status.outcome.is_none()) {
             findings.push(format!("{id} has not ended"));
         }
-        let acknowledged = life.acknowledged.unwrap_or(usize::MAX);
-        if life.missing.iter().any(|place| *place > acknowledged) {
-            findings.push(format!("{id} was acknowledged, and later GetResult did not know it"));
+        let acknowledged = task.acknowledged.unwrap_or(usize::MAX);
+        if task.missing.iter().any(|position| *position > acknowledged) {
+            findings.push(format!("{id} was acknowledged, and a later GetResult did not find it"));
         }
     }
 }
 
-pub(super) fn everything_was_asked_for(
+pub(super) fn every_task_was_requested(
     history: &History<'_>,
-    standings: &Standings,
+    statuses: &TaskStatuses,
     findings: &mut Vec<String>,
 ) {
     let started =
-        history.tasks.iter().filter(|(_, life)| !life.starts.is_empty()).map(|(id, _)| *id);
-    for id in started.chain(standings.keys().map(String::as_str)) {
-        let life = history.tasks.get(id);
-        if life.is_none_or(|life| life.asked.is_none() && life.parent.is_none()) {
-            findings.push(format!("{id} is there, and nobody asked for it"));
+        history.tasks.iter().filter(|(_, task)| !task.starts.is_empty()).map(|(id, _)| *id);
+    for id in started.chain(statuses.keys().map(String::as_str)) {
+        let task = history.tasks.get(id);
+        if task.is_none_or(|task| task.requested.is_none() && task.parent.is_none()) {
+            findings.push(format!("{id} exists and was never requested"));
         }
     }
 }
 
-pub(super) fn what_was_refused_is_not_there(
+pub(super) fn refused_tasks_do_not_exist(
     history: &History<'_>,
-    standings: &Standings,
+    statuses: &TaskStatuses,
     findings: &mut Vec<String>,
 ) {
-    for (id, life) in &history.tasks {
-        let Some((_, reason)) = life.refused else { continue };
-        if life.acknowledged.is_none() && standings.contains_key(*id) {
-            findings.push(format!("{id} was refused ({reason}), and is there"));
+    for (id, task) in &history.tasks {
+        let Some((_, reason)) = task.refused else { continue };
+        if task.acknowledged.is_none() && statuses.contains_key(*id) {
+            findings.push(format!("{id} was refused ({reason}) but exists"));
         }
     }
 }
 
-pub(super) fn what_was_told_stays(
+pub(super) fn reported_outcomes_are_final(
     history: &History<'_>,
-    standings: &Standings,
+    statuses: &TaskStatuses,
     findings: &mut Vec<String>,
 ) {
-    for (id, life) in &history.tasks {
-        let Some(Standing { told: Some(last), .. }) = standings.get(*id) else { continue };
-        for (_, told) in &life.told {
-            if *told != last {
-                findings.push(format!("{id} was told to be {told}, and is {last} in the end"));
+    for (id, task) in &history.tasks {
+        let Some(TaskStatus { outcome: Some(last), .. }) = statuses.get(*id) else { continue };
+        for (_, outcome) in &task.outcomes {
+            if *outcome != last {
+                findings.push(format!("{id} was reported as {outcome} but ends as {last}"));
             }
         }
-        for (_, verdict, state) in &life.verdicts {
+        for (_, verdict, state) in &task.verdicts {
             let held = match *verdict {
                 "CANCELLED" => last.state == State::Cancelled,
                 "ALREADY_ENDED" => *state == Some(last.state),
@@ -77,27 +77,28 @@ pub(super) fn what_was_told_stays(
             };
             if !held {
                 findings.push(format!(
-                    "{id}: who cancelled it was told {verdict} {state:?}, and it is {last} in the end"
+                    "{id}: CancelTasks answered {verdict} {state:?}, but the task ends as {last}"
                 ));
             }
         }
     }
 }
 
-pub(super) fn endings_have_a_reason(
+pub(super) fn every_outcome_has_a_reason(
     history: &History<'_>,
-    standings: &Standings,
+    statuses: &TaskStatuses,
     findings: &mut Vec<String>,
 ) {
-    for (id, life) in &history.tasks {
-        let Some(Standing { told: Some(last), .. }) = standings.get(*id) else { continue };
+    for (id, task) in &history.tasks {
+        let Some(TaskStatus { outcome: Some(last), .. }) = statuses.get(*id) else { continue };
         let reasonable = match last.state {
             State::Succeeded => {
-                let well = matches!(life.ends_as(), Ends::Well | Ends::WellOrTimedOut);
-                well && needs_are_met(life, standings)
+                let well =
+                    matches!(task.expected(), Expected::Succeeded | Expected::SucceededOrTimedOut);
+                well && needs_are_met(task, statuses)
             }
-            State::Cancelled => life.cancelling || parent_ended_badly(life, standings),
-            State::Failed => failure_has_a_reason(history, life, standings, last.code()),
+            State::Cancelled => task.cancelling || parent_failed(task, statuses),
+            State::Failed => failure_has_a_reason(history, task, statuses, last.code()),
             _ => false,
         };
         if !reasonable {
@@ -108,50 +109,50 @@ pub(super) fn endings_have_a_reason(
 
 fn failure_has_a_reason(
     history: &History<'_>,
-    life: &Life<'_>,
-    standings: &Standings,
+    task: &TaskHistory<'_>,
+    statuses: &TaskStatuses,
     code: Option<&str>,
 ) -> bool {
-    let ends = life.ends_as();
+    let expected = task.expected();
     match code {
-        Some("HANDLER_FAILED") => ends == Ends::Failed,
-        Some("TIMED_OUT" | "STUCK") => ends == Ends::WellOrTimedOut,
-        Some("DEPENDENCY_FAILED") => !needs_are_met(life, standings) && life.starts.is_empty(),
+        Some("HANDLER_FAILED") => expected == Expected::Failed,
+        Some("TIMED_OUT" | "STUCK") => expected == Expected::SucceededOrTimedOut,
+        Some("DEPENDENCY_FAILED") => !needs_are_met(task, statuses) && task.starts.is_empty(),
         Some("QUARANTINED") => {
-            let since = life.asked.map_or(0, |asked| asked.place);
-            history.kills_after(since) >= DEATHS_TO_QUARANTINE
+            let since = task.requested.map_or(0, |requested| requested.position);
+            history.kills_after(since) >= CRASHES_TO_QUARANTINE
         }
         _ => false,
     }
 }
 
-fn ended_well(id: &str, standings: &Standings) -> bool {
-    let told = standings.get(id).and_then(|standing| standing.told.as_ref());
-    told.is_some_and(|told| told.state == State::Succeeded)
+fn succeeded(id: &str, statuses: &TaskStatuses) -> bool {
+    let outcome = statuses.get(id).and_then(|status| status.outcome.as_ref());
+    outcome.is_some_and(|outcome| outcome.state == State::Succeeded)
 }
 
-fn needs_are_met(life: &Life<'_>, standings: &Standings) -> bool {
-    life.needs.iter().all(|(parent, how)| *how == Need::Anyhow || ended_well(parent, standings))
+fn needs_are_met(task: &TaskHistory<'_>, statuses: &TaskStatuses) -> bool {
+    task.needs.iter().all(|(parent, how)| *how == Condition::Ended || succeeded(parent, statuses))
 }
 
-fn parent_ended_badly(life: &Life<'_>, standings: &Standings) -> bool {
-    life.parent.is_some_and(|parent| !ended_well(parent, standings))
+fn parent_failed(task: &TaskHistory<'_>, statuses: &TaskStatuses) -> bool {
+    task.parent.is_some_and(|parent| !succeeded(parent, statuses))
 }
 
-pub(super) fn one_death_quarantines_one_task(
+pub(super) fn one_crash_quarantines_at_most_one_task(
     history: &History<'_>,
-    standings: &Standings,
+    statuses: &TaskStatuses,
     findings: &mut Vec<String>,
 ) {
-    let quarantined: Vec<&String> = standings
+    let quarantined: Vec<&String> = statuses
         .iter()
-        .filter(|(_, standing)| {
-            standing.told.as_ref().is_some_and(|told| told.code() == Some("QUARANTINED"))
+        .filter(|(_, status)| {
+            status.outcome.as_ref().is_some_and(|outcome| outcome.code() == Some("QUARANTINED"))
         })
         .map(|(id, _)| id)
         .collect();
     let kills = history.kills_after(0);
     if quarantined.len() > kills {
-        findings.push(format!("{kills} deaths quarantined {quarantined:?}"));
+        findings.push(format!("{kills} crashes quarantined {quarantined:?}"));
     }
 }

@@ -1,9 +1,8 @@
-//! A server whose bodies write down that they run, in a ledger outside the server.
+//! A server whose handlers record their starts, writes and results in a ledger outside the server.
 //!
-//! An example, because Cargo builds those whenever it builds the tests. Everything but the methods
-//! is the stock binary's. What a body comes to is the fence of its claim, so that a second ending of
-//! one task would be another outcome. The environment names the ledger; `tests/crash/ledger` says
-//! what its lines mean.
+//! It is an example, because Cargo builds examples with the tests. Except for its methods it is the
+//! stock binary. Each handler returns the fence of its claim, so that a second completion of one task
+//! would have another outcome. CRASH_LEDGER names the file; `tests/crash/ledger` explains its lines.
 
 #[path = "../ledger/line.rs"]
 mod line;
@@ -17,37 +16,40 @@ use std::time::Duration;
 use task_scheduler::tasks::{Subtask, TaskContext, TaskError};
 use task_scheduler::{async_task, sync_task};
 
-use line::{Pen, wall_ms};
+use line::{LineWriter, wall_ms};
 
-/// How often a body looks at its gate.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Time between two checks of a gate.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-static LEDGER: LazyLock<Pen> = LazyLock::new(|| {
+static LEDGER: LazyLock<LineWriter> = LazyLock::new(|| {
     let path = std::env::var_os("CRASH_LEDGER").expect("CRASH_LEDGER names the ledger");
-    Pen::open(Path::new(&path)).expect("the ledger can be written")
+    LineWriter::open(Path::new(&path)).expect("the ledger can be written")
 });
 
 fn main() -> ExitCode {
     task_scheduler::main()
 }
 
-/// A body that has written down its start.
-struct Run {
+/// One attempt; its start is in the ledger.
+struct Attempt {
     ctx: TaskContext,
-    /// What it found saved.
+    /// The checkpoint that it loaded.
     found: u64,
 }
 
-impl Run {
-    fn begin(ctx: TaskContext) -> Result<Self, TaskError> {
+impl Attempt {
+    fn start(ctx: TaskContext) -> Result<Self, TaskError> {
         let found = ctx.load_checkpoint()?.unwrap_or(0);
-        let run = Self { ctx, found };
-        run.note("start", &format!("{} {} {found}", run.ctx.attempt(), run.fence_and(wall_ms())))?;
-        Ok(run)
+        let attempt = Self { ctx, found };
+        attempt.record(
+            "start",
+            &format!("{} {} {found}", attempt.ctx.attempt(), attempt.fence_and(wall_ms())),
+        )?;
+        Ok(attempt)
     }
 
-    /// A line about this claim; `rest` follows the id.
-    fn note(&self, word: &str, rest: &str) -> Result<(), TaskError> {
+    /// Writes a line about this claim; `rest` follows the id.
+    fn record(&self, word: &str, rest: &str) -> Result<(), TaskError> {
         Ok(LEDGER.write(&format!("{word} {} {rest}", self.ctx.task_id()))?)
     }
 
@@ -57,11 +59,11 @@ impl Run {
 
     fn end(&self, how: &str, wait: Duration) -> Result<(), TaskError> {
         let rest = format!("{how} {} {}", wall_ms(), wait.as_millis());
-        self.note("end", &self.fence_and(rest))
+        self.record("end", &self.fence_and(rest))
     }
 
-    fn well(self) -> Result<String, TaskError> {
-        self.end("well", Duration::ZERO)?;
+    fn succeed(self) -> Result<String, TaskError> {
+        self.end("succeeded", Duration::ZERO)?;
         Ok(self.ctx.fence().to_string())
     }
 
@@ -74,139 +76,140 @@ impl Run {
         }
     }
 
-    /// What its host refuses is a failure like any other.
-    fn refused(&self, why: impl std::fmt::Display) -> TaskError {
+    /// Reports a refused host call as a failure of the handler.
+    fn host_error(&self, why: impl std::fmt::Display) -> TaskError {
         self.ctx.log_warn(why.to_string());
         self.failed(Duration::ZERO)
     }
 
     async fn save(&self, value: u64) -> Result<(), TaskError> {
-        self.note("saving", &self.fence_and(value))?;
-        self.ctx.save_checkpoint(&value).await.map_err(|why| self.refused(why))?;
-        self.note("saved", &self.fence_and(value))
+        self.record("saving", &self.fence_and(value))?;
+        self.ctx.save_checkpoint(&value).await.map_err(|why| self.host_error(why))?;
+        self.record("saved", &self.fence_and(value))
     }
 
     fn save_blocking(&self, value: u64) -> Result<(), TaskError> {
-        self.note("saving", &self.fence_and(value))?;
-        self.ctx.save_checkpoint_blocking(&value).map_err(|why| self.refused(why))?;
-        self.note("saved", &self.fence_and(value))
+        self.record("saving", &self.fence_and(value))?;
+        self.ctx.save_checkpoint_blocking(&value).map_err(|why| self.host_error(why))?;
+        self.record("saved", &self.fence_and(value))
     }
 }
 
-async fn open(gate: &str) {
+async fn wait_for_gate(gate: &str) {
     while !Path::new(gate).exists() {
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 #[async_task]
 async fn quick(ctx: TaskContext) -> Result<String, TaskError> {
-    Run::begin(ctx)?.well()
+    Attempt::start(ctx)?.succeed()
 }
 
 #[sync_task]
 fn quick_sync(ctx: TaskContext) -> Result<String, TaskError> {
-    Run::begin(ctx)?.well()
+    Attempt::start(ctx)?.succeed()
 }
 
 #[sync_task(inline)]
 fn quick_inline(ctx: TaskContext) -> Result<String, TaskError> {
-    Run::begin(ctx)?.well()
+    Attempt::start(ctx)?.succeed()
 }
 
-/// Takes so long.
+/// Sleeps for `ms`.
 #[async_task]
 async fn work(ctx: TaskContext, ms: u64) -> Result<String, TaskError> {
-    let run = Run::begin(ctx)?;
+    let attempt = Attempt::start(ctx)?;
     tokio::time::sleep(Duration::from_millis(ms)).await;
-    run.well()
+    attempt.succeed()
 }
 
-/// Fails in its first attempts, and wants so long before the next.
+/// Fails in its first `times` attempts, each with a retry after `wait_ms`.
 #[async_task]
 async fn fail(ctx: TaskContext, times: u32, wait_ms: u64) -> Result<String, TaskError> {
-    let run = Run::begin(ctx)?;
-    if run.ctx.attempt() <= times {
-        return Err(run.failed(Duration::from_millis(wait_ms)));
+    let attempt = Attempt::start(ctx)?;
+    if attempt.ctx.attempt() <= times {
+        return Err(attempt.failed(Duration::from_millis(wait_ms)));
     }
-    run.well()
+    attempt.succeed()
 }
 
-/// Asks for time once, and remembers by its checkpoint that it did.
+/// Snoozes once; a checkpoint records that it did.
 #[async_task]
 async fn snooze_once(ctx: TaskContext, wait_ms: u64) -> Result<String, TaskError> {
-    let run = Run::begin(ctx)?;
-    if run.found > 0 {
-        return run.well();
+    let attempt = Attempt::start(ctx)?;
+    if attempt.found > 0 {
+        return attempt.succeed();
     }
-    run.save(1).await?;
+    attempt.save(1).await?;
     let wait = Duration::from_millis(wait_ms);
-    run.end("snoozed", wait)?;
+    attempt.end("snoozed", wait)?;
     Err(TaskError::snooze(wait))
 }
 
-/// Works in steps, and goes on after the last one that was saved.
+/// Works in steps, and resumes after the last saved one.
 #[async_task]
 async fn steps(ctx: TaskContext, count: u64, ms: u64) -> Result<String, TaskError> {
-    let run = Run::begin(ctx)?;
-    for step in run.found + 1..=count {
+    let attempt = Attempt::start(ctx)?;
+    for step in attempt.found + 1..=count {
         tokio::time::sleep(Duration::from_millis(ms)).await;
-        run.save(step).await?;
+        attempt.save(step).await?;
     }
-    run.well()
+    attempt.succeed()
 }
 
-/// The same on a thread of its own, whatever it is told.
+/// Works in steps on a blocking thread, and ignores cancellation.
 #[sync_task]
 fn stubborn_steps(ctx: TaskContext, count: u64, ms: u64) -> Result<String, TaskError> {
-    let run = Run::begin(ctx)?;
-    for step in run.found + 1..=count {
+    let attempt = Attempt::start(ctx)?;
+    for step in attempt.found + 1..=count {
         thread::sleep(Duration::from_millis(ms));
-        run.save_blocking(step)?;
+        attempt.save_blocking(step)?;
     }
-    run.well()
+    attempt.succeed()
 }
 
-/// Has children, and waits for them.
+/// Spawns children, and joins them.
 #[async_task]
 async fn parent(ctx: TaskContext, count: u32) -> Result<String, TaskError> {
-    let run = Run::begin(ctx)?;
+    let attempt = Attempt::start(ctx)?;
     let mut children = Vec::new();
     for number in 1..=count {
-        let child = run.fence_and(format!("{}/{number}", run.ctx.task_id()));
-        run.note("spawning", &child)?;
+        let child = attempt.fence_and(format!("{}/{number}", attempt.ctx.task_id()));
+        attempt.record("spawning", &child)?;
         let subtask = Subtask::new("work").arg(u64::from(number)).name(number.to_string());
-        children.push(run.ctx.spawn_subtask(subtask).await.map_err(|why| run.refused(why))?);
-        run.note("spawned", &child)?;
+        children
+            .push(attempt.ctx.spawn_subtask(subtask).await.map_err(|why| attempt.host_error(why))?);
+        attempt.record("spawned", &child)?;
     }
-    let outcomes = run.ctx.join_all(&children).await.map_err(|why| run.refused(why))?;
+    let outcomes = attempt.ctx.join_all(&children).await.map_err(|why| attempt.host_error(why))?;
     if outcomes.iter().any(|outcome| outcome.result().is_none()) {
-        return Err(run.failed(Duration::ZERO));
+        return Err(attempt.failed(Duration::ZERO));
     }
-    run.well()
+    attempt.succeed()
 }
 
-/// Counts its starts, and waits for the gate.
+/// Counts its starts, then waits for the gate.
 #[async_task]
 async fn witness(ctx: TaskContext, gate: String) -> Result<String, TaskError> {
-    let run = Run::begin(ctx)?;
-    run.save(run.found + 1).await?;
-    open(&gate).await;
-    run.well()
+    let attempt = Attempt::start(ctx)?;
+    attempt.save(attempt.found + 1).await?;
+    wait_for_gate(&gate).await;
+    attempt.succeed()
 }
 
 /// Waits for the gate.
 #[async_task]
 async fn wait(ctx: TaskContext, gate: String) -> Result<String, TaskError> {
-    let run = Run::begin(ctx)?;
-    open(&gate).await;
-    run.well()
+    let attempt = Attempt::start(ctx)?;
+    wait_for_gate(&gate).await;
+    attempt.succeed()
 }
 
-/// Waits for the gate, then takes the process with it.
+/// Waits for the gate, then aborts the process.
 #[async_task]
 async fn abort(ctx: TaskContext, gate: String) -> Result<String, TaskError> {
-    let _run = Run::begin(ctx)?;
-    open(&gate).await;
+    let _run = Attempt::start(ctx)?;
+    wait_for_gate(&gate).await;
     std::process::abort()
 }

@@ -1,4 +1,4 @@
-//! A disk that can be told to fail, under a server that knows nothing of it: `faulty_disk.c`.
+//! A disk that fails on request, below an unmodified server: `faulty_disk.c`.
 
 mod power;
 
@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::server::Place;
+use crate::server::Fixture;
 
-/// What writes do.
+/// The effect of a write.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Writes {
     Work,
@@ -21,17 +21,17 @@ pub(crate) enum Writes {
     ReadOnly,
 }
 
-/// What syncs do.
+/// The effect of a sync.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Syncs {
     Work,
     /// EIO.
     Fail,
-    /// The process is killed before anything is synced.
+    /// The process is killed before the sync.
     Kill,
 }
 
-/// The disk that holds a place's data, as the servers that are booted on it see it.
+/// The disk that holds a fixture's data, for servers that are booted on it.
 pub(crate) struct Disk {
     data: PathBuf,
     switch: PathBuf,
@@ -39,15 +39,15 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    pub(crate) fn new(place: &Place) -> Self {
-        let (switch, unsynced) = (place.path("switch"), place.path("unsynced"));
+    pub(crate) fn new(fixture: &Fixture) -> Self {
+        let (switch, unsynced) = (fixture.path("switch"), fixture.path("unsynced"));
         fs::create_dir_all(&unsynced).unwrap();
-        let disk = Self { data: place.data(), switch, unsynced };
+        let disk = Self { data: fixture.data(), switch, unsynced };
         disk.set(Writes::Work, Syncs::Work);
         disk
     }
 
-    /// From now on.
+    /// Sets the effect of writes and syncs from now on.
     pub(crate) fn set(&self, writes: Writes, syncs: Syncs) {
         let writes = match writes {
             Writes::Work => b'-',
@@ -74,9 +74,8 @@ impl Disk {
         ]
     }
 
-    /// A server that was booted without this disk has ended: what was not synced before it came is
-    /// taken for synced.
-    pub(crate) fn forget(&self) {
+    /// Treats every earlier write as synced. Call it after a server that ran without this disk has ended.
+    pub(crate) fn mark_synced(&self) {
         for file in fs::read_dir(&self.unsynced).unwrap() {
             fs::remove_file(file.unwrap().path()).unwrap();
         }
@@ -89,7 +88,7 @@ fn shim() -> &'static Path {
     SHIM.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let shim = folder.join("faulty_disk.so");
-        // Under a name of its own first: other test processes may load it meanwhile.
+        // Compiled under another name first: other test processes may load the shim meanwhile.
         let fresh = folder.join(format!("faulty_disk.{}.so", std::process::id()));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/crash/faulty_disk.c");
         let status = Command::new("cc")

@@ -1,9 +1,9 @@
-//! Loss of power: what was not synced may be there or not, whole or in part, in any order.
+//! Loss of power: each write that was not synced is kept or lost, by sectors, in any order.
 //!
-//! Sound because only writes are undone that no later sync of their file has covered: the shim keeps
-//! what each of them replaced, before it is made, and drops that when a sync has succeeded. The
-//! unit is a sector, as disks write those whole. A page that is torn in two, a frame without its
-//! end, and a late write that is there while an earlier one is not: all of them come from chance.
+//! Only writes that no later sync of their file covered are undone: before each write, the shim saves
+//! the bytes that the write replaces, and drops them after a successful sync. The unit is a sector,
+//! which a disk writes atomically. Chance produces torn pages, cut frames, and late writes that
+//! survive while earlier ones are lost.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -13,13 +13,13 @@ use fastrand::Rng;
 
 use super::Disk;
 
-/// What a disk writes whole.
+/// The bytes that a disk writes atomically.
 const SECTOR: u64 = 512;
 /// The first word of an entry, as `faulty_disk.c` writes it.
 const MARK: u64 = 0x6472_6f77_6572_2e31;
 const HEAD_BYTES: usize = 40;
 
-/// What came of the writes that were not synced, in sectors.
+/// The fate of the writes that were not synced: the number of writes, and of sectors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Loss {
     pub(crate) writes: usize,
@@ -32,30 +32,30 @@ pub(crate) struct Loss {
 struct Write {
     offset: u64,
     length: u64,
-    /// The file's size before.
+    /// The file's size before the write.
     size: u64,
-    /// What stood there, as far as the file went.
+    /// The bytes before the write, up to the file's end.
     old: Vec<u8>,
 }
 
 impl Disk {
-    /// What a loss of power leaves, now that the server is dead.
+    /// Undoes a random part of the unsynced writes. The server must have ended.
     pub(crate) fn lose_power(&self, rng: &mut Rng) -> Loss {
         let mut loss = Loss::default();
         for entries in fs::read_dir(&self.unsynced).unwrap() {
             let entries = entries.unwrap();
             let file = self.data.join(entries.file_name());
-            // A file that was removed has lost all there was.
+            // A removed file has nothing to undo.
             if let Ok(file) = OpenOptions::new().read(true).write(true).open(file) {
                 undo(&file, &writes(&fs::read(entries.path()).unwrap()), rng, &mut loss);
             }
         }
-        self.forget();
+        self.mark_synced();
         loss
     }
 }
 
-/// The writes that were begun. A cut entry at the end is of one that was not.
+/// Parses the writes. A cut entry at the end belongs to a write that never began.
 fn writes(mut entries: &[u8]) -> Vec<Write> {
     let mut writes = Vec::new();
     while let Some((head, rest)) = entries.split_at_checked(HEAD_BYTES) {
@@ -70,11 +70,11 @@ fn writes(mut entries: &[u8]) -> Vec<Write> {
     writes
 }
 
-/// From the last write to the first. A sector keeps what the last write that reached it brought, so
-/// what is kept once hides all that came before.
+/// Goes from the last write to the first. A sector holds the data of its last write, so a kept sector
+/// hides all earlier writes to it.
 fn undo(file: &File, writes: &[Write], rng: &mut Rng, loss: &mut Loss) {
     let keep = rng.choice([0.0, 0.2, 0.5, 0.9]).expect("there are four");
-    // Often the disk has written in order, and the power went in the middle of a write.
+    // Often the disk wrote in order, and the power failed in the middle of a write.
     let torn = rng.bool().then(|| rng.usize(0..=writes.len()));
     let mut kept: BTreeSet<u64> = BTreeSet::new();
     let Some(mut end) = writes.first().map(|first| first.size) else { return };
@@ -101,13 +101,13 @@ fn undo(file: &File, writes: &[Write], rng: &mut Rng, loss: &mut Loss) {
             }
         }
     }
-    // What was to make it longer may be all lost, and its length with it.
+    // If the writes that extended the file are lost, its length may be lost, too.
     if file.metadata().unwrap().len() > end && rng.bool() {
         file.set_len(end).unwrap();
     }
 }
 
-/// Puts back what stood between two offsets before the write; nulls where the file had ended.
+/// Restores the bytes between two offsets; zeros where the file had ended.
 fn restore(file: &File, write: &Write, from: u64, to: u64) {
     let at = |offset: u64| usize::try_from(offset - write.offset).unwrap();
     let mut bytes = vec![0; at(to) - at(from)];
@@ -126,7 +126,7 @@ mod tests {
         [&words.map(u64::to_ne_bytes).concat(), old].concat()
     }
 
-    /// A file of two sectors of `a`, over which `b` and `c` were written and not synced.
+    /// A file of two sectors of `a`, after unsynced writes of `b` and `c` and a loss of power.
     fn left_by(seed: u64) -> Vec<u8> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
@@ -137,7 +137,7 @@ mod tests {
         file.write_all_at(&b, 512).unwrap();
         entries.extend(entry(512, 512, 1536, &b[..512]));
         file.write_all_at(&c[..512], 512).unwrap();
-        // Begun and not finished: it was never written.
+        // A cut entry: the write never began.
         entries.extend(&entry(0, 512, 1536, &a[..512])[..60]);
         let writes = writes(&entries);
         assert_eq!(writes.len(), 2);

@@ -7,59 +7,59 @@ use task_scheduler::models::{Fence, State};
 
 use super::LINE_BYTES;
 
-/// How a task that is left alone ends.
+/// The outcome of a task that no client cancels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ends {
-    Well,
-    /// Its body fails as often as it runs.
+pub(crate) enum Expected {
+    Succeeded,
+    /// Its handler fails in every attempt.
     Failed,
-    /// Well, or because its time was over.
-    WellOrTimedOut,
-    /// It takes the process with it.
+    /// It succeeds or times out.
+    SucceededOrTimedOut,
+    /// It crashes the process.
     Quarantined,
 }
 
-/// What a dependant waits for.
+/// When a dependant may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Need {
-    Well,
-    Anyhow,
+pub(crate) enum Condition {
+    Succeeded,
+    Ended,
 }
 
-/// What a body said when it returned.
+/// The result that a handler returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    Well,
+pub(crate) enum HandlerResult {
+    Succeeded,
     Failed,
     Snoozed,
 }
 
-/// How a process went.
+/// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Death {
+pub(crate) enum ProcessExit {
     Killed,
-    /// And what was not synced went with it: claims need not be.
+    /// All unsynced writes are lost; claims need not be synced.
     PowerLost,
     Drained,
 }
 
-/// An outcome, as somebody was told.
+/// An outcome, as the server reported it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct Outcome {
     pub(crate) state: State,
-    /// The result; of a failure its code, a colon, and its message.
+    /// The result; for a failure its code, a colon, and its message.
     pub(crate) text: String,
 }
 
-impl Told {
-    /// Cut and cleaned so that it stands in a line.
+impl Outcome {
+    /// Shortens the text and removes line breaks, so that it fits into a line.
     pub(crate) fn new(state: State, text: &str) -> Self {
         let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         text.truncate(text.floor_char_boundary(LINE_BYTES / 3));
         Self { state, text: text.trim_end().to_owned() }
     }
 
-    /// The claim that came to this, where a body did.
+    /// The fence of the claim whose handler returned this outcome.
     pub(crate) fn fence(&self) -> Option<Fence> {
         let text = match self.state {
             State::Succeeded => self.text.as_str(),
@@ -75,13 +75,13 @@ impl Told {
     }
 }
 
-impl fmt::Display for Told {
+impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.state, self.text)
     }
 }
 
-/// One line. The table in [`super`] says what each means.
+/// One line. The table in [`super`] explains each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     Start { id: String, attempt: u32, fence: Fence, at: u64, found: u64 },
@@ -89,17 +89,17 @@ pub(crate) enum Entry {
     Saved { id: String, fence: Fence, value: u64 },
     Spawning { id: String, fence: Fence, child: String },
     Spawned { id: String, fence: Fence, child: String },
-    End { id: String, fence: Fence, how: Ending, at: u64, wait: u64 },
-    Asked { id: String, ends: Ends, retries: u32, due: u64 },
-    Needs { id: String, parent: String, how: Need },
+    End { id: String, fence: Fence, how: HandlerResult, at: u64, wait: u64 },
+    Requested { id: String, expected: Expected, retries: u32, due: u64 },
+    Needs { id: String, parent: String, how: Condition },
     Accepted { id: String },
     Refused { id: String, reason: String },
-    Told { id: String, told: Told },
+    Outcome { id: String, outcome: Outcome },
     Missing { id: String },
     Cancelling { id: String },
     Verdict { id: String, verdict: String, state: Option<State> },
     Booted { at: u64 },
-    Died { how: Death, at: u64 },
+    Exited { how: ProcessExit, at: u64 },
 }
 
 impl fmt::Display for Entry {
@@ -113,17 +113,17 @@ impl fmt::Display for Entry {
             Self::Spawning { id, fence, child } => write!(f, "spawning {id} {fence} {child}"),
             Self::Spawned { id, fence, child } => write!(f, "spawned {id} {fence} {child}"),
             Self::End { id, fence, how, at, wait } => {
-                write!(f, "end {id} {fence} {} {at} {wait}", name(&ENDINGS, *how))
+                write!(f, "end {id} {fence} {} {at} {wait}", name(&RESULTS, *how))
             }
-            Self::Asked { id, ends, retries, due } => {
-                write!(f, "asked {id} {} {retries} {due}", name(&ENDS, *ends))
+            Self::Requested { id, expected, retries, due } => {
+                write!(f, "requested {id} {} {retries} {due}", name(&EXPECTED, *expected))
             }
             Self::Needs { id, parent, how } => {
-                write!(f, "needs {id} {parent} {}", name(&NEEDS, *how))
+                write!(f, "needs {id} {parent} {}", name(&CONDITIONS, *how))
             }
             Self::Accepted { id } => write!(f, "accepted {id}"),
             Self::Refused { id, reason } => write!(f, "refused {id} {reason}"),
-            Self::Told { id, told } => write!(f, "told {id} {told}"),
+            Self::Outcome { id, outcome } => write!(f, "outcome {id} {outcome}"),
             Self::Missing { id } => write!(f, "missing {id}"),
             Self::Cancelling { id } => write!(f, "cancelling {id}"),
             Self::Verdict { id, verdict, state: Some(state) } => {
@@ -131,7 +131,7 @@ impl fmt::Display for Entry {
             }
             Self::Verdict { id, verdict, state: None } => write!(f, "verdict {id} {verdict}"),
             Self::Booted { at } => write!(f, "booted {at}"),
-            Self::Died { how, at } => write!(f, "{} {at}", name(&DEATHS, *how)),
+            Self::Exited { how, at } => write!(f, "{} {at}", name(&EXITS, *how)),
         }
     }
 }
@@ -173,27 +173,27 @@ fn read(words: &mut SplitWhitespace<'_>) -> Option<Entry> {
         "end" => Entry::End {
             id: next()?.into(),
             fence: fence(next()?)?,
-            how: named(&ENDINGS, next()?)?,
+            how: named(&RESULTS, next()?)?,
             at: next()?.parse().ok()?,
             wait: next()?.parse().ok()?,
         },
-        "asked" => Entry::Asked {
+        "requested" => Entry::Requested {
             id: next()?.into(),
-            ends: named(&ENDS, next()?)?,
+            expected: named(&EXPECTED, next()?)?,
             retries: next()?.parse().ok()?,
             due: next()?.parse().ok()?,
         },
         "needs" => Entry::Needs {
             id: next()?.into(),
             parent: next()?.into(),
-            how: named(&NEEDS, next()?)?,
+            how: named(&CONDITIONS, next()?)?,
         },
         "accepted" => Entry::Accepted { id: next()?.into() },
         "refused" => Entry::Refused { id: next()?.into(), reason: next()?.into() },
-        "told" => {
+        "outcome" => {
             let (id, state) = (next()?.into(), state(next()?)?);
             let text = words.by_ref().collect::<Vec<_>>().join(" ");
-            Entry::Told { id, told: Told { state, text } }
+            Entry::Outcome { id, outcome: Outcome { state, text } }
         }
         "missing" => Entry::Missing { id: next()?.into() },
         "cancelling" => Entry::Cancelling { id: next()?.into() },
@@ -206,21 +206,28 @@ fn read(words: &mut SplitWhitespace<'_>) -> Option<Entry> {
             },
         },
         "booted" => Entry::Booted { at: next()?.parse().ok()? },
-        _ => Entry::Died { how: named(&DEATHS, kind)?, at: next()?.parse().ok()? },
+        _ => Entry::Exited { how: named(&EXITS, kind)?, at: next()?.parse().ok()? },
     })
 }
 
-const ENDS: [(Ends, &str); 4] = [
-    (Ends::Well, "well"),
-    (Ends::Failed, "failed"),
-    (Ends::WellOrTimedOut, "well-or-timed-out"),
-    (Ends::Quarantined, "quarantined"),
+const EXPECTED: [(Expected, &str); 4] = [
+    (Expected::Succeeded, "succeeded"),
+    (Expected::Failed, "failed"),
+    (Expected::SucceededOrTimedOut, "succeeded-or-timed-out"),
+    (Expected::Quarantined, "quarantined"),
 ];
-const NEEDS: [(Need, &str); 2] = [(Need::Well, "well"), (Need::Anyhow, "anyhow")];
-const ENDINGS: [(Ending, &str); 3] =
-    [(Ending::Well, "well"), (Ending::Failed, "failed"), (Ending::Snoozed, "snoozed")];
-const DEATHS: [(Death, &str); 3] =
-    [(Death::Killed, "killed"), (Death::PowerLost, "power-lost"), (Death::Drained, "drained")];
+const CONDITIONS: [(Condition, &str); 2] =
+    [(Condition::Succeeded, "succeeded"), (Condition::Ended, "ended")];
+const RESULTS: [(HandlerResult, &str); 3] = [
+    (HandlerResult::Succeeded, "succeeded"),
+    (HandlerResult::Failed, "failed"),
+    (HandlerResult::Snoozed, "snoozed"),
+];
+const EXITS: [(ProcessExit, &str); 3] = [
+    (ProcessExit::Killed, "killed"),
+    (ProcessExit::PowerLost, "power-lost"),
+    (ProcessExit::Drained, "drained"),
+];
 
 fn name<T: PartialEq>(names: &[(T, &'static str)], value: T) -> &'static str {
     names.iter().find(|(known, _)| *known == value).expect("every value has a name").1
@@ -240,7 +247,7 @@ fn state(word: &str) -> Option<State> {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn every_entry_is_parsed_as_it_is_written() {
     let fence = Fence { epoch: 3, counter: 14 };
     let entries = [
         Entry::Start { id: "a".into(), attempt: 1, fence, at: 5, found: 2 },
@@ -248,21 +255,29 @@ fn what_is_written_is_read() {
         Entry::Saved { id: "a".into(), fence, value: 3 },
         Entry::Spawning { id: "a".into(), fence, child: "a/1".into() },
         Entry::Spawned { id: "a".into(), fence, child: "a/1".into() },
-        Entry::End { id: "a".into(), fence, how: Ending::Snoozed, at: 5, wait: 20 },
-        Entry::Asked { id: "a".into(), ends: Ends::WellOrTimedOut, retries: 3, due: 0 },
-        Entry::Needs { id: "a".into(), parent: "b".into(), how: Need::Anyhow },
+        Entry::End { id: "a".into(), fence, how: HandlerResult::Snoozed, at: 5, wait: 20 },
+        Entry::Requested {
+            id: "a".into(),
+            expected: Expected::SucceededOrTimedOut,
+            retries: 3,
+            due: 0,
+        },
+        Entry::Needs { id: "a".into(), parent: "b".into(), how: Condition::Ended },
         Entry::Accepted { id: "a".into() },
         Entry::Refused { id: "a".into(), reason: "DRAINING".into() },
-        Entry::Told { id: "a".into(), told: Told::new(State::Succeeded, "3.14") },
-        Entry::Told { id: "a".into(), told: Told::new(State::Failed, "X: it\n went  wrong") },
+        Entry::Outcome { id: "a".into(), outcome: Outcome::new(State::Succeeded, "3.14") },
+        Entry::Outcome {
+            id: "a".into(),
+            outcome: Outcome::new(State::Failed, "X: it\n went  wrong"),
+        },
         Entry::Missing { id: "a".into() },
         Entry::Cancelling { id: "a".into() },
         Entry::Verdict { id: "a".into(), verdict: "CANCELLED".into(), state: None },
         Entry::Verdict { id: "a".into(), verdict: "X".into(), state: Some(State::Expired) },
         Entry::Booted { at: 1 },
-        Entry::Died { how: Death::Killed, at: 2 },
-        Entry::Died { how: Death::PowerLost, at: 2 },
-        Entry::Died { how: Death::Drained, at: 2 },
+        Entry::Exited { how: ProcessExit::Killed, at: 2 },
+        Entry::Exited { how: ProcessExit::PowerLost, at: 2 },
+        Entry::Exited { how: ProcessExit::Drained, at: 2 },
     ];
     for entry in entries {
         assert_eq!(entry.to_string().parse(), Ok(entry));

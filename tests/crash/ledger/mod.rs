@@ -1,41 +1,41 @@
-//! What happened, written down outside the server by everybody who saw it: bodies, clients, and the
-//! test that kills. One file, in the order in which it happened.
+//! Events as recorded outside the server by handlers, clients, and the test that kills. One file, in
+//! the order of the events.
 //!
 //! | line | written by | means |
 //! |---|---|---|
-//! | `start ID ATTEMPT FENCE MS FOUND` | body | it runs, and found this checkpoint (0: none) |
-//! | `saving ID FENCE VALUE`, `saved …` | body | before a checkpoint, and after it was acknowledged |
-//! | `spawning ID FENCE CHILD`, `spawned …` | body | before it asks for a child, and after |
-//! | `end ID FENCE HOW MS WAIT` | body | it returns `well`, `failed` or `snoozed`; not again before WAIT ms |
-//! | `asked ID ENDS RETRIES DUE` | client | about to ask; how it should end, not to start before DUE |
-//! | `needs ID PARENT HOW` | client | it waits for that one to end `well`, or `anyhow` |
+//! | `start ID ATTEMPT FENCE MS FOUND` | handler | it runs, and has loaded this checkpoint (0: none) |
+//! | `saving ID FENCE VALUE`, `saved …` | handler | before a checkpoint, and after its acknowledgement |
+//! | `spawning ID FENCE CHILD`, `spawned …` | handler | before it spawns a child, and after |
+//! | `end ID FENCE HOW MS WAIT` | handler | it returns `succeeded`, `failed` or `snoozed`; not due again before WAIT ms |
+//! | `requested ID EXPECTED RETRIES DUE` | client | before a request; the expected outcome, no start before DUE |
+//! | `needs ID PARENT HOW` | client | it starts after that one has `succeeded`, or `ended` |
 //! | `accepted ID`, `refused ID REASON` | client | the answer |
-//! | `told ID STATE TEXT` | client | an outcome, from SubmitTask or GetResult |
-//! | `missing ID` | client | GetResult did not know it |
+//! | `outcome ID STATE TEXT` | client | an outcome, from SubmitTask or GetResult |
+//! | `missing ID` | client | GetResult did not find it |
 //! | `cancelling ID`, `verdict ID VERDICT STATE` | client | before and after CancelTasks |
 //! | `booted MS` | test | the server listens |
-//! | `killed MS`, `power-lost MS`, `drained MS` | test | it is dead; and what was not synced is lost; it stopped as asked |
+//! | `killed MS`, `power-lost MS`, `drained MS` | test | it is dead; and unsynced writes are lost; it drained and stopped |
 
 pub(crate) mod entry;
 pub(crate) mod line;
 
-pub(crate) use entry::{Death, Ending, Ends, Entry, Need, Told};
-pub(crate) use line::{LINE_BYTES, Pen, wall_ms};
+pub(crate) use entry::{Condition, Entry, Expected, HandlerResult, Outcome, ProcessExit};
+pub(crate) use line::{LINE_BYTES, LineWriter, wall_ms};
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-/// A ledger of one test.
+/// The ledger of one test.
 pub(crate) struct Ledger {
     path: PathBuf,
-    pen: Pen,
+    writer: LineWriter,
 }
 
 impl Ledger {
     pub(crate) fn create(path: PathBuf) -> Self {
-        let pen = Pen::open(&path).unwrap();
-        Self { path, pen }
+        let writer = LineWriter::open(&path).unwrap();
+        Self { path, writer }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -43,20 +43,20 @@ impl Ledger {
     }
 
     pub(crate) fn write(&self, entry: &Entry) {
-        self.pen.write(&entry.to_string()).unwrap();
+        self.writer.write(&entry.to_string()).unwrap();
     }
 
-    /// Everything that was written so far.
+    /// Everything written so far.
     pub(crate) fn read(&self) -> Vec<Entry> {
         self.since(0)
     }
 
-    /// How long it is, in bytes.
+    /// The ledger's length in bytes.
     pub(crate) fn length(&self) -> u64 {
         std::fs::metadata(&self.path).unwrap().len()
     }
 
-    /// What was written when it was longer than this.
+    /// Everything written after the ledger had this length.
     pub(crate) fn since(&self, length: u64) -> Vec<Entry> {
         let mut file = File::open(&self.path).unwrap();
         file.seek(SeekFrom::Start(length)).unwrap();

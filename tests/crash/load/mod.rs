@@ -1,4 +1,4 @@
-//! A client that does everything at once, and writes down what it is told.
+//! A client that calls every method concurrently, and records the answers.
 
 mod plan;
 
@@ -9,30 +9,30 @@ use fastrand::Rng;
 use task_scheduler::pb;
 use tokio_util::sync::CancellationToken;
 
-use crate::client::{Client, Not, verdict};
+use crate::client::{CallError, Client, verdict};
 use crate::ledger::{Entry, Ledger};
 use plan::Planned;
 
-/// How many tasks a client asks for in one round; then it only looks, so that rounds end.
+/// Most new tasks of a client in one round; afterwards it only reads, so that rounds end.
 const TASKS_A_ROUND: usize = 300;
 const MAX_BATCH: usize = 40;
-/// Cancels and dependencies are about tasks as recent as this.
+/// Cancels and dependencies concern only the latest tasks.
 const RECENT: usize = 60;
-/// Between two calls of a client that has asked for enough, or was refused.
-const BREATH: Duration = Duration::from_millis(3);
+/// Between two calls of a client that reached its limit or was refused.
+const PAUSE: Duration = Duration::from_millis(3);
 
 /// One client through all rounds.
 pub(crate) struct Caller {
     rng: Rng,
     name: String,
     ledger: Arc<Ledger>,
-    /// Everything it asked for, so that it can ask again.
-    asked: Vec<Planned>,
-    /// Where in `asked` stands what was accepted.
+    /// Everything it requested, so that it can repeat requests.
+    requested: Vec<Planned>,
+    /// Indexes into `requested` of accepted tasks.
     accepted: Vec<usize>,
-    /// Where in `asked` stands what nobody answered.
+    /// Indexes into `requested` of tasks whose request was not answered.
     unanswered: Vec<usize>,
-    /// How much was asked for before this round.
+    /// The length of `requested` at the start of this round.
     before: usize,
 }
 
@@ -42,21 +42,21 @@ impl Caller {
             rng: Rng::with_seed(seed),
             name,
             ledger,
-            asked: Vec::new(),
+            requested: Vec::new(),
             accepted: Vec::new(),
             unanswered: Vec::new(),
             before: 0,
         }
     }
 
-    /// Calls until it is told to stop or a call is not answered.
+    /// Calls until `stop`, or until a call is not answered.
     pub(crate) async fn call(&mut self, client: &Client, stop: &CancellationToken) {
-        self.before = self.asked.len();
-        if self.ask_again(client).await.is_err() {
+        self.before = self.requested.len();
+        if self.repeat_unanswered(client).await.is_err() {
             return;
         }
         while !stop.is_cancelled() {
-            let enough = self.asked.len() - self.before >= TASKS_A_ROUND;
+            let enough = self.requested.len() - self.before >= TASKS_A_ROUND;
             let done = match self.rng.u32(0..100) {
                 _ if enough => self.look(client).await,
                 0..35 => self.enqueue(client).await,
@@ -66,62 +66,62 @@ impl Caller {
                 _ => self.look(client).await,
             };
             match done {
-                Ok(()) if enough => tokio::time::sleep(BREATH).await,
+                Ok(()) if enough => tokio::time::sleep(PAUSE).await,
                 Ok(()) => {}
-                Err(Not::Refused(_)) => tokio::time::sleep(BREATH).await,
-                Err(Not::Answered) => return,
+                Err(CallError::Refused(_)) => tokio::time::sleep(PAUSE).await,
+                Err(CallError::OutcomeUnknown) => return,
             }
         }
     }
 
-    /// Asks again for everything that was not answered.
-    pub(crate) async fn ask_again(&mut self, client: &Client) -> Result<(), Not> {
-        let places = std::mem::take(&mut self.unanswered);
-        let mut batches = places.chunks(MAX_BATCH);
+    /// Repeats every request that was not answered.
+    pub(crate) async fn repeat_unanswered(&mut self, client: &Client) -> Result<(), CallError> {
+        let indexes = std::mem::take(&mut self.unanswered);
+        let mut batches = indexes.chunks(MAX_BATCH);
         while let Some(batch) = batches.next() {
-            if let Err(not) = self.send(client, batch.to_vec()).await {
+            if let Err(error) = self.send(client, batch.to_vec()).await {
                 self.unanswered.extend(batches.flatten());
-                return Err(not);
+                return Err(error);
             }
         }
         Ok(())
     }
 
-    async fn enqueue(&mut self, client: &Client) -> Result<(), Not> {
-        let first = self.asked.len();
+    async fn enqueue(&mut self, client: &Client) -> Result<(), CallError> {
+        let first = self.requested.len();
         for _ in 0..self.rng.usize(1..=MAX_BATCH) {
-            // What comes in the same call can be waited for, too.
+            // A task can also depend on tasks of the same call.
             let mut parents = self.recent();
-            parents.extend(first..self.asked.len());
+            parents.extend(first..self.requested.len());
             self.plan(&parents, true);
         }
-        self.send(client, (first..self.asked.len()).collect()).await
+        self.send(client, (first..self.requested.len()).collect()).await
     }
 
-    async fn submit(&mut self, client: &Client) -> Result<(), Not> {
-        let place = self.asked.len();
+    async fn submit(&mut self, client: &Client) -> Result<(), CallError> {
+        let index = self.requested.len();
         self.plan(&[], false);
-        self.submit_this(client, place).await
+        self.submit_this(client, index).await
     }
 
-    /// The same task under the same id once more: it is the same task.
-    async fn repeat(&mut self, client: &Client) -> Result<(), Not> {
-        let Some(place) = self.any_accepted() else { return Ok(()) };
+    /// Idempotency: repeats a request with the same id.
+    async fn repeat(&mut self, client: &Client) -> Result<(), CallError> {
+        let Some(index) = self.any_accepted() else { return Ok(()) };
         if self.rng.bool() {
-            self.send(client, vec![place]).await
+            self.send(client, vec![index]).await
         } else {
-            self.submit_this(client, place).await
+            self.submit_this(client, index).await
         }
     }
 
-    async fn cancel(&mut self, client: &Client) -> Result<(), Not> {
+    async fn cancel(&mut self, client: &Client) -> Result<(), CallError> {
         let recent = self.recent();
         let amount = self.rng.usize(1..=3);
         let ids: Vec<String> = self
             .rng
             .choose_multiple(recent, amount)
             .into_iter()
-            .map(|place| self.asked[place].request.task_id.clone())
+            .map(|index| self.requested[index].request.task_id.clone())
             .collect();
         if ids.is_empty() {
             return Ok(());
@@ -136,17 +136,17 @@ impl Caller {
         Ok(())
     }
 
-    /// Asks what became of some task.
-    async fn look(&mut self, client: &Client) -> Result<(), Not> {
-        let Some(place) = self.any_accepted() else { return Ok(()) };
-        let id = self.asked[place].request.task_id.clone();
+    /// Reads the result of a random task.
+    async fn look(&mut self, client: &Client) -> Result<(), CallError> {
+        let Some(index) = self.any_accepted() else { return Ok(()) };
+        let id = self.requested[index].request.task_id.clone();
         match client.result(&id).await {
-            Ok(Some(told)) => self.ledger.write(&Entry::Told { id, told }),
+            Ok(Some(outcome)) => self.ledger.write(&Entry::Outcome { id, outcome }),
             Ok(None) => {}
-            Err(Not::Refused(reason)) if reason == "TASK_NOT_FOUND" => {
+            Err(CallError::Refused(reason)) if reason == "TASK_NOT_FOUND" => {
                 self.ledger.write(&Entry::Missing { id });
             }
-            Err(not) => return Err(not),
+            Err(error) => return Err(error),
         }
         Ok(())
     }
@@ -155,95 +155,95 @@ impl Caller {
         self.rng.choice(&self.accepted).copied()
     }
 
-    /// The latest of those that were accepted.
+    /// The latest accepted tasks.
     fn recent(&self) -> Vec<usize> {
         let from = self.accepted.len().saturating_sub(RECENT);
         self.accepted[from..].to_vec()
     }
 
     fn plan(&mut self, parents: &[usize], later: bool) {
-        let id = format!("{}-{}", self.name, self.asked.len());
+        let id = format!("{}-{}", self.name, self.requested.len());
         let amount = [0, 0, 0, 0, 0, 0, 1, 1, 2, 3][self.rng.usize(0..10)];
         let parents = self
             .rng
             .choose_multiple(parents.iter().copied(), amount)
             .into_iter()
-            .map(|place| self.asked[place].request.task_id.clone())
+            .map(|index| self.requested[index].request.task_id.clone())
             .collect();
-        self.asked.push(plan::plan(&mut self.rng, id, parents, later));
+        self.requested.push(plan::plan(&mut self.rng, id, parents, later));
     }
 
-    /// Enqueues what stands at these places, and writes down what is answered.
-    async fn send(&mut self, client: &Client, places: Vec<usize>) -> Result<(), Not> {
+    /// Enqueues the tasks at these indexes, and records the answers.
+    async fn send(&mut self, client: &Client, indexes: Vec<usize>) -> Result<(), CallError> {
         let requests: Vec<pb::TaskRequest> =
-            places.iter().map(|place| self.about_to_ask(*place)).collect();
+            indexes.iter().map(|index| self.record_request(*index)).collect();
         let outcomes = match client.enqueue(requests).await {
             Ok(outcomes) => outcomes,
-            Err(Not::Answered) => {
-                self.unanswered.extend(places);
-                return Err(Not::Answered);
+            Err(CallError::OutcomeUnknown) => {
+                self.unanswered.extend(indexes);
+                return Err(CallError::OutcomeUnknown);
             }
-            Err(Not::Refused(reason)) => {
-                for place in places {
-                    self.refused(place, &reason);
+            Err(CallError::Refused(reason)) => {
+                for index in indexes {
+                    self.refused(index, &reason);
                 }
-                return Err(Not::Refused(reason));
+                return Err(CallError::Refused(reason));
             }
         };
-        assert_eq!(outcomes.len(), places.len(), "each task has its answer");
-        for (place, outcome) in places.into_iter().zip(outcomes) {
+        assert_eq!(outcomes.len(), indexes.len(), "each task has its answer");
+        for (index, outcome) in indexes.into_iter().zip(outcomes) {
             match outcome {
                 Ok(()) => {
-                    let id = self.asked[place].request.task_id.clone();
+                    let id = self.requested[index].request.task_id.clone();
                     self.ledger.write(&Entry::Accepted { id });
-                    self.accepted.push(place);
+                    self.accepted.push(index);
                 }
-                Err(Not::Answered) => self.unanswered.push(place),
-                Err(Not::Refused(reason)) => self.refused(place, &reason),
+                Err(CallError::OutcomeUnknown) => self.unanswered.push(index),
+                Err(CallError::Refused(reason)) => self.refused(index, &reason),
             }
         }
         Ok(())
     }
 
-    async fn submit_this(&mut self, client: &Client, place: usize) -> Result<(), Not> {
-        let request = self.about_to_ask(place);
+    async fn submit_this(&mut self, client: &Client, index: usize) -> Result<(), CallError> {
+        let request = self.record_request(index);
         let id = request.task_id.clone();
         match client.submit(request).await {
-            Ok(told) => {
-                let entry = match told {
-                    Some(told) => Entry::Told { id, told },
+            Ok(outcome) => {
+                let entry = match outcome {
+                    Some(outcome) => Entry::Outcome { id, outcome },
                     None => Entry::Accepted { id },
                 };
                 self.ledger.write(&entry);
-                self.accepted.push(place);
+                self.accepted.push(index);
                 Ok(())
             }
-            Err(Not::Answered) => {
-                self.unanswered.push(place);
-                Err(Not::Answered)
+            Err(CallError::OutcomeUnknown) => {
+                self.unanswered.push(index);
+                Err(CallError::OutcomeUnknown)
             }
-            // Said to callers that wait for a task, too, and those do not learn whether it was kept.
-            Err(Not::Refused(reason)) if reason == "DRAINING" => {
-                self.unanswered.push(place);
-                Err(Not::Refused(reason))
+            // Callers that wait for a task get this, too, and do not learn whether it was stored.
+            Err(CallError::Refused(reason)) if reason == "DRAINING" => {
+                self.unanswered.push(index);
+                Err(CallError::Refused(reason))
             }
-            Err(Not::Refused(reason)) => {
-                self.refused(place, &reason);
-                Err(Not::Refused(reason))
+            Err(CallError::Refused(reason)) => {
+                self.refused(index, &reason);
+                Err(CallError::Refused(reason))
             }
         }
     }
 
-    fn about_to_ask(&self, place: usize) -> pb::TaskRequest {
-        let planned = &self.asked[place];
+    fn record_request(&self, index: usize) -> pb::TaskRequest {
+        let planned = &self.requested[index];
         for entry in planned.entries() {
             self.ledger.write(&entry);
         }
         planned.request.clone()
     }
 
-    fn refused(&self, place: usize, reason: &str) {
-        let id = self.asked[place].request.task_id.clone();
+    fn refused(&self, index: usize, reason: &str) {
+        let id = self.requested[index].request.task_id.clone();
         self.ledger.write(&Entry::Refused { id, reason: reason.to_owned() });
     }
 }
