@@ -54,7 +54,7 @@ async fn a_copy_that_is_taken_while_tasks_come_in_is_whole_and_can_be_put_back()
     store.commit([Change::Stop].into(), now()).await.expect("it commits");
     let latest = store.outbox(last, 9).await.expect("it reads");
     assert!(latest[0].position > last + 1_000, "no place of the original is used again");
-    let waiting = opened.queues.first().map_or(0, |queue| queue.waiting);
+    let waiting = opened.queues.first().map_or(0, |queue| queue.waiting());
     assert_eq!(waiting % 100, 0, "no half of a commit is in it");
     let found = store.find(&[name("early")]).await.expect("it reads");
     assert_eq!(found[0].as_ref().map(|found| found.state), Some(State::Succeeded));
