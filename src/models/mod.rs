@@ -1,8 +1,5 @@
 //! The nouns: plain values that every other module speaks of. No I/O, nothing spawned.
 
-mod arg_convert;
-mod arg_json;
-mod arg_value;
 mod digest;
 mod event;
 mod explanation;
@@ -20,13 +17,10 @@ mod schedule;
 mod state;
 mod task;
 mod task_maker;
+mod value;
 mod watch;
 mod webhook;
-mod wire;
-pub mod wrappers;
 
-pub use arg_convert::Mismatch;
-pub use arg_value::ArgValue;
 pub use digest::Digest;
 pub use event::{
     CUSTOM_PREFIX, Category, Custom, Event, EventFilter, Fact, MAX_CUSTOM_PAYLOAD_BYTES,
@@ -58,5 +52,6 @@ pub use task::{
     MAX_UNIQUE_WINDOW, OnConflict, Options, Task, Unique,
 };
 pub use task_maker::TaskMaker;
+pub use value::{ArgValue, Mismatch, wrappers};
 pub use watch::{MAX_CURSOR_BYTES, Update, WatchCursor};
 pub use webhook::{MAX_URL_BYTES, MAX_WEBHOOKS, OutboxEntry, SECRET_BYTES, Secret, Webhook};

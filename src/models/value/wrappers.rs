@@ -10,9 +10,10 @@ use std::ops::RangeInclusive;
 use prost::Message;
 use prost_types::{Any, Duration, Timestamp};
 
+use super::ArgValue;
+use super::wire::{Fields, Malformed, Wire};
 use crate::error::Error;
-use crate::models::wire::{Fields, Malformed, Wire};
-use crate::models::{ArgValue, TaskId};
+use crate::models::TaskId;
 use crate::pb;
 
 /// How deep lists and maps may stand in each other.

@@ -22,8 +22,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::models::ArgValue;
-use crate::models::arg_value::Seconds;
+use super::{ArgValue, Seconds};
 
 impl ArgValue {
     /// The value as JSON; the mapping is that of its `Serialize`.

@@ -1,7 +1,12 @@
 //! The decoded form of an argument or a result.
 //!
-//! Its neighbours: `wrappers` carries it over the wire without loss, `arg_json` says it in JSON,
-//! `arg_convert` turns it into Rust types and back.
+//! [`wrappers`] encodes and decodes it as `google.protobuf.Any`, without loss; `json` maps it to and
+//! from JSON; `convert` maps it to and from Rust types.
+
+mod convert;
+mod json;
+mod wire;
+pub mod wrappers;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,6 +14,8 @@ use std::mem::size_of;
 
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
+
+pub use convert::Mismatch;
 
 use crate::models::TaskId;
 use crate::models::digest::{put, put_count};

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::models::ArgValue;
-use crate::models::wrappers::{DURATION_SECONDS, TIMESTAMP_SECONDS};
+use super::ArgValue;
+use super::wrappers::{DURATION_SECONDS, TIMESTAMP_SECONDS};
 
 /// A value that is not what a Rust type takes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
