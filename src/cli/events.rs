@@ -56,17 +56,17 @@ mod tests {
     #[test]
     fn one_event_is_told_with_all_that_it_says() {
         let expected = "\
-queue.limits_changed: A queue has other limits
+queue.limits_changed: An operator changed the limits of a queue
 category: queue
-fired by: whoever decides about queues, over the API
+fired by: the engine, for `PauseQueue`, `ResumeQueue` and `SetQueueLimits`
   queue                text                the queue
-  paused               boolean             whether it is paused
-  weight               number              its share of turns
-  concurrency          number, or nothing  how many of its tasks run at once; null: any number
-  max_length           number, or nothing  how many may wait; null: as many as the server allows
-  rate                 object, or nothing  how many may start in how many seconds; null: any number
-  concurrency_per_key  number              how many with one concurrency key run at once
-  rate_per_key         object, or nothing  how many may start so with one concurrency key
+  paused               boolean             whether the queue is paused
+  weight               number              its share of starts among busy queues
+  concurrency          number, or nothing  how many of its tasks may run at once; null: no limit
+  max_length           number, or nothing  how many of its tasks may wait; null: the server's limit
+  rate                 object, or nothing  its rate limit; null: none
+  concurrency_per_key  number              how many tasks with one concurrency key may run at once
+  rate_per_key         object, or nothing  the rate limit for each concurrency key; null: none
 example: {
   \"concurrency\": null,
   \"concurrency_per_key\": 1,

@@ -1,4 +1,4 @@
-//! An event as whoever listens sees it: with its payload at hand.
+//! An event as streams and subscribers get it: with its payload.
 
 use std::fmt;
 use std::ops::Deref;
@@ -7,14 +7,14 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::examples;
+use super::catalog;
 use crate::models::{Event, Payload};
 
-/// About what a payload takes.
+/// An estimate of a payload's memory, in bytes.
 const PAYLOAD_BYTES: usize = 1 << 10;
 
-/// An event that was announced. Its payload is written once, for the first who asks, and its fields
-/// are asked for by name: one that is not there, or is something else, is `None`.
+/// An event and its payload, which is built once, at the first read. The methods read a payload field by
+/// its name and return `None` if the field is missing or has another type.
 ///
 /// ```
 /// use task_scheduler::events::Announced;
@@ -28,60 +28,60 @@ const PAYLOAD_BYTES: usize = 1 << 10;
 pub struct Announced {
     event: Event,
     payload: OnceLock<Payload>,
-    /// Its place among all that streams were told; 0 if none was.
+    /// The event's position among the events that streams get, from 1; 0 if it was not recorded.
     pub(super) position: u64,
-    /// What it keeps alive, once its payload is written.
+    /// An estimate of the memory that the event and its payload keep alive, in bytes.
     pub(super) bytes: usize,
 }
 
 impl Announced {
-    /// An event of that name as it could be, for tests of whoever listens: the first of its kind in
-    /// the catalogue. `None` if there is no such event.
+    /// An example of the event with this name, for tests of subscribers. `None` if the catalogue has no
+    /// such event.
     pub fn example(name: &str) -> Option<Self> {
-        examples::of(name).map(Self::from)
+        catalog::example(name).map(Self::from)
     }
 
-    /// What it says about itself; [`Event::payload`], kept.
+    /// The payload, as [`Event::payload`] builds it.
     pub fn payload(&self) -> &Payload {
         self.payload.get_or_init(|| self.event.payload())
     }
 
-    /// A field, whatever it is.
+    /// A field of any type.
     pub fn field(&self, name: &str) -> Option<&Value> {
         self.payload().get(name)
     }
 
-    /// A text.
+    /// A text field.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.field(name)?.as_str()
     }
 
-    /// A number.
+    /// A number field.
     pub fn number(&self, name: &str) -> Option<f64> {
         self.field(name)?.as_f64()
     }
 
-    /// A whole number.
+    /// A field with a whole number.
     pub fn integer(&self, name: &str) -> Option<i64> {
         self.field(name)?.as_i64()
     }
 
-    /// Yes or no.
+    /// A boolean field.
     pub fn boolean(&self, name: &str) -> Option<bool> {
         self.field(name)?.as_bool()
     }
 
-    /// The texts of a list; what is no text is left out.
+    /// A field with a list of texts. Elements of other types are left out.
     pub fn list(&self, name: &str) -> Option<Vec<&str>> {
         Some(self.field(name)?.as_array()?.iter().filter_map(Value::as_str).collect())
     }
 
-    /// A time.
+    /// A time field.
     pub fn time(&self, name: &str) -> Option<SystemTime> {
         self.text(name)?.parse::<jiff::Timestamp>().ok().map(SystemTime::from)
     }
 
-    /// A field of what a body said with a custom event.
+    /// A field of a custom event's `data`: the payload that the handler emitted.
     pub fn data(&self, name: &str) -> Option<&Value> {
         self.field("data")?.get(name)
     }
@@ -109,7 +109,7 @@ impl fmt::Debug for Announced {
 }
 
 #[test]
-fn a_field_that_is_not_there_or_is_something_else_is_none() {
+fn a_field_that_is_missing_or_has_another_type_is_none() {
     let event = Announced::example("custom.*").unwrap();
     assert_eq!(event.name(), "custom.order_paid");
     assert_eq!(event.data("order"), Some(&Value::from(7)));

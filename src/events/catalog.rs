@@ -1,135 +1,64 @@
-//! Every event that there is: its name, what it says, and who fires it.
+//! The catalogue: every kind of event, with its payload fields and an example.
 //!
-//! An event that is not in here does not exist: filters and subscribers that ask for one are refused
-//! with the nearest names. [`assert_catalogued`] holds the rest of the program to it.
-
-mod entries;
+//! The catalogue follows from the declarations in `models/event`. Filters and subscribers that name an
+//! event outside of it are refused, with the nearest names.
 
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::Value;
 
-use super::Announced;
 use crate::error::Error;
 use crate::models::{
-    CUSTOM_PREFIX, Category, Custom, Event, EventFilter, MAX_EVENT_NAME_BYTES, MAX_FILTER_WORDS,
-    NamePattern, Payload,
+    CUSTOM_PREFIX, Category, Custom, Event, EventFilter, Fact, MAX_EVENT_NAME_BYTES,
+    MAX_FILTER_WORDS, NamePattern, Payload, declared_events,
 };
 
-/// What all events that bodies announce are called here; each has a name of its own.
+pub use crate::models::{EventField, EventInfo, FieldKind};
+
+/// The entry of the catalogue that stands for every custom event; each has a name of its own.
 pub const CUSTOM: &str = "custom.*";
-/// The most names that a refusal suggests.
+/// The most names that an error suggests.
 const MAX_NEAREST: usize = 3;
 
-/// One kind of event.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EventInfo {
-    /// `task.completed`.
-    pub name: &'static str,
-    /// What it is about.
-    pub category: Category,
-    /// For people.
-    pub description: &'static str,
-    /// What its payload holds, by name.
-    pub fields: Vec<Field>,
-    /// What of the server fires it.
-    pub fired_by: &'static str,
-}
-
-/// One field of a payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field {
-    /// `task_id`.
-    pub name: &'static str,
-    /// What it is.
-    pub kind: FieldKind,
-    /// For people.
-    pub description: &'static str,
-    /// Not in every payload, or null.
-    pub optional: bool,
-}
-
-/// What a field is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FieldKind {
-    /// Text.
-    Text,
-    /// A number.
-    Number,
-    /// Yes or no.
-    Boolean,
-    /// Several texts.
-    ListOfText,
-    /// Fields of its own.
-    Object,
-    /// RFC 3339 text, in UTC.
-    Time,
-}
-
-impl FieldKind {
-    /// Its stable name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Text => "text",
-            Self::Number => "number",
-            Self::Boolean => "boolean",
-            Self::ListOfText => "list of text",
-            Self::Object => "object",
-            Self::Time => "time",
-        }
-    }
-
-    fn fits(self, value: &Value) -> bool {
-        match self {
-            Self::Text => value.is_string(),
-            Self::Number => value.is_number(),
-            Self::Boolean => value.is_boolean(),
-            Self::ListOfText => {
-                value.as_array().is_some_and(|list| list.iter().all(Value::is_string))
-            }
-            Self::Object => value.is_object(),
-            Self::Time => {
-                value.as_str().is_some_and(|text| text.parse::<jiff::Timestamp>().is_ok())
-            }
-        }
-    }
-}
-
-impl EventInfo {
-    /// What a payload looks like.
-    pub fn example(&self) -> Payload {
-        Announced::example(self.name).map(|event| event.payload().clone()).unwrap_or_default()
-    }
-}
-
-/// All of them, by name.
+/// Every kind of event, sorted by name.
 pub fn all() -> &'static [EventInfo] {
     static ALL: LazyLock<Vec<EventInfo>> = LazyLock::new(|| {
-        let mut all = entries::entries();
+        let mut all = declared_events();
         all.sort_unstable_by_key(|info| info.name);
         all
     });
     &ALL
 }
 
-/// The kind of event that has this name. Every name that a custom event can have is known.
+/// The kind of event that has this name: for every valid name of a custom event, [`CUSTOM`].
 pub fn find(name: &str) -> Option<&'static EventInfo> {
     let name = if is_custom(name) { CUSTOM } else { name };
     all().iter().find(|info| info.name == name)
 }
 
-/// Whether a custom event can be called that.
-pub(super) fn is_custom(name: &str) -> bool {
+/// An example of the event with this name; of [`CUSTOM`], a custom event of any name.
+pub(super) fn example(name: &str) -> Option<Event> {
+    let mut event = find(name)?.examples.first()?.clone();
+    if let Fact::Custom(custom) = &mut event.fact
+        && name != CUSTOM
+    {
+        Arc::make_mut(custom).name = name.into();
+    }
+    Some(event)
+}
+
+/// Whether this is a valid name of a custom event.
+fn is_custom(name: &str) -> bool {
     name.starts_with(CUSTOM_PREFIX) && Custom::check(name, &Payload::new()).is_ok()
 }
 
-/// There is no such event.
+/// An error: the catalogue has no such event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownEvent {
-    /// As it was asked for.
+    /// The name or pattern that was requested.
     pub written: String,
-    /// What may have been meant, likeliest first.
+    /// Known names that resemble it, the most similar first.
     pub nearest: Vec<String>,
 }
 
@@ -146,10 +75,10 @@ impl fmt::Display for UnknownEvent {
 
 impl std::error::Error for UnknownEvent {}
 
-/// Whether something can ever be called that.
+/// Checks that a name or a pattern matches an event of the catalogue.
 ///
 /// # Errors
-/// [`UnknownEvent`].
+/// [`UnknownEvent`], with the nearest names.
 pub fn check(pattern: &NamePattern) -> Result<(), UnknownEvent> {
     let known = match pattern {
         NamePattern::Exactly(name) => name != CUSTOM && find(name).is_some(),
@@ -164,17 +93,17 @@ pub fn check(pattern: &NamePattern) -> Result<(), UnknownEvent> {
     Err(UnknownEvent { written: pattern.to_string(), nearest: nearest(&pattern.to_string()) })
 }
 
-/// What may have been meant by a name or a pattern, likeliest first and at most three.
+/// The known names or patterns that resemble this one: at most three, the most similar first.
 pub fn nearest(written: &str) -> Vec<String> {
-    let slips = written.len().div_ceil(3);
+    let max_distance = written.len().div_ceil(3);
     let groups = Category::ALL.map(|category| format!("{}.*", category.as_str()));
     let names = all().iter().map(|info| info.name.to_owned());
     let known = names.chain(groups).filter(|name| name.ends_with('*') == written.ends_with('*'));
     let mut near: Vec<(usize, String)> = known
-        // A distance is at least the difference of the lengths.
-        .filter(|name| name.len().abs_diff(written.len()) <= slips)
+        // Cheaper than a distance, which is at least the difference of the lengths.
+        .filter(|name| name.len().abs_diff(written.len()) <= max_distance)
         .map(|name| (strsim::osa_distance(&name, written), name))
-        .filter(|(distance, _)| *distance <= slips)
+        .filter(|(distance, _)| *distance <= max_distance)
         .collect();
     near.sort_unstable();
     near.dedup();
@@ -182,10 +111,11 @@ pub fn nearest(written: &str) -> Vec<String> {
     near.into_iter().map(|(_, name)| name).collect()
 }
 
-/// Whether a filter is one: bounded, and of events that there are. `field` is where it stood.
+/// Checks a filter that a caller sent in the request's field `field`.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT`, naming the field below `field`.
+/// `INVALID_ARGUMENT` with the path of the bad part: an event that the catalogue does not have, or more
+/// than [`MAX_FILTER_WORDS`] names or categories.
 pub fn check_filter(filter: &EventFilter, field: &str) -> Result<(), Error> {
     for (count, name) in [(filter.names.len(), "names"), (filter.categories.len(), "categories")] {
         if count > MAX_FILTER_WORDS {
@@ -201,12 +131,12 @@ pub fn check_filter(filter: &EventFilter, field: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// What an event says that the catalogue does not, and the other way round; empty when all is well.
+/// How an event differs from its entry in the catalogue; empty if it does not.
 pub fn differences(event: &Event) -> Vec<String> {
-    let Some(info) = find(event.name()) else { return vec!["it is not in the catalogue".into()] };
+    let Some(info) = find(event.name()) else { return vec!["not in the catalogue".into()] };
     let mut found = Vec::new();
     if info.category != event.category() {
-        found.push(format!("its category is {:?}", event.category()));
+        found.push(format!("the category is {:?}", event.category()));
     }
     let payload = event.payload();
     for field in &info.fields {
@@ -215,27 +145,31 @@ pub fn differences(event: &Event) -> Vec<String> {
             None => found.push(format!("`{}` is missing", field.name)),
             Some(value) if field.kind.fits(value) => {}
             Some(value) => {
-                found.push(format!("`{}` is no {}: {value}", field.name, field.kind.as_str()));
+                found.push(format!(
+                    "`{}` is not of type {}: {value}",
+                    field.name,
+                    field.kind.as_str()
+                ));
             }
         }
     }
     let known = |name: &str| info.fields.iter().any(|field| field.name == name);
-    let strange = payload.keys().filter(|name| !known(name));
-    found.extend(strange.map(|name| format!("`{name}` is not listed")));
+    let undeclared = payload.keys().filter(|name| !known(name));
+    found.extend(undeclared.map(|name| format!("`{name}` is not declared")));
     found
 }
 
-/// For tests: an event is what the catalogue says of it.
+/// For tests: asserts that an event has the category and the payload that the catalogue lists.
 ///
 /// # Panics
-/// When it is not.
+/// If it has not.
 #[track_caller]
 pub fn assert_catalogued(event: &Event) {
     let differences = differences(event);
     assert!(differences.is_empty(), "{}: {}", event.name(), differences.join(", "));
 }
 
-/// A row of the table in `docs/events.md` for each event.
+/// The table of events in `docs/events.md`.
 pub fn table() -> String {
     let mut text = String::from("| event | when | payload |\n|---|---|---|\n");
     for info in all() {

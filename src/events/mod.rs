@@ -7,6 +7,7 @@
 mod announced;
 mod announcer;
 pub mod catalog;
+#[cfg(test)]
 mod examples;
 mod index;
 mod observers;

@@ -23,9 +23,10 @@ mod webhook;
 
 pub use digest::Digest;
 pub use event::{
-    CUSTOM_PREFIX, Category, Custom, Event, EventFilter, Fact, MAX_CUSTOM_PAYLOAD_BYTES,
-    MAX_EVENT_NAME_BYTES, MAX_FILTER_WORDS, NamePattern, NodeFact, Payload, QueueFact,
-    SHOWN_RESULT_BYTES, SYSTEM_NAMESPACE, ScheduleFact, ServerFact, TaskFact,
+    CUSTOM_PREFIX, Category, Custom, Event, EventField, EventFilter, EventInfo, Fact, FieldKind,
+    MAX_CUSTOM_PAYLOAD_BYTES, MAX_EVENT_NAME_BYTES, MAX_FILTER_WORDS, NamePattern, NodeFact,
+    Payload, QueueFact, SHOWN_RESULT_BYTES, SYSTEM_NAMESPACE, ScheduleFact, ServerFact, TaskFact,
+    declared_events,
 };
 pub use explanation::{Explanation, MAX_NAMED, Obstacle, ObstacleKind};
 pub use id::{Fence, MAX_ID_BYTES, MAX_QUEUE_NAME_BYTES, QueueName, Sequence, TaskId};

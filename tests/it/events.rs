@@ -57,7 +57,7 @@ async fn the_catalogue_is_listed_whole_or_by_category() {
     };
     let all = list("").await.unwrap();
     let completed = all.iter().find(|info| info.name == "task.completed").expect("it is listed");
-    assert_eq!((&*completed.category, &*completed.description), ("task", "A task ended well"));
+    assert_eq!((&*completed.category, &*completed.description), ("task", "A task succeeded"));
     assert!(completed.fields.iter().any(|field| field.name == "result" && field.r#type == "text"));
     assert!(completed.example_payload.as_ref().unwrap().fields.contains_key("total_duration"));
     let queues: Vec<_> = list("queue").await.unwrap().into_iter().map(|info| info.name).collect();

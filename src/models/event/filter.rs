@@ -1,25 +1,25 @@
-//! Which events somebody wants.
+//! Filters: which events a stream, a subscriber or a webhook gets.
 
 use std::fmt;
 
 use super::{CUSTOM_PREFIX, Category, Event};
 use crate::models::{QueueName, TaskId};
 
-/// The most names, or categories, or tags in one filter.
+/// The most names in one filter, and the most categories.
 pub const MAX_FILTER_WORDS: usize = 100;
 
-/// A name of an event, or all that begin like it.
+/// The name of an event, or the prefix of several names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum NamePattern {
-    /// `task.completed`.
+    /// This name: `task.completed`.
     Exactly(String),
-    /// `custom.*`, kept as `custom.`.
+    /// Every name with this prefix: `custom.*`, kept as `custom.`.
     StartingWith(String),
 }
 
 impl NamePattern {
-    /// What is written as `task.completed`, `task.*` or `*`. Whether there is such an event is for the
-    /// catalogue to say.
+    /// Parses `task.completed`, `task.*` or `*`. Whether any event matches is for
+    /// [`catalog::check`](crate::events::catalog::check) to decide.
     pub fn parse(text: &str) -> Self {
         match text.strip_suffix('*') {
             Some(start) => Self::StartingWith(start.to_owned()),
@@ -27,7 +27,7 @@ impl NamePattern {
         }
     }
 
-    /// Whether that is such a name.
+    /// Whether the pattern matches this name.
     pub fn matches(&self, name: &str) -> bool {
         match self {
             Self::Exactly(wanted) => wanted == name,
@@ -35,7 +35,7 @@ impl NamePattern {
         }
     }
 
-    /// Whether only custom events can be meant.
+    /// Whether only custom events can match.
     pub fn is_custom(&self) -> bool {
         let (Self::Exactly(text) | Self::StartingWith(text)) = self;
         text.starts_with(CUSTOM_PREFIX)
@@ -51,23 +51,23 @@ impl fmt::Display for NamePattern {
     }
 }
 
-/// What an event must be to be wanted. Everything that is set must hold.
+/// Selects events. Every condition that is set must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct EventFilter {
-    /// Any of these; empty: any at all.
+    /// The event's name matches one of these; empty: every name.
     pub names: Vec<NamePattern>,
-    /// Any of these; empty: any at all.
+    /// The event's category is one of these; empty: every category.
     pub categories: Vec<Category>,
-    /// About this queue, or a task of it.
+    /// The event is about this queue or a task of it.
     pub queue: Option<QueueName>,
-    /// About a task that carries this tag.
+    /// The event is about a task with this tag.
     pub tag: Option<String>,
-    /// About this task.
+    /// The event is about this task.
     pub task: Option<TaskId>,
 }
 
 impl EventFilter {
-    /// Whether the event is wanted.
+    /// Whether the filter selects this event.
     pub fn matches(&self, event: &Event) -> bool {
         let name = event.name();
         (self.names.is_empty() || self.names.iter().any(|pattern| pattern.matches(name)))

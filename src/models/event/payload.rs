@@ -1,20 +1,22 @@
-//! What an event says about itself, as JSON.
+//! The payload of an event, as JSON.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{Event, Fact, NodeFact, QueueFact, ScheduleFact, ServerFact, TaskFact};
+use super::declare::Fields;
+use super::{Event, Fact, FieldKind};
 use crate::clock::Timestamp;
-use crate::models::{Ended, QueueSettings, Rate, Task};
+use crate::models::{Failure, Task};
+use FieldKind::{ListOfText, Text};
 
-/// Fields by name. Sorted, so that the same event always reads the same.
+/// An event's fields by name. Sorted, so that equal events have equal text.
 pub type Payload = Map<String, Value>;
 
 /// The largest payload of a custom event, in bytes of JSON.
 pub const MAX_CUSTOM_PAYLOAD_BYTES: usize = 64 << 10;
-/// How much of a result an event shows, in bytes; `GetResult` has it whole.
+/// How much of a result an event shows, in bytes; `GetResult` returns all of it.
 pub const SHOWN_RESULT_BYTES: usize = 4 << 10;
 
-/// The bytes of a payload as JSON.
+/// The length of a payload as JSON, in bytes.
 pub(super) fn size(payload: &Payload) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
@@ -27,193 +29,57 @@ pub(super) fn size(payload: &Payload) -> usize {
         }
     }
     let mut count = Count(0);
-    // Neither a map of values nor a counter can refuse.
+    // Neither a map of JSON values nor a counter returns an error.
     serde_json::to_writer(&mut count, payload).map_or(usize::MAX, |()| count.0)
 }
 
 impl Event {
-    /// What it says about itself. Times are RFC 3339 text, lengths of time are in seconds.
+    /// The event's payload. Times are RFC 3339 text, durations are numbers of seconds.
+    ///
+    /// Builds it anew at each call; [`Announced::payload`](crate::events::Announced::payload) keeps it.
     pub fn payload(&self) -> Payload {
+        let mut out = Fields::default();
+        self.write_fields(&mut out);
+        out.payload
+    }
+
+    /// The fields that all facts of a kind share, then those of the fact.
+    pub(super) fn write_fields(&self, out: &mut Fields) {
         match &self.fact {
             Fact::Task(task, fact) => {
-                let mut said = of_task(task);
-                said.extend(task_fact(task, fact));
-                said
+                task_fields(out, task);
+                fact.write_fields(out, task);
             }
             Fact::Queue(queue, fact) => {
-                let mut said = queue_fact(fact);
-                said.insert("queue".into(), queue.as_str().into());
-                said
+                out.field("queue", Text, queue.as_str(), "the queue");
+                fact.write_fields(out);
             }
             Fact::Schedule(name, fact) => {
-                let mut said = schedule_fact(fact);
-                said.insert("schedule".into(), name.as_str().into());
-                said
+                out.field("schedule", Text, name.as_str(), "the schedule");
+                fact.write_fields(out);
             }
-            Fact::Node(fact) => node_fact(fact),
-            Fact::Server(fact) => observed(fact),
+            Fact::Node(fact) => fact.write_fields(out),
+            Fact::Server(fact) => fact.write_fields(out),
             Fact::Custom(custom) => {
-                let mut said = of_task(&custom.task);
-                said.insert("attempt".into(), custom.attempt.into());
-                said.insert("data".into(), Value::Object(custom.payload.clone()));
-                said
+                task_fields(out, &custom.task);
+                custom.write_fields(out);
             }
         }
     }
 }
 
-fn map(value: Value) -> Payload {
-    match value {
-        Value::Object(map) => map,
-        _ => unreachable!("only objects are written here"),
-    }
+fn task_fields(out: &mut Fields, task: &Task) {
+    out.field("task_id", Text, task.id.as_str(), "the task's id");
+    out.field("method", Text, &*task.method, "the task's method, as the caller wrote it");
+    out.field("queue", Text, task.options.queue.as_str(), "the task's queue");
+    out.field("tags", ListOfText, task.options.tags(), "the task's tags");
 }
 
-fn time(at: Timestamp) -> Value {
+pub(super) fn failure_fields(out: &mut Fields, failure: &Failure) {
+    out.field("error_code", Text, failure.code.as_str(), "the stable error code");
+    out.field("error_message", Text, failure.message.as_str(), "the error message, for people");
+}
+
+pub(super) fn time(at: Timestamp) -> Value {
     at.to_string().into()
-}
-
-fn time_or_null(at: Option<Timestamp>) -> Value {
-    at.map_or(Value::Null, time)
-}
-
-fn of_task(task: &Task) -> Payload {
-    map(json!({
-        "task_id": task.id.as_str(),
-        "method": &*task.method,
-        "queue": task.options.queue.as_str(),
-        "tags": task.options.tags(),
-    }))
-}
-
-fn task_fact(task: &Task, fact: &TaskFact) -> Payload {
-    map(match fact {
-        TaskFact::Accepted(state) => {
-            json!({ "state": state.as_str(), "priority": task.options.priority })
-        }
-        TaskFact::Queued | TaskFact::Requeued | TaskFact::Replaced | TaskFact::Retried => {
-            json!({})
-        }
-        TaskFact::Started { attempt, fence } => {
-            json!({ "attempt": attempt, "fence": fence.to_string() })
-        }
-        TaskFact::Progressed { fraction, message } => {
-            json!({ "fraction": fraction, "message": &**message })
-        }
-        TaskFact::Retrying { attempt, failure, due } => json!({
-            "attempt": attempt,
-            "error_code": failure.code.as_str(),
-            "error_message": failure.message,
-            "due_at": time(*due),
-        }),
-        TaskFact::Snoozed { due } => json!({ "due_at": time(*due) }),
-        TaskFact::Rescued { rescues } => json!({ "rescues": rescues }),
-        TaskFact::Expanded { children } => json!({ "children": children }),
-        TaskFact::CancelRequested { reason } => json!({ "reason": &**reason }),
-        TaskFact::Ended(ended) | TaskFact::Resolved(ended) => return outcome(task, ended),
-    })
-}
-
-/// How long a task took, what it came to or why not.
-fn outcome(task: &Task, ended: &Ended) -> Payload {
-    let outcome = &ended.outcome;
-    let execution = outcome.started_at.map(|at| outcome.ended_at.since(at).as_secs_f64());
-    let mut said = map(json!({
-        "attempts": outcome.attempts,
-        "execution_duration": execution,
-        "total_duration": outcome.ended_at.since(task.submitted_at).as_secs_f64(),
-    }));
-    if let Some(failure) = outcome.failure() {
-        said.insert("error_code".into(), failure.code.as_str().into());
-        said.insert("error_message".into(), failure.message.into());
-    }
-    if let Some(result) = outcome.result() {
-        let whole = result.to_string();
-        let end = whole.floor_char_boundary(SHOWN_RESULT_BYTES);
-        said.insert("result".into(), whole[..end].into());
-        said.insert("result_truncated".into(), (end < whole.len()).into());
-    }
-    said
-}
-
-fn queue_fact(fact: &QueueFact) -> Payload {
-    map(match fact {
-        QueueFact::Paused | QueueFact::Resumed => json!({}),
-        QueueFact::LimitsChanged(settings) => {
-            let QueueSettings { limits, paused } = **settings;
-            json!({
-                "paused": paused,
-                "weight": limits.weight,
-                "concurrency": limits.concurrency,
-                "max_length": limits.max_length,
-                "rate": limits.rate.map(rate),
-                "concurrency_per_key": limits.concurrency_per_key,
-                "rate_per_key": limits.rate_per_key.map(rate),
-            })
-        }
-    })
-}
-
-fn rate(rate: Rate) -> Value {
-    json!({ "count": rate.count, "per_seconds": rate.per.as_secs_f64() })
-}
-
-fn schedule_fact(fact: &ScheduleFact) -> Payload {
-    map(match fact {
-        ScheduleFact::Created { next }
-        | ScheduleFact::Updated { next }
-        | ScheduleFact::Enabled { next } => json!({ "next_run_at": time_or_null(*next) }),
-        ScheduleFact::Deleted | ScheduleFact::Disabled => json!({}),
-        ScheduleFact::Executed { occurrence, task, manual } => json!({
-            "occurrence": time(*occurrence),
-            "task_id": task.as_str(),
-            "manual": manual,
-        }),
-        ScheduleFact::Skipped { occurrence } => json!({ "occurrence": time(*occurrence) }),
-        ScheduleFact::Missed { count, last } => json!({ "count": count, "last": time(*last) }),
-        ScheduleFact::Failed { occurrence, task, failure } => json!({
-            "occurrence": time(*occurrence),
-            "task_id": task.as_str(),
-            "error_code": failure.code.as_str(),
-            "error_message": failure.message,
-        }),
-    })
-}
-
-fn node_fact(fact: &NodeFact) -> Payload {
-    map(match fact {
-        NodeFact::Started { epoch, version } => json!({ "epoch": epoch, "version": version }),
-        NodeFact::Draining => json!({}),
-        NodeFact::Stopped { epoch } => json!({ "epoch": epoch }),
-        NodeFact::Crashed { epoch, last_alive, rescued, quarantined } => json!({
-            "epoch": epoch,
-            "last_alive_at": time(*last_alive),
-            "rescued": rescued,
-            "quarantined": quarantined,
-        }),
-    })
-}
-
-fn observed(fact: &ServerFact) -> Payload {
-    map(match fact {
-        ServerFact::Sampled { queued, running, delayed, failed } => json!({
-            "queued": queued,
-            "running": running,
-            "delayed": delayed,
-            "failed": failed,
-        }),
-        ServerFact::Lagged { subscriber, missed } => {
-            json!({ "subscriber": &**subscriber, "missed": missed })
-        }
-        ServerFact::ServiceFailed { service, error, failures } => json!({
-            "service": &**service,
-            "error": &**error,
-            "failures": failures,
-        }),
-        ServerFact::WebhookAbandoned { webhook, task, error } => json!({
-            "webhook": webhook.as_str(),
-            "task_id": task.as_str(),
-            "error_message": &**error,
-        }),
-    })
 }

@@ -1,11 +1,11 @@
-//! About how much memory an event keeps alive: an estimate, for whoever keeps many.
+//! An estimate of the memory that an event keeps alive, for buffers that hold many events.
 
 use super::{Event, Fact, TaskFact, payload};
 use crate::models::{ArgValue, Ended, Task};
 
 impl Event {
-    /// The bytes on the heap that it holds or shares. What others hold, too, counts in full: an event
-    /// can be the last to hold it.
+    /// An estimate of the heap memory that the event owns or shares, in bytes. Shared memory counts in
+    /// full: the event can be the last owner.
     pub fn heap_bytes(&self) -> usize {
         match &self.fact {
             Fact::Task(task, TaskFact::Ended(ended) | TaskFact::Resolved(ended)) => {

@@ -63,7 +63,7 @@ fn the_events_are_listed_where_there_is_no_data() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("\ntask.completed "), "{}", ran.stdout);
     let ran = binary.run(&["events", "task.completed"]);
-    assert!(ran.stdout.starts_with("task.completed: A task ended well\n"), "{}", ran.stdout);
+    assert!(ran.stdout.starts_with("task.completed: A task succeeded\n"), "{}", ran.stdout);
     assert!(!binary.path().join("data").exists(), "it opens nothing");
     let ran = binary.run(&["events", "task.complete"]);
     assert_one_line(&ran, 2, &["did you mean task.completed"]);

@@ -9,13 +9,13 @@ struct AuditSubscriber;
 
 #[subscriber(events("task.*", "node.draining", "custom.order-paid"))]
 impl AuditSubscriber {
-    /// A server takes nothing in any more.
+    /// A server began its graceful shutdown and accepts no more tasks.
     async fn handle_node_draining(&self, event: &Announced) -> Result<(), SubscriberError> {
         println!("{} node.draining", event.at);
         Ok(())
     }
 
-    /// A body announced something of its own.
+    /// A handler emitted a custom event.
     async fn handle_custom_order_paid(&self, event: &Announced) -> Result<(), SubscriberError> {
         let task_id = event.text("task_id").unwrap_or("unknown");
         println!("{} custom.order-paid: {task_id}", event.at);

@@ -9,14 +9,14 @@ struct NotificationSubscriber;
 
 #[subscriber(events("task.completed", "task.failed"))]
 impl NotificationSubscriber {
-    /// A task ended well.
+    /// A task succeeded.
     async fn handle_task_completed(&self, event: &Announced) -> Result<(), SubscriberError> {
         let task_id = event.text("task_id").unwrap_or("unknown");
         println!("{} task.completed: {task_id}", event.at);
         Ok(())
     }
 
-    /// A task ended badly, for good.
+    /// A task failed and is not retried any more.
     async fn handle_task_failed(&self, event: &Announced) -> Result<(), SubscriberError> {
         let task_id = event.text("task_id").unwrap_or("unknown");
         let error_message = event.text("error_message").unwrap_or("unknown");
