@@ -4,31 +4,32 @@ use super::QueueState;
 use crate::clock::Timestamp;
 use crate::models::{Event, Sequence};
 
-/// What begins a boot.
+/// How a store is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenOptions {
-    /// When.
+    /// The time of the boot.
     pub now: Timestamp,
-    /// After how many ends of a process a task that ran at each of them is a suspect, and quarantined
-    /// at the next one; 0: never.
+    /// How often in a row a process must end while a task runs before the task counts as a
+    /// quarantine candidate; one more such end quarantines it. 0: never.
     pub suspect_after: u32,
 }
 
-/// What a boot begins with.
+/// What a boot finds in the store.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OpenReport {
     /// The number of this boot.
     pub epoch: u64,
-    /// The first place in the order of acceptance that was never given.
+    /// The first sequence number that no task ever had.
     pub next_sequence: Sequence,
-    /// Queues that hold something or were decided about.
+    /// The state of every queue, as [`Store::queues`](super::Store::queues) returns it.
     pub queues: Vec<QueueState>,
-    /// How many tasks were put back into their queues.
+    /// How many tasks were running when the last process ended, and are queued again.
     pub rescued: u64,
-    /// How many were ended because they ran at one end of a process too many.
+    /// How many tasks failed as `QUARANTINED`: they ran at too many process ends.
     pub quarantined: u64,
     /// When the next task is due.
     pub due: Option<Timestamp>,
-    /// What happened: to those tasks, and to the boot before if it ended without stopping.
+    /// The events of those tasks, and `node.crashed` if the last boot ended without
+    /// [`Change::Stop`](super::Change::Stop).
     pub events: Vec<Event>,
 }

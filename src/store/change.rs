@@ -9,26 +9,26 @@ use crate::models::{
     Sequence, Task, TaskId, Webhook,
 };
 
-/// A task that enters.
+/// A task to insert.
 #[derive(Clone, Debug)]
 pub struct Insert {
-    /// Its place in the order of acceptance.
+    /// Its number in the order of acceptance.
     pub sequence: Sequence,
-    /// What was asked.
+    /// The task as requested.
     pub task: Arc<Task>,
-    /// The dependencies to look at: those that are not known to have succeeded.
+    /// The dependencies to check: those that are not known to have succeeded.
     pub deps: Vec<TaskId>,
-    /// Dependencies that live in another store and had not ended; told of with
-    /// [`Change::ForeignEnded`].
+    /// Unfinished dependencies that live in another store; [`Change::ForeignEnded`] reports their
+    /// ends.
     pub foreign: Vec<TaskId>,
-    /// It starts at once, under this fence.
+    /// With a fence, the task starts at once, claimed under it.
     pub claim: Option<Fence>,
 }
 
-/// One transition, or a bounded slice of one kind of upkeep.
+/// One transition, or one bounded slice of upkeep.
 #[derive(Clone, Debug)]
 pub enum Change {
-    /// A task enters. Refused when its id is taken or a dependency forbids it.
+    /// Inserts a task. Refused if its id or unique key is taken or a dependency forbids it.
     Insert(Insert),
     /// `RUNNING` → `SUCCEEDED`.
     Complete { sequence: Sequence, fence: Fence, result: Arc<ArgValue> },
@@ -38,82 +38,85 @@ pub enum Change {
     Fail { sequence: Sequence, fence: Fence, failure: Failure },
     /// `RUNNING` → `CANCELLED`.
     CancelAttempt { sequence: Sequence, fence: Fence, reason: String },
-    /// `RUNNING` → `RETRYING` until `due`. This, and each change after which the task would run
-    /// again, ends it `CANCELLED` instead if somebody wished that while it ran.
+    /// `RUNNING` → `RETRYING` until `due`. If a cancel was requested while the task ran, this
+    /// change, and every other after which the task would run again, ends it `CANCELLED` instead.
     Retry { sequence: Sequence, fence: Fence, failure: Failure, due: Timestamp },
     /// `RUNNING` → `PENDING` until `due`; the attempt does not count.
     Snooze { sequence: Sequence, fence: Fence, due: Timestamp },
     /// `RUNNING` → `QUEUED`; the attempt does not count.
     Requeue { sequence: Sequence, fence: Fence },
-    /// What the task runs with was decided when it was claimed; later attempts run with the same.
+    /// Stores the arguments that were resolved at the claim; later attempts run with the same.
     SetArgs { sequence: Sequence, fence: Fence, args: Vec<ArgValue> },
-    /// `RUNNING` → `PENDING` on children that enter with it; the attempt does not count.
+    /// `RUNNING` → `PENDING` on children that are inserted with it; the attempt does not count.
     Expand { sequence: Sequence, fence: Fence, children: Vec<Insert> },
-    /// A running body asks for a child. One that is there already, from an earlier attempt, is
-    /// joined; if it ended badly it runs again.
+    /// Inserts a child of a running task. A child of an earlier attempt is joined, and retried if
+    /// it failed.
     Spawn { sequence: Sequence, fence: Fence, child: Insert },
-    /// A running body waits for its children, and has no place in its queue and of its key meanwhile;
-    /// or goes on, and has one place too many where others took it.
+    /// Suspends a running attempt while it waits for its children: it gives back its slot and its
+    /// place of the concurrency key. Or resumes it, even if that exceeds the limits.
     Suspend { sequence: Sequence, fence: Fence, suspended: bool },
-    /// What the next attempt finds; `None` clears it. The task is no suspect any more.
+    /// Stores what the next attempt resumes from; `None` clears it. The task is no quarantine
+    /// candidate any more.
     Checkpoint { sequence: Sequence, fence: Fence, data: Option<Arc<[u8]>> },
-    /// How far a running body says it is.
+    /// Stores the progress of a running attempt.
     Progress { sequence: Sequence, fence: Fence, fraction: f64, message: String },
-    /// What a running body wrote down. Numbered by whoever writes, from what the claim said; lines
-    /// beyond [`MAX_LOG_LINES`](crate::models::MAX_LOG_LINES) are dropped, and so are numbers that
-    /// are there already.
+    /// Appends log lines of a running attempt. The caller numbers them on from
+    /// [`Claimed::log_lines`](super::Claimed::log_lines); known numbers, and lines beyond
+    /// [`MAX_LOG_LINES`](crate::models::MAX_LOG_LINES), are dropped.
     Log { sequence: Sequence, fence: Fence, lines: Vec<LogLine> },
-    /// Anything that has not ended → `CANCELLED`; while `RUNNING` the first wish is stored.
+    /// Unfinished → `CANCELLED`. A running task gets the request to cancel; the first reason is
+    /// kept.
     Cancel { id: TaskId, reason: String },
-    /// Anything that has ended → `QUEUED`, with all its retries. Dependants that had ended only
-    /// because it had wait for it again.
+    /// Ended → `QUEUED`, with all its retries. Dependants that failed only because of it wait for
+    /// it again.
     RetryEnded { id: TaskId, reason: String },
-    /// Anything that has ended badly, or was resolved before, → `SUCCEEDED` by hand. Dependants that had ended only because it had
-    /// are released.
+    /// Failed, cancelled, expired, or resolved before → `SUCCEEDED`, with a result given manually.
+    /// Dependants that failed only because of it run.
     Resolve { id: TaskId, result: Arc<ArgValue>, reason: String },
-    /// A task that has ended is forgotten.
+    /// Deletes an ended task.
     Purge { id: TaskId },
-    /// A dependency that lives in another store ended, well or badly.
+    /// Reports that a dependency in another store ended.
     ForeignEnded { id: TaskId, succeeded: bool },
-    /// What is due becomes `QUEUED`, what is over becomes `EXPIRED`; at most `limit` of them. `more`
-    /// may be about these or about the dependants of what expired.
+    /// Queues due tasks and expires overdue ones, at most `limit`. `more` can be about these, or
+    /// about the dependants of the expired ones.
     Promote { limit: usize },
-    /// The next slice of dependants of tasks that ended.
+    /// Notifies the next slice of dependants of ended tasks.
     NotifyDependants { limit: usize },
-    /// Forgets tasks that ended long ago; at most `limit` of them.
+    /// Deletes ended tasks that exceed the retention, at most `limit`.
     Prune { retention: Retention, limit: usize },
-    /// What a queue allows from now on.
+    /// Sets the limits of a queue.
     SetQueue { queue: QueueName, limits: QueueLimits },
-    /// Whether anything of a queue may start.
+    /// Pauses or resumes a queue.
     PauseQueue { queue: QueueName, paused: bool },
-    /// Something happened that is no change of anything stored; kept for whoever is told durably.
+    /// Emits an event that no stored change causes, and writes it to the outbox for webhooks.
     Announce(Event),
-    /// A running body announces something.
+    /// Emits an event of a running attempt.
     Emit { sequence: Sequence, fence: Fence, custom: Arc<Custom> },
-    /// This boot ends as it was told to.
+    /// Marks this boot as ended by a graceful shutdown.
     Stop,
-    /// A schedule is this from now on; its runs, counts and first definition stay.
+    /// Creates or replaces a schedule. Its runs, counts and time of creation stay.
     SetSchedule { schedule: Arc<Schedule>, enabled: bool, next: Option<Timestamp> },
-    /// The same of one that was at this revision, and whose next time stays if it has one: it may have
-    /// been fired since somebody looked. Another revision: stale.
+    /// Replaces a schedule that is at this revision, else
+    /// [`ChangeResult::Stale`](super::ChangeResult::Stale). A next time that it has stays: it may
+    /// have fired meanwhile.
     RedefineSchedule {
         schedule: Arc<Schedule>,
         enabled: bool,
         next: Option<Timestamp>,
         revision: u64,
     },
-    /// Whether a schedule runs, and when next. Nothing if it is so already.
+    /// Enables or disables a schedule. No change if it is so already.
     EnableSchedule { name: Name, enabled: bool, next: Option<Timestamp> },
-    /// A schedule is no more.
+    /// Deletes a schedule.
     DeleteSchedule { name: Name },
-    /// Occurrences of a schedule are over.
+    /// Runs or skips due occurrences of a schedule.
     Fire(Firing),
-    /// Somebody wants a run of a schedule beside its rule.
+    /// Runs a schedule once, manually, beside its rule.
     Trigger { name: Name, occurrence: Timestamp, run: Insert },
-    /// Somebody is told of events from now on.
+    /// Creates or replaces a webhook.
     SetWebhook(Arc<Webhook>),
-    /// And is not any more; what was put aside for him is dropped.
+    /// Deletes a webhook and its outbox entries.
     DeleteWebhook { name: Name },
-    /// What was put aside at this place of the outbox becomes this task.
+    /// Turns an outbox entry into a delivery task.
     Deliver { position: u64, delivery: Insert },
 }

@@ -6,63 +6,63 @@ use super::ClaimableTask;
 use crate::clock::Timestamp;
 use crate::models::{CancelVerdict, Ended, Event, Fence, QueueName, Snapshot, State, Task, TaskId};
 
-/// What came of one change.
+/// The outcome of one change, with everything that followed from it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Applied {
-    /// What was said to it.
+    /// The result of the change itself.
     pub result: ChangeResult,
     /// Tasks that became claimable.
     pub ready: Vec<ClaimableTask>,
     /// Tasks that ended.
     pub ended: Vec<Arc<Ended>>,
-    /// Tasks that had ended and have not any more.
+    /// Ended tasks that are to run again.
     pub retried: Vec<Arc<Task>>,
-    /// Running tasks that are to be told to stop, in the wake of their parents' ends; and why.
+    /// Running attempts to cancel, because their parents ended or were replaced, with the reason.
     pub signals: Vec<(Fence, String)>,
-    /// A slice was full: ask for the next one.
+    /// The slice was full: request the next one.
     pub more: bool,
-    /// What happened, in order.
+    /// The events, in order.
     pub events: Vec<Event>,
-    /// Some of it was put aside for webhooks.
+    /// Whether events were written to the outbox.
     pub outbox_written: bool,
 }
 
-/// What was said to one change.
+/// The result of one change.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum ChangeResult {
-    /// It was made (or had been made before, by the same words).
+    /// The change was applied, now or by an earlier copy of the same write.
     #[default]
     Done,
-    /// A task entered, in this state.
+    /// The task was inserted, in this state.
     Inserted(State),
-    /// The id is taken by this task.
+    /// This task has the id already.
     IdConflict(Box<Snapshot>),
-    /// The unique key is this task's; `replaced` says whether it runs with the newcomer's arguments.
+    /// This task holds the unique key; `replaced`: it runs with the arguments of the new request.
     UniqueConflict { first: Box<Snapshot>, replaced: bool },
-    /// The unique key is another task's, and the newcomer was to be refused then, or cannot take its
-    /// place because it asks for another method or has dependencies.
+    /// Another task holds the unique key, and the request refuses conflicts, or cannot replace the
+    /// holder because methods differ or one of the two has dependencies.
     UniqueRefused,
-    /// It runs again, or was resolved and has this outcome; so many dependants were brought back with
-    /// it at once.
+    /// The task was retried, or resolved with this outcome, and this many dependants were retried
+    /// with it.
     Changed { state: State, retried_dependants: u32, ended: Option<Arc<Ended>> },
-    /// No such task.
+    /// There is no such task, schedule, webhook or outbox entry.
     NotFound,
-    /// It is in this state, in which it cannot be changed so: it has not ended, or has ended well.
+    /// The task is in this state, which does not permit the change.
     WrongState(State),
-    /// Somebody unfinished needs it: it depends on it, or has spawned it.
+    /// An unfinished task depends on it, or spawned it.
     InUse,
-    /// A dependency forbids it.
+    /// A dependency forbids the insert.
     Unmet { dependency: TaskId, problem: DependencyProblem },
-    /// The task waits for its children. Those in these queues did not come in: they had been there
-    /// before, or were refused.
+    /// The task waits for its children. The children in these queues were not inserted: they
+    /// existed, or were refused.
     Expanded { joined: Vec<QueueName> },
-    /// There are as many of them as there may be.
+    /// The limit on their number is reached.
     LimitReached,
-    /// Of the runs of a schedule, these came in: one for each asked for.
+    /// Which runs of a firing were inserted, in the order of the request.
     Fired { entered: Vec<bool> },
-    /// The fence is not the task's latest; the schedule is another by now.
+    /// The fence is not the task's latest, or the schedule has changed meanwhile.
     Stale,
-    /// What became of a wish to cancel, and the claim that is to be told.
+    /// The verdict on a cancel request, and the running attempt to cancel.
     Cancel { result: CancelVerdict, running: Option<Fence> },
 }
 
@@ -71,17 +71,17 @@ pub enum ChangeResult {
 pub enum DependencyProblem {
     /// No such task.
     Unknown,
-    /// It has not ended, and the request did not ask to wait.
+    /// It has not ended, and the request does not permit waiting.
     Unfinished,
-    /// It ended badly.
+    /// It ended in this state, and not `SUCCEEDED`.
     Failed(State),
 }
 
-/// What came of a commit.
+/// The results of a commit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Commit {
-    /// One for each change.
+    /// One for each change, in order.
     pub applied: Vec<Applied>,
-    /// When the next task is due or over, as far as is known.
+    /// When the next task is due or expires, as far as the store knows.
     pub due: Option<Timestamp>,
 }

@@ -6,49 +6,49 @@ use super::ClaimableTask;
 use crate::clock::Timestamp;
 use crate::models::{ArgValue, Event, Fence, Sequence, Task, TaskId};
 
-/// A claim that somebody would like to make.
+/// A request to claim a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClaimRequest {
-    /// Which task.
+    /// The task.
     pub sequence: Sequence,
-    /// The number that the claim is to have.
+    /// The fencing token of the claim.
     pub fence: Fence,
 }
 
-/// A task that was given to whoever asked.
+/// A claimed task, and what its attempt needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claimed {
-    /// Its place in the order of acceptance.
+    /// Its number in the order of acceptance.
     pub sequence: Sequence,
-    /// The number of this claim.
+    /// The fencing token of the claim.
     pub fence: Fence,
-    /// What was asked.
+    /// The task as requested.
     pub task: Arc<Task>,
-    /// The number of the attempt that begins, from 1.
+    /// The number of this attempt, from 1.
     pub attempt: u32,
-    /// What an earlier claim decided.
+    /// The arguments that an earlier claim resolved.
     pub resolved_args: Option<Vec<ArgValue>>,
-    /// The children that an earlier claim expanded it into, which have ended.
+    /// The children that an earlier claim expanded the task into; all have ended.
     pub children: Vec<TaskId>,
-    /// What an earlier attempt saved.
+    /// The checkpoint of an earlier attempt.
     pub checkpoint: Option<Arc<[u8]>>,
-    /// How many log lines there are.
+    /// How many log lines the task has.
     pub log_lines: u32,
-    /// Attempts that do not count against its retries: those made before somebody had it run again.
+    /// Attempts before the last manual retry; they do not count against its retries.
     pub attempts_before_retry: u32,
 }
 
-/// What came of a wish to claim.
+/// The results of claim requests.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Claims {
-    /// One for each wish; `None` where it could not be had.
+    /// One for each request; `None`: the task is not claimable.
     pub claimed: Vec<Option<Claimed>>,
-    /// Tasks that became claimable: the next ones with a key whose rate has room.
+    /// Tasks that became claimable: the next ones of keys whose rate limit permits another start.
     pub ready: Vec<ClaimableTask>,
-    /// What happened, in order.
+    /// The events, in order.
     pub events: Vec<Event>,
-    /// Some of it was put aside for webhooks.
+    /// Whether events were written to the outbox.
     pub outbox_written: bool,
-    /// When the next task is due or over, as far as is known.
+    /// When the next task is due or expires, as far as the store knows.
     pub due: Option<Timestamp>,
 }

@@ -4,29 +4,28 @@ use super::Insert;
 use crate::clock::Timestamp;
 use crate::models::{Name, ScheduleStatus};
 
-/// What becomes of the occurrences of a schedule that are over.
+/// A decision about due occurrences of a schedule: which run, and which are skipped as missed.
 #[derive(Clone, Debug)]
 pub struct Firing {
-    /// Whose.
+    /// The schedule's name.
     pub name: Name,
-    /// The schedule's revision and its next time as it was when this was decided; if they are others
-    /// by now, the firing is stale.
+    /// The revision for which the firing was decided; another one makes it stale.
     pub revision: u64,
-    /// See above.
+    /// The next time for which the firing was decided; another one makes it stale.
     pub due: Timestamp,
-    /// The runs, by occurrence. Whether one before them has ended is looked at when they enter.
+    /// The runs, by occurrence. The overlap policy is applied at their insert.
     pub runs: Vec<(Timestamp, Insert)>,
-    /// How many occurrences are left out, and the last of them.
+    /// How many occurrences are skipped as missed, and the last of them.
     pub missed: Option<(u64, Timestamp)>,
-    /// When it runs next.
+    /// When the schedule runs next.
     pub next: Option<Timestamp>,
 }
 
-/// Schedules whose time has come.
+/// Schedules that are due.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct DueSchedules {
     /// The earliest first.
     pub due: Vec<ScheduleStatus>,
-    /// When the first of all others is due.
+    /// When the first of the others is due.
     pub next: Option<Timestamp>,
 }

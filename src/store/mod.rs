@@ -1,16 +1,17 @@
-//! Where tasks are kept: the [`Store`] trait and the stores that implement it.
+//! Storage of tasks: the [`Store`] trait and its implementations.
 //!
-//! A store owns the truth about every task that it holds. It is told of [`Change`]s, each a
-//! transition of the state table ([`State`](crate::models::State)) in domain words, and answers what followed from each. It
-//! knows nothing of bodies, callers or queues' turns.
+//! A store holds the truth about its tasks. It applies [`Change`]s, each a transition of the state
+//! table ([`State`](crate::models::State)), and returns what followed from each. It knows nothing
+//! of handlers, callers or the order between queues.
 //!
 //! Invariants, asserted by the conformance suite on every store:
-//! - All changes of one `commit` are one transaction; a change that is refused changes nothing and
-//!   does not touch its neighbours.
-//! - A write about an attempt carries the fence of its claim; a stale one is refused.
-//! - The dependants of a task are released in the transaction that ends it.
-//! - Repeating a commit whose answer was lost changes nothing more and answers the same: what it
-//!   released and ended in its wake is told once more, and is told nowhere else.
+//! - All changes of one `commit` are one transaction; a refused change has no effect, also not on
+//!   its neighbours.
+//! - A write of an attempt carries the fencing token of its claim; a stale one is refused.
+//! - The dependants of a task are notified in the transaction that ends it, the rest of many in
+//!   slices.
+//! - A repeated commit changes nothing more and returns the same result: idempotency for callers
+//!   that lost the reply.
 
 mod boot;
 mod change;
@@ -50,23 +51,23 @@ use crate::models::{
 /// Unit tests see a second slice sooner.
 pub const RELEASE_SLICE: usize = if cfg!(test) { 2 } else { 1_000 };
 
-/// How many tasks one page of a listing looks at.
+/// How many tasks one call of [`Store::list`] looks at.
 pub const LIST_BUDGET: usize = 10_000;
 
-/// Why a store did not do what it was asked.
+/// Why a store did not apply a write or answer a read.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
-    /// Nothing was changed; asking again may work.
+    /// Nothing was changed; a retry may succeed.
     #[error("the store is not available: {0}")]
     Unavailable(String),
-    /// The change may or may not be there; asking again tells.
+    /// The change may or may not be stored; a retry tells.
     #[error("the store's answer was lost: {0}")]
     AnswerLost(String),
-    /// Nothing that it acknowledged is lost, but it must not acknowledge anything more, and asking
-    /// again does not help: the process has to end.
+    /// Everything acknowledged is safe, but the store must not acknowledge anything more, and
+    /// retries do not help: the process has to end.
     #[error("the store cannot go on: {0}")]
     Broken(String),
-    /// What is there cannot be opened as a store; why, and what to do.
+    /// The files cannot be opened as a store; the message says why, and what to do.
     #[error("{0}")]
     Unusable(String),
 }
@@ -74,7 +75,7 @@ pub enum Error {
 impl From<Error> for error::Error {
     fn from(error: Error) -> Self {
         let code = match error {
-            // A commit that finds it broken ends the process; whoever reads is told what holds.
+            // A commit on a broken store ends the process; readers get the code of an outage.
             Error::Unavailable(_) | Error::Unusable(_) | Error::Broken(_) => Code::StoreUnavailable,
             Error::AnswerLost(_) => Code::OutcomeUnknown,
         };
@@ -82,59 +83,57 @@ impl From<Error> for error::Error {
     }
 }
 
-/// What a store is.
+/// The properties of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Properties {
-    /// Its name, for people.
+    /// Its name, for messages.
     pub name: &'static str,
-    /// Whether other nodes write to it. A body may start beside its insert only where none does.
+    /// Whether other nodes write to it. Only without them may a handler start before its insert is
+    /// committed.
     pub shared: bool,
-    /// Whether what it acknowledged survives the process.
+    /// Whether acknowledged writes survive the process.
     pub durable: bool,
 }
 
-/// Keeps tasks.
+/// Stores tasks, schedules and webhooks.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// What it is.
+    /// The properties of this store.
     fn properties(&self) -> Properties;
 
-    /// Begins a boot: commits a new epoch and puts what an earlier boot left running back into its
-    /// queue, or ends it if somebody had wished it cancelled or it is quarantined. On a shared store,
-    /// only what nodes that are gone left running. Dependants that were not told yet are left to
-    /// [`Change::NotifyDependants`].
+    /// Begins a boot: commits a new epoch, and queues the tasks that an earlier boot left running,
+    /// or ends them if they were cancelled or are quarantined. On a shared store only those of
+    /// nodes that are gone. Pending dependants are left to [`Change::NotifyDependants`].
     ///
     /// # Errors
-    /// [`Error`], and then nothing was begun.
+    /// [`Error`]: the boot did not begin.
     async fn open(&self, boot: OpenOptions) -> Result<OpenReport, Error>;
 
-    /// Makes all changes in one transaction and says what followed from each, in the same order.
-    /// Asked once more with the very same `changes` (the same allocation) before any others, it
-    /// says again what followed.
+    /// Applies all changes in one transaction and returns their results, in order. A call with the
+    /// same `changes` (the same allocation) as the last commit returns its result again.
     ///
     /// # Errors
-    /// [`Error`]: nothing was changed, or it is not known whether.
+    /// [`Error`]: nothing was changed, or whether it was is not known.
     async fn commit(&self, changes: Arc<[Change]>, now: Timestamp) -> Result<Commit, Error>;
 
-    /// Gives tasks that are `QUEUED` to whoever asks, each under the fence it was asked with. What
-    /// cannot be claimed (any more) is `None`: also a task whose time to live is over, which
-    /// [`Change::Promote`] will end. A queue's concurrency limit is kept. Asked once more, it gives
-    /// the same again.
+    /// Claims `QUEUED` tasks, each under the fencing token of its request. `None` for a task that
+    /// is not claimable, also for one that is overdue, which [`Change::Promote`] will expire.
+    /// Concurrency limits of queues are kept. A repeated call returns the same claims.
     ///
     /// # Errors
-    /// [`Error`]: nothing was claimed, or it is not known whether.
+    /// [`Error`]: nothing was claimed, or whether it was is not known.
     async fn claim(&self, wanted: Vec<ClaimRequest>, now: Timestamp) -> Result<Claims, Error>;
 
-    /// `false` means that this id is surely not here. Answers from memory.
+    /// Whether a task may have this id; `false` is certain. Answers from memory.
     fn may_know(&self, id: &TaskId) -> bool;
 
-    /// What is known of each id, in the same order.
+    /// The tasks with these ids, in the same order.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     async fn find(&self, ids: &[TaskId]) -> Result<Vec<Option<Snapshot>>, Error>;
 
-    /// The best `limit` claimable tasks of a queue that come after `after`, best first.
+    /// The first `limit` claimable tasks of a queue after `after`, in the order of their positions.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -145,8 +144,9 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<ClaimableTask>, Error>;
 
-    /// Tasks that match, newest first, from before `before` on: at most `limit`, looked for among a
-    /// bounded number of tasks, so that a page can be short or empty although there are more.
+    /// Up to `limit` tasks that match, newest first, with sequence numbers below `before`. One call
+    /// looks at up to [`LIST_BUDGET`] tasks, so a page can be short or empty although there are
+    /// more.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -157,7 +157,7 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<TaskPage, Error>;
 
-    /// Up to `limit` lines of a task's log whose numbers are greater than `after`.
+    /// Up to `limit` lines of a task's log with numbers greater than `after`.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -170,7 +170,7 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Unavailable`].
     async fn queues(&self) -> Result<Vec<QueueState>, Error>;
 
-    /// Up to `limit` tasks of a queue that hold a place of this concurrency key.
+    /// Up to `limit` tasks that hold this concurrency key of a queue.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -181,8 +181,7 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<TaskId>, Error>;
 
-    /// When the next task of a queue with this concurrency key may start as far as the rate per key is
-    /// concerned; `None`: at once.
+    /// When the rate limit permits the next start with this concurrency key; `None`: at once.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -193,13 +192,13 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<Timestamp>, Error>;
 
-    /// A schedule and how it stands.
+    /// The schedule with this name, and its state.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
     async fn schedule(&self, name: &Name) -> Result<Option<ScheduleStatus>, Error>;
 
-    /// Up to `limit` schedules whose names come after `after`, by name.
+    /// Up to `limit` schedules with names after `after`, by name.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -209,7 +208,7 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<ScheduleStatus>, Error>;
 
-    /// Up to `limit` enabled schedules whose next time is not after `now`, the earliest first.
+    /// Up to `limit` enabled schedules that are due at `now`, the earliest first.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -227,7 +226,7 @@ pub trait Store: Send + Sync + 'static {
     /// [`Error::Unavailable`].
     async fn webhook(&self, name: &Name) -> Result<Option<Arc<Webhook>>, Error>;
 
-    /// Up to `limit` events that are put aside for webhooks behind `after`, in order.
+    /// Up to `limit` outbox entries after position `after`, in order.
     ///
     /// # Errors
     /// [`Error::Unavailable`].

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::models::{QueueName, Sequence};
 
-/// A task's place in its queue. The smallest is the next: strict priority, then first in, first out.
+/// A task's position in its queue: strict priority, then first in, first out. The smallest is next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Position {
     /// Higher first.
@@ -26,13 +26,13 @@ impl PartialOrd for Position {
     }
 }
 
-/// A task that can be claimed.
+/// A claimable task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimableTask {
     /// Its queue.
     pub queue: QueueName,
-    /// Where it stands there.
+    /// Its position there.
     pub position: Position,
-    /// The method as written.
+    /// The method as requested.
     pub method: Arc<str>,
 }

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-/// How long tasks that ended are kept.
+/// How long ended tasks are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
-    /// Those that succeeded.
+    /// The limit for tasks that succeeded.
     pub succeeded: RetentionLimit,
-    /// The others.
+    /// The limit for all others.
     pub others: RetentionLimit,
 }
 
-/// How long tasks that ended in one way are kept: until either bound is passed.
+/// A retention limit: a task is deleted when it exceeds either bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetentionLimit {
-    /// After its end.
+    /// The longest time after the end.
     pub max_age: Duration,
-    /// The most of them.
+    /// The highest number of tasks.
     pub max_count: usize,
 }

@@ -1,4 +1,4 @@
-//! Whether tables are sound: what the rules rely on, said once more from the rows alone.
+//! Consistency checks of the tables, computed from the rows alone.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::store::rules::IndexEntry;
 use crate::store::rules::{Row, Rows};
 
 impl Tables {
-    /// Panics where an index does not agree with the rows, or where something waits for nothing.
+    /// Panics if an index disagrees with the rows, or if a task waits for nothing.
     pub(crate) fn check(&mut self) {
         for row in self.rows.values() {
             check_row(row);
@@ -20,7 +20,7 @@ impl Tables {
         self.outbox.check();
     }
 
-    /// Indexes say of rows what the rows say.
+    /// Compares the indexes with fresh ones built from the rows.
     fn check_indexes(&self) {
         let mut fresh = Self::default();
         for (sequence, row) in &self.rows {
@@ -53,7 +53,8 @@ impl Tables {
         }
     }
 
-    /// Whoever waits is counted once for each that it waits for, and those are kept for it.
+    /// Checks that each waiting task counts all its unfinished parents, and that those are kept for
+    /// it.
     fn check_relatives(&self) {
         let mut unmet: BTreeMap<Sequence, u32> = BTreeMap::new();
         for (parent, children) in &self.waiting {
@@ -94,7 +95,7 @@ impl Tables {
         row.is_unneeded() && !row.dependants_pending && row.due.is_none()
     }
 
-    /// Whoever is held back will be looked at again.
+    /// Checks that every blocked task has something that will unblock it.
     fn check_keys(&mut self) {
         for ((queue, key), pace) in &self.paces {
             let timer = pace.wake.map(|at| (at, queue.clone(), key.clone()));

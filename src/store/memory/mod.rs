@@ -1,7 +1,8 @@
-//! The store in memory: the reference for what every verb means, and the home of ephemeral tasks.
+//! The store in memory: the reference for the semantics of every verb, and where ephemeral tasks
+//! live.
 //!
-//! [`Tables`] keeps rows and indexes for the rules, without locks, clocks or chance, so that a
-//! simulation can drive it; [`MemoryStore`] puts a lock around it.
+//! [`Tables`] holds rows and indexes, without locks, clocks or chance, so that a simulation can
+//! drive it; [`MemoryStore`] puts a lock around it.
 
 #[cfg(test)]
 mod check;
@@ -30,11 +31,11 @@ use crate::store::{
     OpenReport, Position, Properties, QueueState, Store,
 };
 
-/// Keeps tasks for as long as the process lives.
+/// Keeps tasks for the life of the process.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     tables: Mutex<Tables>,
-    /// The latest commit and what was answered, should the answer be lost on its way.
+    /// The latest commit and its result, for a caller that lost the reply and asks again.
     latest: Mutex<Option<(Arc<[Change]>, Commit)>>,
 }
 

@@ -1,4 +1,4 @@
-//! Webhooks, and what is put aside for them.
+//! Webhooks and their outbox.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -10,7 +10,7 @@ use crate::models::{Event, Name, OutboxEntry, Webhook};
 pub(super) struct Outbox {
     pub(super) webhooks: BTreeMap<Name, Arc<Webhook>>,
     posted: BTreeMap<u64, OutboxEntry>,
-    /// The last place that was given.
+    /// The last position used.
     last: u64,
 }
 
@@ -49,7 +49,7 @@ impl Outbox {
         behind.take(limit).map(|(_, posted)| posted.clone()).collect()
     }
 
-    /// Panics where something is kept for nobody.
+    /// Panics if an entry has no webhook.
     #[cfg(test)]
     pub(super) fn check(&self) {
         for (position, posted) in &self.posted {

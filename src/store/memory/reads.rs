@@ -1,4 +1,4 @@
-//! What the tables say when they are asked.
+//! Reads of the tables.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
@@ -10,12 +10,12 @@ use crate::store::queue_state::MAX_PRIORITIES;
 use crate::store::{ClaimableTask, LIST_BUDGET, Position, QueueState};
 
 impl Tables {
-    /// Whether a task of that name is here.
+    /// Whether a task has this id.
     pub fn knows(&self, id: &TaskId) -> bool {
         self.ids.contains_key(id)
     }
 
-    /// What is known of a task.
+    /// The task with this id.
     pub fn find(&self, id: &TaskId) -> Option<Snapshot> {
         self.ids.get(id).map(|sequence| self.rows[sequence].snapshot())
     }
@@ -86,7 +86,7 @@ impl Tables {
         found
     }
 
-    /// When the claimable task of a queue was accepted that has waited longest.
+    /// When the longest waiting claimable task of a queue was accepted.
     fn oldest_queued(&self, queue: &QueueName) -> Option<Timestamp> {
         let places = self.queued.get(queue)?;
         let mut first_of_each = Vec::new();
@@ -113,12 +113,12 @@ impl Tables {
         holders.map(|sequence| self.rows[sequence].task.id.clone()).collect()
     }
 
-    /// Whether anybody here waits for that task of another store.
+    /// Whether a task waits for this task of another store.
     pub fn waits_for(&self, id: &TaskId) -> bool {
         self.waiting_foreign.contains_key(id)
     }
 
-    /// Whether every list of dependants is empty, as it is when everything has ended.
+    /// Whether no task waits for another, as is so when all have ended.
     #[cfg(test)]
     pub(crate) fn nobody_waits(&self) -> bool {
         self.waiting.is_empty()
@@ -126,12 +126,12 @@ impl Tables {
             && self.pending_dependants.is_empty()
     }
 
-    /// How many tasks are here, ended or not.
+    /// How many tasks there are, ended or not.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no tasks.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }

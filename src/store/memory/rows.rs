@@ -1,4 +1,4 @@
-//! The tables as the rules see them. Nothing here can fail.
+//! [`Rows`] of the tables. Nothing here fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -272,7 +272,7 @@ impl Rows for Tables {
                 if old.len() == limit || surplus == 0 && now.since(*at) <= max_age {
                     break;
                 }
-                // One that is kept for its unique key lets others go before it.
+                // A task that is kept for its unique key lets younger ones be pruned first.
                 if self.rows[sequence].keep_until.is_none_or(|until| until <= now) {
                     surplus = surplus.saturating_sub(1);
                     old.push(*sequence);

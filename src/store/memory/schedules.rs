@@ -1,4 +1,4 @@
-//! Schedules, by name and by when they run next.
+//! Schedules by name, and by their next time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -20,7 +20,7 @@ impl Schedules {
         self.all.get(name).map(|(_, state)| state.clone())
     }
 
-    /// The schedule is there.
+    /// Panics if there is no such schedule.
     pub(super) fn set_schedule_state(&mut self, state: ScheduleState) {
         let (schedule, before) = self.all.get_mut(&state.name).expect("it is there");
         let (was, is) = (before.next, state.next);
@@ -71,7 +71,7 @@ impl Schedules {
         found
     }
 
-    /// Panics where the index does not agree with what it is made of.
+    /// Panics if the index of next times disagrees with the schedules.
     #[cfg(test)]
     pub(super) fn check(&self) {
         let mut due = BTreeSet::new();

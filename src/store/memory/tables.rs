@@ -12,7 +12,7 @@ use crate::models::{LogLine, QueueName, QueueSettings, Sequence, State, TaskId};
 use crate::store::rules::{self, IndexEntry, KeyState, Pace, QuarantineState, Row};
 use crate::store::{Applied, Change, ClaimRequest, Claims, OpenOptions, OpenReport, Position};
 
-/// Those that hold a place of one concurrency key, and those that it holds back.
+/// The rows of one concurrency key: those that hold it, and those that it blocks.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct KeyRows {
     pub(super) holders: BTreeSet<Sequence>,
@@ -26,16 +26,16 @@ impl KeyRows {
     }
 }
 
-/// Everything that a store in memory knows.
+/// All that the store in memory holds.
 #[derive(Debug)]
 pub struct Tables {
     pub(super) rows: BTreeMap<Sequence, Row>,
     pub(super) ids: HashMap<TaskId, Sequence>,
-    /// Who waits for whom, in this store.
+    /// Waiting tasks by their parent in this store.
     pub(super) waiting: HashMap<Sequence, BTreeSet<Sequence>>,
-    /// Who waits for whom, where the parent lives elsewhere.
+    /// Waiting tasks by their parent in another store.
     pub(super) waiting_foreign: HashMap<TaskId, BTreeSet<Sequence>>,
-    /// Tasks whose relatives have not all been told.
+    /// Ended or retried tasks with dependants that are not notified yet.
     pub(super) pending_dependants: VecDeque<Sequence>,
     pub(super) uniques: HashMap<String, Sequence>,
     pub(super) settings: BTreeMap<QueueName, QueueSettings>,
@@ -45,10 +45,10 @@ pub struct Tables {
     pub(super) schedules: Schedules,
     pub(super) outbox: Outbox,
 
-    // What follows from the rows: kept up by `index`.
+    // Indexes over the rows, maintained by `index`.
     /// Claimable tasks by queue, best first.
     pub(super) queued: BTreeMap<QueueName, BTreeSet<Position>>,
-    /// When something becomes due or is over.
+    /// When a task is due or expires.
     pub(super) timers: BTreeSet<(Timestamp, Sequence)>,
     pub(super) running: BTreeSet<Sequence>,
     pub(super) slots_taken: BTreeMap<QueueName, u32>,
@@ -59,17 +59,17 @@ pub struct Tables {
     pub(super) keyed: BTreeMap<(QueueName, String), KeyRows>,
     pub(super) quarantine_slots: BTreeSet<Sequence>,
     pub(super) quarantine_queue: BTreeSet<Sequence>,
-    /// Nobody needs them any more; in the order of their ends.
+    /// Ended tasks that no other task needs, by the time of their end.
     pub(super) succeeded: BTreeSet<(Timestamp, Sequence)>,
     pub(super) others: BTreeSet<(Timestamp, Sequence)>,
 
     pub(super) epoch: u64,
-    /// The last boot that ended as it was told to.
+    /// The last boot that ended by a graceful shutdown.
     pub(super) stopped: u64,
-    /// The last place in the order of acceptance that was given.
+    /// The highest sequence number used.
     pub(super) last_sequence: Sequence,
     pub(super) last_alive: Timestamp,
-    /// Whether tasks stay after their end.
+    /// Whether tasks are kept after their end.
     pub(super) keeps_ended: bool,
 }
 
@@ -109,7 +109,7 @@ impl Default for Tables {
     }
 }
 
-/// What cannot fail has not failed.
+/// Unwraps a result that cannot be an error.
 fn sure<T>(result: Result<T, Infallible>) -> T {
     match result {
         Ok(value) => value,
@@ -118,7 +118,7 @@ fn sure<T>(result: Result<T, Infallible>) -> T {
 }
 
 impl Tables {
-    /// Tables that forget a task as soon as it has ended: its outcome lives elsewhere.
+    /// Tables that drop a task when it ends, for a caller that keeps the outcomes.
     pub fn for_unfinished_tasks() -> Self {
         Self { keeps_ended: false, ..Self::default() }
     }
@@ -138,7 +138,7 @@ impl Tables {
         }
     }
 
-    /// Makes one change and says what followed.
+    /// Applies one change.
     pub fn apply(&mut self, change: &Change, now: Timestamp) -> Applied {
         self.last_alive = now;
         sure(rules::apply(self, change, now))
@@ -151,7 +151,7 @@ impl Tables {
         Claims { due: self.due(), ..claims }
     }
 
-    /// Keeps the indexes up with a row that came, changed or went.
+    /// Updates the indexes for a row that was inserted, changed or deleted.
     pub(super) fn index(
         &mut self,
         queue: &QueueName,
@@ -219,7 +219,7 @@ impl Tables {
         }
     }
 
-    /// Keeps the counts by state up with a row that came, changed or went.
+    /// Updates the counts by state for a row that was inserted, changed or deleted.
     pub(super) fn count_state(
         &mut self,
         queue: &QueueName,
@@ -241,7 +241,7 @@ impl Tables {
         }
     }
 
-    /// When the next task is due or over, or the next key is to be looked at.
+    /// When the next task is due or expires, or the next key is due.
     pub fn due(&self) -> Option<Timestamp> {
         let row = self.timers.first().map(|(at, _)| *at);
         let key = self.key_timers.first().map(|(at, ..)| *at);

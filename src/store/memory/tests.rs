@@ -1,5 +1,5 @@
-//! Random changes: whatever happens, the tables stay sound, two of them stay alike, and whatever
-//! waits can go on in the end. `STORE_SEEDS` says how many seeds are tried, `STORE_SEED` tries one.
+//! Random changes: the tables stay consistent, two copies stay equal, and every task can end.
+//! `STORE_SEEDS` sets how many seeds run, `STORE_SEED` runs one.
 
 #[path = "../../../tests/stores/conformance/chance.rs"]
 mod chance;
@@ -13,10 +13,10 @@ use super::Tables;
 use crate::models::TaskFilter;
 use crate::store::{Change, OpenOptions, RELEASE_SLICE};
 
-/// Together they take a few seconds.
+/// All seeds together take a few seconds.
 const SEEDS: u64 = 60;
 const STEPS: usize = 400;
-/// More rounds than any of these lives has steps.
+/// More rounds than a run has steps.
 const ROUNDS: usize = 1_000;
 
 fn number(variable: &str) -> Option<u64> {
@@ -36,7 +36,7 @@ fn try_seeds(run: impl Fn(u64)) {
     }
 }
 
-/// What two tables say of everything.
+/// Compares all that two tables hold.
 fn assert_alike(one: &Tables, other: &Tables) {
     let all = TaskFilter::default();
     assert_eq!(one.list(&all, None, usize::MAX), other.list(&all, None, usize::MAX));
@@ -55,7 +55,7 @@ fn assert_alike(one: &Tables, other: &Tables) {
     }
 }
 
-/// Lives through `STEPS` steps; a second copy of the tables is told the same.
+/// Applies `STEPS` steps to two copies of the tables.
 fn live(seed: u64, mut tables: Tables, mut copy: Tables) {
     let mut chance = Chance::new(seed);
     let boot = |now, suspect_after| OpenOptions { now, suspect_after };
@@ -100,7 +100,7 @@ fn check(tables: &mut Tables, after: &impl std::fmt::Debug) {
     }
 }
 
-/// Whatever can be claimed is, and ends well; time goes by; nothing waits for ever.
+/// Claims and completes everything, as time goes by, until no task is left.
 fn come_to_an_end(tables: &mut Tables, mut chance: Chance) {
     for change in chance.lift() {
         tables.apply(&change, chance.now);

@@ -1,4 +1,4 @@
-//! What people do to tasks: cancel, run again, resolve, forget.
+//! Operations on tasks by people: cancel, retry, resolve, purge.
 
 use std::sync::Arc;
 
@@ -32,8 +32,8 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// Has a task that has not ended come to its end: one that runs is asked to stop, once, and any
-    /// other is cancelled. Answers the claim that is to be told.
+    /// Cancels an unfinished task. A running one gets the request to cancel, once; returns the
+    /// fence of the attempt to signal.
     pub(super) fn stop_task(
         &mut self,
         sequence: Sequence,
@@ -74,7 +74,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// Why a task that has ended may not run again, if it may not.
+    /// Why an ended task may not run again; `None`: it may.
     pub(super) fn refuse_retry(
         &mut self,
         sequence: Sequence,
@@ -111,7 +111,7 @@ impl<R: Rows> Transition<'_, R> {
         };
         let row = self.row(sequence)?;
         let (state, resolved) = (row.state, row.resolved);
-        // What a body came to is not overwritten; what people said can be corrected.
+        // A handler's result is never overwritten; a manual one can be corrected.
         if !state.has_ended() || state == State::Succeeded && !resolved {
             self.applied.result = ChangeResult::WrongState(state);
             return Ok(());

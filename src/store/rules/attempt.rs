@@ -1,4 +1,4 @@
-//! Claims, what running bodies write, and how attempts end.
+//! Claims, writes of running attempts, and the ends of attempts.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use crate::models::{
 use crate::store::{ClaimRequest, Claimed, RELEASE_SLICE};
 
 impl<R: Rows> Transition<'_, R> {
-    /// Gives a task to whoever asks, if it can be had.
+    /// Claims a task, if it is claimable.
     pub(super) fn claim(&mut self, wish: &ClaimRequest) -> Result<Option<Claimed>, R::Error> {
         let now = self.now;
         let Some(row) = self.rows.get(wish.sequence)? else { return Ok(None) };
         if row.state == State::Running && row.fence == Some(wish.fence) {
-            // The same claim again: its answer was lost.
+            // A repeated claim: the first reply was lost.
             return Ok(Some(claimed(row, wish.fence)));
         }
-        // What is over is ended by the next promotion, which tells its dependants.
+        // The next promotion expires an overdue task and notifies its dependants.
         if !row.is_claimable() || row.expiry().is_some_and(|expiry| expiry <= now) {
             return Ok(None);
         }
@@ -50,7 +50,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(Some(claimed))
     }
 
-    /// Whether the row runs under that fence.
+    /// Whether the task runs under this fence.
     pub(super) fn runs_under(
         &mut self,
         sequence: Sequence,
@@ -60,8 +60,8 @@ impl<R: Rows> Transition<'_, R> {
         Ok(row.is_some_and(|row| row.fence == Some(fence) && row.state == State::Running))
     }
 
-    /// Whether the row runs under that fence and is to run again. If somebody wished it cancelled
-    /// meanwhile, it is cancelled instead.
+    /// Whether the task runs under this fence and may run again. If a cancel was requested
+    /// meanwhile, the task is cancelled instead.
     pub(super) fn runs_once_more(
         &mut self,
         sequence: Sequence,
@@ -79,7 +79,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(true)
     }
 
-    /// The write is stale, unless it is the very one that ended the task, told again.
+    /// Refuses a stale write, and accepts a repetition of the write that ended the task.
     fn repeat_or_stale(&mut self, sequence: Sequence, fence: Fence) -> Result<(), R::Error> {
         match self.rows.get(sequence)?.filter(|row| row.fence == Some(fence)) {
             Some(row) => {
@@ -147,7 +147,7 @@ impl<R: Rows> Transition<'_, R> {
         self.emit_for(sequence, TaskFact::Snoozed { due })
     }
 
-    /// `RUNNING` → `QUEUED`: a drain, or a claim that nobody could use.
+    /// `RUNNING` → `QUEUED`: a drain, or a claim that the engine could not use.
     pub(super) fn requeue(&mut self, sequence: Sequence, fence: Fence) -> Result<(), R::Error> {
         if !self.runs_once_more(sequence, fence)? {
             return Ok(());
@@ -159,8 +159,8 @@ impl<R: Rows> Transition<'_, R> {
         self.queue(sequence, None, TaskFact::Requeued)
     }
 
-    /// Makes a task claimable, as far as its keys allow; `why` is kept in its history, and `fact`
-    /// announced.
+    /// Queues a task, claimable as far as its keys allow. `why` goes into its history, `fact` into
+    /// the event.
     pub(super) fn queue(
         &mut self,
         sequence: Sequence,
@@ -192,7 +192,8 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// A body that waits for its children must not keep them from running.
+    /// Suspends or resumes an attempt: while its handler waits for children, these may need its
+    /// slot.
     pub(super) fn suspend(
         &mut self,
         sequence: Sequence,
@@ -206,7 +207,7 @@ impl<R: Rows> Transition<'_, R> {
         self.rows.update(sequence, |row| {
             row.suspended = suspended;
             if !suspended {
-                // It goes on in any case; others come when there is one too many no longer.
+                // It resumes in any case; no other task takes a slot until the excess is gone.
                 row.holds_key = row.task.options.concurrency_key().is_some();
                 row.quarantine_slot = row.quarantine_candidate;
             }
@@ -227,7 +228,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// A new checkpoint shows that the task gets on: it is no suspect any more.
+    /// A new checkpoint is progress: the task is no quarantine candidate any more.
     pub(super) fn checkpoint(
         &mut self,
         sequence: Sequence,
@@ -271,7 +272,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// What a running body writes. Answers whether it may.
+    /// Applies a write of a running attempt. Returns whether the fence was right.
     fn write(
         &mut self,
         sequence: Sequence,

@@ -1,4 +1,4 @@
-//! What a process that ended left behind.
+//! Boots: recovery of tasks that ran when the last process ended.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use crate::error::Code;
 use crate::models::{BlockedBy, Ending, Event, Fact, Failure, NodeFact, Sequence, TaskFact};
 use crate::store::{Applied, OpenOptions};
 
-/// A task that ran for so long before its process ended is not why it ended.
+/// A task that ran this long before its process ended is not taken for the cause.
 const CRASH_RESET_AFTER: Duration = Duration::from_secs(10 * 60);
 
-/// What a boot found.
+/// What a boot recovered.
 #[derive(Debug, Default)]
 pub(crate) struct Rescued {
     pub(crate) epoch: u64,
-    /// Put back into their queues.
+    /// Tasks that are queued again.
     pub(crate) rescued: u64,
-    /// Ended, because they ran at one end of a process too many.
+    /// Tasks that failed as `QUARANTINED`.
     pub(crate) quarantined: u64,
     pub(crate) events: Vec<Event>,
 }
@@ -24,7 +24,7 @@ pub(crate) struct Rescued {
 /// See [`Store::open`](crate::store::Store::open).
 ///
 /// # Errors
-/// Those of the rows; then nothing was begun.
+/// Those of the rows; then the boot did not begin.
 pub(crate) fn open<R: Rows>(rows: &mut R, boot: OpenOptions) -> Result<Rescued, R::Error> {
     let before = rows.epoch()?;
     let crashed = before > 0 && rows.stopped()? != before;
@@ -52,8 +52,7 @@ pub(crate) fn open<R: Rows>(rows: &mut R, boot: OpenOptions) -> Result<Rescued, 
 }
 
 impl<R: Rows> Transition<'_, R> {
-    /// This boot ends as it was told to. What is written after that takes nothing back: the mark is
-    /// about the boot, not about what was written last.
+    /// Marks this boot as ended by a graceful shutdown. Later writes do not undo the mark.
     pub(super) fn stop(&mut self) -> Result<(), R::Error> {
         let epoch = self.rows.epoch()?;
         if self.rows.stopped()? == epoch {
@@ -63,14 +62,14 @@ impl<R: Rows> Transition<'_, R> {
         self.emit(Fact::Node(NodeFact::Stopped { epoch }))
     }
 
-    /// Puts a task back that ran when its process ended. Answers whether that is what was done with it:
-    /// it is quarantined if it was at too many such ends.
+    /// Queues a task that ran when its process ended, or quarantines it if it ran at too many such
+    /// ends. Returns whether it is rescued.
     fn rescue(&mut self, sequence: Sequence, suspect_after: u32) -> Result<bool, R::Error> {
         let last_alive = self.rows.last_alive()?;
         let (crash_count, rescues, cancelled) = self.rows.update(sequence, |row| {
             let ran = row.started_at.map_or(Duration::ZERO, |at| last_alive.since(at));
             row.crash_count = match ran >= CRASH_RESET_AFTER {
-                // The server's own methods are no reason, and what they have to do must be done.
+                // System tasks are never quarantined: their work must be done.
                 _ if row.task.is_system_task() => 0,
                 true => 1,
                 false => row.crash_count + 1,
@@ -83,7 +82,7 @@ impl<R: Rows> Transition<'_, R> {
             (row.crash_count, row.rescues, row.cancel_requested.take())
         })?;
         if let Some(reason) = cancelled {
-            // What it was about to be told holds after all.
+            // The request to cancel holds, although the attempt never learned of it.
             self.end(sequence, Ending::Cancelled(reason))?;
             return Ok(true);
         }
@@ -99,7 +98,8 @@ impl<R: Rows> Transition<'_, R> {
         Ok(true)
     }
 
-    /// Suspects go free when nobody is to be a suspect any more.
+    /// Gives the quarantine slot to the next candidate; or, where quarantine is off, frees all of
+    /// them.
     fn clear_quarantine(&mut self, suspect_after: u32) -> Result<(), R::Error> {
         if suspect_after > 0 {
             return self.give_quarantine_slot();

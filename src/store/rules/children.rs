@@ -6,7 +6,8 @@ use crate::models::{Ending, Failure, Fence, Sequence, State, TaskFact, TaskId};
 use crate::store::{ChangeResult, Insert, RELEASE_SLICE};
 
 impl<R: Rows> Transition<'_, R> {
-    /// A running body asks for a child. It is kept for as long as its parent has not ended.
+    /// Inserts a child of a running attempt, or joins the child of an earlier one. The child is
+    /// kept until its parent ends.
     pub(super) fn spawn(
         &mut self,
         sequence: Sequence,
@@ -41,7 +42,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// A child of that parent that ended badly runs again, as the parent does; or why it may not.
+    /// Retries a failed child of this parent. Returns why it may not run again, if so.
     fn retry_child(
         &mut self,
         parent: Sequence,
@@ -59,8 +60,8 @@ impl<R: Rows> Transition<'_, R> {
         Ok(None)
     }
 
-    /// A child is kept for as long as its parent has not ended: the parent may ask what became of it,
-    /// and a later attempt joins it.
+    /// Keeps a child until its parent ends: the parent may read its outcome, and a later attempt
+    /// joins it.
     fn retain_child(&mut self, parent: Sequence, child: Sequence) -> Result<(), R::Error> {
         if !self.row(parent)?.parents.contains(&child) {
             self.rows.update(parent, |row| row.parents.push(child))?;
@@ -69,14 +70,15 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// What a handler wants done first comes in, and the task waits for it.
+    /// Inserts the children that a handler needs first, and makes the task wait for them.
     pub(super) fn expand(
         &mut self,
         sequence: Sequence,
         fence: Fence,
         children: &[Insert],
     ) -> Result<(), R::Error> {
-        // A task of somebody else is no child, whatever it is called; nor is the task its own.
+        // A task with other contents is no child, even if it has the id of one; nor is the task its
+        // own child.
         for child in children {
             let Some(known) = self.rows.sequence_of(&child.task.id)? else { continue };
             if known == sequence || self.row(known)?.task.digest != child.task.digest {
@@ -97,13 +99,13 @@ impl<R: Rows> Transition<'_, R> {
             row.children = ids.clone();
             row.transition_to(State::Pending, now, None);
         })?;
-        // Its children may have the same key, or be suspects, too.
+        // Its children may need the same key, or the quarantine slot.
         self.leave_slots(sequence)?;
         let expanded = u32::try_from(ids.len()).unwrap_or(u32::MAX);
         self.emit_for(sequence, TaskFact::Expanded { children: expanded })?;
         let mut joined = Vec::new();
         for child in children {
-            // A child that is there already came from an earlier run of the parent: it is joined.
+            // An existing child comes from an earlier attempt of the parent: it is joined.
             match self.insert(child, Some(sequence))? {
                 ChangeResult::Inserted(_) => continue,
                 ChangeResult::IdConflict(known) => {

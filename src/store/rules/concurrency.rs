@@ -1,12 +1,12 @@
-//! Limits per concurrency key, and one suspect at a time.
+//! Concurrency keys: the limits per key, and its rate limit.
 //!
-//! Of the tasks with one key in one queue, as many as may run hold a place, from when they become
-//! claimable; the others are `QUEUED` and held back, so that nobody's window offers them. Whoever
-//! leaves a place gives it to the best of those, in the same transaction. With a limit of one, a place
-//! is kept while its holder waits to be tried again: that is what strict order means.
+//! As many tasks of a key as may run hold the key, from when they become claimable. The others are
+//! `QUEUED` and blocked: no window offers them. A task that releases the key passes it to the first
+//! blocked one, in the same transaction. With a limit of one, a task keeps the key while it waits
+//! for a retry: this is strict order.
 //!
-//! Where a key's rate is limited, one task at a time is claimable and unclaimed, and the next becomes
-//! so when the rate allows: so a rest of the whole queue does not save starts up.
+//! With a rate limit, at most one task per key is claimable. Idle time therefore does not
+//! accumulate burst credit.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::clock::Timestamp;
 use crate::models::{BlockedBy, QueueName, Rate, Sequence};
 use crate::store::RELEASE_SLICE;
 
-/// How a task that is to be claimable stands to its keys.
+/// What a task gets when it is queued: its key and the quarantine slot, or a reason to be blocked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct KeyClaim {
     holds_key: bool,
@@ -24,12 +24,12 @@ pub(super) struct KeyClaim {
 }
 
 impl Pace {
-    /// The same, without what an earlier rate, or a clock that was ahead, asked for beyond this rate.
+    /// The pace without debts from an earlier rate limit, or from a clock that was ahead.
     fn under(self, rate: Rate, now: Timestamp) -> Self {
         Self { next: self.next.min(now.plus(rate.interval() * rate.count)), ..self }
     }
 
-    /// When the next may start, if not at once.
+    /// When the next task may start; `None`: at once.
     pub(crate) fn free_at(self, rate: Rate, now: Timestamp) -> Option<Timestamp> {
         let wait = self.under(rate, now).wait(rate, now);
         (!wait.is_zero()).then(|| now.plus(wait))
@@ -50,7 +50,7 @@ impl Row {
 }
 
 impl<R: Rows> Transition<'_, R> {
-    /// What a row that is about to be `QUEUED` may have.
+    /// What a task that is about to be `QUEUED` gets.
     pub(super) fn key_claim(&mut self, row: &Row) -> Result<KeyClaim, R::Error> {
         let mut key_claim = KeyClaim {
             holds_key: row.holds_key,
@@ -62,11 +62,12 @@ impl<R: Rows> Transition<'_, R> {
             key_claim.holds_key = if row.holds_key {
                 !self.is_crowded(queue, key)?
             } else {
-                // Those who came before it come first.
+                // Tasks that are blocked already come first.
                 self.rows.next_held(queue, key)?.is_none() && self.has_room(queue, key)?
             };
             if !key_claim.holds_key {
-                // Whoever waits for its key keeps no suspect from running: that one may have the key.
+                // A task that is blocked by its key does not take the quarantine slot: the holder
+                // of the key may need it.
                 return Ok(KeyClaim {
                     blocked_by: Some(BlockedBy::ConcurrencyKey),
                     ..KeyClaim::default()
@@ -80,15 +81,13 @@ impl<R: Rows> Transition<'_, R> {
         Ok(key_claim)
     }
 
-    /// Whether more have a place of that key than may: a limit was lowered, or a body went on that had
-    /// rested.
+    /// Whether more tasks hold the key than may: a limit was lowered, or an attempt resumed.
     fn is_crowded(&mut self, queue: &QueueName, key: &str) -> Result<bool, R::Error> {
         let limits = self.rows.settings(queue)?.limits;
         Ok(self.rows.holders(queue, key)?.all > limits.concurrency_per_key)
     }
 
-    /// Whether one more may have a place of that key. If only the pace forbids it, the key is looked at
-    /// again in time.
+    /// Whether one more task may hold the key. If only the rate forbids it, a timer is set.
     fn has_room(&mut self, queue: &QueueName, key: &str) -> Result<bool, R::Error> {
         let limits = self.rows.settings(queue)?.limits;
         let holders = self.rows.holders(queue, key)?;
@@ -109,7 +108,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(free)
     }
 
-    /// A task of that key was claimed.
+    /// Counts a start against the rate limit of the key.
     pub(super) fn advance_pace(
         &mut self,
         queue: &QueueName,
@@ -118,20 +117,20 @@ impl<R: Rows> Transition<'_, R> {
     ) -> Result<(), R::Error> {
         let pace = self.rows.pace(queue, key)?.unwrap_or_default().under(rate, self.now);
         let next = pace.next.max(self.now).plus(rate.interval());
-        // When it is even again there is nothing to remember.
+        // Once that time has passed, the pace is forgotten.
         let pace = Pace { next, wake: Some(next) };
         self.rows.set_pace(queue, key, Some(pace))?;
         self.fill_key(queue, key)
     }
 
-    /// Gives the free places of a key to those who are held back.
+    /// Passes free places of a key to blocked tasks.
     pub(super) fn fill_key(&mut self, queue: &QueueName, key: &str) -> Result<(), R::Error> {
         self.fill_key_slots(queue, key, RELEASE_SLICE)?;
         Ok(())
     }
 
-    /// Gives up to `limit` free places of a key to those who are held back; how many it were. If there
-    /// may be more, the key is looked at again at once.
+    /// Passes up to `limit` free places of a key to blocked tasks, and returns how many. If there
+    /// may be more, the key becomes due at once.
     fn fill_key_slots(
         &mut self,
         queue: &QueueName,
@@ -160,8 +159,9 @@ impl<R: Rows> Transition<'_, R> {
         Ok(limit)
     }
 
-    /// A task will be tried again later: it keeps its place of its key where strict order is wanted.
-    /// Other suspects run meanwhile. Answers when, which the rate of its key may put off.
+    /// Releases what a task that waits for a retry does not keep: the quarantine slot, and the key
+    /// unless strict order is required. Returns when the retry is due, which the key's rate can
+    /// delay.
     pub(super) fn wait_for_retry(&mut self, sequence: Sequence) -> Result<Timestamp, R::Error> {
         let task = self.row(sequence)?.task.clone();
         let queue = &task.options.queue;
@@ -187,7 +187,7 @@ impl<R: Rows> Transition<'_, R> {
         key: &str,
         rate: Rate,
     ) -> Result<(), R::Error> {
-        // Nobody starts ahead of it, so this is when it may.
+        // No other task of the key starts before this one.
         let pace = self.rows.pace(queue, key)?.unwrap_or_default();
         let wait = pace.under(rate, self.now).wait(rate, self.now);
         if !wait.is_zero() {
@@ -197,13 +197,14 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// A task does not run for a while, and waits for others: they may need what it has.
+    /// Releases the key and the quarantine slot of a task that waits for other tasks: they may need
+    /// them.
     pub(super) fn leave_slots(&mut self, sequence: Sequence) -> Result<(), R::Error> {
         self.leave_key_slot(sequence)?;
         self.leave_quarantine(sequence)
     }
 
-    /// A task leaves the place of its key that it has.
+    /// Releases the key, if the task holds it.
     fn leave_key_slot(&mut self, sequence: Sequence) -> Result<(), R::Error> {
         let held = self.rows.update(sequence, |row| std::mem::take(&mut row.holds_key))?;
         let task = self.row(sequence)?.task.clone();
@@ -213,7 +214,7 @@ impl<R: Rows> Transition<'_, R> {
         }
     }
 
-    /// Looks at keys whose time has come, until `limit` keys and tasks were looked at.
+    /// Handles keys that are due, until `limit` keys and tasks are handled.
     pub(super) fn wake_due_keys(&mut self, limit: usize) -> Result<(), R::Error> {
         let mut left = limit;
         while left > 0

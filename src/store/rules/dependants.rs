@@ -1,4 +1,4 @@
-//! Dependencies and children: who has to wait for whom, and what the end of one means for the others.
+//! Dependencies: which tasks a task waits for, and what the end of one means for the others.
 
 use super::{Parent, Rows, Transition};
 use crate::error::Code;
@@ -8,7 +8,7 @@ use crate::models::{
 use crate::store::{ChangeResult, DependencyProblem, RELEASE_SLICE};
 
 impl<R: Rows> Transition<'_, R> {
-    /// Which of these a task has to wait for; or why it may not enter.
+    /// The unfinished dependencies; or why the task may not be inserted.
     pub(super) fn unfinished_parents(
         &mut self,
         task: &Task,
@@ -27,7 +27,7 @@ impl<R: Rows> Transition<'_, R> {
                 if !options.wait_for_dependencies {
                     return unmet(DependencyProblem::Unfinished);
                 }
-                // A dependency that is named twice is waited for once.
+                // A dependency that is named twice counts once.
                 if !parents.contains(&sequence) {
                     parents.push(sequence);
                 }
@@ -40,8 +40,8 @@ impl<R: Rows> Transition<'_, R> {
         Ok(Ok(parents))
     }
 
-    /// Tells the relatives of tasks that ended or came back, transitively, up to `limit` of them.
-    /// Answers how many came back.
+    /// Notifies the dependants and children of ended or retried tasks, transitively, up to `limit`
+    /// of them. Returns how many were retried.
     pub(super) fn notify_dependants(&mut self, limit: usize) -> Result<u32, R::Error> {
         let mut left = limit;
         let mut retried_dependants = 0;
@@ -71,7 +71,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(retried_dependants)
     }
 
-    /// Answers whether all were told.
+    /// Notifies the tasks that wait for this one. Returns `false` if the limit stopped it.
     fn notify_waiting(
         &mut self,
         parent: Sequence,
@@ -90,7 +90,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(true)
     }
 
-    /// Those that had ended only because this one had wait for it again, or go on.
+    /// Retries the tasks that failed only because of this one.
     fn retry_failed_dependants(
         &mut self,
         parent: Sequence,
@@ -113,7 +113,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(true)
     }
 
-    /// The children of a task that ended badly are cancelled.
+    /// Cancels the children of a task that did not succeed.
     fn cancel_children(
         &mut self,
         parent: Sequence,
@@ -137,7 +137,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(true)
     }
 
-    /// A dependency that lives in another store ended.
+    /// Notifies the tasks that wait for a dependency in another store.
     pub(super) fn foreign_ended(&mut self, id: &TaskId, well: bool) -> Result<(), R::Error> {
         while let Some(child) = self.rows.next_waiting(Parent::Foreign(id))? {
             self.parent_ended(child, id, None, well)?;
@@ -157,7 +157,7 @@ impl<R: Rows> Transition<'_, R> {
         let Some(row) = self.rows.get(child)?.filter(|row| !row.state.has_ended()) else {
             return Ok(());
         };
-        // Children that a task was expanded into are its own to judge.
+        // A task reads the outcomes of children that it was expanded into itself.
         let judges_itself = row.task.options.on_dependency_failure == OnDependencyFailure::Run
             || row.children.contains(id);
         if !well && !judges_itself {
@@ -175,8 +175,8 @@ impl<R: Rows> Transition<'_, R> {
         if free { self.queue(child, None, TaskFact::Queued) } else { Ok(()) }
     }
 
-    /// A task that ended only because a dependency had waits again, or goes on. Answers whether it
-    /// does: another dependency may have ended badly, too.
+    /// Retries a task that failed only because of a dependency. Returns `false` if another
+    /// dependency forbids it.
     fn retry_failed_dependant(&mut self, sequence: Sequence) -> Result<bool, R::Error> {
         let task = self.row(sequence)?.task.clone();
         for dep in &task.deps {
@@ -197,7 +197,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(true)
     }
 
-    /// A task that had ended runs again, once the dependencies that have not ended have.
+    /// Retries an ended task: it is queued once its unfinished dependencies have ended.
     pub(super) fn retry_ended(&mut self, sequence: Sequence, why: &str) -> Result<(), R::Error> {
         let task = self.row(sequence)?.task.clone();
         let mut unfinished = Vec::new();
@@ -221,7 +221,7 @@ impl<R: Rows> Transition<'_, R> {
             row.resolved = false;
             row.keep_until = None;
             row.due = None;
-            // Its time to live was for its first start.
+            // The time to live was for the first start.
             row.expires_at = None;
             row.attempts_before_retry = row.attempts;
             row.crash_count = 0;
@@ -235,7 +235,7 @@ impl<R: Rows> Transition<'_, R> {
         self.applied.retried.push(task.clone());
         self.run_retried(&task)?;
         self.emit(Fact::Task(task, TaskFact::Retried))?;
-        // Those that had ended because of it come back, too.
+        // Dependants that failed because of it are retried, too.
         self.mark_dependants_pending(sequence)?;
         if waits {
             return Ok(());

@@ -7,7 +7,8 @@ use super::{Parent, Rows, Transition};
 use crate::models::{Ended, Ending, Fact, Outcome, Sequence, State, TaskFact, TaskId};
 
 impl<R: Rows> Transition<'_, R> {
-    /// Gives a task its outcome. Its relatives are told by the next [`notify_dependants`](Self::notify_dependants).
+    /// Ends a task. The next [`notify_dependants`](Self::notify_dependants) notifies its dependants
+    /// and children.
     pub(super) fn end(&mut self, sequence: Sequence, ending: Ending) -> Result<(), R::Error> {
         let now = self.now;
         let keeps_ended = self.rows.keeps_ended();
@@ -72,7 +73,7 @@ impl<R: Rows> Transition<'_, R> {
         self.run_ended(&ended)
     }
 
-    /// Its relatives are to be told what became of it.
+    /// Marks a task whose dependants and children are to be notified.
     pub(super) fn mark_dependants_pending(&mut self, sequence: Sequence) -> Result<(), R::Error> {
         if !self
             .rows
@@ -83,7 +84,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// Keeps tasks that somebody unfinished will read. Answers those that are here.
+    /// Keeps tasks that an unfinished task will read. Returns those of this store.
     pub(super) fn retain(&mut self, ids: &[TaskId]) -> Result<Vec<Sequence>, R::Error> {
         let mut held = BTreeSet::new();
         for id in ids {
@@ -95,7 +96,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(held.into_iter().collect())
     }
 
-    /// Whoever held these has ended.
+    /// Undoes [`retain`](Self::retain), for a task that ended.
     pub(super) fn unretain(&mut self, held: Vec<Sequence>) -> Result<(), R::Error> {
         for sequence in held {
             if self.rows.get(sequence)?.is_some() {
@@ -106,8 +107,8 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// Where rows do not stay after their end, forgets one that nobody needs any more, also not for
-    /// its unique key.
+    /// In a store that drops ended rows, drops one that no task needs any more and whose unique-key
+    /// window is over.
     pub(super) fn drop_unneeded(&mut self, sequence: Sequence) -> Result<(), R::Error> {
         if self.rows.keeps_ended() {
             return Ok(());
@@ -120,7 +121,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// Drops a row and its unique key.
+    /// Deletes a row and releases its unique key.
     pub(super) fn purge_row(&mut self, sequence: Sequence) -> Result<(), R::Error> {
         let task = self.row(sequence)?.task.clone();
         if let Some(unique) = task.options.unique()

@@ -1,12 +1,11 @@
-//! What happened: told to whoever asked for the change, and put aside for webhooks.
+//! Events of changes, and the outbox.
 //!
-//! Each transition is announced once, by the rule that makes it; a write that is stale, refused or
-//! repeated announces nothing. `task.queued` is said of a task that becomes `QUEUED` later than it came
-//! in, whether or not its key lets it be claimed at once; that it becomes free of its key later is no
-//! change of its state, and is not announced.
+//! The rule that makes a transition emits its event, once; a stale, refused or repeated write emits
+//! none. `task.queued` is for a task that becomes `QUEUED` after its insert, even if its key still
+//! blocks it; a task that gets its key later changes no state and emits nothing.
 //!
-//! Rows without webhooks (those of ephemeral tasks live in the engine) put nothing aside: webhooks are
-//! told of durable tasks only.
+//! Stores without webhooks (such as that of ephemeral tasks) write no outbox entries: webhooks
+//! deliver events of durable tasks only.
 
 use std::sync::Arc;
 
@@ -14,18 +13,18 @@ use super::{Rows, Transition};
 use crate::models::{Custom, Event, Fact, Fence, Name, Sequence, TaskFact};
 
 impl<R: Rows> Transition<'_, R> {
-    /// Announces something that happens now.
+    /// Emits an event, now.
     pub(super) fn emit(&mut self, fact: Fact) -> Result<(), R::Error> {
         self.announce(Event { at: self.now, fact })
     }
 
-    /// Announces what happens now to a task that is there.
+    /// Emits an event of a stored task, now.
     pub(super) fn emit_for(&mut self, sequence: Sequence, fact: TaskFact) -> Result<(), R::Error> {
         let task = self.row(sequence)?.task.clone();
         self.emit(Fact::Task(task, fact))
     }
 
-    /// Announces an event, and puts it aside for every webhook that wants it.
+    /// Emits an event, and writes it to the outbox of every webhook that matches.
     pub(super) fn announce(&mut self, event: Event) -> Result<(), R::Error> {
         let webhooks = self.rows.webhooks();
         if !webhooks.is_empty() && event.is_for_webhooks() {
@@ -49,7 +48,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// A running body announces something.
+    /// Emits an event of a running attempt.
     pub(super) fn emit_custom(
         &mut self,
         sequence: Sequence,

@@ -1,10 +1,10 @@
-//! What of a row the indexes are made of.
+//! The part of a row that indexes are built from.
 
 use super::Row;
 use crate::clock::Timestamp;
 use crate::models::{BlockedBy, Sequence, State};
 
-/// How a row stands to its concurrency key.
+/// What a task has of its concurrency key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum KeyState {
     #[default]
@@ -15,7 +15,7 @@ pub(crate) enum KeyState {
     Blocked,
 }
 
-/// How a row stands to the suspicion that it ends processes.
+/// What a task has of the quarantine slot.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum QuarantineState {
     #[default]
@@ -24,7 +24,7 @@ pub(crate) enum QuarantineState {
     Blocked,
 }
 
-/// What of a row the indexes are made of. The default is that of no row.
+/// The part of a row that indexes are built from. The default is that of a missing row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct IndexEntry {
     pub(crate) claimable: bool,
@@ -32,12 +32,12 @@ pub(crate) struct IndexEntry {
     pub(crate) running: bool,
     pub(crate) holds_slot: bool,
     pub(crate) unfinished: bool,
-    /// Unfinished, and nobody wished it cancelled.
+    /// The parent of an unfinished child without a request to cancel.
     pub(crate) child_of: Option<Sequence>,
     pub(crate) failed_for: Option<Sequence>,
     pub(crate) key_state: KeyState,
     pub(crate) quarantine: QuarantineState,
-    /// Whether it ended well, and when.
+    /// Of an ended task that no task needs: whether it succeeded, and when it ended.
     pub(crate) prunable: Option<(bool, Timestamp)>,
 }
 

@@ -1,11 +1,11 @@
-//! How tasks come in.
+//! Inserts of tasks.
 
 use super::{Parent, Row, Rows, Transition};
 use crate::models::{Fact, Sequence, State, TaskFact};
 use crate::store::{ChangeResult, Insert};
 
 impl<R: Rows> Transition<'_, R> {
-    /// Takes a task in; `child_of` is whose child it is.
+    /// Inserts a task; `child_of` is its parent, if it is a child.
     pub(super) fn insert(
         &mut self,
         insert: &Insert,
@@ -48,7 +48,8 @@ impl<R: Rows> Transition<'_, R> {
             row.fence = Some(fence);
             row.attempts = 1;
             row.due = None;
-            // Whoever lets a task start at once has looked: it has a place like any other.
+            // The engine checked the limits before it started the task at once: the task holds its
+            // key like any other.
             row.holds_key = task.options.concurrency_key().is_some();
             row.transition_to(State::Running, self.now, None);
             row.started_at = Some(self.now);

@@ -1,22 +1,23 @@
-//! What every change means: the one set of rules that all stores with rows share.
+//! The semantics of every change: one set of rules for all stores with rows.
 //!
-//! A [`Transition`] makes one [`Change`] in [`Rows`], which are a store's tables within one
-//! transaction, and gathers what followed. No locks, clocks, I/O or chance: the simulation of the
-//! engine runs the very rules that run in production.
+//! A [`Transition`] applies one [`Change`] to [`Rows`], the tables of a store inside one
+//! transaction, and collects what follows. No locks, clocks, I/O or chance: the simulation of the
+//! engine runs the rules of production.
 //!
 //! | file | rules about |
 //! |---|---|
-//! | `insert` | inserts, children, unique keys |
+//! | `insert`, `unique`, `children` | inserts, unique keys, spawned and expanded children |
 //! | `attempt` | claims and their ends, checkpoints, logs |
-//! | `end` | outcomes, and what is kept |
-//! | `relatives` | dependencies and children: who is told what became of whom |
-//! | `keys` | limits per concurrency key; suspects |
-//! | `by_hand` | cancel, run again, resolve, forget |
-//! | `time` | what is due, over or old |
-//! | `boot` | what a process that ended left behind |
-//! | `events` | what is announced, and put aside for webhooks |
-//! | `schedules` | definitions, firings, and what becomes of runs |
-//! | `webhooks` | who is told, and what becomes of what was put aside |
+//! | `end` | outcomes, and how long rows are kept |
+//! | `dependants` | dependencies: waiting, notification, retry of failed dependants |
+//! | `concurrency`, `quarantine` | limits per concurrency key; tasks that may crash the process |
+//! | `queues` | limits, pause and resume |
+//! | `admin` | cancel, retry, resolve, purge |
+//! | `time` | due, expired and old tasks |
+//! | `boot` | recovery after the last process |
+//! | `events` | events, and the outbox for webhooks |
+//! | `schedules` | definitions, firings, runs |
+//! | `webhooks` | definitions, deliveries |
 
 mod admin;
 mod attempt;
@@ -47,17 +48,17 @@ use crate::clock::Timestamp;
 use crate::models::{Ending, Sequence};
 use crate::store::{Applied, Change, ChangeResult, ClaimRequest, Claims};
 
-/// One change under way.
+/// One change in progress.
 pub(super) struct Transition<'a, R> {
     rows: &'a mut R,
     now: Timestamp,
     applied: Applied,
 }
 
-/// Makes one change and says what followed.
+/// Applies one change.
 ///
 /// # Errors
-/// Those of the rows; then nothing of the transaction holds.
+/// Those of the rows; then the transaction must be rolled back.
 pub(crate) fn apply<R: Rows>(
     rows: &mut R,
     change: &Change,
@@ -68,11 +69,10 @@ pub(crate) fn apply<R: Rows>(
     Ok(transition.applied)
 }
 
-/// See [`Store::claim`](crate::store::Store::claim). When the next task is due is for the store to
-/// say.
+/// See [`Store::claim`](crate::store::Store::claim). The store fills in `due`.
 ///
 /// # Errors
-/// Those of the rows; then nothing of the transaction holds.
+/// Those of the rows; then the transaction must be rolled back.
 pub(crate) fn claim<R: Rows>(
     rows: &mut R,
     wanted: &[ClaimRequest],
@@ -159,7 +159,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// The row, which is there: the caller has its sequence from an index.
+    /// A row that exists: the caller has its sequence number from an index.
     fn row(&mut self, sequence: Sequence) -> Result<&Row, R::Error> {
         Ok(self.rows.get(sequence)?.expect("indexes point at rows"))
     }

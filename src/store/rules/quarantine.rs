@@ -9,7 +9,7 @@ impl<R: Rows> Transition<'_, R> {
         if held { self.give_quarantine_slot() } else { Ok(()) }
     }
 
-    /// Lets the next suspect run.
+    /// Gives the quarantine slot to the next candidate, if it is free.
     pub(super) fn give_quarantine_slot(&mut self) -> Result<(), R::Error> {
         if self.rows.quarantine_slot_taken()? {
             return Ok(());

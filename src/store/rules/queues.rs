@@ -5,7 +5,7 @@ use crate::models::{Fact, QueueFact, QueueLimits, QueueName, QueueSettings};
 use crate::store::RELEASE_SLICE;
 
 impl<R: Rows> Transition<'_, R> {
-    /// What a queue allows from now on.
+    /// Sets the limits of a queue.
     pub(super) fn set_limits(
         &mut self,
         queue: &QueueName,
@@ -28,7 +28,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// Whether anything of a queue may start.
+    /// Pauses or resumes a queue.
     pub(super) fn pause(&mut self, queue: &QueueName, paused: bool) -> Result<(), R::Error> {
         let settings = self.rows.settings(queue)?;
         if settings.paused == paused {

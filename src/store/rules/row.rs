@@ -1,4 +1,4 @@
-//! One task as the rules see it.
+//! A task as the rules see it.
 
 use std::sync::Arc;
 
@@ -12,64 +12,64 @@ use crate::store::{ClaimableTask, Position};
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) sequence: Sequence,
-    /// What was asked. Changes only if another task with the same unique key replaces its arguments.
+    /// The task as requested. Changes only if a request with the same unique key replaces its
+    /// arguments.
     pub(crate) task: Arc<Task>,
     pub(crate) state: State,
-    /// The claim that it runs under, or ended under: so an end that is told twice is recognised.
+    /// The claim that the task runs under, or ended under: it identifies a repeated end.
     pub(crate) fence: Option<Fence>,
     pub(crate) attempts: u32,
-    /// Attempts made before somebody had it run again; they do not count against its retries.
+    /// Attempts before the last manual retry; they do not count against its retries.
     pub(crate) attempts_before_retry: u32,
     pub(crate) rescues: u32,
-    /// Ends of processes that it ran at, since it last showed that it is not the cause.
+    /// How often in a row a process ended while the task ran.
     pub(crate) crash_count: u32,
     pub(crate) started_at: Option<Timestamp>,
-    /// Dependencies and children that have not ended.
+    /// How many dependencies and children have not ended.
     pub(crate) unmet: u32,
-    /// Unfinished tasks that depend on this one, have spawned it or were expanded into it; it is kept
-    /// for as long as there are any.
+    /// How many unfinished tasks depend on this one, spawned it or were expanded into it; the row
+    /// is kept while there are any.
     pub(crate) needed_by: u32,
-    /// When it may run: set while that is in the future. Where rows do not stay after their end: when
-    /// one is to go that is kept for its unique key.
+    /// When the task may run, while that is in the future. In a store that drops ended rows: when a
+    /// row kept for its unique key is dropped.
     pub(crate) due: Option<Timestamp>,
-    /// When its time to live is over, if it is not started before.
+    /// When the task expires, if it has not started before.
     pub(crate) expires_at: Option<Timestamp>,
-    /// Why somebody wished it cancelled while it ran. Takes hold when it would run again.
+    /// Why a cancel was requested while the task ran. Applied when the task would run again.
     pub(crate) cancel_requested: Option<String>,
     pub(crate) resolved_args: Option<Arc<Vec<ArgValue>>>,
     pub(crate) checkpoint: Option<Arc<[u8]>>,
     pub(crate) progress: (f64, String),
     pub(crate) log_lines: u32,
-    /// What a claim expanded it into.
+    /// The children that a claim expanded the task into.
     pub(crate) children: Vec<TaskId>,
-    /// The dependencies and children held in this store, ended or not, for letting go of them at the
-    /// end.
+    /// Dependencies and children in this store, ended or not, which are kept for this task.
     pub(crate) parents: Vec<Sequence>,
     /// Dependencies in another store.
     pub(crate) foreign: Vec<TaskId>,
-    /// Whose child it is.
+    /// The parent of a child.
     pub(crate) child_of: Option<Sequence>,
-    /// It has one of the places that its concurrency key allows.
+    /// The task holds its concurrency key.
     pub(crate) holds_key: bool,
-    /// It ran at so many ends of processes that it may be why they ended.
+    /// The task ran at so many process ends that it may be their cause.
     pub(crate) quarantine_candidate: bool,
-    /// It is the suspect that may run.
+    /// The task is the quarantine candidate that may run.
     pub(crate) quarantine_slot: bool,
-    /// Its body waits for its children.
+    /// The handler waits for its children.
     pub(crate) suspended: bool,
-    /// Why it is not given to anybody although it is `QUEUED`.
+    /// Why the task is not claimable although it is `QUEUED`.
     pub(crate) blocked_by: Option<BlockedBy>,
-    /// Kept for its unique key until then.
+    /// Until when the row is kept for its unique key.
     pub(crate) keep_until: Option<Timestamp>,
-    /// Its relatives are still to be told what became of it.
+    /// Its dependants and children are not all notified yet.
     pub(crate) dependants_pending: bool,
-    /// The outcome was given by hand.
+    /// The outcome was given manually.
     pub(crate) resolved: bool,
-    /// It ended only because this one of its dependencies had ended badly.
+    /// The dependency because of which, and only because of which, the task failed.
     pub(crate) failed_for: Option<Sequence>,
     pub(crate) ended: Option<Arc<Ended>>,
     pub(crate) history: Vec<HistoryEntry>,
-    /// How many entries of its history were dropped.
+    /// How many entries of the history were dropped.
     pub(crate) history_dropped: u32,
 }
 
@@ -125,37 +125,40 @@ impl Row {
         }
     }
 
-    /// Whether any attempt was ever begun.
+    /// Whether any attempt was started.
     pub(crate) fn started(&self) -> bool {
         self.started_at.is_some()
     }
 
-    /// Whether it can be claimed as far as it is concerned: its queue may be paused or full.
+    /// Whether the task is claimable, unless its queue is paused or full.
     pub(crate) fn is_claimable(&self) -> bool {
         self.state == State::Queued && self.blocked_by.is_none()
     }
 
-    /// When its time to live is over; only what was never started can expire.
+    /// When the task expires; a started task never does.
     pub(crate) fn expiry(&self) -> Option<Timestamp> {
         if self.started() || self.state.has_ended() { None } else { self.expires_at }
     }
 
-    /// When time next does something to it: it becomes due or its time to live is over.
+    /// When the task is next due or expires.
     pub(crate) fn next_timer(&self) -> Option<Timestamp> {
         [self.due, self.expiry()].into_iter().flatten().min()
     }
 
-    /// Whether it has ended and nobody needs it any more.
+    /// Whether the task has ended and no task needs it.
     pub(crate) fn is_unneeded(&self) -> bool {
         self.ended.is_some() && self.needed_by == 0
     }
 
-    /// Whether its body runs and takes a place in its queue.
+    /// Whether the task runs and takes a slot of its queue.
     pub(crate) fn holds_slot(&self) -> bool {
         self.state == State::Running && !self.suspended
     }
 
-    /// Enters `state`, which must be legal, and remembers when and why.
+    /// Enters `state`, and adds it to the history.
+    ///
+    /// # Panics
+    /// If the state table does not permit the transition.
     pub(crate) fn transition_to(&mut self, state: State, now: Timestamp, error: Option<String>) {
         assert!(
             self.history.is_empty() || self.state.may_become(state, self.started()),
@@ -165,7 +168,7 @@ impl Row {
         self.state = state;
         self.suspended = false;
         if self.history.len() == MAX_HISTORY {
-            // How it came in says more than the oldest of many retries.
+            // The insert is worth more than the oldest of many retries.
             self.history.remove(1);
             self.history_dropped += 1;
         }

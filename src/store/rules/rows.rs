@@ -1,4 +1,4 @@
-//! What the rules need of a place where rows are kept.
+//! What the rules need of a store with rows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use crate::models::{
 };
 use crate::store::Retention;
 
-/// How many tasks hold a place of one concurrency key.
+/// How many tasks hold one concurrency key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Holders {
-    /// All of them.
+    /// All holders.
     pub(crate) all: u32,
-    /// Those that are claimable and have not been claimed.
+    /// The holders that are not claimed yet.
     pub(crate) claimable: u32,
 }
 
@@ -28,40 +28,42 @@ pub(crate) enum Parent<'a> {
     Foreign(&'a TaskId),
 }
 
-/// How fast tasks of one concurrency key have started. Kept only where the key's rate is limited.
+/// How fast tasks of one concurrency key have started. Kept only for keys with a rate limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pace {
-    /// The time at which the next would start if they had started evenly (the theoretical arrival
-    /// time of the generic cell rate algorithm).
+    /// The theoretical arrival time of the generic cell rate algorithm: when the next task would
+    /// start if all had started evenly.
     pub(crate) next: Timestamp,
-    /// When those that wait are to be looked at.
+    /// When the key is due: then blocked tasks are checked.
     pub(crate) wake: Option<Timestamp>,
 }
 
-/// Rows, and the questions about all of them that the rules ask.
+/// Rows and indexes over them, as one transaction sees them.
 ///
-/// Every answer takes into account what was done before in the same transaction. What is called an
-/// index here follows from the rows alone: whoever keeps them keeps it up with every
-/// [`update`](Self::update).
+/// Every answer includes earlier writes of the same transaction. What is called an index follows
+/// from the rows alone: the implementor maintains it at every [`update`](Self::update).
 pub(crate) trait Rows {
-    /// Why rows cannot be had. After one, nothing of the transaction holds.
+    /// Why rows cannot be read or written. After an error, the transaction must be rolled back.
     type Error;
 
-    /// Which row has this id.
+    /// The row with this id.
     fn sequence_of(&mut self, id: &TaskId) -> Result<Option<Sequence>, Self::Error>;
-    /// The row, if it is there.
+    /// The row with this number.
     fn get(&mut self, sequence: Sequence) -> Result<Option<&Row>, Self::Error>;
-    /// Changes a row that is there; panics if it is not.
+    /// Changes a row.
+    ///
+    /// # Panics
+    /// If there is no such row.
     fn update<T>(
         &mut self,
         sequence: Sequence,
         change: impl FnOnce(&mut Row) -> T,
     ) -> Result<T, Self::Error>;
-    /// Takes a row in. Its sequence is counted as given.
+    /// Inserts a row. Its sequence number counts as used.
     fn insert(&mut self, row: Row) -> Result<(), Self::Error>;
-    /// Drops a row with everything that belongs to it: id, logs, checkpoint.
+    /// Deletes a row with all that belongs to it: id, logs, checkpoint.
     fn delete(&mut self, sequence: Sequence) -> Result<(), Self::Error>;
-    /// Whether rows stay after their end.
+    /// Whether rows are kept after their end.
     fn keeps_ended(&self) -> bool;
 
     /// Records that `child` waits for `parent`.
@@ -74,69 +76,69 @@ pub(crate) trait Rows {
     /// of a foreign one the earliest.
     fn next_waiting(&mut self, parent: Parent<'_>) -> Result<Option<Sequence>, Self::Error>;
 
-    /// Puts a row behind those whose relatives are to be told what became of it.
+    /// Appends a row to those whose dependants are to be notified.
     fn push_pending_dependants(&mut self, sequence: Sequence) -> Result<(), Self::Error>;
     /// The first of them.
     fn next_pending_dependants(&mut self) -> Result<Option<Sequence>, Self::Error>;
-    /// All have been told.
+    /// Removes a row from them.
     fn remove_pending_dependants(&mut self, sequence: Sequence) -> Result<(), Self::Error>;
 
-    /// Index: the row whose [`timer`](Row::timer) is the earliest, if that is not after `now`.
+    /// Index: the row with the earliest [timer](Row::next_timer), if that is not after `now`.
     fn next_due_timer(&mut self, now: Timestamp) -> Result<Option<Sequence>, Self::Error>;
     /// Index: rows that are `RUNNING`, in order.
     fn running(&mut self) -> Result<Vec<Sequence>, Self::Error>;
-    /// Index: how many rows of the queue are [at work](Row::holds_slot).
+    /// Index: how many rows of the queue [hold a slot](Row::holds_slot).
     fn slots_taken(&mut self, queue: &QueueName) -> Result<u32, Self::Error>;
-    /// Index: the first unfinished child of a row that nobody wished cancelled.
+    /// Index: the first unfinished child of a row without a request to cancel.
     fn next_child(&mut self, parent: Sequence) -> Result<Option<Sequence>, Self::Error>;
-    /// Index: the first row after `after` that [ended only for](Row::failed_for) this one.
+    /// Index: the first row after `after` that [failed only for](Row::failed_for) this one.
     fn failed_for(
         &mut self,
         parent: Sequence,
         after: Option<Sequence>,
     ) -> Result<Option<Sequence>, Self::Error>;
 
-    /// Index: who holds a place of this key in this queue.
+    /// Index: how many rows of the queue hold this key.
     fn holders(&mut self, queue: &QueueName, key: &str) -> Result<Holders, Self::Error>;
-    /// Index: the best row that is `QUEUED` and held by this key.
+    /// Index: the first `QUEUED` row that this key blocks.
     fn next_held(&mut self, queue: &QueueName, key: &str) -> Result<Option<Sequence>, Self::Error>;
     /// How fast tasks of this key have started.
     fn pace(&mut self, queue: &QueueName, key: &str) -> Result<Option<Pace>, Self::Error>;
-    /// Remembers that, or forgets it.
+    /// Stores or deletes the pace of a key.
     fn set_pace(
         &mut self,
         queue: &QueueName,
         key: &str,
         pace: Option<Pace>,
     ) -> Result<(), Self::Error>;
-    /// Every key of the queue that holds rows back is to be looked at then.
+    /// Makes every key of the queue that blocks rows due at this time.
     fn wake_keys(&mut self, queue: &QueueName, at: Timestamp) -> Result<(), Self::Error>;
-    /// A key that was to be looked at by now.
+    /// A key that is due.
     fn next_key(&mut self, now: Timestamp) -> Result<Option<(QueueName, String)>, Self::Error>;
-    /// Index: whether a row [holds the suspicion](Row::quarantine_slot).
+    /// Index: whether a row [holds the quarantine slot](Row::quarantine_slot).
     fn quarantine_slot_taken(&mut self) -> Result<bool, Self::Error>;
-    /// Index: the first row that is held as a suspect.
+    /// Index: the first row that waits for the quarantine slot.
     fn next_quarantined(&mut self) -> Result<Option<Sequence>, Self::Error>;
 
-    /// Whose unique key it is.
+    /// The row that holds a unique key.
     fn unique(&mut self, key: &str) -> Result<Option<Sequence>, Self::Error>;
-    /// Gives a unique key away.
+    /// Sets or removes the holder of a unique key.
     fn set_unique(&mut self, key: &str, holder: Option<Sequence>) -> Result<(), Self::Error>;
 
-    /// Keeps lines of a row's log.
+    /// Appends lines to a row's log.
     fn add_log(&mut self, sequence: Sequence, lines: &[LogLine]) -> Result<(), Self::Error>;
 
-    /// What people decided about a queue.
+    /// The settings of a queue.
     fn settings(&mut self, queue: &QueueName) -> Result<QueueSettings, Self::Error>;
-    /// Remembers that.
+    /// Stores the settings of a queue.
     fn set_settings(
         &mut self,
         queue: &QueueName,
         settings: QueueSettings,
     ) -> Result<(), Self::Error>;
 
-    /// Up to `limit` [spent](Row::is_unneeded) rows that are kept no longer, and whether there may be
-    /// more. Of too many, the oldest.
+    /// Up to `limit` [unneeded](Row::is_unneeded) rows that exceed the retention, and whether there
+    /// may be more. Beyond a maximum count, the oldest.
     fn prunable(
         &mut self,
         retention: Retention,
@@ -144,45 +146,45 @@ pub(crate) trait Rows {
         now: Timestamp,
     ) -> Result<(Vec<Sequence>, bool), Self::Error>;
 
-    /// How a schedule stands, if it is there.
+    /// The state of a schedule.
     fn schedule_state(&mut self, name: &Name) -> Result<Option<ScheduleState>, Self::Error>;
-    /// A schedule that is there stands like this from now on.
+    /// Stores the state of a schedule that exists.
     fn set_schedule_state(&mut self, schedule_state: ScheduleState) -> Result<(), Self::Error>;
-    /// Takes a schedule in, new or in the place of one with its name.
+    /// Creates or replaces a schedule.
     fn define(
         &mut self,
         schedule: &Arc<Schedule>,
         schedule_state: ScheduleState,
     ) -> Result<(), Self::Error>;
-    /// Drops a schedule. Answers whether it was there.
+    /// Deletes a schedule. Returns whether it existed.
     fn drop_schedule(&mut self, name: &Name) -> Result<bool, Self::Error>;
 
-    /// All webhooks, which are few and always at hand: asked about every event.
+    /// All webhooks. They are few and always in memory: every event reads them.
     fn webhooks(&self) -> &BTreeMap<Name, Arc<Webhook>>;
-    /// Takes a webhook in, new or in the place of one with its name.
+    /// Creates or replaces a webhook.
     fn set_webhook(&mut self, webhook: &Arc<Webhook>) -> Result<(), Self::Error>;
-    /// Drops a webhook with what was put aside for it. Answers whether it was there.
+    /// Deletes a webhook and its outbox entries. Returns whether it existed.
     fn drop_webhook(&mut self, name: &Name) -> Result<bool, Self::Error>;
-    /// Puts an event aside for a webhook, at a place that was never used before.
+    /// Writes an event to the outbox, at a position that was never used before.
     fn enqueue_outbox(
         &mut self,
         webhook: &Name,
         event: &Event,
         payload: &str,
     ) -> Result<(), Self::Error>;
-    /// Whether anything is put aside at that place.
+    /// Whether the outbox has an entry at this position.
     fn is_in_outbox(&mut self, position: u64) -> Result<bool, Self::Error>;
-    /// It is not any more.
+    /// Deletes an outbox entry.
     fn dequeue_outbox(&mut self, position: u64) -> Result<(), Self::Error>;
 
-    /// The number of a new boot, never given before.
+    /// Begins a boot, and returns its number.
     fn next_epoch(&mut self) -> Result<u64, Self::Error>;
     /// The number of this boot.
     fn epoch(&mut self) -> Result<u64, Self::Error>;
-    /// The last boot that ended as it was told to; 0: none.
+    /// The last boot that ended by a graceful shutdown; 0: none.
     fn stopped(&mut self) -> Result<u64, Self::Error>;
-    /// This boot ends as it was told to.
+    /// Marks this boot as ended by a graceful shutdown.
     fn set_stopped(&mut self) -> Result<(), Self::Error>;
-    /// When anything was last stored, by this boot or one before.
+    /// The time of the last write, by this boot or an earlier one.
     fn last_alive(&mut self) -> Result<Timestamp, Self::Error>;
 }

@@ -1,8 +1,8 @@
-//! Schedules: what is defined, and how occurrences become runs.
+//! Schedules: definitions, and the insert of runs.
 //!
-//! When a schedule runs is decided elsewhere; here a firing is taken or refused, whole: it names the
-//! revision and the time that it was decided for, and moves both on, so that it is taken once however
-//! often it is asked for.
+//! The schedule service decides when a schedule runs. A firing names the revision and the next time
+//! it was decided for, and is applied as a whole or refused as stale. It changes the next time, so
+//! a repeated firing has no effect.
 
 use std::sync::Arc;
 
@@ -15,15 +15,14 @@ use crate::models::{
 };
 use crate::store::{ChangeResult, DependencyProblem, Firing, Insert, RELEASE_SLICE};
 
-/// A schedule without what is defined of it: everything that changes as time goes by, and what that
-/// follows from.
+/// The part of a schedule that changes as it runs, without its definition.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ScheduleState {
     pub(crate) name: Name,
     pub(crate) overlap: Overlap,
     pub(crate) revision: u64,
     pub(crate) enabled: bool,
-    /// Only of one that is enabled.
+    /// `None` if the schedule is disabled.
     pub(crate) next: Option<Timestamp>,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
@@ -49,13 +48,13 @@ impl ScheduleState {
         self.runs.iter().any(|run| run.ended.is_none())
     }
 
-    /// Whether that is one of its runs, as far back as it remembers.
+    /// Whether a task is one of the remembered runs.
     fn has_run(&self, task: &TaskId) -> bool {
         self.runs.iter().any(|run| run.task == *task)
     }
 
-    /// Remembers a run. Of too many, the oldest that has ended is forgotten; if none has, the oldest:
-    /// what becomes of that one is counted no more.
+    /// Remembers a run. Beyond the limit, the oldest ended run is forgotten; if none has ended, the
+    /// oldest, whose outcome is then not counted.
     fn remember(&mut self, run: ScheduleRun) {
         if self.runs.len() >= MAX_REMEMBERED_RUNS {
             let ended = self.runs.iter().position(|run| run.ended.is_some());
@@ -109,8 +108,7 @@ impl<R: Rows> Transition<'_, R> {
         self.emit(Fact::Schedule(name.clone(), fact))
     }
 
-    /// What was fired since the definition was put together has moved the next time on, and it does
-    /// not move back.
+    /// Keeps the next time of a schedule that fired while the definition was computed.
     pub(super) fn redefine_schedule(
         &mut self,
         schedule: &Arc<Schedule>,
@@ -129,7 +127,7 @@ impl<R: Rows> Transition<'_, R> {
         }
     }
 
-    /// One that is enabled already may have been fired since somebody decided when it runs next.
+    /// A schedule that is enabled already keeps its next time: it may have fired meanwhile.
     pub(super) fn enable_schedule(
         &mut self,
         name: &Name,
@@ -173,7 +171,8 @@ impl<R: Rows> Transition<'_, R> {
         let mut entered = Vec::with_capacity(firing.runs.len());
         for (at, run) in &firing.runs {
             let at = *at;
-            // A definition that was put together before that run has put the next time back to it.
+            // A definition computed before this run reset the next time to an occurrence that
+            // already ran.
             if state.has_run(&run.task.id) {
                 entered.push(false);
                 continue;
@@ -208,8 +207,8 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// A run beside the rule, whatever else runs. Refused like any other insert, and then nothing is
-    /// remembered of it.
+    /// Runs a schedule beside its rule, whatever its overlap policy. A refused insert leaves no
+    /// trace.
     pub(super) fn trigger(
         &mut self,
         name: &Name,
@@ -235,7 +234,7 @@ impl<R: Rows> Transition<'_, R> {
     ) -> Result<ChangeResult, R::Error> {
         let Occurrence { at, run, manual } = *occurrence;
         let task = run.task.id.clone();
-        // Asked for once more, it is in already, and was counted.
+        // A repeated firing finds the run, and does not count it again.
         let is_new = self.rows.sequence_of(&task)?.is_none();
         let result = self.insert(run, None)?;
         if is_new && matches!(result, ChangeResult::Inserted(_)) {
@@ -253,13 +252,12 @@ impl<R: Rows> Transition<'_, R> {
         Ok(result)
     }
 
-    /// Cancels the runs that have not ended, to make room for the next. Answers how the schedule stands
-    /// then.
+    /// Cancels the unfinished runs, and returns the state after that.
     fn stop_runs(&mut self, state: ScheduleState) -> Result<ScheduleState, R::Error> {
         let name = state.name.clone();
         let unfinished = state.runs.iter().filter(|run| run.ended.is_none());
         let unfinished: Vec<TaskId> = unfinished.map(|run| run.task.clone()).collect();
-        // What ends here is entered there.
+        // The ends below update the stored state.
         self.rows.set_schedule_state(state)?;
         let reason = format!("replaced by the next run of schedule {name}");
         for task in unfinished {
@@ -275,14 +273,14 @@ impl<R: Rows> Transition<'_, R> {
         Ok(self.rows.schedule_state(&name)?.expect("it is there: only its runs ended"))
     }
 
-    /// If the task is a run that its schedule remembers, it is told there how it ended.
+    /// Records the outcome of a task that is a remembered run.
     pub(super) fn run_ended(&mut self, ended: &Ended) -> Result<(), R::Error> {
         let Some((mut state, at)) = self.run_of(&ended.task)? else { return Ok(()) };
         let outcome = &ended.outcome;
         let run = &mut state.runs[at];
         run.ended = Some((outcome.state(), outcome.ended_at));
         let (name, occurrence) = (state.name.clone(), run.occurrence);
-        // Whoever cancels a run knows of it; that is no failure.
+        // A cancelled run is no failure.
         let failure = match outcome.state() {
             State::Failed | State::Expired => outcome.failure(),
             _ => None,
@@ -295,14 +293,14 @@ impl<R: Rows> Transition<'_, R> {
         self.emit(Fact::Schedule(name, failed))
     }
 
-    /// If the task is a run that its schedule remembers, it has not ended there either.
+    /// Marks a retried task that is a remembered run as unfinished again.
     pub(super) fn run_retried(&mut self, task: &Task) -> Result<(), R::Error> {
         let Some((mut state, at)) = self.run_of(task)? else { return Ok(()) };
         state.runs[at].ended = None;
         self.rows.set_schedule_state(state)
     }
 
-    /// The schedule that remembers the task as a run, and which of its runs it is.
+    /// The schedule that remembers the task as a run, and the index of the run.
     fn run_of(&mut self, task: &Task) -> Result<Option<(ScheduleState, usize)>, R::Error> {
         let Some(name) = schedule_of(task) else { return Ok(None) };
         let Some(state) = self.rows.schedule_state(&name)? else { return Ok(None) };
@@ -311,14 +309,14 @@ impl<R: Rows> Transition<'_, R> {
     }
 }
 
-/// The schedule whose run the task says that it is.
+/// The schedule that the task's initiator names.
 fn schedule_of(task: &Task) -> Option<Name> {
     let labels = task.options.labels.as_ref()?;
     let name = labels.initiator.strip_prefix(RUN_INITIATOR)?;
     Name::parse(name, "initiator").ok()
 }
 
-/// Why a run did not come in, if it did not.
+/// Why a run was not inserted; `None`: it was.
 fn refusal(result: &ChangeResult) -> Option<Failure> {
     let (code, message) = match result {
         ChangeResult::Inserted(_) => return None,

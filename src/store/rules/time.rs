@@ -1,4 +1,4 @@
-//! What happens to tasks as time goes by: they become due, are over, and are forgotten.
+//! Effects of time: tasks become due, expire, or exceed the retention.
 
 use super::{Rows, Transition};
 use crate::models::{Ending, Sequence, State, TaskFact};
@@ -13,7 +13,7 @@ impl<R: Rows> Transition<'_, R> {
             left -= 1;
             self.fire_timer(sequence)?;
         }
-        // However many expired, their relatives are told in one slice.
+        // One slice of notifications for all expired tasks.
         if !self.applied.ended.is_empty() {
             self.notify_dependants(RELEASE_SLICE)?;
         }
@@ -23,12 +23,12 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// A row's time has come.
+    /// Handles a row whose timer is due.
     fn fire_timer(&mut self, sequence: Sequence) -> Result<(), R::Error> {
         let now = self.now;
         let row = self.row(sequence)?;
         if row.state.has_ended() {
-            // It was kept for its unique key alone.
+            // The row was kept for its unique key only.
             self.rows.update(sequence, |row| row.due = None)?;
             return self.drop_unneeded(sequence);
         }

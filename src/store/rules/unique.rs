@@ -5,7 +5,8 @@ use crate::models::{OnConflict, Sequence, Task, TaskFact, Unique};
 use crate::store::ChangeResult;
 
 impl<R: Rows> Transition<'_, R> {
-    /// What becomes of a newcomer whose unique key is somebody else's; `None`: it may come in.
+    /// The conflict of a new task with the holder of its unique key; `None`: the task may be
+    /// inserted.
     pub(super) fn unique_conflict(
         &mut self,
         unique: &Unique,
@@ -21,7 +22,7 @@ impl<R: Rows> Transition<'_, R> {
             OnConflict::ReturnFirst => unique_conflict(row, false),
             OnConflict::Refuse => Ok(Some(ChangeResult::UniqueRefused)),
             OnConflict::Replace if row.state.has_ended() => unique_conflict(row, false),
-            // Its latest arguments are to be used: those of whoever runs cannot be changed.
+            // The latest arguments are to be used, and those of a running task cannot change.
             OnConflict::Replace if !waits => Ok(None),
             OnConflict::Replace => {
                 let alike = row.task.method == newcomer.method
@@ -30,7 +31,7 @@ impl<R: Rows> Transition<'_, R> {
                 if !alike {
                     return Ok(Some(ChangeResult::UniqueRefused));
                 }
-                // Whoever asked for the first and asks again is still to find it: its digest stays.
+                // The digest stays, so that a repetition of the first request still matches.
                 let args = newcomer.args.clone();
                 self.rows.update(first, |row| {
                     row.task = Task { args, ..Task::clone(&row.task) }.into();
@@ -41,7 +42,7 @@ impl<R: Rows> Transition<'_, R> {
         }
     }
 
-    /// Who keeps others with that key out.
+    /// The task that blocks others with this key.
     pub(super) fn unique_holder(&mut self, unique: &Unique) -> Result<Option<Sequence>, R::Error> {
         let Some(holder) = self.rows.unique(&unique.key)? else { return Ok(None) };
         let now = self.now;
@@ -51,7 +52,7 @@ impl<R: Rows> Transition<'_, R> {
         Ok(holds.then_some(holder))
     }
 
-    /// A unique key without a window is free at the end of its holder.
+    /// Releases a unique key without a window when its holder ends.
     pub(super) fn release_unique_key(&mut self, sequence: Sequence) -> Result<(), R::Error> {
         let row = self.row(sequence)?;
         let (task, until) = (row.task.clone(), row.keep_until);

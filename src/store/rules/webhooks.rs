@@ -1,4 +1,4 @@
-//! Webhooks, and the outbox of what they are to be told.
+//! Webhooks and their outbox.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::models::{MAX_WEBHOOKS, Name, Webhook};
 use crate::store::{ChangeResult, Insert};
 
 impl<R: Rows> Transition<'_, R> {
-    /// Somebody is told of events from now on. What was put aside for an earlier one of that name stays.
+    /// Creates or replaces a webhook. Outbox entries of an earlier one with its name stay.
     pub(super) fn set_webhook(&mut self, webhook: &Arc<Webhook>) -> Result<(), R::Error> {
         let webhooks = self.rows.webhooks();
         if webhooks.len() >= MAX_WEBHOOKS && !webhooks.contains_key(&webhook.name) {
@@ -24,7 +24,8 @@ impl<R: Rows> Transition<'_, R> {
         Ok(())
     }
 
-    /// What was put aside becomes a task. If its id is taken it had become one before.
+    /// Turns an outbox entry into a delivery task. An id that is taken means that this was done
+    /// before.
     pub(super) fn deliver(&mut self, position: u64, delivery: &Insert) -> Result<(), R::Error> {
         if !self.rows.is_in_outbox(position)? {
             self.applied.result = ChangeResult::NotFound;

@@ -1,4 +1,4 @@
-//! Copies of a store: taken while a server runs, and put back.
+//! Backup and restore. A backup can be taken while a server runs.
 
 use std::ffi::OsString;
 use std::fs::OpenOptions;
@@ -12,23 +12,24 @@ use super::lock::DirectoryLock;
 use super::{DATABASE, connection, schema, verify};
 use crate::store::Error;
 
-/// How many epochs, and places of the outbox, a store that is put back leaves out: the boots that there
-/// were after the copy was taken may have used those that follow, and no fence or place is used twice.
+/// How many epochs and outbox positions a restored store skips: boots after the backup may have
+/// used those that follow, and neither a fencing token nor a position may be used twice.
 const SKIPPED_EPOCHS: i64 = 1 << 32;
-/// How many problems of a bad copy are told.
+/// How many problems of a bad backup the error message lists.
 const MAX_PROBLEMS_SHOWN: usize = 3;
 
-/// Copies the store in `directory` into the new file `to`, as it is at one moment. A server may run on
-/// it meanwhile; its log grows until the copy is complete. When this returns, the copy is on the disk.
+/// Copies the store in `directory` into the new file `to`, as one snapshot. A server may run on the
+/// store meanwhile; its log grows until the copy is complete. The copy is on the disk when this
+/// returns.
 ///
 /// # Errors
-/// [`Error::Unusable`]: there is no store, `to` is there already, or it cannot be written. Then `to` is
-/// not there, or as it was.
+/// [`Error::Unusable`]: there is no store, `to` exists, or it cannot be written. `to` is unchanged
+/// then.
 pub fn backup(directory: &Path, to: &Path) -> std::result::Result<(), Error> {
     let from = directory.join(DATABASE);
     let source = connection::existing(&from)?;
     schema::check(&from, &source)?;
-    // Nobody else gives the name away meanwhile.
+    // Reserves the name against other programs.
     OpenOptions::new().write(true).create_new(true).open(to).map_err(|error| {
         let to = to.display();
         Error::Unusable(match error.kind() {
@@ -50,11 +51,11 @@ pub fn backup(directory: &Path, to: &Path) -> std::result::Result<(), Error> {
     })
 }
 
-/// Makes a store in `directory` of the copy `from`, which is verified first.
+/// Restores the backup `from` as a store in `directory`, after verifying it.
 ///
 /// # Errors
-/// [`Error::Unavailable`] while a server runs in `directory`; [`Error::Unusable`]: `from` is no sound
-/// copy, or there is a store in `directory` already.
+/// [`Error::Unavailable`] while a server runs in `directory`; [`Error::Unusable`]: `from` is no
+/// valid backup, or `directory` has a store already.
 pub fn restore(from: &Path, directory: &Path) -> std::result::Result<(), Error> {
     let problems = verify(from)?;
     if !problems.is_empty() {
@@ -83,7 +84,7 @@ pub fn restore(from: &Path, directory: &Path) -> std::result::Result<(), Error> 
     remove(&part);
     let leave_out = |copy: &Connection| {
         schema::migrate(copy)?;
-        // That the copy was taken of a boot that went on is no sign that it crashed.
+        // A backup of a running boot is no sign of a crash.
         let sql = "UPDATE meta SET epoch = epoch + ?1, stopped = epoch + ?1, posted = posted + ?1";
         copy.execute(sql, [SKIPPED_EPOCHS])?;
         Ok(())
@@ -103,13 +104,13 @@ fn copy(
     finish: impl FnOnce(&Connection) -> Result<()>,
 ) -> Result<()> {
     let mut copy = connection::copy(to)?;
-    // All pages in one step, which is one transaction: step by step, each commit of a server would
-    // begin it anew.
+    // All pages in one step, which is one transaction: between steps, each commit of a server would
+    // restart the copy.
     let step = Backup::new(source, &mut copy)?.step(-1)?;
     if step != StepResult::Done {
         return Err(SqliteError::Io(std::io::Error::other("another program has it locked")));
     }
-    // So that the copy is one file, wherever it is looked at.
+    // Makes the copy a single file.
     copy.pragma_update(None, "journal_mode", "DELETE")?;
     finish(&copy)?;
     copy.close().map_err(|(_, error)| error)?;

@@ -1,9 +1,9 @@
-//! Copies the log back into the file, so that the log stays short.
+//! Checkpoints: the write-ahead log is copied back into the file, so that it stays short.
 //!
-//! Copying while others write (`PASSIVE`) never begins the log anew under load: there is always one
-//! more page. So when little is left, the last of it is copied while the writer stands still, for a few
-//! milliseconds, and then the log begins anew. A log that is written over commits faster than one that
-//! grows.
+//! Under load, a checkpoint beside the writer (`PASSIVE`) never restarts the log: there is always
+//! one more page. So when few pages are left, the writer stands still for a few milliseconds while
+//! the last ones are copied, and the log restarts. Commits that overwrite a log are faster than
+//! commits that extend one.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -15,20 +15,20 @@ use rusqlite::Connection;
 
 use super::error::Result;
 
-/// With more pages than this in the log, it is copied back.
+/// A log with more pages than this is copied back.
 const PAGES: i32 = 1_000;
-/// How often that is looked at, at most.
+/// The shortest time between two checkpoints.
 const EVERY: Duration = Duration::from_millis(20);
-/// How often it is copied beside the writer before the writer has to stand still.
+/// How many passes run beside the writer before it has to stand still.
 const PASSES: usize = 3;
-/// So few pages are copied while the writer stands still, if the passes get there.
+/// If a pass leaves at most so many pages, they are copied while the writer stands still.
 const REST: i32 = 200;
-/// With more pages than this (64 MB) the writer stands still however much is left.
+/// With more pages than this (64 MB) the writer stands still, however many are left.
 const LONGEST: i32 = 16 << 10;
 /// After so long without a commit the log is copied back, however short it is, and cut.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// How long the log is, told by the writer's connection after each commit.
+/// The length of the log, as the writer's connection reports it after each commit.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     pages: AtomicI32,
@@ -37,7 +37,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// So many pages are in the log now.
+    /// Records how many pages the log has.
     pub(super) fn grew(&self, pages: i32) {
         let before = self.pages.swap(pages, Ordering::Relaxed);
         if before <= PAGES && pages > PAGES || before == 0 {
@@ -45,7 +45,7 @@ impl Log {
         }
     }
 
-    /// The checkpointer is to end.
+    /// Ends the checkpointer.
     pub(super) fn end(&self) {
         self.over.store(true, Ordering::Release);
         self.wake();
@@ -58,9 +58,9 @@ impl Log {
     }
 }
 
-/// Runs until the log is told to [end](Log::end).
+/// Runs until the log [ends](Log::end).
 ///
-/// A failed fsync of it sets `broken`: what the log's copy in the file lacks, nobody knows.
+/// A failed fsync sets `broken`: what the file lacks is then unknown.
 pub(super) fn run(connection: &Connection, log: &Log, gate: &Mutex<()>, broken: &OnceLock<String>) {
     *log.checkpointer.lock() = Some(std::thread::current());
     while !log.over.load(Ordering::Acquire) {
@@ -69,7 +69,7 @@ pub(super) fn run(connection: &Connection, log: &Log, gate: &Mutex<()>, broken: 
             let begun = Instant::now();
             report(begin_anew(connection, log, gate), broken);
             std::thread::park_timeout(EVERY.saturating_sub(begun.elapsed()));
-            // A commit wakes it up; the log is not to be looked at more often for that.
+            // A commit ends the wait early, which is no reason to look more often.
             std::thread::sleep(EVERY.saturating_sub(begun.elapsed()));
         } else if pages > 0 {
             std::thread::park_timeout(IDLE);
@@ -92,7 +92,7 @@ fn begin_anew(connection: &Connection, log: &Log, gate: &Mutex<()>) -> Result<()
             break;
         }
     }
-    // Behind a long reader, as a backup is, the writer would stand still in vain.
+    // Behind a long read, such as a backup, the writer would stand still in vain.
     if left > REST && length < LONGEST {
         return Ok(());
     }
@@ -115,14 +115,14 @@ fn cut(connection: &Connection, log: &Log, gate: &Mutex<()>) -> Result<()> {
     Ok(())
 }
 
-/// Answers how many pages are in the log and how many of them are in the file, too.
+/// Returns how many pages the log has, and how many of them are in the file.
 fn checkpoint(connection: &Connection, mode: &str) -> Result<(i32, i32)> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
     let said: (i32, i32, i32) = connection
         .prepare_cached(&sql)?
         .query_one([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let (busy, pages, copied) = said;
-    // A reader was in the way: not all of it, then.
+    // A reader was in the way: some pages are left.
     Ok(if busy == 0 { (pages, copied) } else { (pages, copied.min(pages - 1)) })
 }
 
@@ -132,7 +132,7 @@ fn report(outcome: Result<()>, broken: &OnceLock<String>) {
             tracing::error!(%error, "the store acknowledges nothing more");
             return;
         }
-        // Nothing is lost: the log holds it. It will be tried again.
+        // Nothing is lost: the log has it, and the next checkpoint tries again.
         tracing::warn!(%error, "the store's log could not be copied back");
     }
 }

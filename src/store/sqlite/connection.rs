@@ -1,4 +1,4 @@
-//! Connections to the file, and what each is told before anything else.
+//! Connections to the file, and their settings.
 
 use std::path::Path;
 use std::time::Duration;
@@ -9,23 +9,23 @@ use super::error::Result;
 use super::schema;
 use crate::store::Error;
 
-/// The size of a page, given when the file is made.
+/// The size of a page; fixed when the file is created.
 pub(super) const PAGE_BYTES: u32 = 4 << 10;
-/// The most memory that the writer's page cache may take.
+/// The size of the writer's page cache.
 pub(super) const WRITER_CACHE_BYTES: u32 = 16 << 20;
-/// The most memory that one reader's page cache may take.
+/// The size of each reader's page cache.
 pub(super) const READER_CACHE_BYTES: u32 = 2 << 20;
-/// The log beside the file is cut back to this when it is begun anew.
+/// A log that restarts is cut to this size.
 pub(super) const WAL_BYTES: u32 = 64 << 20;
-/// How long to wait for a lock that another program holds.
+/// How long a connection waits for a lock of another program.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a checkpoint waits for readers: the writer stands still meanwhile.
+/// How long a checkpoint waits for readers; the writer stands still meanwhile.
 const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(5);
 
-/// The one connection that writes.
+/// The connection that writes.
 ///
-/// Every commit is on the disk when it returns (`synchronous`), and the log is never copied back
-/// behind the writer's back (`wal_autocheckpoint`): a thread of its own does that.
+/// A commit is on the disk when it returns (`synchronous`), and never copies the log back
+/// (`wal_autocheckpoint`): the checkpointer does.
 pub(super) fn writer(path: &Path) -> Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, WRITER_CACHE_BYTES)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -35,7 +35,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// A connection that only reads.
+/// A connection that reads.
 pub(super) fn reader(path: &Path) -> Result<Connection> {
     open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER_CACHE_BYTES)
 }
@@ -47,8 +47,8 @@ pub(super) fn checkpointer(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// A connection for a look at a file that may be nobody's. It can write where that is allowed, so that
-/// SQLite can take its log away again, but is not asked to.
+/// A connection that inspects a file without changing it. It can write where permitted, so that
+/// SQLite can remove the log, but queries cannot.
 pub(super) fn inspect(path: &Path) -> Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, READER_CACHE_BYTES)
         .or_else(|_| reader(path))?;
@@ -56,7 +56,7 @@ pub(super) fn inspect(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// A look at a file that must be there.
+/// Opens a file that must exist, to inspect it.
 pub(super) fn existing(path: &Path) -> std::result::Result<Connection, Error> {
     if !path.is_file() {
         return Err(Error::Unusable(format!("there is no store at {}", path.display())));
@@ -64,7 +64,7 @@ pub(super) fn existing(path: &Path) -> std::result::Result<Connection, Error> {
     inspect(path).map_err(|error| schema::unusable(path, &error))
 }
 
-/// A file that a copy is written to. It is nothing until it is whole, so no journal is needed.
+/// A connection that writes a copy. An incomplete copy is discarded, so no journal is needed.
 pub(super) fn copy(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let connection = open(path, flags, READER_CACHE_BYTES)?;
@@ -73,7 +73,7 @@ pub(super) fn copy(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
-/// A file that is not there yet.
+/// A connection that creates a file.
 pub(super) fn create(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let connection = open(path, flags, WRITER_CACHE_BYTES)?;

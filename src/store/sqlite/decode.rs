@@ -1,4 +1,4 @@
-//! Rows as SQL gives them: columns and what is encoded, put together.
+//! Decoding of result rows: columns and encoded parts together.
 
 use std::sync::Arc;
 
@@ -14,8 +14,8 @@ use crate::store::rules::{Row, ScheduleState};
 
 /// The column of the queue's number, counted from the task's first.
 pub(super) const QUEUE: usize = 1;
-/// The row whose columns `id, queue, method, submitted, parent, asked, state, body` begin at `first`;
-/// and what of it stands in other tables.
+/// Decodes a row whose columns `id, queue, method, submitted, parent, asked, state, body` begin at
+/// `first`, and tells which side tables have more.
 pub(super) fn read(
     sequence: Sequence,
     queue: QueueName,
@@ -37,7 +37,7 @@ pub(super) fn read(
     state.and_then(|state| read_row(sequence, task, state, body)).map_err(unreadable)
 }
 
-/// How much room its encoded parts take.
+/// The size of the encoded parts.
 pub(super) fn bytes(stored: &rusqlite::Row<'_>, first: usize) -> Result<usize> {
     let of = |at| Ok::<_, SqliteError>(stored.get_ref(at)?.as_blob()?.len());
     Ok(of(first + 5)? + of(first + 7)?)
@@ -48,14 +48,14 @@ pub(super) fn name(text: &str) -> Result<Name> {
     Name::parse(text, "name").map_err(|error| SqliteError::Illegible("a name", error.to_string()))
 }
 
-/// How a schedule stands whose columns these are.
+/// Decodes the state of a schedule.
 pub(super) fn schedule_state(name: Name, next: Option<i64>, bytes: &[u8]) -> Result<ScheduleState> {
     let next = next.map(|at| time(at.cast_unsigned())).transpose();
     let read = next.and_then(|next| read_schedule_state(name, next, bytes));
     read.map_err(|error| SqliteError::Illegible("a schedule", error.to_string()))
 }
 
-/// The schedule whose columns `name, due, schedule_state, data` these are.
+/// Decodes a schedule from the columns `name, due, standing, data`.
 pub(super) fn schedule(stored: &rusqlite::Row<'_>) -> Result<ScheduleStatus> {
     let name = name(stored.get_ref(0)?.as_str()?)?;
     let schedule_state =

@@ -1,4 +1,4 @@
-//! What can be wrong with the file, and what each fault means to whoever asked.
+//! Errors of SQLite and of stored data, and what each means for the caller.
 
 use rusqlite::ErrorCode;
 
@@ -7,15 +7,15 @@ use crate::store::Error;
 
 pub(super) type Result<T> = std::result::Result<T, SqliteError>;
 
-/// Why SQLite, or what it gave back, could not be used.
+/// Why SQLite failed, or why stored data cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SqliteError {
     #[error(transparent)]
     Sqlite(#[from] rusqlite::Error),
-    /// What stands in the file cannot be read as a task.
+    /// A stored task cannot be decoded.
     #[error("task {0} cannot be read: {1}")]
     Unreadable(u64, String),
-    /// What stands in the file cannot be read as that.
+    /// Something else that is stored cannot be decoded.
     #[error("{0} cannot be read: {1}")]
     Illegible(&'static str, String),
     #[error("the store's meta row is missing")]
@@ -37,9 +37,8 @@ impl SqliteError {
         Self::Unreadable(sequence.0, why.to_string())
     }
 
-    /// What a fault before the commit means: the transaction was rolled back, and nothing of it is
-    /// there. A full disk, a read-only file and a lock that somebody else holds can pass; damage
-    /// does not.
+    /// The meaning of an error before the commit: the transaction is rolled back and has no effect.
+    /// A full disk, a read-only file and a lock of another program can pass; damage does not.
     pub(super) fn before_commit(&self) -> Error {
         if self.is_failed_fsync() {
             self.at_commit()
@@ -50,10 +49,11 @@ impl SqliteError {
         }
     }
 
-    /// What a fault of the commit itself means. SQLite says `FULL` before the commit's last frame
-    /// is written, so nothing of it is there; nor is it after another write that failed, as on a disk
-    /// that turned read-only: the last frame is written last. After a failed fsync nobody knows what
-    /// the disk holds, and a second one may report success for pages that the kernel dropped.
+    /// The meaning of an error of the commit itself. SQLite reports `FULL` before it writes the
+    /// commit's last frame, so nothing of the commit is stored; nor is it after another failed
+    /// write, as on a disk that turned read-only: the last frame is written last. After a failed
+    /// fsync it is unknown what the disk holds, and a second fsync may report success for pages
+    /// that the kernel dropped.
     pub(super) fn at_commit(&self) -> Error {
         match self.code() {
             _ if self.is_failed_write() => Error::Unavailable(self.to_string()),
@@ -64,7 +64,7 @@ impl SqliteError {
         }
     }
 
-    /// What a fault of a reader means: it alone has no answer.
+    /// The meaning of an error of a read: only this read fails.
     pub(super) fn while_reading(&self) -> Error {
         Error::Unavailable(self.to_string())
     }
@@ -79,7 +79,7 @@ impl SqliteError {
         }
     }
 
-    /// Whether the disk did not say that it holds what it was given.
+    /// Whether the disk did not confirm what was written.
     pub(super) fn is_failed_fsync(&self) -> bool {
         use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
         let Self::Sqlite(rusqlite::Error::SqliteFailure(failure, _)) = self else { return false };

@@ -1,9 +1,9 @@
-//! Which ids may be here, answered from memory.
+//! Filters that tell from memory whether an id may be stored.
 //!
-//! Bloom filters, one for every [`GENERATION`] places in the order of acceptance. What is forgotten
-//! is mostly what is oldest, so a filter is dropped once everything in it was forgotten; until then
-//! it only says "perhaps" more often than it must. Until the filters of a file that was opened are
-//! filled, every id may be here.
+//! There is one Bloom filter for every [`GENERATION`] sequence numbers. Deleted tasks are mostly
+//! the oldest, so a filter is dropped once all its tasks are deleted; until then it only answers
+//! "perhaps" more often. While the filters of an opened file are not complete, every id may be
+//! stored.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -14,14 +14,14 @@ use crate::models::Sequence;
 
 /// How many tasks one filter is for.
 const GENERATION: u64 = 1 << 20;
-/// Bits for each task: with [`HASHES`], 3 in 1,000 unknown ids may be here as far as one filter knows.
+/// Bits for each task: with [`HASHES`], a filter answers "perhaps" for 3 of 1,000 unknown ids.
 const BITS_PER_TASK: usize = 12;
 const HASHES: u32 = 8;
 
 #[derive(Debug)]
 pub(super) struct IdFilter {
     complete: AtomicBool,
-    /// By generation, ascending. Written only when a filter comes or goes.
+    /// By generation, ascending. Locked for writing only when a filter is added or dropped.
     generations: RwLock<Vec<Generation>>,
 }
 
@@ -32,12 +32,12 @@ struct Generation {
 }
 
 impl IdFilter {
-    /// Filters of a store in which `complete` tells whether there is nothing yet to learn of.
+    /// Filters that are complete from the start, as those of an empty file are, or not yet.
     pub(super) fn new(complete: bool) -> Self {
         Self { complete: AtomicBool::new(complete), generations: RwLock::new(Vec::new()) }
     }
 
-    /// `false`: no task whose id has this key was ever stored, or it was forgotten.
+    /// Whether a task may have an id with this key; `false` is certain.
     pub(super) fn may_be_here(&self, key: i64) -> bool {
         if !self.complete.load(Ordering::Acquire) {
             return true;
@@ -46,7 +46,7 @@ impl IdFilter {
         self.generations.read().iter().rev().any(|it| it.filter.contains_hash(hash))
     }
 
-    /// Learns of a task; to be called before its commit can be seen.
+    /// Adds a task. Must be called before readers can see its commit.
     pub(super) fn learn(&self, key: i64, sequence: Sequence) {
         let number = sequence.0 / GENERATION;
         let hash = spread(key);
@@ -68,12 +68,12 @@ impl IdFilter {
         generations[at].filter.insert_hash(hash);
     }
 
-    /// Everything that the file holds was learned.
+    /// All tasks of the file are added.
     pub(super) fn complete(&self) {
         self.complete.store(true, Ordering::Release);
     }
 
-    /// Everything before `lowest` was forgotten.
+    /// Drops the filters in which every task is before `lowest`.
     pub(super) fn drop_before(&self, lowest: Sequence) {
         let first = lowest.0 / GENERATION;
         if self.generations.read().first().is_some_and(|it| it.number < first) {
@@ -82,7 +82,7 @@ impl IdFilter {
     }
 }
 
-/// Keys that follow one another must not fall on bits that follow one another.
+/// Spreads consecutive keys over the bits.
 fn spread(key: i64) -> u64 {
     let mut bits = key.cast_unsigned();
     bits = (bits ^ bits >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -1,4 +1,4 @@
-//! The number that an id is looked up by.
+//! Keys of ids: the numbers that ids are looked up by.
 
 use std::hash::Hasher as _;
 
@@ -9,29 +9,30 @@ use super::error::{Result, SqliteError};
 use crate::clock::Timestamp;
 use crate::models::TaskId;
 
-/// Makes keys of ids, the same ones for as long as the file lives. The seed is the file's own and
-/// told to nobody, so that nobody can choose ids that share a key.
+/// Computes the keys of ids, which stay the same for the life of the file. The seed is a secret of
+/// the file, so that a client cannot choose ids that share a key.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Keys {
     seed: [u8; 16],
 }
 
-/// The number of bits that tell ids of one millisecond apart.
+/// The number of bits that distinguish ids of one millisecond.
 const FINE_BITS: u32 = 16;
-/// How far behind the newest key an id's key may lie to count as new: a minute.
+/// How far the key of a new id may be behind the newest key: a minute.
 pub(super) const NEW_WITHIN: i64 = 60_000 << FINE_BITS;
 
 impl Keys {
-    /// Those of an open file.
+    /// The keys of an open file.
     pub(super) fn load(connection: &Connection) -> Result<Self> {
         let seed: Vec<u8> =
             connection.query_one("SELECT id_seed FROM meta", [], |row| row.get(0))?;
         Ok(Self { seed: seed.try_into().map_err(|_| SqliteError::NoMeta)? })
     }
 
-    /// A UUIDv7 begins with its time, so its key does too, and new ones come after old ones: the
-    /// table grows at its end. The rest is a hash, because generators count in the bits that follow.
-    /// The key of any other id is a hash, and negative. Different ids can share a key.
+    /// The key of an id. A UUIDv7 begins with its time, and so does its key: keys of new ids come
+    /// after old ones, and the table grows at its end. The rest is a hash, because generators count
+    /// in the bits that follow. The key of any other id is a hash, and negative. Different ids can
+    /// share a key.
     pub(super) fn of(&self, id: &TaskId) -> i64 {
         let mut hasher = SipHasher13::new_with_key(&self.seed);
         hasher.write(id.as_str().as_bytes());
@@ -55,7 +56,7 @@ pub(super) fn grows(key: i64) -> bool {
     key >= 0
 }
 
-/// The time in an id that has the shape of a UUIDv7: `tttttttt-tttt-7xxx-xxxx-xxxxxxxxxxxx`.
+/// The time in a UUIDv7: `tttttttt-tttt-7xxx-xxxx-xxxxxxxxxxxx`.
 fn millis(id: &[u8]) -> Option<u64> {
     if id.len() != 36 || id[14] != b'7' || [8, 13, 18, 23].iter().any(|&at| id[at] != b'-') {
         return None;
@@ -101,6 +102,6 @@ mod tests {
         assert_ne!(Keys { seed: [0; 16] }.of(&id("order 17")), KEY_OF_ORDER_17);
     }
 
-    /// Stands in files that were written.
+    /// Existing files contain this key.
     const KEY_OF_ORDER_17: i64 = -5_260_918_759_372_103_398;
 }

@@ -1,4 +1,4 @@
-//! What has to be learned of a file that is opened: which ids are in it.
+//! The scan of a file's ids when it is opened.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,10 +10,10 @@ use super::id_key;
 use super::pending_ids::IdChange;
 use crate::models::{Sequence, TaskId};
 
-/// How many ids are read at a time: a reader that stays long keeps the log from being begun anew.
+/// How many ids one read returns: a long read keeps the log from restarting.
 const CHUNK: i64 = 16 << 10;
 
-/// Reads the ids that may not be in their table yet: those after the watermark, a bounded number.
+/// Reads the ids that may not be in the table of ids: those after the watermark, a bounded number.
 pub(super) fn pending(connection: &Connection, shared: &Shared) -> Result<()> {
     let sql = "SELECT seq, id FROM tasks WHERE seq > (SELECT watermark FROM meta) ORDER BY seq";
     let mut statement = connection.prepare(sql)?;
@@ -33,28 +33,28 @@ pub(super) fn pending(connection: &Connection, shared: &Shared) -> Result<()> {
     Ok(())
 }
 
-/// Learns in the background of the ids that are in their table.
+/// Adds the ids of the table to the filters, in the background.
 #[derive(Debug, Default)]
 pub(super) struct IdScan {
     over: AtomicBool,
 }
 
 impl IdScan {
-    /// It is not needed any more.
+    /// Stops the scan.
     pub(super) fn end(&self) {
         self.over.store(true, Ordering::Release);
     }
 
-    /// Learns of all ids, and then says so.
+    /// Scans all ids, then marks the filters as complete.
     pub(super) fn run(&self, connection: &Connection, shared: &Shared) {
         if let Err(error) = self.learn(connection, shared) {
-            // Every id may be here, then: slower, and not wrong.
+            // Then every id may be stored: slower, and correct.
             tracing::warn!(%error, "the ids in the store could not all be read");
         }
     }
 
-    /// Ids of tasks that are forgotten can be left, because those that are to be dropped are
-    /// remembered in memory only. They belong to the oldest, and are dropped now.
+    /// Ids of deleted tasks can be left in the table, because pending removals are in memory only.
+    /// They belong to the oldest tasks, and are removed now.
     fn learn(&self, connection: &Connection, shared: &Shared) -> Result<()> {
         let lowest = "SELECT coalesce(min(seq), 0) FROM tasks";
         let lowest: i64 = connection.query_one(lowest, [], |row| row.get(0))?;

@@ -1,7 +1,7 @@
-//! The lock on a directory, held for as long as a store is open in it.
+//! The lock of a store's directory, held while the store is open.
 //!
-//! A file of its own: SQLite's locks are on the database, and whoever opens and closes that file a
-//! second time in one process loses them.
+//! It has a file of its own: SQLite locks the database itself, and a process that opens and closes
+//! that file a second time loses those locks.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
@@ -9,19 +9,19 @@ use std::path::Path;
 
 use crate::store::Error;
 
-/// The lock's file. Its text is the number of the process that holds it.
+/// The lock's file. It contains the process id of the holder.
 pub(super) const LOCK_FILE: &str = "LOCK";
 
-/// Dropping it gives the directory free.
+/// Releases the lock when dropped.
 #[derive(Debug)]
 pub(super) struct DirectoryLock(#[expect(dead_code, reason = "held, not read")] File);
 
 impl DirectoryLock {
-    /// Takes the lock.
+    /// Locks the directory.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] while another process or store holds it, [`Error::Unusable`] if the
-    /// file cannot be made.
+    /// [`Error::Unavailable`] while another process or store holds the lock, [`Error::Unusable`] if
+    /// the file cannot be created.
     pub(super) fn take(directory: &Path) -> Result<Self, Error> {
         let unusable = |why: &dyn std::fmt::Display| {
             Error::Unusable(format!(
@@ -46,7 +46,7 @@ impl DirectoryLock {
             .set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .and_then(|_| write!(file, "{}", std::process::id()));
-        // Only a message is poorer without the number: a full disk must not keep a server down.
+        // The process id only serves a message: a full disk must not keep a server from starting.
         if let Err(error) = told {
             tracing::warn!(%error, path = %path.display(), "could not write the process id");
         }

@@ -2,17 +2,18 @@
 //!
 //! | file | owns |
 //! |---|---|
-//! | `lock` | the lock on the directory |
-//! | `connection`, `schema`, `codec` | what the file looks like |
-//! | `writer`, `write_txn` | the one thread that writes, and the transaction under way |
-//! | `readers`, `reads` | questions |
-//! | `key`, `ids`, `known` | ids: their keys, how they come into their table, and whether one may be there |
-//! | `checkpoint` | the log beside the file |
-//! | `verify`, `backup` | what people do with a file |
+//! | `lock` | the lock of the directory |
+//! | `connection`, `schema`, `codec`, `decode` | the format of the file |
+//! | `writer`, `write_txn` | the one thread that writes, and its transaction |
+//! | `readers`, `reads` | the threads that read, and their queries |
+//! | `id_key`, `pending_ids`, `id_filter`, `id_scan` | the index of ids, and filters in front of it |
+//! | `checkpoint` | the write-ahead log |
+//! | `verify`, `backup` | offline checks, backup and restore |
+//! | `error` | what errors mean |
 //!
-//! What is acknowledged is on the disk. After a write to the disk failed at a commit nobody knows what
-//! is there, so nothing is acknowledged any more ([`Error::Broken`]). A disk that is full, or cannot be
-//! written to, refuses what comes, and what was acknowledged can still be read.
+//! Acknowledged writes are on the disk. When a write to the disk fails at a commit, what the disk
+//! holds is unknown, and the store acknowledges no more writes ([`Error::Broken`]). On a full or
+//! read-only disk it refuses writes, and acknowledged tasks can still be read.
 
 mod backup;
 mod checkpoint;
@@ -58,10 +59,10 @@ use crate::store::{
 /// Why the writer's reply cannot be of another kind.
 const OTHER_KIND: &str = "the writer replies in the kind of the request";
 
-/// The file in a store's directory.
+/// The name of the file in a store's directory.
 const DATABASE: &str = "tasks.db";
 
-/// What the writer, the readers and whoever asks look at.
+/// What the threads share.
 #[derive(Debug)]
 struct Shared {
     keys: id_key::Keys,
@@ -70,11 +71,11 @@ struct Shared {
     broken: Arc<OnceLock<String>>,
 }
 
-/// Keeps tasks in a file.
+/// Stores tasks in a file.
 #[derive(Debug)]
 pub struct SqliteStore {
     shared: Arc<Shared>,
-    /// `None` once the store is being closed.
+    /// `None` once the store closes.
     requests: Option<mpsc::Sender<Request>>,
     readers: readers::Readers,
     log: Arc<checkpoint::Log>,
@@ -84,11 +85,12 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the store in `directory`, and makes both if they are not there.
+    /// Opens the store in `directory`. Creates both if they are missing.
     ///
     /// # Errors
-    /// [`Error::Unavailable`] while another process has it open; [`Error::Unusable`], saying what to
-    /// do, if it is of a newer version, damaged or no store, or the directory cannot be written to.
+    /// [`Error::Unavailable`] while another process has it open; [`Error::Unusable`], saying what
+    /// to do, if the file is of a newer version, damaged or no store, or if the directory cannot be
+    /// written to.
     pub fn open_dir(directory: &Path) -> std::result::Result<Self, Error> {
         std::fs::create_dir_all(directory).map_err(|error| {
             let directory = directory.display();
@@ -183,7 +185,7 @@ impl SqliteStore {
         replied.await.map_err(|_| ended())?
     }
 
-    /// Nothing is read any more once nothing is acknowledged.
+    /// A broken store answers no reads either.
     fn check(&self) -> std::result::Result<(), Error> {
         match self.shared.broken.get() {
             Some(why) => Err(Error::Broken(why.clone())),
@@ -191,14 +193,14 @@ impl SqliteStore {
         }
     }
 
-    /// Asked before the moment of the answer begins: what is merged leaves it after its commit.
+    /// Must be read before the snapshot begins: merged ids leave the list only after their commit.
     fn pending(&self, id: &TaskId) -> Vec<Sequence> {
         self.shared.pending.sequences_of(self.shared.keys.of(id))
     }
 }
 
 impl Drop for SqliteStore {
-    /// Waits for what is under way.
+    /// Finishes all requests, then ends the threads.
     fn drop(&mut self) {
         self.requests = None;
         self.fill.end();

@@ -1,16 +1,17 @@
-//! Ids that are not in their table yet.
+//! Ids that are not in the table of ids yet.
 //!
-//! `ids` is clustered by key. Keys that grow are put at its end in the transaction of their task. The
-//! key of an id that a client chose may fall anywhere: one by one, each would dirty a page of its own.
-//! So those gather here, and are merged in the order of their keys, a slice in every commit, where
-//! neighbours share pages. Ids that are to be dropped go the same way.
+//! The table `ids` is clustered by key. Keys that grow are appended in the transaction of their
+//! task. The key of an id that a client chose can be anywhere: inserted one by one, each would
+//! dirty a page of its own. So these ids are kept here and merged in the order of their keys, a
+//! slice in every commit, so that neighbours share pages. Removals of ids are merged in the same
+//! way.
 //!
 //! Invariants:
-//! - A task whose id is neither in the table nor here is not in the file; readers look here first,
-//!   because what is merged leaves only after its commit.
-//! - What is here and would be missed after a crash belongs to tasks after `meta.watermark`, and is
-//!   found there when the file is opened. (A dropped id that stays in the table does no harm: nothing
-//!   is taken for found before the task's own id was compared.)
+//! - A task whose id is neither in the table nor here is not in the file. Readers look here first,
+//!   because merged ids leave only after their commit.
+//! - Ids that a crash would lose belong to tasks after `meta.watermark`, and are read again when
+//!   the file is opened. (A removed id that stays in the table does no harm: a lookup compares the
+//!   task's own id.)
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -19,11 +20,12 @@ use parking_lot::Mutex;
 
 use crate::models::Sequence;
 
-/// How many ids gather before they are merged.
+/// How many ids are kept before a merge begins.
 const GATHERED: usize = 16 << 10;
-/// The fewest that are merged in one commit, once merging has begun.
+/// The fewest ids that a commit merges during a merge.
 const SLICE: usize = 256;
-/// How far the watermark may lie behind before a merge begins with fewer: what is read at open.
+/// How far behind the watermark may be before a merge begins with fewer ids: it bounds what is read
+/// at open.
 pub(super) const MAX_BEHIND: u64 = 32 << 10;
 
 pub(super) type Entry = (i64, Sequence);
@@ -34,7 +36,7 @@ pub(super) enum IdChange {
     Drop,
 }
 
-/// Shared by the writer, who alone changes it, and the readers.
+/// Shared by the writer, which alone changes it, and the readers.
 #[derive(Debug, Default)]
 pub(super) struct Pending(Mutex<BTreeMap<Entry, IdChange>>);
 
@@ -76,7 +78,7 @@ impl Pending {
     }
 }
 
-/// The writer's walk through what is pending, in rounds over all keys.
+/// The writer's position in the pending ids: it merges them in rounds over all keys.
 #[derive(Debug, Default)]
 pub(super) struct Merge {
     round: Option<Round>,
@@ -85,23 +87,23 @@ pub(super) struct Merge {
 #[derive(Clone, Copy, Debug)]
 struct Round {
     after: Option<Entry>,
-    /// When it is over, everything up to here is in the table.
+    /// At the end of the round, every id up to here is in the table.
     to: u64,
 }
 
-/// What one commit merges.
+/// The ids that one commit merges.
 #[derive(Debug, Default)]
 pub(super) struct Slice {
     pub(super) entries: Vec<(Entry, IdChange)>,
     next: Option<Round>,
-    /// The watermark from then on.
+    /// The watermark after this commit.
     pub(super) watermark: Option<u64>,
 }
 
 impl Merge {
-    /// What the commit under way is to merge. Its own ids (`arriving` of them) are not pending yet, and
-    /// all that is pending came in up to `last`. More are merged than arrive, or the table would never
-    /// catch up.
+    /// The slice of the current commit. Its own ids (`arriving` of them) are not pending yet; all
+    /// pending ones belong to tasks up to `last`. More ids are merged than arrive, or the table
+    /// would never catch up.
     pub(super) fn next(
         &self,
         pending: &Pending,
@@ -126,7 +128,7 @@ impl Merge {
         Slice { entries, next: Some(Round { after, ..round }), watermark: None }
     }
 
-    /// The slice was committed.
+    /// Removes a committed slice.
     pub(super) fn done(&mut self, pending: &Pending, slice: &Slice) {
         if !slice.entries.is_empty() {
             pending.remove(&slice.entries);
@@ -134,7 +136,7 @@ impl Merge {
         self.round = slice.next;
     }
 
-    /// Up to where a newcomer may not be left pending: the watermark may come to lie there.
+    /// The highest sequence number whose id may not stay pending: the watermark may pass it.
     pub(super) fn bound(&self, watermark: u64) -> u64 {
         self.round.map_or(watermark, |round| round.to.max(watermark))
     }

@@ -1,7 +1,7 @@
 //! The connections that read, each on a thread of its own.
 //!
-//! A question is answered within one short transaction: it sees the file as it was at one moment, and
-//! does not keep the log from being begun anew.
+//! A query runs in one short transaction: it sees one snapshot, and does not keep the log from
+//! restarting.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -29,7 +29,7 @@ type Query = Box<dyn for<'c> FnOnce(&mut Reader<'c>) + Send>;
 
 #[derive(Debug)]
 pub(super) struct Readers {
-    /// `None` once they are to end.
+    /// `None` once the threads are to end.
     queries: Option<mpsc::Sender<Query>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -49,7 +49,7 @@ impl Readers {
         Ok(readers)
     }
 
-    /// Has a question answered.
+    /// Runs a query on one of the threads.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         query: impl for<'c> FnOnce(&mut Reader<'c>) -> Result<T> + Send + 'static,
@@ -57,7 +57,7 @@ impl Readers {
         let (answer, answered) = oneshot::channel();
         let query: Query = Box::new(move |reader| {
             let answered = reader.in_snapshot(query);
-            // Whoever asked may have gone.
+            // The caller may have gone.
             drop(answer.send(answered.map_err(|error| error.while_reading())));
         });
         let gone = || Error::Broken("the thread that reads ended".to_owned());
@@ -66,7 +66,7 @@ impl Readers {
         answered.await.map_err(|_| gone())?
     }
 
-    /// Ends the threads, after what they were asked.
+    /// Ends the threads, after the queries that wait.
     pub(super) fn end(&mut self) {
         self.queries = None;
         for thread in self.threads.drain(..) {
@@ -81,10 +81,10 @@ fn serve(connection: &Connection, keys: Keys, queries: &Mutex<mpsc::Receiver<Que
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     let mut reader = Reader::new(connection, keys);
     loop {
-        // Whoever waits holds the lock, and lets go of it with a question in hand.
+        // A waiting thread holds the lock, and releases it when it has a query.
         let query = queries.lock().blocking_recv();
         let Some(query) = query else { return };
-        // Whoever asked learns that there is no answer; the others still have somebody to ask.
+        // The caller of this query gets an error; the thread goes on for the others.
         if catch_unwind(AssertUnwindSafe(|| query(&mut reader))).is_err() {
             tracing::error!("a question to the store panicked");
             reader = Reader::new(connection, keys);

@@ -1,4 +1,4 @@
-//! What readers are asked.
+//! Queries of tasks.
 
 mod keys;
 mod outbox;
@@ -15,7 +15,7 @@ use super::id_key::Keys;
 use crate::models::{LogLine, QueueName, Sequence, Snapshot, State, TaskFilter, TaskId, TaskPage};
 use crate::store::{ClaimableTask, LIST_BUDGET, Position};
 
-/// One connection and what it has learned.
+/// A connection, and the names of queues that it has read.
 pub(super) struct Reader<'c> {
     connection: &'c Connection,
     keys: Keys,
@@ -23,7 +23,7 @@ pub(super) struct Reader<'c> {
     names: HashMap<i64, QueueName>,
 }
 
-/// The columns that a task is read from, whatever it is joined with.
+/// The columns that a task is decoded from.
 pub(super) const TASK: &str = "t.seq, t.id, t.queue, t.method, t.submitted, t.parent, t.asked,
     coalesce(l.state, e.state), coalesce(l.body, e.body), e.at";
 const OUTCOMES: &str = "LEFT JOIN live l ON l.seq = t.seq LEFT JOIN ended e ON e.seq = t.seq";
@@ -33,7 +33,7 @@ impl<'c> Reader<'c> {
         Self { connection, keys, names: HashMap::new() }
     }
 
-    /// Answers from the file as it is at one moment.
+    /// Runs a query in one snapshot of the file.
     pub(super) fn in_snapshot<T>(
         &mut self,
         query: impl FnOnce(&mut Self) -> Result<T>,
@@ -60,8 +60,8 @@ impl<'c> Reader<'c> {
         Ok(found.map(|seq| Sequence(seq.cast_unsigned())))
     }
 
-    /// What is known of each id. `pending` holds, for each, the tasks whose ids were not in their table
-    /// before the moment began.
+    /// The tasks with these ids. `pending` has, for each id, the tasks whose ids were not in the
+    /// table of ids before the snapshot.
     pub(super) fn find(
         &mut self,
         ids: &[TaskId],
@@ -97,7 +97,7 @@ impl<'c> Reader<'c> {
         Ok(name)
     }
 
-    /// Everything known about the task whose [`TASK`] columns these are.
+    /// The task whose [`TASK`] columns these are.
     fn snapshot(&mut self, row: &Stored<'_>) -> Result<Snapshot> {
         let sequence = Sequence(row.get::<_, i64>(0)?.cast_unsigned());
         let queue = self.queue_name(row.get(1 + decode::QUEUE)?)?;
@@ -127,7 +127,7 @@ impl<'c> Reader<'c> {
     ) -> Result<Vec<ClaimableTask>> {
         let Some(number) = self.queue_number(queue)? else { return Ok(Vec::new()) };
         let mut ready = Vec::new();
-        // Those of the same priority that came later, then those of lower ones.
+        // First those of the same priority, then those of lower ones.
         let (priority, after) = match after {
             Some(position) => {
                 let sql = "SELECT l.seq, l.priority, t.method
@@ -188,7 +188,7 @@ impl<'c> Reader<'c> {
         };
         let sql = format!(
             "SELECT {TASK} FROM {} WHERE t.seq < ?1 ORDER BY t.seq DESC LIMIT ?2",
-            // Of those that have not ended there are often few.
+            // Unfinished tasks are often few.
             match unfinished_only(filter) {
                 true =>
                     "live l CROSS JOIN tasks t ON t.seq = l.seq LEFT JOIN ended e ON e.seq = -1",
@@ -203,7 +203,7 @@ impl<'c> Reader<'c> {
         };
         let before = before.map_or(i64::MAX, |before| before.0.cast_signed());
         let mut statement = self.connection.prepare_cached(&sql)?;
-        // One more than is looked at, to learn whether there are more.
+        // One more row than the budget tells whether there are more.
         let mut rows = statement.query((before, LIST_BUDGET as i64 + 1))?;
         let mut looked = 0;
         while let Some(row) = rows.next()? {
@@ -257,7 +257,7 @@ fn unfinished_only(filter: &TaskFilter) -> bool {
     !filter.states.is_empty() && !filter.states.iter().any(|state| state.has_ended())
 }
 
-/// Whether a row can be meant, judged by what costs little to read.
+/// Whether a row can match, judged by its columns.
 fn columns_match(filter: &TaskFilter, queue: Option<i64>, row: &Stored<'_>) -> Result<bool> {
     let state: i64 = row.get(7)?;
     let is = |wanted: &State| state_number(*wanted) == state;

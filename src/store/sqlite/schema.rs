@@ -1,6 +1,16 @@
-//! The tables, and how a file of an older version becomes one of this version.
+//! The tables, and migrations from older versions.
 //!
-//! Nothing here is ever edited once released: a change is one more step at the end.
+//! A released step is never edited: a change is one more step.
+//!
+//! Stored names stay as the first version has them, because a rename would need a migration. Where
+//! they differ from the names in the code: `tasks.asked` is the request; `live` has the unfinished
+//! tasks; `live.line` is the queue of a claimable task, `live.held` that of one blocked by its
+//! concurrency key, `live.holds` that of one that holds the key; `alarm` is a timer, `suspicion`
+//! the quarantine state, `child` the parent of a child, `body` the encoded row; `ended.spent` tells
+//! that no task needs the row, `spent_well` and `spent_badly` count such rows; `abroad` has the
+//! waits for tasks of another store; `marks` has the tasks with pending dependants; `decisions` has
+//! resolved arguments; `schedules.standing` is the encoded state of a schedule; `meta.posted` is
+//! the last outbox position.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -11,21 +21,21 @@ use super::error::{Result, SqliteError};
 use super::{DATABASE, connection};
 use crate::store::Error;
 
-/// Stands in the file's header and says that it is a store of ours: "TaSk".
+/// The file's application id, in its header: "TaSk".
 pub(super) const APPLICATION_ID: i32 = i32::from_be_bytes(*b"TaSk");
 
 /// The version that this program writes.
 pub(super) const VERSION: usize = STEPS.len();
 
-/// What makes each version from the one before. Steps are applied one transaction each.
+/// The migrations, each from one version to the next, in a transaction of its own.
 ///
-/// What was asked (`tasks`) is written once. A small row stands in `live` while the task has not
-/// ended and is replaced by one in `ended`, so that neither is rewritten where it stands: that takes
-/// less of the writer's time than one row updated in place. All three are clustered by the order of
-/// acceptance, so that new rows and old ones that are forgotten lie at the ends.
+/// A request (`tasks`) is written once. An unfinished task has a small row in `live`, which one in
+/// `ended` replaces, so that neither is updated in place: this takes less of the writer's time than
+/// updating one row. All three are clustered by sequence number, so that new rows and old ones that
+/// are deleted are at the ends.
 ///
-/// Indexes are few and partial: `line`, `timer`, `child` and the like are null in nearly every row.
-/// `ids` is filled late and in order of its keys; see [`ids`](super::ids).
+/// Indexes are few and partial: `line`, `alarm`, `child` and the like are null in nearly every row.
+/// `ids` is filled late and in the order of its keys; see [`pending_ids`](super::pending_ids).
 const STEPS: [&str; 3] = [
     "
     CREATE TABLE meta (
@@ -124,7 +134,7 @@ const STEPS: [&str; 3] = [
         PRIMARY KEY (queue, state)
     ) WITHOUT ROWID;
     ",
-    // Rates per concurrency key.
+    // Rate limits of concurrency keys.
     "
     CREATE TABLE paces (
         queue INTEGER NOT NULL,
@@ -136,8 +146,8 @@ const STEPS: [&str; 3] = [
     CREATE INDEX paces_wake ON paces (wake) WHERE wake IS NOT NULL;
     ALTER TABLE meta ADD COLUMN paces INTEGER NOT NULL DEFAULT 0;
     ",
-    // Schedules, whose rows are small where they change with every run; webhooks and what is put aside
-    // for them; and how boots end. Of those before nobody knows, and none is said to have crashed.
+    // Schedules, whose rows are small where every run changes them; webhooks and their outbox; and
+    // how boots end. How earlier boots ended is unknown, and none counts as crashed.
     "
     CREATE TABLE schedules (
         number INTEGER PRIMARY KEY,
@@ -168,12 +178,12 @@ pub(super) fn version(connection: &Connection) -> Result<usize> {
     Ok(usize::try_from(version).unwrap_or(usize::MAX))
 }
 
-/// Brings an open file, whose version is not newer, to this one.
+/// Migrates an open file, whose version is not newer, to this version.
 pub(super) fn migrate(connection: &Connection) -> Result<()> {
     migrate_to(connection, VERSION)
 }
 
-/// Brings an open file to `target`.
+/// Migrates an open file to `target`.
 fn migrate_to(connection: &Connection, target: usize) -> Result<()> {
     let from = version(connection)?;
     for (done, step) in STEPS.iter().enumerate().take(target).skip(from) {
@@ -188,9 +198,9 @@ fn migrate_to(connection: &Connection, target: usize) -> Result<()> {
     Ok(())
 }
 
-/// Sees to it that `directory`, which is locked, holds a file that this program can use; where it is.
+/// Creates or checks the file in `directory`, which is locked. Returns its path.
 ///
-/// A new file gets its final name when it is whole, so that an empty one of that name is damage.
+/// A new file gets its final name when it is complete: an empty file of that name is damaged.
 ///
 /// # Errors
 /// [`Error::Unusable`].
@@ -236,18 +246,18 @@ fn create(directory: &Path, path: &Path) -> Result<()> {
     let connection = connection::create(&new)?;
     migrate(&connection)?;
     connection.close().map_err(|(_, error)| error)?;
-    // Closing copied the log back and took it away.
+    // Closing has copied the log back and removed it.
     place(&new, path, directory).map_err(SqliteError::Io)
 }
 
-/// Gives a file that is whole its final name, both for good.
+/// Renames a complete file to its final name, durably: syncs the file, then the directory.
 pub(super) fn place(new: &Path, path: &Path, directory: &Path) -> std::io::Result<()> {
     File::open(new)?.sync_all()?;
     std::fs::rename(new, path)?;
     File::open(directory)?.sync_all()
 }
 
-/// Whether an open file is a store, and of no newer version; its version.
+/// Checks that an open file is a store of no newer version. Returns its version.
 ///
 /// # Errors
 /// [`Error::Unusable`].
@@ -255,7 +265,7 @@ pub(super) fn check(path: &Path, connection: &Connection) -> std::result::Result
     let look = || {
         let application =
             connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))?;
-        // Reads what a damaged file cannot show.
+        // A read that fails on a damaged file.
         let sql = "SELECT count(*) FROM sqlite_schema";
         connection.query_one(sql, [], |row| row.get::<_, i64>(0))?;
         Ok((application, version(connection)?))
@@ -277,7 +287,7 @@ pub(super) fn check(path: &Path, connection: &Connection) -> std::result::Result
     Ok(version)
 }
 
-/// What a fault means while a store is opened.
+/// The meaning of an error while a store is opened.
 pub(super) fn unusable(path: &Path, error: &SqliteError) -> Error {
     if error.is_damage() {
         return damaged(path, error);

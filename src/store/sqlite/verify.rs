@@ -1,4 +1,4 @@
-//! Whether a file is sound: its pages, and everything in it that follows from something else.
+//! Verification of a file: its pages, its rows, and all that is derived from them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,15 +17,15 @@ use crate::models::Sequence;
 use crate::store::Error;
 use crate::store::rules::{IndexEntry, KeyState, Row};
 
-/// The most problems that are told.
+/// How many problems are reported.
 const MAX_PROBLEMS: usize = 100;
 
-/// Looks through the whole file: the store in the directory `path`, or a copy of one. A server may run
-/// on it meanwhile. Answers a line for each problem, at most a hundred; none: it is sound. Of a file
-/// of an older version only the pages are judged.
+/// Verifies the store in the directory `path`, or a backup file. A server may run on it meanwhile.
+/// Returns a line for each problem, at most 100; none if the file is valid. Of a file of an older
+/// version only the pages are checked.
 ///
 /// # Errors
-/// [`Error::Unusable`]: it is no store, of a newer version, or too damaged to be looked through.
+/// [`Error::Unusable`]: the file is no store, of a newer version, or too damaged to be read.
 pub fn verify(path: &Path) -> std::result::Result<Vec<String>, Error> {
     let file = if path.is_dir() { path.join(DATABASE) } else { path.to_owned() };
     let connection = existing(&file)?;
@@ -51,7 +51,7 @@ fn look(connection: &Connection, version: usize) -> Result<Vec<String>> {
     Ok(problems)
 }
 
-/// What SQLite finds.
+/// The problems that SQLite finds.
 fn pages(connection: &Connection) -> Result<Vec<String>> {
     let mut check = connection.prepare(&format!("PRAGMA integrity_check({MAX_PROBLEMS})"))?;
     let lines = check.query_map([], |row| row.get::<_, String>(0))?;
@@ -59,7 +59,7 @@ fn pages(connection: &Connection) -> Result<Vec<String>> {
     Ok(lines.into_iter().filter(|line| line != "ok").collect())
 }
 
-/// What the rows add up to.
+/// Totals over all rows.
 #[derive(Default)]
 struct Totals {
     /// By queue and kind.
@@ -69,7 +69,7 @@ struct Totals {
     failed_for: i64,
     prunable_succeeded: i64,
     prunable_others: i64,
-    /// How many unfinished rows need a row, and how many it says.
+    /// How many unfinished rows need a row, and how many the row counts.
     needed: BTreeMap<Sequence, i64>,
     says_needed: BTreeMap<Sequence, i64>,
 }
@@ -87,7 +87,7 @@ impl Audit<'_> {
         }
     }
 
-    /// Every task is either unfinished or has ended, can be read, and agrees with its columns.
+    /// Every task is either unfinished or ended, can be decoded, and agrees with its columns.
     fn rows(&mut self) -> Result<()> {
         let sql = format!(
             "SELECT {TASK}, l.seq IS NOT NULL, e.seq IS NOT NULL,
@@ -201,7 +201,7 @@ impl Audit<'_> {
         }
     }
 
-    /// Every counter is what there is.
+    /// Every counter equals the total.
     fn counters(&mut self) -> Result<()> {
         let mut stored = BTreeMap::new();
         let mut statement = self.connection.prepare("SELECT queue, state, n FROM counts")?;
@@ -239,8 +239,8 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// Every id up to the watermark can be looked up. (That one is left of a task that was forgotten does
-    /// no harm.)
+    /// Every id up to the watermark can be looked up. (One that is left of a deleted task does no
+    /// harm.)
     fn ids(&mut self) -> Result<()> {
         let keys = Keys::load(self.connection)?;
         let sql = "SELECT t.seq, t.id FROM tasks t, meta m WHERE t.seq <= m.watermark";
@@ -261,7 +261,7 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// Every schedule can be read, and none runs that is disabled.
+    /// Every schedule can be decoded, and a disabled one has no next time.
     fn schedules(&mut self) -> Result<()> {
         let sql = "SELECT coalesce(s.name, '?'), s.due, s.standing, d.data
             FROM schedules s FULL JOIN definitions d ON d.schedule = s.number";
@@ -286,7 +286,7 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// What is put aside is for somebody who can be read, at a place that was given.
+    /// Every outbox entry has a webhook, and a position that was used.
     fn outbox(&mut self) -> Result<()> {
         if let Err(error) = decode::webhooks(self.connection) {
             self.problem(error.to_string());
@@ -311,7 +311,7 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// Nothing belongs to a task that is not there.
+    /// Every row of another table belongs to a task.
     fn strays(&mut self) -> Result<()> {
         for (table, column) in [
             ("live", "seq"),

@@ -1,7 +1,9 @@
-//! How what the file keeps whole is written: protobuf messages of its own, so that fields can come
-//! and go without rewriting rows. Field numbers are never used for anything else.
+//! The encoding of what columns do not hold: protobuf messages, so that fields can come and go
+//! without rewriting rows. A field number is never reused.
 //!
-//! What is asked for by SQL stands in columns beside them, and only there.
+//! Values that SQL queries use are in columns, and only there. Columns keep the names of the
+//! schema's first version (`asked` is the request, `line` the queue of a claimable task):
+//! [`schema`](super::schema) has the list. Names of message fields are not stored.
 
 mod row;
 mod schedule;
@@ -24,7 +26,7 @@ pub(super) use webhook::{read_webhook, write_webhook};
 use crate::clock::Timestamp;
 use crate::models::{LogLevel, State};
 
-/// Why bytes are not what they should be.
+/// Why bytes cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Malformed {
     #[error(transparent)]
@@ -62,7 +64,7 @@ pub(super) fn level_number(level: LogLevel) -> i64 {
     }
 }
 
-/// A level that a later version wrote reads as the gravest.
+/// An unknown level, written by a later version, reads as `Error`.
 pub(super) fn level_of(number: i64) -> LogLevel {
     match number {
         0 => LogLevel::Debug,
@@ -72,12 +74,12 @@ pub(super) fn level_of(number: i64) -> LogLevel {
     }
 }
 
-/// Microseconds, as columns hold them. No time is after the year 9999, so they fit.
+/// Microseconds, as columns hold them. They fit: the latest time is in the year 9999.
 pub(super) fn micros(at: Timestamp) -> i64 {
     at.as_micros().cast_signed()
 }
 
-/// The time that a column or field holds.
+/// The time in a column or field.
 pub(super) fn time(micros: u64) -> Result<Timestamp, Malformed> {
     Timestamp::from_micros(micros).ok_or(Malformed::Wrong("a time after the year 9999"))
 }

@@ -1,4 +1,4 @@
-//! What became of a task: everything about a row that is neither what was asked nor large.
+//! The state of a task: all of a row except the request, and except what is large.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::store::rules::Row;
 
 #[derive(Clone, PartialEq, Message)]
 struct StoredRow {
-    /// Missing if it is under no claim.
+    /// Missing without a claim.
     #[prost(uint64, optional, tag = "1")]
     fence_epoch: Option<u64>,
     #[prost(uint64, tag = "2")]
@@ -46,7 +46,7 @@ struct StoredRow {
     /// [`RESOLVED_ARGS`], [`RESOLVED`] and so on.
     #[prost(uint32, tag = "13")]
     flags: u32,
-    /// Its bits: protobuf takes a negative zero for nothing.
+    /// The bits: protobuf does not store a negative zero.
     #[prost(fixed64, tag = "14")]
     progress: u64,
     #[prost(string, tag = "15")]
@@ -65,8 +65,8 @@ struct StoredRow {
     keep_until: Option<u64>,
     #[prost(uint64, optional, tag = "22")]
     failed_for: Option<u64>,
-    /// Three numbers an entry: state and whether an error follows, attempt, microseconds since the
-    /// entry before.
+    /// Three numbers for each entry: the state and whether an error belongs to it, the attempt,
+    /// microseconds since the entry before.
     #[prost(sint64, repeated, tag = "23")]
     history: Vec<i64>,
     #[prost(string, repeated, tag = "24")]
@@ -88,12 +88,12 @@ const DEPENDANTS_PENDING: u32 = 128;
 const BLOCKED_BY_KEY: u32 = 256;
 const BLOCKED_BY_QUARANTINE: u32 = 512;
 
-/// Of entries with an error, what is added to the state.
+/// Added to the state of an entry with an error.
 const WITH_ERROR: i64 = 1 << 8;
 
 #[derive(Clone, PartialEq, Message)]
 struct StoredOutcome {
-    /// 0 succeeded, 1 skipped, 2 failed, 3 cancelled, 4 expired.
+    /// 0: succeeded, 1: skipped, 2: failed, 3: cancelled, 4: expired.
     #[prost(uint32, tag = "1")]
     ending: u32,
     #[prost(bytes = "vec", tag = "2")]
@@ -102,7 +102,7 @@ struct StoredOutcome {
     code: String,
     #[prost(string, tag = "4")]
     message: String,
-    /// Missing where they are the row's.
+    /// Missing if equal to the row's.
     #[prost(message, optional, tag = "5")]
     attempts: Option<StoredAttempts>,
     #[prost(uint64, tag = "6")]
@@ -117,7 +117,7 @@ struct StoredAttempts {
     started_at: Option<u64>,
 }
 
-/// Appends what became of a task.
+/// Appends the state of a task.
 pub(in super::super) fn write_row(row: &Row, out: &mut Vec<u8>) {
     let texts = |ids: &[TaskId]| ids.iter().map(|id| id.as_str().to_owned()).collect();
     let mut history = Vec::with_capacity(3 * row.history.len());
@@ -209,13 +209,13 @@ fn store_outcome(outcome: &Outcome, row: &Row) -> StoredOutcome {
     stored
 }
 
-/// What a row has beside its task and its body.
+/// Which side tables have an entry for a row.
 pub(in super::super) struct SideTables {
     pub(in super::super) resolved_args: bool,
     pub(in super::super) checkpoint: bool,
 }
 
-/// The row that was written, and what of it stands elsewhere.
+/// Decodes a row, without what is in side tables.
 ///
 /// # Errors
 /// [`Malformed`].
@@ -322,7 +322,7 @@ fn read_outcome(
     Ok(Outcome { ending, attempts, started_at, ended_at: time(stored.ended_at)? })
 }
 
-/// A code that a later version wrote reads as a fault of the server.
+/// An unknown code, written by a later version, reads as `Internal`.
 fn code(name: &str) -> Code {
     let read: Result<Code, NoSuchCode> = Code::deserialize(name.into_deserializer());
     read.unwrap_or(Code::Internal)

@@ -1,4 +1,4 @@
-//! Schedules: what was defined, and how they stand.
+//! Schedules: definitions, and their state.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,8 @@ use crate::models::{
 };
 use crate::store::rules::ScheduleState;
 
-/// The name stands in a column, and the overlap where it is asked for more often: in [`StoredScheduleState`].
+/// A definition. The name is a column; the overlap policy is in [`StoredScheduleState`], which is
+/// read more often.
 #[derive(Clone, PartialEq, Message)]
 struct StoredSchedule {
     #[prost(string, tag = "1")]
@@ -22,7 +23,7 @@ struct StoredSchedule {
     cron: Option<StoredCron>,
     #[prost(message, optional, tag = "3")]
     every: Option<StoredInterval>,
-    /// 0: none, 1: the last, 2: the last so many.
+    /// 0: none, 1: the last, 2: up to `catch_up_runs`.
     #[prost(uint32, tag = "4")]
     catch_up: u32,
     #[prost(uint32, tag = "5")]
@@ -49,7 +50,7 @@ struct StoredInterval {
     anchor: u64,
 }
 
-/// A task that is nobody's row.
+/// The task that runs are made from.
 #[derive(Clone, PartialEq, Message)]
 struct StoredTemplate {
     #[prost(string, tag = "1")]
@@ -66,7 +67,7 @@ struct StoredTemplate {
     asked: Vec<u8>,
 }
 
-/// The name and the next time stand in columns.
+/// The state of a schedule. The name and the next time are columns.
 #[derive(Clone, PartialEq, Message)]
 struct StoredScheduleState {
     /// 0: allow, 1: skip, 2: replace.
@@ -102,7 +103,7 @@ struct StoredRun {
     task: String,
     #[prost(bool, tag = "4")]
     manual: bool,
-    /// Missing if it has not ended.
+    /// Missing until the run ends.
     #[prost(int64, optional, tag = "5")]
     state: Option<i64>,
     #[prost(uint64, tag = "6")]
@@ -148,7 +149,7 @@ pub(in super::super) fn write_schedule(schedule: &Schedule) -> Vec<u8> {
     .encode_to_vec()
 }
 
-/// The schedule that was written.
+/// Decodes a definition.
 ///
 /// # Errors
 /// [`Malformed`].
@@ -219,7 +220,7 @@ pub(in super::super) fn write_schedule_state(schedule_state: &ScheduleState) -> 
     .encode_to_vec()
 }
 
-/// How the schedule stands, as it was written.
+/// Decodes the state of a schedule.
 ///
 /// # Errors
 /// [`Malformed`].

@@ -1,4 +1,4 @@
-//! What people decided about a queue.
+//! Settings of queues.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What was asked.
+//! Tasks, as requested.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::models::{
     RetryPolicy, Task, TaskId, Unique,
 };
 
-/// What of a task stands in columns.
+/// The part of a task that is in columns.
 pub(in super::super) struct Columns<'a> {
     pub(in super::super) id: &'a str,
     pub(in super::super) method: Arc<str>,
@@ -21,7 +21,7 @@ pub(in super::super) struct Columns<'a> {
     pub(in super::super) parent: Option<&'a str>,
 }
 
-/// What nearly every task leaves at its default costs no byte.
+/// The rest of a task. Defaults take no bytes.
 #[derive(Clone, PartialEq, Message)]
 struct StoredTask {
     #[prost(bytes = "vec", tag = "1")]
@@ -40,12 +40,12 @@ struct StoredTask {
     expires_at: Option<u64>,
     #[prost(uint64, tag = "8")]
     timeout_micros: u64,
-    /// What is left of the timeout below a microsecond.
+    /// The nanoseconds below a microsecond.
     #[prost(uint32, tag = "9")]
     timeout_nanos: u32,
     #[prost(uint32, tag = "10")]
     retries: u32,
-    /// Only a backoff that is not the standard one.
+    /// Missing for the default backoff.
     #[prost(message, optional, boxed, tag = "11")]
     backoff: Option<Box<StoredBackoff>>,
     #[prost(bool, tag = "12")]
@@ -64,7 +64,7 @@ struct StoredTask {
 struct StoredBackoff {
     #[prost(uint64, tag = "1")]
     base_nanos: u64,
-    /// Their bits: protobuf takes a negative zero for nothing.
+    /// The bits: protobuf does not store a negative zero.
     #[prost(fixed64, tag = "2")]
     multiplier: u64,
     #[prost(uint64, tag = "3")]
@@ -95,12 +95,12 @@ struct StoredKeys {
     unique: Option<String>,
     #[prost(uint64, optional, tag = "3")]
     unique_window_nanos: Option<u64>,
-    /// 0 returns the first, 1 replaces its arguments, 2 is refused.
+    /// On a unique key conflict: 0 returns the first task, 1 replaces its arguments, 2 refuses.
     #[prost(uint32, tag = "4")]
     on_conflict: u32,
 }
 
-/// Appends what does not stand in [`Columns`].
+/// Appends what is not in [`Columns`].
 pub(in super::super) fn write_task(task: &Task, out: &mut Vec<u8>) {
     let options = &task.options;
     let mut args = Vec::with_capacity(16 * task.args.len());
@@ -142,7 +142,7 @@ pub(super) fn nanos(length: Duration) -> u64 {
     u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The task that was written.
+/// Decodes a task.
 ///
 /// # Errors
 /// [`Malformed`].

@@ -200,7 +200,7 @@ fn columns(task: &Task) -> Columns<'_> {
     }
 }
 
-/// Compared as text: no NaN is equal to itself.
+/// Compares the debug text: NaN is not equal to itself.
 fn same(one: &impl std::fmt::Debug, other: &impl std::fmt::Debug) -> bool {
     format!("{one:?}") == format!("{other:?}")
 }
@@ -284,7 +284,7 @@ fn values_that_nest_as_deep_as_is_accepted_are_read() {
 
 #[test]
 fn values_that_nest_without_end_are_refused() {
-    // A list of one list of one list…
+    // A list with one list with one list…
     let bytes = [13, 1].repeat(100_000);
     assert!(read_values(&bytes).is_err());
 }

@@ -1,7 +1,7 @@
-//! Arguments and results: a tag, then the content, numbers as varints.
+//! Arguments and results: a tag, then the content, with numbers as varints.
 //!
-//! Not protobuf: it would take two messages a level, and prost reads no more than 100 levels. Values
-//! are written from where they stand, without a copy in between.
+//! Protobuf would take two messages for each level of nesting, and prost decodes at most 100
+//! levels. Values are encoded in place, without a copy.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,10 @@ use prost::encoding::{decode_varint, encode_varint};
 use super::Malformed;
 use crate::models::{ArgValue, TaskId};
 
-/// How deep values may nest in the file. More than the engine accepts, so that its bound can grow.
+/// How many levels of nesting are decoded: more than the engine accepts, so that its limit can
+/// grow.
 const MAX_DEPTH: usize = 512;
-/// The most room made at once for a count that the bytes have still to prove.
+/// The highest capacity that is reserved for an encoded count before its items are read.
 const MAX_RESERVED: usize = 1 << 10;
 
 const NULL: u8 = 0;
@@ -42,7 +43,7 @@ pub(in super::super) fn write_values<'a>(
     }
 }
 
-/// Reads all values that there are.
+/// Decodes all values.
 ///
 /// # Errors
 /// [`Malformed`].

@@ -1,4 +1,4 @@
-//! Webhooks, with the secrets that they are signed with: whoever can read the file can sign.
+//! Webhooks, with their signing secrets: read access to the file is enough to sign.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::task::{id, nanos};
 use super::{Malformed, time};
 use crate::models::{Category, EventFilter, Name, NamePattern, QueueName, Secret, Webhook};
 
-/// The name stands in a column.
+/// A webhook. The name is a column.
 #[derive(Clone, PartialEq, Message)]
 struct StoredWebhook {
     #[prost(string, tag = "1")]
@@ -41,7 +41,7 @@ struct StoredWebhook {
 struct StoredPattern {
     #[prost(string, tag = "1")]
     text: String,
-    /// Only the beginning of the name is given.
+    /// Whether the text is only the beginning of the name.
     #[prost(bool, tag = "2")]
     starts: bool,
 }
@@ -69,7 +69,7 @@ pub(in super::super) fn write_webhook(webhook: &Webhook) -> Vec<u8> {
     .encode_to_vec()
 }
 
-/// The webhook that was written.
+/// Decodes a webhook.
 ///
 /// # Errors
 /// [`Malformed`].

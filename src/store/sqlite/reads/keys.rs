@@ -1,4 +1,4 @@
-//! Reads about concurrency keys: holders, and when a key is free.
+//! Queries of concurrency keys: holders, and when a key is free.
 
 use super::super::codec::time;
 use super::super::error::{Result, SqliteError};

@@ -1,4 +1,4 @@
-//! Questions about webhooks and what is put aside for them.
+//! Queries of webhooks and their outbox.
 
 use std::sync::Arc;
 

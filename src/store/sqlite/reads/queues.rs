@@ -1,4 +1,4 @@
-//! Reads of queues: their counts, which every commit keeps, and their longest waiting task.
+//! Queries of queues: their counters, which every commit maintains, and their longest waiting task.
 
 use rusqlite::{Connection, OptionalExtension as _};
 

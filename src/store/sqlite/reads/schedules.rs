@@ -1,4 +1,4 @@
-//! Questions about schedules.
+//! Queries of schedules.
 
 use rusqlite::{OptionalExtension as _, Params};
 
@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::models::{Name, ScheduleStatus};
 use crate::store::DueSchedules;
 
-/// The columns that a schedule is read from.
+/// The columns that a schedule is decoded from.
 const SCHEDULE: &str = "SELECT s.name, s.due, s.standing, d.data
     FROM schedules s JOIN definitions d ON d.schedule = s.number";
 
@@ -27,7 +27,7 @@ impl Reader<'_> {
         limit: usize,
     ) -> Result<Vec<ScheduleStatus>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        // No name is empty, so all come after that.
+        // No name is empty.
         let after = after.map_or("", Name::as_str);
         self.gather_schedules("WHERE s.name > ?1 ORDER BY s.name LIMIT ?2", (after, limit))
     }

@@ -1,4 +1,4 @@
-//! Rows in memory: what a transaction has read or made, and how it differs from the file.
+//! Rows in memory: what a transaction has read or changed, and what the file holds of them.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::store::rules::{IndexEntry, KeyState, QuarantineState, Row};
 /// How many rows stay in memory between transactions: those that run, because they are about to end,
 /// and those that can be claimed.
 const KEPT_ROWS: usize = 8 << 10;
-/// Rows that take more room in the file than this do not stay.
+/// Rows whose encoding is larger than this do not stay.
 const KEPT_BYTES: usize = 2 << 10;
 
-/// Where the row stands in the file.
+/// Where the file has the row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RowLocation {
     New,
@@ -62,9 +62,9 @@ impl Cached {
 #[derive(Default)]
 pub(super) struct Cache {
     rows: HashMap<Sequence, Box<Cached>>,
-    /// Those that the transaction changed and did not write yet.
+    /// Rows that the transaction changed and has not written yet.
     changed: Vec<Sequence>,
-    /// Those that the transaction read or changed.
+    /// Rows that the transaction read or changed.
     touched: Vec<Sequence>,
     buffer: Vec<u8>,
 }
@@ -98,7 +98,7 @@ impl Cache {
         self.rows.remove(&sequence)
     }
 
-    /// Writes every row that changed.
+    /// Writes every changed row.
     pub(super) fn write(
         &mut self,
         sql: &mut Statements<'_>,
@@ -108,7 +108,7 @@ impl Cache {
         // In order, so that neighbours are written together.
         self.changed.sort_unstable();
         for sequence in self.changed.drain(..) {
-            // It may have been forgotten meanwhile.
+            // It may have been deleted meanwhile.
             if let Some(cached) = self.rows.get_mut(&sequence) {
                 cached.changed = false;
                 self.buffer.clear();
@@ -118,7 +118,7 @@ impl Cache {
         Ok(())
     }
 
-    /// The transaction is over: keeps what will soon be asked for.
+    /// Ends the transaction: keeps the rows that will be needed soon.
     pub(super) fn settle(&mut self) {
         let full = self.rows.len() > KEPT_ROWS;
         for sequence in self.touched.drain(..) {
@@ -253,7 +253,7 @@ impl Cached {
         Ok(())
     }
 
-    /// What is large and does not change with every step.
+    /// Writes what is large and changes rarely.
     fn write_sides(&mut self, seq: i64, sql: &mut Statements<'_>) -> Result<()> {
         let same = match (&self.written.checkpoint, &self.row.checkpoint) {
             (Some(was), Some(is)) => Arc::ptr_eq(was, is),
@@ -286,7 +286,7 @@ impl Cached {
         Ok(())
     }
 
-    /// Takes everything that belongs to the row out of the file, but for its id.
+    /// Deletes all that belongs to the row from the file, except its id.
     pub(super) fn delete(&self, sql: &mut Statements<'_>) -> Result<()> {
         let seq = self.row.sequence.0.cast_signed();
         match self.location {
@@ -313,7 +313,7 @@ impl Cached {
         Ok(())
     }
 
-    /// Reads a row with all that belongs to it, if it is there.
+    /// Reads a row with all that belongs to it.
     pub(super) fn load(
         sequence: Sequence,
         sql: &mut Statements<'_>,
@@ -358,7 +358,7 @@ impl Cached {
     }
 }
 
-/// How a row stands to the suspicion, as a column holds it.
+/// The quarantine state, as a column holds it.
 pub(in super::super) fn quarantine_number(quarantine: QuarantineState) -> Option<i64> {
     match quarantine {
         QuarantineState::None => None,

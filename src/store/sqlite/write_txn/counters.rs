@@ -1,7 +1,7 @@
-//! Counters: how many rows of each kind there are, kept in the transaction of what they count.
+//! Counters of rows, maintained in the transaction that changes the rows.
 //!
-//! They answer what would otherwise be scans, and tell when a question need not be asked at all: most
-//! stores have no children, alarms or unique keys, and then their tables are never looked at.
+//! They answer what would otherwise be scans, and save queries: most stores have no children,
+//! timers or unique keys, and then those tables are never read.
 
 use std::time::Duration;
 
@@ -18,17 +18,17 @@ use crate::store::rules::IndexEntry;
 /// A queue's number in the file.
 pub(super) type QueueNumber = i64;
 
-/// The states, and one more: [`SUSPENDED`].
+/// The states, and [`SUSPENDED`].
 const KINDS: usize = 9;
-/// Counts tasks that are `RUNNING` and take no place in their queue.
+/// Counts `RUNNING` tasks that hold no slot of their queue.
 pub(in super::super) const SUSPENDED: usize = 8;
 
-/// What is known of one queue.
+/// The settings and counters of one queue.
 struct Queue {
     name: QueueName,
     settings: QueueSettings,
     counts: [i64; KINDS],
-    /// As they stand in the file.
+    /// The counters in the file.
     written: [i64; KINDS],
     changed: bool,
 }
@@ -39,7 +39,8 @@ pub(super) struct Meta {
     pub(super) epoch: u64,
     pub(super) last_sequence: u64,
     pub(super) last_alive: Timestamp,
-    /// Every id whose task came in up to here is in `ids`, if that is where it is looked up.
+    /// The id of every task up to this sequence number is in the table of ids, if it is looked up
+    /// there.
     pub(super) watermark: u64,
     pub(super) waits: i64,
     pub(super) foreign: i64,
@@ -50,19 +51,19 @@ pub(super) struct Meta {
     pub(super) prunable_succeeded: i64,
     pub(super) prunable_others: i64,
     pub(super) paces: i64,
-    /// The last boot that ended as it was told to.
+    /// The last boot that ended by a graceful shutdown.
     pub(super) stopped: u64,
-    /// The last place of the outbox that was given.
+    /// The last outbox position used.
     pub(super) posted: u64,
 }
 
-/// How old what is written about the last sign of life may become, when nothing else is written.
+/// How old the stored time of the last write may become, if nothing else is written.
 const ALIVE_EVERY: Duration = Duration::from_secs(60);
 
 #[derive(Default)]
 pub(super) struct Counters {
     pub(super) meta: Meta,
-    /// As the file has it.
+    /// The row in the file.
     written: Meta,
     queues: HashMap<QueueNumber, Queue>,
     numbers: HashMap<QueueName, QueueNumber>,
@@ -70,7 +71,7 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    /// Reads all counters. There are few: some for each queue.
+    /// Reads all counters: a few for each queue.
     pub(super) fn load(connection: &Connection) -> Result<Self> {
         let meta = load_meta(connection)?;
         let mut counters = Self { meta, written: meta, ..Self::default() };
@@ -110,12 +111,12 @@ impl Counters {
         self.queues.insert(number, Queue { name, settings, counts, written, changed: false });
     }
 
-    /// The queue's number, if it was ever named.
+    /// The queue's number, if it has one.
     pub(super) fn number(&self, queue: &QueueName) -> Option<QueueNumber> {
         self.numbers.get(queue).copied()
     }
 
-    /// The queue's number, given to it now if it has none.
+    /// The queue's number; a new queue gets one.
     pub(super) fn number_for(
         &mut self,
         queue: &QueueName,
@@ -154,7 +155,7 @@ impl Counters {
         Ok(())
     }
 
-    /// How many take a place in the queue.
+    /// How many tasks hold a slot of the queue.
     pub(super) fn slots_taken(&self, queue: &QueueName) -> u32 {
         let known = self.number(queue).and_then(|number| self.queues.get(&number));
         let count =
@@ -162,7 +163,7 @@ impl Counters {
         u32::try_from(count).unwrap_or(0)
     }
 
-    /// A row of this queue came, changed or went.
+    /// Counts a row that was inserted, changed or deleted.
     pub(super) fn count(
         &mut self,
         number: QueueNumber,
@@ -202,7 +203,7 @@ impl Counters {
         }
     }
 
-    /// Writes what changed.
+    /// Writes the counters that changed.
     pub(super) fn write(&mut self, sql: &mut Statements<'_>) -> Result<()> {
         for number in self.changed.drain(..) {
             let Some(queue) = self.queues.get_mut(&number) else { continue };

@@ -1,8 +1,8 @@
-//! One transaction under way, and what the writer remembers between two of them.
+//! The writer's transaction, and what the writer keeps in memory between transactions.
 //!
-//! Rows are changed in memory and written when they are asked for by SQL, or at the end: a task that
-//! comes in and ends in one transaction is written once. What is remembered between transactions is
-//! the same as what the file holds; after a failure all of it is read anew.
+//! Rows are changed in memory, and written before a query needs them or at the end: a task that is
+//! inserted and ends in one transaction is written once. What is kept between transactions equals
+//! the file; after an error all of it is read again.
 
 mod cache;
 mod counters;
@@ -40,24 +40,24 @@ pub(super) struct WriteTxn<'c> {
     known: Arc<IdFilter>,
     pending: Arc<Pending>,
     merge: Merge,
-    /// The greatest key in the table.
+    /// The greatest key in the table of ids.
     newest: i64,
     cache: Cache,
     counters: Counters,
     pending_dependants: PendingDependants,
     outbox: outbox::Outbox,
     prune: prune::PruneScan,
-    /// Ids that came in this transaction.
+    /// Ids inserted in this transaction.
     fresh: HashMap<TaskId, Sequence>,
     arrived: Vec<Entry>,
-    /// Ids that are forgotten in this transaction.
+    /// Ids deleted in this transaction.
     left: Vec<Entry>,
-    /// What is remembered may differ from the file.
+    /// Whether memory may differ from the file.
     stale: bool,
 }
 
 impl<'c> WriteTxn<'c> {
-    /// What the writer works with, read from an open file.
+    /// Reads what the writer keeps in memory from an open file.
     pub(super) fn new(
         connection: &'c Connection,
         keys: Keys,
@@ -96,13 +96,13 @@ impl<'c> WriteTxn<'c> {
         Ok(())
     }
 
-    /// Writes what is left to write.
+    /// Writes all that is not written yet.
     pub(super) fn prepare(&mut self, now: Timestamp) -> Result<Prepared> {
         self.write_rows()?;
         let (last, watermark) = (self.counters.meta.last_sequence, self.counters.meta.watermark);
         let added = self.place_ids(self.merge.bound(watermark), now)?;
-        // What arrives with this commit is not pending yet, so a round that begins with it may pass it
-        // by, and must not move the watermark past it.
+        // Ids of this commit are not pending yet. A round that begins now may miss them, and must
+        // not move the watermark past them.
         let news = added.iter().filter(|(_, fate)| *fate == IdChange::Add);
         let reached = news.map(|((_, sequence), _)| sequence.0 - 1).fold(last, u64::min);
         let slice = self.merge.next(&self.pending, added.len(), reached, watermark);
@@ -125,12 +125,12 @@ impl<'c> WriteTxn<'c> {
         Ok(Prepared { added, slice })
     }
 
-    /// Puts ids whose keys grow into their table, and answers the others, which are merged later.
-    /// So late that the watermark could pass it (a commit that was asked again after others), an id
-    /// goes into the table whatever its key is.
+    /// Inserts ids whose keys grow into the table, and returns the others, to be merged later. An
+    /// id that the watermark could pass (of a commit that is repeated after others) is inserted
+    /// whatever its key.
     fn place_ids(&mut self, bound: u64, now: Timestamp) -> Result<Vec<(Entry, IdChange)>> {
         let mut later = Vec::new();
-        // An id that says that it is from the future does not make those of today old.
+        // An id with a time in the future does not make those of today old.
         let until = id_key::of_time(now) + id_key::NEW_WITHIN;
         self.newest = self.newest.min(until);
         let since = self.newest - id_key::NEW_WITHIN;
@@ -156,7 +156,7 @@ impl<'c> WriteTxn<'c> {
         Ok(later)
     }
 
-    /// When the next task is due or over, or the next key is to be looked at.
+    /// When the next task is due or expires, or the next key is due.
     pub(super) fn due(&mut self) -> Result<Option<Timestamp>> {
         let (timers, paces) = (self.counters.meta.timers, self.counters.meta.paces);
         let mut due: Option<i64> = None;
@@ -171,7 +171,7 @@ impl<'c> WriteTxn<'c> {
         Ok(due.and_then(|at| Timestamp::from_micros(at.cast_unsigned())))
     }
 
-    /// Commits what was prepared. After an error it is as if nothing had been.
+    /// Commits what was prepared. After an error nothing of it is stored, or the store is broken.
     pub(super) fn commit(&mut self, prepared: Prepared) -> Result<()> {
         self.sql.commit.execute([])?;
         self.pending.extend(prepared.added);
@@ -181,13 +181,13 @@ impl<'c> WriteTxn<'c> {
         Ok(())
     }
 
-    /// Undoes the transaction. What is remembered is read anew before the next one.
+    /// Rolls the transaction back. The next one reads everything again.
     pub(super) fn roll_back(&mut self) {
         self.stale = true;
         if !self.connection.is_autocommit()
             && let Err(error) = self.sql.rollback.execute([])
         {
-            // SQLite had rolled back itself, or will when the next transaction cannot begin.
+            // SQLite rolled back itself, or will when the next transaction cannot begin.
             tracing::warn!(%error, "a transaction could not be rolled back");
         }
     }
@@ -205,7 +205,7 @@ impl<'c> WriteTxn<'c> {
         Ok(())
     }
 
-    /// Filters of tasks that were forgotten go.
+    /// Drops the id filters of deleted tasks.
     pub(super) fn drop_old_filters(&mut self) -> Result<()> {
         let lowest: Option<i64> = self.sql.lowest.query_one([], |row| row.get(0))?;
         let lowest = lowest.map_or(self.counters.meta.last_sequence, i64::cast_unsigned);
@@ -213,7 +213,7 @@ impl<'c> WriteTxn<'c> {
         Ok(())
     }
 
-    /// The first place in the order of acceptance that was never given.
+    /// The first sequence number that no task ever had.
     pub(super) fn next_sequence(&self) -> Sequence {
         Sequence(self.counters.meta.last_sequence + 1)
     }
@@ -226,7 +226,7 @@ impl<'c> WriteTxn<'c> {
     }
 }
 
-/// A transaction that only has to be committed.
+/// A transaction that is ready to commit.
 pub(super) struct Prepared {
     added: Vec<(Entry, IdChange)>,
     slice: Slice,

@@ -1,4 +1,4 @@
-//! Webhooks, which all stay in memory, and what is put aside for them, none of which does.
+//! Webhooks, which all stay in memory, and their outbox, which does not.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
-//! The line of tasks whose relatives are still to be told what became of them.
+//! The queue of tasks whose dependants are to be notified.
 //!
-//! Most are told in the transaction that marks them, so the line is kept in memory, and only what is
-//! left of it at the end of a transaction is written. It is as long as there are such tasks: eight
-//! bytes each beside what the file holds of them.
+//! Most are notified in the transaction that adds their parent, so the queue is in memory, and only
+//! what is left at the end of a transaction is written. Each entry takes eight bytes beside what
+//! the file holds.
 
 use std::collections::VecDeque;
 
@@ -16,7 +16,7 @@ use crate::models::Sequence;
 pub(super) struct PendingDependants {
     /// Positions grow.
     line: VecDeque<(i64, Sequence)>,
-    /// The last position that is in the file, or was.
+    /// The last position that is, or was, in the file.
     written: i64,
     last: i64,
 }
@@ -56,7 +56,7 @@ impl PendingDependants {
         Ok(())
     }
 
-    /// Writes what is left of those that were marked in this transaction.
+    /// Writes what is left of those added in this transaction.
     pub(super) fn write(&mut self, sql: &mut Statements<'_>) -> Result<()> {
         let new = self.line.partition_point(|(position, _)| *position <= self.written);
         for (position, sequence) in self.line.range(new..) {

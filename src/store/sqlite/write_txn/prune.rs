@@ -1,10 +1,10 @@
-//! Which tasks are kept no longer.
+//! Selection of ended tasks that exceed the retention.
 //!
-//! There is no index on the times of ends: it would cost every task what only the oldest need. A
-//! cursor walks through `ended` in the order of acceptance, a bounded number of rows a call, and stops
-//! where tasks are so young that none after them can be old. What it passed and left (tasks of a kind
-//! that is kept longer) is remembered as a number and a time; when that time has come it begins
-//! anew, at most once in [`AGAIN_AFTER`] if there are many.
+//! There is no index on end times: every task would pay for what only the oldest need. A scan walks
+//! through `ended` in the order of acceptance, a bounded number of rows a call, and stops where
+//! tasks are so young that none after them can be old. What it passed and left (tasks of a kind
+//! that is kept longer) it remembers as a number and a time; when that time has come it starts
+//! again, at most once in [`AGAIN_AFTER`] if there are many.
 
 use std::time::Duration;
 
@@ -15,31 +15,31 @@ use crate::clock::Timestamp;
 use crate::models::Sequence;
 use crate::store::{Retention, RetentionLimit};
 
-/// How many rows a call looks at, for each that it may answer, and at least.
+/// How many rows a call looks at, for each that it may return, and at least.
 const LOOKED_AT: usize = 4;
 const LOOKED_AT_LEAST: usize = 2_048;
-/// With so many rows behind it the cursor begins anew as soon as one may be old.
+/// With so few rows behind it the scan starts again as soon as one may be old.
 const FEW: u64 = 8 << 10;
 /// With more, at most so often.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// How often it is asked whether the rest is too young: once in so many rows.
+/// How often the scan checks whether the rest is too young: once in so many rows.
 const AGE_ASKED: usize = 64;
 
-/// Whether a task ended well, and when; `None`: it has not, or somebody needs it.
+/// Whether a task succeeded, and when it ended; `None`: it has not ended, or a task needs it.
 type Spent = Option<(bool, Timestamp)>;
 
 #[derive(Default)]
 pub(super) struct PruneScan {
     after: u64,
     retention: Option<Retention>,
-    /// Rows behind it that nobody needs: of those that ended well, and of the others.
+    /// Unneeded rows behind the scan: those that succeeded, and the others.
     passed: [u64; 2],
-    /// When the first of those is old.
+    /// When the first of those exceeds its age.
     earliest: Option<Timestamp>,
     begun: Timestamp,
 }
 
-/// A row as the cursor sees it.
+/// A row as the scan sees it.
 struct Old {
     seq: u64,
     kind: usize,
@@ -49,7 +49,7 @@ struct Old {
 }
 
 impl PruneScan {
-    /// A row changed.
+    /// Updates the scan for a row that changed behind it.
     pub(super) fn row_changed(&mut self, sequence: Sequence, before: Spent, after: Spent) {
         if sequence.0 > self.after || before == after {
             return;

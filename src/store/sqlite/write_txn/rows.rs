@@ -1,4 +1,4 @@
-//! The file as the rules see it.
+//! [`Rows`] of the file.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ fn number(sequence: Sequence) -> i64 {
 }
 
 impl WriteTxn<'_> {
-    /// Sees to it that the row is in memory, if it is anywhere.
+    /// Loads a row into memory, if it exists.
     fn load(&mut self, sequence: Sequence) -> Result<()> {
         if self.cache.get(sequence).is_none()
             && let Some(cached) = Cached::load(sequence, &mut self.sql, &self.counters)?
@@ -48,7 +48,7 @@ impl WriteTxn<'_> {
         if count(&self.counters.meta) == 0 { Ok(T::default()) } else { query(self) }
     }
 
-    /// Puts what was changed where SQL finds it.
+    /// Writes changed rows, so that queries see them.
     pub(super) fn write_rows(&mut self) -> Result<()> {
         self.cache.write(&mut self.sql, &mut self.counters, self.connection)
     }
@@ -112,7 +112,7 @@ impl Rows for WriteTxn<'_> {
     fn insert(&mut self, row: Row) -> Result<()> {
         let sequence = row.sequence;
         let key = self.keys.of(&row.task.id);
-        // Before anybody can see it.
+        // Before readers can see the task.
         self.known.learn(key, sequence);
         self.fresh.insert(row.task.id.clone(), sequence);
         self.arrived.push((key, sequence));

@@ -1,5 +1,5 @@
-//! Schedules, as the transaction under way reads and writes them. Nothing of them stays in memory: each
-//! is looked at only when it fires or a run of it ends.
+//! Writes and reads of schedules in a transaction. Nothing stays in memory: a schedule is read only
+//! when it fires or one of its runs ends.
 
 use rusqlite::OptionalExtension as _;
 

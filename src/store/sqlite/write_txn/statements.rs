@@ -1,4 +1,4 @@
-//! What the writer says to SQLite, prepared once for the life of its connection.
+//! The writer's SQL statements, prepared once for the life of its connection.
 
 use rusqlite::{Connection, Statement};
 

@@ -1,4 +1,4 @@
-//! What a disk that does not do as it is told means. The limits are SQLite's own.
+//! Faults of the disk, with limits that SQLite enforces itself.
 
 use std::path::PathBuf;
 use std::time::Duration;
