@@ -23,6 +23,7 @@ pub mod store;
 pub mod system;
 pub mod tasks;
 pub mod webhooks;
+mod wire;
 
 pub use models::ArgValue;
 pub use start::main;

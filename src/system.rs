@@ -20,17 +20,26 @@ pub use schedules::next_times;
 use services::Services;
 
 use crate::engine::{self, Engine};
-pub use crate::engine::{Watch, deliver_here};
+pub use crate::engine::{Watch, Workers, deliver_here};
 use crate::error::Error;
+pub use crate::events::catalog::{self, EventInfo};
+pub use crate::events::{Announced, EventCursor, EventStream, StreamItem};
 use crate::events::{Announcer, Subscribers};
 use crate::models::{
     Accepted, AdminResult, ArgValue, CancelRequest, CancelVerdict, Ended, LogLine, Purged,
     QueueLimits, QueueName, Request, Sequence, Snapshot, TaskFilter, TaskId, TaskPage, WatchCursor,
 };
 use crate::monitor::{Counts, Monitor};
-use crate::store::{self, QueueState, Store};
-use crate::tasks::{Method, TaskHandler, TaskRegistry};
+pub use crate::orchestrator::ExecutionStatus;
+pub use crate::schedules::{RuleRequest, STANDARD_CATCH_UP, ScheduleRequest};
+pub use crate::store::QueueState;
+use crate::store::{self, Store};
+pub use crate::tasks::{HandlerKind, MAX_RESULT_BYTES, Method};
+use crate::tasks::{TaskHandler, TaskRegistry};
 use crate::webhooks::Webhooks;
+pub use crate::webhooks::{
+    Draft as WebhookRequest, QUEUE_PREFIX as WEBHOOK_QUEUE_PREFIX, Status as WebhookStatus,
+};
 use subscribers::Listening;
 
 /// A running task system. Cheap to clone; all clones are the same system.

@@ -1,47 +1,21 @@
-//! Answers: from the wire to the nouns.
+//! Decodes answers: what the server must send, and what this client cannot read.
 
 use crate::client::ClientError;
-use crate::clock::Timestamp;
-use crate::models::{CancelVerdict, HistoryEntry, LogLevel, LogLine, State, TaskId};
-use crate::pb;
+use crate::error::Error;
+use crate::models::{CancelVerdict, HistoryEntry, LogLine, State, TaskId};
+use crate::{pb, wire};
 
-/// A state that has to be there.
+/// The state in an answer of `call`.
 pub(super) fn state(call: &'static str, number: i32) -> Result<State, ClientError> {
-    Ok(match pb::TaskState::try_from(number) {
-        Ok(pb::TaskState::Pending) => State::Pending,
-        Ok(pb::TaskState::Queued) => State::Queued,
-        Ok(pb::TaskState::Running) => State::Running,
-        Ok(pb::TaskState::Retrying) => State::Retrying,
-        Ok(pb::TaskState::Succeeded) => State::Succeeded,
-        Ok(pb::TaskState::Failed) => State::Failed,
-        Ok(pb::TaskState::Cancelled) => State::Cancelled,
-        Ok(pb::TaskState::Expired) => State::Expired,
-        Ok(pb::TaskState::Unspecified) | Err(_) => {
-            return Err(ClientError::BadAnswer { call, what: "an unknown state" });
-        }
-    })
+    read(call, wire::state(number, "state"), "an unknown state")
 }
 
-/// A time that has to be there.
-pub(super) fn time(
-    call: &'static str,
-    stamp: Option<prost_types::Timestamp>,
-) -> Result<Timestamp, ClientError> {
-    let read = |stamp: prost_types::Timestamp| {
-        let seconds = u64::try_from(stamp.seconds).ok()?;
-        let nanos = u64::try_from(stamp.nanos).ok()?;
-        Timestamp::from_micros(seconds.checked_mul(1_000_000)?.checked_add(nanos / 1_000)?)
-    };
-    stamp.and_then(read).ok_or(ClientError::BadAnswer { call, what: "no time that can be read" })
-}
-
-/// An id that the server gave or gives back.
+/// The task id in an answer of `call`.
 pub(super) fn id(call: &'static str, text: &str) -> Result<TaskId, ClientError> {
-    TaskId::parse(text, "task_id")
-        .map_err(|_| ClientError::BadAnswer { call, what: "no id of a task" })
+    read(call, TaskId::parse(text, "task_id"), "an invalid task id")
 }
 
-/// A part of an answer that has to be there.
+/// A part of an answer that must be set.
 pub(super) fn part<T>(
     call: &'static str,
     part: Option<T>,
@@ -50,61 +24,30 @@ pub(super) fn part<T>(
     part.ok_or(ClientError::BadAnswer { call, what })
 }
 
-/// A step of a task's life.
+/// An entry of a task's history.
 pub(super) fn history_entry(
     call: &'static str,
     entry: pb::HistoryEntry,
 ) -> Result<HistoryEntry, ClientError> {
-    Ok(HistoryEntry {
-        state: state(call, entry.state)?,
-        at: time(call, entry.at)?,
-        attempt: entry.attempt,
-        error: (!entry.error.is_empty()).then_some(entry.error),
-    })
+    read(call, wire::history_entry(entry), "an unreadable history entry")
 }
 
 /// A line of a task's log.
 pub(super) fn log_line(call: &'static str, line: pb::LogLine) -> Result<LogLine, ClientError> {
-    use pb::log_line::Level;
-    let level = match line.level() {
-        Level::Debug => LogLevel::Debug,
-        // What a newer server calls otherwise is worth reading.
-        Level::Unspecified | Level::Info => LogLevel::Info,
-        Level::Warn => LogLevel::Warn,
-        Level::Error => LogLevel::Error,
-    };
-    Ok(LogLine {
-        number: line.number,
-        at: time(call, line.at)?,
-        level,
-        attempt: line.attempt,
-        text: line.text,
-    })
+    read(call, wire::log_line(line), "an unreadable log line")
 }
 
-/// What a cancel did to one task.
+/// The outcome of a cancel request for one task.
 pub(super) fn cancel_outcome(
     outcome: &pb::CancelOutcome,
 ) -> Result<(TaskId, CancelVerdict), ClientError> {
-    use pb::cancel_outcome::Verdict;
-    const CALL: &str = "CancelTasks";
-    let verdict = match outcome.verdict() {
-        Verdict::Cancelled => CancelVerdict::Cancelled,
-        Verdict::Requested => CancelVerdict::Requested,
-        Verdict::AlreadyEnded => CancelVerdict::AlreadyEnded(state(CALL, outcome.state)?),
-        Verdict::NotFound => CancelVerdict::NotFound,
-        Verdict::Unspecified => {
-            return Err(ClientError::BadAnswer { call: CALL, what: "an unknown verdict" });
-        }
-    };
-    Ok((id(CALL, &outcome.task_id)?, verdict))
+    read("CancelTasks", wire::cancel_outcome(outcome), "an unreadable cancel outcome")
 }
 
-/// A point in time, to the wire.
-pub(super) fn stamp(time: Timestamp) -> prost_types::Timestamp {
-    let micros = time.as_micros();
-    prost_types::Timestamp {
-        seconds: (micros / 1_000_000).cast_signed(),
-        nanos: i32::try_from(micros % 1_000_000 * 1_000).expect("less than a second"),
-    }
+fn read<T>(
+    call: &'static str,
+    value: Result<T, Error>,
+    what: &'static str,
+) -> Result<T, ClientError> {
+    value.map_err(|_| ClientError::BadAnswer { call, what })
 }

@@ -10,7 +10,7 @@ use crate::client::outcome::{self, Ended};
 use crate::client::retry::Repeat;
 use crate::client::{Callbacks, ClientError, TaskClient, TaskList, TaskOutcome, TaskWatch, Update};
 use crate::models::{CancelRequest, CancelVerdict, LogLine, State, TaskId};
-use crate::pb;
+use crate::{pb, wire};
 
 /// The longest that one call waits for a task's end; a longer wait is several calls.
 const LONGEST_POLL: Duration = Duration::from_secs(60);
@@ -226,7 +226,7 @@ impl AsyncResult {
         within: Duration,
         tries: u32,
     ) -> Result<pb::ResultResponse, ClientError> {
-        let wait = super::encode::span((!wait.is_zero()).then_some(wait), "wait")?;
+        let wait = wire::checked_duration((!wait.is_zero()).then_some(wait), "wait")?;
         let request = pb::ResultRequest { task_id: self.id.as_str().into(), wait };
         self.client
             .call_within(

@@ -24,7 +24,7 @@ pub(super) fn task(id: &TaskId, task: &TaskBuilder) -> Result<(), Error> {
         }
     }
     mentions(&task.args, &task.deps)?;
-    options(&task.asked)
+    options(&task.options)
 }
 
 fn dependencies(id: &TaskId, deps: &[String]) -> Result<(), Error> {

@@ -6,6 +6,7 @@ use crate::client::submit::repeat;
 use crate::client::{AsyncResult, ClientError, TaskBuilder, TaskClient};
 use crate::error::Error;
 use crate::pb;
+use crate::wire::nested;
 
 const GROUP: &str = "SubmitGroup";
 
@@ -71,7 +72,7 @@ impl TaskClient {
             callback.as_ref().map_or(Repeat::TOGETHER, |task| Repeat::TOGETHER.and(repeat(task)));
         let build = |task| match self.build(task) {
             Ok((_, request)) => Ok(request),
-            Err(refused) => Err(within("callback", refused)),
+            Err(refused) => Err(nested("callback", refused)),
         };
         let callback = callback.map(build).transpose()?;
         let (tasks, repeat) = self.requests(tasks, twice)?;
@@ -93,7 +94,7 @@ impl TaskClient {
         let mut requests = Vec::new();
         for (at, task) in tasks.into_iter().enumerate() {
             twice = twice.and(repeat(&task));
-            let built = self.build(task).map_err(|error| within(&format!("tasks[{at}]"), error));
+            let built = self.build(task).map_err(|error| nested(&format!("tasks[{at}]"), error));
             requests.push(built?.1);
         }
         Ok((requests, twice))
@@ -109,15 +110,5 @@ impl TaskClient {
             return Err(ClientError::BadAnswer { call, what: "not as many ids as tasks" });
         }
         ids.iter().map(|text| Ok(self.handle(id(call, text)?))).collect()
-    }
-}
-
-/// The refusal of a task that stands at `place` in the request, as the server says it.
-fn within(place: &str, error: Error) -> Error {
-    match error.violations.first() {
-        Some(at_fault) => {
-            Error::invalid(format!("{place}.{}", at_fault.field), at_fault.description.clone())
-        }
-        None => error,
     }
 }

@@ -34,7 +34,6 @@ mod call;
 mod callbacks;
 mod check;
 mod combine;
-mod encode;
 mod error;
 mod list;
 mod outcome;

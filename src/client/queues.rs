@@ -2,7 +2,7 @@
 
 use crate::client::answers::part;
 use crate::client::retry::Repeat;
-use crate::client::{ClientError, TaskClient, encode};
+use crate::client::{ClientError, TaskClient};
 use crate::models::{QueueLimits, QueueName};
 use crate::pb;
 
@@ -61,7 +61,7 @@ impl TaskClient {
         limits: &QueueLimits,
     ) -> Result<pb::Queue, ClientError> {
         limits.check("limits")?;
-        let limits = Some(encode::limits(limits));
+        let limits = Some(pb::QueueLimits::from(limits));
         let request = pb::SetQueueLimitsRequest { queue: queue.as_str().into(), limits };
         let answer = self
             .call(Repeat::HARMLESS, &request, |mut rpc, it| async move {

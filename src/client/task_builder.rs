@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use crate::client::{AsyncResult, check, encode};
+use prost_types::Any;
+
+use crate::client::{AsyncResult, check};
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::models::{
     ArgValue, Durability, OnConflict, OnDependencyFailure, StartTime, TaskId, TaskOptions, Unique,
 };
-use crate::pb;
+use crate::{pb, wire};
 
 /// A task to ask for. What is not said comes from the method, then from the server. What the server
 /// would refuse is refused when the task is sent, before it leaves, in the server's words.
@@ -33,7 +35,7 @@ pub struct TaskBuilder {
     pub(super) method: String,
     pub(super) args: Vec<ArgValue>,
     pub(super) deps: Vec<String>,
-    pub(super) asked: TaskOptions,
+    pub(super) options: TaskOptions,
     pub(super) cancel_on_disconnect: bool,
 }
 
@@ -45,7 +47,7 @@ impl TaskBuilder {
             method: method.into(),
             args: Vec::new(),
             deps: Vec::new(),
-            asked: TaskOptions::default(),
+            options: TaskOptions::default(),
             cancel_on_disconnect: false,
         }
     }
@@ -96,89 +98,89 @@ impl TaskBuilder {
 
     /// Waits for dependencies that have not ended, instead of being refused.
     pub fn wait_for_dependencies(mut self) -> Self {
-        self.asked.wait_for_dependencies = true;
+        self.options.wait_for_dependencies = true;
         self
     }
 
     /// What becomes of it when a dependency ends badly.
     pub fn on_dependency_failure(mut self, choice: OnDependencyFailure) -> Self {
-        self.asked.on_dependency_failure = Some(choice);
+        self.options.on_dependency_failure = Some(choice);
         self
     }
 
     /// The queue that it stands in: at most 100 letters, digits, `_`, `-`, `.`.
     pub fn queue(mut self, name: impl Into<String>) -> Self {
-        self.asked.queue = Some(name.into());
+        self.options.queue = Some(name.into());
         self
     }
 
     /// Higher first; 0 is usual.
     pub fn priority(mut self, priority: i32) -> Self {
-        self.asked.priority = Some(priority);
+        self.options.priority = Some(priority);
         self
     }
 
     /// Not before this long after it is accepted. Replaces [`run_at`](Self::run_at).
     pub fn delay(mut self, delay: Duration) -> Self {
-        self.asked.start = Some(StartTime::After(delay));
+        self.options.start = Some(StartTime::After(delay));
         self
     }
 
     /// Not before this time. Replaces [`delay`](Self::delay).
     pub fn run_at(mut self, time: impl Into<Timestamp>) -> Self {
-        self.asked.start = Some(StartTime::At(time.into()));
+        self.options.start = Some(StartTime::At(time.into()));
         self
     }
 
     /// Not started after this time. Replaces [`ttl`](Self::ttl).
     pub fn expires_at(mut self, time: impl Into<Timestamp>) -> Self {
-        self.asked.expiry = Some(StartTime::At(time.into()));
+        self.options.expiry = Some(StartTime::At(time.into()));
         self
     }
 
     /// Not started later than this long after it is accepted. Replaces
     /// [`expires_at`](Self::expires_at).
     pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.asked.expiry = Some(StartTime::After(ttl));
+        self.options.expiry = Some(StartTime::After(ttl));
         self
     }
 
     /// The bound on one attempt: more than 0, at most 7 days.
     pub fn timeout(mut self, bound: Duration) -> Self {
-        self.asked.timeout = Some(bound);
+        self.options.timeout = Some(bound);
         self
     }
 
     /// Attempts after the first: at most 1,000.
     pub fn retries(mut self, retries: u32) -> Self {
-        self.asked.retries = Some(retries);
+        self.options.retries = Some(retries);
         self
     }
 
     /// After attempt n the next waits `min(base · multiplier^(n-1), max)`: `base` and `max` at most 24
     /// hours, `multiplier` 1 to 100.
     pub fn backoff(mut self, base: Duration, multiplier: f64, max: Duration) -> Self {
-        self.asked.backoff_base = Some(base);
-        self.asked.backoff_multiplier = Some(multiplier);
-        self.asked.backoff_max = Some(max);
+        self.options.backoff_base = Some(base);
+        self.options.backoff_multiplier = Some(multiplier);
+        self.options.backoff_max = Some(max);
         self
     }
 
     /// The part of the backoff that is random: 0 to 1.
     pub fn jitter(mut self, part: f64) -> Self {
-        self.asked.jitter = Some(part);
+        self.options.jitter = Some(part);
         self
     }
 
     /// One more tag to find it by: at most 16, each at most 100 bytes.
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
-        self.asked.labels.tags.push(tag.into());
+        self.options.labels.tags.push(tag.into());
         self
     }
 
     /// Whether it outlives the server's process.
     pub fn durability(mut self, durability: Durability) -> Self {
-        self.asked.durability = Some(durability);
+        self.options.durability = Some(durability);
         self
     }
 
@@ -190,7 +192,7 @@ impl TaskBuilder {
     /// Tasks of one queue with the same key share the queue's limits per key; unless the queue says
     /// otherwise, one of them runs at a time, in order. At most 255 bytes.
     pub fn concurrency_key(mut self, key: impl Into<String>) -> Self {
-        self.asked.keys.concurrency = Some(key.into());
+        self.options.keys.concurrency = Some(key.into());
         self
     }
 
@@ -198,7 +200,7 @@ impl TaskBuilder {
     /// most 255 bytes, durable tasks only.
     pub fn unique(mut self, key: impl Into<String>) -> Self {
         let unique = Unique { key: key.into(), window: None, on_conflict: OnConflict::default() };
-        self.asked.keys.unique = Some(unique);
+        self.options.keys.unique = Some(unique);
         self
     }
 
@@ -210,32 +212,32 @@ impl TaskBuilder {
         window: Duration,
         on_conflict: OnConflict,
     ) -> Self {
-        self.asked.keys.unique =
+        self.options.keys.unique =
             Some(Unique { key: key.into(), window: Some(window), on_conflict });
         self
     }
 
     /// Who asks: at most 100 bytes, as the other three.
     pub fn initiator(mut self, word: impl Into<String>) -> Self {
-        self.asked.labels.initiator = word.into();
+        self.options.labels.initiator = word.into();
         self
     }
 
     /// Why.
     pub fn reason(mut self, word: impl Into<String>) -> Self {
-        self.asked.labels.reason = word.into();
+        self.options.labels.reason = word.into();
         self
     }
 
     /// From where.
     pub fn source_system(mut self, word: impl Into<String>) -> Self {
-        self.asked.labels.source_system = word.into();
+        self.options.labels.source_system = word.into();
         self
     }
 
     /// Joins what belongs together across systems.
     pub fn correlation_id(mut self, word: impl Into<String>) -> Self {
-        self.asked.labels.correlation_id = word.into();
+        self.options.labels.correlation_id = word.into();
         self
     }
 
@@ -251,7 +253,7 @@ impl TaskBuilder {
         // The first one's end of the connection cancels what the second would join.
         self.cancel_on_disconnect
             // What the first replaced may run by then, and the second would enter beside it.
-            || self.asked.keys.unique.as_ref().is_some_and(|it| it.on_conflict == OnConflict::Replace)
+            || self.options.keys.unique.as_ref().is_some_and(|it| it.on_conflict == OnConflict::Replace)
     }
 
     /// The message, with an id in any case.
@@ -261,7 +263,113 @@ impl TaskBuilder {
             None => TaskId::generate(),
         };
         check::task(&id, &self)?;
-        let request = encode::task(id.as_str(), self)?;
+        let Self { id: _, method, args, deps, options, cancel_on_disconnect } = self;
+        let plain = options == TaskOptions::default() && !cancel_on_disconnect;
+        let options =
+            (!plain).then(|| wire::to_task_options(options, cancel_on_disconnect)).transpose()?;
+        let args = args.iter().map(Any::from).collect();
+        let task_id = id.as_str().into();
+        let request = pb::TaskRequest { task_id, method, args, deps, is_async: false, options };
         Ok((id, request))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::{Keys, Labels};
+
+    fn build(task: TaskBuilder) -> pb::TaskRequest {
+        task.id("t").build().expect("valid").1
+    }
+
+    #[test]
+    fn a_plain_task_has_no_options() {
+        let expected = pb::TaskRequest {
+            task_id: "t".into(),
+            method: "add".into(),
+            args: [1, 2].map(|number| Any::from(&number.into())).into(),
+            ..Default::default()
+        };
+        assert_eq!(build(TaskBuilder::new("add").args([1, 2])), expected);
+    }
+
+    #[test]
+    fn every_setter_sets_its_option() {
+        let seconds = Duration::from_secs;
+        let task = TaskBuilder::new("add")
+            .queue("mail")
+            .priority(-3)
+            .run_at(Timestamp::from_micros(1_000_002).expect("a time"))
+            .ttl(seconds(60))
+            .timeout(seconds(5))
+            .retries(0)
+            .backoff(seconds(2), 1.5, seconds(9))
+            .jitter(0.0)
+            .tag("a")
+            .tag("b")
+            .wait_for_dependencies()
+            .on_dependency_failure(OnDependencyFailure::Run)
+            .ephemeral()
+            .initiator("ann")
+            .reason("why")
+            .source_system("shop")
+            .correlation_id("c-1")
+            .concurrency_key("k")
+            .unique_for("u", seconds(3), OnConflict::Replace);
+        let unique =
+            Unique { key: "u".into(), window: Some(seconds(3)), on_conflict: OnConflict::Replace };
+        let expected = TaskOptions {
+            queue: Some("mail".into()),
+            priority: Some(-3),
+            start: Some(StartTime::At(Timestamp::from_micros(1_000_002).expect("a time"))),
+            expiry: Some(StartTime::After(seconds(60))),
+            timeout: Some(seconds(5)),
+            retries: Some(0),
+            backoff_base: Some(seconds(2)),
+            backoff_multiplier: Some(1.5),
+            backoff_max: Some(seconds(9)),
+            jitter: Some(0.0),
+            wait_for_dependencies: true,
+            on_dependency_failure: Some(OnDependencyFailure::Run),
+            durability: Some(Durability::Ephemeral),
+            labels: Labels {
+                tags: vec!["a".into(), "b".into()],
+                initiator: "ann".into(),
+                reason: "why".into(),
+                source_system: "shop".into(),
+                correlation_id: "c-1".into(),
+            },
+            keys: Keys { concurrency: Some("k".into()), unique: Some(unique) },
+        };
+        assert_eq!(task.options, expected);
+    }
+
+    #[test]
+    fn cancel_on_disconnect_is_sent_without_other_options() {
+        let options = build(TaskBuilder::new("add").cancel_on_disconnect()).options;
+        let expected = pb::TaskOptions { cancel_on_disconnect: true, ..Default::default() };
+        assert_eq!(options, Some(expected));
+    }
+
+    #[test]
+    fn the_last_of_two_times_counts() {
+        let at = Timestamp::from_micros(1_000_000).expect("a time");
+        let second = Duration::from_secs(1);
+        let builder = TaskBuilder::new("add");
+        let check = |builder: TaskBuilder, start, expiry| {
+            assert_eq!((builder.options.start, builder.options.expiry), (start, expiry));
+        };
+        let (absolute, relative) = (Some(StartTime::At(at)), Some(StartTime::After(second)));
+        check(builder.clone().delay(second).run_at(at), absolute, None);
+        check(builder.clone().run_at(at).delay(second), relative, None);
+        check(builder.clone().ttl(second).expires_at(at), None, absolute);
+        check(builder.expires_at(at).ttl(second), None, relative);
+    }
+
+    #[test]
+    fn a_delay_that_the_wire_cannot_express_is_refused() {
+        let task = TaskBuilder::new("add").delay(Duration::MAX);
+        assert_eq!(task.build().expect_err("refused").violations[0].field, "options.delay");
     }
 }

@@ -2,12 +2,13 @@
 
 use prost_types::Any;
 
-use crate::client::answers::{cancel_outcome, part, stamp, state};
+use crate::client::answers::{cancel_outcome, part, state};
 use crate::client::retry::Repeat;
-use crate::client::{ClientError, TaskClient, TaskList, encode};
+use crate::client::{ClientError, TaskClient, TaskList};
 use crate::error::Error;
 use crate::models::{
-    AdminResult, ArgValue, CancelRequest, CancelVerdict, Purged, QueueName, TaskFilter, TaskId,
+    AdminResult, ArgValue, CancelRequest, CancelVerdict, Purged, QueueName, State, TaskFilter,
+    TaskId,
 };
 use crate::pb;
 
@@ -34,13 +35,13 @@ impl TaskClient {
             ..filter.clone()
         })?;
         let request = pb::ListTasksRequest {
-            states: filter.states.into_iter().map(encode::state).collect(),
+            states: filter.states.into_iter().map(state_number).collect(),
             queue: name(filter.queue),
             method: filter.method.unwrap_or_default(),
             tag: filter.tag.unwrap_or_default(),
             parent_id: filter.parent.map(|id| id.as_str().to_owned()).unwrap_or_default(),
-            submitted_after: filter.submitted_after.map(stamp),
-            submitted_before: filter.submitted_before.map(stamp),
+            submitted_after: filter.submitted_after.map(Into::into),
+            submitted_before: filter.submitted_before.map(Into::into),
             ..pb::ListTasksRequest::default()
         };
         Ok(TaskList::new(self.clone(), request))
@@ -145,11 +146,11 @@ impl TaskClient {
         })?;
         let request = pb::PurgeTasksRequest {
             task_ids: texts(ids),
-            states: filter.states.into_iter().map(encode::state).collect(),
+            states: filter.states.into_iter().map(state_number).collect(),
             queue: name(filter.queue),
             method: filter.method.unwrap_or_default(),
             tag: filter.tag.unwrap_or_default(),
-            ended_before: filter.ended_before.map(stamp),
+            ended_before: filter.ended_before.map(Into::into),
         };
         let answer = self
             .call(Repeat::HARMFUL, &request, |mut rpc, it| async move { rpc.purge_tasks(it).await })
@@ -180,6 +181,10 @@ fn only(
     Err(Error::invalid(field, format!("set, but {call} cannot be narrowed by it; leave it out")))
 }
 
+fn state_number(state: State) -> i32 {
+    pb::TaskState::from(state) as i32
+}
+
 fn texts(ids: &[TaskId]) -> Vec<String> {
     ids.iter().map(|id| id.as_str().to_owned()).collect()
 }
@@ -192,7 +197,6 @@ fn name(queue: Option<QueueName>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::State;
 
     #[test]
     fn what_a_call_cannot_filter_by_is_refused() {

@@ -219,7 +219,7 @@ async fn negative_and_impossible_times_are_refused() {
     let check = async |set: &dyn Fn(&mut pb::TaskOptions), field: &str, shown: &str| {
         let refused = client.refused(with(task("add", [1]), set)).await;
         let why =
-            format!("{shown} is no length of time; expected 0 s or more, with 0 to 999999999 ns");
+            format!("{shown} is not a duration; expected 0 s or more, with 0 to 999999999 ns");
         assert_eq!(refused, Refused::invalid(field, &why));
     };
     check(&|o| o.timeout = span(-5, 0), "options.timeout", "-5 s and 0 ns").await;

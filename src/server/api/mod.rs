@@ -9,17 +9,13 @@ mod cursors;
 mod decode;
 mod disconnect;
 mod encode;
-mod events;
 mod health;
-mod observe;
 mod opaque_token;
 mod page_token;
 mod reserved;
-mod schedules;
 mod service;
 mod status;
-mod watch;
-mod webhooks;
+mod streams;
 
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;

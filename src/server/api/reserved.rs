@@ -10,7 +10,7 @@ use crate::error::{Code, Error};
 use crate::models::{self, TaskId};
 use crate::pb;
 use crate::server::api::access::{NotLocal, check_local};
-use crate::webhooks::QUEUE_PREFIX;
+use crate::system::WEBHOOK_QUEUE_PREFIX;
 
 /// The namespaces whose methods only local callers may run.
 const NAMESPACES: [&str; 4] = ["http", "storage", "system", "workflow"];
@@ -32,7 +32,7 @@ pub(super) fn may_run<T>(request: &Request<T>, task: &pb::TaskRequest) -> Result
         let ids = ID_PREFIXES.join("` or `");
         let why = format!(
             "methods of the namespaces `{namespaces}`, ids that begin with `{ids}` and queues that \
-             begin with `{QUEUE_PREFIX}` are for clients on the server's own machine"
+             begin with `{WEBHOOK_QUEUE_PREFIX}` are for clients on the server's own machine"
         );
         Error::new(Code::PermissionDenied, why)
     })
@@ -102,7 +102,7 @@ fn is_reserved_id(id: &str) -> bool {
 }
 
 fn is_reserved_queue(queue: &str) -> bool {
-    queue.starts_with(QUEUE_PREFIX)
+    queue.starts_with(WEBHOOK_QUEUE_PREFIX)
 }
 
 #[cfg(test)]

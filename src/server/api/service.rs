@@ -1,4 +1,5 @@
-//! The product's gRPC service: each call is translated, passed to the facade, and translated back.
+//! The RPCs of `taskscheduler.TaskScheduler`: each decodes its message, calls the facade and encodes
+//! the answer. `access` has decided before that the caller may call the method.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,33 +7,34 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::codec::CompressionEncoding::{Gzip, Zstd};
+use tonic::codegen::BoxStream;
 use tonic::{Request, Response, Status};
 
 use crate::error::{Code, Error};
-use crate::models::{self, Ended, Snapshot, State, TaskId};
+use crate::models::{self, Ended, Name, Snapshot, State, TaskId};
 use crate::pb;
 use crate::pb::task_scheduler_server::{TaskScheduler, TaskSchedulerServer};
 use crate::server::api::compression::Accepts;
-use crate::server::api::cursors::Cursors;
-use crate::server::api::decode::{Chain, Group, Listing, Resolve};
+use crate::server::api::cursors::{WatchCursors, decode_event};
+use crate::server::api::decode::{self, Chain, Group, Listing, NEXT_TIMES, Resolve, SCHEDULE};
 use crate::server::api::disconnect::CancelOnDrop;
 use crate::server::api::reserved::{may_read, may_run, may_run_all, refuse_reserved};
-use crate::server::api::watch::{Updates, Watching};
-use crate::server::api::{decode, encode, events, observe, schedules, webhooks};
-use crate::server::transport::deadline;
-use crate::system::TaskSystem;
+use crate::server::api::streams::Ends;
+use crate::server::api::{encode, page_token};
+use crate::system::{TaskSystem, catalog, next_times};
+use crate::wire::nested;
 
-/// Answers the calls of `taskscheduler.TaskScheduler`.
+/// Serves the calls of `taskscheduler.TaskScheduler`.
 pub(in crate::server) struct Service {
-    pub(super) system: TaskSystem,
-    /// The largest message, in and out, in bytes.
-    pub(super) max_message_size: usize,
-    /// Cancelled when watches and long waits have to end.
-    pub(super) hang_up: CancellationToken,
+    system: TaskSystem,
+    /// The largest message in each direction, in bytes.
+    max_message_size: usize,
+    /// Cancelled when streams and long waits must end.
+    hang_up: CancellationToken,
 }
 
 impl Service {
-    /// Answers for `system`, with messages of at most so many bytes, until it is told to hang up.
+    /// Serves `system` with messages of at most `max_message_size` bytes.
     pub(super) fn new(
         system: TaskSystem,
         max_message_size: usize,
@@ -41,7 +43,7 @@ impl Service {
         Self { system, max_message_size, hang_up }
     }
 
-    /// As tonic wants it.
+    /// The tonic service, with compression and message sizes set.
     pub(super) fn into_server(self) -> TaskSchedulerServer<Self> {
         let max_message_size = self.max_message_size;
         TaskSchedulerServer::new(self)
@@ -53,20 +55,21 @@ impl Service {
             .send_compressed(Zstd)
     }
 
-    /// What became of a task, waiting for it at most so long; `None` also when the server hangs up.
+    /// The outcome of a task that ends within `wait`; `None` if it does not, or when the server shuts
+    /// down before.
     async fn outcome(&self, id: &TaskId, wait: Duration) -> Result<Option<Arc<Ended>>, Error> {
         if wait.is_zero() {
             return self.system.result(id).await;
         }
         tokio::select! {
             ended = self.system.wait(id, wait) => ended,
-            // At least it is looked whether there is such a task.
+            // A task that does not exist is still an error.
             () = self.hang_up.cancelled() => self.system.result(id).await,
         }
     }
 
-    /// What became of the last of `ids`, when all have ended within `wait`. They are accepted: that
-    /// an outcome cannot be had is no reason not to say so.
+    /// The outcome of the last of `ids` when all of them end within `wait`. The tasks are accepted, so
+    /// an outcome that cannot be read is not an error of the call.
     async fn outcome_of_all(&self, ids: &[TaskId], wait: Duration) -> Option<Arc<Ended>> {
         if wait.is_zero() {
             return None;
@@ -86,30 +89,29 @@ impl Service {
         last
     }
 
-    /// Submits a task that is cancelled when this future is dropped before its end.
+    /// Submits a task and cancels it when this future is dropped before the task ends.
     async fn submit_cancel_on_disconnect(
         &self,
         mut request: models::Request,
     ) -> Result<pb::TaskResponse, Status> {
-        // Who joins a task that is known does not take it along when he goes.
+        // A caller that joins an existing task must not cancel it for the first caller.
         if let Some(id) = &request.id
             && self.system.result(id).await.is_ok()
         {
             return Ok(encode::submitted(&*self.system.submit(request).await?));
         }
-        // The guard needs the id, so it is given here.
+        // The guard needs the id before the engine would generate one.
         let id = request.id.get_or_insert_with(TaskId::generate).clone();
         let guard = CancelOnDrop::new(self.system.clone(), id);
         let submitted = self.system.submit(request).await;
         guard.disarm();
         let ended = submitted?;
-        log(&ended);
+        log_submission(&ended);
         Ok(encode::submitted(&ended))
     }
 }
 
-/// The one line of a call that was served.
-fn log(ended: &Ended) {
+fn log_submission(ended: &Ended) {
     let task = &ended.task;
     let correlation_id = task.options.labels.as_ref().map(|labels| &*labels.correlation_id);
     tracing::debug!(
@@ -131,14 +133,14 @@ impl TaskScheduler for Service {
         may_run(&request, request.get_ref())?;
         let accepts = Accepts::of(&request);
         let message = request.into_inner();
-        let attended = decode::cancels_on_disconnect(&message);
+        let cancel = decode::cancels_on_disconnect(&message);
         let request = decode::request(message)?;
-        let answer = if attended {
-            // Boxed, so that the usual call does not carry the place for it about.
+        let answer = if cancel {
+            // Boxed, so that the future of other calls does not contain the space for it.
             Box::pin(self.submit_cancel_on_disconnect(request)).await?
         } else {
             let ended = self.system.submit(request).await?;
-            log(&ended);
+            log_submission(&ended);
             encode::submitted(&ended)
         };
         Ok(accepts.answer(answer))
@@ -159,7 +161,7 @@ impl TaskScheduler for Service {
         if let Some(ended) = ended {
             return Ok(accepts.answer(encode::result(&ended.outcome)));
         }
-        // It may have ended in between; or it is so new that it is not stored yet.
+        // The task may have ended meanwhile, or is so new that it is not stored yet.
         Ok(accepts.answer(match self.system.find(&id).await {
             Ok(Snapshot { outcome: Some(outcome), .. }) => encode::result(&outcome),
             Ok(snapshot) => encode::no_result_yet(snapshot.state),
@@ -174,7 +176,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::EnqueueTaskResponse>, Status> {
         may_run(&request, request.get_ref())?;
         let accepts = Accepts::of(&request);
-        let request = decode::unattended(request.into_inner())?;
+        let request = decode::request_without_wait(request.into_inner())?;
         let accepted = self.system.enqueue(request).await?;
         tracing::debug!(task_id = %accepted.id, state = %accepted.state, "accepted a task");
         Ok(accepts.answer(encode::accepted(&accepted)))
@@ -213,22 +215,18 @@ impl TaskScheduler for Service {
         Ok(accepts.answer(encode::page(page, &tokens, self.max_message_size)))
     }
 
-    type WatchTaskStream = Updates;
+    type WatchTaskStream = BoxStream<pb::WatchTaskResponse>;
 
     async fn watch_task(
         &self,
         request: Request<pb::WatchTaskRequest>,
-    ) -> Result<Response<Updates>, Status> {
-        let end = deadline::of(&request);
+    ) -> Result<Response<Self::WatchTaskStream>, Status> {
+        let ends = Ends::of(&request, &self.hang_up);
         let id = TaskId::parse(&request.get_ref().task_id, "task_id")?;
-        let cursors = Cursors::of(&id);
-        let cursor = cursors.read(&request.get_ref().cursor)?;
+        let cursors = WatchCursors::of(&id);
+        let cursor = cursors.decode(&request.get_ref().cursor)?;
         let watch = self.system.watch(&id, cursor).await?;
-        let watching = Watching { watch, hang_up: self.hang_up.clone(), end };
-        let mut answer = Response::new(Updates::new(watching, cursors));
-        // Updates are small, and each is sent as soon as it is there.
-        answer.disable_compression();
-        Ok(answer)
+        Ok(ends.updates(watch, cursors))
     }
 
     async fn cancel_tasks(
@@ -237,7 +235,9 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::CancelTasksResponse>, Status> {
         let accepts = Accepts::of(&request);
         let request = decode::cancel(request.into_inner())?;
-        Ok(accepts.answer(encode::cancelled(self.system.cancel(request).await?)))
+        Ok(accepts.answer(pb::CancelTasksResponse {
+            outcomes: self.system.cancel(request).await?.into_iter().map(Into::into).collect(),
+        }))
     }
 
     async fn retry_task(
@@ -246,9 +246,9 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::RetryTaskResponse>, Status> {
         let accepts = Accepts::of(&request);
         let (id, reason) = decode::retry_task(request.into_inner())?;
-        let changed = self.system.retry_task(&id, reason).await?;
-        tracing::info!(task_id = %id, "a task runs once more, as asked");
-        Ok(accepts.answer(encode::ran_again(changed)))
+        let result = self.system.retry_task(&id, reason).await?;
+        tracing::info!(task_id = %id, "retried a task on request");
+        Ok(accepts.answer(encode::retried(result)))
     }
 
     async fn resolve_task(
@@ -257,9 +257,9 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::ResolveTaskResponse>, Status> {
         let accepts = Accepts::of(&request);
         let Resolve { id, result, reason } = decode::resolve(request.into_inner())?;
-        let changed = self.system.resolve(&id, result, reason).await?;
-        tracing::info!(task_id = %id, "a task was resolved by hand");
-        Ok(accepts.answer(encode::resolved(changed)))
+        let result = self.system.resolve(&id, result, reason).await?;
+        tracing::info!(task_id = %id, "resolved a task manually");
+        Ok(accepts.answer(encode::resolved(result)))
     }
 
     async fn purge_tasks(
@@ -268,9 +268,9 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::PurgeTasksResponse>, Status> {
         let accepts = Accepts::of(&request);
         let (ids, matching) = decode::purge(request.into_inner())?;
-        let purged = self.system.purge(ids, matching).await?;
-        tracing::info!(purged = purged.purged, more = purged.more, "purged tasks, as asked");
-        Ok(accepts.answer(encode::purged(purged)))
+        let models::Purged { purged, more } = self.system.purge(ids, matching).await?;
+        tracing::info!(purged, more, "purged tasks on request");
+        Ok(accepts.answer(pb::PurgeTasksResponse { purged, more }))
     }
 
     async fn submit_chain(
@@ -310,7 +310,8 @@ impl TaskScheduler for Service {
         request: Request<pb::ListQueuesRequest>,
     ) -> Result<Response<pb::ListQueuesResponse>, Status> {
         let accepts = Accepts::of(&request);
-        Ok(accepts.answer(encode::queues(self.system.queues().await?)))
+        let queues = self.system.queues().await?.into_iter().map(encode::queue).collect();
+        Ok(accepts.answer(pb::ListQueuesResponse { queues }))
     }
 
     async fn pause_queue(
@@ -320,7 +321,7 @@ impl TaskScheduler for Service {
         let accepts = Accepts::of(&request);
         let queue = decode::queue(&request.get_ref().queue)?;
         let status = self.system.pause(&queue).await?;
-        tracing::info!(%queue, "paused a queue, as asked");
+        tracing::info!(%queue, "paused a queue on request");
         Ok(accepts.answer(pb::PauseQueueResponse { queue: Some(encode::queue(status)) }))
     }
 
@@ -331,7 +332,7 @@ impl TaskScheduler for Service {
         let accepts = Accepts::of(&request);
         let queue = decode::queue(&request.get_ref().queue)?;
         let status = self.system.resume(&queue).await?;
-        tracing::info!(%queue, "resumed a queue, as asked");
+        tracing::info!(%queue, "resumed a queue on request");
         Ok(accepts.answer(pb::ResumeQueueResponse { queue: Some(encode::queue(status)) }))
     }
 
@@ -344,7 +345,7 @@ impl TaskScheduler for Service {
         let queue = decode::queue(&request.queue)?;
         let limits = decode::limits(request.limits)?;
         let status = self.system.limit(&queue, limits).await?;
-        tracing::info!(%queue, ?limits, "limited a queue, as asked");
+        tracing::info!(%queue, ?limits, "changed the limits of a queue on request");
         Ok(accepts.answer(pb::SetQueueLimitsResponse { queue: Some(encode::queue(status)) }))
     }
 
@@ -353,10 +354,10 @@ impl TaskScheduler for Service {
         request: Request<pb::ListMethodsRequest>,
     ) -> Result<Response<pb::ListMethodsResponse>, Status> {
         let accepts = Accepts::of(&request);
-        let wanted = request.into_inner().namespace;
+        let namespace = request.into_inner().namespace;
         let registry = self.system.registry();
         let mut methods = registry.list();
-        methods.retain(|method| wanted.is_empty() || *method.name.namespace == *wanted);
+        methods.retain(|method| namespace.is_empty() || *method.name.namespace == *namespace);
         let statistics = registry.statistics();
         Ok(accepts.answer(pb::ListMethodsResponse {
             methods: methods.iter().map(|method| encode::method(method)).collect(),
@@ -364,7 +365,7 @@ impl TaskScheduler for Service {
                 total: u32::try_from(statistics.total).unwrap_or(u32::MAX),
                 namespaces: statistics.namespaces,
                 versions: statistics.versions.iter().map(ToString::to_string).collect(),
-                last_registration: statistics.last_registration.map(encode::stamp),
+                last_registration: statistics.last_registration.map(Into::into),
             }),
         }))
     }
@@ -373,136 +374,217 @@ impl TaskScheduler for Service {
         &self,
         request: Request<pb::ListEventsRequest>,
     ) -> Result<Response<pb::ListEventsResponse>, Status> {
-        events::list(self, request).await
+        let accepts = Accepts::of(&request);
+        let category = match request.get_ref().category.as_str() {
+            "" => None,
+            name => Some(decode::category(name, "category")?),
+        };
+        let events = catalog::all().iter();
+        let events = events.filter(|info| category.is_none_or(|it| info.category == it));
+        let events = events.map(encode::event_info).collect();
+        Ok(accepts.answer(pb::ListEventsResponse { events }))
     }
 
-    type StreamEventsStream = events::Events;
+    type StreamEventsStream = BoxStream<pb::StreamEventsResponse>;
 
     async fn stream_events(
         &self,
         request: Request<pb::StreamEventsRequest>,
     ) -> Result<Response<Self::StreamEventsStream>, Status> {
-        events::stream(self, request).await
+        let ends = Ends::of(&request, &self.hang_up);
+        let pb::StreamEventsRequest { filter, cursor } = request.into_inner();
+        let filter = decode::event_filter(filter, "filter")?;
+        Ok(ends.events(self.system.subscribe(filter, decode_event(&cursor)?)?))
     }
 
     async fn list_subscribers(
         &self,
         request: Request<pb::ListSubscribersRequest>,
     ) -> Result<Response<pb::ListSubscribersResponse>, Status> {
-        events::subscribers(self, request).await
+        let accepts = Accepts::of(&request);
+        let subscribers = self.system.subscribers().await?;
+        let subscribers = subscribers.into_iter().map(encode::subscriber).collect();
+        Ok(accepts.answer(pb::ListSubscribersResponse { subscribers }))
     }
 
     async fn put_webhook(
         &self,
         request: Request<pb::PutWebhookRequest>,
     ) -> Result<Response<pb::PutWebhookResponse>, Status> {
-        webhooks::put(self, request).await
+        let accepts = Accepts::of(&request);
+        let webhook = decode::webhook(request.into_inner())?;
+        let (status, generated) = self.system.put_webhook(webhook).await?;
+        tracing::info!(webhook = %status.webhook.name, "defined a webhook on request");
+        Ok(accepts.answer(pb::PutWebhookResponse {
+            webhook: Some(encode::webhook(&status)),
+            secret: generated.map(|secret| secret.reveal().to_owned()).unwrap_or_default(),
+        }))
     }
 
     async fn get_webhook(
         &self,
         request: Request<pb::GetWebhookRequest>,
     ) -> Result<Response<pb::GetWebhookResponse>, Status> {
-        webhooks::get(self, request).await
+        let accepts = Accepts::of(&request);
+        let name = Name::parse(&request.get_ref().name, "name")?;
+        let webhook = Some(encode::webhook(&self.system.webhook(&name).await?));
+        Ok(accepts.answer(pb::GetWebhookResponse { webhook }))
     }
 
     async fn list_webhooks(
         &self,
         request: Request<pb::ListWebhooksRequest>,
     ) -> Result<Response<pb::ListWebhooksResponse>, Status> {
-        webhooks::list(self, request).await
+        let accepts = Accepts::of(&request);
+        let limit = decode::page_size(request.get_ref().page_size, "webhooks")?;
+        let after = page_token::WEBHOOKS.decode(&request.get_ref().page_token)?;
+        let mut found = self.system.webhooks().await?;
+        found.retain(|status| after.as_ref().is_none_or(|after| status.webhook.name > *after));
+        Ok(accepts.answer(encode::webhooks(&found, limit, self.max_message_size)))
     }
 
     async fn delete_webhook(
         &self,
         request: Request<pb::DeleteWebhookRequest>,
     ) -> Result<Response<pb::DeleteWebhookResponse>, Status> {
-        webhooks::delete(self, request).await
+        let accepts = Accepts::of(&request);
+        let name = Name::parse(&request.get_ref().name, "name")?;
+        self.system.delete_webhook(&name).await?;
+        tracing::info!(webhook = %name, "deleted a webhook on request");
+        Ok(accepts.answer(pb::DeleteWebhookResponse {}))
     }
 
     async fn put_schedule(
         &self,
         request: Request<pb::PutScheduleRequest>,
     ) -> Result<Response<pb::PutScheduleResponse>, Status> {
-        schedules::put(self, request).await
+        let accepts = Accepts::of(&request);
+        let request = decode::schedule(request.into_inner().schedule)?;
+        let put = self.system.put_schedule(request).await;
+        let status = put.map_err(|error| nested(SCHEDULE, error))?;
+        let name = &status.schedule.name;
+        tracing::info!(schedule = %name, next = ?status.next, "defined a schedule on request");
+        let next_times = encode::times(next_times(&status, NEXT_TIMES));
+        let schedule = Some(encode::schedule(&status));
+        Ok(accepts.answer(pb::PutScheduleResponse { schedule, next_times }))
     }
 
     async fn get_schedule(
         &self,
         request: Request<pb::GetScheduleRequest>,
     ) -> Result<Response<pb::GetScheduleResponse>, Status> {
-        schedules::get(self, request).await
+        let accepts = Accepts::of(&request);
+        let name = Name::parse(&request.get_ref().name, "name")?;
+        let status = self.system.schedule(&name).await?;
+        let next_times = encode::times(next_times(&status, NEXT_TIMES));
+        let schedule = Some(encode::schedule(&status));
+        Ok(accepts.answer(pb::GetScheduleResponse { schedule, next_times }))
     }
 
     async fn list_schedules(
         &self,
         request: Request<pb::ListSchedulesRequest>,
     ) -> Result<Response<pb::ListSchedulesResponse>, Status> {
-        schedules::list(self, request).await
+        let accepts = Accepts::of(&request);
+        let limit = decode::page_size(request.get_ref().page_size, "schedules")?;
+        let after = page_token::SCHEDULES.decode(&request.get_ref().page_token)?;
+        // One more than the page shows whether there is another page.
+        let mut found = self.system.schedules(after.as_ref(), limit + 1).await?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        Ok(accepts.answer(encode::schedules(&found, more, self.max_message_size)))
     }
 
     async fn delete_schedule(
         &self,
         request: Request<pb::DeleteScheduleRequest>,
     ) -> Result<Response<pb::DeleteScheduleResponse>, Status> {
-        schedules::delete(self, request).await
+        let accepts = Accepts::of(&request);
+        let name = Name::parse(&request.get_ref().name, "name")?;
+        self.system.delete_schedule(&name).await?;
+        tracing::info!(schedule = %name, "deleted a schedule on request");
+        Ok(accepts.answer(pb::DeleteScheduleResponse {}))
     }
 
     async fn enable_schedule(
         &self,
         request: Request<pb::EnableScheduleRequest>,
     ) -> Result<Response<pb::EnableScheduleResponse>, Status> {
-        schedules::enable(self, request).await
+        let accepts = Accepts::of(&request);
+        let name = Name::parse(&request.get_ref().name, "name")?;
+        let status = self.system.enable_schedule(&name).await?;
+        tracing::info!(schedule = %name, next = ?status.next, "enabled a schedule on request");
+        let schedule = Some(encode::schedule(&status));
+        Ok(accepts.answer(pb::EnableScheduleResponse { schedule }))
     }
 
     async fn disable_schedule(
         &self,
         request: Request<pb::DisableScheduleRequest>,
     ) -> Result<Response<pb::DisableScheduleResponse>, Status> {
-        schedules::disable(self, request).await
+        let accepts = Accepts::of(&request);
+        let name = Name::parse(&request.get_ref().name, "name")?;
+        let status = self.system.disable_schedule(&name).await?;
+        tracing::info!(schedule = %name, "disabled a schedule on request");
+        let schedule = Some(encode::schedule(&status));
+        Ok(accepts.answer(pb::DisableScheduleResponse { schedule }))
     }
 
     async fn trigger_schedule(
         &self,
         request: Request<pb::TriggerScheduleRequest>,
     ) -> Result<Response<pb::TriggerScheduleResponse>, Status> {
-        schedules::trigger(self, request).await
+        let accepts = Accepts::of(&request);
+        let name = Name::parse(&request.get_ref().name, "name")?;
+        let id = self.system.trigger_schedule(&name).await?;
+        tracing::info!(schedule = %name, task_id = %id, "triggered a schedule on request");
+        Ok(accepts.answer(pb::TriggerScheduleResponse { task_id: id.as_str().into() }))
     }
 
     async fn preview_schedule(
         &self,
         request: Request<pb::PreviewScheduleRequest>,
     ) -> Result<Response<pb::PreviewScheduleResponse>, Status> {
-        schedules::preview(self, request).await
+        let accepts = Accepts::of(&request);
+        let (request, after, count) = decode::preview(request.into_inner())?;
+        let times = self.system.preview_schedule(request, after, count).await;
+        let next_times = encode::times(times.map_err(|error| nested(SCHEDULE, error))?);
+        Ok(accepts.answer(pb::PreviewScheduleResponse { next_times }))
     }
 
     async fn get_statistics(
         &self,
         request: Request<pb::GetStatisticsRequest>,
     ) -> Result<Response<pb::GetStatisticsResponse>, Status> {
-        observe::get(self, request).await
+        let accepts = Accepts::of(&request);
+        let statistics = Some(encode::statistics(self.system.statistics().await?));
+        Ok(accepts.answer(pb::GetStatisticsResponse { statistics }))
     }
 
-    type WatchStatisticsStream = observe::Samples;
+    type WatchStatisticsStream = BoxStream<pb::WatchStatisticsResponse>;
 
     async fn watch_statistics(
         &self,
         request: Request<pb::WatchStatisticsRequest>,
     ) -> Result<Response<Self::WatchStatisticsStream>, Status> {
-        observe::watch(self, request).await
+        let interval = decode::watch_interval(request.get_ref())?;
+        Ok(Ends::of(&request, &self.hang_up).samples(self.system.clone(), interval))
     }
 
     async fn explain_task(
         &self,
         request: Request<pb::ExplainTaskRequest>,
     ) -> Result<Response<pb::ExplainTaskResponse>, Status> {
-        observe::explain(self, request).await
+        let accepts = Accepts::of(&request);
+        let id = TaskId::parse(&request.get_ref().task_id, "task_id")?;
+        Ok(accepts.answer(encode::explanation(self.system.explain(&id).await?)))
     }
 
     async fn get_health(
         &self,
         request: Request<pb::GetHealthRequest>,
     ) -> Result<Response<pb::GetHealthResponse>, Status> {
-        observe::health(self, request).await
+        let accepts = Accepts::of(&request);
+        Ok(accepts.answer(encode::health(self.system.health().await)))
     }
 }

@@ -1,4 +1,4 @@
-//! Outcomes that people change.
+//! Decodes administrative changes of ended tasks: retry and resolve.
 
 use prost_types::Any;
 
@@ -7,20 +7,20 @@ use crate::models::wrappers::decode_value;
 use crate::models::{ArgValue, TaskId};
 use crate::pb;
 use crate::server::api::decode::reason;
-use crate::tasks::MAX_RESULT_BYTES;
+use crate::system::MAX_RESULT_BYTES;
 
-/// A result that is given by hand.
+/// A result that an operator sets.
 #[derive(Debug, PartialEq)]
 pub(in crate::server::api) struct Resolve {
-    /// To which task.
+    /// The task.
     pub(in crate::server::api) id: TaskId,
-    /// At most [`MAX_RESULT_BYTES`], in memory and as text.
+    /// The result: at most [`MAX_RESULT_BYTES`], in memory and as text.
     pub(in crate::server::api) result: ArgValue,
-    /// Kept in its history.
+    /// The reason, kept in the task's history.
     pub(in crate::server::api) reason: String,
 }
 
-/// Which task is to run once more, and why.
+/// Decodes a retry: the task and the reason.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT`, naming the field at fault.
@@ -30,11 +30,11 @@ pub(in crate::server::api) fn retry_task(
     Ok((TaskId::parse(&message.task_id, "task_id")?, reason(message.reason)?))
 }
 
-/// Which task is given which result, and why.
+/// Decodes a resolve.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT`, naming the field at fault: a result that cannot be decoded, is too large, or
-/// stands for another task's result, which a body could not return either.
+/// `INVALID_ARGUMENT`, naming the field at fault: also for a result that is too large or contains a
+/// `ResultOf`, which a handler could not return either.
 pub(in crate::server::api) fn resolve(message: pb::ResolveTaskRequest) -> Result<Resolve, Error> {
     let id = TaskId::parse(&message.task_id, "task_id")?;
     let reason = reason(message.reason)?;
@@ -44,8 +44,8 @@ pub(in crate::server::api) fn resolve(message: pb::ResolveTaskRequest) -> Result
 fn result(message: Option<Any>) -> Result<ArgValue, Error> {
     let Some(message) = message else { return Ok(ArgValue::Null) };
     let result = decode_value(&message, "result")?;
-    if stands_for_another(&result) {
-        let why = "has a taskscheduler.ResultOf in it; expected a result of its own";
+    if contains_result_of(&result) {
+        let why = "contains a taskscheduler.ResultOf; expected a plain value";
         return Err(Error::invalid("result", why));
     }
     let bytes = result.heap_bytes().max(result.to_string().len());
@@ -56,13 +56,12 @@ fn result(message: Option<Any>) -> Result<ArgValue, Error> {
     Ok(result)
 }
 
-/// Whether another task's result is to take its place, or that of a part. Decoding has bounded how
-/// deep it nests.
-fn stands_for_another(value: &ArgValue) -> bool {
+/// Whether it contains a reference to another task's result. Decoding has bounded the depth.
+fn contains_result_of(value: &ArgValue) -> bool {
     match value {
         ArgValue::ResultOf(_) => true,
-        ArgValue::Array(values) => values.iter().any(stands_for_another),
-        ArgValue::Map(fields) => fields.values().any(stands_for_another),
+        ArgValue::Array(values) => values.iter().any(contains_result_of),
+        ArgValue::Map(fields) => fields.values().any(contains_result_of),
         _ => false,
     }
 }
@@ -71,7 +70,7 @@ fn stands_for_another(value: &ArgValue) -> bool {
 mod tests {
     use super::*;
 
-    fn asked(result: Option<Any>) -> pb::ResolveTaskRequest {
+    fn message(result: Option<Any>) -> pb::ResolveTaskRequest {
         pb::ResolveTaskRequest { task_id: "a".into(), result, reason: "why".into() }
     }
 
@@ -80,7 +79,7 @@ mod tests {
         let check = |result: Option<Any>, expected: ArgValue| {
             let id = TaskId::parse("a", "x").unwrap();
             let expected = Resolve { id, result: expected, reason: "why".into() };
-            assert_eq!(resolve(asked(result)), Ok(expected));
+            assert_eq!(resolve(message(result)), Ok(expected));
         };
         let list = ArgValue::from(vec![ArgValue::from(1), "two".into()]);
         check(None, ArgValue::Null);
@@ -90,13 +89,13 @@ mod tests {
     }
 
     #[test]
-    fn what_no_body_could_have_returned_is_refused() {
+    fn a_result_that_no_handler_could_return_is_refused() {
         let check = |message: pb::ResolveTaskRequest, expected: &str| {
             assert_eq!(resolve(message).expect_err("refused").message, expected);
         };
         let too_long = ArgValue::from("x".repeat(MAX_RESULT_BYTES + 1));
         check(
-            asked(Some(Any::from(&too_long))),
+            message(Some(Any::from(&too_long))),
             "result: 4128769 bytes; at most 4128768 are accepted",
         );
         let other = ArgValue::ResultOf(TaskId::parse("b", "x").unwrap());
@@ -105,8 +104,8 @@ mod tests {
             .collect::<std::collections::BTreeMap<_, ArgValue>>()
             .into();
         for result in [other, nested] {
-            let why = "result: has a taskscheduler.ResultOf in it; expected a result of its own";
-            check(asked(Some(Any::from(&result))), why);
+            let why = "result: contains a taskscheduler.ResultOf; expected a plain value";
+            check(message(Some(Any::from(&result))), why);
         }
         let list = pb::ListValue {
             values: vec![Any {
@@ -118,10 +117,10 @@ mod tests {
             type_url: "x/taskscheduler.ListValue".into(),
             value: prost::Message::encode_to_vec(&list),
         };
-        let refused = resolve(asked(Some(list))).expect_err("refused");
+        let refused = resolve(message(Some(list))).expect_err("refused");
         assert_eq!(refused.violations[0].field, "result.values[0]");
         check(pb::ResolveTaskRequest::default(), "task_id: empty; expected 1 to 255 bytes");
-        let long = pb::ResolveTaskRequest { reason: "x".repeat(1_001), ..asked(None) };
+        let long = pb::ResolveTaskRequest { reason: "x".repeat(1_001), ..message(None) };
         check(long, "reason: 1001 bytes; at most 1000 are accepted");
         let long = pb::RetryTaskRequest { task_id: "a".into(), reason: "x".repeat(1_001) };
         assert_eq!(

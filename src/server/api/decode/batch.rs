@@ -1,4 +1,4 @@
-//! Many tasks that are asked for in one call.
+//! Decodes calls with several tasks: batches, chains and groups.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,123 +6,114 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::models::Request;
 use crate::pb;
-use crate::server::api::decode::{at_most, unattended, wait};
+use crate::server::api::decode::{at_most, request_without_wait, wait};
+use crate::wire::nested;
 
-/// The most tasks in one call that have nothing to do with each other.
+/// The most tasks in one EnqueueTasks call.
 const MAX_TASKS: usize = 10_000;
-/// The most tasks in one chain or group: as many as one task may have dependencies.
-const MAX_LINKED: usize = crate::models::MAX_DEPENDENCIES;
+/// The most tasks in one chain or group: a task may have as many dependencies.
+const MAX_COMPOSED: usize = crate::models::MAX_DEPENDENCIES;
 
 /// Tasks that run one after the other.
 #[derive(Debug, PartialEq)]
 pub(in crate::server::api) struct Chain {
-    /// In their order.
+    /// The tasks in their order.
     pub(in crate::server::api) tasks: Vec<Request>,
-    /// How long the caller waits for the last one.
+    /// How long the caller waits for the last one to end.
     pub(in crate::server::api) wait: Duration,
 }
 
-/// Tasks that run side by side.
+/// Tasks that run in parallel, and perhaps a callback after them.
 #[derive(Debug, PartialEq)]
 pub(in crate::server::api) struct Group {
-    /// In the order in which the callback gets their results.
+    /// The tasks in the order in which the callback gets their results.
     pub(in crate::server::api) tasks: Vec<Request>,
-    /// Runs after them.
+    /// The task that runs after them.
     pub(in crate::server::api) callback: Option<Request>,
     /// How long the caller waits for the callback, or without one for all of them.
     pub(in crate::server::api) wait: Duration,
 }
 
-/// Many tasks, each asked for or refused on its own. Nobody waits for them, so none can be
-/// cancelled when its caller goes away.
+/// Decodes a batch; each task is accepted or refused individually.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT` when they are too many for one call.
+/// `INVALID_ARGUMENT` for more than 10,000 tasks.
 pub(in crate::server::api) fn requests(
     message: pb::EnqueueTasksRequest,
 ) -> Result<Vec<Result<Request, Error>>, Error> {
     at_most(message.tasks.len(), MAX_TASKS, "tasks", "tasks")?;
-    Ok(message.tasks.into_iter().map(unattended).collect())
+    Ok(message.tasks.into_iter().map(request_without_wait).collect())
 }
 
-/// Tasks that run one after the other.
+/// Decodes a chain.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT`, naming the field at fault as `tasks[3].method`.
 pub(in crate::server::api) fn chain(message: pb::SubmitChainRequest) -> Result<Chain, Error> {
-    Ok(Chain { wait: wait(message.wait)?, tasks: linked(message.tasks)? })
+    Ok(Chain { wait: wait(message.wait)?, tasks: composed(message.tasks)? })
 }
 
-/// Tasks that run side by side, and perhaps one after them.
+/// Decodes a group.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT`, naming the field at fault as `tasks[3].method` or `callback.method`.
 pub(in crate::server::api) fn group(message: pb::SubmitGroupRequest) -> Result<Group, Error> {
     let wait = wait(message.wait)?;
-    let tasks = linked(message.tasks)?;
-    let callback = message.callback.map(unattended).transpose();
-    let callback = callback.map_err(|error| within("callback", error))?;
-    let twice = callback.as_ref().and_then(|callback| callback.id.as_ref());
+    let tasks = composed(message.tasks)?;
+    let callback = message.callback.map(request_without_wait).transpose();
+    let callback = callback.map_err(|error| nested("callback", error))?;
+    let callback_id = callback.as_ref().and_then(|callback| callback.id.as_ref());
     if let Some(at) =
-        twice.and_then(|id| tasks.iter().position(|task| task.id.as_ref() == Some(id)))
+        callback_id.and_then(|id| tasks.iter().position(|task| task.id.as_ref() == Some(id)))
     {
-        return Err(Error::invalid("callback.task_id", same_as(at)));
+        return Err(Error::invalid("callback.task_id", same_id(at)));
     }
     Ok(Group { tasks, callback, wait })
 }
 
-fn linked(tasks: Vec<pb::TaskRequest>) -> Result<Vec<Request>, Error> {
+fn composed(tasks: Vec<pb::TaskRequest>) -> Result<Vec<Request>, Error> {
     if tasks.is_empty() {
-        return Err(Error::invalid("tasks", format!("none; expected 1 to {MAX_LINKED}")));
+        return Err(Error::invalid("tasks", format!("none; expected 1 to {MAX_COMPOSED}")));
     }
-    at_most(tasks.len(), MAX_LINKED, "tasks", "tasks")?;
-    let decode =
-        |(at, task)| unattended(task).map_err(|error| within(&format!("tasks[{at}]"), error));
+    at_most(tasks.len(), MAX_COMPOSED, "tasks", "tasks")?;
+    let decode = |(at, task)| {
+        request_without_wait(task).map_err(|error| nested(&format!("tasks[{at}]"), error))
+    };
     let tasks = tasks.into_iter().enumerate().map(decode).collect::<Result<Vec<_>, _>>()?;
-    let mut places = HashMap::with_capacity(tasks.len());
+    let mut positions = HashMap::with_capacity(tasks.len());
     for (at, task) in tasks.iter().enumerate() {
         if let Some(id) = &task.id
-            && let Some(first) = places.insert(id, at)
+            && let Some(first) = positions.insert(id, at)
         {
-            return Err(Error::invalid(format!("tasks[{at}].task_id"), same_as(first)));
+            return Err(Error::invalid(format!("tasks[{at}].task_id"), same_id(first)));
         }
     }
     Ok(tasks)
 }
 
-fn same_as(at: usize) -> String {
+fn same_id(at: usize) -> String {
     format!("the id of tasks[{at}]; expected one of its own, or none")
-}
-
-/// The refusal of a task that stands at `place` in the request.
-fn within(place: &str, error: Error) -> Error {
-    match error.violations.first() {
-        Some(at_fault) => {
-            Error::invalid(format!("{place}.{}", at_fault.field), at_fault.description.clone())
-        }
-        None => error,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn wire(change: impl FnOnce(&mut pb::TaskRequest)) -> pb::TaskRequest {
+    fn task(change: impl FnOnce(&mut pb::TaskRequest)) -> pb::TaskRequest {
         let mut message = pb::TaskRequest { method: "add".into(), ..Default::default() };
         change(&mut message);
         message
     }
 
     #[test]
-    fn one_bad_task_of_many_is_refused_alone() {
+    fn an_invalid_task_of_a_batch_is_refused_alone() {
         let message = pb::EnqueueTasksRequest {
-            tasks: vec![wire(|_| ()), wire(|message| message.task_id = "\t".into()), wire(|_| ())],
+            tasks: vec![task(|_| ()), task(|task| task.task_id = "\t".into()), task(|_| ())],
         };
         let sound: Vec<bool> = requests(message).unwrap().iter().map(Result::is_ok).collect();
         assert_eq!(sound, [true, false, true]);
 
-        let message = pb::EnqueueTasksRequest { tasks: vec![wire(|_| ()); 10_001] };
+        let message = pb::EnqueueTasksRequest { tasks: vec![task(|_| ()); 10_001] };
         assert_eq!(
             requests(message).expect_err("refused").message,
             "tasks: 10001 tasks; at most 10000 are accepted"
@@ -130,24 +121,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_one_linked_task_refuses_all_and_names_it() {
-        let attended = pb::TaskOptions { cancel_on_disconnect: true, ..Default::default() };
+    fn an_invalid_task_refuses_the_whole_chain_or_group_and_is_named() {
+        let options = pb::TaskOptions { cancel_on_disconnect: true, ..Default::default() };
         let bad = [
             (
-                wire(|message| message.task_id = "\t".into()),
+                task(|task| task.task_id = "\t".into()),
                 "task_id: contains the control character '\\t'; printable text is accepted",
             ),
             (
-                wire(|message| message.deps = vec![String::new()]),
+                task(|task| task.deps = vec![String::new()]),
                 "deps[0]: empty; expected 1 to 255 bytes",
             ),
             (
-                wire(|message| message.options = Some(attended)),
+                task(|task| task.options = Some(options)),
                 "options.cancel_on_disconnect: set, but this call does not wait for the task; only SubmitTask does",
             ),
         ];
         for (bad, why) in bad {
-            let tasks = vec![wire(|_| ()), bad.clone()];
+            let tasks = vec![task(|_| ()), bad.clone()];
             let message = pb::SubmitChainRequest { tasks: tasks.clone(), wait: None };
             let refused = chain(message).expect_err("refused");
             assert_eq!(refused.message, format!("tasks[1].{why}"));
@@ -155,7 +146,7 @@ mod tests {
             let message = pb::SubmitGroupRequest { tasks, ..Default::default() };
             assert_eq!(group(message).expect_err("refused"), refused);
             let message = pb::SubmitGroupRequest {
-                tasks: vec![wire(|_| ())],
+                tasks: vec![task(|_| ())],
                 callback: Some(bad),
                 wait: None,
             };
@@ -165,9 +156,9 @@ mod tests {
     }
 
     #[test]
-    fn no_two_linked_tasks_have_one_id() {
-        let named = |id: &str| wire(|message| message.task_id = id.into());
-        let tasks = vec![wire(|_| ()), named("a"), wire(|_| ()), named("a")];
+    fn the_ids_in_a_chain_or_group_are_unique() {
+        let named = |id: &str| task(|task| task.task_id = id.into());
+        let tasks = vec![task(|_| ()), named("a"), task(|_| ()), named("a")];
         let message = pb::SubmitChainRequest { tasks, wait: None };
         assert_eq!(
             chain(message).expect_err("refused").message,
@@ -185,9 +176,9 @@ mod tests {
     }
 
     #[test]
-    fn as_many_tasks_are_linked_as_one_can_depend_on() {
+    fn a_chain_or_group_has_1_to_1000_tasks() {
         let check = |count: usize, expected: Result<usize, &str>| {
-            let tasks = vec![wire(|_| ()); count];
+            let tasks = vec![task(|_| ()); count];
             let message = pb::SubmitChainRequest { tasks: tasks.clone(), wait: None };
             let chained = chain(message).map(|chain| chain.tasks.len());
             assert_eq!(chained.map_err(|error| error.message), expected.map_err(str::to_owned));

@@ -1,4 +1,4 @@
-//! Which events are wanted.
+//! Decodes event filters.
 
 use crate::error::Error;
 use crate::models::{
@@ -6,10 +6,12 @@ use crate::models::{
     QueueName, TaskId,
 };
 use crate::pb;
-use crate::server::api::decode::{at_most, set};
+use crate::server::api::decode::at_most;
+use crate::server::api::opaque_token::shortened;
+use crate::wire::set;
 
-/// Which events are wanted; all of them if nothing was said. `field` is where it stands in the
-/// request. Whether there are such events is for the catalogue to say.
+/// Decodes the event filter in `field`; without one, every event matches. The catalogue checks
+/// whether the named events exist.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT`, naming the field at fault.
@@ -39,12 +41,16 @@ pub(in crate::server::api) fn event_filter(
     })
 }
 
-fn category(name: &str, field: &str) -> Result<Category, Error> {
+/// Decodes the category in `field`.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` when there is no such category.
+pub(in crate::server::api) fn category(name: &str, field: &str) -> Result<Category, Error> {
     let known = Category::ALL.into_iter().find(|category| category.as_str() == name);
     known.ok_or_else(|| {
-        let shown: String = name.chars().take(MAX_EVENT_NAME_BYTES).collect();
+        let name = shortened(name);
         let names = Category::ALL.map(Category::as_str).join(", ");
-        Error::invalid(field, format!("{shown:?} is no category; expected one of {names}"))
+        Error::invalid(field, format!("{name:?} is not a category; expected one of {names}"))
     })
 }
 
@@ -53,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_filter_is_what_was_written() {
+    fn every_field_of_a_filter_is_decoded() {
         let message = pb::EventFilter {
             names: vec!["task.completed".into(), "custom.*".into()],
             categories: vec!["task".into(), "custom".into()],
@@ -78,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_no_filter_is_refused_by_name() {
+    fn an_invalid_filter_is_refused_by_field() {
         let check = |change: fn(&mut pb::EventFilter), expected: &str| {
             let mut message = pb::EventFilter::default();
             change(&mut message);
@@ -87,7 +93,7 @@ mod tests {
         };
         check(
             |it| it.categories = vec!["task".into(), "tasks".into()],
-            "f.categories[1]: \"tasks\" is no category; expected one of task, queue, schedule, node, observability, custom",
+            "f.categories[1]: \"tasks\" is not a category; expected one of task, queue, schedule, node, observability, custom",
         );
         check(
             |it| it.names = vec![String::new(); 101],

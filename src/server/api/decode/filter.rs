@@ -1,33 +1,32 @@
-//! Which tasks are meant: listings, cancels and purges.
+//! Decodes which tasks a call selects: listings, cancels and purges.
 
 use crate::error::Error;
 use crate::models::{
-    CancelRequest, MAX_LABEL_BYTES, MAX_METHOD_BYTES, MAX_PAGE, QueueName, Sequence, State,
-    TaskFilter, TaskId,
+    CancelRequest, MAX_LABEL_BYTES, MAX_METHOD_BYTES, QueueName, Sequence, State, TaskFilter,
+    TaskId,
 };
 use crate::pb;
-use crate::server::api::decode::{at_most, ids, reason, set, timestamp, unknown};
+use crate::server::api::decode::{at_most, ids, page_size, reason};
 use crate::server::api::page_token::PageTokens;
+use crate::wire::{self, set, timestamp};
 
 /// The most ids in one cancel or purge.
 const MAX_IDS: usize = 1_000;
-/// The tasks on a page where nobody says.
-const PAGE: usize = 50;
 
-/// One page of a listing, as it is asked for.
+/// One page of a listing.
 #[derive(Debug, PartialEq)]
 pub(in crate::server::api) struct Listing {
-    /// Which tasks.
+    /// Which tasks are listed.
     pub(in crate::server::api) filter: TaskFilter,
-    /// Those before this one.
+    /// The page starts before this task.
     pub(in crate::server::api) before: Option<Sequence>,
-    /// At most so many.
+    /// The most tasks of the page.
     pub(in crate::server::api) limit: usize,
-    /// Writes the token of the next page.
+    /// Encodes the token of the next page.
     pub(in crate::server::api) tokens: PageTokens,
 }
 
-/// Which page of which listing.
+/// Decodes a listing.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT`, naming the field at fault.
@@ -35,13 +34,9 @@ pub(in crate::server::api) fn list(message: pb::ListTasksRequest) -> Result<List
     let tokens = PageTokens::of(&message);
     let before = match message.page_token.as_str() {
         "" => None,
-        token => Some(tokens.read(token)?),
+        token => Some(tokens.decode(token)?),
     };
-    let limit = match usize::try_from(message.page_size).unwrap_or(usize::MAX) {
-        0 => PAGE,
-        limit => limit,
-    };
-    at_most(limit, MAX_PAGE, "page_size", "tasks")?;
+    let limit = page_size(message.page_size, "tasks")?;
     let parent = match message.parent_id.as_str() {
         "" => None,
         id => Some(TaskId::parse(id, "parent_id")?),
@@ -53,20 +48,20 @@ pub(in crate::server::api) fn list(message: pb::ListTasksRequest) -> Result<List
         parent,
         submitted_after: submitted_after.transpose()?,
         submitted_before: submitted_before.transpose()?,
-        ..words(message.queue, message.method, message.tag)?
+        ..common_filter(message.queue, message.method, message.tag)?
     };
     Ok(Listing { filter, before, limit, tokens })
 }
 
-/// Which tasks to cancel.
+/// Decodes a cancel request.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT` when it names none, too many, or something that cannot be.
+/// `INVALID_ARGUMENT` when it selects nothing, names more than 1,000 ids, or a field is not valid.
 pub(in crate::server::api) fn cancel(
     message: pb::CancelTasksRequest,
 ) -> Result<CancelRequest, Error> {
     let ids = ids(&message.task_ids, "task_ids", MAX_IDS)?;
-    let filter = words(message.queue, message.method, message.tag)?;
+    let filter = common_filter(message.queue, message.method, message.tag)?;
     let matching = (!filter.is_empty())
         .then(|| TaskFilter { states: TaskFilter::UNFINISHED.into(), ..filter });
     if ids.is_empty() && matching.is_none() {
@@ -78,10 +73,10 @@ pub(in crate::server::api) fn cancel(
     Ok(CancelRequest { ids, matching, reason: reason(message.reason)? })
 }
 
-/// Which tasks that have ended to forget: those that are named, if any are, and match.
+/// Decodes a purge request: the ids (none selects every task) and the filter.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT` when nothing is set, or to what cannot be.
+/// `INVALID_ARGUMENT` when nothing is set, or a field is not valid.
 pub(in crate::server::api) fn purge(
     message: pb::PurgeTasksRequest,
 ) -> Result<(Vec<TaskId>, Option<TaskFilter>), Error> {
@@ -89,12 +84,15 @@ pub(in crate::server::api) fn purge(
     let states = states(&message.states)?;
     if let Some(at) = states.iter().position(|state| !state.has_ended()) {
         let field = format!("states[{at}]");
-        let why = format!("{} is not an end; expected {ENDED}", states[at]);
+        let why = format!("{} is not a final state; expected {ENDED}", states[at]);
         return Err(Error::invalid(field, why));
     }
     let ended_before = message.ended_before.map(|at| timestamp(at, "ended_before")).transpose()?;
-    let filter =
-        TaskFilter { states, ended_before, ..words(message.queue, message.method, message.tag)? };
+    let filter = TaskFilter {
+        states,
+        ended_before,
+        ..common_filter(message.queue, message.method, message.tag)?
+    };
     let matching = (!filter.is_empty()).then_some(filter);
     if ids.is_empty() && matching.is_none() {
         return Err(Error::invalid(
@@ -102,7 +100,7 @@ pub(in crate::server::api) fn purge(
             "empty, and nothing else is set; expected ids, states, a queue, a method, a tag or a time",
         ));
     }
-    // Nothing else can be purged, so that the filter says it too.
+    // Only ended tasks can be purged; the filter says so explicitly.
     let matching = matching.map(|filter| match &*filter.states {
         [] => TaskFilter { states: ended().collect(), ..filter },
         _ => filter,
@@ -110,15 +108,15 @@ pub(in crate::server::api) fn purge(
     Ok((ids, matching))
 }
 
-/// The states that a purge can name.
+/// The states that a purge accepts.
 const ENDED: &str = "SUCCEEDED (5), FAILED (6), CANCELLED (7) or EXPIRED (8)";
 
 fn ended() -> impl Iterator<Item = State> {
     State::ALL.into_iter().filter(|state| state.has_ended())
 }
 
-/// What the three calls have in common.
-fn words(queue: String, method: String, tag: String) -> Result<TaskFilter, Error> {
+/// The filter fields that all three calls have.
+fn common_filter(queue: String, method: String, tag: String) -> Result<TaskFilter, Error> {
     at_most(tag.len(), MAX_LABEL_BYTES, "tag", "bytes")?;
     at_most(method.len(), MAX_METHOD_BYTES, "method", "bytes")?;
     let queue = set(queue).map(|queue| QueueName::parse(&queue, "queue")).transpose()?;
@@ -127,26 +125,8 @@ fn words(queue: String, method: String, tag: String) -> Result<TaskFilter, Error
 
 fn states(numbers: &[i32]) -> Result<Vec<State>, Error> {
     at_most(numbers.len(), State::ALL.len(), "states", "states")?;
-    let state = |(at, number): (usize, &i32)| {
-        state(*number)
-            .ok_or_else(|| unknown(*number, &format!("states[{at}]"), "PENDING (1) to EXPIRED (8)"))
-    };
+    let state = |(at, number): (usize, &i32)| wire::state(*number, &format!("states[{at}]"));
     numbers.iter().enumerate().map(state).collect()
-}
-
-fn state(number: i32) -> Option<State> {
-    use pb::TaskState as Wire;
-    Some(match Wire::try_from(number).ok()? {
-        Wire::Unspecified => return None,
-        Wire::Pending => State::Pending,
-        Wire::Queued => State::Queued,
-        Wire::Running => State::Running,
-        Wire::Retrying => State::Retrying,
-        Wire::Succeeded => State::Succeeded,
-        Wire::Failed => State::Failed,
-        Wire::Cancelled => State::Cancelled,
-        Wire::Expired => State::Expired,
-    })
 }
 
 #[cfg(test)]
@@ -163,43 +143,38 @@ mod tests {
     }
 
     #[test]
-    fn a_cancel_names_something_and_not_too_much() {
-        let check = |message: pb::CancelTasksRequest, expected: &str| {
-            assert_eq!(cancel(message).expect_err("refused").message, expected);
+    fn a_cancel_selects_something_and_not_too_much() {
+        let check = |change: fn(&mut pb::CancelTasksRequest), expected: &str| {
+            let mut message = pb::CancelTasksRequest { tag: "x".into(), ..Default::default() };
+            change(&mut message);
+            let refused = cancel(message).expect_err(expected);
+            assert_eq!(refused.violations[0].field, expected);
         };
-        let empty = pb::CancelTasksRequest::default();
-        check(
-            empty.clone(),
-            "task_ids: empty, and so are `tag`, `queue` and `method`; expected at least one of them",
+        check(|m| m.tag.clear(), "task_ids");
+        check(|m| m.task_ids = vec!["a".into(); 1_001], "task_ids");
+        check(|m| m.task_ids = vec!["a".into(), "\n".into()], "task_ids[1]");
+        check(|m| m.tag = "x".repeat(101), "tag");
+        check(|m| m.reason = "x".repeat(1_001), "reason");
+        let nothing = cancel(pb::CancelTasksRequest::default()).expect_err("refused").message;
+        assert_eq!(
+            nothing,
+            "task_ids: empty, and so are `tag`, `queue` and `method`; expected at least one of them"
         );
-        check(
-            pb::CancelTasksRequest { task_ids: vec!["a".into(); 1_001], ..empty.clone() },
-            "task_ids: 1001 ids; at most 1000 are accepted",
-        );
-        check(
-            pb::CancelTasksRequest { task_ids: vec!["a".into(), "\n".into()], ..empty.clone() },
-            r"task_ids[1]: contains the control character '\n'; printable text is accepted",
-        );
-        check(
-            pb::CancelTasksRequest { tag: "x".repeat(101), ..empty.clone() },
-            "tag: 101 bytes; at most 100 are accepted",
-        );
-        check(
-            pb::CancelTasksRequest { tag: "x".into(), reason: "x".repeat(1_001), ..empty.clone() },
-            "reason: 1001 bytes; at most 1000 are accepted",
-        );
-        let sound =
-            pb::CancelTasksRequest { task_ids: vec!["a".into()], reason: "why".into(), ..empty };
+        let valid = pb::CancelTasksRequest {
+            task_ids: vec!["a".into()],
+            reason: "why".into(),
+            ..Default::default()
+        };
         let expected = CancelRequest {
             ids: vec![TaskId::parse("a", "x").unwrap()],
             matching: None,
             reason: "why".into(),
         };
-        assert_eq!(cancel(sound), Ok(expected));
+        assert_eq!(cancel(valid), Ok(expected));
     }
 
     #[test]
-    fn a_cancel_by_words_means_what_has_not_ended() {
+    fn a_cancel_by_filter_selects_unfinished_tasks() {
         let message = pb::CancelTasksRequest {
             queue: "mail".into(),
             method: "send".into(),
@@ -217,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_a_listing_has_its_place() {
+    fn every_field_of_a_listing_is_decoded() {
         let message = pb::ListTasksRequest {
             states: vec![1, 8],
             queue: "mail".into(),
@@ -245,7 +220,7 @@ mod tests {
             limit: 1_000,
             tokens,
         };
-        let next = expected.tokens.write(Sequence(7));
+        let next = expected.tokens.encode(Sequence(7));
         assert_eq!(list(message.clone()), Ok(expected));
         let message = pb::ListTasksRequest { page_token: next, page_size: 3, ..message };
         let listing = list(message).unwrap();
@@ -259,41 +234,26 @@ mod tests {
     }
 
     #[test]
-    fn listings_that_mean_nothing_are_refused_by_name() {
+    fn an_invalid_listing_is_refused_by_field() {
         let check = |change: fn(&mut pb::ListTasksRequest), expected: &str| {
             let mut message = pb::ListTasksRequest::default();
             change(&mut message);
-            assert_eq!(list(message).expect_err("refused").message, expected);
+            let refused = list(message).expect_err(expected);
+            assert_eq!(refused.violations[0].field, expected);
         };
-        check(|m| m.page_size = 1_001, "page_size: 1001 tasks; at most 1000 are accepted");
-        check(|m| m.page_size = u32::MAX, "page_size: 4294967295 tasks; at most 1000 are accepted");
-        check(
-            |m| m.states = vec![1, 0],
-            "states[1]: 0 has no meaning; expected PENDING (1) to EXPIRED (8)",
-        );
-        check(
-            |m| m.states = vec![9],
-            "states[0]: 9 has no meaning; expected PENDING (1) to EXPIRED (8)",
-        );
-        check(|m| m.states = vec![1; 9], "states: 9 states; at most 8 are accepted");
-        check(|m| m.tag = "t".repeat(101), "tag: 101 bytes; at most 100 are accepted");
-        check(|m| m.method = "m".repeat(256), "method: 256 bytes; at most 255 are accepted");
-        check(
-            |m| m.parent_id = "a\0b".into(),
-            r"parent_id: contains the control character '\0'; printable text is accepted",
-        );
-        check(
-            |m| m.submitted_after = at(-1),
-            "submitted_after: -1 s and 0 ns since 1970 is no time that is accepted; expected 1970 to 9999",
-        );
-        check(
-            |m| m.page_token = "forged".into(),
-            "page_token: \"forged\" is no token of this listing; expected the next_page_token of an answer to the same question",
-        );
+        check(|m| m.page_size = 1_001, "page_size");
+        check(|m| m.states = vec![1, 0], "states[1]");
+        check(|m| m.states = vec![9], "states[0]");
+        check(|m| m.states = vec![1; 9], "states");
+        check(|m| m.tag = "t".repeat(101), "tag");
+        check(|m| m.method = "m".repeat(256), "method");
+        check(|m| m.parent_id = "a\0b".into(), "parent_id");
+        check(|m| m.submitted_after = at(-1), "submitted_after");
+        check(|m| m.page_token = "forged".into(), "page_token");
     }
 
     #[test]
-    fn a_purge_means_what_has_ended_and_is_said_to() {
+    fn a_purge_selects_ended_tasks_and_names_something() {
         let check = |change: fn(&mut pb::PurgeTasksRequest), expected: &str| {
             let mut message = pb::PurgeTasksRequest::default();
             change(&mut message);
@@ -305,7 +265,7 @@ mod tests {
         );
         check(
             |m| m.states = vec![6, 2],
-            "states[1]: QUEUED is not an end; expected SUCCEEDED (5), FAILED (6), CANCELLED (7) or EXPIRED (8)",
+            "states[1]: QUEUED is not a final state; expected SUCCEEDED (5), FAILED (6), CANCELLED (7) or EXPIRED (8)",
         );
         check(
             |m| m.task_ids = vec!["a".into(); 1_001],

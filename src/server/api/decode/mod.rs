@@ -1,7 +1,7 @@
-//! Requests: from the wire to the facade's words.
+//! Decodes requests: from protobuf messages to the facade's arguments.
 //!
-//! Refuses what protobuf can say and no task can mean, naming the field as the wire has it. Bounds
-//! on a task's own values and defaults are the gate's.
+//! Decoding refuses what protobuf can express and no task can mean, and names the field as the wire
+//! has it. The engine checks the bounds of a task's own values and applies defaults.
 
 mod admin;
 mod batch;
@@ -17,25 +17,27 @@ use std::time::Duration;
 
 pub(super) use admin::{Resolve, resolve, retry_task};
 pub(super) use batch::{Chain, Group, chain, group, requests};
-pub(super) use event_filter::event_filter;
+pub(super) use event_filter::{category, event_filter};
 pub(super) use filter::{Listing, cancel, list, purge};
 pub(super) use queue::{limits, queue};
-pub(super) use schedule::{NEXT_TIMES, SCHEDULE, page_size, preview, schedule, schedule_name};
-pub(super) use task::{cancels_on_disconnect, request, unattended};
+pub(super) use schedule::{NEXT_TIMES, SCHEDULE, preview, schedule};
+pub(super) use task::{cancels_on_disconnect, request, request_without_wait};
 pub(super) use watch_interval::watch_interval;
-pub(super) use webhook::{webhook, webhooks};
+pub(super) use webhook::webhook;
 
-use crate::clock::Timestamp;
 use crate::error::Error;
-use crate::models::TaskId;
-use crate::pb;
+use crate::models::{MAX_PAGE, TaskId};
+use crate::{pb, wire};
 
-/// The longest that a call may wait for a task to end.
+/// The longest time that a call may wait for a task to end.
 const MAX_WAIT: Duration = Duration::from_secs(600);
-/// The longest reason of a change by hand, in bytes. It is kept with every task that the change meets.
+/// The longest reason of an administrative change, in bytes. The server keeps it with every task
+/// that it changes.
 const MAX_REASON_BYTES: usize = 1_000;
+/// The length of a page where the request sets none.
+const DEFAULT_PAGE: usize = 50;
 
-/// Whose outcome is asked for, and how long the caller waits for it.
+/// The task of a GetResult request, and how long the caller waits for its end.
 ///
 /// # Errors
 /// `INVALID_ARGUMENT`, naming the field at fault.
@@ -43,9 +45,22 @@ pub(super) fn result(message: &pb::ResultRequest) -> Result<(TaskId, Duration), 
     Ok((TaskId::parse(&message.task_id, "task_id")?, wait(message.wait)?))
 }
 
-/// How long to wait for a task to end; nothing unless it was said.
+/// The length of a page of `noun`s: 1 to [`MAX_PAGE`], 50 unless set.
+///
+/// # Errors
+/// `INVALID_ARGUMENT` when it is longer.
+pub(super) fn page_size(size: u32, noun: &str) -> Result<usize, Error> {
+    let limit = match usize::try_from(size).unwrap_or(usize::MAX) {
+        0 => DEFAULT_PAGE,
+        limit => limit,
+    };
+    at_most(limit, MAX_PAGE, "page_size", noun)?;
+    Ok(limit)
+}
+
+/// How long to wait for a task to end; zero unless set.
 fn wait(wait: Option<prost_types::Duration>) -> Result<Duration, Error> {
-    let wait = duration(wait, "wait")?.unwrap_or_default();
+    let wait = wire::duration(wait, "wait")?.unwrap_or_default();
     if wait > MAX_WAIT {
         return Err(Error::invalid("wait", format!("{wait:?}; at most 10 minutes are accepted")));
     }
@@ -56,7 +71,7 @@ fn ids(texts: &[String], field: &str, max: usize) -> Result<Vec<TaskId>, Error> 
     at_most(texts.len(), max, field, "ids")?;
     let mut ids = Vec::with_capacity(texts.len());
     for (at, text) in texts.iter().enumerate() {
-        // The place is written out only once it is known to be at fault.
+        // The path is formatted only for an id that is refused.
         let id = TaskId::parse(text, field)
             .or_else(|_| TaskId::parse(text, &format!("{field}[{at}]")))?;
         ids.push(id);
@@ -64,9 +79,9 @@ fn ids(texts: &[String], field: &str, max: usize) -> Result<Vec<TaskId>, Error> 
     Ok(ids)
 }
 
-fn at_most(count: usize, max: usize, field: &str, what: &str) -> Result<(), Error> {
+fn at_most(count: usize, max: usize, field: &str, noun: &str) -> Result<(), Error> {
     if count > max {
-        return Err(Error::invalid(field, format!("{count} {what}; at most {max} are accepted")));
+        return Err(Error::invalid(field, format!("{count} {noun}; at most {max} are accepted")));
     }
     Ok(())
 }
@@ -76,80 +91,33 @@ fn reason(text: String) -> Result<String, Error> {
     Ok(text)
 }
 
-/// What is empty on the wire was not set.
-fn set(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
-}
-
-fn timestamp(stamp: prost_types::Timestamp, field: &str) -> Result<Timestamp, Error> {
-    let parts = (u64::try_from(stamp.seconds), u64::try_from(stamp.nanos));
-    if let (Ok(seconds), Ok(nanos @ 0..1_000_000_000)) = parts
-        && let Some(micros) = seconds.checked_mul(1_000_000)
-        && let Some(time) = Timestamp::from_micros(micros.saturating_add(nanos / 1_000))
-    {
-        return Ok(time);
-    }
-    let shown = format!("{} s and {} ns", stamp.seconds, stamp.nanos);
-    Err(Error::invalid(
-        field,
-        format!("{shown} since 1970 is no time that is accepted; expected 1970 to 9999"),
-    ))
-}
-
-fn duration(value: Option<prost_types::Duration>, field: &str) -> Result<Option<Duration>, Error> {
-    /// Ten thousand years, the bound that protobuf itself names.
-    const MAX_SECONDS: u64 = 315_576_000_000;
-    let Some(value) = value else { return Ok(None) };
-    let parts = (u64::try_from(value.seconds), u32::try_from(value.nanos));
-    if let (Ok(seconds @ 0..=MAX_SECONDS), Ok(nanos @ 0..1_000_000_000)) = parts {
-        return Ok(Some(Duration::new(seconds, nanos)));
-    }
-    let shown = format!("{} s and {} ns", value.seconds, value.nanos);
-    Err(Error::invalid(
-        field,
-        format!("{shown} is no length of time; expected 0 s or more, with 0 to 999999999 ns"),
-    ))
-}
-
-fn unknown(number: i32, field: &str, expected: &str) -> Error {
-    Error::invalid(field, format!("{number} has no meaning; expected {expected}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_bounds_of_what_can_be_said_are_accepted() {
-        let end = prost_types::Timestamp { seconds: 253_402_300_799, nanos: 999_999_999 };
-        assert!(timestamp(end, "x").is_ok());
-        assert_eq!(timestamp(prost_types::Timestamp::default(), "x"), Ok(Timestamp::EPOCH));
-        let long = prost_types::Duration { seconds: 315_576_000_000, nanos: 999_999_999 };
-        assert!(duration(Some(long), "x").is_ok());
-        assert_eq!(duration(Some(prost_types::Duration::default()), "x"), Ok(Some(Duration::ZERO)));
-    }
-
-    #[test]
-    fn a_call_waits_for_ten_minutes_at_most() {
-        let asked = |seconds, nanos| pb::ResultRequest {
+    fn a_call_waits_for_at_most_ten_minutes() {
+        let request = |seconds, nanos| pb::ResultRequest {
             task_id: "a".into(),
             wait: Some(prost_types::Duration { seconds, nanos }),
         };
         let check = |message: pb::ResultRequest, expected: Result<Duration, &str>| {
-            let said = result(&message).map(|(_, wait)| wait).map_err(|error| error.message);
-            assert_eq!(said, expected.map_err(str::to_owned));
+            let wait = result(&message).map(|(_, wait)| wait).map_err(|error| error.message);
+            assert_eq!(wait, expected.map_err(str::to_owned));
         };
         check(pb::ResultRequest { task_id: "a".into(), wait: None }, Ok(Duration::ZERO));
-        check(asked(0, 1), Ok(Duration::from_nanos(1)));
-        check(asked(600, 0), Ok(MAX_WAIT));
-        check(asked(600, 1), Err("wait: 600.000000001s; at most 10 minutes are accepted"));
-        check(
-            asked(-1, 0),
-            Err(
-                "wait: -1 s and 0 ns is no length of time; expected 0 s or more, with 0 to 999999999 ns",
-            ),
-        );
-        let nobody = pb::ResultRequest::default();
-        check(nobody, Err("task_id: empty; expected 1 to 255 bytes"));
+        check(request(0, 1), Ok(Duration::from_nanos(1)));
+        check(request(600, 0), Ok(MAX_WAIT));
+        check(request(600, 1), Err("wait: 600.000000001s; at most 10 minutes are accepted"));
+        check(pb::ResultRequest::default(), Err("task_id: empty; expected 1 to 255 bytes"));
+        assert_eq!(result(&request(-1, 0)).expect_err("refused").violations[0].field, "wait");
+    }
+
+    #[test]
+    fn a_page_has_fifty_entries_unless_set_and_at_most_a_thousand() {
+        assert_eq!(page_size(0, "tasks"), Ok(50));
+        assert_eq!(page_size(1_000, "tasks"), Ok(1_000));
+        let refused = page_size(u32::MAX, "tasks").expect_err("refused").message;
+        assert_eq!(refused, "page_size: 4294967295 tasks; at most 1000 are accepted");
     }
 }

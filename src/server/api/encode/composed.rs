@@ -1,4 +1,4 @@
-//! What became of chains and groups.
+//! Encodes the answers to SubmitChain and SubmitGroup.
 
 use prost::Message as _;
 
@@ -6,7 +6,8 @@ use crate::models::{Ended, TaskId};
 use crate::pb;
 use crate::server::api::encode::submitted;
 
-/// To SubmitChain. An outcome that does not fit beside the ids in so many bytes is left to GetResult.
+/// The answer to SubmitChain. It leaves out an outcome that does not fit into `max_bytes` beside the
+/// ids; GetResult returns it.
 pub(in crate::server::api) fn chain(
     ids: &[TaskId],
     last: Option<&Ended>,
@@ -19,7 +20,7 @@ pub(in crate::server::api) fn chain(
     answer
 }
 
-/// To SubmitGroup; the same.
+/// The answer to SubmitGroup, with the same bound.
 pub(in crate::server::api) fn group(
     ids: &[TaskId],
     callback: Option<&TaskId>,

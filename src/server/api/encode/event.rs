@@ -1,27 +1,24 @@
-//! What happened, what there is to happen, and who is told of it.
+//! Encodes events, the event catalogue and subscribers.
 
 use serde_json::Value;
 
-use crate::events::Announced;
-use crate::events::catalog::EventInfo;
 use crate::models::Payload;
 use crate::pb;
-use crate::server::api::encode::stamp;
-use crate::system::{SubscriberKind, SubscriberRow};
+use crate::system::{Announced, EventInfo, SubscriberKind, SubscriberRow};
 
-/// To StreamEvents.
+/// An event of StreamEvents.
 pub(in crate::server::api) fn event(event: &Announced) -> pb::Event {
     pb::Event {
         name: event.name().to_owned(),
         category: event.category().as_str().to_owned(),
-        at: Some(stamp(event.at)),
+        at: Some(event.at.into()),
         task_id: event.task_id().map(|id| id.as_str().to_owned()).unwrap_or_default(),
         queue: event.queue().map(|queue| queue.as_str().to_owned()).unwrap_or_default(),
         payload: Some(object(event.payload())),
     }
 }
 
-/// To ListEvents.
+/// An entry of the event catalogue.
 pub(in crate::server::api) fn event_info(info: &EventInfo) -> pb::EventInfo {
     let fields = info.fields.iter().map(|field| pb::EventField {
         name: field.name.into(),
@@ -39,7 +36,7 @@ pub(in crate::server::api) fn event_info(info: &EventInfo) -> pb::EventInfo {
     }
 }
 
-/// To ListSubscribers.
+/// A subscriber of ListSubscribers.
 pub(in crate::server::api) fn subscriber(row: SubscriberRow) -> pb::Subscriber {
     let kind = match row.kind {
         SubscriberKind::Rust => pb::subscriber::Kind::Rust,
@@ -62,13 +59,13 @@ fn object(payload: &Payload) -> prost_types::Struct {
     prost_types::Struct { fields: fields.collect() }
 }
 
-/// A payload nests no deeper than JSON is read, which is 128.
+/// Recursion is bounded: a payload nests no deeper than the JSON parser permits, 128 levels.
 fn value(json: &Value) -> prost_types::Value {
     use prost_types::value::Kind;
     let kind = match json {
         Value::Null => Kind::NullValue(0),
         Value::Bool(truth) => Kind::BoolValue(*truth),
-        // Protobuf has no other number here; whole ones are exact up to 2^53.
+        // Struct has only doubles; integers are exact up to 2^53.
         Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or(f64::NAN)),
         Value::String(text) => Kind::StringValue(text.clone()),
         Value::Array(list) => {
@@ -80,16 +77,16 @@ fn value(json: &Value) -> prost_types::Value {
 }
 
 #[test]
-fn a_payload_is_a_struct_field_by_field() {
+fn a_payload_becomes_a_struct_field_by_field() {
     let json = serde_json::json!({
         "null": null, "yes": true, "number": 1.5, "text": "t", "list": [1, "a"], "in": {"deep": {}}
     });
-    let told = object(json.as_object().expect("an object"));
-    let said = |name: &str| format!("{:?}", told.fields[name].kind.as_ref().expect("set"));
-    assert_eq!(said("null"), "NullValue(NullValue)");
-    assert_eq!(said("yes"), "BoolValue(true)");
-    assert_eq!(said("number"), "NumberValue(1.5)");
-    assert_eq!(said("text"), "StringValue(\"t\")");
-    assert!(said("list").contains("NumberValue(1.0)"), "{}", said("list"));
-    assert!(said("in").contains("\"deep\""), "{}", said("in"));
+    let encoded = object(json.as_object().expect("an object"));
+    let shown = |name: &str| format!("{:?}", encoded.fields[name].kind.as_ref().expect("set"));
+    assert_eq!(shown("null"), "NullValue(NullValue)");
+    assert_eq!(shown("yes"), "BoolValue(true)");
+    assert_eq!(shown("number"), "NumberValue(1.5)");
+    assert_eq!(shown("text"), "StringValue(\"t\")");
+    assert!(shown("list").contains("NumberValue(1.0)"), "{}", shown("list"));
+    assert!(shown("in").contains("\"deep\""), "{}", shown("in"));
 }

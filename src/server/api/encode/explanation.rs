@@ -1,17 +1,16 @@
-//! Why a task is not running.
+//! Encodes the answer to ExplainTask.
 
 use crate::models::{Explanation, Obstacle, ObstacleKind};
 use crate::pb;
 use crate::pb::obstacle::Kind;
-use crate::server::api::encode::{stamp, state};
 
-/// To ExplainTask.
+/// The answer to ExplainTask.
 pub(in crate::server::api) fn explanation(explanation: Explanation) -> pb::ExplainTaskResponse {
     pb::ExplainTaskResponse {
-        state: state(explanation.state) as i32,
+        state: pb::TaskState::from(explanation.state) as i32,
         summary: explanation.summary,
         obstacles: explanation.obstacles.into_iter().map(obstacle).collect(),
-        runs_at: explanation.runs_at.map(stamp),
+        runs_at: explanation.runs_at.map(Into::into),
     }
 }
 
@@ -20,7 +19,7 @@ fn obstacle(obstacle: Obstacle) -> pb::Obstacle {
         kind: kind(obstacle.kind) as i32,
         description: obstacle.description,
         task_ids: obstacle.tasks.iter().map(|id| id.as_str().into()).collect(),
-        until: obstacle.until.map(stamp),
+        until: obstacle.until.map(Into::into),
         count: obstacle.count,
         limit: obstacle.limit,
     }

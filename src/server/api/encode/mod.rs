@@ -1,4 +1,4 @@
-//! Answers: from the facade's words to the wire.
+//! Encodes answers: from the facade's results to protobuf messages.
 
 mod composed;
 mod event;
@@ -6,64 +6,77 @@ mod explanation;
 mod queue;
 mod schedule;
 mod statistics;
+mod stream_item;
 mod task;
-mod update;
 mod webhook;
 
-use crate::clock::Timestamp;
+use prost::Message;
+
 use crate::error::Error;
-use crate::models::{
-    Accepted, AdminResult, ArgValue, CancelVerdict, Ended, HistoryEntry, Outcome, Purged, State,
-    TaskId,
-};
+use crate::models::{Accepted, AdminResult, ArgValue, Ended, Outcome, State};
 use crate::pb;
-use crate::pb::cancel_outcome::Verdict;
 use crate::pb::enqueue_outcome::Outcome as EnqueueOutcome;
 use crate::pb::task_response::Status as OldStatus;
-use crate::tasks::{HandlerKind, Method};
+use crate::system::{HandlerKind, Method};
 
 pub(super) use composed::{chain, group};
 pub(super) use event::{event, event_info, subscriber};
 pub(super) use explanation::explanation;
-pub(super) use queue::{queue, queues};
+pub(super) use queue::queue;
 pub(super) use schedule::{schedule, schedules, times};
 pub(super) use statistics::{health, statistics};
+pub(super) use stream_item::{stream_item, update};
 pub(super) use task::{page, task};
-pub(super) use update::update;
 pub(super) use webhook::{webhook, webhooks};
 
-/// To SubmitTask.
+/// What one entry of a page takes beside its own bytes, at most: a field number and a length.
+const ENTRY_HEAD_BYTES: usize = 8;
+/// Reserved for the token of the next page, in bytes.
+const TOKEN_BYTES: usize = 256;
+
+/// The answer to SubmitTask.
 pub(super) fn submitted(ended: &Ended) -> pb::TaskResponse {
-    let Settled { status, result, failure, state } = settled(&ended.outcome);
+    let pb::ResultResponse { status, result, failure, state } = result(&ended.outcome);
     pb::TaskResponse { task_id: ended.task.id.as_str().into(), status, result, failure, state }
 }
 
-/// To GetResult, for a task that has its outcome.
+/// The answer to GetResult for a task that has ended.
 pub(super) fn result(outcome: &Outcome) -> pb::ResultResponse {
-    let Settled { status, result, failure, state } = settled(outcome);
-    pb::ResultResponse { status, result, failure, state }
+    let failure = failure(outcome);
+    let result = match (&failure, outcome.result()) {
+        (Some(failure), _) => failure.message.clone(),
+        (None, Some(value)) => text(value),
+        (None, None) => String::new(),
+    };
+    let state = outcome.state();
+    pb::ResultResponse {
+        status: old_status(state) as i32,
+        result,
+        failure,
+        state: pb::TaskState::from(state) as i32,
+    }
 }
 
-/// To GetResult, for a task that has none yet.
-pub(super) fn no_result_yet(current: State) -> pb::ResultResponse {
+/// The answer to GetResult for a task that has not ended.
+pub(super) fn no_result_yet(state: State) -> pb::ResultResponse {
     pb::ResultResponse {
-        status: old_status(current) as i32,
-        state: state(current) as i32,
+        status: old_status(state) as i32,
+        state: pb::TaskState::from(state) as i32,
         ..Default::default()
     }
 }
 
-/// To EnqueueTask.
+/// The answer to EnqueueTask.
 pub(super) fn accepted(accepted: &Accepted) -> pb::EnqueueTaskResponse {
     pb::EnqueueTaskResponse {
         task_id: accepted.id.as_str().into(),
-        state: state(accepted.state) as i32,
+        state: pb::TaskState::from(accepted.state) as i32,
         joined: accepted.joined,
         replaced: accepted.replaced,
     }
 }
 
-/// To EnqueueTasks.
+/// The answer to EnqueueTasks.
 pub(super) fn enqueued(outcomes: Vec<Result<Accepted, Error>>) -> pb::EnqueueTasksResponse {
     let outcome = |outcome| match outcome {
         Ok(done) => EnqueueOutcome::Accepted(accepted(&done)),
@@ -74,39 +87,21 @@ pub(super) fn enqueued(outcomes: Vec<Result<Accepted, Error>>) -> pb::EnqueueTas
     pb::EnqueueTasksResponse { outcomes: outcomes.collect() }
 }
 
-/// To CancelTasks.
-pub(super) fn cancelled(verdicts: Vec<(TaskId, CancelVerdict)>) -> pb::CancelTasksResponse {
-    let outcome = |(id, verdict): (TaskId, CancelVerdict)| {
-        let (verdict, at) = match verdict {
-            CancelVerdict::Cancelled => (Verdict::Cancelled, state(State::Cancelled)),
-            CancelVerdict::Requested => (Verdict::Requested, state(State::Running)),
-            CancelVerdict::AlreadyEnded(ended) => (Verdict::AlreadyEnded, state(ended)),
-            CancelVerdict::NotFound => (Verdict::NotFound, pb::TaskState::Unspecified),
-        };
-        pb::CancelOutcome { task_id: id.as_str().into(), verdict: verdict as i32, state: at as i32 }
-    };
-    pb::CancelTasksResponse { outcomes: verdicts.into_iter().map(outcome).collect() }
+/// The answer to RetryTask.
+pub(super) fn retried(
+    AdminResult { state, retried_dependants }: AdminResult,
+) -> pb::RetryTaskResponse {
+    pb::RetryTaskResponse { state: pb::TaskState::from(state) as i32, retried_dependants }
 }
 
-/// To RetryTask.
-pub(super) fn ran_again(changed: AdminResult) -> pb::RetryTaskResponse {
-    let AdminResult { state: current, retried_dependants } = changed;
-    pb::RetryTaskResponse { state: state(current) as i32, retried_dependants }
+/// The answer to ResolveTask.
+pub(super) fn resolved(
+    AdminResult { state, retried_dependants }: AdminResult,
+) -> pb::ResolveTaskResponse {
+    pb::ResolveTaskResponse { state: pb::TaskState::from(state) as i32, retried_dependants }
 }
 
-/// To ResolveTask.
-pub(super) fn resolved(changed: AdminResult) -> pb::ResolveTaskResponse {
-    let AdminResult { state: current, retried_dependants } = changed;
-    pb::ResolveTaskResponse { state: state(current) as i32, retried_dependants }
-}
-
-/// To PurgeTasks.
-pub(super) fn purged(purged: Purged) -> pb::PurgeTasksResponse {
-    let Purged { purged, more } = purged;
-    pb::PurgeTasksResponse { purged, more }
-}
-
-/// One method, to ListMethods.
+/// One method of ListMethods.
 pub(super) fn method(method: &Method) -> pb::Method {
     let kind = match method.handler.kind() {
         HandlerKind::Sync => pb::MethodKind::Sync,
@@ -133,34 +128,6 @@ pub(super) fn method(method: &Method) -> pb::Method {
     }
 }
 
-/// A point in time.
-pub(super) fn stamp(time: Timestamp) -> prost_types::Timestamp {
-    let micros = time.as_micros();
-    prost_types::Timestamp {
-        seconds: (micros / 1_000_000).cast_signed(),
-        nanos: i32::try_from(micros % 1_000_000 * 1_000).expect("less than a second"),
-    }
-}
-
-/// What the two calls that answer with an outcome have in common.
-struct Settled {
-    status: i32,
-    result: String,
-    failure: Option<pb::TaskFailure>,
-    state: i32,
-}
-
-fn settled(outcome: &Outcome) -> Settled {
-    let failure = failure(outcome);
-    let result = match (&failure, outcome.result()) {
-        (Some(failure), _) => failure.message.clone(),
-        (None, Some(value)) => text(value),
-        (None, None) => String::new(),
-    };
-    let current = outcome.state();
-    Settled { status: old_status(current) as i32, result, failure, state: state(current) as i32 }
-}
-
 fn failure(outcome: &Outcome) -> Option<pb::TaskFailure> {
     let failure = outcome.failure()?;
     Some(pb::TaskFailure {
@@ -170,7 +137,7 @@ fn failure(outcome: &Outcome) -> Option<pb::TaskFailure> {
     })
 }
 
-/// A value as text. Most results are text already.
+/// A value as text.
 fn text(value: &ArgValue) -> String {
     match value {
         ArgValue::String(text) => text.clone(),
@@ -178,16 +145,7 @@ fn text(value: &ArgValue) -> String {
     }
 }
 
-fn history_entry(entry: HistoryEntry) -> pb::HistoryEntry {
-    pb::HistoryEntry {
-        state: state(entry.state) as i32,
-        at: Some(stamp(entry.at)),
-        attempt: entry.attempt,
-        error: entry.error.unwrap_or_default(),
-    }
-}
-
-/// What clients that know only three statuses are told.
+/// The status for clients that know only the first three statuses.
 fn old_status(state: State) -> OldStatus {
     match state {
         State::Pending | State::Queued | State::Running | State::Retrying => OldStatus::Pending,
@@ -196,17 +154,24 @@ fn old_status(state: State) -> OldStatus {
     }
 }
 
-fn state(state: State) -> pb::TaskState {
-    match state {
-        State::Pending => pb::TaskState::Pending,
-        State::Queued => pb::TaskState::Queued,
-        State::Running => pb::TaskState::Running,
-        State::Retrying => pb::TaskState::Retrying,
-        State::Succeeded => pb::TaskState::Succeeded,
-        State::Failed => pb::TaskState::Failed,
-        State::Cancelled => pb::TaskState::Cancelled,
-        State::Expired => pb::TaskState::Expired,
+/// Encodes the first `items` whose messages fit into `max_bytes` together, beside a page token. The
+/// first fits in any case, so that every page makes progress.
+fn fit<T, M: Message>(
+    items: impl IntoIterator<Item = T>,
+    max_bytes: usize,
+    encode: impl Fn(T) -> M,
+) -> Vec<M> {
+    let mut room = max_bytes.saturating_sub(TOKEN_BYTES);
+    let mut messages: Vec<M> = Vec::new();
+    for message in items.into_iter().map(encode) {
+        let bytes = message.encoded_len() + ENTRY_HEAD_BYTES;
+        if bytes > room && !messages.is_empty() {
+            break;
+        }
+        room = room.saturating_sub(bytes);
+        messages.push(message);
     }
+    messages
 }
 
 #[cfg(test)]
@@ -214,6 +179,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::clock::Timestamp;
     use crate::error::Code;
     use crate::models::{Ending, Failure};
 
@@ -222,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn old_clients_see_three_statuses_and_new_ones_the_failure() {
+    fn old_clients_see_three_statuses_and_new_clients_the_failure() {
         let check = |ending: Ending,
                      status: OldStatus,
                      result_text: &str,
@@ -242,9 +208,9 @@ mod tests {
             };
             assert_eq!(answer, expected);
         };
-        let said = |text: &str| Ending::Succeeded(Arc::new(ArgValue::String(text.into())));
+        let succeeded = |text: &str| Ending::Succeeded(Arc::new(ArgValue::String(text.into())));
         let failed = Failure { code: Code::HandlerFailed, message: "no".into() };
-        check(said("6"), OldStatus::Success, "6", None, pb::TaskState::Succeeded);
+        check(succeeded("6"), OldStatus::Success, "6", None, pb::TaskState::Succeeded);
         check(Ending::Skipped, OldStatus::Success, "", None, pb::TaskState::Succeeded);
         check(
             Ending::Failed(failed),
@@ -274,16 +240,7 @@ mod tests {
         for current in [State::Pending, State::Queued, State::Running, State::Retrying] {
             let answer = no_result_yet(current);
             assert_eq!(answer.status, OldStatus::Pending as i32);
-            assert_eq!(answer.state, state(current) as i32);
+            assert_eq!(answer.state, pb::TaskState::from(current) as i32);
         }
-    }
-
-    #[test]
-    fn times_keep_their_microseconds() {
-        let time = Timestamp::from_micros(1_700_000_000_123_456).unwrap();
-        assert_eq!(
-            stamp(time),
-            prost_types::Timestamp { seconds: 1_700_000_000, nanos: 123_456_000 }
-        );
     }
 }

@@ -1,66 +1,47 @@
-//! How schedules stand.
+//! Encodes schedules.
 
-use std::time::Duration;
-
-use prost::Message as _;
 use prost_types::Any;
 
 use crate::clock::Timestamp;
-use crate::models::{
-    CatchUp, Labels, Options, Overlap, Rule, Schedule, ScheduleRun, ScheduleStatus, Task,
-};
+use crate::models::{Labels, Options, Rule, Schedule, ScheduleRun, ScheduleStatus, Task};
 use crate::pb;
-use crate::server::api::encode::{stamp, state};
+use crate::server::api::encode::fit;
 use crate::server::api::page_token;
-
-/// What stands around one schedule in a page: the field's number and the length.
-const FIELD_HEAD_BYTES: usize = 8;
-/// Room for the token of the next page.
-const MAX_TOKEN_ROOM: usize = 256;
+use crate::wire::{to_catch_up, to_duration};
 
 /// One schedule, with its runs.
 pub(in crate::server::api) fn schedule(status: &ScheduleStatus) -> pb::ScheduleStatus {
     pb::ScheduleStatus { runs: status.runs.iter().rev().map(run).collect(), ..summary(status) }
 }
 
-/// To ListSchedules: as many as fit in so many bytes, at least one if there is one. `more` says that
-/// others come after them.
+/// The answer to ListSchedules: the schedules that fit into `max_bytes` together; one fits in any
+/// case. `more` says that others follow them.
 pub(in crate::server::api) fn schedules(
     statuses: &[ScheduleStatus],
     more: bool,
     max_bytes: usize,
 ) -> pb::ListSchedulesResponse {
-    let mut room = max_bytes.saturating_sub(MAX_TOKEN_ROOM);
-    let mut schedules: Vec<pb::ScheduleStatus> = Vec::with_capacity(statuses.len());
-    for status in statuses {
-        let told = summary(status);
-        let bytes = told.encoded_len() + FIELD_HEAD_BYTES;
-        if bytes > room && !schedules.is_empty() {
-            break;
-        }
-        room = room.saturating_sub(bytes);
-        schedules.push(told);
-    }
+    let schedules = fit(statuses, max_bytes, summary);
     let last = schedules.len().checked_sub(1).and_then(|last| statuses.get(last));
     let next = last.filter(|_| more || schedules.len() < statuses.len());
-    let next = next.map(|status| page_token::write_name(&status.schedule.name));
+    let next = next.map(|status| page_token::SCHEDULES.encode(&status.schedule.name));
     pb::ListSchedulesResponse { schedules, next_page_token: next.unwrap_or_default() }
 }
 
-/// Times at which a schedule runs.
+/// Run times of a schedule.
 pub(in crate::server::api) fn times(times: Vec<Timestamp>) -> Vec<prost_types::Timestamp> {
-    times.into_iter().map(stamp).collect()
+    times.into_iter().map(Into::into).collect()
 }
 
-/// All but the runs.
+/// A schedule without its runs.
 fn summary(status: &ScheduleStatus) -> pb::ScheduleStatus {
     let counts = status.counts;
     pb::ScheduleStatus {
         schedule: Some(definition(&status.schedule, status.enabled)),
-        next_run_at: status.next.map(stamp),
-        last_run_at: status.runs.last().map(|run| stamp(run.occurrence)),
-        created_at: Some(stamp(status.created_at)),
-        updated_at: Some(stamp(status.updated_at)),
+        next_run_at: status.next.map(Into::into),
+        last_run_at: status.runs.last().map(|run| run.occurrence.into()),
+        created_at: Some(status.created_at.into()),
+        updated_at: Some(status.updated_at.into()),
         runs: Vec::new(),
         executed: counts.executed,
         failed: counts.failed,
@@ -72,36 +53,27 @@ fn summary(status: &ScheduleStatus) -> pb::ScheduleStatus {
 fn run(run: &ScheduleRun) -> pb::ScheduleRun {
     let (ended, ended_at) = run.ended.unzip();
     pb::ScheduleRun {
-        occurrence: Some(stamp(run.occurrence)),
-        accepted_at: Some(stamp(run.accepted_at)),
+        occurrence: Some(run.occurrence.into()),
+        accepted_at: Some(run.accepted_at.into()),
         task_id: run.task.as_str().into(),
         manual: run.manual,
-        ended: ended.map_or(pb::TaskState::Unspecified, state) as i32,
-        ended_at: ended_at.map(stamp),
+        ended: ended.map(pb::TaskState::from).unwrap_or_default() as i32,
+        ended_at: ended_at.map(Into::into),
     }
 }
 
-/// As PutSchedule takes it: put again, it changes nothing.
+/// The definition in the form of PutSchedule: putting it again changes nothing.
 fn definition(schedule: &Schedule, enabled: bool) -> pb::Schedule {
-    let (catch_up, max_catch_up) = match schedule.catch_up {
-        CatchUp::None => (pb::CatchUpPolicy::None, 0),
-        CatchUp::Last => (pb::CatchUpPolicy::Last, 0),
-        CatchUp::All(most) => (pb::CatchUpPolicy::All, most),
-    };
-    let overlap = match schedule.overlap {
-        Overlap::Allow => pb::OverlapPolicy::Allow,
-        Overlap::Skip => pb::OverlapPolicy::Skip,
-        Overlap::Replace => pb::OverlapPolicy::Replace,
-    };
+    let (catch_up, max_catch_up) = to_catch_up(schedule.catch_up);
     pb::Schedule {
         name: schedule.name.as_str().into(),
         description: schedule.description.clone(),
         rule: Some(rule(&schedule.rule)),
         task: Some(task(&schedule.task)),
-        overlap: overlap as i32,
+        overlap: pb::OverlapPolicy::from(schedule.overlap) as i32,
         catch_up: catch_up as i32,
         max_catch_up,
-        jitter: (!schedule.jitter.is_zero()).then(|| span(schedule.jitter)),
+        jitter: (!schedule.jitter.is_zero()).then(|| to_duration(schedule.jitter)),
         disabled: !enabled,
     }
 }
@@ -113,8 +85,8 @@ fn rule(rule: &Rule) -> pb::schedule::Rule {
             time_zone: time_zone.clone(),
         }),
         Rule::Every { interval, anchor } => pb::schedule::Rule::Interval(pb::IntervalRule {
-            every: Some(span(*interval)),
-            anchor: Some(stamp(*anchor)),
+            every: Some(to_duration(*interval)),
+            anchor: Some((*anchor).into()),
         }),
     }
 }
@@ -125,16 +97,16 @@ fn task(task: &Task) -> pb::TaskRequest {
         labels.as_deref().cloned().unwrap_or_default();
     let retry = pb::RetryPolicy {
         retries: Some(retry.retries),
-        base: Some(span(retry.base)),
+        base: Some(to_duration(retry.base)),
         multiplier: Some(retry.multiplier),
-        max: Some(span(retry.max)),
+        max: Some(to_duration(retry.max)),
         jitter: Some(retry.jitter),
     };
     let options = pb::TaskOptions {
         queue: queue.as_str().into(),
         priority: Some(*priority),
-        ttl: task.options.expires_at.map(|expires| span(expires.since(task.submitted_at))),
-        timeout: Some(span(*timeout)),
+        ttl: task.options.expires_at.map(|expires| to_duration(expires.since(task.submitted_at))),
+        timeout: Some(to_duration(*timeout)),
         retry: Some(retry),
         tags,
         durability: pb::Durability::Durable as i32,
@@ -151,17 +123,15 @@ fn task(task: &Task) -> pb::TaskRequest {
     }
 }
 
-fn span(length: Duration) -> prost_types::Duration {
-    length.try_into().expect("what was accepted is far less than 10,000 years")
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Duration;
 
     use super::*;
     use crate::models::{
-        Digest, Durability, Name, QueueName, RetryPolicy, ScheduleCounts, State, TaskId,
+        CatchUp, Digest, Durability, Name, Overlap, QueueName, RetryPolicy, ScheduleCounts, State,
+        TaskId,
     };
 
     fn at(seconds: u64) -> Timestamp {
@@ -220,39 +190,42 @@ mod tests {
     }
 
     #[test]
-    fn runs_are_told_newest_first_and_only_of_one_schedule() {
-        let told = schedule(&status("a"));
+    fn runs_are_newest_first_and_left_out_of_listings() {
+        let encoded = schedule(&status("a"));
         let ids: Vec<(&str, bool, i32)> =
-            told.runs.iter().map(|run| (&*run.task_id, run.manual, run.ended)).collect();
+            encoded.runs.iter().map(|run| (&*run.task_id, run.manual, run.ended)).collect();
         assert_eq!(ids, [("2", true, 0), ("1", false, pb::TaskState::Failed as i32)]);
-        assert_eq!(told.last_run_at, Some(stamp(at(2))));
-        assert_eq!((told.executed, told.failed, told.skipped, told.missed), (1, 2, 3, 4));
+        assert_eq!(encoded.last_run_at, Some(at(2).into()));
+        assert_eq!(
+            (encoded.executed, encoded.failed, encoded.skipped, encoded.missed),
+            (1, 2, 3, 4)
+        );
         let listed = schedules(&[status("a")], false, 4 << 20).schedules.remove(0);
-        assert_eq!(listed, pb::ScheduleStatus { runs: Vec::new(), ..told });
+        assert_eq!(listed, pb::ScheduleStatus { runs: Vec::new(), ..encoded });
     }
 
     #[test]
-    fn a_definition_that_is_told_can_be_put_as_it_is() {
-        let told = schedule(&status("a")).schedule;
-        let asked = crate::server::api::decode::schedule(told.clone()).unwrap();
-        assert_eq!(asked.enabled, Some(false));
-        assert_eq!((asked.overlap, asked.catch_up), (Overlap::Replace, CatchUp::All(7)));
-        let options = told.unwrap().task.unwrap().options.unwrap();
+    fn an_encoded_definition_can_be_put_again() {
+        let encoded = schedule(&status("a")).schedule;
+        let decoded = crate::server::api::decode::schedule(encoded.clone()).unwrap();
+        assert_eq!(decoded.enabled, Some(false));
+        assert_eq!((decoded.overlap, decoded.catch_up), (Overlap::Replace, CatchUp::All(7)));
+        let options = encoded.unwrap().task.unwrap().options.unwrap();
         assert_eq!(options.ttl, Some(prost_types::Duration { seconds: 60, nanos: 0 }));
-        assert_eq!(asked.task.options.unwrap().retries, Some(2));
+        assert_eq!(decoded.task.options.unwrap().retries, Some(2));
     }
 
     #[test]
-    fn a_page_goes_on_after_its_last_schedule_if_there_is_more() {
+    fn the_next_page_begins_after_the_last_schedule_of_the_page() {
         let three = ["a", "b", "c"].map(status);
         let check =
             |statuses: &[ScheduleStatus], more, bytes, names: &[&str], next: Option<&str>| {
                 let page = schedules(statuses, more, bytes);
-                let told: Vec<&str> =
+                let found: Vec<&str> =
                     page.schedules.iter().map(|s| &*s.schedule.as_ref().unwrap().name).collect();
-                assert_eq!(told, names);
+                assert_eq!(found, names);
                 let token = &page.next_page_token;
-                let after = (!token.is_empty()).then(|| page_token::read_name(token).unwrap());
+                let after = page_token::SCHEDULES.decode(token).unwrap();
                 assert_eq!(after.as_ref().map(Name::as_str), next);
             };
         check(&three, false, 4 << 20, &["a", "b", "c"], None);

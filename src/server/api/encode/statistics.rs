@@ -1,30 +1,27 @@
-//! How the server gets on.
+//! Encodes statistics and health.
 
-use std::time::Duration;
-
-use crate::engine::Workers;
-use crate::orchestrator::ExecutionStatus;
 use crate::pb;
-use crate::server::api::encode::stamp;
 use crate::system::monitor::{
     Health, MethodStatistics, Percentiles, QueueStatistics, Rates, Service, Statistics, Totals,
 };
+use crate::system::{ExecutionStatus, Workers};
+use crate::wire::to_duration;
 
-/// To GetStatistics and WatchStatistics.
+/// The statistics of GetStatistics and WatchStatistics.
 pub(in crate::server::api) fn statistics(statistics: Statistics) -> pb::Statistics {
     let Statistics { at, started_at, queues, methods, workers, totals, rates } = statistics;
     pb::Statistics {
-        at: Some(stamp(at)),
-        started_at: Some(stamp(started_at)),
+        at: Some(at.into()),
+        started_at: Some(started_at.into()),
         queues: queues.into_iter().map(queue).collect(),
         methods: methods.into_iter().map(method).collect(),
-        workers: Some(workers_of(workers)),
-        totals: Some(totals_of(totals)),
-        rates: Some(rates_of(rates)),
+        workers: Some(encode_workers(workers)),
+        totals: Some(encode_totals(totals)),
+        rates: Some(encode_rates(rates)),
     }
 }
 
-/// To GetHealth.
+/// The answer to GetHealth.
 pub(in crate::server::api) fn health(health: Health) -> pb::GetHealthResponse {
     let Health { ready, degraded, reasons, services } = health;
     let services = services.into_iter().map(service).collect();
@@ -56,8 +53,8 @@ fn queue(queue: QueueStatistics) -> pb::QueueStatistics {
         running: queue.running,
         delayed: queue.delayed,
         failed: queue.failed,
-        oldest_queued_at: queue.oldest_queued_at.map(stamp),
-        rates: Some(rates_of(queue.rates)),
+        oldest_queued_at: queue.oldest_queued_at.map(Into::into),
+        rates: Some(encode_rates(queue.rates)),
     }
 }
 
@@ -74,11 +71,11 @@ fn method(method: MethodStatistics) -> pb::MethodStatistics {
 
 fn percentiles(percentiles: Percentiles) -> pb::Percentiles {
     let Percentiles { p50, p90, p99, max, count } = percentiles;
-    let told = |time: Duration| Some(time.try_into().expect("no task takes 10,000 years"));
-    pb::Percentiles { p50: told(p50), p90: told(p90), p99: told(p99), max: told(max), count }
+    let [p50, p90, p99, max] = [p50, p90, p99, max].map(|length| Some(to_duration(length)));
+    pb::Percentiles { p50, p90, p99, max, count }
 }
 
-fn rates_of(rates: Rates) -> pb::Rates {
+fn encode_rates(rates: Rates) -> pb::Rates {
     let Rates { accepted, started, succeeded, failed } = rates;
     pb::Rates {
         accepted_1m: accepted[0],
@@ -92,18 +89,18 @@ fn rates_of(rates: Rates) -> pb::Rates {
     }
 }
 
-fn workers_of(workers: Workers) -> pb::WorkerStatistics {
-    let told = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+fn encode_workers(workers: Workers) -> pb::WorkerStatistics {
+    let slots = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     pb::WorkerStatistics {
-        async_slots: told(workers.async_slots),
-        async_active: told(workers.async_active),
-        sync_slots: told(workers.sync_slots),
-        sync_active: told(workers.sync_active),
-        stuck: told(workers.stuck),
+        async_slots: slots(workers.async_slots),
+        async_active: slots(workers.async_active),
+        sync_slots: slots(workers.sync_slots),
+        sync_active: slots(workers.sync_active),
+        stuck: slots(workers.stuck),
     }
 }
 
-fn totals_of(totals: Totals) -> pb::TaskTotals {
+fn encode_totals(totals: Totals) -> pb::TaskTotals {
     let Totals { accepted, started, succeeded, failed, cancelled, expired, retried } = totals;
     pb::TaskTotals { accepted, started, succeeded, failed, cancelled, expired, retried }
 }

@@ -1,61 +1,48 @@
-//! What is known of tasks.
+//! Encodes tasks.
 
-use prost::Message as _;
-
-use crate::models::{Durability, Ending, Outcome, Snapshot, TaskPage};
+use crate::models::{Ending, Outcome, Snapshot, TaskPage};
 use crate::pb;
-use crate::server::api::encode::{failure, history_entry, stamp, state, text};
+use crate::server::api::encode::{failure, fit, text};
 use crate::server::api::page_token::PageTokens;
 use crate::server::api::status::cut;
 
-/// The most text that is shown of one argument, in bytes, and of how many arguments: what is known of
-/// a task has to fit in one message.
+/// How much of one argument is shown, in bytes, and of how many arguments: a task must fit into one
+/// message.
 const MAX_ARG_TEXT_BYTES: usize = 4_096;
 const MAX_ARGS_SHOWN: usize = 64;
-/// The most text of a result that is shown beside everything else; alone it is shown whole.
+/// How much of a result is shown beside the rest of the task, in bytes; GetResult returns it whole.
 const MAX_RESULT_SHOWN_BYTES: usize = 1 << 20;
-/// What stands around one task in a page: the field's number and the length.
-const FIELD_HEAD_BYTES: usize = 8;
-/// Room for the token of the next page.
-const MAX_TOKEN_ROOM: usize = 128;
-
-/// To GetTask.
+/// The task of GetTask.
 pub(in crate::server::api) fn task(snapshot: Snapshot) -> pb::Task {
     let result = snapshot.outcome.as_ref().and_then(Outcome::result);
     let args = snapshot.task.args.iter().take(MAX_ARGS_SHOWN);
     pb::Task {
         result: result.map(|result| cut(&text(result), MAX_RESULT_SHOWN_BYTES)).unwrap_or_default(),
-        history: snapshot.history.iter().cloned().map(history_entry).collect(),
+        history: snapshot.history.iter().cloned().map(Into::into).collect(),
         args: args.map(|arg| cut(&text(arg), MAX_ARG_TEXT_BYTES)).collect(),
         ..summary(&snapshot)
     }
 }
 
-/// To ListTasks: as much of the page as fits in so many bytes, at least one task if there is one.
+/// The answer to ListTasks: the tasks of the page that fit into `max_bytes` together; one fits in any
+/// case.
 pub(in crate::server::api) fn page(
     page: TaskPage,
     tokens: &PageTokens,
     max_bytes: usize,
 ) -> pb::ListTasksResponse {
-    let mut tasks: Vec<pb::Task> = Vec::with_capacity(page.tasks.len());
-    let (mut next, mut room) = (page.next, max_bytes.saturating_sub(MAX_TOKEN_ROOM));
-    let mut last = None;
-    for snapshot in page.tasks {
-        let task = summary(&snapshot);
-        let bytes = task.encoded_len() + FIELD_HEAD_BYTES;
-        if bytes > room && last.is_some() {
-            next = last;
-            break;
+    let tasks = fit(&page.tasks, max_bytes, summary);
+    let next = match page.tasks.get(..tasks.len()) {
+        Some(kept) if kept.len() < page.tasks.len() => {
+            kept.iter().rev().find_map(|snapshot| snapshot.sequence)
         }
-        room = room.saturating_sub(bytes);
-        last = snapshot.sequence.or(last);
-        tasks.push(task);
-    }
-    let next_page_token = next.map(|next| tokens.write(next)).unwrap_or_default();
+        _ => page.next,
+    };
+    let next_page_token = next.map(|next| tokens.encode(next)).unwrap_or_default();
     pb::ListTasksResponse { tasks, next_page_token }
 }
 
-/// All but the arguments, the result and the history.
+/// A task without its arguments, result and history.
 fn summary(snapshot: &Snapshot) -> pb::Task {
     let Snapshot { task, outcome, progress, .. } = snapshot;
     let labels = task.options.labels.as_deref().cloned().unwrap_or_default();
@@ -65,19 +52,19 @@ fn summary(snapshot: &Snapshot) -> pb::Task {
         method: task.method.as_ref().into(),
         queue: task.options.queue.as_str().into(),
         priority: task.options.priority,
-        state: state(snapshot.state) as i32,
+        state: pb::TaskState::from(snapshot.state) as i32,
         failure: outcome.as_ref().and_then(failure),
         attempts: snapshot.attempts,
         rescues: snapshot.rescues,
         deps: task.deps.iter().map(|dep| dep.as_str().into()).collect(),
         tags: labels.tags,
-        submitted_at: Some(stamp(task.submitted_at)),
-        started_at: snapshot.started_at.map(stamp),
-        ended_at: outcome.as_ref().map(|outcome| stamp(outcome.ended_at)),
-        run_at: snapshot.due_at.map(stamp),
+        submitted_at: Some(task.submitted_at.into()),
+        started_at: snapshot.started_at.map(Into::into),
+        ended_at: outcome.as_ref().map(|outcome| outcome.ended_at.into()),
+        run_at: snapshot.due_at.map(Into::into),
         progress,
         progress_message,
-        durability: durability(task.options.durability) as i32,
+        durability: pb::Durability::from(task.options.durability) as i32,
         initiator: labels.initiator,
         reason: labels.reason,
         source_system: labels.source_system,
@@ -91,15 +78,8 @@ fn summary(snapshot: &Snapshot) -> pb::Task {
         checkpoint_bytes: snapshot.checkpoint_bytes as u64,
         log_lines: snapshot.log_lines,
         waits_for: snapshot.unmet,
-        expires_at: task.options.expires_at.map(stamp),
+        expires_at: task.options.expires_at.map(Into::into),
         ..Default::default()
-    }
-}
-
-fn durability(durability: Durability) -> pb::Durability {
-    match durability {
-        Durability::Durable => pb::Durability::Durable,
-        Durability::Ephemeral => pb::Durability::Ephemeral,
     }
 }
 
@@ -108,11 +88,14 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use prost::Message as _;
+
     use super::*;
     use crate::clock::Timestamp;
     use crate::error::Code;
     use crate::models::{
-        ArgValue, Digest, Ended, Failure, Options, QueueName, RetryPolicy, Sequence, Task, TaskId,
+        ArgValue, Digest, Durability, Ended, Failure, Options, QueueName, RetryPolicy, Sequence,
+        Task, TaskId,
     };
 
     const MESSAGE: usize = 4 << 20;
@@ -164,11 +147,11 @@ mod tests {
     fn before(answer: &pb::ListTasksResponse) -> Option<Sequence> {
         let tokens = PageTokens::of(&pb::ListTasksRequest::default());
         let token = &answer.next_page_token;
-        (!token.is_empty()).then(|| tokens.read(token).unwrap())
+        (!token.is_empty()).then(|| tokens.decode(token).unwrap())
     }
 
     #[test]
-    fn a_page_is_told_without_arguments_result_and_history() {
+    fn a_listed_task_has_no_arguments_result_and_history() {
         let whole = task(snapshot(1, "no"));
         assert_eq!((whole.args.len(), whole.history.len()), (1, 1));
         let answer = paged(1, "no", None);
@@ -177,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_fits_goes_on_where_the_store_said() {
+    fn the_page_after_a_whole_page_begins_where_the_store_says() {
         let answer = paged(3, "no", Some(1));
         assert_eq!((answer.tasks.len(), before(&answer)), (3, Some(Sequence(1))));
         let answer = paged(0, "no", Some(1));
@@ -185,16 +168,16 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_is_larger_than_a_message_is_cut_and_goes_on_there() {
+    fn the_page_after_a_cut_page_begins_at_the_cut() {
         let answer = paged(1_000, &"x".repeat(8 << 10), None);
-        let told = answer.tasks.len() as u64;
-        assert!((400..600).contains(&told), "{told}");
-        assert_eq!(before(&answer), Some(Sequence(1_000 - told + 1)));
-        assert_eq!(answer.tasks.last().unwrap().task_id, (1_000 - told + 1).to_string());
+        let kept = answer.tasks.len() as u64;
+        assert!((400..600).contains(&kept), "{kept}");
+        assert_eq!(before(&answer), Some(Sequence(1_000 - kept + 1)));
+        assert_eq!(answer.tasks.last().unwrap().task_id, (1_000 - kept + 1).to_string());
     }
 
     #[test]
-    fn a_task_that_is_larger_than_a_message_does_not_stop_the_listing() {
+    fn a_listing_passes_a_task_that_is_larger_than_a_message() {
         let tasks = vec![snapshot(2, "long"), snapshot(1, "long")];
         let tokens = PageTokens::of(&pb::ListTasksRequest::default());
         let answer = page(TaskPage { tasks, next: None }, &tokens, 0);

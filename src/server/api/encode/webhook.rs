@@ -1,20 +1,14 @@
-//! How webhooks stand. Nothing here has a secret.
-
-use prost::Message as _;
+//! Encodes webhooks. No answer here contains a secret.
 
 use crate::models::{EventFilter, Webhook};
 use crate::pb;
-use crate::server::api::encode::stamp;
+use crate::server::api::encode::fit;
 use crate::server::api::page_token;
-use crate::webhooks::Status;
+use crate::system::WebhookStatus;
+use crate::wire::to_duration;
 
-/// What stands around one webhook in a page: the field's number and the length.
-const FIELD_HEAD_BYTES: usize = 8;
-/// Room for the token of the next page.
-const MAX_TOKEN_ROOM: usize = 256;
-
-/// To every call about webhooks.
-pub(in crate::server::api) fn webhook(status: &Status) -> pb::WebhookStatus {
+/// One webhook.
+pub(in crate::server::api) fn webhook(status: &WebhookStatus) -> pb::WebhookStatus {
     pb::WebhookStatus {
         webhook: Some(definition(&status.webhook)),
         unfinished: status.unfinished,
@@ -25,26 +19,17 @@ pub(in crate::server::api) fn webhook(status: &Status) -> pb::WebhookStatus {
     }
 }
 
-/// To ListWebhooks: so many as are on a page and as fit in so many bytes, at least one if there is one.
+/// The answer to ListWebhooks: at most `limit` webhooks that fit into `max_bytes` together; one
+/// fits in any case.
 pub(in crate::server::api) fn webhooks(
-    statuses: &[Status],
+    statuses: &[WebhookStatus],
     limit: usize,
     max_bytes: usize,
 ) -> pb::ListWebhooksResponse {
-    let mut room = max_bytes.saturating_sub(MAX_TOKEN_ROOM);
-    let mut webhooks: Vec<pb::WebhookStatus> = Vec::with_capacity(limit.min(statuses.len()));
-    for status in statuses.iter().take(limit) {
-        let told = webhook(status);
-        let bytes = told.encoded_len() + FIELD_HEAD_BYTES;
-        if bytes > room && !webhooks.is_empty() {
-            break;
-        }
-        room = room.saturating_sub(bytes);
-        webhooks.push(told);
-    }
+    let webhooks = fit(statuses.iter().take(limit), max_bytes, webhook);
     let last = webhooks.len().checked_sub(1).and_then(|last| statuses.get(last));
     let next = last.filter(|_| webhooks.len() < statuses.len());
-    let next = next.map(|status| page_token::write_webhook(&status.webhook.name));
+    let next = next.map(|status| page_token::WEBHOOKS.encode(&status.webhook.name));
     pb::ListWebhooksResponse { webhooks, next_page_token: next.unwrap_or_default() }
 }
 
@@ -55,10 +40,10 @@ fn definition(webhook: &Webhook) -> pb::Webhook {
         url: webhook.url.clone(),
         filter: Some(event_filter(&webhook.filter)),
         secret: String::new(),
-        timeout: Some(webhook.timeout.try_into().expect("a webhook has a minute at most")),
+        timeout: Some(to_duration(webhook.timeout)),
         retries: Some(webhook.retries),
         disabled: !webhook.enabled,
-        updated_at: Some(stamp(webhook.updated_at)),
+        updated_at: Some(webhook.updated_at.into()),
     }
 }
 
@@ -81,10 +66,10 @@ mod tests {
     use crate::clock::Timestamp;
     use crate::models::{Category, Name, NamePattern, QueueName, Secret, TaskId};
     use crate::server::api::decode;
-    use crate::webhooks::Draft;
+    use crate::system::WebhookRequest;
 
     #[test]
-    fn a_webhook_that_is_told_can_be_put_as_it_is_but_for_its_secret() {
+    fn an_encoded_webhook_can_be_put_again_without_its_secret() {
         let filter = EventFilter {
             names: vec![NamePattern::parse("task.*"), NamePattern::parse("node.started")],
             categories: vec![Category::Task],
@@ -97,13 +82,13 @@ mod tests {
             description: "the CRM".into(),
             url: "http://h/".into(),
             filter: filter.clone(),
-            secret: Secret::new("nobody may know this"),
+            secret: Secret::new("a secret value"),
             timeout: Duration::from_millis(1_500),
             retries: 0,
             enabled: false,
             updated_at: Timestamp::EPOCH,
         };
-        let status = Status {
+        let status = WebhookStatus {
             webhook: Arc::new(webhook.clone()),
             unfinished: 1,
             delivered: 2,
@@ -111,12 +96,12 @@ mod tests {
             last_error: "h answered 500".into(),
             queue: "webhook.crm".into(),
         };
-        let told = super::webhook(&status);
-        assert_eq!((told.unfinished, told.delivered, told.abandoned), (1, 2, 3));
-        assert_eq!((&*told.last_error, &*told.queue), ("h answered 500", "webhook.crm"));
-        assert!(!format!("{told:?} {status:?}").contains("nobody may know"));
-        let draft = decode::webhook(pb::PutWebhookRequest { webhook: told.webhook }).unwrap();
-        let expected = Draft {
+        let encoded = super::webhook(&status);
+        assert_eq!((encoded.unfinished, encoded.delivered, encoded.abandoned), (1, 2, 3));
+        assert_eq!((&*encoded.last_error, &*encoded.queue), ("h answered 500", "webhook.crm"));
+        assert!(!format!("{encoded:?} {status:?}").contains("a secret"));
+        let decoded = decode::webhook(pb::PutWebhookRequest { webhook: encoded.webhook }).unwrap();
+        let expected = WebhookRequest {
             name: webhook.name,
             description: webhook.description,
             url: webhook.url,
@@ -126,18 +111,18 @@ mod tests {
             retries: Some(0),
             enabled: false,
         };
-        assert_eq!(draft, expected);
+        assert_eq!(decoded, expected);
     }
 
     #[test]
-    fn a_page_goes_on_after_its_last_webhook_if_there_is_more() {
-        let three = ["a", "b", "c"].map(|name| Status {
+    fn the_next_page_begins_after_the_last_webhook_of_the_page() {
+        let three = ["a", "b", "c"].map(|name| WebhookStatus {
             webhook: Arc::new(Webhook {
                 name: Name::parse(name, "name").unwrap(),
                 description: String::new(),
                 url: "http://h/".into(),
                 filter: EventFilter::default(),
-                secret: Secret::new("nobody may know this"),
+                secret: Secret::new("a secret value"),
                 timeout: Duration::from_secs(1),
                 retries: 0,
                 enabled: true,
@@ -149,15 +134,16 @@ mod tests {
             last_error: String::new(),
             queue: format!("webhook.{name}"),
         });
-        let check = |statuses: &[Status], limit, bytes, names: &[&str], next: Option<&str>| {
-            let page = webhooks(statuses, limit, bytes);
-            let told: Vec<&str> =
-                page.webhooks.iter().map(|it| &*it.webhook.as_ref().unwrap().name).collect();
-            assert_eq!(told, names);
-            let token = &page.next_page_token;
-            let after = (!token.is_empty()).then(|| page_token::read_webhook(token).unwrap());
-            assert_eq!(after.as_ref().map(Name::as_str), next);
-        };
+        let check =
+            |statuses: &[WebhookStatus], limit, bytes, names: &[&str], next: Option<&str>| {
+                let page = webhooks(statuses, limit, bytes);
+                let found: Vec<&str> =
+                    page.webhooks.iter().map(|it| &*it.webhook.as_ref().unwrap().name).collect();
+                assert_eq!(found, names);
+                let token = &page.next_page_token;
+                let after = page_token::WEBHOOKS.decode(token).unwrap();
+                assert_eq!(after.as_ref().map(Name::as_str), next);
+            };
         check(&three, 50, 4 << 20, &["a", "b", "c"], None);
         check(&three, 3, 4 << 20, &["a", "b", "c"], None);
         check(&three, 2, 4 << 20, &["a", "b"], Some("b"));
