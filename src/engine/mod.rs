@@ -50,7 +50,9 @@ use crate::models::{
     Ended, Event, Fact, Fence, NodeFact, QueueLimits, QueueName, QueueSettings, Snapshot, TaskId,
 };
 use crate::orchestrator::ServiceHandle;
-use crate::store::{Change, ClaimRequest, OpenOptions, Retention, RetentionLimit, Store};
+use crate::store::{
+    Change, ClaimRequest, NOTIFY_SLICE, OpenOptions, Retention, RetentionLimit, Store,
+};
 use crate::tasks::{Host, TaskRegistry};
 use announce::Announcements;
 use host::ForBodies;
@@ -164,7 +166,11 @@ impl Engine {
         announcer: Arc<Announcer>,
     ) -> Result<Self, Error> {
         let started = now();
-        let boot = OpenOptions { now: started.wall, suspect_after: options.quarantine_after };
+        let boot = OpenOptions {
+            now: started.wall,
+            quarantine_after: options.quarantine_after,
+            notify_slice: NOTIFY_SLICE,
+        };
         let mut opened = store.open(boot).await?;
         let announcements = Announcements::new(announcer);
         for event in std::mem::take(&mut opened.events) {

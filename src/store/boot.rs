@@ -11,7 +11,11 @@ pub struct OpenOptions {
     pub now: Timestamp,
     /// How often in a row a process must end while a task runs before the task counts as a
     /// quarantine candidate; one more such end quarantines it. 0: never.
-    pub suspect_after: u32,
+    pub quarantine_after: u32,
+    /// How many tasks one commit notifies of the ends of others, at least 1; the rest follows in
+    /// slices ([`Applied::more`](super::Applied::more)). [`NOTIFY_SLICE`](super::NOTIFY_SLICE) is the
+    /// default.
+    pub notify_slice: usize,
 }
 
 /// What a boot finds in the store.
@@ -23,6 +27,8 @@ pub struct OpenReport {
     pub next_sequence: Sequence,
     /// The state of every queue, as [`Store::queues`](super::Store::queues) returns it.
     pub queues: Vec<QueueState>,
+    /// [`OpenOptions::notify_slice`].
+    pub notify_slice: usize,
     /// How many tasks were running when the last process ended, and are queued again.
     pub rescued: u64,
     /// How many tasks failed as `QUARANTINED`: they ran at too many process ends.

@@ -80,7 +80,7 @@ pub enum Change {
     /// Queues due tasks and expires overdue ones, at most `limit`. `more` can be about these, or
     /// about the dependants of the expired ones.
     Promote { limit: usize },
-    /// Notifies the next slice of dependants of ended tasks.
+    /// Notifies the next dependants of ended tasks, at most `limit` and one [slice](super::OpenOptions::notify_slice).
     NotifyDependants { limit: usize },
     /// Deletes ended tasks that exceed the retention, at most `limit`.
     Prune { retention: Retention, limit: usize },

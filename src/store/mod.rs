@@ -47,9 +47,8 @@ use crate::models::{
     TaskPage, Webhook,
 };
 
-/// How many rows one commit releases or ends in the wake of others; the rest follows in slices.
-/// Unit tests see a second slice sooner.
-pub const RELEASE_SLICE: usize = if cfg!(test) { 2 } else { 1_000 };
+/// The default of [`OpenOptions::notify_slice`].
+pub const NOTIFY_SLICE: usize = 1_000;
 
 /// How many tasks one call of [`Store::list`] looks at.
 pub const LIST_BUDGET: usize = 10_000;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use task_scheduler::clock::now;
 use task_scheduler::pb;
 use task_scheduler::pb::TaskState;
-use task_scheduler::store::{OpenOptions, SqliteStore, Store as _};
+use task_scheduler::store::{NOTIFY_SLICE, OpenOptions, SqliteStore, Store as _};
 use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
@@ -204,6 +204,9 @@ async fn a_start_that_fails_in_order_is_found_as_no_crash() {
     assert_eq!(ran.status.code(), Some(1), "{said}");
     assert!(said.contains("cannot write to stdout"), "{said}");
     let store = SqliteStore::open_dir(&dir.path().join("data")).unwrap();
-    let opened = store.open(OpenOptions { now: now().wall, suspect_after: 2 }).await.unwrap();
+    let opened = store
+        .open(OpenOptions { now: now().wall, quarantine_after: 2, notify_slice: NOTIFY_SLICE })
+        .await
+        .unwrap();
     assert_eq!((opened.epoch, opened.events), (2, Vec::new()));
 }

@@ -10,7 +10,7 @@ use task_scheduler::models::{
     Rule, Schedule, ScheduleStatus, Task,
 };
 use task_scheduler::schedules::ScheduleRequest;
-use task_scheduler::store::{Change, MemoryStore, OpenOptions, Store};
+use task_scheduler::store::{Change, MemoryStore, NOTIFY_SLICE, OpenOptions, Store};
 use task_scheduler::system::TaskSystem;
 
 use crate::faulty::Faulty;
@@ -72,7 +72,10 @@ fn hourly(called: &str, catch_up: CatchUp, now: Timestamp) -> Change {
 async fn store_with(changes: Vec<Change>) -> Arc<MemoryStore> {
     let store = Arc::new(MemoryStore::default());
     let now = clock::now().wall;
-    store.open(OpenOptions { now, suspect_after: 0 }).await.expect("it opens");
+    store
+        .open(OpenOptions { now, quarantine_after: 0, notify_slice: NOTIFY_SLICE })
+        .await
+        .expect("it opens");
     store.commit(changes.into(), now).await.expect("it is there");
     store
 }

@@ -9,7 +9,7 @@ use super::{Answer, Command, Core, Hook, Tag, Waiter, WakeTarget, WatchKey};
 use crate::clock::Now;
 use crate::error::{Code, Error};
 use crate::models::{Accepted, CancelVerdict, Durability, Ended, Snapshot, State, Task, TaskId};
-use crate::store::{Applied, Change, ChangeResult, Commit, RELEASE_SLICE};
+use crate::store::{Applied, Change, ChangeResult, Commit, NOTIFY_SLICE};
 use crate::tasks::Handler;
 
 impl<W: Waiter> Core<W> {
@@ -163,7 +163,7 @@ impl<W: Waiter> Core<W> {
         if more && !(self.draining && durability == Durability::Durable) {
             let (change, tag) = match tag {
                 Tag::Prune => (self.prune(), Tag::Prune),
-                _ => (Change::NotifyDependants { limit: RELEASE_SLICE }, Tag::Background),
+                _ => (Change::NotifyDependants { limit: NOTIFY_SLICE }, Tag::Background),
             };
             self.write(durability, change, tag, now, out);
         }

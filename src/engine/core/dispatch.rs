@@ -387,6 +387,7 @@ mod tests {
         let opened = OpenReport {
             epoch: 1,
             next_sequence: Sequence(1),
+            notify_slice: crate::store::NOTIFY_SLICE,
             queues: Vec::new(),
             rescued: 0,
             quarantined: 0,

@@ -58,7 +58,7 @@ use crate::models::{
     Snapshot, TaskFilter, TaskId, TaskPage,
 };
 use crate::store::memory::Tables;
-use crate::store::{Change, ChangeResult, Commit, OpenReport, RELEASE_SLICE, Retention};
+use crate::store::{Change, ChangeResult, Commit, NOTIFY_SLICE, OpenReport, Retention};
 use crate::tasks::TaskRegistry;
 use active::{ActiveTask, Phase};
 use attempt::{Slots, Timer};
@@ -178,7 +178,7 @@ impl<W: Waiter> Core<W> {
             epoch: opened.epoch,
             claims: 0,
             next_sequence: opened.next_sequence.0,
-            ephemeral: Tables::for_unfinished_tasks(),
+            ephemeral: Tables::for_unfinished_tasks(opened.notify_slice),
             active: HashMap::new(),
             attempts: HashMap::new(),
             pending_claims: HashMap::new(),
@@ -221,7 +221,7 @@ impl<W: Waiter> Core<W> {
             queue: queue.clone(),
             limits: settings.limits,
         });
-        declared.chain([Change::NotifyDependants { limit: RELEASE_SLICE }]).collect()
+        declared.chain([Change::NotifyDependants { limit: NOTIFY_SLICE }]).collect()
     }
 
     /// The store has made what was [declared](Self::declare) to it: begins to work.

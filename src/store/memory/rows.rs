@@ -78,6 +78,10 @@ impl Rows for Tables {
         Ok(())
     }
 
+    fn notify_slice(&self) -> usize {
+        self.notify_slice
+    }
+
     fn keeps_ended(&self) -> bool {
         self.keeps_ended
     }

@@ -10,7 +10,9 @@ use super::schedules::Schedules;
 use crate::clock::Timestamp;
 use crate::models::{LogLine, QueueName, QueueSettings, Sequence, State, TaskId};
 use crate::store::rules::{self, IndexEntry, KeyState, Pace, QuarantineState, Row};
-use crate::store::{Applied, Change, ClaimRequest, Claims, OpenOptions, OpenReport, Position};
+use crate::store::{
+    Applied, Change, ClaimRequest, Claims, NOTIFY_SLICE, OpenOptions, OpenReport, Position,
+};
 
 /// The rows of one concurrency key: those that hold it, and those that it blocks.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -71,6 +73,7 @@ pub struct Tables {
     pub(super) last_alive: Timestamp,
     /// Whether tasks are kept after their end.
     pub(super) keeps_ended: bool,
+    pub(super) notify_slice: usize,
 }
 
 impl Default for Tables {
@@ -105,6 +108,7 @@ impl Default for Tables {
             last_sequence: Sequence(0),
             last_alive: Timestamp::EPOCH,
             keeps_ended: true,
+            notify_slice: NOTIFY_SLICE,
         }
     }
 }
@@ -119,18 +123,21 @@ fn sure<T>(result: Result<T, Infallible>) -> T {
 
 impl Tables {
     /// Tables that drop a task when it ends, for a caller that keeps the outcomes.
-    pub fn for_unfinished_tasks() -> Self {
-        Self { keeps_ended: false, ..Self::default() }
+    /// For `notify_slice`, see [`OpenOptions::notify_slice`].
+    pub fn for_unfinished_tasks(notify_slice: usize) -> Self {
+        Self { keeps_ended: false, notify_slice, ..Self::default() }
     }
 
     /// See [`Store::open`](crate::store::Store::open).
     pub fn open(&mut self, boot: OpenOptions) -> OpenReport {
+        self.notify_slice = boot.notify_slice;
         let rescued = sure(rules::open(self, boot));
         self.last_alive = boot.now;
         OpenReport {
             epoch: rescued.epoch,
             next_sequence: Sequence(self.last_sequence.0 + 1),
             queues: self.queues(),
+            notify_slice: boot.notify_slice,
             rescued: rescued.rescued,
             quarantined: rescued.quarantined,
             events: rescued.events,

@@ -11,11 +11,13 @@ use chance::{Chance, Step};
 
 use super::Tables;
 use crate::models::TaskFilter;
-use crate::store::{Change, OpenOptions, RELEASE_SLICE};
+use crate::store::{Change, OpenOptions};
 
 /// All seeds together take a few seconds.
 const SEEDS: u64 = 60;
 const STEPS: usize = 400;
+/// So small that a second slice is frequent.
+const SLICE: usize = 2;
 /// More rounds than a run has steps.
 const ROUNDS: usize = 1_000;
 
@@ -58,7 +60,7 @@ fn assert_alike(one: &Tables, other: &Tables) {
 /// Applies `STEPS` steps to two copies of the tables.
 fn live(seed: u64, mut tables: Tables, mut copy: Tables) {
     let mut chance = Chance::new(seed);
-    let boot = |now, suspect_after| OpenOptions { now, suspect_after };
+    let boot = |now, quarantine_after| OpenOptions { now, quarantine_after, notify_slice: SLICE };
     let opened = tables.open(boot(chance.now, 2));
     assert_eq!(copy.open(boot(chance.now, 2)), opened);
     chance.opened(opened.epoch);
@@ -78,9 +80,9 @@ fn live(seed: u64, mut tables: Tables, mut copy: Tables) {
                 check(&mut tables, &wanted);
                 chance.claimed(&claims);
             }
-            Step::Open { suspect_after } => {
-                let opened = tables.open(boot(chance.now, suspect_after));
-                assert_eq!(copy.open(boot(chance.now, suspect_after)), opened);
+            Step::Open { quarantine_after } => {
+                let opened = tables.open(boot(chance.now, quarantine_after));
+                assert_eq!(copy.open(boot(chance.now, quarantine_after)), opened);
                 check(&mut tables, &opened);
                 chance.opened(opened.epoch);
             }
@@ -114,7 +116,7 @@ fn come_to_an_end(tables: &mut Tables, mut chance: Chance) {
         }
         let mut changes = chance.ends();
         changes.push(Change::Promote { limit: 100 });
-        changes.push(Change::NotifyDependants { limit: RELEASE_SLICE });
+        changes.push(Change::NotifyDependants { limit: SLICE });
         for change in changes {
             tables.apply(&change, chance.now);
             check(tables, &change);
@@ -139,6 +141,6 @@ fn whatever_happens_the_tables_stay_sound_and_everything_can_go_on() {
 
 #[test]
 fn tables_for_unfinished_tasks_stay_sound_and_are_empty_in_the_end() {
-    let tables = Tables::for_unfinished_tasks;
+    let tables = || Tables::for_unfinished_tasks(SLICE);
     try_seeds(|seed| live(seed, tables(), tables()));
 }

@@ -7,7 +7,7 @@ use crate::models::{
     ArgValue, CancelVerdict, Ended, Ending, Fact, Fence, OnDependencyFailure, Outcome, Sequence,
     State, TaskFact, TaskId,
 };
-use crate::store::{ChangeResult, DependencyProblem, RELEASE_SLICE};
+use crate::store::{ChangeResult, DependencyProblem};
 
 impl<R: Rows> Transition<'_, R> {
     pub(super) fn cancel(&mut self, id: &TaskId, reason: &str) -> Result<(), R::Error> {
@@ -26,7 +26,7 @@ impl<R: Rows> Transition<'_, R> {
         self.applied.result = if state == State::Running {
             said(CancelVerdict::Requested, fence)
         } else {
-            self.notify_dependants(RELEASE_SLICE)?;
+            self.notify_dependants()?;
             said(CancelVerdict::Cancelled, None)
         };
         Ok(())
@@ -68,7 +68,7 @@ impl<R: Rows> Transition<'_, R> {
             return Ok(());
         }
         self.retry_ended(sequence, &because("run again by hand", reason))?;
-        let retried_dependants = self.notify_dependants(RELEASE_SLICE)?;
+        let retried_dependants = self.notify_dependants()?;
         let state = self.row(sequence)?.state;
         self.applied.result = ChangeResult::Changed { state, retried_dependants, ended: None };
         Ok(())
@@ -135,7 +135,7 @@ impl<R: Rows> Transition<'_, R> {
         self.emit(Fact::Task(ended.task.clone(), TaskFact::Resolved(ended.clone())))?;
         self.run_ended(&ended)?;
         self.mark_dependants_pending(sequence)?;
-        let retried_dependants = self.notify_dependants(RELEASE_SLICE)?;
+        let retried_dependants = self.notify_dependants()?;
         let state = State::Succeeded;
         self.applied.result =
             ChangeResult::Changed { state, retried_dependants, ended: Some(ended) };

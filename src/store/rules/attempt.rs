@@ -7,7 +7,7 @@ use crate::clock::Timestamp;
 use crate::models::{
     ArgValue, Ending, Fact, Failure, Fence, LogLine, MAX_LOG_LINES, Sequence, State, TaskFact,
 };
-use crate::store::{ClaimRequest, Claimed, RELEASE_SLICE};
+use crate::store::{ClaimRequest, Claimed};
 
 impl<R: Rows> Transition<'_, R> {
     /// Claims a task, if it is claimable.
@@ -73,7 +73,7 @@ impl<R: Rows> Transition<'_, R> {
         }
         if let Some(reason) = self.row(sequence)?.cancel_requested.clone() {
             self.end(sequence, Ending::Cancelled(reason))?;
-            self.notify_dependants(RELEASE_SLICE)?;
+            self.notify_dependants()?;
             return Ok(false);
         }
         Ok(true)
@@ -101,7 +101,7 @@ impl<R: Rows> Transition<'_, R> {
             return self.repeat_or_stale(sequence, fence);
         }
         self.end(sequence, ending)?;
-        self.notify_dependants(RELEASE_SLICE)?;
+        self.notify_dependants()?;
         Ok(())
     }
 

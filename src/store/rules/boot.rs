@@ -31,13 +31,13 @@ pub(crate) fn open<R: Rows>(rows: &mut R, boot: OpenOptions) -> Result<Rescued, 
     let mut rescued = Rescued { epoch: rows.next_epoch()?, ..Rescued::default() };
     let mut transition = Transition { rows, now: boot.now, applied: Applied::default() };
     for sequence in transition.rows.running()? {
-        if transition.rescue(sequence, boot.suspect_after)? {
+        if transition.rescue(sequence, boot.quarantine_after)? {
             rescued.rescued += 1;
         } else {
             rescued.quarantined += 1;
         }
     }
-    transition.clear_quarantine(boot.suspect_after)?;
+    transition.clear_quarantine(boot.quarantine_after)?;
     if crashed {
         let last_alive = transition.rows.last_alive()?;
         transition.emit(Fact::Node(NodeFact::Crashed {
@@ -64,7 +64,7 @@ impl<R: Rows> Transition<'_, R> {
 
     /// Queues a task that ran when its process ended, or quarantines it if it ran at too many such
     /// ends. Returns whether it is rescued.
-    fn rescue(&mut self, sequence: Sequence, suspect_after: u32) -> Result<bool, R::Error> {
+    fn rescue(&mut self, sequence: Sequence, quarantine_after: u32) -> Result<bool, R::Error> {
         let last_alive = self.rows.last_alive()?;
         let (crash_count, rescues, cancelled) = self.rows.update(sequence, |row| {
             let ran = row.started_at.map_or(Duration::ZERO, |at| last_alive.since(at));
@@ -74,7 +74,7 @@ impl<R: Rows> Transition<'_, R> {
                 true => 1,
                 false => row.crash_count + 1,
             };
-            row.quarantine_candidate = suspect_after > 0 && row.crash_count >= suspect_after;
+            row.quarantine_candidate = quarantine_after > 0 && row.crash_count >= quarantine_after;
             row.quarantine_slot &= row.quarantine_candidate;
             row.rescues += 1;
             row.attempts -= 1;
@@ -86,7 +86,7 @@ impl<R: Rows> Transition<'_, R> {
             self.end(sequence, Ending::Cancelled(reason))?;
             return Ok(true);
         }
-        if suspect_after > 0 && crash_count > suspect_after {
+        if quarantine_after > 0 && crash_count > quarantine_after {
             let message = format!(
                 "it ran at {crash_count} ends of the process, and may be why; retry it when it is mended"
             );
@@ -100,8 +100,8 @@ impl<R: Rows> Transition<'_, R> {
 
     /// Gives the quarantine slot to the next candidate; or, where quarantine is off, frees all of
     /// them.
-    fn clear_quarantine(&mut self, suspect_after: u32) -> Result<(), R::Error> {
-        if suspect_after > 0 {
+    fn clear_quarantine(&mut self, quarantine_after: u32) -> Result<(), R::Error> {
+        if quarantine_after > 0 {
             return self.give_quarantine_slot();
         }
         while let Some(next) = self.rows.next_quarantined()? {

@@ -3,7 +3,7 @@
 use super::{Parent, Rows, Transition};
 use crate::error::Code;
 use crate::models::{Ending, Failure, Fence, Sequence, State, TaskFact, TaskId};
-use crate::store::{ChangeResult, Insert, RELEASE_SLICE};
+use crate::store::{ChangeResult, Insert};
 
 impl<R: Rows> Transition<'_, R> {
     /// Inserts a child of a running attempt, or joins the child of an earlier one. The child is
@@ -28,7 +28,7 @@ impl<R: Rows> Transition<'_, R> {
                     self.applied.result = refusal;
                     return Ok(());
                 }
-                self.notify_dependants(RELEASE_SLICE)?;
+                self.notify_dependants()?;
                 self.retain_child(sequence, known)?;
             }
             let snapshot = self.row(known)?.snapshot();
@@ -132,7 +132,7 @@ impl<R: Rows> Transition<'_, R> {
         if unmet == 0 {
             self.queue(sequence, None, TaskFact::Queued)?;
         }
-        self.notify_dependants(RELEASE_SLICE)?;
+        self.notify_dependants()?;
         self.applied.result = ChangeResult::Expanded { joined };
         Ok(())
     }

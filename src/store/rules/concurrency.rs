@@ -13,7 +13,6 @@ use std::time::Duration;
 use super::{Pace, Row, Rows, Transition};
 use crate::clock::Timestamp;
 use crate::models::{BlockedBy, QueueName, Rate, Sequence};
-use crate::store::RELEASE_SLICE;
 
 /// What a task gets when it is queued: its key and the quarantine slot, or a reason to be blocked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,7 +124,7 @@ impl<R: Rows> Transition<'_, R> {
 
     /// Passes free places of a key to blocked tasks.
     pub(super) fn fill_key(&mut self, queue: &QueueName, key: &str) -> Result<(), R::Error> {
-        self.fill_key_slots(queue, key, RELEASE_SLICE)?;
+        self.fill_key_slots(queue, key, self.rows.notify_slice())?;
         Ok(())
     }
 

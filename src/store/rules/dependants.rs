@@ -5,7 +5,7 @@ use crate::error::Code;
 use crate::models::{
     Ending, Fact, Failure, OnDependencyFailure, Sequence, State, Task, TaskFact, TaskId,
 };
-use crate::store::{ChangeResult, DependencyProblem, RELEASE_SLICE};
+use crate::store::{ChangeResult, DependencyProblem};
 
 impl<R: Rows> Transition<'_, R> {
     /// The unfinished dependencies; or why the task may not be inserted.
@@ -40,9 +40,15 @@ impl<R: Rows> Transition<'_, R> {
         Ok(Ok(parents))
     }
 
+    /// Notifies one slice of the dependants and children of ended or retried tasks. Returns how many
+    /// were retried.
+    pub(super) fn notify_dependants(&mut self) -> Result<u32, R::Error> {
+        self.notify_up_to(self.rows.notify_slice())
+    }
+
     /// Notifies the dependants and children of ended or retried tasks, transitively, up to `limit`
     /// of them. Returns how many were retried.
-    pub(super) fn notify_dependants(&mut self, limit: usize) -> Result<u32, R::Error> {
+    pub(super) fn notify_up_to(&mut self, limit: usize) -> Result<u32, R::Error> {
         let mut left = limit;
         let mut retried_dependants = 0;
         while let Some(marked) = self.rows.next_pending_dependants()? {
@@ -142,7 +148,7 @@ impl<R: Rows> Transition<'_, R> {
         while let Some(child) = self.rows.next_waiting(Parent::Foreign(id))? {
             self.parent_ended(child, id, None, well)?;
         }
-        self.notify_dependants(RELEASE_SLICE)?;
+        self.notify_dependants()?;
         Ok(())
     }
 

@@ -130,7 +130,7 @@ impl<R: Rows> Transition<'_, R> {
             Change::ForeignEnded { id, succeeded } => self.foreign_ended(id, *succeeded)?,
             Change::Promote { limit } => self.promote(*limit)?,
             Change::NotifyDependants { limit } => {
-                self.notify_dependants(*limit)?;
+                self.notify_up_to((*limit).min(self.rows.notify_slice()))?;
             }
             Change::Prune { retention, limit } => self.prune(*retention, *limit)?,
             Change::SetQueue { queue, limits } => self.set_limits(queue, limits)?,

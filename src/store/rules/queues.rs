@@ -2,7 +2,6 @@
 
 use super::{Rows, Transition};
 use crate::models::{Fact, QueueFact, QueueLimits, QueueName, QueueSettings};
-use crate::store::RELEASE_SLICE;
 
 impl<R: Rows> Transition<'_, R> {
     /// Sets the limits of a queue.
@@ -23,7 +22,7 @@ impl<R: Rows> Transition<'_, R> {
             || before.rate_per_key != limits.rate_per_key
         {
             self.rows.wake_keys(queue, self.now)?;
-            self.wake_due_keys(RELEASE_SLICE)?;
+            self.wake_due_keys(self.rows.notify_slice())?;
         }
         Ok(())
     }

@@ -63,6 +63,8 @@ pub(crate) trait Rows {
     fn insert(&mut self, row: Row) -> Result<(), Self::Error>;
     /// Deletes a row with all that belongs to it: id, logs, checkpoint.
     fn delete(&mut self, sequence: Sequence) -> Result<(), Self::Error>;
+    /// See [`OpenOptions::notify_slice`](crate::store::OpenOptions::notify_slice).
+    fn notify_slice(&self) -> usize;
     /// Whether rows are kept after their end.
     fn keeps_ended(&self) -> bool;
 

@@ -13,7 +13,7 @@ use crate::models::{
     Ended, Fact, Failure, MAX_REMEMBERED_RUNS, Name, Overlap, RUN_INITIATOR, Schedule,
     ScheduleCounts, ScheduleFact, ScheduleRun, ScheduleStatus, State, Task, TaskId,
 };
-use crate::store::{ChangeResult, DependencyProblem, Firing, Insert, RELEASE_SLICE};
+use crate::store::{ChangeResult, DependencyProblem, Firing, Insert};
 
 /// The part of a schedule that changes as it runs, without its definition.
 #[derive(Clone, Debug, PartialEq)]
@@ -269,7 +269,7 @@ impl<R: Rows> Transition<'_, R> {
                 self.applied.signals.push((fence, reason.clone()));
             }
         }
-        self.notify_dependants(RELEASE_SLICE)?;
+        self.notify_dependants()?;
         Ok(self.rows.schedule_state(&name)?.expect("it is there: only its runs ended"))
     }
 

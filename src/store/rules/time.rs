@@ -2,7 +2,7 @@
 
 use super::{Rows, Transition};
 use crate::models::{Ending, Sequence, State, TaskFact};
-use crate::store::{RELEASE_SLICE, Retention};
+use crate::store::Retention;
 
 impl<R: Rows> Transition<'_, R> {
     pub(super) fn promote(&mut self, limit: usize) -> Result<(), R::Error> {
@@ -15,7 +15,7 @@ impl<R: Rows> Transition<'_, R> {
         }
         // One slice of notifications for all expired tasks.
         if !self.applied.ended.is_empty() {
-            self.notify_dependants(RELEASE_SLICE)?;
+            self.notify_dependants()?;
         }
         self.wake_due_keys(left)?;
         self.applied.more |= self.rows.next_due_timer(self.now)?.is_some()

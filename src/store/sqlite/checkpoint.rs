@@ -25,8 +25,6 @@ const PASSES: usize = 3;
 const REST: i32 = 200;
 /// With more pages than this (64 MB) the writer stands still, however many are left.
 const LONGEST: i32 = 16 << 10;
-/// After so long without a commit the log is copied back, however short it is, and cut.
-const IDLE: Duration = Duration::from_secs(5);
 
 /// The length of the log, as the writer's connection reports it after each commit.
 #[derive(Debug, Default)]
@@ -58,10 +56,16 @@ impl Log {
     }
 }
 
-/// Runs until the log [ends](Log::end).
+/// Runs until the log [ends](Log::end). After `idle_after` without a commit, cuts it to nothing.
 ///
 /// A failed fsync sets `broken`: what the file lacks is then unknown.
-pub(super) fn run(connection: &Connection, log: &Log, gate: &Mutex<()>, broken: &OnceLock<String>) {
+pub(super) fn run(
+    connection: &Connection,
+    log: &Log,
+    gate: &Mutex<()>,
+    broken: &OnceLock<String>,
+    idle_after: Duration,
+) {
     *log.checkpointer.lock() = Some(std::thread::current());
     while !log.over.load(Ordering::Acquire) {
         let pages = log.pages.load(Ordering::Relaxed);
@@ -72,7 +76,7 @@ pub(super) fn run(connection: &Connection, log: &Log, gate: &Mutex<()>, broken: 
             // A commit ends the wait early, which is no reason to look more often.
             std::thread::sleep(EVERY.saturating_sub(begun.elapsed()));
         } else if pages > 0 {
-            std::thread::park_timeout(IDLE);
+            std::thread::park_timeout(idle_after);
             if log.pages.load(Ordering::Relaxed) == pages {
                 report(cut(connection, log, gate), broken);
             }

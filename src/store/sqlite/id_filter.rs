@@ -1,6 +1,6 @@
 //! Filters that tell from memory whether an id may be stored.
 //!
-//! There is one Bloom filter for every [`GENERATION`] sequence numbers. Deleted tasks are mostly
+//! There is one Bloom filter for every so many sequence numbers. Deleted tasks are mostly
 //! the oldest, so a filter is dropped once all its tasks are deleted; until then it only answers
 //! "perhaps" more often. While the filters of an opened file are not complete, every id may be
 //! stored.
@@ -12,14 +12,14 @@ use parking_lot::RwLock;
 
 use crate::models::Sequence;
 
-/// How many tasks one filter is for.
-const GENERATION: u64 = 1 << 20;
 /// Bits for each task: with [`HASHES`], a filter answers "perhaps" for 3 of 1,000 unknown ids.
 const BITS_PER_TASK: usize = 12;
 const HASHES: u32 = 8;
 
 #[derive(Debug)]
 pub(super) struct IdFilter {
+    /// How many sequence numbers one filter is for.
+    generation: u64,
     complete: AtomicBool,
     /// By generation, ascending. Locked for writing only when a filter is added or dropped.
     generations: RwLock<Vec<Generation>>,
@@ -33,8 +33,12 @@ struct Generation {
 
 impl IdFilter {
     /// Filters that are complete from the start, as those of an empty file are, or not yet.
-    pub(super) fn new(complete: bool) -> Self {
-        Self { complete: AtomicBool::new(complete), generations: RwLock::new(Vec::new()) }
+    pub(super) fn new(complete: bool, generation: u64) -> Self {
+        Self {
+            generation,
+            complete: AtomicBool::new(complete),
+            generations: RwLock::new(Vec::new()),
+        }
     }
 
     /// Whether a task may have an id with this key; `false` is certain.
@@ -48,7 +52,7 @@ impl IdFilter {
 
     /// Adds a task. Must be called before readers can see its commit.
     pub(super) fn learn(&self, key: i64, sequence: Sequence) {
-        let number = sequence.0 / GENERATION;
+        let number = sequence.0 / self.generation;
         let hash = spread(key);
         {
             let generations = self.generations.read();
@@ -61,7 +65,7 @@ impl IdFilter {
         let mut generations = self.generations.write();
         let at = generations.partition_point(|it| it.number < number);
         if generations.get(at).is_none_or(|it| it.number != number) {
-            let bits = BITS_PER_TASK * usize::try_from(GENERATION).expect("a million");
+            let bits = BITS_PER_TASK * usize::try_from(self.generation).unwrap_or(usize::MAX);
             let filter = AtomicBloomFilter::with_num_bits(bits).hashes(HASHES);
             generations.insert(at, Generation { number, filter });
         }
@@ -75,7 +79,7 @@ impl IdFilter {
 
     /// Drops the filters in which every task is before `lowest`.
     pub(super) fn drop_before(&self, lowest: Sequence) {
-        let first = lowest.0 / GENERATION;
+        let first = lowest.0 / self.generation;
         if self.generations.read().first().is_some_and(|it| it.number < first) {
             self.generations.write().retain(|it| it.number >= first);
         }
@@ -94,9 +98,11 @@ fn spread(key: i64) -> u64 {
 mod tests {
     use super::*;
 
+    const GENERATION: u64 = 1 << 20;
+
     #[test]
     fn what_was_learned_may_be_here_and_little_else() {
-        let known = IdFilter::new(true);
+        let known = IdFilter::new(true, GENERATION);
         let keys =
             |range: std::ops::Range<i64>| range.map(|n| n.wrapping_mul(0x1234_5678_9abc_def1));
         for (n, key) in keys(0..50_000).enumerate() {
@@ -109,7 +115,7 @@ mod tests {
 
     #[test]
     fn every_id_may_be_here_until_the_file_was_read() {
-        let known = IdFilter::new(false);
+        let known = IdFilter::new(false, GENERATION);
         assert!(known.may_be_here(17));
         known.complete();
         assert!(!known.may_be_here(17));
@@ -117,7 +123,7 @@ mod tests {
 
     #[test]
     fn filters_of_what_was_forgotten_go() {
-        let known = IdFilter::new(true);
+        let known = IdFilter::new(true, GENERATION);
         known.learn(1, Sequence(5));
         known.learn(2, Sequence(GENERATION));
         known.drop_before(Sequence(GENERATION - 1));

@@ -25,6 +25,7 @@ mod id_filter;
 mod id_key;
 mod id_scan;
 mod lock;
+mod options;
 mod pending_ids;
 mod readers;
 mod reads;
@@ -36,6 +37,7 @@ mod writer;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -44,6 +46,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use self::backup::{backup, restore};
 use self::error::{Result, SqliteError};
+pub use self::options::Options;
 pub use self::verify::verify;
 use self::writer::{Request, Write, Written};
 use crate::clock::Timestamp;
@@ -92,16 +95,24 @@ impl SqliteStore {
     /// to do, if the file is of a newer version, damaged or no store, or if the directory cannot be
     /// written to.
     pub fn open_dir(directory: &Path) -> std::result::Result<Self, Error> {
+        Self::open_with(directory, &Options::default())
+    }
+
+    /// [`open_dir`](Self::open_dir), with limits other than the defaults.
+    ///
+    /// # Errors
+    /// Those of [`open_dir`](Self::open_dir).
+    pub fn open_with(directory: &Path, options: &Options) -> std::result::Result<Self, Error> {
         std::fs::create_dir_all(directory).map_err(|error| {
             let directory = directory.display();
             Error::Unusable(format!("the directory {directory} cannot be made: {error}"))
         })?;
         let lock = lock::DirectoryLock::take(directory)?;
         let path = schema::prepare(directory)?;
-        Self::start(&path, lock).map_err(|error| schema::unusable(&path, &error))
+        Self::start(&path, lock, options).map_err(|error| schema::unusable(&path, &error))
     }
 
-    fn start(path: &Path, lock: lock::DirectoryLock) -> Result<Self> {
+    fn start(path: &Path, lock: lock::DirectoryLock, options: &Options) -> Result<Self> {
         let mut connection = connection::writer(path)?;
         schema::migrate(&connection)?;
         let log = Arc::new(checkpoint::Log::default());
@@ -113,7 +124,7 @@ impl SqliteStore {
         let empty = !connection.prepare("SELECT 1 FROM tasks")?.exists([])?;
         let shared = Arc::new(Shared {
             keys: id_key::Keys::load(&connection)?,
-            known: Arc::new(id_filter::IdFilter::new(empty)),
+            known: Arc::new(id_filter::IdFilter::new(empty, options.ids_per_filter)),
             pending: Arc::default(),
             broken: Arc::default(),
         });
@@ -121,7 +132,7 @@ impl SqliteStore {
         let gate = Arc::new(Mutex::new(()));
         let (requests, receiver) = mpsc::channel(writer::REQUESTS);
         let mut store = Self {
-            readers: readers::Readers::start(path, shared.keys)?,
+            readers: readers::Readers::start(path, shared.keys, options)?,
             shared,
             requests: Some(requests),
             log,
@@ -129,8 +140,8 @@ impl SqliteStore {
             threads: Vec::new(),
             _lock: lock,
         };
-        store.start_writer(connection, gate.clone(), receiver)?;
-        store.start_checkpointer(path, gate)?;
+        store.start_writer(connection, gate.clone(), receiver, options.kept_rows)?;
+        store.start_checkpointer(path, gate, options.idle_checkpoint_after)?;
         if !empty {
             store.start_filling(path)?;
         }
@@ -142,12 +153,19 @@ impl SqliteStore {
         connection: Connection,
         gate: Arc<Mutex<()>>,
         requests: mpsc::Receiver<Request>,
+        kept_rows: usize,
     ) -> Result<()> {
         let shared = self.shared.clone();
         let (ready, begun) = std::sync::mpsc::sync_channel(1);
         let write = move || {
             let Shared { keys, known, pending, broken } = &*shared;
-            match write_txn::WriteTxn::new(&connection, *keys, known.clone(), pending.clone()) {
+            match write_txn::WriteTxn::new(
+                &connection,
+                *keys,
+                known.clone(),
+                pending.clone(),
+                kept_rows,
+            ) {
                 Ok(write_txn) => {
                     drop(ready.send(Ok(())));
                     writer::Writer::new(&connection, write_txn, gate, broken.clone()).run(requests);
@@ -159,10 +177,17 @@ impl SqliteStore {
         begun.recv().map_err(|_| SqliteError::NoMeta)?
     }
 
-    fn start_checkpointer(&mut self, path: &Path, gate: Arc<Mutex<()>>) -> Result<()> {
+    fn start_checkpointer(
+        &mut self,
+        path: &Path,
+        gate: Arc<Mutex<()>>,
+        idle_after: Duration,
+    ) -> Result<()> {
         let connection = connection::checkpointer(path)?;
         let (log, broken) = (self.log.clone(), self.shared.broken.clone());
-        self.spawn("store-log", move || checkpoint::run(&connection, &log, &gate, &broken))
+        self.spawn("store-log", move || {
+            checkpoint::run(&connection, &log, &gate, &broken, idle_after);
+        })
     }
 
     fn start_filling(&mut self, path: &Path) -> Result<()> {

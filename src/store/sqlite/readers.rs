@@ -12,16 +12,13 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use super::Options;
 use super::connection;
 use super::error::{Result, SqliteError};
 use super::id_key::Keys;
 use super::reads::Reader;
 use crate::store::Error;
 
-/// How many connections read at once.
-const READERS: usize = 3;
-/// How many questions may wait for them; who asks more waits until there is room.
-const QUERIES: usize = 1_024;
 /// Statements that a connection keeps prepared.
 const STATEMENTS: usize = 32;
 
@@ -35,11 +32,11 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    pub(super) fn start(path: &Path, keys: Keys) -> Result<Self> {
-        let (queries, receiver) = mpsc::channel(QUERIES);
+    pub(super) fn start(path: &Path, keys: Keys, options: &Options) -> Result<Self> {
+        let (queries, receiver) = mpsc::channel(options.waiting_queries);
         let receiver = Arc::new(Mutex::new(receiver));
         let mut readers = Self { queries: Some(queries), threads: Vec::new() };
-        for number in 0..READERS {
+        for number in 0..options.readers {
             let connection = connection::reader(path)?;
             let receiver = receiver.clone();
             let thread = std::thread::Builder::new().name(format!("store-read-{number}"));

@@ -252,9 +252,18 @@ fn create(directory: &Path, path: &Path) -> Result<()> {
 
 /// Renames a complete file to its final name, durably: syncs the file, then the directory.
 pub(super) fn place(new: &Path, path: &Path, directory: &Path) -> std::io::Result<()> {
-    File::open(new)?.sync_all()?;
+    place_with(new, path, directory, |path| File::open(path)?.sync_all())
+}
+
+fn place_with(
+    new: &Path,
+    path: &Path,
+    directory: &Path,
+    mut sync: impl FnMut(&Path) -> std::io::Result<()>,
+) -> std::io::Result<()> {
+    sync(new)?;
     std::fs::rename(new, path)?;
-    File::open(directory)?.sync_all()
+    sync(directory)
 }
 
 /// Checks that an open file is a store of no newer version. Returns its version.
@@ -300,4 +309,24 @@ fn damaged(path: &Path, why: &dyn std::fmt::Display) -> Error {
         "{} is damaged: {why}; restore a backup, or move the file away to begin with nothing",
         path.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_synced_before_its_rename_and_the_directory_after_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (new, path) = (directory.path().join("new"), directory.path().join("file"));
+        std::fs::write(&new, "whole").expect("it writes");
+        let mut synced = Vec::new();
+        let sync = |at: &Path| {
+            synced.push((at.to_owned(), path.exists()));
+            Ok(())
+        };
+        place_with(&new, &path, directory.path(), sync).expect("it is placed");
+        assert_eq!(synced, [(new.clone(), false), (directory.path().to_owned(), true)]);
+        assert!(!new.exists());
+    }
 }

@@ -155,11 +155,13 @@ impl<'c> Writer<'c> {
     fn write(&mut self, write: &Write) -> Result<Written> {
         Ok(match write {
             Write::Open(options) => {
+                self.txn.set_notify_slice(options.notify_slice);
                 let recovered = rules::open(&mut self.txn, *options)?;
                 Written::Open(OpenReport {
                     epoch: recovered.epoch,
                     next_sequence: self.txn.next_sequence(),
                     queues: self.txn.queues()?,
+                    notify_slice: options.notify_slice,
                     rescued: recovered.rescued,
                     quarantined: recovered.quarantined,
                     events: recovered.events,

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use task_scheduler::models::{Ending, State};
-use task_scheduler::store::{Applied, Change, RELEASE_SLICE};
+use task_scheduler::store::{Applied, Change, NOTIFY_SLICE};
 
 use super::given::*;
 
@@ -83,12 +83,12 @@ async fn a_dependant_of_two_that_end_badly_ends_once(given: Given) {
 
 async fn more_dependants_than_a_slice_are_released_in_slices(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
-    let many = RELEASE_SLICE + 10;
+    let many = NOTIFY_SLICE + 10;
     given.enter_all((0..many).map(|number| waits(&format!("c{number}"), &["parent"]))).await;
     let first = given.commit(complete(parent, fence)).await;
-    assert_eq!((first.ready.len(), ids(&first.ended)), (RELEASE_SLICE, vec!["parent"]));
+    assert_eq!((first.ready.len(), ids(&first.ended)), (NOTIFY_SLICE, vec!["parent"]));
     assert!(first.more);
-    let second = given.commit(Change::NotifyDependants { limit: RELEASE_SLICE }).await;
+    let second = given.commit(Change::NotifyDependants { limit: NOTIFY_SLICE }).await;
     assert_eq!((second.ready.len(), second.ended.len(), second.more), (10, 0, false));
     let released: BTreeSet<u64> =
         first.ready.iter().chain(&second.ready).map(|ready| ready.position.sequence.0).collect();
@@ -98,12 +98,12 @@ async fn more_dependants_than_a_slice_are_released_in_slices(given: Given) {
 
 async fn a_chain_that_is_longer_than_a_slice_ends_in_slices(given: Given) {
     let (parent, fence) = given.run(task("c0")).await;
-    let long = 2 * RELEASE_SLICE + 10;
+    let long = 2 * NOTIFY_SLICE + 10;
     let link = |number: usize| waits(&format!("c{number}"), &[&format!("c{}", number - 1)]);
     given.enter_all((1..=long).map(link)).await;
     let first = given.commit(fail(parent, fence)).await;
-    assert_eq!((first.ended.len(), first.more), (RELEASE_SLICE + 1, true));
-    assert_eq!(given.release_dependants(RELEASE_SLICE).await, 2);
+    assert_eq!((first.ended.len(), first.more), (NOTIFY_SLICE + 1, true));
+    assert_eq!(given.release_dependants(NOTIFY_SLICE).await, 2);
     let last = given.find(&format!("c{long}")).await;
     let ending = last.outcome.expect("it has ended").ending;
     assert_eq!(ending, dependency_failed(&format!("c{}", long - 1)));
@@ -111,7 +111,7 @@ async fn a_chain_that_is_longer_than_a_slice_ends_in_slices(given: Given) {
 
 async fn a_slice_takes_no_more_than_it_may(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
-    let many = RELEASE_SLICE + 5;
+    let many = NOTIFY_SLICE + 5;
     given.enter_all((0..many).map(|number| waits(&format!("c{number}"), &["parent"]))).await;
     given.commit(complete(parent, fence)).await;
     for more in [true, true, false] {
@@ -129,12 +129,12 @@ async fn nothing_to_release_is_said_at_once(given: Given) {
 async fn two_cascades_that_are_under_way_at_once_both_come_to_their_end(given: Given) {
     let (one, one_fence) = given.run(task("one")).await;
     let (two, two_fence) = given.run(task("two")).await;
-    let many = RELEASE_SLICE + 5;
+    let many = NOTIFY_SLICE + 5;
     given.enter_all((0..many).map(|number| waits(&format!("a{number}"), &["one"]))).await;
     given.enter_all((0..many).map(|number| waits(&format!("b{number}"), &["two"]))).await;
     assert!(given.commit(fail(one, one_fence)).await.more);
     assert!(given.commit(complete(two, two_fence)).await.more);
-    given.release_dependants(RELEASE_SLICE).await;
+    given.release_dependants(NOTIFY_SLICE).await;
     assert_eq!(given.claimable().await.len(), many);
     let last = given.find(&format!("a{}", many - 1)).await;
     let failed: Option<Ending> = last.outcome.map(|it| it.ending);

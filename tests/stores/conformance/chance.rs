@@ -16,7 +16,7 @@ use task_scheduler::models::{
     Schedule, Secret, Sequence, Task, TaskId, Unique, Webhook,
 };
 use task_scheduler::store::{
-    Applied, Change, ClaimRequest, ClaimableTask, Claims, Firing, Insert, RELEASE_SLICE, Retention,
+    Applied, Change, ClaimRequest, ClaimableTask, Claims, Firing, Insert, NOTIFY_SLICE, Retention,
     RetentionLimit,
 };
 
@@ -36,7 +36,7 @@ pub(crate) enum Step {
     Claim(Vec<ClaimRequest>),
     /// The process ends, and another one begins.
     Open {
-        suspect_after: u32,
+        quarantine_after: u32,
     },
 }
 
@@ -89,7 +89,7 @@ impl Chance {
                     // Long enough to show that what ran is innocent.
                     self.now = self.now.plus(700 * SECOND);
                 }
-                Step::Open { suspect_after: *self.pick(&[0, 1, 2, 2, 2, 2]) }
+                Step::Open { quarantine_after: *self.pick(&[0, 1, 2, 2, 2, 2]) }
             }
             1..=35 => Step::Claim(self.wanted()),
             _ => {
@@ -461,7 +461,7 @@ impl Chance {
         for number in 0..3 {
             changes.push(Change::ForeignEnded { id: elsewhere(number), succeeded: true });
         }
-        changes.push(Change::NotifyDependants { limit: RELEASE_SLICE });
+        changes.push(Change::NotifyDependants { limit: NOTIFY_SLICE });
         changes
     }
 

@@ -13,7 +13,7 @@ use task_scheduler::models::{
 };
 use task_scheduler::store::{
     Applied, Change, ChangeResult, ClaimRequest, ClaimableTask, Claimed, Claims, Commit, Insert,
-    MemoryStore, OpenOptions, OpenReport, Position, SqliteStore, Store,
+    MemoryStore, NOTIFY_SLICE, OpenOptions, OpenReport, Position, SqliteStore, Store,
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
@@ -78,8 +78,8 @@ impl Given {
         self.open_with(SUSPECT_AFTER).await
     }
 
-    pub(crate) async fn open_with(&self, suspect_after: u32) -> OpenReport {
-        let boot = OpenOptions { now: self.now(), suspect_after };
+    pub(crate) async fn open_with(&self, quarantine_after: u32) -> OpenReport {
+        let boot = OpenOptions { now: self.now(), quarantine_after, notify_slice: NOTIFY_SLICE };
         let opened = self.store.open(boot).await.expect("it opens");
         self.epoch.set(opened.epoch);
         opened
@@ -90,11 +90,11 @@ impl Given {
         self.restart_with(SUSPECT_AFTER).await
     }
 
-    pub(crate) async fn restart_with(&mut self, suspect_after: u32) -> OpenReport {
+    pub(crate) async fn restart_with(&mut self, quarantine_after: u32) -> OpenReport {
         // The old one is closed first.
         self.store = Kept::Nothing.open();
         self.store = self.kept.open();
-        self.open_with(suspect_after).await
+        self.open_with(quarantine_after).await
     }
 
     pub(crate) fn now(&self) -> Timestamp {

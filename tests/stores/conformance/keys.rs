@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use task_scheduler::models::{BlockedBy, QueueLimits, Sequence, State, Task};
-use task_scheduler::store::{Applied, Change, ChangeResult, RELEASE_SLICE};
+use task_scheduler::store::{Applied, Change, ChangeResult, NOTIFY_SLICE};
 
 use super::given::*;
 
@@ -151,10 +151,10 @@ async fn a_raised_limit_wakes_those_that_are_held(given: Given) {
 }
 
 async fn a_raised_limit_wakes_many_in_slices(given: Given) {
-    let many = RELEASE_SLICE + 6;
+    let many = NOTIFY_SLICE + 6;
     given.enter_all((0..many).map(|number| keyed(&format!("a{number}"), "k"))).await;
     let commit = given.commit_all(Arc::new([per_key(2_000)])).await;
-    assert_eq!(commit.applied[0].ready.len(), RELEASE_SLICE);
+    assert_eq!(commit.applied[0].ready.len(), NOTIFY_SLICE);
     assert_eq!(commit.due, Some(given.now()), "the rest is to be looked at at once");
     let applied = given.commit(Change::Promote { limit: 3 }).await;
     assert_eq!((applied.ready.len(), applied.more), (3, true));

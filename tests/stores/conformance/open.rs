@@ -1,6 +1,6 @@
 use task_scheduler::models::{Ending, HistoryEntry, Sequence, State};
 use task_scheduler::store::{
-    Change, ChangeResult, OpenReport, RELEASE_SLICE, Retention, RetentionLimit,
+    Change, ChangeResult, NOTIFY_SLICE, OpenReport, Retention, RetentionLimit,
 };
 
 use super::given::*;
@@ -77,7 +77,7 @@ async fn a_task_that_was_to_be_cancelled_is_not_put_back(given: Given) {
     let outcome = given.find("a").await.outcome.expect("it has ended");
     assert_eq!(outcome.ending, Ending::Cancelled("tired".into()));
     assert_eq!(given.claim(sequence).await, None);
-    let applied = given.commit(Change::NotifyDependants { limit: RELEASE_SLICE }).await;
+    let applied = given.commit(Change::NotifyDependants { limit: NOTIFY_SLICE }).await;
     assert_eq!(ids(&applied.ended), ["child"]);
 }
 
@@ -97,6 +97,7 @@ async fn a_boot_is_told_what_waits_in_which_queue(given: Given) {
         epoch: opened.epoch,
         next_sequence: Sequence(6),
         queues: opened.queues.clone(),
+        notify_slice: NOTIFY_SLICE,
         rescued: left_running(&given),
         quarantined: 0,
         events: Vec::new(),
@@ -126,11 +127,11 @@ async fn places_that_were_given_once_are_never_given_again(given: Given) {
 
 async fn what_was_not_released_before_is_released_by_the_next_boot(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
-    let many = RELEASE_SLICE + 5;
+    let many = NOTIFY_SLICE + 5;
     given.enter_all((0..many).map(|number| waits(&format!("c{number}"), &["parent"]))).await;
     assert!(given.commit(fail(parent, fence)).await.more);
     given.open().await;
-    let applied = given.commit(Change::NotifyDependants { limit: RELEASE_SLICE }).await;
+    let applied = given.commit(Change::NotifyDependants { limit: NOTIFY_SLICE }).await;
     assert_eq!((applied.ended.len(), applied.more), (5, false));
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use task_scheduler::clock::Timestamp;
 use task_scheduler::models::{Fact, NodeFact, TaskFilter};
-use task_scheduler::store::{Change, MemoryStore, OpenOptions, OpenReport, RELEASE_SLICE, Store};
+use task_scheduler::store::{Change, MemoryStore, NOTIFY_SLICE, OpenOptions, OpenReport, Store};
 
 use super::chance::{self, Chance, Step};
 use super::given::*;
@@ -47,7 +47,11 @@ async fn live(given: Given, seed: u64) {
     let seed = std::env::var("STORE_SEED").ok().and_then(|it| it.parse().ok()).unwrap_or(seed);
     println!("again with STORE_SEED={seed}");
     let reference = MemoryStore::default();
-    let boot = OpenOptions { now: given.now(), suspect_after: SUSPECT_AFTER };
+    let boot = OpenOptions {
+        now: given.now(),
+        quarantine_after: SUSPECT_AFTER,
+        notify_slice: NOTIFY_SLICE,
+    };
     let opened = reference.open(boot).await.expect("it opens");
     let mut chance = Chance::new(seed);
     chance.opened(opened.epoch);
@@ -94,13 +98,13 @@ impl Life {
                 assert_eq!(claims, right, "{wanted:?}");
                 self.chance.claimed(&claims);
             }
-            Step::Open { suspect_after } => {
+            Step::Open { quarantine_after } => {
                 let durable = self.given.store.properties().durable;
                 let opened = match durable {
-                    true => self.given.restart_with(suspect_after).await,
-                    false => self.given.open_with(suspect_after).await,
+                    true => self.given.restart_with(quarantine_after).await,
+                    false => self.given.open_with(quarantine_after).await,
                 };
-                let boot = OpenOptions { now, suspect_after };
+                let boot = OpenOptions { now, quarantine_after, notify_slice: NOTIFY_SLICE };
                 let right = self.reference.open(boot).await.expect("it opens");
                 assert_eq!(
                     but_for_the_last_sign_of_life(&opened),
@@ -160,7 +164,7 @@ impl Life {
             }
             let mut changes = self.chance.ends();
             changes.push(Change::Promote { limit: 100 });
-            changes.push(Change::NotifyDependants { limit: RELEASE_SLICE });
+            changes.push(Change::NotifyDependants { limit: NOTIFY_SLICE });
             self.make(Step::Commit(changes.into())).await;
             self.chance.now = self.chance.now.plus(Duration::from_secs(1));
             self.given.wait(SECOND);

@@ -1,5 +1,5 @@
 use task_scheduler::models::{HistoryEntry, Keys, OnConflict, State, Task, Unique};
-use task_scheduler::store::{Applied, Change, ChangeResult, DependencyProblem, RELEASE_SLICE};
+use task_scheduler::store::{Applied, Change, ChangeResult, DependencyProblem, NOTIFY_SLICE};
 
 use super::given::*;
 
@@ -127,12 +127,12 @@ async fn a_unique_key_is_taken_again_or_refused(given: Given) {
 
 async fn many_come_back_in_slices(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
-    let many = RELEASE_SLICE + 5;
+    let many = NOTIFY_SLICE + 5;
     given.enter_all((0..many).map(|number| waits(&format!("c{number}"), &["parent"]))).await;
     given.commit(fail(parent, fence)).await;
-    given.release_dependants(RELEASE_SLICE).await;
+    given.release_dependants(NOTIFY_SLICE).await;
     let applied = given.commit(again("parent")).await;
-    assert_eq!((applied.retried.len(), applied.more), (RELEASE_SLICE + 1, true));
-    let applied = given.commit(Change::NotifyDependants { limit: RELEASE_SLICE }).await;
+    assert_eq!((applied.retried.len(), applied.more), (NOTIFY_SLICE + 1, true));
+    let applied = given.commit(Change::NotifyDependants { limit: NOTIFY_SLICE }).await;
     assert_eq!((applied.retried.len(), applied.more), (5, false));
 }

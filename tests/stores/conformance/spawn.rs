@@ -1,5 +1,5 @@
 use task_scheduler::models::{Digest, Fence, Keys, OnConflict, Sequence, State, Task, Unique};
-use task_scheduler::store::{Applied, Change, ChangeResult, Insert, RELEASE_SLICE};
+use task_scheduler::store::{Applied, Change, ChangeResult, Insert, NOTIFY_SLICE};
 
 use super::given::*;
 
@@ -165,13 +165,13 @@ async fn children_of_a_parent_that_ends_well_go_on(given: Given) {
 
 async fn many_children_are_cancelled_in_slices(given: Given) {
     let (sequence, fence) = given.run(task("p")).await;
-    let many = RELEASE_SLICE + 5;
+    let many = NOTIFY_SLICE + 5;
     let spawns =
         (0..many).map(|number| spawn(sequence, fence, &child(&given, &format!("p/{number}"))));
     given.commit_all(spawns.collect()).await;
     let applied = given.commit(fail(sequence, fence)).await;
-    assert_eq!((applied.ended.len(), applied.more), (RELEASE_SLICE + 1, true));
-    let applied = given.commit(Change::NotifyDependants { limit: RELEASE_SLICE }).await;
+    assert_eq!((applied.ended.len(), applied.more), (NOTIFY_SLICE + 1, true));
+    let applied = given.commit(Change::NotifyDependants { limit: NOTIFY_SLICE }).await;
     assert_eq!((applied.ended.len(), applied.more), (5, false));
 }
 

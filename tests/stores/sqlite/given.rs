@@ -11,10 +11,12 @@ use task_scheduler::models::{
     Overlap, QueueName, RetryPolicy, Rule, Schedule, Secret, Sequence, Task, TaskId, Webhook,
 };
 use task_scheduler::store::{
-    Change, ChangeResult, ClaimRequest, Commit, Error, Insert, OpenOptions, SqliteStore, Store as _,
+    Change, ChangeResult, ClaimRequest, Commit, Error, Insert, NOTIFY_SLICE, OpenOptions,
+    SqliteStore, Store as _, sqlite,
 };
 
 pub(crate) struct Given {
+    options: sqlite::Options,
     /// `None` while it is closed.
     store: Option<SqliteStore>,
     epoch: Cell<u64>,
@@ -31,9 +33,13 @@ pub(crate) fn now() -> Timestamp {
 
 impl Given {
     pub(crate) async fn new() -> Self {
+        Self::with(sqlite::Options::default()).await
+    }
+
+    pub(crate) async fn with(options: sqlite::Options) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let (epoch, counter, next) = (Cell::new(0), Cell::new(0), Cell::new(0));
-        let mut given = Self { store: None, epoch, counter, next, directory };
+        let mut given = Self { options, store: None, epoch, counter, next, directory };
         given.open().await;
         given
     }
@@ -53,7 +59,7 @@ impl Given {
     /// The file, as the next process finds it.
     pub(crate) async fn open(&mut self) {
         self.close();
-        let store = SqliteStore::open_dir(self.directory.path()).expect("it opens");
+        let store = SqliteStore::open_with(self.directory.path(), &self.options).expect("it opens");
         let opened = store.open(boot()).await.expect("it begins");
         self.epoch.set(opened.epoch);
         self.next.set(opened.next_sequence.0);
@@ -112,7 +118,7 @@ impl Given {
 }
 
 pub(crate) fn boot() -> OpenOptions {
-    OpenOptions { now: now(), suspect_after: 2 }
+    OpenOptions { now: now(), quarantine_after: 2, notify_slice: NOTIFY_SLICE }
 }
 
 pub(crate) fn name(id: &str) -> TaskId {

@@ -6,5 +6,6 @@ mod copies;
 mod durable;
 mod given;
 mod ids;
+mod limits;
 mod migrate;
 mod open;

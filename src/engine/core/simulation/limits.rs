@@ -131,9 +131,9 @@ impl World {
     /// A store gave a task away just now.
     pub(super) fn check_claim(&mut self, claimed: &Claimed, wall: Timestamp) {
         let task = &claimed.task;
-        let suspect_after = self.suspect_after;
+        let quarantine_after = self.quarantine_after;
         let is_suspect = |limits: &Limits, id: &TaskId| {
-            suspect_after > 0 && limits.deaths.get(id).is_some_and(|it| *it >= suspect_after)
+            quarantine_after > 0 && limits.deaths.get(id).is_some_and(|it| *it >= quarantine_after)
         };
         if is_suspect(&self.limits, &task.id) {
             let others = unfinished(&self.store).into_iter().filter(|it| it.task.id != task.id);

@@ -88,7 +88,7 @@ pub(super) struct World {
     /// Whether limits per key change.
     pub(super) changes_keys: bool,
     /// After how many ends of the process a task is a suspect; 0: never.
-    pub(super) suspect_after: u32,
+    pub(super) quarantine_after: u32,
 }
 
 impl World {
@@ -99,11 +99,11 @@ impl World {
             steady: Duration::ZERO,
         };
         let settings = settings(&mut rng);
-        let suspect_after = rng.u32(0..3);
+        let quarantine_after = rng.u32(0..3);
         let registry = Arc::new(methods());
         let cache = Arc::new(cache());
         let mut store = Tables::default();
-        let opened = store.open(OpenOptions { now: now.wall, suspect_after });
+        let opened = store.open(options(now.wall, quarantine_after));
         let core =
             Core::new(settings.clone(), registry.clone(), cache.clone(), &opened, rng.u64(..), now);
         let full_disk = if rng.u32(0..4) == 0 { 6 } else { 1 };
@@ -117,7 +117,7 @@ impl World {
             reserved: BTreeSet::new(),
             found_a_crash: false,
             changes_keys: rng.bool(),
-            suspect_after,
+            quarantine_after,
             rng,
             now,
             calm: false,
@@ -289,8 +289,7 @@ impl World {
         if self.rng.u32(0..3) == 0 {
             self.declare_otherwise();
         }
-        let opened =
-            self.store.open(OpenOptions { now: self.now.wall, suspect_after: self.suspect_after });
+        let opened = self.store.open(options(self.now.wall, self.quarantine_after));
         self.ledger.reopened(&opened, &self.store);
         self.events.reopened(&opened);
         let is_crash = |event: &Event| matches!(event.fact, Fact::Node(NodeFact::Crashed { .. }));
@@ -316,7 +315,7 @@ impl World {
             let deaths = self.limits.died_with(&id);
             let state = if snapshot.cancel_requested {
                 State::Cancelled
-            } else if self.suspect_after > 0 && deaths > self.suspect_after {
+            } else if self.quarantine_after > 0 && deaths > self.quarantine_after {
                 State::Failed
             } else {
                 State::Queued
@@ -469,4 +468,9 @@ fn settings(rng: &mut fastrand::Rng) -> Settings {
         },
         queues,
     }
+}
+
+/// A slice so small that a second one is frequent.
+fn options(now: Timestamp, quarantine_after: u32) -> OpenOptions {
+    OpenOptions { now, quarantine_after, notify_slice: 2 }
 }

@@ -13,9 +13,6 @@ use super::statements::Statements;
 use crate::models::{ArgValue, Sequence, Task};
 use crate::store::rules::{IndexEntry, KeyState, QuarantineState, Row};
 
-/// How many rows stay in memory between transactions: those that run, because they are about to end,
-/// and those that can be claimed.
-const KEPT_ROWS: usize = 8 << 10;
 /// Rows whose encoding is larger than this do not stay.
 const KEPT_BYTES: usize = 2 << 10;
 
@@ -59,8 +56,9 @@ impl Cached {
     }
 }
 
-#[derive(Default)]
 pub(super) struct Cache {
+    /// See [`Options::kept_rows`](super::super::Options::kept_rows).
+    kept_rows: usize,
     rows: HashMap<Sequence, Box<Cached>>,
     /// Rows that the transaction changed and has not written yet.
     changed: Vec<Sequence>,
@@ -70,6 +68,26 @@ pub(super) struct Cache {
 }
 
 impl Cache {
+    pub(super) fn new(kept_rows: usize) -> Self {
+        Self {
+            kept_rows,
+            rows: HashMap::default(),
+            changed: Vec::new(),
+            touched: Vec::new(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Drops everything, also what is not written.
+    pub(super) fn clear(&mut self) {
+        *self = Self::new(self.kept_rows);
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     pub(super) fn get(&self, sequence: Sequence) -> Option<&Cached> {
         self.rows.get(&sequence).map(|cached| &**cached)
     }
@@ -120,7 +138,7 @@ impl Cache {
 
     /// Ends the transaction: keeps the rows that will be needed soon.
     pub(super) fn settle(&mut self) {
-        let full = self.rows.len() > KEPT_ROWS;
+        let full = self.rows.len() > self.kept_rows;
         for sequence in self.touched.drain(..) {
             if let Some(cached) = self.rows.get(&sequence)
                 && (full || !cached.may_stay())

@@ -25,7 +25,7 @@ use super::pending_ids::{Entry, IdChange, Merge, Pending, Slice};
 use super::reads;
 use crate::clock::Timestamp;
 use crate::models::{Sequence, TaskId};
-use crate::store::QueueState;
+use crate::store::{NOTIFY_SLICE, QueueState};
 use cache::Cache;
 pub(super) use cache::quarantine_number;
 use counters::Counters;
@@ -54,6 +54,7 @@ pub(super) struct WriteTxn<'c> {
     left: Vec<Entry>,
     /// Whether memory may differ from the file.
     stale: bool,
+    notify_slice: usize,
 }
 
 impl<'c> WriteTxn<'c> {
@@ -63,6 +64,7 @@ impl<'c> WriteTxn<'c> {
         keys: Keys,
         known: Arc<IdFilter>,
         pending: Arc<Pending>,
+        kept_rows: usize,
     ) -> Result<Self> {
         let newest = connection.query_one("SELECT max(key) FROM ids", [], |row| {
             Ok(row.get::<_, Option<i64>>(0)?.unwrap_or(0).max(0))
@@ -75,7 +77,7 @@ impl<'c> WriteTxn<'c> {
             pending,
             merge: Merge::default(),
             newest,
-            cache: Cache::default(),
+            cache: Cache::new(kept_rows),
             counters: Counters::load(connection)?,
             pending_dependants: PendingDependants::load(connection)?,
             outbox: outbox::Outbox::load(connection)?,
@@ -84,7 +86,13 @@ impl<'c> WriteTxn<'c> {
             arrived: Vec::new(),
             left: Vec::new(),
             stale: false,
+            notify_slice: NOTIFY_SLICE,
         })
+    }
+
+    /// See [`OpenOptions::notify_slice`](crate::store::OpenOptions::notify_slice).
+    pub(super) fn set_notify_slice(&mut self, notify_slice: usize) {
+        self.notify_slice = notify_slice;
     }
 
     /// Begins a transaction.
@@ -196,7 +204,7 @@ impl<'c> WriteTxn<'c> {
         self.counters = Counters::load(self.connection)?;
         self.pending_dependants = PendingDependants::load(self.connection)?;
         self.outbox = outbox::Outbox::load(self.connection)?;
-        self.cache = Cache::default();
+        self.cache.clear();
         self.prune = prune::PruneScan::default();
         self.fresh.clear();
         self.arrived.clear();
@@ -223,6 +231,14 @@ impl<'c> WriteTxn<'c> {
         self.write_rows()?;
         self.counters.write(&mut self.sql)?;
         reads::queues::queues(self.connection)
+    }
+}
+
+#[cfg(test)]
+impl WriteTxn<'_> {
+    /// How many rows are in memory.
+    pub(super) fn cached_rows(&self) -> usize {
+        self.cache.len()
     }
 }
 

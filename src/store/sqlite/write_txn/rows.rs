@@ -139,6 +139,10 @@ impl Rows for WriteTxn<'_> {
         Ok(())
     }
 
+    fn notify_slice(&self) -> usize {
+        self.notify_slice
+    }
+
     fn keeps_ended(&self) -> bool {
         true
     }

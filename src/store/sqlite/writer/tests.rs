@@ -8,7 +8,7 @@ use crate::models::{
     ArgValue, Digest, Durability, OnDependencyFailure, Options, QueueName, RetryPolicy, Sequence,
     Task, TaskId,
 };
-use crate::store::sqlite::{id_filter, id_key, pending_ids, schema};
+use crate::store::sqlite::{self, id_filter, id_key, schema};
 use crate::store::{ChangeResult, Insert};
 
 fn file() -> (tempfile::TempDir, PathBuf) {
@@ -18,10 +18,13 @@ fn file() -> (tempfile::TempDir, PathBuf) {
 }
 
 fn writer(connection: &Connection) -> Writer<'_> {
+    writer_with(connection, &sqlite::Options::default())
+}
+
+fn writer_with<'c>(connection: &'c Connection, options: &sqlite::Options) -> Writer<'c> {
     let keys = id_key::Keys::load(connection).expect("a seed");
-    let known = Arc::new(id_filter::IdFilter::new(true));
-    let write_txn =
-        WriteTxn::new(connection, keys, known, Arc::new(pending_ids::Pending::default()));
+    let known = Arc::new(id_filter::IdFilter::new(true, options.ids_per_filter));
+    let write_txn = WriteTxn::new(connection, keys, known, Arc::default(), options.kept_rows);
     Writer::new(connection, write_txn.expect("it reads"), Arc::default(), Arc::default())
 }
 
@@ -171,4 +174,18 @@ fn after_an_fsync_that_failed_nobody_knows_and_after_a_write_that_failed_nothing
     assert!(matches!(said(ffi::SQLITE_IOERR_FSYNC), Error::Broken(_)));
     assert!(matches!(said(ffi::SQLITE_IOERR_WRITE), Error::Unavailable(_)));
     assert!(matches!(said(ffi::SQLITE_FULL), Error::Unavailable(_)));
+}
+
+#[test]
+fn claimable_rows_stay_in_memory_up_to_a_limit() {
+    let (_directory, path) = file();
+    let connection = super::super::connection::writer(&path).expect("it opens");
+    let mut writer =
+        writer_with(&connection, &sqlite::Options { kept_rows: 10, ..sqlite::Options::default() });
+    for sequence in 1..=100 {
+        commit(&mut writer, insert(sequence, 10)).expect("it commits");
+        let kept = writer.txn.cached_rows();
+        let expected = usize::try_from(sequence).expect("few").min(11);
+        assert!((10.min(expected)..=11).contains(&kept), "{kept} rows after {sequence}");
+    }
 }
