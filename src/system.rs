@@ -158,7 +158,7 @@ impl TaskSystem {
         let listening = Listening::begin(subscribers.list(), &announcer);
         let (methods, results) = (registry.clone(), cache.clone());
         let counts = Arc::new(Counts::default());
-        announcer.add_tap(counts.clone());
+        announcer.add_observer(counts.clone());
         let engine = Engine::start(options, methods, results, store, announcer.clone()).await?;
         let unless_started = StopUnlessStarted(Some(engine.clone()));
         let webhooks = Webhooks::of(engine.clone()).await?;

@@ -384,7 +384,7 @@ fn life(number: usize) -> Vec<Event> {
 async fn counting_tasks_takes_a_bounded_memory_and_then_nothing() {
     let _alone = ONE_AT_A_TIME.lock().await;
     let lives: Vec<Vec<Event>> = (0..5 * MAX_METHODS.max(MAX_QUEUES)).map(life).collect();
-    let hear_all = |counts: &Counts| lives.iter().flatten().for_each(|event| counts.hear(event));
+    let hear_all = |counts: &Counts| lives.iter().flatten().for_each(|event| counts.observe(event));
     let before = live();
     let counts = Counts::default();
     hear_all(&counts);

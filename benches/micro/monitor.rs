@@ -40,18 +40,18 @@ pub(crate) fn hear(c: &mut Criterion) {
     });
     let counts = Counts::default();
     group.bench_function("counts, three events", |b| {
-        b.iter(|| life.iter().for_each(|event| counts.hear(black_box(event))));
+        b.iter(|| life.iter().for_each(|event| counts.observe(black_box(event))));
     });
     // Others count meanwhile, the same method's tasks.
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                life.iter().for_each(|event| counts.hear(event));
+                life.iter().for_each(|event| counts.observe(event));
             }
         });
         group.bench_function("counts, three events, beside another thread", |b| {
-            b.iter(|| life.iter().for_each(|event| counts.hear(black_box(event))));
+            b.iter(|| life.iter().for_each(|event| counts.observe(black_box(event))));
         });
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });

@@ -40,7 +40,7 @@ impl Announcements {
 
     /// Whether anybody listens.
     pub(super) fn listened_to(&self) -> bool {
-        self.announcer.is_heard()
+        self.announcer.has_subscribers()
     }
 
     /// Takes events over from the core, which is held meanwhile.

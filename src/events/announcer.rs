@@ -1,102 +1,109 @@
-//! Tells whoever listens.
+//! Publishes events to observers and streams.
 //!
-//! Owns who that is: the taps, which only ever come, and the streams, which come and go.
-//! As long as there are no streams and have been none for [`LINGER`](super::LINGER), an event goes to
-//! the taps and is dropped: no lock, no allocation. Else it gets a position and is remembered for a
-//! while, and its streams are looked up.
+//! Observers are called on the thread that announces, and are never removed. Streams come and go. While
+//! there are no streams, and after the last one has been closed for [`REMEMBER_FOR`], an event goes to the
+//! observers and is dropped: no lock, no allocation. Otherwise it gets a position, is remembered for
+//! cursors, and goes into the queues of the streams that want it.
 //!
-//! One lock is held while an event gets its position and goes into the queues of those who want it,
-//! so every stream sees the same order, and nothing is lost between what a stream catches up with and
-//! what it is told live.
+//! One lock is held while an event gets its position and enters those queues. Every stream therefore
+//! sees the same order, and loses nothing between its catch-up and its first live event.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::Announced;
 use super::index::Index;
 use super::observers::Observers;
-use super::recent::{LINGER, Recent};
+use super::recent::{REMEMBER_FOR, Recent};
 use super::stream::{EventCursor, EventStream};
 use crate::clock::now;
 use crate::models::{Event, EventFilter};
 
-/// Somebody who is told of every event on the thread that announces it. So it is quick, and waits for
-/// nothing.
+/// Gets every event, synchronously and without loss, on the thread that announces it. An observer must
+/// be quick and must not block.
 pub trait Observer: Send + Sync + 'static {
-    /// This happened. Events of one task come in their order; those that several threads announce at
-    /// once come in any.
-    fn hear(&self, event: &Event);
+    /// Called once for each event. Events of one task come in order; events that several threads announce
+    /// at the same time come in any order.
+    fn observe(&self, event: &Event);
 }
 
 impl<F: Fn(&Event) + Send + Sync + 'static> Observer for F {
-    fn hear(&self, event: &Event) {
+    fn observe(&self, event: &Event) {
         self(event);
     }
 }
 
-/// Tells whoever listens of what happened.
+/// Publishes events to observers and streams.
 #[derive(Default)]
 pub struct Announcer {
     observers: Observers,
-    hub: Arc<Hub>,
+    streams: Arc<Streams>,
 }
 
 impl Announcer {
-    /// With one who is told of everything from the start on.
+    /// An announcer that remembers events for this long after the last stream is closed, instead of
+    /// [`REMEMBER_FOR`].
+    pub fn remembering_for(remember_for: Duration) -> Self {
+        let streams = Arc::new(Streams { remember_for, ..Streams::default() });
+        Self { observers: Observers::default(), streams }
+    }
+
+    /// Adds an observer.
     #[must_use]
     pub fn observer(self, observer: Arc<dyn Observer>) -> Self {
-        self.add_tap(observer);
+        self.add_observer(observer);
         self
     }
 
-    /// With one more, who is told of everything from now on.
-    pub fn add_tap(&self, observer: Arc<dyn Observer>) {
+    /// Adds an observer, which gets every event from now on.
+    pub fn add_observer(&self, observer: Arc<dyn Observer>) {
         self.observers.add(observer);
     }
 
-    /// Whether anybody listens at all. What it takes to make an event can be spared if not.
-    pub fn is_heard(&self) -> bool {
-        !self.observers.is_empty() || self.hub.is_recording()
+    /// Whether an observer or a stream may want events. If not, the caller need not make them.
+    pub fn has_subscribers(&self) -> bool {
+        !self.observers.is_empty() || self.streams.is_recording()
     }
 
-    /// Tells everybody who listens. Never blocks: whoever is too slow misses it.
+    /// Publishes an event. Never blocks: a stream that is too slow misses it.
     pub fn announce(&self, event: Event) {
         for observer in self.observers.iter() {
-            // The engine announces from its loops, which must not end for somebody who listens. The
-            // panic itself is in the log already.
-            if catch_unwind(AssertUnwindSafe(|| observer.hear(&event))).is_err() {
-                tracing::error!(event = event.name(), "a tap panicked");
+            // An observer's panic must not end the engine's loop that announces. The panic hook has
+            // logged the panic itself.
+            if catch_unwind(AssertUnwindSafe(|| observer.observe(&event))).is_err() {
+                tracing::error!(event = event.name(), "an observer panicked");
             }
         }
-        if self.hub.is_recording() {
-            self.hub.announce(event);
+        if self.streams.is_recording() {
+            self.streams.announce(event);
         }
     }
 
-    /// What happens from now on, as far as `filter` wants it; with a cursor, from after that event on.
-    /// If that is not known any more, the first thing that the stream says is that something was
-    /// missed.
+    /// Opens a stream of the events that `filter` selects: from now on, or after the cursor's event. If
+    /// the events after the cursor are not remembered any more, the stream's first item is
+    /// [`StreamItem::Missed`](super::StreamItem::Missed).
     pub fn subscribe(&self, filter: EventFilter, after: Option<EventCursor>) -> EventStream {
-        EventStream::begin(self.hub.clone(), filter, after)
+        EventStream::open(self.streams.clone(), filter, after)
     }
 
     #[cfg(test)]
     pub(super) fn is_index_empty(&self) -> bool {
-        self.hub.inside.lock().index.is_empty()
+        self.streams.state.lock().index.is_empty()
     }
 
-    /// Whether it was [closed](Self::close): what it announces reaches no stream any more.
+    /// Whether the announcer is [closed](Self::close): streams get no more events.
     pub fn is_closed(&self) -> bool {
-        self.hub.inside.lock().closed
+        self.streams.state.lock().closed
     }
 
-    /// Ends all streams once they have told what they hold.
+    /// Ends every stream after the events that are in its queue.
     pub fn close(&self) {
-        self.hub.close();
+        self.streams.close();
     }
 }
 
@@ -108,99 +115,103 @@ impl Drop for Announcer {
 
 impl fmt::Debug for Announcer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let streams = self.hub.inside.lock().streams;
+        let open = self.streams.state.lock().open;
         f.debug_struct("Announcer")
-            .field("taps", &self.observers)
-            .field("streams", &streams)
+            .field("observers", &self.observers)
+            .field("streams", &open)
             .finish()
     }
 }
 
-/// What the announcer and its streams share.
-pub(super) struct Hub {
-    /// Tells cursors of this announcer from those of others, which were before it.
+/// What the announcer shares with its streams.
+pub(super) struct Streams {
+    /// Tells this announcer's cursors from those of an earlier server process.
     pub(super) boot: u64,
-    /// The same as in `inside`, for whoever only wants to know that there is nothing to do.
+    /// How long events are remembered after the last stream is closed.
+    remember_for: Duration,
+    /// A copy of `state.recording` that is read without the lock.
     recording: AtomicBool,
-    pub(super) inside: Mutex<Inside>,
+    pub(super) state: Mutex<State>,
 }
 
 #[derive(Default)]
-pub(super) struct Inside {
+pub(super) struct State {
     recording: bool,
     pub(super) closed: bool,
     pub(super) recent: Recent,
-    /// Streams that are told live.
+    /// The streams that are live.
     pub(super) index: Index,
-    /// All streams.
-    streams: usize,
-    /// When the last of them went, on the steady clock.
-    deserted_at: std::time::Duration,
+    /// How many streams are open.
+    open: usize,
+    /// When the last stream was closed, on the steady clock.
+    last_closed_at: Duration,
 }
 
-impl Default for Hub {
+impl Default for Streams {
     fn default() -> Self {
         Self {
             boot: fastrand::u64(..),
+            remember_for: REMEMBER_FOR,
             recording: AtomicBool::new(false),
-            inside: Mutex::default(),
+            state: Mutex::default(),
         }
     }
 }
 
-impl Hub {
+impl Streams {
     fn is_recording(&self) -> bool {
         self.recording.load(Ordering::Acquire)
     }
 
     fn announce(&self, event: Event) {
-        let mut told = Announced::from(event);
+        let mut announced = Announced::from(event);
         let mut wakers = Vec::new();
-        let forgotten;
+        let dropped;
         {
-            let mut inside = self.inside.lock();
-            if !inside.recording {
+            let mut state = self.state.lock();
+            if !state.recording {
                 return;
             }
-            if inside.streams == 0 && now().steady.saturating_sub(inside.deserted_at) > LINGER {
-                inside.recording = false;
+            let closed_for = now().steady.saturating_sub(state.last_closed_at);
+            if state.open == 0 && closed_for > self.remember_for {
+                state.recording = false;
                 self.recording.store(false, Ordering::Release);
-                let forgotten = inside.recent.forget();
-                drop(inside);
-                drop(forgotten);
+                let dropped = state.recent.clear();
+                drop(state);
+                drop(dropped);
                 return;
             }
-            told.position = inside.recent.next();
-            let told = Arc::new(told);
-            inside.index.deliver(&told, &mut wakers);
-            forgotten = inside.recent.push(told);
+            announced.position = state.recent.next();
+            let announced = Arc::new(announced);
+            state.index.deliver(&announced, &mut wakers);
+            dropped = state.recent.push(announced);
         }
-        // It may be the last to hold tasks, which take a while to drop.
-        drop(forgotten);
+        // After the lock: the event may be the last owner of large tasks.
+        drop(dropped);
         wakers.into_iter().for_each(std::task::Waker::wake);
     }
 
-    /// One more stream: from now on events are remembered.
-    pub(super) fn enter(&self) {
-        let mut inside = self.inside.lock();
-        inside.streams += 1;
-        inside.recording = true;
+    /// A stream was opened: from now on events are remembered.
+    pub(super) fn opened(&self) {
+        let mut state = self.state.lock();
+        state.open += 1;
+        state.recording = true;
         self.recording.store(true, Ordering::Release);
     }
 
-    /// One fewer.
-    pub(super) fn leave(&self, id: u64, filter: &EventFilter) {
-        let mut inside = self.inside.lock();
-        inside.index.remove(id, filter);
-        inside.streams -= 1;
-        inside.deserted_at = now().steady;
+    /// A stream was closed.
+    pub(super) fn closed(&self, id: u64, filter: &EventFilter) {
+        let mut state = self.state.lock();
+        state.index.remove(id, filter);
+        state.open -= 1;
+        state.last_closed_at = now().steady;
     }
 
     fn close(&self) {
         let queues = {
-            let mut inside = self.inside.lock();
-            inside.closed = true;
-            inside.index.queues()
+            let mut state = self.state.lock();
+            state.closed = true;
+            state.index.queues()
         };
         for queue in queues {
             queue.close();

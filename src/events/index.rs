@@ -1,10 +1,11 @@
-//! Which streams want an event: found without asking each of them.
+//! An index of live streams by their filters: finds the streams that want an event without checking
+//! every filter.
 //!
-//! Streams with the same filter are one group, which is asked once. A group stands under what an event
-//! must be for its filter to hold: the task, tag and queue that it names, and its name, the beginning
-//! of it or its category, all hashed into one key. For every *shape* of such a key that is in use (of
-//! ten thousand streams, usually one or two) an event's own key is looked up; whoever is found there is
-//! asked. So streams that want nothing of what happens cost next to nothing.
+//! Streams with equal filters form one group, whose filter is checked once. A group is indexed by a hash
+//! of what its filter requires: the task, the tag and the queue, and the event's name, a prefix of it or
+//! its category. The *shape* of a key says which of these it has. For each shape in use (of ten thousand
+//! streams, usually one or two) the index computes the event's own key and checks the groups under it.
+//! Streams that want other events therefore cost next to nothing.
 
 use std::collections::hash_map::Entry;
 use std::hash::{BuildHasher as _, Hash as _, Hasher as _};
@@ -23,22 +24,22 @@ pub(super) struct Index {
     by_filter: HashMap<EventFilter, u64>,
     /// Groups by key.
     places: HashMap<u64, Vec<u64>>,
-    /// The shapes of those keys, and how many each has.
+    /// The shapes of those keys, and how many keys each has.
     shapes: Vec<(Shape, usize)>,
     last_group: u64,
     hash: RandomState,
 }
 
-/// Those with one filter.
+/// The streams with one filter.
 struct Group {
     filter: EventFilter,
     queues: HashMap<u64, Arc<Queue>>,
     places: Vec<(Shape, u64)>,
-    /// The position of the last event that it was asked about: an event can be found by two keys.
-    asked: u64,
+    /// The position of the last event that was checked: two keys of an event can lead here.
+    last_checked: u64,
 }
 
-/// What a key is made of.
+/// Which parts a key has.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Shape {
     task: bool,
@@ -51,8 +52,8 @@ struct Shape {
 enum NameShape {
     Any,
     Category,
-    /// So many bytes.
-    Beginning(usize),
+    /// A prefix of this many bytes.
+    Prefix(usize),
     Whole,
 }
 
@@ -72,7 +73,7 @@ impl Index {
                     }
                 }
                 let filter = filter.clone();
-                let new = Group { filter, queues: HashMap::default(), places, asked: 0 };
+                let new = Group { filter, queues: HashMap::default(), places, last_checked: 0 };
                 self.groups.insert(group, new);
                 group
             }
@@ -82,7 +83,7 @@ impl Index {
         }
     }
 
-    /// Takes a stream out, if it is there.
+    /// Removes a stream, if it is indexed.
     pub(super) fn remove(&mut self, id: u64, filter: &EventFilter) {
         let Some(number) = self.by_filter.get(filter).copied() else { return };
         let Some(group) = self.groups.get_mut(&number) else { return };
@@ -109,17 +110,18 @@ impl Index {
         }
     }
 
-    /// Puts an event into the queues of those who want it, and gathers who is to be woken for that.
-    pub(super) fn deliver(&mut self, told: &Arc<Announced>, wakers: &mut Vec<Waker>) {
+    /// Pushes an event into the queues of the streams that want it, and collects the wakers of their
+    /// readers.
+    pub(super) fn deliver(&mut self, event: &Arc<Announced>, wakers: &mut Vec<Waker>) {
         let Self { groups, places, shapes, hash, .. } = self;
         for (shape, _) in shapes {
-            each_key(hash, *shape, told, |key| {
+            each_key(hash, *shape, event, |key| {
                 for group in places.get(&key).into_iter().flatten() {
                     let Some(group) = groups.get_mut(group) else { continue };
-                    if std::mem::replace(&mut group.asked, told.position) != told.position
-                        && group.filter.matches(told)
+                    if std::mem::replace(&mut group.last_checked, event.position) != event.position
+                        && group.filter.matches(event)
                     {
-                        wakers.extend(group.queues.values().filter_map(|queue| queue.push(told)));
+                        wakers.extend(group.queues.values().filter_map(|queue| queue.push(event)));
                     }
                 }
             });
@@ -134,19 +136,19 @@ impl Index {
             && self.shapes.is_empty()
     }
 
-    /// Everybody's.
+    /// The queues of all live streams.
     pub(super) fn queues(&self) -> Vec<Arc<Queue>> {
         self.groups.values().flat_map(|group| group.queues.values().cloned()).collect()
     }
 }
 
-/// Under which keys a filter stands: several where it has several names.
+/// The keys under which a filter is indexed: one for each of its names or categories.
 fn places(hash: &RandomState, filter: &EventFilter) -> Vec<(Shape, u64)> {
     let mut names: Vec<(NameShape, &str)> = Vec::new();
     names.extend(filter.names.iter().map(|pattern| match pattern {
         NamePattern::Exactly(name) => (NameShape::Whole, &**name),
         NamePattern::StartingWith(start) if start.is_empty() => (NameShape::Any, ""),
-        NamePattern::StartingWith(start) => (NameShape::Beginning(start.len()), &**start),
+        NamePattern::StartingWith(start) => (NameShape::Prefix(start.len()), &**start),
     }));
     if names.is_empty() {
         let categories = filter.categories.iter();
@@ -170,14 +172,14 @@ fn places(hash: &RandomState, filter: &EventFilter) -> Vec<(Shape, u64)> {
     places
 }
 
-/// The keys of that shape that an event has: one, or one for each tag, or none.
+/// Calls `with` for each key of this shape that the event has: none, one, or one for each tag.
 fn each_key(hash: &RandomState, shape: Shape, event: &Event, mut with: impl FnMut(u64)) {
     let name = match shape.name {
         NameShape::Any => &b""[..],
         NameShape::Category => event.category().as_str().as_bytes(),
         NameShape::Whole => event.name().as_bytes(),
-        NameShape::Beginning(bytes) => match event.name().as_bytes().get(..bytes) {
-            Some(beginning) => beginning,
+        NameShape::Prefix(bytes) => match event.name().as_bytes().get(..bytes) {
+            Some(prefix) => prefix,
             None => return,
         },
     };

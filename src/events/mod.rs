@@ -1,8 +1,8 @@
-//! What happened, and who is told of it.
+//! Events: what happened, published to observers, streams and subscribers.
 //!
-//! Everything is announced once, after the commit that made it so. [`Announcer::announce`] tells taps
-//! at once (synchronous, lossless), then streams (bounded, and told what they missed). Logs, metrics
-//! and pages follow from events; nothing is announced in two ways.
+//! Every event is announced once, after the commit that caused it. [`Announcer::announce`] calls observers
+//! (synchronous, without loss), then fills the queues of streams (bounded; a slow stream gets a count of
+//! what it missed). Logs, metrics and pages follow from events; nothing is announced in two ways.
 
 mod announced;
 mod announcer;
@@ -19,6 +19,6 @@ mod tests;
 
 pub use announced::Announced;
 pub use announcer::{Announcer, Observer};
-pub use recent::{LINGER, RECENT_BYTES, RECENT_EVENTS};
+pub use recent::{RECENT_BYTES, RECENT_EVENTS, REMEMBER_FOR};
 pub use stream::{EventCursor, EventStream, QUEUE_BYTES, QUEUE_EVENTS, StreamItem};
 pub use subscriber::{Subscriber, SubscriberError, SubscriberStatus, Subscribers};

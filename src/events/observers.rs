@@ -1,26 +1,26 @@
-//! Those who are told of every event: a list that only ever grows, and is read without a lock.
+//! The observers of an announcer: a list that only grows and is read without a lock.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::Observer;
 
-/// A list of taps. There are a handful in one process.
+/// A linked list of observers; a process has a handful.
 #[derive(Default)]
 pub(super) struct Observers(OnceLock<(Arc<dyn Observer>, Box<Observers>)>);
 
 impl Observers {
-    /// One more, who is told of what happens from now on.
+    /// Adds an observer at the end.
     pub(super) fn add(&self, observer: Arc<dyn Observer>) {
         let (mut end, mut link) = (self, (observer, Box::default()));
-        // Whoever added another meanwhile stands before this one.
-        while let Err(taken) = end.0.set(link) {
-            link = taken;
-            end = &end.0.get().expect("it was taken").1;
+        // Another thread may have added one at this place: go on behind it.
+        while let Err(rejected) = end.0.set(link) {
+            link = rejected;
+            end = &end.0.get().expect("the place is occupied").1;
         }
     }
 
-    /// In the order in which they were added.
+    /// The observers in the order in which they were added.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<dyn Observer>> {
         let mut rest = self;
         std::iter::from_fn(move || {
@@ -50,22 +50,22 @@ mod tests {
     use crate::models::{Event, Fact, NodeFact};
 
     #[test]
-    fn every_tap_is_told_in_the_order_in_which_they_came() {
-        let heard: Arc<Mutex<Vec<usize>>> = Arc::default();
+    fn observers_are_called_in_the_order_in_which_they_were_added() {
+        let calls: Arc<Mutex<Vec<usize>>> = Arc::default();
         let observers = Observers::default();
         assert!(observers.is_empty());
         for number in 0..3 {
-            let heard = heard.clone();
-            observers.add(Arc::new(move |_: &Event| heard.lock().push(number)));
+            let calls = calls.clone();
+            observers.add(Arc::new(move |_: &Event| calls.lock().push(number)));
             assert!(!observers.is_empty());
         }
         let event = Event { at: Timestamp::EPOCH, fact: Fact::Node(NodeFact::Draining) };
-        observers.iter().for_each(|observer| observer.hear(&event));
-        assert_eq!(*heard.lock(), [0, 1, 2]);
+        observers.iter().for_each(|observer| observer.observe(&event));
+        assert_eq!(*calls.lock(), [0, 1, 2]);
     }
 
     #[test]
-    fn taps_that_come_at_once_are_all_there() {
+    fn observers_that_threads_add_at_the_same_time_are_all_kept() {
         let observers = Observers::default();
         std::thread::scope(|scope| {
             for _ in 0..8 {

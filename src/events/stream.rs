@@ -1,8 +1,8 @@
-//! One who is told of events as they happen, and at his own pace: his queue is bounded, and what does
-//! not fit into it he is told that he missed.
+//! A subscription to events. Its queue is bounded; on overflow events are dropped and the stream reports
+//! how many.
 //!
-//! A stream is *behind* while it goes through what is remembered, a piece at a time, and *live* once it
-//! has caught up: then events come into its queue.
+//! A stream is *behind* while it reads remembered events in batches, and *live* after it has caught up:
+//! then new events enter its queue.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -15,107 +15,115 @@ use parking_lot::Mutex;
 use tokio_stream::Stream;
 
 use super::Announced;
-use super::announcer::{Hub, Inside};
+use super::announcer::{State, Streams};
 use crate::models::EventFilter;
 
-/// How many events wait for one who is told live.
+/// The most events that wait in the queue of one stream.
 pub const QUEUE_EVENTS: usize = 1_024;
-/// How many bytes they may keep alive.
+/// The most memory that they keep alive, in bytes. One event is queued whatever its size.
 pub const QUEUE_BYTES: usize = 8 << 20;
-/// How many remembered events are gone through at a time while everybody else waits.
-const PIECE: usize = 512;
+/// How many remembered events a stream reads under one hold of the lock.
+const BATCH: usize = 512;
 
 const TOO_SLOW: &str = "the reader was too slow";
-const TOO_OLD: &str = "what came right after the cursor is not remembered any more";
+const TOO_OLD: &str = "the events after the cursor are not remembered any more";
 const OTHER_BOOT: &str = "the cursor is from before the server's last start";
 
-/// Where a stream goes on: after this event.
+/// A position in the stream of events: a new stream can resume after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventCursor {
-    /// Whose event: positions mean something in one run of the server only.
+    /// Identifies the server process: positions are only valid within one.
     pub boot: u64,
-    /// Which.
+    /// The event's position, from 1.
     pub position: u64,
 }
 
-/// What a stream says.
+/// One item of a stream.
 #[derive(Clone, Debug)]
 pub enum StreamItem {
-    /// This happened.
+    /// An event.
     Event(Arc<Announced>),
-    /// Something was wanted and is lost.
+    /// Events are lost.
     Missed {
-        /// So many events; 0 if nobody knows.
+        /// How many events; 0 if unknown.
         count: u64,
-        /// For people.
+        /// Why, for people.
         reason: &'static str,
     },
 }
 
-/// What happens, as far as its filter wants it.
-#[must_use = "nobody is told of anything unless it is read"]
+/// A stream of the events that its filter selects.
+///
+/// At most [`QUEUE_EVENTS`] events wait for the reader. Dropping the stream closes it.
+#[must_use = "a stream does nothing unless it is read"]
 pub struct EventStream {
-    hub: Arc<Hub>,
+    streams: Arc<Streams>,
     id: u64,
     filter: EventFilter,
-    /// The last event that was gone through while behind; `None` when live.
+    /// The position of the last remembered event that was read; `None` when live.
     behind: Option<u64>,
-    /// Found while behind, and not told yet.
+    /// Remembered events that match and were not returned yet.
     found: VecDeque<Arc<Announced>>,
-    /// What the first answer says is missing.
-    missed: Option<(EventCursor, &'static str)>,
+    /// A gap that the next item reports.
+    gap: Option<(EventCursor, &'static str)>,
     queue: Arc<Queue>,
 }
 
 impl EventStream {
-    pub(super) fn begin(hub: Arc<Hub>, filter: EventFilter, after: Option<EventCursor>) -> Self {
+    pub(super) fn open(
+        streams: Arc<Streams>,
+        filter: EventFilter,
+        after: Option<EventCursor>,
+    ) -> Self {
         static IDS: AtomicU64 = AtomicU64::new(0);
-        hub.enter();
+        streams.opened();
         let mut stream = Self {
             id: IDS.fetch_add(1, Ordering::Relaxed),
-            hub: hub.clone(),
+            streams: streams.clone(),
             filter,
             behind: None,
             found: VecDeque::new(),
-            missed: None,
+            gap: None,
             queue: Arc::default(),
         };
-        let mut inside = hub.inside.lock();
+        let mut state = streams.state.lock();
         match after {
-            None => stream.go_live(&mut inside),
-            Some(cursor) if cursor.boot != hub.boot || cursor.position >= inside.recent.next() => {
-                stream.miss(&inside, OTHER_BOOT);
+            None => stream.go_live(&mut state),
+            Some(cursor)
+                if cursor.boot != streams.boot || cursor.position >= state.recent.next() =>
+            {
+                stream.start_after_gap(&state, OTHER_BOOT);
             }
-            Some(cursor) if cursor.position < inside.recent.before() => {
-                stream.miss(&inside, TOO_OLD);
+            Some(cursor) if cursor.position < state.recent.before() => {
+                stream.start_after_gap(&state, TOO_OLD);
             }
             Some(cursor) => stream.behind = Some(cursor.position),
         }
-        drop(inside);
+        drop(state);
         stream
     }
 
-    /// The next thing, and where to go on after it; `None` when the announcer has closed. Dropping the
-    /// future loses nothing.
+    /// Waits for the next item and returns it with the cursor to resume after it; `None` after the
+    /// announcer is closed. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<(EventCursor, StreamItem)> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
-    /// The next thing that is there already.
+    /// The next item, if there is one already.
     pub fn try_next(&mut self) -> Option<(EventCursor, StreamItem)> {
         match self.poll(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(said) => said,
+            Poll::Ready(item) => item,
             Poll::Pending => None,
         }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<(EventCursor, StreamItem)>> {
         loop {
-            if let Some((cursor, reason)) = self.missed.take() {
+            if let Some((cursor, reason)) = self.gap.take() {
                 return Poll::Ready(Some((cursor, StreamItem::Missed { count: 0, reason })));
             }
-            if let Some(told) = self.found.pop_front() {
-                return Poll::Ready(Some(self.told(told)));
+            if let Some(event) = self.found.pop_front() {
+                return Poll::Ready(Some(self.item(event)));
             }
             match self.behind {
                 Some(after) => self.catch_up(after),
@@ -126,75 +134,75 @@ impl EventStream {
 
     fn poll_queue(&mut self, cx: &mut Context<'_>) -> Poll<Option<(EventCursor, StreamItem)>> {
         let mut queue = self.queue.0.lock();
-        if let Some(told) = queue.pop() {
+        if let Some(event) = queue.pop() {
             drop(queue);
-            return Poll::Ready(Some(self.told(told)));
+            return Poll::Ready(Some(self.item(event)));
         }
         if queue.missed > 0 {
             let count = std::mem::take(&mut queue.missed);
-            let cursor = EventCursor { boot: self.hub.boot, position: queue.missed_to };
+            let cursor = EventCursor { boot: self.streams.boot, position: queue.missed_to };
             return Poll::Ready(Some((cursor, StreamItem::Missed { count, reason: TOO_SLOW })));
         }
         if queue.closed {
             return Poll::Ready(None);
         }
         let outdated = queue.waker.replace(cx.waker().clone());
-        // Dropping one can drop a stream, which takes the hub's lock: not while this one is held.
+        // Dropping a waker can drop a stream, which takes the announcer's lock: not under this one.
         drop(queue);
         drop(outdated);
         Poll::Pending
     }
 
-    fn told(&self, told: Arc<Announced>) -> (EventCursor, StreamItem) {
-        let cursor = EventCursor { boot: self.hub.boot, position: told.position };
-        (cursor, StreamItem::Event(told))
+    fn item(&self, event: Arc<Announced>) -> (EventCursor, StreamItem) {
+        let cursor = EventCursor { boot: self.streams.boot, position: event.position };
+        (cursor, StreamItem::Event(event))
     }
 
-    /// Goes on with the oldest event that is known.
-    fn miss(&mut self, inside: &Inside, reason: &'static str) {
-        let position = inside.recent.before();
-        self.missed = Some((EventCursor { boot: self.hub.boot, position }, reason));
+    /// Reports a gap and goes on with the oldest remembered event.
+    fn start_after_gap(&mut self, state: &State, reason: &'static str) {
+        let position = state.recent.before();
+        self.gap = Some((EventCursor { boot: self.streams.boot, position }, reason));
         self.behind = Some(position);
     }
 
-    /// Goes through one more piece of what is remembered, and is live when that was the last.
+    /// Reads one more batch of remembered events; goes live after the last one.
     fn catch_up(&mut self, after: u64) {
-        let hub = self.hub.clone();
-        let mut inside = hub.inside.lock();
-        if after < inside.recent.before() {
-            return self.miss(&inside, TOO_OLD);
+        let streams = self.streams.clone();
+        let mut state = streams.state.lock();
+        if after < state.recent.before() {
+            return self.start_after_gap(&state, TOO_OLD);
         }
         let mut bytes = 0;
         let mut seen = after;
-        for told in inside.recent.after(after).take(PIECE) {
-            seen = told.position;
-            if self.filter.matches(told) {
-                bytes += told.bytes;
-                self.found.push_back(told.clone());
+        for event in state.recent.after(after).take(BATCH) {
+            seen = event.position;
+            if self.filter.matches(event) {
+                bytes += event.bytes;
+                self.found.push_back(event.clone());
             }
             if bytes > QUEUE_BYTES {
                 break;
             }
         }
         self.behind = Some(seen);
-        if seen + 1 == inside.recent.next() {
-            self.go_live(&mut inside);
+        if seen + 1 == state.recent.next() {
+            self.go_live(&mut state);
         }
     }
 
-    fn go_live(&mut self, inside: &mut Inside) {
+    fn go_live(&mut self, state: &mut State) {
         self.behind = None;
-        if inside.closed {
+        if state.closed {
             self.queue.0.lock().closed = true;
         } else {
-            inside.index.insert(self.id, &self.filter, self.queue.clone());
+            state.index.insert(self.id, &self.filter, self.queue.clone());
         }
     }
 }
 
 impl Drop for EventStream {
     fn drop(&mut self) {
-        self.hub.leave(self.id, &self.filter);
+        self.streams.closed(self.id, &self.filter);
     }
 }
 
@@ -206,7 +214,7 @@ impl Stream for EventStream {
     }
 }
 
-/// What waits for one stream.
+/// The queue of one live stream.
 #[derive(Default)]
 pub(super) struct Queue(Mutex<Waiting>);
 
@@ -214,8 +222,8 @@ pub(super) struct Queue(Mutex<Waiting>);
 struct Waiting {
     events: VecDeque<Arc<Announced>>,
     bytes: usize,
-    /// Once something did not fit, nothing enters until all that waits has been read: so what was
-    /// missed is in one piece, and told once.
+    /// How many events were dropped. Until the reader has read all waiting events, every further event is
+    /// dropped too: the gap stays in one piece and is reported once.
     missed: u64,
     missed_to: u64,
     waker: Option<Waker>,
@@ -223,17 +231,17 @@ struct Waiting {
 }
 
 impl Queue {
-    /// One more event; answers whom to wake for it.
-    pub(super) fn push(&self, told: &Arc<Announced>) -> Option<Waker> {
+    /// Adds an event, or counts it as missed. Returns the waker of the reader, if it waits.
+    pub(super) fn push(&self, event: &Arc<Announced>) -> Option<Waker> {
         let mut queue = self.0.lock();
         let room = queue.events.len() < QUEUE_EVENTS
-            && (queue.events.is_empty() || queue.bytes + told.bytes <= QUEUE_BYTES);
+            && (queue.events.is_empty() || queue.bytes + event.bytes <= QUEUE_BYTES);
         if room && queue.missed == 0 {
-            queue.bytes += told.bytes;
-            queue.events.push_back(told.clone());
+            queue.bytes += event.bytes;
+            queue.events.push_back(event.clone());
         } else {
             queue.missed += 1;
-            queue.missed_to = told.position;
+            queue.missed_to = event.position;
         }
         queue.waker.take()
     }
@@ -252,8 +260,8 @@ impl Queue {
 
 impl Waiting {
     fn pop(&mut self) -> Option<Arc<Announced>> {
-        let told = self.events.pop_front()?;
-        self.bytes -= told.bytes;
-        Some(told)
+        let event = self.events.pop_front()?;
+        self.bytes -= event.bytes;
+        Some(event)
     }
 }

@@ -1,8 +1,8 @@
-//! Code of this program that is told of events.
+//! Subscribers: code of this program that handles events.
 //!
-//! A subscriber is told of what happens while it runs, in order, one event at a time. It holds nobody
-//! up: when it is too slow it misses events, and is told how many. What must not be missed, also when
-//! the process dies, is for webhooks.
+//! A subscriber handles events in order, one at a time, while the server runs. It never slows down the
+//! server: if it is too slow it misses events, and gets their number. Use a webhook for events that must not
+//! be lost, even if the process dies.
 
 mod registration;
 mod subscribers;
@@ -18,14 +18,14 @@ use crate::models::EventFilter;
 pub use registration::{Registration, collect, collected, filter_of, routes_to};
 pub use subscribers::{MAX_SUBSCRIBERS, Registered, SubscriberStatus, Subscribers, Tally};
 
-/// Why a subscriber could not do what it wanted with an event.
+/// Why a subscriber failed to handle an event.
 pub type SubscriberError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A handler under way.
+/// The future of a subscriber's handler.
 pub type Handling<'a> = Pin<Box<dyn Future<Output = Result<(), SubscriberError>> + Send + 'a>>;
 
-/// Somebody who is told of events. `#[subscriber]` writes this for a function, or for a type with a
-/// method for each kind of event.
+/// Handles events. `#[subscriber]` implements this for a function, or for a type with one method for each
+/// kind of event.
 ///
 /// ```
 /// use async_trait::async_trait;
@@ -54,34 +54,35 @@ pub type Handling<'a> = Pin<Box<dyn Future<Output = Result<(), SubscriberError>>
 /// ```
 #[async_trait]
 pub trait Subscriber: Send + Sync + 'static {
-    /// Its name: letters, digits, `_`, `-`, `.`. No other subscriber has it.
+    /// The subscriber's unique name: letters, digits, `_`, `-`, `.`.
     fn name(&self) -> &str;
 
-    /// Which events it is told of. Asked once.
+    /// Which events the subscriber gets. Called once, at registration.
     fn filter(&self) -> EventFilter;
 
-    /// The events that have a method of their own, as that is called behind `handle_`: a slip in one is
-    /// refused at the start. `#[subscriber]` writes it.
+    /// The names of the subscriber's methods, without `handle_`. Registration fails if one matches no
+    /// event. `#[subscriber]` implements it.
     fn routes(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// This happened.
+    /// Handles one event.
     ///
     /// # Errors
-    /// Counted and logged; the next event comes all the same. A panic is the same.
+    /// The server counts and logs an error or a panic, and goes on with the next event.
     async fn handle(&self, event: &Announced) -> Result<(), SubscriberError>;
 
-    /// It was too slow, and so many events are lost. Logged and counted all the same.
+    /// Called when the subscriber was too slow and missed `count` events. The server also counts and logs
+    /// this.
     async fn missed(&self, _count: u64) {}
 }
 
-/// What a handler may return.
+/// The types that a subscriber's handler may return.
 pub trait IntoHandled {
-    /// What it means.
+    /// Converts the handler's return value.
     ///
     /// # Errors
-    /// What the handler said.
+    /// The handler's error.
     fn into_handled(self) -> Result<(), SubscriberError>;
 }
 

@@ -1,6 +1,6 @@
 //! Hears every event and counts. It is called where events are announced, a hundred thousand times a
 //! second: it takes a lock that hardly anybody else wants, and allocates only for a queue or a method
-//! that it never heard of.
+//! that it never snapshot of.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use crate::events::Observer;
 use crate::models::{Event, Fact, QueueName, State, TaskFact};
 
 /// How many threads count without waiting for each other; more share.
-const LANES: usize = 8;
+const SHARDS: usize = 8;
 
 /// How many tasks were told of, since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,20 +95,20 @@ impl Counted {
 /// On a cache line of its own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
-struct Lane(Mutex<Counted>);
+struct Shard(Mutex<Counted>);
 
 /// Counts what happens to tasks. Its memory is bounded by [`MAX_QUEUES`] and
 /// [`MAX_METHODS`](super::MAX_METHODS).
 #[derive(Debug)]
 pub struct Counts {
     started: Now,
-    lanes: [Lane; LANES],
+    shards: [Shard; SHARDS],
     methods: Methods,
 }
 
-/// What was heard so far.
+/// What was snapshot so far.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Heard {
+pub(super) struct CountsSnapshot {
     pub(super) started: Now,
     pub(super) totals: Totals,
     pub(super) rates: Rates,
@@ -125,40 +125,40 @@ impl Default for Counts {
 }
 
 impl Observer for Counts {
-    fn hear(&self, event: &Event) {
-        self.hear_with(event, || now().steady);
+    fn observe(&self, event: &Event) {
+        self.observe_with(event, || now().steady);
     }
 }
 
 impl Counts {
     fn starting(started: Now) -> Self {
-        Self { started, lanes: Default::default(), methods: Methods::default() }
+        Self { started, shards: Default::default(), methods: Methods::default() }
     }
 
     /// Reads the steady clock now and then.
-    fn hear_with(&self, event: &Event, clock: impl FnOnce() -> Duration) {
+    fn observe_with(&self, event: &Event, clock: impl FnOnce() -> Duration) {
         let Fact::Task(task, fact) = &event.fact else { return };
         let queue = &task.options.queue;
-        let lane = &self.lanes[own_lane()].0;
+        let shard = &self.shards[own_shard()].0;
         match fact {
             TaskFact::Accepted(_) => {
-                let mut counted = lane.lock();
+                let mut counted = shard.lock();
                 counted.totals.accepted += 1;
                 let now = counted.steady(event.at, clock);
                 counted.mark(queue, Mark::Accepted, now);
             }
             TaskFact::Started { .. } => {
-                let mut counted = lane.lock();
+                let mut counted = shard.lock();
                 counted.totals.started += 1;
                 let now = counted.steady(event.at, clock);
                 counted.mark(queue, Mark::Started, now);
             }
             TaskFact::Retrying { .. } => {
-                lane.lock().totals.retried += 1;
+                shard.lock().totals.retried += 1;
                 self.methods.retrying(task);
             }
             TaskFact::Ended(ended) => {
-                let mut counted = lane.lock();
+                let mut counted = shard.lock();
                 match ended.outcome.state() {
                     State::Succeeded => {
                         counted.totals.succeeded += 1;
@@ -181,13 +181,13 @@ impl Counts {
         }
     }
 
-    /// What was heard so far.
-    pub(super) fn heard(&self, now: Duration) -> Heard {
+    /// What was snapshot so far.
+    pub(super) fn snapshot(&self, now: Duration) -> CountsSnapshot {
         let mut totals = Totals::default();
         let (mut all, mut others) = (Recent::default(), Recent::default());
         let mut queues: BTreeMap<QueueName, Recent> = BTreeMap::new();
-        for lane in &self.lanes {
-            let counted = lane.0.lock();
+        for shard in &self.shards {
+            let counted = shard.0.lock();
             totals.add(&counted.totals);
             counted.all.add_to(&mut all, now);
             counted.others.add_to(&mut others, now);
@@ -196,28 +196,28 @@ impl Counts {
             }
         }
         let rates = |recent: Recent| recent.rates(self.started.steady, now);
-        Heard {
+        CountsSnapshot {
             started: self.started,
             totals,
             rates: rates(all),
             queues: queues.into_iter().map(|(queue, recent)| (queue, rates(recent))).collect(),
             others: rates(others),
-            methods: self.methods.told(),
+            methods: self.methods.snapshot(),
         }
     }
 }
 
-/// The lane of this thread, the same for as long as it lives.
-fn own_lane() -> usize {
+/// The shard of this thread, the same for as long as it lives.
+fn own_shard() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
     thread_local! {
-        static LANE: Cell<usize> = const { Cell::new(usize::MAX) };
+        static SHARD: Cell<usize> = const { Cell::new(usize::MAX) };
     }
-    LANE.with(|lane| {
-        if lane.get() == usize::MAX {
-            lane.set(THREADS.fetch_add(1, Ordering::Relaxed) % LANES);
+    SHARD.with(|shard| {
+        if shard.get() == usize::MAX {
+            shard.set(THREADS.fetch_add(1, Ordering::Relaxed) % SHARDS);
         }
-        lane.get()
+        shard.get()
     })
 }
 

@@ -6,7 +6,7 @@ use crate::store::Properties;
 
 /// What health is judged by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signs {
+pub struct HealthSignals {
     /// What keeps the engine from starting anything.
     pub pauses: Pauses,
     /// Bodies that were given up and have not returned.
@@ -68,12 +68,12 @@ pub struct Health {
 }
 
 impl Health {
-    /// What these signs mean.
+    /// What these signals mean.
     ///
     /// A store in memory is no failure: somebody chose it. It is a reason all the same, so that nobody
     /// takes the server for one that keeps what it accepts.
-    pub fn judge(signs: Signs) -> Self {
-        let Signs { pauses, stuck, store, store_error, services } = signs;
+    pub fn judge(signals: HealthSignals) -> Self {
+        let HealthSignals { pauses, stuck, store, store_error, services } = signals;
         let mut reasons = Vec::new();
         if pauses.draining {
             reasons.push("the server is shutting down, and takes nothing in".to_owned());
@@ -113,8 +113,8 @@ mod tests {
         Service { name: "sampler".to_owned(), state }
     }
 
-    fn well() -> Signs {
-        Signs {
+    fn well() -> HealthSignals {
+        HealthSignals {
             pauses: Pauses::default(),
             stuck: 0,
             store: Properties { name: "sqlite", shared: false, durable: true },
@@ -125,51 +125,51 @@ mod tests {
 
     #[test]
     fn every_sign_has_its_meaning() {
-        let check = |signs: Signs, ready: bool, degraded: bool, reasons: &[&str]| {
+        let check = |signals: HealthSignals, ready: bool, degraded: bool, reasons: &[&str]| {
             let reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
-            let services = signs.services.clone();
+            let services = signals.services.clone();
             let expected = Health { ready, degraded, reasons, services };
-            assert_eq!(Health::judge(signs), expected);
+            assert_eq!(Health::judge(signals), expected);
         };
         check(well(), true, false, &[]);
         let pauses = Pauses { draining: true, store: false };
         let why = "the server is shutting down, and takes nothing in";
-        check(Signs { pauses, ..well() }, false, false, &[why]);
+        check(HealthSignals { pauses, ..well() }, false, false, &[why]);
         let pauses = Pauses { draining: false, store: true };
         let why = "the store failed a moment ago, and is asked again";
-        check(Signs { pauses, ..well() }, true, true, &[why]);
+        check(HealthSignals { pauses, ..well() }, true, true, &[why]);
         let store_error = Some("disk full".to_owned());
         let why = "the store does not answer: disk full";
-        check(Signs { pauses, store_error, ..well() }, false, true, &[why]);
+        check(HealthSignals { pauses, store_error, ..well() }, false, true, &[why]);
         let why = "1 body was given up after ignoring the end, and did not return";
-        check(Signs { stuck: 1, ..well() }, true, true, &[why]);
+        check(HealthSignals { stuck: 1, ..well() }, true, true, &[why]);
         let why = "2 bodies were given up after ignoring the end, and did not return";
-        check(Signs { stuck: 2, ..well() }, true, true, &[why]);
+        check(HealthSignals { stuck: 2, ..well() }, true, true, &[why]);
         let failed = || Some(SchedulerError::TaskExecution("no".to_owned()));
         let running = || service(ExecutionStatus::Running, 0, failed());
         let services = vec![running(), service(ExecutionStatus::Stopped, 0, None)];
-        check(Signs { services, ..well() }, true, false, &[]);
+        check(HealthSignals { services, ..well() }, true, false, &[]);
         let why = "service sampler failed 2 times in a row: Task execution error: no";
         let services = vec![running(), service(ExecutionStatus::Running, 2, failed())];
-        check(Signs { services, ..well() }, true, true, &[why]);
+        check(HealthSignals { services, ..well() }, true, true, &[why]);
         let why = "service sampler ended: Task execution error: no";
         let services = vec![service(ExecutionStatus::Failed, 0, failed())];
-        check(Signs { services, ..well() }, true, true, &[why]);
+        check(HealthSignals { services, ..well() }, true, true, &[why]);
         let store = Properties { name: "memory", shared: false, durable: false };
         let why = "tasks are kept in memory, as was chosen: they end with the process";
-        check(Signs { store, ..well() }, true, false, &[why]);
+        check(HealthSignals { store, ..well() }, true, false, &[why]);
     }
 
     #[test]
     fn every_reason_is_told() {
-        let signs = Signs {
+        let signals = HealthSignals {
             pauses: Pauses { draining: true, store: true },
             stuck: 1,
             store: Properties { name: "memory", shared: false, durable: false },
             store_error: None,
             services: vec![service(ExecutionStatus::Failed, 0, None)],
         };
-        let health = Health::judge(signs);
+        let health = Health::judge(signals);
         assert_eq!((health.ready, health.degraded, health.reasons.len()), (false, true, 5));
     }
 }

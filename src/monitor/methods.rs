@@ -11,7 +11,7 @@ use super::statistics::OTHERS;
 use super::timing::{Percentiles, Timing};
 use crate::models::{Ended, Ending, State, Task};
 
-/// How many methods are told apart; the tasks of others are counted together. Each takes 10 KiB.
+/// How many methods are snapshot apart; the tasks of others are counted together. Each takes 10 KiB.
 pub const MAX_METHODS: usize = 1_000;
 
 /// Locks over parts of the table, so that methods seldom wait for each other.
@@ -20,7 +20,7 @@ const PARTS: usize = 16;
 /// What became of one method's tasks since the start, and how long they took.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MethodStatistics {
-    /// As it was asked for; [`OTHERS`] for those that are not told apart.
+    /// As it was asked for; [`OTHERS`] for those that are not snapshot apart.
     pub method: Arc<str>,
     /// Ended `SUCCEEDED`, skipped ones among them.
     pub succeeded: u64,
@@ -62,7 +62,7 @@ impl Counted {
         }
     }
 
-    fn told(&self, method: Arc<str>) -> MethodStatistics {
+    fn snapshot(&self, method: Arc<str>) -> MethodStatistics {
         MethodStatistics {
             method,
             succeeded: self.succeeded,
@@ -118,15 +118,15 @@ impl Methods {
         count(&mut self.others.lock());
     }
 
-    /// By name; those that are not told apart last.
-    pub(super) fn told(&self) -> Vec<MethodStatistics> {
+    /// By name; those that are not snapshot apart last.
+    pub(super) fn snapshot(&self) -> Vec<MethodStatistics> {
         let mut all = BTreeMap::new();
         for part in &self.parts {
             for (method, counted) in part.lock().iter() {
-                all.insert(method.clone(), counted.told(method.clone()));
+                all.insert(method.clone(), counted.snapshot(method.clone()));
             }
         }
-        let others = self.others.lock().told(OTHERS.into());
+        let others = self.others.lock().snapshot(OTHERS.into());
         let some = others.succeeded + others.failed + others.retried > 0;
         all.into_values().chain(some.then_some(others)).collect()
     }

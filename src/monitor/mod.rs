@@ -1,6 +1,6 @@
 //! How the system gets on: what it counts, how long things take, and whether all is well.
 //!
-//! The [`Counts`] hear every event; everything else here is put together when somebody asks,
+//! The [`Counts`] observe every event; everything else here is put together when somebody asks,
 //! from what they counted, from the engine and from the store.
 
 mod counts;
@@ -12,7 +12,7 @@ mod statistics;
 mod timing;
 
 pub use counts::{Counts, Totals};
-pub use health::{Health, Service, Signs};
+pub use health::{Health, HealthSignals, Service};
 pub use methods::{MAX_METHODS, MethodStatistics};
 pub use rates::Rates;
 pub use sampler::{SAMPLE_EVERY, Sampler};
@@ -39,7 +39,7 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// That of an engine whose events `counts` hear, and whose durable tasks this store keeps.
+    /// That of an engine whose events `counts` observe, and whose durable tasks this store keeps.
     pub fn new(counts: Arc<Counts>, engine: Engine, store: Properties) -> Self {
         Self { counts, engine, store }
     }
@@ -51,8 +51,8 @@ impl Monitor {
     pub async fn statistics(&self) -> Result<Statistics, Error> {
         let depths = self.engine.queues().await?;
         let now = now();
-        let heard = self.counts.heard(now.steady);
-        Ok(statistics::put_together(heard, depths, self.engine.workers(), now.wall))
+        let snapshot = self.counts.snapshot(now.steady);
+        Ok(statistics::combine(snapshot, depths, self.engine.workers(), now.wall))
     }
 
     /// Whether all is well, judged also by how these services stand.
@@ -61,7 +61,7 @@ impl Monitor {
             Ok(answered) => answered.err().map(|error| error.to_string()),
             Err(_) => Some(format!("it was asked {} s ago", STORE_PATIENCE.as_secs())),
         };
-        Health::judge(Signs {
+        Health::judge(HealthSignals {
             pauses: self.engine.pauses(),
             stuck: self.engine.workers().stuck,
             store: self.store,

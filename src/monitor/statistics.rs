@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::counts::{Heard, Totals};
+use super::counts::{CountsSnapshot, Totals};
 use super::methods::MethodStatistics;
 use super::rates::Rates;
 use crate::clock::Timestamp;
@@ -58,25 +58,25 @@ pub struct QueueStatistics {
     pub rates: Rates,
 }
 
-/// Joins what was heard with how queues and workers stand.
-pub(super) fn put_together(
-    heard: Heard,
+/// Joins a snapshot of the counters with how queues and workers stand.
+pub(super) fn combine(
+    snapshot: CountsSnapshot,
     depths: Vec<QueueState>,
     workers: Workers,
     at: Timestamp,
 ) -> Statistics {
     let mut queues: BTreeMap<QueueName, QueueStatistics> =
         depths.into_iter().map(|depth| (depth.queue.clone(), QueueStatistics::of(depth))).collect();
-    for (queue, rates) in heard.queues {
+    for (queue, rates) in snapshot.queues {
         let idle = QueueState::empty(queue.clone());
         queues.entry(queue).or_insert_with(|| QueueStatistics::of(idle)).rates = rates;
     }
     let mut queues: Vec<QueueStatistics> = queues.into_values().collect();
     let mut others = QueueStatistics {
-        rates: heard.others,
+        rates: snapshot.others,
         ..QueueStatistics::of(QueueState::empty(QueueName::default()))
     };
-    let mut some_others = heard.others != Rates::default();
+    let mut some_others = snapshot.others != Rates::default();
     if queues.len() > MAX_QUEUES {
         queues.sort_by_key(|queue| Reverse(queue.queued + queue.running + queue.delayed));
         for queue in queues.split_off(MAX_QUEUES) {
@@ -91,12 +91,12 @@ pub(super) fn put_together(
     }
     Statistics {
         at,
-        started_at: heard.started.wall,
+        started_at: snapshot.started.wall,
         queues,
-        methods: heard.methods,
+        methods: snapshot.methods,
         workers,
-        totals: heard.totals,
-        rates: heard.rates,
+        totals: snapshot.totals,
+        rates: snapshot.rates,
     }
 }
 
@@ -139,8 +139,8 @@ mod tests {
         QueueName::parse(name, "").expect("a name")
     }
 
-    fn heard(queues: BTreeMap<QueueName, Rates>) -> Heard {
-        Heard {
+    fn snapshot(queues: BTreeMap<QueueName, Rates>) -> CountsSnapshot {
+        CountsSnapshot {
             started: Now { wall: at(1), steady: std::time::Duration::ZERO },
             totals: Totals { accepted: 9, ..Totals::default() },
             rates: Rates { accepted: [9.0; 2], ..Rates::default() },
@@ -166,7 +166,7 @@ mod tests {
             ..QueueState::empty(name("b"))
         };
         let moved = BTreeMap::from([(name("a"), fast(1.0)), (name("b"), fast(2.0))]);
-        let said = put_together(heard(moved), vec![depth], Workers::default(), at(7));
+        let said = combine(snapshot(moved), vec![depth], Workers::default(), at(7));
         let idle = QueueStatistics {
             name: "a".into(),
             paused: false,
@@ -201,7 +201,7 @@ mod tests {
             ..QueueState::empty(name(&format!("q{number:04}")))
         });
         let moved = BTreeMap::from([(name("q0000"), fast(1.0)), (name("q0001"), fast(2.0))]);
-        let said = put_together(heard(moved), depths.collect(), Workers::default(), at(7)).queues;
+        let said = combine(snapshot(moved), depths.collect(), Workers::default(), at(7)).queues;
         assert_eq!(said.len(), MAX_QUEUES + 1);
         assert_eq!((&*said[0].name, said[0].queued), ("q0002", 2));
         assert!(said[..MAX_QUEUES].is_sorted_by_key(|queue| queue.name.clone()));

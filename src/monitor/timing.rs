@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
 
-    fn told(micros: &[u64]) -> Percentiles {
+    fn to_percentiles(micros: &[u64]) -> Percentiles {
         let mut timing = Timing::default();
         for micros in micros {
             timing.record(Duration::from_micros(*micros));
@@ -83,20 +83,20 @@ mod tests {
 
     #[test]
     fn nothing_measured_takes_no_time() {
-        assert_eq!(told(&[]), Percentiles::default());
+        assert_eq!(to_percentiles(&[]), Percentiles::default());
     }
 
     #[test]
     fn what_takes_longer_than_a_week_is_counted_and_its_maximum_told() {
         let month = 30 * 24 * 3600 * 1_000_000;
-        let said = told(&[5, month]);
-        assert_eq!((said.count, said.max), (2, Duration::from_micros(month)));
+        let measured = to_percentiles(&[5, month]);
+        assert_eq!((measured.count, measured.max), (2, Duration::from_micros(month)));
         let week = Duration::from_micros(LONGEST_MICROS);
-        assert!(said.p99 >= week && said.p99 <= week + week / 16, "{:?}", said.p99);
+        assert!(measured.p99 >= week && measured.p99 <= week + week / 16, "{:?}", measured.p99);
     }
 
     #[test]
-    fn one_takes_as_much_memory_as_is_said() {
+    fn one_takes_as_much_memory_as_is_measured() {
         assert_eq!(Timing::default().histogram.distinct_values() * size_of::<u64>(), 4_736);
     }
 
@@ -110,19 +110,19 @@ mod tests {
                 .into_iter()
                 .map(|(bits, micros)| (micros % (1 << bits)).min(LONGEST_MICROS))
                 .collect();
-            let said = told(&times);
+            let measured = to_percentiles(&times);
             times.sort_unstable();
             let count = times.len();
             let exact = |percent: usize| {
                 Duration::from_micros(times[(percent * count).div_ceil(100) - 1])
             };
-            prop_assert_eq!(said.count, count as u64);
-            prop_assert_eq!(said.max, exact(100));
-            for (said, percent) in [(said.p50, 50), (said.p90, 90), (said.p99, 99)] {
+            prop_assert_eq!(measured.count, count as u64);
+            prop_assert_eq!(measured.max, exact(100));
+            for (measured, percent) in [(measured.p50, 50), (measured.p90, 90), (measured.p99, 99)] {
                 let exact = exact(percent);
                 prop_assert!(
-                    said >= exact && said <= exact + exact / 16,
-                    "p{}: {:?} for {:?}", percent, said, exact
+                    measured >= exact && measured <= exact + exact / 16,
+                    "p{}: {:?} for {:?}", percent, measured, exact
                 );
             }
         }

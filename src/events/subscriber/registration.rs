@@ -1,4 +1,4 @@
-//! What `#[subscriber]` leaves behind at start-up, before `main` runs.
+//! The subscribers that `#[subscriber]` registers before `main` runs.
 
 use std::sync::Arc;
 
@@ -7,39 +7,40 @@ use parking_lot::Mutex;
 use super::Subscriber;
 use crate::models::{EventFilter, Location, NamePattern};
 
-/// One subscriber, as its attribute found it. Nothing is validated yet: a panic before `main` would
-/// abort without a word.
+/// One subscriber that `#[subscriber]` declared. Nothing is validated yet: a panic before `main` would
+/// abort the process without a message.
 #[derive(Clone, Copy)]
 pub struct Registration {
-    /// Makes it.
+    /// Makes the subscriber.
     pub make: fn() -> Arc<dyn Subscriber>,
-    /// It takes the place of one that has its name.
+    /// Whether it replaces a subscriber with the same name.
     pub replace: bool,
-    /// The attribute's place.
+    /// Where the attribute is in the source.
     pub declared_at: Location,
 }
 
 static COLLECTED: Mutex<Vec<Registration>> = Mutex::new(Vec::new());
 
-/// Called by the attribute's expansion, before `main`.
+/// Adds a registration. The expansion of `#[subscriber]` calls it before `main`.
 pub fn collect(registration: Registration) {
     COLLECTED.lock().push(registration);
 }
 
-/// Everything that was collected, sorted by place: constructors run in no particular order.
+/// Every registration, sorted by its place in the source: constructors run in no particular order.
 pub fn collected() -> Vec<Registration> {
     let mut all = COLLECTED.lock().clone();
     all.sort_by_key(|registration| (registration.declared_at.file, registration.declared_at.line));
     all
 }
 
-/// The filter that an attribute's list of events means.
+/// The filter for the list of events in an attribute.
 pub fn filter_of(events: &[&str]) -> EventFilter {
     let names = events.iter().map(|written| NamePattern::parse(written)).collect();
     EventFilter { names, ..EventFilter::default() }
 }
 
-/// Whether an event belongs to the method `handle_ROUTE`: its name with `_` for every other sign.
+/// Whether the method `handle_ROUTE` handles this event: the route is the event's name with `_` in place of
+/// `.` and `-`.
 pub fn routes_to(event: &str, route: &str) -> bool {
     let same = |(a, b): (u8, u8)| a == b || (b == b'_' && matches!(a, b'.' | b'-'));
     event.len() == route.len() && event.bytes().zip(route.bytes()).all(same)

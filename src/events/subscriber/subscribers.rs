@@ -1,4 +1,4 @@
-//! Which subscribers there are: by name, checked before anything starts.
+//! The registered subscribers, by name. They are validated before the server starts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,29 +10,29 @@ use crate::error::{Code, Error, Violation};
 use crate::events::catalog;
 use crate::models::{EventFilter, Location, Name};
 
-/// The most subscribers of one program.
+/// The most subscribers in one program.
 pub const MAX_SUBSCRIBERS: usize = 1_000;
 
 /// The subscribers of a program, by name.
 #[derive(Clone, Debug, Default)]
 pub struct Subscribers(Vec<Registered>);
 
-/// One of them.
+/// A registered subscriber.
 #[derive(Clone)]
 pub struct Registered {
-    /// Its name.
+    /// The subscriber's name.
     pub name: Name,
-    /// What it asked for.
+    /// Which events it gets.
     pub filter: EventFilter,
-    /// It.
+    /// The subscriber itself.
     pub subscriber: Arc<dyn Subscriber>,
     /// Where it was declared.
     pub declared_at: Location,
-    /// How it gets on.
+    /// Its counters.
     pub tally: Arc<Tally>,
 }
 
-/// How a subscriber gets on, since it began.
+/// Counts what a subscriber handled since the server started.
 #[derive(Debug, Default)]
 pub struct Tally(Mutex<Counts>);
 
@@ -44,49 +44,49 @@ struct Counts {
     last_error: String,
 }
 
-/// What people are told of a subscriber.
+/// The status of a subscriber, as `ListSubscribers` shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubscriberStatus {
-    /// Its name.
+    /// The subscriber's name.
     pub name: Name,
-    /// What it asked for.
+    /// Which events it gets.
     pub filter: EventFilter,
-    /// Events that it dealt with.
+    /// How many events it handled.
     pub handled: u64,
-    /// Events that it could not deal with.
+    /// How many events it failed to handle.
     pub failed: u64,
-    /// Events that it was too slow for.
+    /// How many events it missed because it was too slow.
     pub missed: u64,
-    /// What it said last when it failed.
+    /// The message of its last error, at most 1,000 characters.
     pub last_error: String,
     /// Where it was declared.
     pub declared_at: Location,
 }
 
-/// How much of an error is kept, in characters.
+/// The longest error message that is kept, in characters.
 const MAX_ERROR: usize = 1_000;
 
 impl Tally {
-    /// It dealt with an event.
+    /// Counts an event that was handled.
     pub fn handled(&self) {
         self.0.lock().handled += 1;
     }
 
-    /// It could not.
+    /// Counts an event whose handler failed, and keeps the error.
     pub fn failed(&self, error: &str) {
         let mut counts = self.0.lock();
         counts.failed += 1;
         counts.last_error = error.chars().take(MAX_ERROR).collect();
     }
 
-    /// It was too slow for so many.
+    /// Counts missed events.
     pub fn missed(&self, count: u64) {
         self.0.lock().missed += count;
     }
 }
 
 impl Registered {
-    /// How it gets on.
+    /// The current status.
     pub fn status(&self) -> SubscriberStatus {
         let Counts { handled, failed, missed, last_error } = self.tally.0.lock().clone();
         SubscriberStatus {
@@ -107,11 +107,11 @@ impl fmt::Debug for Registered {
     }
 }
 
-/// What cannot be taken in.
+/// Why a subscriber cannot be registered.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum Refused {
     #[error(
-        "the subscriber {name} is declared at {first} and at {second}; give one of them another name, or say `replace = true` on the one that shall stand"
+        "the subscriber {name} is declared at {first} and at {second}; give one of them another name, or set `replace = true` on the one to keep"
     )]
     Taken { name: Name, first: Location, second: Location },
     #[error("the subscriber declared at {at}: {why}")]
@@ -119,12 +119,12 @@ enum Refused {
 }
 
 impl Subscribers {
-    /// Everything that the attributes left behind. Those with `replace = true` come last, wherever
-    /// they stand.
+    /// Registers the subscribers that attributes declared. Those with `replace = true` come last, whatever
+    /// their place in the source.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` with a violation for each that cannot stand: a name that is none, two with
-    /// one name, an event that there is not.
+    /// `INVALID_ARGUMENT` with one violation for each bad subscriber: an invalid name, a name that is used
+    /// twice, an unknown event.
     pub fn from_registrations(registrations: Vec<Registration>) -> Result<Self, Error> {
         let mut all = Self::default();
         let mut problems: Vec<(Location, Refused)> = Vec::new();
@@ -132,8 +132,8 @@ impl Subscribers {
         let (late, early): (Vec<_>, Vec<_>) =
             registrations.into_iter().partition(|registration| registration.replace);
         for Registration { make, replace, declared_at } in early.into_iter().chain(late) {
-            let taken = registered(make(), declared_at).and_then(|new| {
-                // Of two that replace, neither is the last word.
+            let added = registered(make(), declared_at).and_then(|new| {
+                // Two replacements of one name contradict each other.
                 let name = new.name.clone();
                 if let Some((_, first)) =
                     replaced.iter().find(|(other, _)| replace && *other == name)
@@ -146,7 +146,7 @@ impl Subscribers {
                 }
                 Ok(())
             });
-            problems.extend(taken.err().map(|problem| (declared_at, problem)));
+            problems.extend(added.err().map(|problem| (declared_at, problem)));
         }
         if problems.is_empty() {
             return Ok(all);
@@ -166,25 +166,27 @@ impl Subscribers {
         })
     }
 
-    /// Takes one more in.
+    /// Registers a subscriber.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT`: a name that is none or is taken, an event that there is not.
+    /// `INVALID_ARGUMENT`: the name is invalid or used already, an event is unknown, or there are
+    /// [`MAX_SUBSCRIBERS`] already.
     pub fn register(&mut self, subscriber: Arc<dyn Subscriber>, at: Location) -> Result<(), Error> {
         let added = registered(subscriber, at).and_then(|new| self.add(new, false));
         added.map_err(|refused| Error::new(Code::InvalidArgument, refused.to_string()))
     }
 
-    /// Takes one in, in the place of one that has its name.
+    /// Registers a subscriber, in place of one with the same name.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT`: a name that is none, an event that there is not.
+    /// `INVALID_ARGUMENT`: the name is invalid, an event is unknown, or there are [`MAX_SUBSCRIBERS`]
+    /// already.
     pub fn replace(&mut self, subscriber: Arc<dyn Subscriber>, at: Location) -> Result<(), Error> {
         let added = registered(subscriber, at).and_then(|new| self.add(new, true));
         added.map_err(|refused| Error::new(Code::InvalidArgument, refused.to_string()))
     }
 
-    /// All of them, by name.
+    /// Every subscriber, sorted by name.
     pub fn list(&self) -> &[Registered] {
         &self.0
     }
@@ -217,7 +219,7 @@ fn registered(subscriber: Arc<dyn Subscriber>, at: Location) -> Result<Registere
     Ok(Registered { name, filter, subscriber, declared_at: at, tally: Arc::default() })
 }
 
-/// Whether any event can go to the method `handle_ROUTE`.
+/// Whether the method `handle_ROUTE` matches any event.
 fn is_routed(route: &str) -> bool {
     route.starts_with("custom_") || catalog::all().iter().any(|info| routes_to(info.name, route))
 }
@@ -227,12 +229,7 @@ fn no_event_for(route: &str) -> String {
     let methods: Vec<_> =
         nearest.iter().map(|event| format!("`handle_{}`", event.replace('.', "_"))).collect();
     match methods.is_empty() {
-        true => format!(
-            "`handle_{route}` is for no event that there is; `task-scheduler events` lists them"
-        ),
-        false => format!(
-            "`handle_{route}` is for no event that there is; did you mean {}?",
-            methods.join(", ")
-        ),
+        true => format!("`handle_{route}` matches no event; `task-scheduler events` lists them"),
+        false => format!("`handle_{route}` matches no event; did you mean {}?", methods.join(", ")),
     }
 }

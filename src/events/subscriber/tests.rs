@@ -32,7 +32,7 @@ fn from(make: fn() -> Arc<dyn Subscriber>, replace: bool, line: u32) -> Registra
 }
 
 #[test]
-fn subscribers_are_listed_by_name_and_one_that_replaces_stands_wherever_it_is_declared() {
+fn subscribers_are_listed_by_name_and_a_replacement_wins_wherever_it_is_declared() {
     let all = Subscribers::from_registrations(vec![
         from(|| Arc::new(Named("mail", &["task.*"])), true, 1),
         from(|| Arc::new(Named("mail", &["task.failed"])), false, 2),
@@ -45,7 +45,7 @@ fn subscribers_are_listed_by_name_and_one_that_replaces_stands_wherever_it_is_de
 }
 
 #[test]
-fn everything_that_cannot_stand_is_refused_at_once_with_its_places() {
+fn all_bad_registrations_are_reported_together_with_their_places() {
     let refused = Subscribers::from_registrations(vec![
         from(|| Arc::new(Named("mail", &["task.failed"])), false, 1),
         from(|| Arc::new(Named("mail", &["task.failed"])), false, 2),
@@ -59,18 +59,18 @@ fn everything_that_cannot_stand_is_refused_at_once_with_its_places() {
     assert_eq!(places, ["src/mail.rs:2", "src/mail.rs:3", "src/mail.rs:4", "src/mail.rs:6"]);
     let expected = [
         "the subscriber mail is declared at src/mail.rs:1 and at src/mail.rs:2; give one of them \
-         another name, or say `replace = true` on the one that shall stand",
+         another name, or set `replace = true` on the one to keep",
         "the subscriber declared at src/mail.rs:3: audit.names[1]: no event is called \
          \"task.complete\"; did you mean task.completed?",
         "the subscriber declared at src/mail.rs:4: name: \"no name\" is no name; expected 1 to 80 \
          letters, digits, `_`, `-` or `.`",
         "the subscriber twice is declared at src/mail.rs:5 and at src/mail.rs:6; give one of them \
-         another name, or say `replace = true` on the one that shall stand",
+         another name, or set `replace = true` on the one to keep",
     ];
     assert_eq!(refused.message.lines().collect::<Vec<_>>(), expected);
 }
 
-/// Has methods for these events, beneath a wildcard.
+/// A subscriber to `*` with these routes.
 struct Routed(&'static [&'static str]);
 
 #[async_trait]
@@ -93,27 +93,27 @@ impl Subscriber for Routed {
 }
 
 #[test]
-fn a_slip_in_the_name_of_a_method_is_refused_with_the_nearest() {
-    let taken = |routes| Subscribers::default().register(Arc::new(Routed(routes)), at(1));
-    taken(&["task_cancel_requested", "custom_order_paid"]).unwrap();
+fn a_method_that_matches_no_event_is_refused_with_the_nearest_names() {
+    let register = |routes| Subscribers::default().register(Arc::new(Routed(routes)), at(1));
+    register(&["task_cancel_requested", "custom_order_paid"]).unwrap();
     for (routes, expected) in [
         (
             &["task_failed", "task_complete"],
-            "`handle_task_complete` is for no event that there is; did you mean `handle_task_completed`?",
+            "`handle_task_complete` matches no event; did you mean `handle_task_completed`?",
         ),
         (
             &["task_failed", "zzz"],
-            "`handle_zzz` is for no event that there is; `task-scheduler events` lists them",
+            "`handle_zzz` matches no event; `task-scheduler events` lists them",
         ),
     ] {
-        let refused = taken(routes).unwrap_err();
+        let refused = register(routes).unwrap_err();
         let expected = format!("the subscriber declared at src/mail.rs:1: {expected}");
         assert_eq!((refused.code, refused.message), (Code::InvalidArgument, expected));
     }
 }
 
 #[test]
-fn one_more_is_taken_in_unless_its_name_is_taken() {
+fn a_name_can_be_registered_once_and_replaced() {
     let mut all = Subscribers::default();
     all.register(Arc::new(Named("mail", &["*"])), at(1)).unwrap();
     let refused = all.register(Arc::new(Named("mail", &["*"])), at(2)).unwrap_err();

@@ -41,15 +41,15 @@ const STARTED: TaskFact = Started { attempt: 1, fence: Fence { epoch: 1, counter
 
 impl Counts {
     /// Tells them of one task, 10 s after the start.
-    fn told(&self, task: &Arc<Task>, facts: impl IntoIterator<Item = TaskFact>) {
+    fn observe_all(&self, task: &Arc<Task>, facts: impl IntoIterator<Item = TaskFact>) {
         for fact in facts {
             let event = Event { at: at(7_000), fact: Fact::Task(task.clone(), fact) };
-            self.hear_with(&event, || Duration::from_secs(10));
+            self.observe_with(&event, || Duration::from_secs(10));
         }
     }
 
-    fn now(&self) -> Heard {
-        self.heard(Duration::from_secs(20))
+    fn now(&self) -> CountsSnapshot {
+        self.snapshot(Duration::from_secs(20))
     }
 }
 
@@ -66,10 +66,10 @@ fn every_task_is_counted_once_for_what_became_of_it() {
         (&other, Some(Ending::Expired), vec![Accepted(State::Queued)]),
         (&other, None, vec![Accepted(State::Queued), STARTED, Requeued, Rescued { rescues: 1 }]),
     ] {
-        counts.told(task, facts);
-        counts.told(task, ending.map(|ending| ended(task, ending, Some(1), 2)));
+        counts.observe_all(task, facts);
+        counts.observe_all(task, ending.map(|ending| ended(task, ending, Some(1), 2)));
     }
-    let heard = counts.now();
+    let snapshot = counts.now();
     let expected = Totals {
         accepted: 6,
         started: 6,
@@ -79,7 +79,7 @@ fn every_task_is_counted_once_for_what_became_of_it() {
         expired: 1,
         retried: 1,
     };
-    assert_eq!(heard.totals, expected);
+    assert_eq!(snapshot.totals, expected);
     // Within the 20 s since the start.
     let rates = |accepted, started, succeeded, failed| Rates {
         accepted: [f64::from(accepted) / 20.0; 2],
@@ -87,12 +87,15 @@ fn every_task_is_counted_once_for_what_became_of_it() {
         succeeded: [f64::from(succeeded) / 20.0; 2],
         failed: [f64::from(failed) / 20.0; 2],
     };
-    assert_eq!(heard.rates, rates(6, 6, 2, 1));
+    assert_eq!(snapshot.rates, rates(6, 6, 2, 1));
     let queues = BTreeMap::from([(name("q"), rates(3, 4, 2, 1)), (name("r"), rates(3, 2, 0, 0))]);
-    assert_eq!(heard.queues, queues);
-    assert_eq!((heard.others, heard.started.wall), (Rates::default(), at(5)));
-    let methods: Vec<_> =
-        heard.methods.iter().map(|it| (&*it.method, it.succeeded, it.failed, it.retried)).collect();
+    assert_eq!(snapshot.queues, queues);
+    assert_eq!((snapshot.others, snapshot.started.wall), (Rates::default(), at(5)));
+    let methods: Vec<_> = snapshot
+        .methods
+        .iter()
+        .map(|it| (&*it.method, it.succeeded, it.failed, it.retried))
+        .collect();
     assert_eq!(methods, [("m", 2, 1, 1), ("n", 0, 2, 0)]);
 }
 
@@ -101,7 +104,7 @@ fn what_was_resolved_or_returned_by_hand_is_not_counted() {
     let counts = counts();
     let task = task("q", "m");
     let Ended(outcome) = ended(&task, succeeded(), Some(1), 2) else { unreachable!() };
-    counts.told(&task, [Resolved(outcome), Retried, Queued]);
+    counts.observe_all(&task, [Resolved(outcome), Retried, Queued]);
     assert_eq!(counts.now().totals, Totals::default());
     assert_eq!(counts.now().methods, []);
 }
@@ -113,13 +116,13 @@ fn latency_is_from_when_it_could_start_to_the_last_attempt_and_duration_is_that_
         let mut task = (*task("q", "m")).clone();
         task.options.run_at = run_at.map(at);
         let task = Arc::new(task);
-        counts.told(&task, [ended(&task, ending, started, 5_000)]);
-        let told = &counts.now().methods[0];
+        counts.observe_all(&task, [ended(&task, ending, started, 5_000)]);
+        let method = &counts.now().methods[0];
         let one = |time: Percentiles| {
             assert_eq!((time.p50, time.p99), (time.max, time.max));
             (time.count == 1).then_some(time.max.as_millis())
         };
-        assert_eq!(one(told.latency).zip(one(told.duration)), expected);
+        assert_eq!(one(method.latency).zip(one(method.duration)), expected);
     };
     check(None, succeeded(), Some(4_000), Some((3_000, 1_000)));
     check(Some(3_500), succeeded(), Some(4_000), Some((500, 1_000)));
@@ -140,7 +143,7 @@ fn the_steady_clock_is_read_once_a_second_and_when_civil_time_is_set_back() {
     let mut read = 0;
     for (millis, reads) in [(5_000, 1), (5_999, 1), (6_000, 2), (6_500, 2), (6_499, 2), (900, 3)] {
         let event = Event { at: at(millis), fact: Fact::Task(task.clone(), STARTED) };
-        counts.hear_with(&event, || {
+        counts.observe_with(&event, || {
             read += 1;
             Duration::from_secs(1)
         });
@@ -153,20 +156,22 @@ fn the_steady_clock_is_read_once_a_second_and_when_civil_time_is_set_back() {
 fn threads_are_summed() {
     let counts = counts();
     std::thread::scope(|scope| {
-        for _ in 0..3 * LANES {
+        for _ in 0..3 * SHARDS {
             scope.spawn(|| {
                 let task = task("q", "m");
                 for _ in 0..100 {
-                    counts
-                        .told(&task, [Accepted(State::Queued), ended(&task, succeeded(), None, 9)]);
+                    counts.observe_all(
+                        &task,
+                        [Accepted(State::Queued), ended(&task, succeeded(), None, 9)],
+                    );
                 }
             });
         }
     });
-    let (heard, all) = (counts.now(), 300 * LANES as u64);
-    assert_eq!((heard.totals.accepted, heard.totals.succeeded), (all, all));
-    assert_eq!(heard.methods[0].succeeded, all);
-    assert_eq!(heard.queues[&name("q")].accepted, [all as f64 / 20.0; 2]);
+    let (snapshot, all) = (counts.now(), 300 * SHARDS as u64);
+    assert_eq!((snapshot.totals.accepted, snapshot.totals.succeeded), (all, all));
+    assert_eq!(snapshot.methods[0].succeeded, all);
+    assert_eq!(snapshot.queues[&name("q")].accepted, [all as f64 / 20.0; 2]);
 }
 
 #[test]
@@ -175,18 +180,18 @@ fn methods_and_queues_beyond_the_bounds_are_counted_as_one() {
     let all = MAX_METHODS.max(MAX_QUEUES) + 3;
     for number in 0..all {
         let task = task(&format!("q{number}"), &format!("m{number}"));
-        counts.told(&task, [Accepted(State::Queued), ended(&task, succeeded(), Some(1), 2)]);
+        counts.observe_all(&task, [Accepted(State::Queued), ended(&task, succeeded(), Some(1), 2)]);
     }
-    let heard = counts.now();
-    assert_eq!(heard.methods.len(), MAX_METHODS + 1);
-    let others = heard.methods.last().expect("there are some");
+    let snapshot = counts.now();
+    assert_eq!(snapshot.methods.len(), MAX_METHODS + 1);
+    let others = snapshot.methods.last().expect("there are some");
     assert_eq!((&*others.method, others.succeeded), (OTHERS, (all - MAX_METHODS) as u64));
     assert_eq!(others.duration.count, others.succeeded);
-    assert_eq!(heard.queues.len(), MAX_QUEUES);
+    assert_eq!(snapshot.queues.len(), MAX_QUEUES);
     let beyond = (all - MAX_QUEUES) as f64;
-    assert_eq!(heard.others.accepted, [beyond / 20.0; 2]);
-    assert_eq!(heard.rates.accepted, [all as f64 / 20.0; 2]);
-    // Those that are known go on being told apart.
-    counts.told(&task("q0", "m0"), [Accepted(State::Queued)]);
+    assert_eq!(snapshot.others.accepted, [beyond / 20.0; 2]);
+    assert_eq!(snapshot.rates.accepted, [all as f64 / 20.0; 2]);
+    // Those that are known go on being observe_all apart.
+    counts.observe_all(&task("q0", "m0"), [Accepted(State::Queued)]);
     assert_eq!(counts.now().queues[&name("q0")].accepted, [2.0 / 20.0; 2]);
 }
