@@ -1,6 +1,5 @@
-//! Hears every event and counts. It is called where events are announced, a hundred thousand times a
-//! second: it takes a lock that hardly anybody else wants, and allocates only for a queue or a method
-//! that it never snapshot of.
+//! Counts events. It is called on the threads that announce, up to a hundred thousand times a second: it
+//! takes a lock that is rarely contended, and allocates only for a queue or a method that is new to it.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -17,25 +16,25 @@ use crate::clock::{Now, Timestamp, now};
 use crate::events::Observer;
 use crate::models::{Event, Fact, QueueName, State, TaskFact};
 
-/// How many threads count without waiting for each other; more share.
+/// How many threads can count without sharing a lock.
 const SHARDS: usize = 8;
 
-/// How many tasks were told of, since the start.
+/// How many tasks and attempts there were since the server started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Accepted.
+    /// Tasks that were accepted.
     pub accepted: u64,
-    /// Attempts that began.
+    /// Attempts that started.
     pub started: u64,
-    /// Ended `SUCCEEDED`, skipped ones among them.
+    /// Tasks that ended `SUCCEEDED`, including skipped ones.
     pub succeeded: u64,
-    /// Ended `FAILED`.
+    /// Tasks that ended `FAILED`.
     pub failed: u64,
-    /// Ended `CANCELLED`.
+    /// Tasks that ended `CANCELLED`.
     pub cancelled: u64,
-    /// Ended `EXPIRED`.
+    /// Tasks that ended `EXPIRED`.
     pub expired: u64,
-    /// Attempts that ended badly and were followed by another.
+    /// Attempts that failed and were followed by another one.
     pub retried: u64,
 }
 
@@ -52,29 +51,29 @@ impl Totals {
     }
 }
 
-/// What one thread, or a few, counted.
+/// The counters of one shard.
 #[derive(Debug, Default)]
 struct Counted {
     totals: Totals,
     all: Ring,
     queues: HashMap<QueueName, Box<Ring>>,
-    /// Of queues that are not told apart.
+    /// The sum of all queues beyond [`MAX_QUEUES`].
     others: Ring,
-    /// When the steady clock was last read: in civil time, and what it said.
+    /// The last reading of the steady clock, and the wall time of that reading.
     read: (Timestamp, Duration),
 }
 
-/// How old a reading of the steady clock may be. To read it costs as much as to count.
+/// How old a reading of the steady clock may be. A reading costs as much as counting an event.
 const READING_HOLDS: Duration = Duration::from_secs(1);
 
 impl Counted {
-    /// What the steady clock says, or said a moment ago; `at` is the present in civil time.
+    /// The steady clock, read at most once a second; `at` is the wall time.
     fn steady(&mut self, at: Timestamp, clock: impl FnOnce() -> Duration) -> Duration {
         let (read_at, steady) = self.read;
         if at >= read_at && at.since(read_at) < READING_HOLDS {
             return steady;
         }
-        // Also when civil time was set back.
+        // Also after the wall clock was set back.
         self.read = (at, clock());
         self.read.1
     }
@@ -92,13 +91,13 @@ impl Counted {
     }
 }
 
-/// On a cache line of its own.
+/// Aligned so that no two shards share a cache line.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 struct Shard(Mutex<Counted>);
 
-/// Counts what happens to tasks. Its memory is bounded by [`MAX_QUEUES`] and
-/// [`MAX_METHODS`](super::MAX_METHODS).
+/// Counts the events of tasks, by queue and by method. [`MAX_QUEUES`] and
+/// [`MAX_METHODS`](super::MAX_METHODS) bound its memory.
 #[derive(Debug)]
 pub struct Counts {
     started: Now,
@@ -106,14 +105,14 @@ pub struct Counts {
     methods: Methods,
 }
 
-/// What was snapshot so far.
+/// The counters at one time.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct CountsSnapshot {
     pub(super) started: Now,
     pub(super) totals: Totals,
     pub(super) rates: Rates,
     pub(super) queues: BTreeMap<QueueName, Rates>,
-    /// Of queues that are not told apart.
+    /// The sum of all queues beyond [`MAX_QUEUES`].
     pub(super) others: Rates,
     pub(super) methods: Vec<MethodStatistics>,
 }
@@ -135,7 +134,7 @@ impl Counts {
         Self { started, shards: Default::default(), methods: Methods::default() }
     }
 
-    /// Reads the steady clock now and then.
+    /// Counts an event; reads the steady clock at most once a second.
     fn observe_with(&self, event: &Event, clock: impl FnOnce() -> Duration) {
         let Fact::Task(task, fact) = &event.fact else { return };
         let queue = &task.options.queue;
@@ -176,12 +175,12 @@ impl Counts {
                 drop(counted);
                 self.methods.ended(ended);
             }
-            // That somebody gave it an outcome says nothing of how its method does.
+            // `Resolved` is not counted: an operator's result says nothing about the method.
             _ => {}
         }
     }
 
-    /// What was snapshot so far.
+    /// The counters at `now` on the steady clock.
     pub(super) fn snapshot(&self, now: Duration) -> CountsSnapshot {
         let mut totals = Totals::default();
         let (mut all, mut others) = (Recent::default(), Recent::default());
@@ -207,7 +206,7 @@ impl Counts {
     }
 }
 
-/// The shard of this thread, the same for as long as it lives.
+/// The index of this thread's shard.
 fn own_shard() -> usize {
     static THREADS: AtomicUsize = AtomicUsize::new(0);
     thread_local! {

@@ -1,36 +1,36 @@
-//! Whether the server does what it should; and if not, why.
+//! Health: whether the server is ready, whether it is degraded, and why.
 
 use crate::engine::Pauses;
 use crate::orchestrator::{ExecutionStatus, ServiceHandle, ServiceState};
 use crate::store::Properties;
 
-/// What health is judged by.
+/// The signals that health is computed from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HealthSignals {
-    /// What keeps the engine from starting anything.
+    /// Why the engine starts no tasks, if it does not.
     pub pauses: Pauses,
-    /// Bodies that were given up and have not returned.
+    /// How many handlers were abandoned and have not returned.
     pub stuck: usize,
-    /// What keeps durable tasks.
+    /// The store of durable tasks.
     pub store: Properties,
-    /// Whether it answers when it is read.
+    /// Why the store cannot be read, if it cannot.
     pub store_error: Option<String>,
-    /// The parts of the server that run for as long as it does.
+    /// The server's services.
     pub services: Vec<Service>,
 }
 
-/// A part of the server that runs for as long as it does.
+/// A long-running part of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// Its name.
+    /// The service's name.
     pub name: String,
-    /// How it stands.
+    /// The service's state.
     pub state: ServiceState,
 }
 
 impl Service {
-    /// What is wrong with it, if it is.
-    fn complaint(&self) -> Option<String> {
+    /// Why the service is degraded, if it is.
+    fn problem(&self) -> Option<String> {
         let Self { name, state } = self;
         let error = || match &state.last_error {
             Some(error) => format!(": {error}"),
@@ -38,7 +38,7 @@ impl Service {
         };
         match state {
             ServiceState { status: ExecutionStatus::Failed, .. } => {
-                Some(format!("service {name} ended{}", error()))
+                Some(format!("service {name} stopped for good{}", error()))
             }
             ServiceState { failures: 0, .. } => None,
             ServiceState { failures, .. } => {
@@ -54,45 +54,49 @@ impl From<&ServiceHandle> for Service {
     }
 }
 
-/// How the server is.
+/// The health of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Health {
-    /// It takes work.
+    /// Whether the server accepts tasks.
     pub ready: bool,
-    /// It works, but not all of it.
+    /// Whether a part of the server does not work.
     pub degraded: bool,
-    /// Why it is not ready or degraded, and what its tasks cannot rely on.
+    /// Why the server is not ready or degraded, and a note if its tasks are not durable.
     pub reasons: Vec<String>,
-    /// The parts of the server that run for as long as it does.
+    /// The server's services.
     pub services: Vec<Service>,
 }
 
 impl Health {
-    /// What these signals mean.
+    /// Computes the health from these signals.
     ///
-    /// A store in memory is no failure: somebody chose it. It is a reason all the same, so that nobody
-    /// takes the server for one that keeps what it accepts.
+    /// A store in memory does not degrade the server: the operator chose it. The reasons mention it so that
+    /// the operator knows that tasks end with the process.
     pub fn judge(signals: HealthSignals) -> Self {
         let HealthSignals { pauses, stuck, store, store_error, services } = signals;
         let mut reasons = Vec::new();
         if pauses.draining {
-            reasons.push("the server is shutting down, and takes nothing in".to_owned());
+            reasons.push("the server is shutting down and accepts no tasks".to_owned());
         }
         if let Some(error) = &store_error {
             reasons.push(format!("the store does not answer: {error}"));
         } else if pauses.store {
-            reasons.push("the store failed a moment ago, and is asked again".to_owned());
+            reasons.push("the store failed and is tried again".to_owned());
         }
         if stuck > 0 {
-            let bodies = if stuck == 1 { "1 body was" } else { &format!("{stuck} bodies were") };
-            reasons.push(format!("{bodies} given up after ignoring the end, and did not return"));
+            let (handlers, run) = match stuck {
+                1 => ("1 handler was".to_owned(), "runs"),
+                _ => (format!("{stuck} handlers were"), "run"),
+            };
+            let why = format!("{handlers} abandoned after a timeout or cancel, and still {run}");
+            reasons.push(why);
         }
-        let complaints: Vec<String> = services.iter().filter_map(Service::complaint).collect();
+        let problems: Vec<String> = services.iter().filter_map(Service::problem).collect();
         let ready = !pauses.draining && store_error.is_none();
-        let degraded = pauses.store || store_error.is_some() || stuck > 0 || !complaints.is_empty();
-        reasons.extend(complaints);
+        let degraded = pauses.store || store_error.is_some() || stuck > 0 || !problems.is_empty();
+        reasons.extend(problems);
         if !store.durable {
-            let why = "tasks are kept in memory, as was chosen: they end with the process";
+            let why = "tasks are kept in memory, as configured: they end with the process";
             reasons.push(why.to_owned());
         }
         Self { ready, degraded, reasons, services }
@@ -113,7 +117,7 @@ mod tests {
         Service { name: "sampler".to_owned(), state }
     }
 
-    fn well() -> HealthSignals {
+    fn healthy() -> HealthSignals {
         HealthSignals {
             pauses: Pauses::default(),
             stuck: 0,
@@ -124,44 +128,44 @@ mod tests {
     }
 
     #[test]
-    fn every_sign_has_its_meaning() {
+    fn every_signal_has_its_reason() {
         let check = |signals: HealthSignals, ready: bool, degraded: bool, reasons: &[&str]| {
             let reasons = reasons.iter().map(|reason| (*reason).to_owned()).collect();
             let services = signals.services.clone();
             let expected = Health { ready, degraded, reasons, services };
             assert_eq!(Health::judge(signals), expected);
         };
-        check(well(), true, false, &[]);
+        check(healthy(), true, false, &[]);
         let pauses = Pauses { draining: true, store: false };
-        let why = "the server is shutting down, and takes nothing in";
-        check(HealthSignals { pauses, ..well() }, false, false, &[why]);
+        let why = "the server is shutting down and accepts no tasks";
+        check(HealthSignals { pauses, ..healthy() }, false, false, &[why]);
         let pauses = Pauses { draining: false, store: true };
-        let why = "the store failed a moment ago, and is asked again";
-        check(HealthSignals { pauses, ..well() }, true, true, &[why]);
+        let why = "the store failed and is tried again";
+        check(HealthSignals { pauses, ..healthy() }, true, true, &[why]);
         let store_error = Some("disk full".to_owned());
         let why = "the store does not answer: disk full";
-        check(HealthSignals { pauses, store_error, ..well() }, false, true, &[why]);
-        let why = "1 body was given up after ignoring the end, and did not return";
-        check(HealthSignals { stuck: 1, ..well() }, true, true, &[why]);
-        let why = "2 bodies were given up after ignoring the end, and did not return";
-        check(HealthSignals { stuck: 2, ..well() }, true, true, &[why]);
+        check(HealthSignals { pauses, store_error, ..healthy() }, false, true, &[why]);
+        let why = "1 handler was abandoned after a timeout or cancel, and still runs";
+        check(HealthSignals { stuck: 1, ..healthy() }, true, true, &[why]);
+        let why = "2 handlers were abandoned after a timeout or cancel, and still run";
+        check(HealthSignals { stuck: 2, ..healthy() }, true, true, &[why]);
         let failed = || Some(SchedulerError::TaskExecution("no".to_owned()));
         let running = || service(ExecutionStatus::Running, 0, failed());
         let services = vec![running(), service(ExecutionStatus::Stopped, 0, None)];
-        check(HealthSignals { services, ..well() }, true, false, &[]);
+        check(HealthSignals { services, ..healthy() }, true, false, &[]);
         let why = "service sampler failed 2 times in a row: Task execution error: no";
         let services = vec![running(), service(ExecutionStatus::Running, 2, failed())];
-        check(HealthSignals { services, ..well() }, true, true, &[why]);
-        let why = "service sampler ended: Task execution error: no";
+        check(HealthSignals { services, ..healthy() }, true, true, &[why]);
+        let why = "service sampler stopped for good: Task execution error: no";
         let services = vec![service(ExecutionStatus::Failed, 0, failed())];
-        check(HealthSignals { services, ..well() }, true, true, &[why]);
+        check(HealthSignals { services, ..healthy() }, true, true, &[why]);
         let store = Properties { name: "memory", shared: false, durable: false };
-        let why = "tasks are kept in memory, as was chosen: they end with the process";
-        check(HealthSignals { store, ..well() }, true, false, &[why]);
+        let why = "tasks are kept in memory, as configured: they end with the process";
+        check(HealthSignals { store, ..healthy() }, true, false, &[why]);
     }
 
     #[test]
-    fn every_reason_is_told() {
+    fn all_reasons_are_listed_together() {
         let signals = HealthSignals {
             pauses: Pauses { draining: true, store: true },
             stuck: 1,

@@ -1,4 +1,4 @@
-//! What becomes of each method's tasks, and how long they take.
+//! Counters and timings for each method.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,29 +11,29 @@ use super::statistics::OTHERS;
 use super::timing::{Percentiles, Timing};
 use crate::models::{Ended, Ending, State, Task};
 
-/// How many methods are snapshot apart; the tasks of others are counted together. Each takes 10 KiB.
+/// How many methods have counters of their own, of 10 KiB each; the tasks of all others are counted
+/// together as [`OTHERS`].
 pub const MAX_METHODS: usize = 1_000;
 
-/// Locks over parts of the table, so that methods seldom wait for each other.
-const PARTS: usize = 16;
+/// Shards of the table, each with a lock, so that threads seldom wait for each other.
+const SHARDS: usize = 16;
 
-/// What became of one method's tasks since the start, and how long they took.
+/// The counters and timings of one method since the server started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MethodStatistics {
-    /// As it was asked for; [`OTHERS`] for those that are not snapshot apart.
+    /// The method as callers wrote it, or [`OTHERS`].
     pub method: Arc<str>,
-    /// Ended `SUCCEEDED`, skipped ones among them.
+    /// Tasks that ended `SUCCEEDED`, including skipped ones.
     pub succeeded: u64,
-    /// Ended in any other way.
+    /// Tasks that ended in any other state.
     pub failed: u64,
-    /// Attempts that ended badly and were followed by another.
+    /// Attempts that failed and were followed by another one.
     pub retried: u64,
-    /// From when a task could be started as far as its caller was concerned (its acceptance, or its
-    /// `run_at` if that is later) to the start of its last attempt: so it has the waits for
-    /// dependencies, and the attempts before that one, in it. Of tasks that ran to an end, well or
-    /// badly.
+    /// From the task's acceptance, or its `run_at` if that is later, to the start of its last attempt. This
+    /// includes waits for dependencies and earlier attempts. Of tasks that succeeded or failed after an
+    /// attempt.
     pub latency: Percentiles,
-    /// From the start of the last attempt to the end; of the same tasks.
+    /// From the start of the last attempt to the task's end, of the same tasks.
     pub duration: Percentiles,
 }
 
@@ -53,7 +53,7 @@ impl Counted {
             State::Succeeded => self.succeeded += 1,
             _ => self.failed += 1,
         }
-        // Whoever was cancelled may have waited for another try when that came.
+        // A cancelled task may have waited for its next attempt.
         let ran = matches!(outcome.ending, Ending::Succeeded(_) | Ending::Failed(_));
         if let Some(started) = outcome.started_at.filter(|_| ran) {
             let startable = task.submitted_at.max(task.options.run_at.unwrap_or_default());
@@ -74,10 +74,10 @@ impl Counted {
     }
 }
 
-/// All methods whose tasks ended, up to [`MAX_METHODS`].
+/// The counters of all methods, up to [`MAX_METHODS`].
 #[derive(Debug)]
 pub(super) struct Methods {
-    parts: [Mutex<HashMap<Arc<str>, Box<Counted>>>; PARTS],
+    shards: [Mutex<HashMap<Arc<str>, Box<Counted>>>; SHARDS],
     known: AtomicUsize,
     others: Mutex<Counted>,
 }
@@ -85,7 +85,7 @@ pub(super) struct Methods {
 impl Default for Methods {
     fn default() -> Self {
         Self {
-            parts: std::array::from_fn(|_| Mutex::new(HashMap::new())),
+            shards: std::array::from_fn(|_| Mutex::new(HashMap::new())),
             known: AtomicUsize::new(0),
             others: Mutex::default(),
         }
@@ -93,47 +93,47 @@ impl Default for Methods {
 }
 
 impl Methods {
-    /// A task of it ended.
+    /// Counts a task that ended.
     pub(super) fn ended(&self, ended: &Ended) {
         self.with(&ended.task, |counted| counted.end(ended));
     }
 
-    /// An attempt of it ended badly and is followed by another.
+    /// Counts a failed attempt that another one follows.
     pub(super) fn retrying(&self, task: &Task) {
         self.with(task, |counted| counted.retried += 1);
     }
 
     fn with(&self, task: &Task, count: impl FnOnce(&mut Counted)) {
-        let mut part = self.parts[part_of(&task.method)].lock();
-        if let Some(counted) = part.get_mut(&task.method) {
+        let mut shard = self.shards[shard_of(&task.method)].lock();
+        if let Some(counted) = shard.get_mut(&task.method) {
             return count(counted);
         }
         let has_room = self.known.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |known| {
             (known < MAX_METHODS).then_some(known + 1)
         });
         if has_room.is_ok() {
-            return count(part.entry(task.method.clone()).or_default());
+            return count(shard.entry(task.method.clone()).or_default());
         }
-        drop(part);
+        drop(shard);
         count(&mut self.others.lock());
     }
 
-    /// By name; those that are not snapshot apart last.
+    /// The statistics of each method, sorted by name, [`OTHERS`] last.
     pub(super) fn snapshot(&self) -> Vec<MethodStatistics> {
         let mut all = BTreeMap::new();
-        for part in &self.parts {
-            for (method, counted) in part.lock().iter() {
+        for shard in &self.shards {
+            for (method, counted) in shard.lock().iter() {
                 all.insert(method.clone(), counted.snapshot(method.clone()));
             }
         }
         let others = self.others.lock().snapshot(OTHERS.into());
-        let some = others.succeeded + others.failed + others.retried > 0;
-        all.into_values().chain(some.then_some(others)).collect()
+        let has_others = others.succeeded + others.failed + others.retried > 0;
+        all.into_values().chain(has_others.then_some(others)).collect()
     }
 }
 
-/// Cheaper than to hash the name twice: names differ in length and in their last letters.
-fn part_of(method: &str) -> usize {
+/// Cheaper than hashing the name a second time: names differ in their lengths and last letters.
+fn shard_of(method: &str) -> usize {
     let last = method.as_bytes().last().copied().unwrap_or(0);
-    (method.len() + usize::from(last)) % PARTS
+    (method.len() + usize::from(last)) % SHARDS
 }

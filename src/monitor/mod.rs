@@ -1,7 +1,7 @@
-//! How the system gets on: what it counts, how long things take, and whether all is well.
+//! Monitoring: statistics and health of the system.
 //!
-//! The [`Counts`] observe every event; everything else here is put together when somebody asks,
-//! from what they counted, from the engine and from the store.
+//! [`Counts`] counts every event. Statistics and health are computed on request from these counters, the
+//! engine and the store.
 
 mod counts;
 mod health;
@@ -27,10 +27,10 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::store::Properties;
 
-/// How long the store has to answer before it is said that it does not.
-const STORE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long a health check waits for the store to answer.
+const STORE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Tells how a system gets on. Cheap to clone.
+/// Computes the statistics and the health of a system. Cheap to clone.
 #[derive(Clone)]
 pub struct Monitor {
     counts: Arc<Counts>,
@@ -39,12 +39,13 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// That of an engine whose events `counts` observe, and whose durable tasks this store keeps.
+    /// A monitor of this engine. `counts` must observe the engine's events; `store` describes the store of
+    /// durable tasks.
     pub fn new(counts: Arc<Counts>, engine: Engine, store: Properties) -> Self {
         Self { counts, engine, store }
     }
 
-    /// How much waits, runs and ends, and how long it takes.
+    /// The queues' depths, the throughput, and the latencies of each method.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`.
@@ -55,11 +56,11 @@ impl Monitor {
         Ok(statistics::combine(snapshot, depths, self.engine.workers(), now.wall))
     }
 
-    /// Whether all is well, judged also by how these services stand.
+    /// The health of the system, including that of these services. Waits at most 2 seconds for the store.
     pub async fn health(&self, services: Vec<Service>) -> Health {
-        let store_error = match tokio::time::timeout(STORE_PATIENCE, self.engine.queues()).await {
+        let store_error = match tokio::time::timeout(STORE_TIMEOUT, self.engine.queues()()).await {
             Ok(answered) => answered.err().map(|error| error.to_string()),
-            Err(_) => Some(format!("it was asked {} s ago", STORE_PATIENCE.as_secs())),
+            Err(_) => Some(format!("no answer within {} s", STORE_TIMEOUT.as_secs())),
         };
         Health::judge(HealthSignals {
             pauses: self.engine.pauses(),

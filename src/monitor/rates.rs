@@ -1,12 +1,12 @@
-//! How often something happened lately.
+//! Rates: events a second over the last minute and the last five minutes.
 
 use std::time::Duration;
 
-/// What one bucket counts.
+/// The time that one bucket covers.
 const SPAN: Duration = Duration::from_secs(10);
-/// Five minutes, and the bucket that is being filled.
+/// Five minutes, and the current bucket.
 const BUCKETS: usize = 31;
-/// The whole buckets of the last minute, and of the last five.
+/// The complete buckets in the last minute and in the last five.
 const WINDOWS: [u64; 2] = [6, 30];
 
 /// What is counted.
@@ -20,35 +20,34 @@ pub(super) enum Mark {
 
 const MARKS: usize = 4;
 
-/// Counts over the last five minutes, in buckets of ten seconds of the steady clock: 512 bytes, however
-/// much happens.
+/// Counts over the last five minutes, in buckets of ten seconds of the steady clock. Always 512 bytes.
 #[derive(Clone, Debug)]
 pub(super) struct Ring {
-    /// The number of the latest bucket, counted from the start of the steady clock.
+    /// The number of the latest bucket since the start of the steady clock.
     latest: u64,
     buckets: [[u32; MARKS]; BUCKETS],
 }
 
-/// Counts within the two windows, of one ring or of several.
+/// The counts of one or more rings within the two windows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Recent([[u64; MARKS]; WINDOWS.len()]);
 
-/// How many a second, over the last minute and the last five: over whole buckets of ten seconds and the
-/// one being filled, so over 60 to 70 s and 300 to 310 s; over less after a start.
+/// Rates per second, over the last minute and the last five minutes. The windows are complete buckets of ten
+/// seconds and the current one: 60 to 70 s and 300 to 310 s, less right after a start.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rates {
-    /// Accepted, in the last minute and the last five.
+    /// Tasks that were accepted.
     pub accepted: [f64; 2],
-    /// Attempts that began.
+    /// Attempts that started.
     pub started: [f64; 2],
-    /// Ended `SUCCEEDED`.
+    /// Tasks that ended `SUCCEEDED`.
     pub succeeded: [f64; 2],
-    /// Ended `FAILED`.
+    /// Tasks that ended `FAILED`.
     pub failed: [f64; 2],
 }
 
 impl Rates {
-    /// Adds those of another queue.
+    /// Adds the rates of another queue.
     pub(super) fn add(&mut self, other: &Self) {
         for (sums, rates) in [
             (&mut self.accepted, other.accepted),
@@ -78,23 +77,24 @@ impl Default for Ring {
 }
 
 impl Ring {
-    /// It happened, at this time on the steady clock.
+    /// Counts one event at `now` on the steady clock.
     pub(super) fn count(&mut self, mark: Mark, now: Duration) {
         let bucket = bucket_at(now);
         if bucket > self.latest {
-            // Those passed over were empty.
+            // The buckets in between had no events.
             let passed = (bucket - self.latest).min(BUCKETS as u64);
             for behind in 0..passed {
                 self.buckets[slot(bucket - behind)] = [0; MARKS];
             }
             self.latest = bucket;
         }
-        // Two threads can look at the clock in one order and come here in the other.
+        // A late event counts in the latest bucket: threads can read the clock in one order and get here
+        // in the other.
         let counted = &mut self.buckets[slot(self.latest)][mark as usize];
         *counted = counted.saturating_add(1);
     }
 
-    /// Adds what happened within each window to `recent`.
+    /// Adds the counts within each window to `recent`.
     pub(super) fn add_to(&self, recent: &mut Recent, now: Duration) {
         let current = bucket_at(now);
         for (whole, sums) in WINDOWS.into_iter().zip(&mut recent.0) {
@@ -110,13 +110,13 @@ impl Ring {
 }
 
 impl Recent {
-    /// The rates that these counts are, `now` on the steady clock, where counting began at `started`.
+    /// The rates at `now`, if counting began at `started`; both on the steady clock.
     pub(super) fn rates(&self, started: Duration, now: Duration) -> Rates {
         let mut rates = [[0.0; 2]; MARKS];
         for (at, (whole, sums)) in WINDOWS.into_iter().zip(self.0).enumerate() {
             let from =
                 SPAN * u32::try_from(bucket_at(now).saturating_sub(whole)).unwrap_or(u32::MAX);
-            // Less than a second after the start nobody can speak of a rate.
+            // At least a second, so that the first events do not look like a high rate.
             let covered = now.saturating_sub(from.max(started)).max(Duration::from_secs(1));
             for (rate, sum) in rates.iter_mut().zip(sums) {
                 rate[at] = sum as f64 / covered.as_secs_f64();
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_happened_counts_for_a_minute_and_for_five() {
+    fn an_event_counts_in_the_one_and_five_minute_windows() {
         let mut ring = Ring::default();
         for at in [3, 9, 10, 61] {
             ring.count(Mark::Accepted, seconds(at));
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pause_of_any_length_leaves_nothing_old_in_the_ring() {
+    fn old_counts_are_cleared_after_a_pause_of_any_length() {
         for pause in [10, 290, 300, 310, 320, 620, 1_000_000] {
             let mut ring = Ring::default();
             for at in 0..400 {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_comes_late_is_not_lost() {
+    fn a_late_event_is_counted_in_the_latest_bucket() {
         let mut ring = Ring::default();
         ring.count(Mark::Accepted, seconds(20));
         ring.count(Mark::Accepted, seconds(19));
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_is_over_the_time_that_was_counted() {
+    fn a_rate_is_relative_to_the_time_since_the_start() {
         let started = seconds(1_000);
         let mut ring = Ring::default();
         for at in 1_000..1_400 {

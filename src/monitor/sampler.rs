@@ -1,4 +1,4 @@
-//! Says now and then how much waits and runs.
+//! The sampler: announces the number of tasks at intervals.
 
 use std::time::Duration;
 
@@ -9,24 +9,24 @@ use crate::error::{Code, Error};
 use crate::models::{Fact, ServerFact};
 use crate::orchestrator::{BackgroundTask, Executable, SchedulerError};
 
-/// How often the daemon's says so.
+/// The daemon's interval between samples.
 pub const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 
-/// Announces `observability.sampled`.
+/// The service that announces `observability.sampled`.
 pub struct Sampler {
     engine: Engine,
     every: Duration,
 }
 
 impl Sampler {
-    /// One that looks at this engine, each time after such a pause.
+    /// A sampler of this engine that waits for `every` before each sample.
     pub fn new(engine: Engine, every: Duration) -> Self {
         Self { engine, every }
     }
 
-    async fn say(&self) -> Result<(), Error> {
-        let depths = self.engine.queues().await?;
-        self.engine.announce(Fact::Server(sample(&depths))).await?;
+    async fn announce_sample(&self) -> Result<(), Error> {
+        let queues() = self.engine.queues()().await?;
+        self.engine.announce(Fact::Server(sum_of(&queues()))).await?;
         Ok(())
     }
 }
@@ -41,17 +41,17 @@ impl Executable for Sampler {
 impl BackgroundTask for Sampler {
     async fn execute(&mut self) -> Result<(), SchedulerError> {
         tokio::time::sleep(self.every).await;
-        match self.say().await {
+        match self.announce_sample().await {
             Ok(()) => Ok(()),
-            // Nothing is announced any more, which is no failure.
+            // The engine is shutting down, which is no failure.
             Err(error) if error.code == Code::Draining => std::future::pending().await,
             Err(error) => Err(SchedulerError::TaskExecution(error.to_string())),
         }
     }
 }
 
-fn sample(depths: &[QueueState]) -> ServerFact {
-    let sum = |count: fn(&QueueState) -> u64| depths.iter().map(count).sum();
+fn sum_of(queues(): &[QueueState]) -> ServerFact {
+    let sum = |count: fn(&QueueState) -> u64| queues().iter().map(count).sum();
     ServerFact::Sampled {
         queued: sum(|depth| depth.queued),
         running: sum(|depth| depth.running),
@@ -77,25 +77,25 @@ mod tests {
     use crate::tasks::{TaskRegistry, make_handler};
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn each_turn_announces_what_the_store_holds() {
-        let heard: Arc<Mutex<Vec<Fact>>> = Arc::default();
-        let hearing = heard.clone();
-        let samples = move |event: &Event| {
+    async fn each_run_announces_the_number_of_tasks_in_the_store() {
+        let samples: Arc<Mutex<Vec<Fact>>> = Arc::default();
+        let seen = samples.clone();
+        let observer = move |event: &Event| {
             if let Fact::Server(_) = event.fact {
                 assert_catalogued(event);
-                hearing.lock().push(event.fact.clone());
+                seen.lock().push(event.fact.clone());
             }
         };
-        let announcer = Arc::new(Announcer::default().observer(Arc::new(samples)));
+        let announcer = Arc::new(Announcer::default().observer(Arc::new(observer)));
         let cache = Arc::new(ResultsCache::new(NonZeroUsize::MIN, 1_000));
         let (options, store) = (Options::default(), Arc::new(MemoryStore::default()));
         let registry = TaskRegistry::default();
         let idle = make_handler("idle", |_, _, _| Ok(ArgValue::Null));
-        registry.register_handler(idle).expect("a good handler");
+        registry.register_handler(idle).expect("a valid handler");
         let engine = Engine::start(options, Arc::new(registry), cache, store, announcer).await;
         let engine = engine.expect("it starts");
-        let later = Request::of("idle").with(|asked| {
-            asked.start = Some(StartTime::After(Duration::from_secs(3600)));
+        let later = Request::of("idle").with(|options| {
+            options.start = Some(StartTime::After(Duration::from_secs(3600)));
         });
         engine.enqueue(later).await.expect("it is accepted");
         let mut sampler = Sampler::new(engine.clone(), Duration::ZERO);
@@ -103,7 +103,7 @@ mod tests {
             sampler.execute().await.expect("the store answers");
         }
         let one = ServerFact::Sampled { queued: 0, running: 0, delayed: 1, failed: 0 };
-        assert_eq!(*heard.lock(), vec![Fact::Server(one); 2]);
+        assert_eq!(*samples.lock(), vec![Fact::Server(one); 2]);
         engine.stop();
     }
 
@@ -116,8 +116,8 @@ mod tests {
             failed,
             ..QueueState::empty(QueueName::default())
         };
-        let said = sample(&[depth(1, 2, 3, 4), depth(10, 20, 30, 40)]);
+        let sum = sum_of(&[depth(1, 2, 3, 4), depth(10, 20, 30, 40)]);
         let expected = ServerFact::Sampled { queued: 11, running: 22, delayed: 33, failed: 44 };
-        assert_eq!(said, expected);
+        assert_eq!(sum, expected);
     }
 }

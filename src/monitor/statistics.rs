@@ -1,4 +1,4 @@
-//! The numbers that people ask for, put together.
+//! Statistics: combines the counters with the depths of the queues and the state of the workers.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -11,54 +11,54 @@ use crate::clock::Timestamp;
 use crate::engine::{QueueState, Workers};
 use crate::models::QueueName;
 
-/// How many queues are told apart, the fullest ones if there are more.
+/// How many queues are listed; if there are more, the ones with the most tasks.
 pub const MAX_QUEUES: usize = 1_000;
 
-/// What queues and methods that are not told apart are called; no queue and no method can have this
-/// name.
+/// The name of the entry that sums all other queues, or all other methods. No queue and no method can have
+/// this name.
 pub const OTHERS: &str = "(others)";
 
-/// How much waits, runs and ends, and how long it takes.
+/// The statistics of a system at one time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statistics {
-    /// When this was so.
+    /// When they were computed.
     pub at: Timestamp,
-    /// Since when it is counted.
+    /// When counting began.
     pub started_at: Timestamp,
-    /// By name, and the others last.
+    /// The queues by name, [`OTHERS`] last.
     pub queues: Vec<QueueStatistics>,
-    /// Those of which a task ended or is to be retried, by name, and the others last.
+    /// The methods that had a task end or retry, by name, [`OTHERS`] last.
     pub methods: Vec<MethodStatistics>,
-    /// What bodies run in.
+    /// The slots and threads that run handlers.
     pub workers: Workers,
-    /// Since the start.
+    /// Counts since the start.
     pub totals: Totals,
-    /// Of all queues.
+    /// The rates of all queues together.
     pub rates: Rates,
 }
 
-/// How one queue stands, and how fast it moves.
+/// The depth and the rates of one queue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QueueStatistics {
-    /// Its name, or [`OTHERS`].
+    /// The queue's name, or [`OTHERS`].
     pub name: Arc<str>,
-    /// Nothing of it starts.
+    /// Whether the queue is paused.
     pub paused: bool,
-    /// How many can run and do not.
+    /// Tasks that can run and wait for a slot.
     pub queued: u64,
-    /// How many run.
+    /// Tasks that run.
     pub running: u64,
-    /// How many wait for their time, their dependencies or another try.
+    /// Tasks that wait for their time, their dependencies or their backoff.
     pub delayed: u64,
-    /// How many are kept that ended `FAILED`.
+    /// Tasks that are kept as `FAILED`.
     pub failed: u64,
-    /// When the one was accepted that can run and has waited longest.
+    /// When the oldest task that can run was accepted.
     pub oldest_queued_at: Option<Timestamp>,
-    /// How fast it moves.
+    /// The queue's rates.
     pub rates: Rates,
 }
 
-/// Joins a snapshot of the counters with how queues and workers stand.
+/// Combines the counters with the queues() of the queues and the state of the workers.
 pub(super) fn combine(
     snapshot: CountsSnapshot,
     depths: Vec<QueueState>,
@@ -76,16 +76,16 @@ pub(super) fn combine(
         rates: snapshot.others,
         ..QueueStatistics::of(QueueState::empty(QueueName::default()))
     };
-    let mut some_others = snapshot.others != Rates::default();
+    let mut has_others = snapshot.others != Rates::default();
     if queues.len() > MAX_QUEUES {
         queues.sort_by_key(|queue| Reverse(queue.queued + queue.running + queue.delayed));
         for queue in queues.split_off(MAX_QUEUES) {
             others.add(&queue);
         }
         queues.sort_by(|one, other| one.name.cmp(&other.name));
-        some_others = true;
+        has_others = true;
     }
-    if some_others {
+    if has_others {
         others.name = OTHERS.into();
         queues.push(others);
     }
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn queues_are_those_that_stand_somehow_and_those_that_moved() {
+    fn queues_with_tasks_and_queues_with_rates_are_listed() {
         let depth = QueueState {
             settings: QueueSettings { paused: true, ..QueueSettings::default() },
             queued: 1,
@@ -166,7 +166,7 @@ mod tests {
             ..QueueState::empty(name("b"))
         };
         let moved = BTreeMap::from([(name("a"), fast(1.0)), (name("b"), fast(2.0))]);
-        let said = combine(snapshot(moved), vec![depth], Workers::default(), at(7));
+        let statistics = combine(snapshot(moved), vec![depth], Workers::default(), at(7));
         let idle = QueueStatistics {
             name: "a".into(),
             paused: false,
@@ -179,7 +179,7 @@ mod tests {
         };
         let full = QueueStatistics {
             name: "b".into(),
-            paused: true,
+            settings: QueueSettings { paused: true, ..QueueSettings::default() },
             queued: 1,
             running: 2,
             delayed: 3,
@@ -187,24 +187,28 @@ mod tests {
             oldest_queued_at: Some(at(5)),
             rates: fast(2.0),
         };
-        assert_eq!(said.queues, [idle, full]);
-        assert_eq!((said.at, said.started_at, said.totals.accepted), (at(7), at(1), 9));
-        assert_eq!(said.rates, fast(9.0));
+        assert_eq!(statistics.queues, [idle, full]);
+        assert_eq!(
+            (statistics.at, statistics.started_at, statistics.totals.accepted),
+            (at(7), at(1), 9)
+        );
+        assert_eq!(statistics.rates, fast(9.0));
     }
 
     #[test]
-    fn of_too_many_queues_the_fullest_are_told_apart_and_the_rest_summed() {
-        let depths = (0..MAX_QUEUES as u64 + 2).map(|number| QueueState {
+    fn beyond_the_bound_the_fullest_queues_are_listed_and_the_rest_summed() {
+        let queues() = (0..MAX_QUEUES as u64 + 2).map(|number| QueueState {
             queued: number,
             failed: 1,
             oldest_queued_at: Some(at(100 + number)),
             ..QueueState::empty(name(&format!("q{number:04}")))
         });
         let moved = BTreeMap::from([(name("q0000"), fast(1.0)), (name("q0001"), fast(2.0))]);
-        let said = combine(snapshot(moved), depths.collect(), Workers::default(), at(7)).queues;
-        assert_eq!(said.len(), MAX_QUEUES + 1);
-        assert_eq!((&*said[0].name, said[0].queued), ("q0002", 2));
-        assert!(said[..MAX_QUEUES].is_sorted_by_key(|queue| queue.name.clone()));
+        let statistics =
+            combine(snapshot(moved), depths.collect(), Workers::default(), at(7)).queues;
+        assert_eq!(statistics.len(), MAX_QUEUES + 1);
+        assert_eq!((&*statistics[0].name, statistics[0].queued), ("q0002", 2));
+        assert!(statistics[..MAX_QUEUES].is_sorted_by_key(|queue| queue.name.clone()));
         let others = QueueStatistics {
             name: OTHERS.into(),
             paused: false,
@@ -215,6 +219,6 @@ mod tests {
             oldest_queued_at: Some(at(100)),
             rates: fast(3.0),
         };
-        assert_eq!(said.last(), Some(&others));
+        assert_eq!(statistics.last(), Some(&others));
     }
 }

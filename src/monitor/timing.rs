@@ -1,37 +1,37 @@
-//! How long something takes: percentiles in bounded memory.
+//! Percentiles of durations, in bounded memory.
 
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-/// The longest time that is told apart, in microseconds: 7 days, the longest timeout.
+/// The longest duration that is resolved, in microseconds: 7 days, the longest timeout.
 const LONGEST_MICROS: u64 = 7 * 24 * 3600 * 1_000_000;
 
-/// One significant figure: 16 buckets for every doubling, so that what is told is at most a sixteenth
-/// too long. That takes 4.6 KiB; two figures would take 34, and there are two of these for each of a
+/// One significant figure: 16 buckets for every doubling, so that a percentile is at most a sixteenth too
+/// long. A histogram takes 4.6 KiB; with two figures it would take 34 KiB, for two histograms in each of a
 /// thousand methods.
 const FIGURES: u8 = 1;
 
-/// Times that were measured. Allocates nothing after it was made.
+/// A histogram of durations. Recording does not allocate.
 #[derive(Clone, Debug)]
 pub(super) struct Timing {
     histogram: Histogram<u64>,
     longest: Duration,
 }
 
-/// How long something takes. Each percentile is at most a sixteenth above the true one; never above
-/// the maximum, which is exact.
+/// Percentiles of durations. Each is at most a sixteenth above the exact one and never above the maximum,
+/// which is exact.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Percentiles {
-    /// Half of them take at most so long.
+    /// 50 of 100 durations are at most this long.
     pub p50: Duration,
-    /// Nine of ten do.
+    /// 90 of 100 durations are at most this long.
     pub p90: Duration,
-    /// 99 of 100 do.
+    /// 99 of 100 durations are at most this long.
     pub p99: Duration,
-    /// All do.
+    /// The longest duration.
     pub max: Duration,
-    /// How many were measured.
+    /// How many durations were recorded.
     pub count: u64,
 }
 
@@ -44,14 +44,14 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// It took so long.
+    /// Records a duration.
     pub(super) fn record(&mut self, took: Duration) {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.histogram.saturating_record(micros.min(LONGEST_MICROS));
         self.longest = self.longest.max(took);
     }
 
-    /// What was measured so far.
+    /// The percentiles of all recorded durations.
     pub(super) fn percentiles(&self) -> Percentiles {
         let at = |quantile: f64| {
             let micros = self.histogram.value_at_quantile(quantile);
@@ -82,12 +82,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_measured_takes_no_time() {
+    fn without_durations_all_percentiles_are_zero() {
         assert_eq!(to_percentiles(&[]), Percentiles::default());
     }
 
     #[test]
-    fn what_takes_longer_than_a_week_is_counted_and_its_maximum_told() {
+    fn durations_above_a_week_are_counted_and_their_maximum_is_exact() {
         let month = 30 * 24 * 3600 * 1_000_000;
         let measured = to_percentiles(&[5, month]);
         assert_eq!((measured.count, measured.max), (2, Duration::from_micros(month)));
@@ -96,13 +96,13 @@ mod tests {
     }
 
     #[test]
-    fn one_takes_as_much_memory_as_is_measured() {
+    fn a_histogram_takes_the_documented_memory() {
         assert_eq!(Timing::default().histogram.distinct_values() * size_of::<u64>(), 4_736);
     }
 
     proptest! {
         #[test]
-        fn percentiles_are_those_of_the_sorted_times_or_a_sixteenth_above(
+        fn percentiles_are_at_most_a_sixteenth_above_the_exact_ones(
             times in prop::collection::vec((0_u32..40, any::<u64>()), 1..2_000)
         ) {
             // Every order of magnitude up to a week is as likely as any other.

@@ -32,7 +32,7 @@ async fn a_store_in_memory_is_named_though_nothing_is_wrong() {
     assert_eq!((said.ready, said.degraded), (true, false));
     assert_eq!(
         said.reasons,
-        ["tasks are kept in memory, as was chosen: they end with the process"]
+        ["tasks are kept in memory, as configured: they end with the process"]
     );
 }
 
@@ -49,7 +49,7 @@ async fn a_body_that_was_given_up_degrades_the_server_until_it_returns() {
         Some(health(&client).await).filter(|said| said.degraded)
     });
     let said = said.await;
-    let why = "1 body was given up after ignoring the end, and did not return";
+    let why = "1 handler was abandoned after a timeout or cancel, and still runs";
     assert_eq!((said.ready, said.reasons), (true, vec![why.to_owned()]));
     server.open_gate("gate");
     eventually("it returned", async || (!health(&client).await.degraded).then_some(())).await;
@@ -65,7 +65,7 @@ async fn a_server_that_drains_takes_no_work() {
     server.terminate();
     let said =
         eventually("it drains", async || Some(health(&client).await).filter(|said| !said.ready));
-    let why = "the server is shutting down, and takes nothing in";
+    let why = "the server is shutting down and accepts no tasks";
     assert_eq!(said.await.reasons, [why]);
     server.open_gate("gate");
     assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());

@@ -64,7 +64,7 @@ async fn a_task_that_cannot_be_read_is_explained_by_the_store_if_somebody_waits_
 async fn a_store_that_does_not_answer_makes_the_system_unready() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
-    let in_memory = "tasks are kept in memory, as was chosen: they end with the process";
+    let in_memory = "tasks are kept in memory, as configured: they end with the process";
     let well = system.health().await;
     assert_eq!((well.ready, well.degraded, &*well.reasons), (true, false, &[in_memory.into()][..]));
     store.refused_reads.store(1, Ordering::SeqCst);

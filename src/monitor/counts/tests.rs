@@ -40,7 +40,7 @@ fn failure() -> Failure {
 const STARTED: TaskFact = Started { attempt: 1, fence: Fence { epoch: 1, counter: 1 } };
 
 impl Counts {
-    /// Tells them of one task, 10 s after the start.
+    /// Observes facts of one task, 10 s after the start.
     fn observe_all(&self, task: &Arc<Task>, facts: impl IntoIterator<Item = TaskFact>) {
         for fact in facts {
             let event = Event { at: at(7_000), fact: Fact::Task(task.clone(), fact) };
@@ -54,7 +54,7 @@ impl Counts {
 }
 
 #[test]
-fn every_task_is_counted_once_for_what_became_of_it() {
+fn every_task_is_counted_once_for_its_outcome() {
     let counts = counts();
     let retry = Retrying { attempt: 1, failure: Arc::new(failure()), due: at(9) };
     let (one, other) = (task("q", "m"), task("r", "n"));
@@ -100,7 +100,7 @@ fn every_task_is_counted_once_for_what_became_of_it() {
 }
 
 #[test]
-fn what_was_resolved_or_returned_by_hand_is_not_counted() {
+fn tasks_that_were_resolved_or_retried_manually_are_not_counted() {
     let counts = counts();
     let task = task("q", "m");
     let Ended(outcome) = ended(&task, succeeded(), Some(1), 2) else { unreachable!() };
@@ -110,7 +110,7 @@ fn what_was_resolved_or_returned_by_hand_is_not_counted() {
 }
 
 #[test]
-fn latency_is_from_when_it_could_start_to_the_last_attempt_and_duration_is_that_attempt() {
+fn latency_ends_at_the_last_attempt_and_duration_is_that_attempt() {
     let check = |run_at: Option<u64>, ending: Ending, started: Option<u64>, expected| {
         let counts = counts();
         let mut task = (*task("q", "m")).clone();
@@ -137,7 +137,7 @@ fn latency_is_from_when_it_could_start_to_the_last_attempt_and_duration_is_that_
 }
 
 #[test]
-fn the_steady_clock_is_read_once_a_second_and_when_civil_time_is_set_back() {
+fn the_steady_clock_is_read_once_a_second_and_after_the_wall_clock_is_set_back() {
     let counts = counts();
     let task = task("q", "m");
     let mut read = 0;
@@ -153,7 +153,7 @@ fn the_steady_clock_is_read_once_a_second_and_when_civil_time_is_set_back() {
 }
 
 #[test]
-fn threads_are_summed() {
+fn counts_of_all_threads_are_summed() {
     let counts = counts();
     std::thread::scope(|scope| {
         for _ in 0..3 * SHARDS {
@@ -191,7 +191,7 @@ fn methods_and_queues_beyond_the_bounds_are_counted_as_one() {
     let beyond = (all - MAX_QUEUES) as f64;
     assert_eq!(snapshot.others.accepted, [beyond / 20.0; 2]);
     assert_eq!(snapshot.rates.accepted, [all as f64 / 20.0; 2]);
-    // Those that are known go on being observe_all apart.
+    // Known queues keep their own counters.
     counts.observe_all(&task("q0", "m0"), [Accepted(State::Queued)]);
     assert_eq!(counts.now().queues[&name("q0")].accepted, [2.0 / 20.0; 2]);
 }
