@@ -1,4 +1,4 @@
-//! Time as a value. Deciders are handed a [`Now`]; only performers read the clock.
+//! Time as a value. Code that decides gets a [`Now`]; only code that performs I/O reads the clock.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -7,18 +7,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// A point in civil time: microseconds since 1970-01-01T00:00:00Z.
+/// A point in wall time: microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Timestamp(u64);
 
-/// The last instant of the year 9999, the latest that protobuf's `Timestamp` can say.
+/// The last instant of the year 9999, the latest that protobuf's `Timestamp` can hold.
 const LATEST_MICROS: u64 = 253_402_300_799_999_999;
 
 impl Timestamp {
     /// 1970-01-01T00:00:00Z.
     pub const EPOCH: Self = Self(0);
 
-    /// `None` after the year 9999.
+    /// The time at this many microseconds since the epoch; `None` after the year 9999.
     pub fn from_micros(micros: u64) -> Option<Self> {
         (micros <= LATEST_MICROS).then_some(Self(micros))
     }
@@ -28,21 +28,21 @@ impl Timestamp {
         self.0
     }
 
-    /// This time and a bit; saturates at the end of the year 9999.
+    /// The time `duration` later; saturates at the end of the year 9999.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         let micros = u64::try_from(duration.as_micros()).unwrap_or(LATEST_MICROS);
         Self(self.0.saturating_add(micros).min(LATEST_MICROS))
     }
 
-    /// How long after `earlier` this is; zero when it is not after.
+    /// The duration since `earlier`; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 }
 
 impl From<SystemTime> for Timestamp {
-    /// Times before 1970 become the epoch, times after the year 9999 its end.
+    /// Saturates at the epoch and at the end of the year 9999.
     fn from(time: SystemTime) -> Self {
         Self::EPOCH.plus(time.duration_since(UNIX_EPOCH).unwrap_or_default())
     }
@@ -71,39 +71,39 @@ impl fmt::Debug for Timestamp {
     }
 }
 
-/// The present, on both clocks.
+/// The current time on both clocks.
 ///
-/// What a person named (run at, expiry, backoff that outlives a restart) is compared with `wall`;
-/// what bounds something that runs here (timeouts, grace) with `steady`, which never jumps.
+/// Times that callers name or that outlive a restart (start times, expiries, backoffs) are compared with
+/// `wall`; limits of this process (timeouts, grace periods) with `steady`, which never jumps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// Civil time; can jump when the machine's clock is set.
+    /// Wall time; jumps when the machine's clock is set.
     pub wall: Timestamp,
-    /// Time since this process first looked at a clock; never goes back.
+    /// Time since this process first read the clock; never goes back.
     pub steady: Duration,
 }
 
-/// How long civil time is counted on from the steady clock before it is read anew.
-const READ_ANEW_AFTER: Duration = Duration::from_millis(100);
+/// How long wall time is derived from the steady clock before the wall clock is read again.
+const READ_WALL_EVERY: Duration = Duration::from_millis(100);
 
-/// Reads both clocks. A machine's clock that is set is noticed within 100 ms: reading one
-/// clock instead of two matters to calls of microseconds.
+/// Reads both clocks. A change of the machine's clock shows within 100 ms: `wall` is mostly derived from the
+/// steady clock, because reading two clocks is measurable in calls of microseconds.
 pub fn now() -> Now {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
-    /// What civil time is ahead of the steady clock, and until when that is taken for granted;
-    /// microseconds. Read and written apart: either is right with an older other.
+    /// How far wall time is ahead of the steady clock, and until when that is used; microseconds. They are
+    /// read and written separately: each is correct with an older value of the other.
     static AHEAD: AtomicU64 = AtomicU64::new(0);
-    static GOOD_UNTIL: AtomicU64 = AtomicU64::new(0);
+    static USE_UNTIL: AtomicU64 = AtomicU64::new(0);
     let steady = START.elapsed();
     let micros = u64::try_from(steady.as_micros()).unwrap_or(u64::MAX);
-    if micros < GOOD_UNTIL.load(Ordering::Acquire) {
+    if micros < USE_UNTIL.load(Ordering::Acquire) {
         let wall =
             Timestamp(AHEAD.load(Ordering::Acquire).saturating_add(micros).min(LATEST_MICROS));
         return Now { wall, steady };
     }
     let wall = Timestamp::from(SystemTime::now());
     AHEAD.store(wall.0.saturating_sub(micros), Ordering::Release);
-    let until = steady.saturating_add(READ_ANEW_AFTER).as_micros();
-    GOOD_UNTIL.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Release);
+    let until = steady.saturating_add(READ_WALL_EVERY).as_micros();
+    USE_UNTIL.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::Release);
     Now { wall, steady }
 }

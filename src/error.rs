@@ -1,76 +1,83 @@
-//! What crosses module boundaries when something goes wrong: one stable [`Code`] and a message.
+//! The error that crosses module boundaries: a stable [`Code`] and a message.
 //!
-//! Every module has an error enum of its own and says there which code each variant carries. The
-//! doors turn codes into gRPC statuses and exit codes with one small table each.
+//! Every module has its own error enum, which maps each variant to a code. The API layer and the CLI map
+//! codes to gRPC statuses and exit statuses with one table each.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Why something was refused or failed. The names are part of the wire contract.
+/// The stable reason of an error. Callers decide by it what to do; the names are part of the wire contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[non_exhaustive]
 pub enum Code {
-    // Refused: never entered the system.
-    /// No such method, or no such version of it.
+    // A request was refused: it never entered the system.
+    /// The server has no such method, or no such version of it. Check the name with `ListMethods`.
     MethodNotFound,
-    /// The request cannot be understood or is out of bounds.
+    /// The request is malformed or out of bounds. Correct the fields that the violations name.
     InvalidArgument,
-    /// No task with that id is known.
+    /// The server does not know the task's id: it was never accepted, or was purged or pruned. Do not retry.
     TaskNotFound,
-    /// No schedule has that name.
+    /// There is no schedule with this name. Check it with `ListSchedules`.
     ScheduleNotFound,
-    /// No webhook has that name.
+    /// There is no webhook with this name. Check it with `ListWebhooks`.
     WebhookNotFound,
-    /// The id belongs to a task with other content.
+    /// Idempotency conflict: the task id belongs to a task with another method, arguments or dependencies.
+    /// Use another id.
     IdTaken,
-    /// The unique key belongs to another task.
+    /// Another task holds the unique key, and the request says to refuse a conflict. Wait for that task, or
+    /// use another key or policy.
     UniqueTaken,
-    /// The task has not ended, or has; what was asked needs it otherwise.
+    /// The operation does not fit the task's state: it needs a task that has ended, or one that has not. Read
+    /// the task's state first.
     WrongState,
-    /// A dependency has no successful result.
+    /// A dependency has no successful result, and the request does not wait for dependencies. Submit it again
+    /// after the dependency succeeded, or set `wait_for_dependencies`.
     DependencyUnmet,
-    /// The queue holds as much as it may.
+    /// The queue, or the server, holds as many waiting tasks as it may. Retry with backoff.
     QueueFull,
-    /// The server is shutting down.
+    /// The server is shutting down. Retry, at another server or after the restart.
     Draining,
-    /// The store does not answer; nothing was accepted.
+    /// The store does not answer, and nothing was accepted. Retry with backoff.
     StoreUnavailable,
-    /// The body may have run, but its outcome could not be stored.
+    /// The handler may have run, but its outcome could not be stored. Read the task later, or retry with the
+    /// same id.
     OutcomeUnknown,
-    /// The caller's deadline passed first.
+    /// The caller's deadline passed before the outcome was known. The task may still run: read its state.
     DeadlineExceeded,
-    /// Only a caller on this machine may do that.
+    /// Only callers on the server's own machine may call this method. Call it from there.
     PermissionDenied,
-    /// A fault in the server.
+    /// A bug in the server. Report it with the server's log.
     Internal,
-    // Failed: ran, or would have run, and ended badly.
-    /// The handler returned an error.
+    // A task failed: it ran, or would have run.
+    /// The handler returned an error. The message is the handler's.
     // Rows written before the rename hold the old name.
     #[serde(alias = "BODY_FAILED")]
     HandlerFailed,
-    /// The body panicked.
+    /// The handler panicked. Correct the handler; `RetryTask` runs the task again.
     Panicked,
-    /// The attempt took longer than its timeout.
+    /// The attempt took longer than its timeout. Raise the timeout, or make the handler faster.
     TimedOut,
-    /// The body ignored its timeout or cancel for so long that it was given up.
+    /// The handler ignored its timeout or cancel for so long that the server abandoned it. It may still run and
+    /// occupy a slot. Make it check for cancellation.
     Stuck,
-    /// A dependency ended badly.
+    /// A dependency failed. Retry the dependency: its dependants are retried with it.
     DependencyFailed,
-    /// Somebody asked for it to stop.
+    /// A caller, an operator or the task's own handler cancelled the task.
     Cancelled,
-    /// Its time to live was over before it started.
+    /// The task's time to live was over before its first attempt. Submit it again if it is still wanted.
     Expired,
-    /// The body's result is larger than a result may be.
+    /// The handler's result is larger than a result may be. Store large data elsewhere and return a reference.
     ResultTooLarge,
-    /// It ran at one end of the process too many, and may be why the process ended.
+    /// The task ran at too many crashes of the server and may be their cause. Find the cause before
+    /// `RetryTask`.
     Quarantined,
 }
 
 impl Code {
-    /// The stable name, as clients see it.
+    /// The stable name, as clients get it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::MethodNotFound => "METHOD_NOT_FOUND",
@@ -108,43 +115,43 @@ impl fmt::Display for Code {
     }
 }
 
-/// One part of a request that was wrong.
+/// One bad field of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The path of the field in the request: `args[2].fields["x"]`.
     pub field: String,
-    /// What was wrong with it and what would be accepted.
+    /// What is wrong with it, and what is accepted.
     pub description: String,
 }
 
-/// A refusal on its way to whoever asked.
+/// An error for the caller of an operation.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
     /// The stable reason.
     pub code: Code,
-    /// For people: lower case, the bad value, what would be accepted.
+    /// The message, for people: lower case, with the bad value and what is accepted.
     pub message: String,
-    /// The fields at fault, for [`Code::InvalidArgument`].
+    /// The bad fields, for [`Code::InvalidArgument`].
     pub violations: Vec<Violation>,
-    /// When it is worth asking again.
+    /// How long the caller should wait before it retries, if a retry can help.
     pub retry_after: Option<Duration>,
 }
 
 impl Error {
-    /// A refusal without details.
+    /// An error without violations.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), violations: Vec::new(), retry_after: None }
     }
 
-    /// [`Code::InvalidArgument`], naming the field at fault.
+    /// [`Code::InvalidArgument`] for one bad field.
     pub fn invalid(field: impl Into<String>, description: impl Into<String>) -> Self {
         let violation = Violation { field: field.into(), description: description.into() };
         let message = format!("{}: {}", violation.field, violation.description);
         Self { violations: vec![violation], ..Self::new(Code::InvalidArgument, message) }
     }
 
-    /// The same, worth asking again after `wait`.
+    /// The same error with a time after which a retry can help.
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
