@@ -3,63 +3,63 @@
 use crate::clock::Timestamp;
 use crate::models::{State, TaskId};
 
-/// How many tasks that are in the way of one are named.
+/// The most tasks that one obstacle names.
 pub const MAX_NAMED: usize = 100;
 
-/// Why a task is not running now, and when it will, as far as is known.
+/// Why a task is not running now, and when it will run, if known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explanation {
-    /// Where it stands.
+    /// The task's state.
     pub state: State,
-    /// One sentence for people.
+    /// One sentence, for people.
     pub summary: String,
-    /// Everything that keeps it from running now; nothing while it runs and when it has ended.
+    /// Everything that keeps the task from running; empty if it runs or has ended.
     pub obstacles: Vec<Obstacle>,
-    /// When it will run at the earliest, as far as that is known.
+    /// The earliest time at which it will run, if known.
     pub runs_at: Option<Timestamp>,
 }
 
 /// One thing that keeps a task from running.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Obstacle {
-    /// What kind of thing.
+    /// The kind of obstacle.
     pub kind: ObstacleKind,
-    /// For people: an assertion without a full stop.
+    /// A description for people, without a full stop.
     pub description: String,
-    /// The tasks that are in its way, at most [`MAX_NAMED`].
+    /// The tasks that the task waits for, at most [`MAX_NAMED`].
     pub tasks: Vec<TaskId>,
-    /// When this is over, if that is known.
+    /// When the obstacle ends, if known.
     pub until: Option<Timestamp>,
-    /// How many there are of what the kind counts.
+    /// How many tasks the obstacle counts, by its kind.
     pub count: u64,
-    /// How many may be, for limits.
+    /// The limit on `count`, for kinds that have one.
     pub limit: u64,
 }
 
-/// What keeps a task from running.
+/// The kind of an obstacle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ObstacleKind {
-    /// Its time has not come.
+    /// The task's start time is in the future.
     Time,
-    /// It waits for the delay between two attempts.
+    /// The task waits for its backoff between two attempts.
     Backoff,
-    /// Tasks that it waits for have not ended: dependencies, or the children that it was expanded into.
+    /// Its dependencies, or the children that it was expanded into, have not ended.
     Dependencies,
     /// Its queue is paused.
     Paused,
-    /// As many of its queue run as may.
+    /// The queue's concurrency limit is reached.
     QueueConcurrency,
-    /// Its queue has started as many as it may in a time.
+    /// The queue's rate limit is reached.
     QueueRate,
-    /// As many with its concurrency key run as may, or started too lately.
+    /// The concurrency limit or the rate limit of its concurrency key is reached.
     ConcurrencyKey,
-    /// Every slot for bodies of its kind is taken.
+    /// Every slot for handlers of its kind is in use.
     Capacity,
-    /// This server has no such method.
+    /// The server does not have the method.
     Method,
-    /// It may be what ended the process, and another suspect runs.
+    /// The task may have crashed the server, and another such suspect runs.
     Suspect,
-    /// Others in its queue stand before it.
+    /// Other tasks are ahead of it in its queue.
     QueuePosition,
     /// The server is shutting down.
     Draining,

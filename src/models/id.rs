@@ -1,4 +1,4 @@
-//! Names of things: tasks, queues, claims.
+//! Identifiers of tasks, queues and claims.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,16 +12,16 @@ pub const MAX_ID_BYTES: usize = 255;
 /// The longest queue name, in bytes.
 pub const MAX_QUEUE_NAME_BYTES: usize = 100;
 
-/// Names one task, for ever and across tenants. Cheap to clone.
+/// The id of a task. Never used for another task. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TaskId(Arc<str>);
 
 impl TaskId {
-    /// Checks an id that a caller chose; `field` is where it stood in the request.
+    /// Checks an id that a caller sent in the request's field `field`.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` when it is empty, longer than [`MAX_ID_BYTES`] or has control characters.
+    /// `INVALID_ARGUMENT` if it is empty, longer than [`MAX_ID_BYTES`] or has control characters.
     pub fn parse(id: &str, field: &str) -> Result<Self, Error> {
         if id.is_empty() {
             return Err(Error::invalid(field, "empty; expected 1 to 255 bytes"));
@@ -41,7 +41,7 @@ impl TaskId {
         Ok(Self(id.into()))
     }
 
-    /// A new id that sorts by the time it was made (UUIDv7).
+    /// A new id (UUIDv7): ids sort by the time at which they were generated.
     pub fn generate() -> Self {
         let mut text = uuid::Uuid::encode_buffer();
         Self((&*uuid::Uuid::now_v7().hyphenated().encode_lower(&mut text)).into())
@@ -65,13 +65,13 @@ impl fmt::Debug for TaskId {
     }
 }
 
-/// Names a line of tasks. Cheap to clone.
+/// The name of a queue. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct QueueName(Arc<str>);
 
 impl QueueName {
-    /// Checks a queue's name; `field` is where it stood in the request or file.
+    /// Checks a queue's name from the field `field` of a request or a file.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` unless it is 1 to [`MAX_QUEUE_NAME_BYTES`] letters, digits, `_`, `-`, `.`.
@@ -115,19 +115,19 @@ impl fmt::Debug for QueueName {
     }
 }
 
-/// A task's place in the order of acceptance; the store clusters by it.
+/// A task's position in the order of acceptance; the store clusters by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Sequence(pub u64);
 
-/// The number of one claim of one task, never used twice.
+/// The fencing token of one claim of one task, never used twice.
 ///
-/// Every write about an attempt carries the fence of its claim, and a store refuses a stale one.
+/// Every write about an attempt carries the fence of its claim, and the store refuses a stale fence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Fence {
-    /// The number of the boot that claimed, committed before its first claim.
+    /// The number of the server's start, committed before its first claim.
     pub epoch: u64,
-    /// Counts the claims of that boot.
+    /// Counts the claims since that start.
     pub counter: u64,
 }
 

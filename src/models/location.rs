@@ -1,18 +1,18 @@
-//! Where something was declared.
+//! Source locations of declarations.
 
 use std::fmt;
 
-/// A place in the source.
+/// A location in the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Location {
-    /// The source file, as the compiler was given it.
+    /// The path of the source file, as the compiler got it.
     pub file: &'static str,
-    /// From 1.
+    /// The line, from 1.
     pub line: u32,
 }
 
 impl Location {
-    /// The place from which this is called, as far as it is marked with `#[track_caller]`.
+    /// The caller's location, through functions marked with `#[track_caller]`.
     #[track_caller]
     pub fn caller() -> Self {
         let place = std::panic::Location::caller();

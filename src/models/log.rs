@@ -1,39 +1,39 @@
-//! What a body writes down while it runs.
+//! The log lines that a handler writes while it runs.
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 
-/// The most log lines that are kept with a task. The last one says that later ones were dropped.
+/// The most log lines that are kept for a task. The last one says that later lines were dropped.
 pub const MAX_LOG_LINES: u32 = 1_000;
-/// The longest log line, in bytes; what is longer is cut.
+/// The longest log line, in bytes; longer lines are cut.
 pub const MAX_LOG_LINE_BYTES: usize = 4 << 10;
 
-/// How much a log line matters.
+/// The severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// Of interest to whoever wrote the body.
+    /// For the handler's author.
     Debug,
-    /// What happened.
+    /// Normal operation.
     Info,
-    /// A recovered oddity.
+    /// Unexpected, but recovered.
     Warn,
-    /// Somebody should look.
+    /// An operator should look at it.
     Error,
 }
 
 /// One line of a task's log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogLine {
-    /// Counts the task's lines, from 1.
+    /// The line's number within the task, from 1.
     pub number: u32,
     /// When it was written.
     pub at: Timestamp,
-    /// How much it matters.
+    /// The severity.
     pub level: LogLevel,
-    /// The attempt that wrote it.
+    /// The number of the attempt that wrote it.
     pub attempt: u32,
-    /// At most [`MAX_LOG_LINE_BYTES`].
+    /// The text, at most [`MAX_LOG_LINE_BYTES`].
     pub text: String,
 }

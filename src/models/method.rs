@@ -1,4 +1,4 @@
-//! How methods are named and asked for: `[namespace/]name[@version]`.
+//! Method names and references: `[namespace/]name[@version]`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,19 +7,19 @@ use semver::Version;
 
 use crate::error::Error;
 
-/// The namespace of a method that names none.
+/// The namespace of a method without one.
 pub const DEFAULT_NAMESPACE: &str = "default";
 /// The longest method reference, in bytes.
 pub const MAX_METHOD_BYTES: usize = 255;
 
-/// A registered method's whole name. Displays as `namespace/name@version`.
+/// The full name of a registered method. Displays as `namespace/name@version`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MethodName {
-    /// Letters, digits, `_`, `-`, `.`.
+    /// The namespace: letters, digits, `_`, `-`, `.`.
     pub namespace: Arc<str>,
-    /// Letters, digits, `_`, `-`, `.`.
+    /// The name: letters, digits, `_`, `-`, `.`.
     pub name: Arc<str>,
-    /// Semantic version; `0.0.0` for a method that names none.
+    /// The semantic version; `0.0.0` for a method that declares none.
     pub version: Version,
 }
 
@@ -29,33 +29,33 @@ impl fmt::Display for MethodName {
     }
 }
 
-/// Which version a caller wants.
+/// Which versions of a method a caller accepts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VersionReq {
-    /// The highest registered.
+    /// The highest registered version.
     Highest,
-    /// The highest with this major number, and minor if given: `@2`, `@2.1`.
+    /// The highest version with this major number, and this minor number if given: `@2`, `@2.1`.
     HighestOf(u64, Option<u64>),
-    /// This one and no other: `@2.1.0`.
+    /// Exactly this version: `@2.1.0`.
     Exactly(Version),
 }
 
-/// A method as a caller wrote it, taken apart. Borrows from the text.
+/// A method as a caller refers to it. Borrows from the caller's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MethodRef<'a> {
-    /// [`DEFAULT_NAMESPACE`] when none was written.
+    /// The namespace; [`DEFAULT_NAMESPACE`] if the text has none.
     pub namespace: &'a str,
     /// The name.
     pub name: &'a str,
-    /// The version.
+    /// The accepted versions.
     pub version: VersionReq,
 }
 
 impl<'a> MethodRef<'a> {
-    /// Takes `[namespace/]name[@version]` apart.
+    /// Parses `[namespace/]name[@version]`.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` on field `method` when it is empty, too long or malformed.
+    /// `INVALID_ARGUMENT` on field `method` if it is empty, longer than [`MAX_METHOD_BYTES`] or malformed.
     pub fn parse(text: &'a str) -> Result<Self, Error> {
         if text.is_empty() {
             return Err(Error::invalid("method", "empty; expected [namespace/]name[@version]"));
@@ -88,7 +88,7 @@ impl<'a> MethodRef<'a> {
     }
 }
 
-/// Whether `text` can be a namespace or the name of a method.
+/// Whether `text` is valid as a namespace or as the name of a method.
 pub fn is_word(text: &str) -> bool {
     !text.is_empty()
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))

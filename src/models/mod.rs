@@ -1,4 +1,4 @@
-//! The nouns: plain values that every other module speaks of. No I/O, nothing spawned.
+//! The domain model: plain values that every other module uses. No I/O, no threads.
 
 mod digest;
 mod event;

@@ -1,4 +1,4 @@
-//! The name of a schedule or a webhook.
+//! Names of schedules and webhooks.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ pub const MAX_NAME_BYTES: usize = 80;
 pub struct Name(Arc<str>);
 
 impl Name {
-    /// Checks a name; `field` is where it stood in the request or file.
+    /// Checks a name from the field `field` of a request or a file.
     ///
     /// # Errors
     /// `INVALID_ARGUMENT` unless it is 1 to [`MAX_NAME_BYTES`] letters, digits, `_`, `-`, `.`.

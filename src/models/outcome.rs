@@ -1,4 +1,4 @@
-//! What became of a task.
+//! The outcome of a task.
 
 use std::sync::Arc;
 
@@ -6,48 +6,48 @@ use crate::clock::Timestamp;
 use crate::error::Code;
 use crate::models::{ArgValue, State, Task};
 
-/// The most entries of a task's history that are kept: the first and the latest.
+/// The most entries of a task's history that are kept: the first one and the latest ones.
 pub const MAX_HISTORY: usize = 64;
 
-/// Why a task, or one attempt of it, ended badly.
+/// Why a task or one of its attempts failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The stable reason.
     pub code: Code,
-    /// For people.
+    /// The error message, for people.
     pub message: String,
 }
 
 /// How a task ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ending {
-    /// With this result. Shared, because results can be large.
+    /// The handler returned this result. Shared, because results can be large.
     Succeeded(Arc<ArgValue>),
-    /// Well, without running: a decision when it was claimed.
+    /// The task succeeded without running: its handler decided so at the claim.
     Skipped,
-    /// Badly.
+    /// The task failed.
     Failed(Failure),
-    /// Because somebody asked; why, for people.
+    /// The task was cancelled, for this reason.
     Cancelled(String),
-    /// Before it was started.
+    /// The task's time to live was over before its first attempt.
     Expired,
 }
 
-/// A task's ending and what led to it.
+/// How and when a task ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
     /// How it ended.
     pub ending: Ending,
     /// How many attempts were made.
     pub attempts: u32,
-    /// When the last attempt began, if there was one.
+    /// When the last attempt started, if there was one.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// When the task ended.
     pub ended_at: Timestamp,
 }
 
 impl Outcome {
-    /// The state that the ending puts the task in.
+    /// The task's state after this ending.
     pub fn state(&self) -> State {
         match self.ending {
             Ending::Succeeded(_) | Ending::Skipped => State::Succeeded,
@@ -57,7 +57,7 @@ impl Outcome {
         }
     }
 
-    /// The result, if it ended well and was not skipped.
+    /// The result, if the task succeeded and was not skipped.
     pub fn result(&self) -> Option<&ArgValue> {
         match &self.ending {
             Ending::Succeeded(result) => Some(result),
@@ -65,7 +65,7 @@ impl Outcome {
         }
     }
 
-    /// Why it did not end well, if it did not.
+    /// Why the task did not succeed, if it did not.
     pub fn failure(&self) -> Option<Failure> {
         match &self.ending {
             Ending::Succeeded(_) | Ending::Skipped => None,
@@ -79,24 +79,24 @@ impl Outcome {
     }
 }
 
-/// A task that has its outcome.
+/// A task that has ended, and its outcome.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ended {
-    /// What was asked.
+    /// The task.
     pub task: Arc<Task>,
-    /// What became of it.
+    /// The task's outcome.
     pub outcome: Outcome,
 }
 
-/// One step of a task's life.
+/// One transition in a task's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryEntry {
-    /// The state it entered.
+    /// The state that the task entered.
     pub state: State,
-    /// When.
+    /// When it did.
     pub at: Timestamp,
-    /// The attempt under way or just over; 0 before the first.
+    /// The number of the current or latest attempt; 0 before the first.
     pub attempt: u32,
-    /// What went wrong, if that is why.
+    /// The error that caused the transition, if one did.
     pub error: Option<String>,
 }

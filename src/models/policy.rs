@@ -1,27 +1,27 @@
-//! What a task asked for about its own running: retries, durability, dependencies.
+//! A task's policies: retries with exponential backoff, durability, failed dependencies.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The most retries that can be asked for.
+/// The most retries of a policy.
 pub const MAX_RETRIES: u32 = 1_000;
-/// The longest delay between attempts that can be asked for.
+/// The longest delay between attempts of a policy.
 pub const MAX_BACKOFF: Duration = Duration::from_secs(24 * 3600);
 
-/// How failed attempts are repeated: after attempt n (from 1) the delay is
-/// `min(base · multiplier^(n-1), max)`, less a random part of `jitter` of it.
+/// How failed attempts are retried, with exponential backoff: after attempt n (from 1) the delay is
+/// `min(base · multiplier^(n-1), max)`, less a random part of at most `jitter` of it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RetryPolicy {
-    /// Attempts after the first, at most [`MAX_RETRIES`].
+    /// The number of attempts after the first, at most [`MAX_RETRIES`].
     pub retries: u32,
     /// The delay after the first attempt.
     pub base: Duration,
-    /// What the delay grows by from one attempt to the next; at least 1.
+    /// The factor by which the delay grows with each attempt; at least 1.
     pub multiplier: f64,
     /// The longest delay, at most [`MAX_BACKOFF`].
     pub max: Duration,
-    /// The part of the delay that is random, 0 to 1.
+    /// The part of the delay that is random, from 0 to 1.
     pub jitter: f64,
 }
 
@@ -37,11 +37,11 @@ impl RetryPolicy {
         }
     }
 
-    /// The delay after attempt `number` (from 1), before chance makes it shorter:
+    /// The delay after attempt `number` (from 1), without jitter:
     /// `min(base · multiplier^(number-1), max)`.
     pub fn delay(&self, number: u32) -> Duration {
         if self.base.is_zero() {
-            // Not zero times infinity, which is no number.
+            // Zero times infinity would be NaN.
             return Duration::ZERO;
         }
         let before = number.saturating_sub(1);
@@ -51,24 +51,24 @@ impl RetryPolicy {
     }
 }
 
-/// Whether a task outlives the process.
+/// Whether a task survives the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
-    /// Kept in the store.
+    /// The task is kept in the store.
     #[default]
     Durable,
-    /// Kept in memory; its outcome lives in the results cache alone.
+    /// The task is kept in memory, and its outcome in the results cache only.
     Ephemeral,
 }
 
-/// What becomes of a task when one of its dependencies ends badly.
+/// What happens to a task when one of its dependencies fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum OnDependencyFailure {
-    /// It ends `FAILED` with code `DEPENDENCY_FAILED`.
+    /// The task fails with code `DEPENDENCY_FAILED`.
     #[default]
     Fail,
-    /// It runs all the same.
+    /// The task runs anyway.
     Run,
 }

@@ -1,38 +1,38 @@
-//! Which tasks are meant: the filters of listings, cancels and purges.
+//! Task filters, for listing, cancelling and purging.
 
 use crate::clock::Timestamp;
 use crate::models::{QueueName, Sequence, Snapshot, State, Task, TaskId};
 
-/// The most tasks on one page of a listing.
+/// The most tasks on one page.
 pub const MAX_PAGE: usize = 1_000;
 
-/// What a task must be to be meant. Everything that is set must hold.
+/// Selects tasks. Every condition that is set must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct TaskFilter {
-    /// Any of these; empty: any at all.
+    /// The task is in one of these states; empty: in any state.
     pub states: Vec<State>,
-    /// Stands, or stood, in this queue.
+    /// The task is or was in this queue.
     pub queue: Option<QueueName>,
-    /// The method as it was asked for.
+    /// The task's method, as its caller wrote it.
     pub method: Option<String>,
-    /// Carries this tag.
+    /// The task has this tag.
     pub tag: Option<String>,
-    /// Child of this task.
+    /// The task is a child of this task.
     pub parent: Option<TaskId>,
-    /// Accepted after this time, or before that one.
+    /// The task was accepted after this time.
     pub submitted_after: Option<Timestamp>,
-    /// See above.
+    /// The task was accepted before this time.
     pub submitted_before: Option<Timestamp>,
-    /// Ended before this time.
+    /// The task ended before this time.
     pub ended_before: Option<Timestamp>,
 }
 
 impl TaskFilter {
-    /// The states of tasks that have not ended.
+    /// The states of a task that has not ended.
     pub const UNFINISHED: [State; 4] =
         [State::Pending, State::Queued, State::Running, State::Retrying];
 
-    /// Whether a task in that state, which ended then if it has, is meant.
+    /// Whether the filter selects a task in this state, which ended at `ended_at` if it has.
     pub fn matches(&self, task: &Task, state: State, ended_at: Option<Timestamp>) -> bool {
         let none_or = |held: Option<bool>| held.unwrap_or(true);
         (self.states.is_empty() || self.states.contains(&state))
@@ -45,17 +45,17 @@ impl TaskFilter {
             && none_or(self.ended_before.map(|at| ended_at.is_some_and(|ended| ended < at)))
     }
 
-    /// Whether it asks for nothing in particular.
+    /// Whether no condition is set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// One page of a listing, newest first.
+/// One page of tasks, newest first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskPage {
-    /// What matches.
+    /// The tasks.
     pub tasks: Vec<Snapshot>,
-    /// Where to go on: before this one. `None`: that was all.
+    /// The next page holds tasks before this one; `None` on the last page.
     pub next: Option<Sequence>,
 }

@@ -1,4 +1,4 @@
-//! What a queue allows.
+//! Queue limits and settings.
 
 use std::time::Duration;
 
@@ -8,29 +8,31 @@ use crate::error::Error;
 
 /// The greatest weight of a queue.
 pub const MAX_WEIGHT: u32 = 1_000;
-/// The longest time that a rate can be counted over.
+/// The longest period of a rate limit.
 pub const MAX_RATE_PERIOD: Duration = Duration::from_secs(24 * 3600);
 
-/// So many in such a time. After a rest `count` may start at once, then one every `per / count`
-/// (the generic cell rate algorithm).
+/// A rate limit: `count` starts in each period `per`. An idle queue may start `count` at once, then one every
+/// `per / count` (the generic cell rate algorithm).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rate {
-    /// At least 1.
+    /// The number of starts, at least 1.
     pub count: u32,
-    /// More than nothing, at most [`MAX_RATE_PERIOD`].
+    /// The period, above 0 and at most [`MAX_RATE_PERIOD`].
     pub per: Duration,
 }
 
 impl Rate {
-    /// The time between two starts when there is no rest, rounded up to the microseconds that times
-    /// are stored in: rounded down, it would let one start too many.
+    /// The time between two starts of a busy queue. Rounded up to microseconds, in which times are stored:
+    /// rounded down, it would allow one start too many.
     pub fn interval(&self) -> Duration {
         let micros = (self.per / self.count.max(1)).as_nanos().div_ceil(1_000);
         Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
     }
 
+    /// Checks the bounds; `field` is the request's field.
+    ///
     /// # Errors
-    /// `INVALID_ARGUMENT`, naming the field below `field`.
+    /// `INVALID_ARGUMENT` with the path of the bad field below `field`.
     pub fn check(&self, field: &str) -> Result<(), Error> {
         if self.count == 0 {
             return Err(Error::invalid(format!("{field}.count"), "0; expected at least 1"));
@@ -43,20 +45,20 @@ impl Rate {
     }
 }
 
-/// What a queue was declared with, or told later.
+/// The limits of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueLimits {
-    /// Its share of turns among queues that have work: 1 to [`MAX_WEIGHT`].
+    /// The queue's share of starts among busy queues: 1 to [`MAX_WEIGHT`].
     pub weight: u32,
-    /// How many of its tasks may run at once; `None`: any number.
+    /// How many of its tasks may run at once; `None`: no limit.
     pub concurrency: Option<u32>,
-    /// How many may wait; `None`: as many as the server allows.
+    /// How many of its tasks may wait; `None`: the server's limit.
     pub max_length: Option<u64>,
-    /// How many may start in a time.
+    /// The rate limit on starts.
     pub rate: Option<Rate>,
-    /// How many with the same concurrency key may run at once, from 1.
+    /// How many tasks with the same concurrency key may run at once; at least 1.
     pub concurrency_per_key: u32,
-    /// How many with the same concurrency key may start in a time.
+    /// The rate limit on starts of tasks with the same concurrency key.
     pub rate_per_key: Option<Rate>,
 }
 
@@ -74,8 +76,10 @@ impl Default for QueueLimits {
 }
 
 impl QueueLimits {
+    /// Checks the bounds; `field` is the request's field.
+    ///
     /// # Errors
-    /// `INVALID_ARGUMENT`, naming the field below `field`.
+    /// `INVALID_ARGUMENT` with the path of the bad field below `field`.
     pub fn check(&self, field: &str) -> Result<(), Error> {
         if !(1..=MAX_WEIGHT).contains(&self.weight) {
             let why = format!("{}; expected 1 to {MAX_WEIGHT}", self.weight);
@@ -99,11 +103,11 @@ impl QueueLimits {
     }
 }
 
-/// How a queue stands, as far as people decide it.
+/// The settings of a queue that operators can change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueueSettings {
-    /// What it allows.
+    /// The queue's limits.
     pub limits: QueueLimits,
-    /// Nothing of it starts.
+    /// Whether the queue is paused: none of its tasks start.
     pub paused: bool,
 }

@@ -1,4 +1,4 @@
-//! What callers ask for and are told, in the words of the facade.
+//! Requests and answers of `TaskSystem`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,42 +9,42 @@ use crate::models::{
     Sequence, State, Task, TaskFilter, TaskId,
 };
 
-/// A task as somebody asks for it; not checked yet.
+/// A request for a task; not validated yet.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Request {
-    /// `None`: the server gives one.
+    /// The task's id, for idempotency; `None`: the server generates one.
     pub id: Option<TaskId>,
-    /// `[namespace/]name[@version]`.
+    /// The method: `[namespace/]name[@version]`.
     pub method: String,
     /// The arguments.
     pub args: Vec<ArgValue>,
-    /// Tasks that must have ended first.
+    /// The task's dependencies: tasks that must end before it.
     pub deps: Vec<TaskId>,
-    /// The rest; nearly always absent.
+    /// The options; `None` if all have their defaults.
     pub options: Option<Box<TaskOptions>>,
 }
 
 impl Request {
-    /// A request for this method, without arguments; everything else is as the server sees fit.
+    /// A request for this method without arguments, with default options.
     pub fn of(method: impl Into<String>) -> Self {
         Self { method: method.into(), ..Self::default() }
     }
 
-    /// With one more argument.
+    /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, arg: impl Into<ArgValue>) -> Self {
         self.args.push(arg.into());
         self
     }
 
-    /// With this id.
+    /// Sets the task's id.
     #[must_use]
     pub fn named(mut self, id: TaskId) -> Self {
         self.id = Some(id);
         self
     }
 
-    /// With these options.
+    /// Sets options.
     #[must_use]
     pub fn with(mut self, set: impl FnOnce(&mut TaskOptions)) -> Self {
         set(self.options.get_or_insert_default());
@@ -52,121 +52,121 @@ impl Request {
     }
 }
 
-/// The options that a request names. What is `None` comes from the method, then from the server.
-/// The field names are those of the wire, for error messages: `options.delay`.
+/// The options of a request. An option that is `None` has the method's default, or else the server's.
+/// The fields are named as on the wire, as error messages show them: `options.queue`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskOptions {
-    /// The line to stand in.
+    /// The queue.
     pub queue: Option<String>,
-    /// Higher first.
+    /// The priority: higher runs first.
     pub priority: Option<i32>,
-    /// When it may start.
+    /// The earliest start.
     pub start: Option<StartTime>,
-    /// When it must have started.
+    /// The time to live: a task that has not started by then expires.
     pub expiry: Option<StartTime>,
-    /// The bound on one attempt.
+    /// The timeout of one attempt.
     pub timeout: Option<Duration>,
-    /// Attempts after the first.
+    /// The number of attempts after the first.
     pub retries: Option<u32>,
     /// The delay after the first attempt.
     pub backoff_base: Option<Duration>,
-    /// What the delay grows by.
+    /// The factor by which the delay grows with each attempt.
     pub backoff_multiplier: Option<f64>,
     /// The longest delay.
     pub backoff_max: Option<Duration>,
-    /// The random part of the delay.
+    /// The random part of the delay, from 0 to 1.
     pub jitter: Option<f64>,
-    /// Wait for dependencies that have not ended.
+    /// Whether the task waits for dependencies that have not ended.
     pub wait_for_dependencies: bool,
-    /// What becomes of the task when one ends badly.
+    /// What happens to the task when a dependency fails.
     pub on_dependency_failure: Option<OnDependencyFailure>,
-    /// Whether the task outlives the process.
+    /// Whether the task survives the process.
     pub durability: Option<Durability>,
-    /// Tags and words for people.
+    /// Tags and descriptions.
     pub labels: Labels,
-    /// Concurrency and uniqueness.
+    /// The concurrency key and the unique key.
     pub keys: Keys,
 }
 
-/// A time that was asked for.
+/// A requested time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartTime {
     /// At this time.
     At(Timestamp),
-    /// This long after the request was accepted.
+    /// This long after the request is accepted.
     After(Duration),
 }
 
-/// A task was taken in.
+/// The answer to an accepted request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Accepted {
-    /// Its id.
+    /// The task's id.
     pub id: TaskId,
-    /// Where it stands.
+    /// The task's state.
     pub state: State,
-    /// It had been accepted before, with the same content or the same unique key.
+    /// Whether this task had been accepted before, with the same id and content or the same unique key.
     pub joined: bool,
-    /// The arguments of the one with the same unique key were replaced.
+    /// Whether the request replaced the arguments of a task with the same unique key.
     pub replaced: bool,
 }
 
 impl Accepted {
-    /// What whoever asked for a task that was there already is told.
+    /// The answer to a request for a task that exists already.
     pub(crate) fn joined(id: &TaskId, state: State) -> Self {
         Self { id: id.clone(), state, joined: true, replaced: false }
     }
 }
 
-/// Everything known about one task.
+/// Everything that the server knows about a task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Snapshot {
-    /// What was asked.
+    /// The task as it was accepted.
     pub task: Arc<Task>,
-    /// Its place in the order of acceptance; `None` if only its outcome is still known.
+    /// Its position in the order of acceptance; `None` if only its outcome is known.
     pub sequence: Option<Sequence>,
-    /// Where it stands.
+    /// Its state.
     pub state: State,
-    /// Attempts begun so far.
+    /// The number of attempts that started.
     pub attempts: u32,
-    /// Runs that were cut short by the end of a node.
+    /// The number of attempts that a crash of the server ended.
     pub rescues: u32,
-    /// When the latest attempt began.
+    /// When the latest attempt started.
     pub started_at: Option<Timestamp>,
-    /// When it can start or be tried again, if it waits for that.
+    /// When it is due, if it waits for a time.
     pub due_at: Option<Timestamp>,
-    /// Dependencies that have not ended.
+    /// The number of unmet dependencies.
     pub unmet: u32,
-    /// A cancel was asked for and has not taken hold yet.
+    /// Whether it is cancelled but its handler has not stopped yet.
     pub cancel_requested: bool,
-    /// What became of it.
+    /// Its outcome, if it has ended.
     pub outcome: Option<Outcome>,
-    /// Its life so far: at most [`MAX_HISTORY`](crate::models::MAX_HISTORY) entries.
+    /// Its history: at most [`MAX_HISTORY`](crate::models::MAX_HISTORY) entries.
     pub history: Vec<HistoryEntry>,
-    /// How many entries were dropped between the first and the second.
+    /// How many entries were dropped after the first one.
     pub history_dropped: u32,
-    /// How far its body says it is; `(0, "")` before it says anything.
+    /// The handler's last progress report: a fraction and a message; `(0, "")` before the first.
     pub progress: (f64, String),
-    /// The size of the checkpoint that the next attempt finds.
+    /// The size of the checkpoint, in bytes.
     pub checkpoint_bytes: usize,
-    /// How many lines of its log are kept.
+    /// The number of log lines that are kept.
     pub log_lines: u32,
-    /// The outcome was given by hand.
+    /// Whether an operator set the outcome manually.
     pub resolved: bool,
-    /// Why it is not claimable although it is `QUEUED`.
+    /// Why it cannot be claimed although it is `QUEUED`.
     pub blocked_by: Option<BlockedBy>,
 }
 
-/// Why a task that is `QUEUED` is not given to anybody.
+/// Why a task that is `QUEUED` cannot be claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlockedBy {
-    /// Others with its concurrency key run, or started too lately.
+    /// The concurrency limit or the rate limit of its concurrency key is reached.
     ConcurrencyKey,
-    /// It may be what killed the process, and another suspect runs.
+    /// The task may have crashed the server, and another such suspect runs.
     Quarantine,
 }
 
 impl Snapshot {
-    /// What is still known of a task of which only the outcome was kept.
+    /// The snapshot of a task of which only the outcome is known.
     pub fn of_ended(ended: &Ended) -> Self {
         let Ended { task, outcome } = ended;
         let entry = |state, at, attempt, error| HistoryEntry { state, at, attempt, error };
@@ -198,45 +198,45 @@ impl Snapshot {
     }
 }
 
-/// Which tasks to cancel: those named and those that match.
+/// A request to cancel tasks: by id, and by filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CancelRequest {
-    /// By id.
+    /// The ids of tasks.
     pub ids: Vec<TaskId>,
-    /// Every task that has not ended and is meant by this.
+    /// A filter: every task that it selects and that has not ended.
     pub matching: Option<TaskFilter>,
-    /// Kept with each.
+    /// The reason, kept with each task.
     pub reason: String,
 }
 
-/// What a cancel did to one task.
+/// The effect of a cancel on one task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelVerdict {
-    /// It had not started and never will.
+    /// The task was waiting and is cancelled.
     Cancelled,
-    /// It is running; its body has been told.
+    /// The task is running; its handler is notified.
     Requested,
-    /// It had ended before, like this.
+    /// The task had ended before, in this state.
     AlreadyEnded(State),
     /// No such task.
     NotFound,
 }
 
-/// What running a task again, or resolving it, came to.
+/// The result of retrying or resolving a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdminResult {
-    /// Where it stands now.
+    /// The task's state now.
     pub state: State,
-    /// Dependants that had ended only because it had, and have not any more. Those of slices that
-    /// are still under way are not counted.
+    /// How many dependants, which had failed because of it, are retried with it. Dependants that the server
+    /// is still processing are not counted.
     pub retried_dependants: u32,
 }
 
-/// What a purge came to.
+/// The result of a purge.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
-    /// So many tasks were forgotten.
+    /// How many tasks were deleted.
     pub purged: u64,
-    /// There may be more that match.
+    /// Whether more tasks may match.
     pub more: bool,
 }

@@ -1,4 +1,4 @@
-//! Rules that make tasks as time goes by.
+//! Schedules: cron and periodic rules that create tasks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::clock::Timestamp;
 use crate::models::{Name, State, Task, TaskId};
 
-/// What the initiator of a schedule's runs begins with; the schedule's name follows.
+/// The prefix of the initiator of a schedule's runs; the schedule's name follows.
 pub const RUN_INITIATOR: &str = "schedule/";
-/// The most runs that a schedule remembers.
+/// The most runs that a schedule's status lists.
 pub const MAX_REMEMBERED_RUNS: usize = 20;
-/// The most occurrences that a catch-up makes up for.
+/// The most occurrences that a catch-up runs.
 pub const MAX_CATCH_UP: u32 = 1_000;
 /// The shortest interval of a periodic schedule.
 pub const MIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -21,78 +21,78 @@ pub const MAX_CRON_BYTES: usize = 255;
 /// The longest description of a schedule or webhook, in bytes.
 pub const MAX_DESCRIPTION_BYTES: usize = 1_024;
 
-/// A rule that makes tasks, as somebody defined it.
+/// The definition of a schedule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Schedule {
-    /// Its name.
+    /// The schedule's name.
     pub name: Name,
-    /// For people.
+    /// A description, for people.
     pub description: String,
-    /// When.
+    /// When it runs.
     pub rule: Rule,
-    /// What: each run is this task under an id and a time of its own.
+    /// The template of its runs: each run is this task with its own id and time.
     pub task: Arc<Task>,
-    /// What becomes of a run while one before it has not ended.
+    /// The overlap policy.
     pub overlap: Overlap,
-    /// What becomes of occurrences that passed while nobody could run them.
+    /// The catch-up policy.
     pub catch_up: CatchUp,
-    /// Each run starts later than planned by a part of this that follows from its id.
+    /// The longest delay of a run's start. The actual delay is derived from the run's id.
     pub jitter: Duration,
 }
 
 /// When a schedule runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rule {
-    /// At the times that a cron expression names in a time zone.
+    /// At the times of a cron expression in a time zone.
     Cron {
         /// Five fields, six with seconds first, or a macro such as `@daily`.
         expression: String,
-        /// A name of the IANA database.
+        /// The time zone's name in the IANA database.
         time_zone: String,
     },
-    /// At `anchor` and every so often before and after it.
+    /// At `anchor` and at every multiple of `interval` before and after it.
     Every {
-        /// [`MIN_INTERVAL`] to [`MAX_INTERVAL`].
+        /// The interval: [`MIN_INTERVAL`] to [`MAX_INTERVAL`].
         interval: Duration,
-        /// A time at which it runs.
+        /// One of the times at which it runs.
         anchor: Timestamp,
     },
 }
 
-/// What becomes of a run while one before it has not ended.
+/// The overlap policy: what happens to a run while an earlier run has not ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Overlap {
-    /// It runs beside it.
+    /// Both run.
     Allow,
-    /// It is left out.
+    /// The run is skipped.
     #[default]
     Skip,
-    /// The one before it is cancelled.
+    /// The earlier run is cancelled.
     Replace,
 }
 
-/// What becomes of occurrences that passed while nobody could run them.
+/// The catch-up policy: what happens to occurrences that passed while no server could run them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CatchUp {
-    /// They are left out.
+    /// None of them runs.
     None,
     /// The last of them runs.
     #[default]
     Last,
-    /// The last so many of them run, at most [`MAX_CATCH_UP`]. Needs [`Overlap::Allow`].
+    /// The last of them run, up to this number and [`MAX_CATCH_UP`]. Needs [`Overlap::Allow`].
     All(u32),
 }
 
-/// A schedule and how it stands.
+/// A schedule and its status.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScheduleStatus {
-    /// What was defined.
+    /// The definition.
     pub schedule: Arc<Schedule>,
-    /// Counts its definitions and enablings: what was decided for an older one does not count.
+    /// Counts changes of the definition and of `enabled`: a firing computed for an older revision is refused.
     pub revision: u64,
-    /// Whether it runs.
+    /// Whether the schedule is enabled.
     pub enabled: bool,
-    /// When it runs next, as planned; `None` when it is disabled or its rule names no later time.
+    /// The planned time of the next run; `None` if it is disabled or has no later time.
     pub next: Option<Timestamp>,
     /// When it was first defined.
     pub created_at: Timestamp,
@@ -100,34 +100,34 @@ pub struct ScheduleStatus {
     pub updated_at: Timestamp,
     /// The latest runs, oldest first, at most [`MAX_REMEMBERED_RUNS`].
     pub runs: Vec<ScheduleRun>,
-    /// How often it did what.
+    /// The counters.
     pub counts: ScheduleCounts,
 }
 
 /// One run of a schedule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScheduleRun {
-    /// The time that it was planned for.
+    /// The time that the run was planned for.
     pub occurrence: Timestamp,
-    /// When its task was accepted.
+    /// When the run's task was accepted.
     pub accepted_at: Timestamp,
-    /// Its task.
+    /// The run's task.
     pub task: TaskId,
-    /// Somebody asked for it beside the rule.
+    /// Whether `TriggerSchedule` started the run.
     pub manual: bool,
-    /// How and when it ended, if it has.
+    /// The state in which it ended and when, if it has.
     pub ended: Option<(State, Timestamp)>,
 }
 
-/// How often a schedule did what.
+/// The counters of a schedule.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScheduleCounts {
     /// Runs that were accepted.
     pub executed: u64,
-    /// Runs that ended badly or could not be accepted.
+    /// Runs that failed or could not be accepted.
     pub failed: u64,
-    /// Runs that were left out because one before them had not ended.
+    /// Runs that the overlap policy skipped.
     pub skipped: u64,
-    /// Occurrences that passed while nobody could run them, and were left out.
+    /// Occurrences that the catch-up policy left out.
     pub missed: u64,
 }

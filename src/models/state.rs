@@ -1,33 +1,33 @@
-//! The states of a task and the one function that knows which changes are legal.
+//! The states of a task, and which transitions are legal.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum State {
-    /// Waits for its time or its dependencies.
+    /// The task waits for its time or its dependencies.
     Pending,
-    /// Can run.
+    /// The task can run and waits for a slot.
     Queued,
-    /// Its body runs.
+    /// The handler runs.
     Running,
-    /// Waits for the delay between two attempts.
+    /// The task waits for its backoff between two attempts.
     Retrying,
-    /// Ended well.
+    /// The task succeeded.
     Succeeded,
-    /// Ended badly.
+    /// The task failed: it is a dead letter until it is retried, resolved, purged or pruned.
     Failed,
-    /// Stopped because somebody asked.
+    /// The task was cancelled.
     Cancelled,
-    /// Not started within its time to live.
+    /// The task did not start within its time to live.
     Expired,
 }
 
 impl State {
-    /// Every state, in the order of a life.
+    /// Every state, in the order of a task's life.
     pub const ALL: [Self; 8] = [
         Self::Pending,
         Self::Queued,
@@ -44,18 +44,18 @@ impl State {
         matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled | Self::Expired)
     }
 
-    /// Whether a task in this state may go to `next`. `started` says whether any attempt was made:
-    /// only a task that was never started can expire.
+    /// Whether the transition from this state to `next` is legal. `started` is whether any attempt was made:
+    /// only a task that never started can expire.
     ///
-    /// `RetryTask` and `ResolveTask`, the two ways in which an outcome changes, are the only exits
-    /// from a state that has ended; dependants that had ended only because of it come back with it.
+    /// Only `RetryTask` and `ResolveTask` change an outcome; dependants that failed because of the task
+    /// follow it.
     pub fn may_become(self, next: Self, started: bool) -> bool {
         use State::{Cancelled, Expired, Failed, Pending, Queued, Retrying, Running, Succeeded};
         match (self, next) {
             (_, Expired) => !started && matches!(self, Pending | Queued),
             (_, Cancelled) => !self.has_ended(),
             (Pending, Queued | Failed)
-            // A task that is skipped when it is claimed passes through RUNNING.
+            // A task that is skipped at its claim passes through RUNNING.
             | (Queued, Running | Failed)
             | (Running, Succeeded | Failed | Retrying | Pending | Queued)
             | (Retrying, Queued) => true,

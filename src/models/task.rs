@@ -1,4 +1,4 @@
-//! What was asked for: a method, its arguments and its options. Never changes once accepted.
+//! The task: a method, its arguments and its options. It does not change after it is accepted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,77 +20,79 @@ pub const MAX_TAGS: usize = 16;
 pub const MAX_LABEL_BYTES: usize = 100;
 /// The longest concurrency key or unique key, in bytes.
 pub const MAX_KEY_BYTES: usize = 255;
-/// The longest time for which a unique key can be kept.
+/// The longest window of a unique key.
 pub const MAX_UNIQUE_WINDOW: Duration = Duration::from_secs(366 * 24 * 3600);
-/// The longest bound on one attempt.
+/// The longest timeout of one attempt.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// One unit of work, as it was accepted.
+/// A unit of work, as it was accepted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Task {
-    /// Its name, for ever.
+    /// The task's id.
     pub id: TaskId,
     /// The method as the caller wrote it; resolved to a version when the task is claimed.
     pub method: Arc<str>,
-    /// What the body is called with, before `ResultOf` is replaced.
+    /// The handler's arguments, before results of dependencies replace `ResultOf`.
     pub args: Vec<ArgValue>,
-    /// Tasks that must have ended first.
+    /// The task's dependencies: tasks that must end before it.
     pub deps: Vec<TaskId>,
-    /// Tells whether another request with this id asks for the same thing.
+    /// The digest of its content, for idempotency.
     pub digest: Digest,
     /// When it was accepted.
     pub submitted_at: Timestamp,
     /// The task that spawned it or was expanded into it.
     pub parent: Option<TaskId>,
-    /// Everything else that was asked, with defaults filled in.
+    /// The options, with all defaults resolved.
     pub options: Options,
 }
 
-/// A task's options, complete: the request's, then the method's, then the server's.
+/// The options of a task: the request's, else the method's defaults, else the server's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
-    /// The line it stands in.
+    /// The queue.
     pub queue: QueueName,
-    /// Higher first.
+    /// The priority: higher runs first.
     pub priority: i32,
-    /// Not before.
+    /// The earliest start.
     pub run_at: Option<Timestamp>,
-    /// Not started after.
+    /// The end of its time to live: a task that has not started by then expires.
     pub expires_at: Option<Timestamp>,
-    /// The bound on one attempt.
+    /// The timeout of one attempt.
     pub timeout: Duration,
-    /// How failed attempts are repeated.
+    /// The retry policy.
     pub retry: RetryPolicy,
-    /// Whether it outlives the process.
+    /// Whether the task survives the process.
     pub durability: Durability,
-    /// Wait for dependencies that have not ended.
+    /// Whether the task waits for dependencies that have not ended.
     pub wait_for_dependencies: bool,
-    /// What becomes of it when one ends badly.
+    /// What happens to the task when a dependency fails.
     pub on_dependency_failure: OnDependencyFailure,
-    /// What nearly no task has.
+    /// Tags and descriptions; boxed because few tasks have them.
     pub labels: Option<Box<Labels>>,
-    /// What few tasks have.
+    /// The concurrency key and the unique key; boxed because few tasks have them.
     pub keys: Option<Box<Keys>>,
 }
 
-/// Words by which tasks get in each other's way.
+/// The keys of a task: its concurrency key and its unique key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Keys {
-    /// Tasks of one queue with the same one share the queue's limits per key. At most
+    /// The concurrency key: tasks of one queue with the same key share the queue's limits per key. At most
     /// [`MAX_KEY_BYTES`].
     pub concurrency: Option<String>,
-    /// At most one task at a time with the same one.
+    /// The unique key: at most one task at a time has it.
     pub unique: Option<Unique>,
 }
 
 impl Keys {
-    /// Whether it says nothing.
+    /// Whether no key is set.
     pub fn is_empty(&self) -> bool {
         self.concurrency.is_none() && self.unique.is_none()
     }
 
+    /// Checks the bounds; `field` is the request's field.
+    ///
     /// # Errors
-    /// `INVALID_ARGUMENT`, naming the field below `field`: a key that is empty or longer than
+    /// `INVALID_ARGUMENT` with the path of the bad field below `field`: a key that is empty or longer than
     /// [`MAX_KEY_BYTES`], a window longer than [`MAX_UNIQUE_WINDOW`].
     pub fn check(&self, field: &str) -> Result<(), Error> {
         if let Some(key) = &self.concurrency {
@@ -124,52 +126,52 @@ fn check_key(key: &str, field: &str, name: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// At most one task with that key, for as long as it has not ended and for `window` after it was
+/// A unique key: at most one task holds it, until the task has ended and `window` has passed since the task was
 /// accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unique {
-    /// At most [`MAX_KEY_BYTES`].
+    /// The key, at most [`MAX_KEY_BYTES`].
     pub key: String,
-    /// At most [`MAX_UNIQUE_WINDOW`].
+    /// The window, at most [`MAX_UNIQUE_WINDOW`].
     pub window: Option<Duration>,
-    /// What becomes of a second one.
+    /// What happens to a second request with the key.
     pub on_conflict: OnConflict,
 }
 
-/// What becomes of a second task with the same unique key.
+/// What happens to a second request with the same unique key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OnConflict {
-    /// Whoever asks is told of the first.
+    /// The caller gets the first task.
     #[default]
     ReturnFirst,
-    /// The first runs with the second's arguments, if it waits and was never started (and asks for
-    /// the same method, and neither has dependencies; else the second is refused). If it was started,
-    /// the second enters beside it and the key is its own from then on; if it has ended, as
+    /// The first task gets the second request's arguments, if it waits and never started, has the same
+    /// method, and neither has dependencies; otherwise the second request is refused. If the first task
+    /// started, the second is accepted too and takes over the key. If the first has ended, as
     /// `ReturnFirst`.
     Replace,
-    /// It is refused.
+    /// The second request is refused with `UNIQUE_TAKEN`.
     Refuse,
 }
 
-/// Words that a task carries for people and for look-ups.
+/// Descriptions of a task, for people and for filters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels {
-    /// At most [`MAX_TAGS`].
+    /// The tags, at most [`MAX_TAGS`].
     pub tags: Vec<String>,
-    /// Who asked.
+    /// Who requested the task.
     pub initiator: String,
-    /// Why.
+    /// Why it was requested.
     pub reason: String,
-    /// From where.
+    /// The system that requested it.
     pub source_system: String,
-    /// Joins what belongs together across systems.
+    /// Correlates it with work in other systems.
     pub correlation_id: String,
 }
 
 impl Labels {
-    /// Whether it says nothing. Not by comparison with an empty one: to compare empty strings, which
-    /// point nowhere, costs 40 ns each on processors with AVX-512.
+    /// Whether all fields are empty. Does not compare with an empty value: each comparison of empty strings
+    /// costs 40 ns on processors with AVX-512.
     pub fn is_empty(&self) -> bool {
         let words = [&self.initiator, &self.reason, &self.source_system, &self.correlation_id];
         self.tags.is_empty() && words.into_iter().all(String::is_empty)
@@ -177,19 +179,19 @@ impl Labels {
 }
 
 impl Task {
-    /// Whether the server made it for itself.
+    /// Whether the task is the server's own: its method is in the namespace `system`.
     pub fn is_system_task(&self) -> bool {
         self.method.split_once('/').is_some_and(|(namespace, _)| namespace == SYSTEM_NAMESPACE)
     }
 }
 
 impl Options {
-    /// The key whose limits it shares.
+    /// The concurrency key.
     pub fn concurrency_key(&self) -> Option<&str> {
         self.keys.as_ref()?.concurrency.as_deref()
     }
 
-    /// What keeps others like it out.
+    /// The unique key.
     pub fn unique(&self) -> Option<&Unique> {
         self.keys.as_ref()?.unique.as_ref()
     }

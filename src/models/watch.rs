@@ -1,4 +1,4 @@
-//! What happens to one task as it happens, and where a watcher stands.
+//! The updates of a watched task, and the cursor to resume watching.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,17 +6,17 @@ use std::str::FromStr;
 use crate::error::Error;
 use crate::models::{HistoryEntry, LogLine, Outcome};
 
-/// The longest cursor, as text, in bytes.
+/// The longest cursor as text, in bytes.
 pub const MAX_CURSOR_BYTES: usize = 64;
 
-/// How much of a task's life a watcher has seen. As text: `3:12:2.5e-1`.
+/// How many updates of a task a watcher has seen. Its text form: `3:12:2.5e-1`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct WatchCursor {
-    /// So many entries of its history.
+    /// The number of history entries.
     pub history: u32,
-    /// Its log up to the line with this number.
+    /// The number of the last log line.
     pub log: u32,
-    /// How far its body last said it was, 0 to 1.
+    /// The last reported progress, from 0 to 1.
     pub progress: f64,
 }
 
@@ -30,7 +30,7 @@ impl FromStr for WatchCursor {
     type Err = Error;
 
     /// # Errors
-    /// `INVALID_ARGUMENT` for the field `cursor`, unless it is what [`Display`](fmt::Display) wrote.
+    /// `INVALID_ARGUMENT` for the field `cursor`, unless [`Display`](fmt::Display) wrote the text.
     fn from_str(text: &str) -> Result<Self, Error> {
         read(text).ok_or_else(|| {
             let shown: String = text.chars().take(MAX_CURSOR_BYTES).collect();
@@ -50,20 +50,20 @@ fn read(text: &str) -> Option<WatchCursor> {
         log: log.parse().ok()?,
         progress: progress.parse().ok().filter(|progress| (0.0..=1.0).contains(progress))?,
     };
-    // Numbers can be written in many ways; a cursor is written in one.
+    // Each number must have the one form that `Display` writes.
     (cursor.to_string() == text).then_some(cursor)
 }
 
-/// One thing that happened to a task.
+/// One update of a watched task.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Update {
-    /// It entered a state.
+    /// The task entered a state.
     Entered(HistoryEntry),
-    /// Its body said how far it is, 0 to 1, and a few words.
+    /// The handler reported progress: a fraction from 0 to 1 and a message.
     Progress(f64, String),
-    /// Its body wrote a line.
+    /// The handler wrote a log line.
     Log(LogLine),
-    /// It ended; nothing comes after this.
+    /// The task ended; the last update.
     Outcome(Outcome),
 }
 
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_cursor_is_refused() {
+    fn an_invalid_cursor_is_refused() {
         let long = "1".repeat(1_000);
         for text in [
             "",

@@ -1,4 +1,4 @@
-//! Somebody elsewhere who is told of events over HTTP.
+//! Webhooks: events delivered over HTTP, at least once.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,40 +13,40 @@ pub const MAX_URL_BYTES: usize = 2_048;
 /// The shortest and the longest secret, in bytes.
 pub const SECRET_BYTES: std::ops::RangeInclusive<usize> = 16..=255;
 
-/// Somebody elsewhere who is told of events over HTTP.
+/// A webhook: an HTTP endpoint to which the server delivers events.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Webhook {
-    /// Its name.
+    /// The webhook's name.
     pub name: Name,
-    /// For people.
+    /// A description, for people.
     pub description: String,
-    /// `http` or `https`.
+    /// The endpoint's URL: `http` or `https`.
     pub url: String,
-    /// The events that it is told of.
+    /// Which events are delivered.
     pub filter: EventFilter,
-    /// What its requests are signed with.
+    /// The secret that signs its requests.
     pub secret: Secret,
-    /// The bound on one request.
+    /// The timeout of one request.
     pub timeout: Duration,
-    /// Requests after the first for one event.
+    /// The number of requests for one event after the first.
     pub retries: u32,
-    /// Whether anything is put aside for it.
+    /// Whether events are written to the outbox for it.
     pub enabled: bool,
     /// When it was last defined.
     pub updated_at: Timestamp,
 }
 
-/// A key that nobody sees. Prints nothing.
+/// A secret. Its debug output does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Keeps it.
+    /// Wraps a secret.
     pub fn new(key: impl Into<String>) -> Self {
         Self(key.into())
     }
 
-    /// The key, for whoever signs or stores it.
+    /// The secret's text, to sign with it or to store it.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -58,12 +58,12 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// An event that a webhook is to be told of, and has not been handed to the engine yet.
+/// An outbox entry: an event whose delivery to a webhook is not a task yet.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutboxEntry {
-    /// Its place in the outbox; later ones are greater. Never used twice.
+    /// The entry's position in the outbox; grows, and is never used twice.
     pub position: u64,
-    /// Who is to be told.
+    /// The webhook that the event goes to.
     pub webhook: Name,
     /// The event's name.
     pub event: String,

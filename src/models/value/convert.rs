@@ -1,8 +1,8 @@
-//! [`ArgValue`] from Rust types, and Rust types from it.
+//! [`ArgValue`] to and from Rust types.
 //!
-//! Into a Rust type, what matters is the value and not how wide it was sent: any integer that fits
-//! will do, and a number without a fraction is an integer (protobuf's `Value` has no other).
-//! `Vec<u8>` is bytes, never a list of integers; that is why `u8` alone does not convert.
+//! The value matters, not the type in which it was sent: a Rust integer accepts every integer that fits,
+//! and a number without a fraction (protobuf's `Value` has no integers). `Vec<u8>` is bytes, never a list of
+//! integers; that is why `u8` alone does not convert.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
@@ -11,11 +11,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::ArgValue;
 use super::wrappers::{DURATION_SECONDS, TIMESTAMP_SECONDS};
 
-/// A value that is not what a Rust type takes.
+/// An error: a value cannot be converted to a Rust type.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}expected {expected}, got {got}")]
 pub struct Mismatch {
-    /// Where in a list or map: `.values[3]: `; empty for the value itself.
+    /// The path within a list or a map: `.values[3]: `; empty for the value itself.
     place: String,
     expected: String,
     got: String,
@@ -35,7 +35,7 @@ impl Mismatch {
     }
 }
 
-/// The greatest integer up to which a double names every one.
+/// 2⁵³: a double represents every integer up to it exactly.
 const EXACT_IN_DOUBLE: f64 = 9_007_199_254_740_992.0;
 
 fn integer(value: &ArgValue) -> Option<i128> {
@@ -85,7 +85,7 @@ integers! {
     u16 => UInt32, u32 => UInt32, u64 => UInt64, usize => UInt64,
 }
 
-/// What a variant holds, as it is.
+/// Converts the content of a variant, unchanged.
 macro_rules! as_is {
     ($($type:ty => $variant:ident, $expected:literal);* $(;)?) => {$(
         impl From<$type> for ArgValue {
@@ -142,7 +142,7 @@ impl From<f64> for ArgValue {
 impl TryFrom<ArgValue> for f64 {
     type Error = Mismatch;
 
-    /// Takes integers up to 2⁵³, those that a double can name.
+    /// Accepts integers up to 2⁵³, which a double represents exactly.
     fn try_from(value: ArgValue) -> Result<Self, Mismatch> {
         match value {
             ArgValue::Double(number) => Ok(number),
@@ -163,10 +163,10 @@ impl TryFrom<ArgValue> for f64 {
 impl TryFrom<ArgValue> for f32 {
     type Error = Mismatch;
 
-    /// Rounds a double to the nearest; one that is out of range is refused.
+    /// Rounds a double to the nearest float; one that is out of range is an error.
     fn try_from(value: ArgValue) -> Result<Self, Mismatch> {
         let number = f64::try_from(value)?;
-        #[expect(clippy::cast_possible_truncation, reason = "rounding is what is asked for")]
+        #[expect(clippy::cast_possible_truncation, reason = "rounding is intended")]
         let rounded = number as f32;
         if number.is_finite() && rounded.is_infinite() {
             return Err(Mismatch {
@@ -190,7 +190,7 @@ impl TryFrom<ArgValue> for () {
 }
 
 impl From<Duration> for ArgValue {
-    /// Saturates at 10,000 years, the longest that protobuf can say.
+    /// Saturates at 10,000 years, protobuf's limit.
     fn from(length: Duration) -> Self {
         let longest = Duration::from_secs(DURATION_SECONDS.end().unsigned_abs());
         let length = length.min(longest);
@@ -215,7 +215,7 @@ impl TryFrom<ArgValue> for Duration {
 }
 
 impl From<SystemTime> for ArgValue {
-    /// Saturates at the ends of the years 1 to 9999, all that protobuf can say.
+    /// Saturates at the years 1 and 9999, protobuf's limits.
     fn from(time: SystemTime) -> Self {
         let (earliest, latest) = TIMESTAMP_SECONDS.into_inner();
         let since_earliest = match time.duration_since(UNIX_EPOCH) {
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn rust_types_come_back_as_they_went_in() {
+    fn rust_types_convert_to_a_value_and_back() {
         takes((), ());
         takes(true, true);
         takes(i8::MIN, i8::MIN);
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_fit_by_value() {
+    fn numbers_convert_if_their_value_fits() {
         takes(5u64, 5i8);
         takes(5.0, 5i32);
         takes(-5.0f32, -5i64);
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mismatch_names_the_place() {
+    fn a_mismatch_names_the_path() {
         refuses::<Vec<i32>>("a", "expected a list, got text");
         refuses::<Vec<String>>(
             vec![ArgValue::from("a"), 1.into()],
@@ -405,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn times_that_protobuf_cannot_say_saturate() {
+    fn times_beyond_protobufs_limits_saturate() {
         let longest = prost_types::Duration { seconds: *DURATION_SECONDS.end(), nanos: 0 };
         assert_eq!(ArgValue::from(Duration::MAX), ArgValue::Duration(longest));
         let century = Duration::from_secs(100 * 365 * 24 * 3600);

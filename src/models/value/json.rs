@@ -1,4 +1,4 @@
-//! [`ArgValue`] in JSON, for people, REST and `Json<T>`.
+//! [`ArgValue`] to and from JSON, for people, REST and `Json<T>`.
 //!
 //! | value | JSON |
 //! |---|---|
@@ -9,10 +9,9 @@
 //! | timestamp, duration | string: `"2026-11-01T00:00:00Z"`, `"1.500s"` |
 //! | the result of a task | `{"result_of": "id"}` |
 //!
-//! Whatever JSON says comes back as it was. The other way round is for reading only: JSON's strings
-//! come back as text, and its integers as the first of `Int32`, `Int64` and `UInt64` that holds
-//! them, so that a body that looks for `Int32` finds a small number however it was sent. The form
-//! that loses nothing is `Any`: see [`wrappers`](crate::models::wrappers).
+//! JSON to `ArgValue` and back is lossless. `ArgValue` to JSON and back is not: strings become text, and
+//! integers become the first of `Int32`, `Int64` and `UInt64` that holds them, so that a handler that expects
+//! `Int32` gets a small number however it was sent. `Any` is the lossless form: see [`wrappers`](crate::models::wrappers).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -25,7 +24,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use super::{ArgValue, Seconds};
 
 impl ArgValue {
-    /// The value as JSON; the mapping is that of its `Serialize`.
+    /// The value as JSON, as its `Serialize` writes it.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::to_value(self).expect("keys are text and numbers are finite")
     }
@@ -55,7 +54,7 @@ impl From<serde_json::Value> for ArgValue {
     }
 }
 
-/// JSON has one kind of integer; we have four.
+/// The narrowest of `Int32` and `Int64` that holds the number.
 fn signed(number: i64) -> ArgValue {
     i32::try_from(number).map_or(ArgValue::Int64(number), ArgValue::Int32)
 }
@@ -88,7 +87,7 @@ impl Serialize for ArgValue {
     }
 }
 
-/// JSON's numbers stop short of these; protobuf's JSON mapping writes them like this.
+/// JSON has no such numbers; protobuf's JSON mapping writes them as these strings.
 fn not_finite(number: f64) -> &'static str {
     if number.is_nan() {
         "NaN"
@@ -155,7 +154,7 @@ impl<'de> Visitor<'de> for AnyValue {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<ArgValue, A::Error> {
-        // The size hint is the sender's word: nothing is reserved for it.
+        // The sender controls the size hint: do not reserve memory for it.
         let mut values = Vec::new();
         while let Some(value) = from.next_element()? {
             values.push(value);
@@ -179,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_json_says_comes_back() {
+    fn json_to_a_value_and_back_is_lossless() {
         let whole = json!({
             "null": null, "yes": true, "text": "a\u{0}é", "list": [1, [], {}, "x"],
             "integers": [0, -1, i32::MAX, i64::from(i32::MAX) + 1, i64::MIN, i64::MAX, u64::MAX],
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_becomes_the_narrowest_that_holds_it() {
+    fn an_integer_becomes_the_narrowest_type_that_holds_it() {
         let rows = [
             (json!(5), ArgValue::Int32(5)),
             (json!(i32::MIN), ArgValue::Int32(i32::MIN)),
@@ -209,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_json_cannot_say_is_written_as_documented() {
+    fn values_without_a_json_type_are_written_as_documented() {
         let rows = [
             (ArgValue::from(f64::NAN), json!("NaN")),
             (f64::INFINITY.into(), json!("Infinity")),

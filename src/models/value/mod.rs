@@ -22,11 +22,11 @@ use crate::models::digest::{put, put_count};
 
 /// One argument or result.
 ///
-/// Displays as the text that callers are answered with: text as itself, nothing as empty text,
-/// bytes as base64, times as RFC 3339 (`2026-11-01T00:00:00Z`) and `1.500s`, lists and maps as JSON.
+/// `Display` writes the text that callers get as a result: text as it is, null as empty text, bytes as
+/// base64, times as RFC 3339 (`2026-11-01T00:00:00Z`), durations as `1.500s`, lists and maps as JSON.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum ArgValue {
-    /// Nothing: `Empty`, a null `Value`, what a body without a result returns.
+    /// Null: `Empty`, a null `Value`, or the result of a handler that returns none.
     #[default]
     Null,
     /// `BoolValue`.
@@ -53,14 +53,14 @@ pub enum ArgValue {
     Duration(prost_types::Duration),
     /// `ListValue`, ours or protobuf's.
     Array(Vec<ArgValue>),
-    /// `MapValue` or `Struct`; sorted, so that equal maps are written alike.
+    /// `MapValue` or `Struct`; sorted, so that equal maps have equal encodings.
     Map(BTreeMap<String, ArgValue>),
-    /// Replaced by that dependency's result before the body sees it.
+    /// The result of this dependency, which replaces the value before the handler gets it.
     ResultOf(TaskId),
 }
 
 impl ArgValue {
-    /// What it is, in words for people: `integer`, `text`, `list`.
+    /// The kind of the value, for people: `integer`, `text`, `list`.
     pub fn kind_name(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -77,8 +77,8 @@ impl ArgValue {
         }
     }
 
-    /// About how much memory it holds beyond its own size. An estimate for caches: allocators
-    /// round up, and a map's nodes are rarely full.
+    /// An estimate of the heap memory of the value, in bytes: allocators round up, and the nodes of a map are
+    /// rarely full.
     pub fn heap_bytes(&self) -> usize {
         match self {
             Self::String(text) => text.capacity(),
@@ -96,7 +96,7 @@ impl ArgValue {
         }
     }
 
-    /// Whether lists and maps nest deeper than `levels` in it. Looks no deeper than that.
+    /// Whether lists and maps nest deeper than `levels`. Does not look deeper than that.
     pub fn is_deeper_than(&self, levels: usize) -> bool {
         let inside = |value: &Self| match levels.checked_sub(1) {
             Some(left) => value.is_deeper_than(left),
@@ -109,9 +109,9 @@ impl ArgValue {
         }
     }
 
-    /// Appends the value so that different values never read alike, and equal ones always do: a
-    /// type's tag, then the content, maps in the order of their keys. A number's type is part of
-    /// it, and every NaN is the same.
+    /// Appends a canonical encoding of the value: equal values have equal encodings, different values have
+    /// different ones. A type's tag comes before the content; maps are sorted by key. Numbers of different
+    /// types differ; all NaNs are equal.
     pub fn write_canonical(&self, out: &mut Vec<u8>) {
         match self {
             Self::Null => out.push(0),
@@ -195,8 +195,8 @@ impl fmt::Display for ArgValue {
     }
 }
 
-/// A duration as protobuf's JSON mapping writes it: `1s`, `-1.500s`. That of `prost-types` overflows
-/// at the far end of what a body may put into one.
+/// A duration as protobuf's JSON mapping writes it: `1s`, `-1.500s`. The `Display` of `prost-types` overflows
+/// for extreme values, which a handler may return.
 pub(super) struct Seconds<'a>(pub(super) &'a prost_types::Duration);
 
 impl fmt::Display for Seconds<'_> {
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn it_reads_as_callers_are_answered() {
+    fn the_text_of_a_value_is_the_documented_one() {
         let id = TaskId::parse("t1", "").expect("an id");
         let time = prost_types::Timestamp { seconds: 1_793_491_200, nanos: 0 };
         let length = prost_types::Duration { seconds: 1, nanos: 500_000_000 };
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_read_as_protobuf_writes_them() {
+    fn durations_are_written_as_protobuf_does() {
         let rows = [
             (0, 0, "0s"),
             (1, 500_000_000, "1.500s"),
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn times_out_of_range_still_read_as_something() {
+    fn times_out_of_range_have_a_text() {
         for seconds in [i64::MIN, i64::MAX] {
             for nanos in [i32::MIN, i32::MAX] {
                 let time = ArgValue::Timestamp(prost_types::Timestamp { seconds, nanos });
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn different_values_are_never_written_alike() {
+    fn different_values_have_different_encodings() {
         let time = prost_types::Timestamp { seconds: 1, nanos: 2 };
         let length = prost_types::Duration { seconds: 1, nanos: 2 };
         let list = |values: Vec<ArgValue>| ArgValue::Array(values);
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn every_nan_is_written_alike() {
+    fn all_nans_have_one_encoding() {
         let odd = f64::from_bits(f64::NAN.to_bits() ^ 1);
         assert!(odd.is_nan());
         assert_eq!(canonical(&odd.into()), canonical(&f64::NAN.into()));

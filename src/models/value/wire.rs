@@ -1,13 +1,13 @@
 //! Reads a protobuf message in place, field by field, without copying or allocating.
 //!
-//! Nested arguments are walked with this instead of being decoded whole, so that the limits hold
-//! before memory is spent: a list of two-byte elements would otherwise grow twentyfold first.
+//! Nested arguments are read with this instead of being decoded as a whole, so that the limits apply before
+//! memory is allocated: a list of two-byte elements would grow twentyfold first.
 
 use std::str::Utf8Error;
 
 use prost::encoding::{WireType, decode_key, decode_varint};
 
-/// Why bytes are not the message that they were said to be.
+/// Why bytes are not a message of the expected type.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Malformed {
     #[error(transparent)]
@@ -20,7 +20,7 @@ pub(super) enum Malformed {
     NotUtf8(u32, Utf8Error),
 }
 
-/// One field as it stands on the wire.
+/// The content of a field on the wire.
 pub(super) enum Wire<'a> {
     Varint(u64),
     Fixed64(u64),
@@ -48,7 +48,7 @@ impl<'a> Field<'a> {
         std::str::from_utf8(self.bytes()?).map_err(|error| Malformed::NotUtf8(self.number, error))
     }
 
-    /// The content is not what the field's number promises.
+    /// The error that the field has another wire type than its number requires.
     pub(super) fn wrong(&self) -> Malformed {
         let wire_type = match self.wire {
             Wire::Varint(_) => WireType::Varint,
@@ -60,7 +60,7 @@ impl<'a> Field<'a> {
     }
 }
 
-/// The fields of a message, in the order in which they stand. After an error there are no more.
+/// The fields of a message, in their order on the wire. Ends after an error.
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
 impl<'a> Fields<'a> {

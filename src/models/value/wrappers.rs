@@ -1,8 +1,8 @@
-//! `google.protobuf.Any` ⇄ [`ArgValue`], for every type that the wire contract names.
+//! `google.protobuf.Any` ⇄ [`ArgValue`], for every type of the wire contract.
 //!
-//! Decoding is bounded by [`MAX_DEPTH`] and [`MAX_VALUES`] before it spends memory, and says which
-//! part of which argument it could not take. Encoding writes lists and maps as this project's own
-//! `ListValue` and `MapValue`, the only ones that lose nothing.
+//! Decoding checks [`MAX_DEPTH`] and [`MAX_VALUES`] before it allocates, and its errors name the bad part of the
+//! argument. Encoding writes lists and maps as this project's own `ListValue` and `MapValue`, the only lossless
+//! ones.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -16,14 +16,14 @@ use crate::error::Error;
 use crate::models::TaskId;
 use crate::pb;
 
-/// How deep lists and maps may stand in each other.
+/// How deep lists and maps may nest.
 pub const MAX_DEPTH: usize = 64;
-/// The most values in the arguments of one request, those in lists and maps included.
+/// The most values in the arguments of one request, including those in lists and maps.
 pub const MAX_VALUES: usize = 1 << 18;
 
 /// The longest part of an unknown type URL or a map's key that an error shows, in characters.
 const MAX_SHOWN: usize = 60;
-/// The longest path that an error shows, in bytes; what stands between is left out.
+/// The longest path that an error shows, in bytes; the middle is left out.
 const MAX_PATH_BYTES: usize = 1_000;
 
 const HOST: &str = "type.googleapis.com";
@@ -40,7 +40,7 @@ const NANOS: RangeInclusive<i32> = 0..=999_999_999;
 /// Decodes a request's arguments.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT`, whose violation names the place as `args[2].fields["x"].values[0]`: a type
+/// `INVALID_ARGUMENT`, whose violation names the path as `args[2].fields["x"].values[0]`: a type
 /// URL that is not known, bytes that are not that type, a time out of range, or more than
 /// [`MAX_DEPTH`] or [`MAX_VALUES`].
 pub fn decode_args(args: Vec<Any>) -> Result<Vec<ArgValue>, Error> {
@@ -60,16 +60,16 @@ pub fn decode_args(args: Vec<Any>) -> Result<Vec<ArgValue>, Error> {
     Ok(values)
 }
 
-/// Decodes one value that stands at `field` of a request.
+/// Decodes one value from the field `field` of a request.
 ///
 /// # Errors
-/// As [`decode_args`], with the place as `result.values[0]`.
+/// As [`decode_args`], with the path as `result.values[0]`.
 pub fn decode_value(any: &Any, field: &str) -> Result<ArgValue, Error> {
     let value = Decoder { left: MAX_VALUES }.any(&any.type_url, &any.value, 0);
     value.map_err(|fault| Error::invalid(format!("{field}{}", fault.path), fault.why))
 }
 
-/// Why an argument could not be decoded. The path grows at its front on the way out.
+/// Why an argument could not be decoded. Each level adds its step at the front of the path.
 struct Fault {
     path: String,
     why: String,
@@ -103,12 +103,12 @@ impl Fault {
 }
 
 struct Decoder {
-    /// How many values may still come.
+    /// How many more values are accepted.
     left: usize,
 }
 
 impl Decoder {
-    /// `depth` is how many lists and maps stand around the value.
+    /// `depth` is the number of lists and maps around the value.
     fn any(&mut self, type_url: &str, bytes: &[u8], depth: usize) -> Result<ArgValue, Fault> {
         self.count_value()?;
         let type_name = type_url.rsplit('/').next().unwrap_or(type_url);
@@ -165,7 +165,7 @@ impl Decoder {
     }
 
     /// A map's entries are field 1: the key is field 1 in it, the value field 2, read by `element`.
-    /// Of entries with one key, the last stands.
+    /// Of entries with equal keys, the last one counts.
     fn map(
         &mut self,
         type_name: &str,
@@ -217,7 +217,7 @@ impl Decoder {
         self.json_kind(bytes, depth)
     }
 
-    /// A `Value`. One that says nothing is null.
+    /// A `Value`. An empty one is null.
     fn json_kind(&mut self, bytes: &[u8], depth: usize) -> Result<ArgValue, Fault> {
         const NAME: &str = "google.protobuf.Value";
         let malformed = |error| Fault::malformed(NAME, error);
@@ -304,7 +304,7 @@ fn result_of(type_name: &str, bytes: &[u8]) -> Result<ArgValue, Fault> {
 }
 
 impl From<&ArgValue> for Any {
-    /// Lists become `taskscheduler.ListValue`, maps `taskscheduler.MapValue`, nothing `Empty`.
+    /// Lists become `taskscheduler.ListValue`, maps `taskscheduler.MapValue`, null becomes `Empty`.
     fn from(value: &ArgValue) -> Self {
         match value {
             ArgValue::Null => pack("google.protobuf.Empty", &()),

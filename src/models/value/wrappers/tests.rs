@@ -37,13 +37,13 @@ fn json(kind: Kind) -> Value {
     Value { kind: Some(kind) }
 }
 
-/// Lists in each other, `levels` deep.
+/// Nested lists, `levels` deep.
 fn nested(levels: usize) -> Any {
     (1..levels).fold(list_of(vec![]), |inner, _| list_of(vec![inner]))
 }
 
 #[test]
-fn every_type_of_the_contract_is_taken() {
+fn every_type_of_the_wire_contract_is_decoded() {
     let time = Timestamp { seconds: 1_700_000_000, nanos: 5 };
     let length = Duration { seconds: -3, nanos: -1 };
     let id = TaskId::parse("t1", "").expect("an id");
@@ -67,7 +67,7 @@ fn every_type_of_the_contract_is_taken() {
             ArgValue::Array(vec![1.into(), ArgValue::Array(vec![])]),
         ),
         (map_of("x", int(1)), ArgValue::Map([("x".to_owned(), 1.into())].into())),
-        // Defaults are not written.
+        // Default values are not on the wire.
         (any("google.protobuf.Int32Value", vec![]), ArgValue::Int32(0)),
         (any("google.protobuf.Value", vec![]), ArgValue::Null),
     ];
@@ -78,7 +78,7 @@ fn every_type_of_the_contract_is_taken() {
 }
 
 #[test]
-fn json_like_messages_are_taken() {
+fn protobufs_json_messages_are_decoded() {
     let list = ListValue { values: vec![json(Kind::NullValue(0)), json(Kind::BoolValue(true))] };
     let inner = Struct { fields: [("n".to_owned(), json(Kind::NumberValue(1.5)))].into() };
     let fields = [
@@ -125,7 +125,7 @@ fn fields_of_later_versions_are_skipped() {
 }
 
 #[test]
-fn a_refusal_names_the_place() {
+fn an_error_names_the_path() {
     let bad = any("example.Nothing", vec![]);
     let sent = vec![int(1), int(2), map_of("x", list_of(vec![bad]))];
     let violation = refused(sent);
@@ -141,7 +141,7 @@ fn a_refusal_names_the_place() {
     let list =
         ListValue { values: vec![json(Kind::NumberValue(1.0)), json(Kind::BoolValue(true))] };
     let mut bytes = list.encode_to_vec();
-    // The boolean is said to be a string, the length of which is missing.
+    // The boolean's tag is that of a string, whose length is missing.
     let tail = bytes.len() - 2;
     bytes[tail] = 0x1a;
     let violation = refused(vec![any("google.protobuf.ListValue", bytes)]);
@@ -173,7 +173,7 @@ fn bytes_that_are_not_the_type_are_refused() {
 }
 
 #[test]
-fn nesting_is_bounded_whatever_it_is_made_of() {
+fn nesting_is_bounded_for_every_type() {
     assert!(decode_args(vec![nested(MAX_DEPTH)]).is_ok());
     for too_deep in [nested(MAX_DEPTH + 1), nested(200)] {
         let violation = refused(vec![too_deep]);
@@ -181,7 +181,7 @@ fn nesting_is_bounded_whatever_it_is_made_of() {
         assert!(violation.description.contains("deeper than 64"), "{}", violation.description);
     }
 
-    // Written by hand: prost itself would not encode so deep a value, nor decode it.
+    // Encoded here, because prost neither encodes nor decodes values this deep.
     let within = |tag: u32, bytes: &Vec<u8>| {
         let mut whole = Vec::new();
         prost::encoding::bytes::encode(tag, bytes, &mut whole);
@@ -265,7 +265,7 @@ fn the_id_of_a_result_is_checked() {
 }
 
 #[test]
-fn a_refusal_stays_short_whatever_was_sent() {
+fn an_error_message_is_bounded() {
     let mut value = any(&"x".repeat(100_000), vec![]);
     for _ in 0..MAX_DEPTH {
         value = map_of(&"\u{7}".repeat(10_000), value);
@@ -277,7 +277,7 @@ fn a_refusal_stays_short_whatever_was_sent() {
 }
 
 #[test]
-fn the_last_of_equal_keys_stands() {
+fn the_last_of_equal_keys_counts() {
     let mut bytes = pb::MapValue { fields: [("x".to_owned(), int(1))].into() }.encode_to_vec();
     bytes.extend(pb::MapValue { fields: [("x".to_owned(), int(2))].into() }.encode_to_vec());
     let expected = ArgValue::Map([("x".to_owned(), 2.into())].into());
