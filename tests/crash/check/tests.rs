@@ -10,7 +10,7 @@ const SOUND: &str = "
     booted 100
     requested a succeeded 1 0
     requested b succeeded 1 200
-    needs b a well
+    needs b a succeeded
     accepted a
     accepted b
     start a 1 1.1 110 0
@@ -35,7 +35,7 @@ const SOUND: &str = "
     end c 2.5 failed 221 0
     outcome c FAILED HANDLER_FAILED:2.5
     requested d succeeded 0 0
-    needs d c well
+    needs d c succeeded
     accepted d
     requested e succeeded 0 0
     needs e c ended
