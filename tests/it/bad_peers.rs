@@ -1,4 +1,4 @@
-//! Peers that misbehave below gRPC: each is closed or ignored, and the server serves on.
+//! Peers that violate HTTP/2 or gRPC: the server closes or ignores them, and keeps serving.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::server::{Server, Setup, stock, with_methods};
 use crate::waiting::{eventually, soon};
 use crate::wire::{Connection, OPENING};
 
-/// Sends this and nothing more.
+/// Connects, and sends only these bytes.
 async fn peer(server: &Server, bytes: &[u8]) -> TcpStream {
     let mut stream = soon(TcpStream::connect(server.addr())).await.unwrap();
     soon(stream.write_all(bytes)).await.unwrap();
@@ -29,7 +29,7 @@ async fn closed(mut stream: TcpStream) {
     }
 }
 
-/// A frame of HTTP/2: its type, flags, stream, announced length, and what comes of it.
+/// An HTTP/2 frame: type, flags, stream, announced length, and payload.
 fn frame(kind: u8, flags: u8, stream: u32, length: usize, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(length).unwrap().to_be_bytes();
     let mut frame = length[1..].to_vec();
@@ -45,7 +45,7 @@ const CONTINUATION: u8 = 9;
 const END_HEADERS: u8 = 4;
 
 #[tokio::test]
-async fn ten_thousand_connections_that_send_nothing_do_not_keep_a_client_out() {
+async fn ten_thousand_silent_connections_do_not_keep_a_client_out() {
     const PEERS: usize = 10_000;
     const AT_ONCE: usize = 100;
     let server = stock();
@@ -62,7 +62,7 @@ async fn ten_thousand_connections_that_send_nothing_do_not_keep_a_client_out() {
         }
     }
     client.assert_served(server.addr()).await;
-    // Most have not been silent for long enough yet; nor may the server be busy with them.
+    // Most are not silent for long enough yet; but they must not occupy the server.
     let before = server.cpu_time();
     client.assert_served(server.addr()).await;
     assert!(server.cpu_time() - before < Duration::from_secs(1));
@@ -71,7 +71,7 @@ async fn ten_thousand_connections_that_send_nothing_do_not_keep_a_client_out() {
 }
 
 #[tokio::test]
-async fn connections_that_send_nothing_are_closed_in_time() {
+async fn silent_connections_are_closed_in_time() {
     let server = Setup::stock().flags(["--handshake-timeout", "100ms"]).start();
     let client = server.client().await;
     for opening in [&b""[..], b"PRI * HT", &OPENING[..24], &OPENING[..30]] {
@@ -81,12 +81,12 @@ async fn connections_that_send_nothing_are_closed_in_time() {
 }
 
 #[tokio::test]
-async fn half_written_frames_end_their_connection_and_no_other() {
+async fn a_truncated_frame_closes_only_its_connection() {
     let flags = ["--keepalive-interval", "100ms", "--keepalive-timeout", "100ms"];
     let server = Setup::stock().flags(flags).start();
     let client = server.client().await;
     let halves = [
-        // A head without its end; heads that promise more than comes.
+        // A head without its end; heads that announce more than follows.
         frame(HEADERS, END_HEADERS, 1, 100, &[])[..5].to_vec(),
         frame(HEADERS, END_HEADERS, 1, 100, &[]),
         frame(HEADERS, END_HEADERS, 1, 100, &[0x83; 50]),
@@ -101,7 +101,7 @@ async fn half_written_frames_end_their_connection_and_no_other() {
     for stream in silent {
         closed(stream).await;
     }
-    // Gone in the middle of it.
+    // The peer disconnects within the frame.
     for bytes in &peers {
         drop(peer(&server, bytes).await);
     }
@@ -109,7 +109,7 @@ async fn half_written_frames_end_their_connection_and_no_other() {
 }
 
 #[tokio::test]
-async fn what_is_no_http2_is_closed() {
+async fn a_connection_that_is_not_http2_is_closed() {
     let server = stock();
     let client = server.client().await;
     let garbage: Vec<u8> = (0..10_000_u32).map(|n| (n * 7_919 % 251) as u8).collect();
@@ -119,16 +119,16 @@ async fn what_is_no_http2_is_closed() {
         vec![0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc],
         garbage.clone(),
         [OPENING, &garbage].concat(),
-        // A frame larger than was allowed, DATA on a stream that is not open, an even stream.
+        // A frame above the size limit, DATA on a stream that is not open, an even stream id.
         [OPENING, &frame(DATA, 0, 1, 1 << 20, &many)].concat(),
         [OPENING, &frame(DATA, 0, 5, 3, b"abc")].concat(),
         [OPENING, &frame(HEADERS, END_HEADERS, 2, 1, &[0x83])].concat(),
-        // Compressed headers that are no such thing.
+        // Invalid compressed headers.
         [OPENING, &frame(HEADERS, END_HEADERS, 1, 4, &[0xff; 4])].concat(),
     ];
     for bytes in nonsense {
         let mut stream = soon(TcpStream::connect(server.addr())).await.unwrap();
-        // The server may close before it has read all of it.
+        // The server may close the connection before it has read everything.
         drop(soon(stream.write_all(&bytes)).await);
         closed(stream).await;
         client.assert_served(server.addr()).await;
@@ -136,11 +136,11 @@ async fn what_is_no_http2_is_closed() {
 }
 
 #[tokio::test]
-async fn headers_without_end_are_closed() {
+async fn endless_headers_close_the_connection() {
     let server = stock();
     let client = server.client().await;
     let mut stream = peer(&server, OPENING).await;
-    // A literal header of 4,000 bytes, over and over in CONTINUATION frames that never end.
+    // A literal header of 4,000 bytes, repeated in CONTINUATION frames without end.
     let header = [&[0x00, 0x01, b'x', 0x7f, 0xa1, 0x1e][..], &[b'v'; 4_000]].concat();
     let mut kind = HEADERS;
     for _ in 0..100_000 {
@@ -155,7 +155,7 @@ async fn headers_without_end_are_closed() {
 }
 
 #[tokio::test]
-async fn a_flood_of_calls_taken_back_ends_its_connection_and_no_other() {
+async fn a_flood_of_reset_calls_closes_only_its_connection() {
     let server = stock();
     let client = server.client().await;
     let mut flood = Connection::open(server.addr()).await;
@@ -163,17 +163,17 @@ async fn a_flood_of_calls_taken_back_ends_its_connection_and_no_other() {
     let mut sent = 0;
     while flood.begin_and_reset(&request).await {
         sent += 1;
-        assert!(sent < 1_000_000, "nobody stops it");
+        assert!(sent < 1_000_000, "the server does not stop the flood");
     }
-    let why = flood.closed().await.expect_err("it is closed for a reason");
-    // We may still write to what is closed already, and then do not hear why.
-    let told = why.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
-    assert!(told || why.is_io(), "after {sent}: {why}");
+    let why = flood.closed().await.expect_err("the server closes the connection with an error");
+    // A write to the closed connection may fail first and hide the reason.
+    let expected = why.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM);
+    assert!(expected || why.is_io(), "after {sent}: {why}");
     client.assert_served(server.addr()).await;
 }
 
 #[tokio::test]
-async fn calls_taken_back_one_by_one_do_no_harm_and_leave_their_tasks() {
+async fn reset_calls_leave_their_tasks() {
     let server = with_methods();
     let client = server.client().await;
     for n in 0..300 {
@@ -181,7 +181,7 @@ async fn calls_taken_back_one_by_one_do_no_harm_and_leave_their_tasks() {
         let request = named(&id, "wait", [server.path("gate")]);
         let call = client.rpc();
         let calling = tokio::spawn(async move { call.clone().submit_task(request).await });
-        eventually("the server knows it", async || client.task(&id).await.ok()).await;
+        eventually("the server has the task", async || client.task(&id).await.ok()).await;
         calling.abort();
     }
     client.assert_served(server.addr()).await;
@@ -192,10 +192,10 @@ async fn calls_taken_back_one_by_one_do_no_harm_and_leave_their_tasks() {
 }
 
 #[tokio::test]
-async fn more_calls_at_once_than_a_connection_may_have_wait_their_turn() {
+async fn calls_beyond_the_stream_limit_of_a_connection_wait() {
     let server = Setup::stock().flags(["--max-streams", "4"]).start();
     let client = server.client().await;
-    // From its first answer on, a client knows how many it may have.
+    // A client learns the limit with the first answer.
     assert_eq!(client.run(task("ping", NOTHING)).await, "pong");
     let mut calls = JoinSet::new();
     for n in 0..200 {
@@ -206,7 +206,7 @@ async fn more_calls_at_once_than_a_connection_may_have_wait_their_turn() {
 }
 
 #[tokio::test]
-async fn messages_that_are_no_grpc_are_refused() {
+async fn messages_that_are_not_grpc_are_refused() {
     let server = stock();
     let client = server.client().await;
     let connection = Connection::open(server.addr()).await;
@@ -214,7 +214,7 @@ async fn messages_that_are_no_grpc_are_refused() {
         let status = connection.call(path, &[], &task("ping", NOTHING)).await;
         assert_eq!(status.code(), tonic::Code::Unimplemented, "{path}: {status:?}");
     }
-    // A message that is not what the call takes.
+    // A valid message of another type.
     let odd = pb::ResultResponse { result: "x".into(), ..Default::default() };
     let status = connection.call(crate::wire::SUBMIT, &[], &odd).await;
     assert_ne!(status.code(), tonic::Code::Ok);

@@ -1,4 +1,4 @@
-//! Requests that make no sense: each is refused with its reason, and the server serves on.
+//! Invalid requests: the server refuses each with its reason, and keeps serving.
 
 use prost::Message as _;
 use prost_types::Any;
@@ -16,13 +16,13 @@ fn any(type_url: &str, value: impl Into<Vec<u8>>) -> Any {
     Any { type_url: type_url.into(), value: value.into() }
 }
 
-/// How a method that takes anything refuses these arguments.
+/// The refusal of these arguments by a method that accepts any.
 async fn refused(client: &Client, args: Vec<Any>) -> Refused {
     client.refused(pb::TaskRequest { args, ..task("process_collection", NOTHING) }).await
 }
 
 #[tokio::test]
-async fn an_argument_that_cannot_be_decoded_is_named() {
+async fn a_refusal_names_the_argument_that_cannot_be_decoded() {
     let server = stock();
     let client = server.client().await;
     let good = any(INT32, [8, 1]);
@@ -49,7 +49,7 @@ async fn an_argument_that_cannot_be_decoded_is_named() {
 }
 
 #[tokio::test]
-async fn an_unknown_type_is_refused_with_those_that_are_known() {
+async fn a_refusal_of_an_unknown_type_names_the_known_types() {
     let server = stock();
     let client = server.client().await;
     for url in ["type.googleapis.com/shop.Order", "", "/", "google.protobuf", "Int32Value"] {
@@ -64,19 +64,19 @@ async fn an_unknown_type_is_refused_with_those_that_are_known() {
     }
     let long = refused(&client, vec![any(&"x".repeat(100_000), [])]).await;
     assert!(long.message.len() < 1_100, "{}", long.message.len());
-    // Whatever host stands before it.
+    // The host before the name does not matter.
     let elsewhere = any("example.com/a/b/google.protobuf.Int32Value", [8, 5]);
     let request = pb::TaskRequest { args: vec![elsewhere], ..task("add", NOTHING) };
     assert_eq!(client.run(request).await, "5");
 }
 
-/// A list in a list in a list, as deep as asked.
+/// A list in a list in a list, `depth` levels deep.
 fn nested(depth: usize) -> ArgValue {
     (0..depth).fold(ArgValue::from(1), |inner, _| ArgValue::Array(vec![inner]))
 }
 
-/// The same as protobuf's own lists, written from the inside without copying, so that it can be
-/// as deep as a message has room for.
+/// The same as protobuf's own lists, written from the inside without copying, so that `depth` is
+/// limited only by the message size.
 fn nested_json(depth: usize) -> Any {
     let mut backwards = Vec::new();
     let prepend = |backwards: &mut Vec<u8>, tag: u8| {
@@ -137,7 +137,7 @@ async fn too_many_values_are_refused() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_too_large_is_refused() {
+async fn a_message_above_the_size_limit_is_refused() {
     let server = stock();
     let client = server.client().await;
     let request = task("echo_string", ["x".repeat(5_000_000)]);
@@ -148,7 +148,7 @@ async fn a_message_that_is_too_large_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_method_is_refused() {
+async fn an_invalid_method_name_is_refused() {
     let server = stock();
     let client = server.client().await;
     let check = async |method: &str, description: &str| {
@@ -170,7 +170,7 @@ async fn what_is_no_method_is_refused() {
 }
 
 #[tokio::test]
-async fn what_is_no_id_is_refused_in_every_call() {
+async fn an_invalid_task_id_is_refused_in_every_call() {
     let server = stock();
     let client = server.client().await;
     let control = "contains the control character '\\0'; printable text is accepted";
@@ -197,7 +197,7 @@ async fn what_is_no_id_is_refused_in_every_call() {
 }
 
 #[tokio::test]
-async fn dependencies_without_end_and_on_oneself_are_refused() {
+async fn too_many_dependencies_and_a_dependency_on_itself_are_refused() {
     let server = stock();
     let client = server.client().await;
     let deps = (0..100_000).map(|n| format!("d{n}")).collect();
@@ -212,7 +212,7 @@ async fn dependencies_without_end_and_on_oneself_are_refused() {
 }
 
 #[tokio::test]
-async fn negative_and_impossible_times_are_refused() {
+async fn invalid_durations_are_refused() {
     let server = stock();
     let client = server.client().await;
     let span = |seconds, nanos| Some(prost_types::Duration { seconds, nanos });
@@ -239,7 +239,7 @@ async fn negative_and_impossible_times_are_refused() {
     let before = prost_types::Timestamp { seconds: -1, nanos: 0 };
     let refused = client.refused(with(task("add", [1]), |o| o.run_at = Some(before))).await;
     assert_eq!(refused.fields, ["options.run_at"]);
-    // The longest that can be said is waited for.
+    // The longest valid delay is accepted.
     let ages = span(315_576_000_000, 999_999_999);
     let request = with(named("ages", "add", [1]), |o| (o.delay, o.ttl) = (ages, ages));
     client.enqueue(request).await.unwrap();
@@ -248,19 +248,22 @@ async fn negative_and_impossible_times_are_refused() {
 }
 
 #[tokio::test]
-async fn progress_that_is_no_number_from_0_to_1_is_refused_and_changes_nothing() {
+async fn invalid_progress_is_refused_and_changes_nothing() {
     let server = with_methods();
     let client = server.client().await;
     let refused = |odd: &str| format!("progress must be a number from 0 to 1, not {odd}");
-    let told = [refused("NaN"), refused("inf"), refused("-0.1"), refused("1.1")].join("; ");
-    assert_eq!(client.run(task("bad_progress", NOTHING)).await, format!("{told}; still 0.5 half"));
+    let errors = [refused("NaN"), refused("inf"), refused("-0.1"), refused("1.1")].join("; ");
+    assert_eq!(
+        client.run(task("bad_progress", NOTHING)).await,
+        format!("{errors}; still 0.5 half")
+    );
     let args = [ArgValue::from(f64::NAN), "odd".into(), server.path("gate").into()];
     let failed = client.fail(with(task("progress", args), |o| o.retry = retries(0))).await;
     assert_eq!((failed.code.as_str(), failed.message), ("HANDLER_FAILED", refused("NaN")));
 }
 
 #[tokio::test]
-async fn a_large_result_that_is_mentioned_thousands_of_times_does_not_fill_the_memory() {
+async fn a_large_result_as_thousands_of_arguments_is_refused() {
     let server = with_methods();
     let client = server.client().await;
     client.enqueue(named("large", "text", [4_000_000])).await.unwrap();

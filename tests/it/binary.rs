@@ -1,4 +1,4 @@
-//! The real binary, run to its end in a folder of its own.
+//! Runs the real binary to its exit, in its own folder.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// Long enough for a busy machine; a binary that serves instead of refusing is found by it.
+/// Long enough for a busy machine; a binary that serves instead of exiting fails the test.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The binary, in an empty folder and an empty environment unless more is said.
+/// The binary, in an empty folder with an empty environment.
 pub(crate) struct Binary {
     dir: TempDir,
     variables: Vec<(&'static str, &'static str)>,
 }
 
-/// How it ended and what it said.
+/// The exit code and the output.
 #[derive(Debug)]
 pub(crate) struct ProcessOutput {
     pub(crate) code: Option<i32>,
@@ -28,13 +28,13 @@ impl Binary {
         Self { dir: tempfile::tempdir().unwrap(), variables: Vec::new() }
     }
 
-    /// With a file in its folder.
+    /// Adds a file to its folder.
     pub(crate) fn file(self, name: &str, text: &str) -> Self {
         std::fs::write(self.path().join(name), text).unwrap();
         self
     }
 
-    /// With a variable.
+    /// Adds an environment variable.
     pub(crate) fn env(mut self, name: &'static str, value: &'static str) -> Self {
         self.variables.push((name, value));
         self
@@ -45,7 +45,7 @@ impl Binary {
         self.dir.path()
     }
 
-    /// Runs it to its end.
+    /// Runs it to its exit.
     pub(crate) fn run(&self, flags: &[&str]) -> ProcessOutput {
         let mut child = Command::new(env!("CARGO_BIN_EXE_task-scheduler"))
             .args(flags)
@@ -74,7 +74,7 @@ impl Binary {
     }
 }
 
-/// Fails unless it said exactly this on stderr, nothing on stdout, and ended with `code`.
+/// Asserts the exit code, exactly this text on stderr, and nothing on stdout.
 #[track_caller]
 pub(crate) fn assert_refused(ran: &ProcessOutput, code: i32, stderr: &str) {
     assert_eq!((ran.code, &*ran.stderr, &*ran.stdout), (Some(code), stderr, ""));

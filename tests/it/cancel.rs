@@ -1,4 +1,4 @@
-//! CancelTasks: what it does to a task that waits, runs, has ended, or never was.
+//! CancelTasks: the effect on a task that waits, runs, has ended, or does not exist.
 
 use task_scheduler::pb;
 use task_scheduler::pb::TaskState;
@@ -18,20 +18,20 @@ fn outcome(id: &str, verdict: Verdict, state: TaskState) -> pb::CancelOutcome {
 }
 
 #[tokio::test]
-async fn each_id_has_its_verdict_in_the_order_asked() {
+async fn each_id_has_its_verdict_in_the_order_of_the_request() {
     let server = with_methods();
     let client = server.client().await;
     client.enqueue(with(named("waits", "ping", NOTHING), |o| o.delay = an_hour())).await.unwrap();
     client.run(named("ended", "ping", NOTHING)).await;
     client.fail(named("failed", "fail_permanently", NOTHING)).await;
-    client.enqueue(named("runs", "until_told", NOTHING)).await.unwrap();
+    client.enqueue(named("runs", "until_cancelled", NOTHING)).await.unwrap();
     client.once("runs", TaskState::Running).await;
     let outcomes =
-        client.cancel(ids(["ended", "waits", "nobody", "runs", "failed"])).await.unwrap();
+        client.cancel(ids(["ended", "waits", "unknown", "runs", "failed"])).await.unwrap();
     let expected = [
         outcome("ended", Verdict::AlreadyEnded, TaskState::Succeeded),
         outcome("waits", Verdict::Cancelled, TaskState::Cancelled),
-        outcome("nobody", Verdict::NotFound, TaskState::Unspecified),
+        outcome("unknown", Verdict::NotFound, TaskState::Unspecified),
         outcome("runs", Verdict::Requested, TaskState::Running),
         outcome("failed", Verdict::AlreadyEnded, TaskState::Failed),
     ];
@@ -69,18 +69,18 @@ async fn a_queued_task_that_is_cancelled_never_runs() {
 }
 
 #[tokio::test]
-async fn a_running_body_is_told_and_its_task_may_still_succeed() {
+async fn a_running_handler_is_notified_and_its_task_may_still_succeed() {
     let server = with_methods();
     let client = server.client().await;
-    client.enqueue(named("runs", "until_told", NOTHING)).await.unwrap();
+    client.enqueue(named("runs", "until_cancelled", NOTHING)).await.unwrap();
     client.once("runs", TaskState::Running).await;
     let outcomes = client.cancel(ids(["runs"])).await.unwrap();
     assert_eq!(outcomes, [outcome("runs", Verdict::Requested, TaskState::Running)]);
-    assert_eq!(client.once("runs", TaskState::Succeeded).await.result, "stopped as told");
+    assert_eq!(client.once("runs", TaskState::Succeeded).await.result, "stopped");
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_stop_is_dropped_after_its_grace() {
+async fn a_handler_that_does_not_stop_is_dropped_after_the_cancel_grace() {
     let server = Setup::with_methods().flags(["--cancel-grace", "20ms"]).start();
     let client = server.client().await;
     for durability in [pb::Durability::Durable, pb::Durability::Ephemeral] {
@@ -90,7 +90,7 @@ async fn a_body_that_does_not_stop_is_dropped_after_its_grace() {
             with(never, |o| (o.durability, o.retry) = (durability.into(), retries(5)))
         };
         client.enqueue(request()).await.unwrap();
-        eventually("its body has started", async || {
+        eventually("its handler has started", async || {
             (server.ledger(&id) == ["started"]).then_some(())
         })
         .await;
@@ -103,7 +103,7 @@ async fn a_body_that_does_not_stop_is_dropped_after_its_grace() {
 }
 
 #[tokio::test]
-async fn a_cancel_that_has_not_taken_hold_is_shown() {
+async fn a_pending_cancel_of_a_running_task_is_shown() {
     let server = with_methods();
     let client = server.client().await;
     client.enqueue(named("runs", "wait", [server.path("gate")])).await.unwrap();
@@ -116,10 +116,10 @@ async fn a_cancel_that_has_not_taken_hold_is_shown() {
 }
 
 #[tokio::test]
-async fn a_sync_body_that_obeys_ends_cancelled() {
+async fn a_sync_handler_that_stops_ends_cancelled() {
     let server = with_methods();
     let client = server.client().await;
-    let request = named("runs", "wait_obediently", [server.path("no-gate")]);
+    let request = named("runs", "wait_until_cancelled", [server.path("no-gate")]);
     let request = with(request, |o| o.retry = retries(5));
     client.enqueue(request).await.unwrap();
     client.once("runs", TaskState::Running).await;
@@ -169,7 +169,7 @@ async fn every_unfinished_task_with_the_tag_is_cancelled_and_no_other() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_named_and_tagged_has_one_verdict() {
+async fn a_task_that_matches_twice_has_one_verdict() {
     let server = with_methods();
     let client = server.client().await;
     let request = with(named("a", "ping", NOTHING), |o| {
@@ -182,7 +182,7 @@ async fn an_id_that_is_named_and_tagged_has_one_verdict() {
 }
 
 #[tokio::test]
-async fn a_cancel_that_names_nothing_is_refused() {
+async fn a_cancel_without_ids_and_filters_is_refused() {
     let server = with_methods();
     let client = server.client().await;
     let refused = Refused::from(client.cancel(Default::default()).await.unwrap_err());
@@ -232,14 +232,14 @@ async fn every_unfinished_task_of_the_queue_and_of_the_method_is_cancelled() {
 }
 
 #[tokio::test]
-async fn a_cancel_that_races_a_completion_is_told_the_truth_and_so_is_the_caller() {
+async fn a_cancel_that_races_a_completion_agrees_with_the_callers_outcome() {
     const ROUNDS: usize = 300;
     let server = Setup::with_methods().flags(["--cancel-grace", "1ms"]).start();
     let (client, canceller) = (server.client().await, server.client().await);
     let mut seen = std::collections::BTreeSet::new();
     for round in 0..ROUNDS {
         let id = format!("t{round}");
-        // Bodies of three kinds, that take next to no time.
+        // Handlers of three kinds that return at once.
         let request = match round % 3 {
             0 => named(&id, "text", [10]),
             1 => named(&id, "dependencies", NOTHING),
@@ -249,14 +249,14 @@ async fn a_cancel_that_races_a_completion_is_told_the_truth_and_so_is_the_caller
             let client = client.clone();
             async move { client.submit(request).await.unwrap() }
         });
-        // A little later each time, so that some cancels come before and some after the end.
+        // Each round cancels a little later, so that some cancels precede the end and some follow it.
         for _ in 0..round % 40 {
             tokio::task::yield_now().await;
         }
         let verdict = canceller.cancel(ids([id.as_str()])).await.unwrap().remove(0);
-        let told = soon(calling).await.unwrap();
+        let answer = soon(calling).await.unwrap();
         let stored = client.task(&id).await.unwrap();
-        assert_eq!(told.state, stored.state, "{verdict:?} {told:?}");
+        assert_eq!(answer.state, stored.state, "{verdict:?} {answer:?}");
         let possible: &[TaskState] = match verdict.verdict() {
             Verdict::NotFound => &[TaskState::Succeeded],
             Verdict::Cancelled => &[TaskState::Cancelled],
@@ -270,7 +270,7 @@ async fn a_cancel_that_races_a_completion_is_told_the_truth_and_so_is_the_caller
             .iter()
             .filter(|entry| matches!(entry.state(), TaskState::Succeeded | TaskState::Cancelled));
         assert_eq!(ends.count(), 1, "{stored:?}");
-        assert_eq!(client.result(&id).await.unwrap().result, told.result);
+        assert_eq!(client.result(&id).await.unwrap().result, answer.result);
         seen.insert((verdict.verdict(), stored.state()));
     }
     assert!(seen.len() > 1, "there was no race: {seen:?}");

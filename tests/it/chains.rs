@@ -1,4 +1,4 @@
-//! SubmitChain and SubmitGroup: tasks that get each other's results.
+//! SubmitChain and SubmitGroup: tasks that use each other's results.
 
 use std::time::Duration;
 
@@ -30,13 +30,13 @@ async fn group(
     soon(client.rpc().submit_group(request)).await.map(Response::into_inner)
 }
 
-/// Longer than any test, and not too long to be asked for.
+/// Longer than any test; the longest accepted wait.
 fn ten_minutes() -> Option<prost_types::Duration> {
     span(Duration::from_secs(600))
 }
 
 #[tokio::test]
-async fn each_of_a_chain_gets_the_result_of_the_one_before() {
+async fn each_task_of_a_chain_gets_the_result_of_the_one_before() {
     let server = stock();
     let client = server.client().await;
     let tasks = vec![named("a", "add", [1, 2]), task("add", [10]), task("add", [100, 1_000])];
@@ -53,7 +53,7 @@ async fn each_of_a_chain_gets_the_result_of_the_one_before() {
 }
 
 #[tokio::test]
-async fn a_chain_is_answered_when_it_is_accepted_unless_it_is_waited_for() {
+async fn a_chain_is_answered_when_it_is_accepted_unless_the_request_waits() {
     let server = with_methods();
     let client = server.client().await;
     let tasks =
@@ -63,7 +63,7 @@ async fn a_chain_is_answered_when_it_is_accepted_unless_it_is_waited_for() {
     client.once("first", TaskState::Running).await;
     let last = client.task("last").await.unwrap();
     assert_eq!((last.state(), last.waits_for), (TaskState::Pending, 1));
-    // The same again joins it, and a wait that is over says nothing.
+    // A repeated request joins the chain; after the wait there is no outcome yet.
     let answer = chain(&client, tasks(), ms(50)).await.unwrap();
     assert_eq!((answer.outcome, answer.task_ids.len()), (None, 2));
     server.open_gate("gate");
@@ -80,7 +80,7 @@ async fn a_chain_of_one_is_a_task() {
 }
 
 #[tokio::test]
-async fn what_comes_after_a_failure_in_a_chain_fails_with_it() {
+async fn a_failure_fails_the_rest_of_its_chain() {
     let server = with_methods();
     let client = server.client().await;
     let tasks = vec![
@@ -89,7 +89,7 @@ async fn what_comes_after_a_failure_in_a_chain_fails_with_it() {
         named("third", "ping", NOTHING),
         named("fourth", "ping", NOTHING),
     ];
-    // It gets a result in the place of its own argument.
+    // Its own argument is replaced by a result.
     let refused = Refused::from(chain(&client, tasks, None).await.unwrap_err());
     assert_eq!(refused.reason, "INVALID_ARGUMENT", "{refused:?}");
     let tasks = vec![
@@ -108,7 +108,7 @@ async fn what_comes_after_a_failure_in_a_chain_fails_with_it() {
 }
 
 #[tokio::test]
-async fn a_callback_gets_all_results_in_the_order_asked() {
+async fn a_callback_gets_all_results_in_the_order_of_the_group() {
     let server = with_methods();
     let client = server.client().await;
     let tasks = ["a", "b", "c"].map(|name| {
@@ -131,7 +131,7 @@ async fn a_callback_gets_all_results_in_the_order_asked() {
 }
 
 #[tokio::test]
-async fn a_group_is_waited_for_until_its_callback_or_all_of_it_has_ended() {
+async fn a_request_waits_until_the_callback_or_the_whole_group_has_ended() {
     let server = stock();
     let client = server.client().await;
     let numbers = || (1..=10).map(|n| task("add", [n])).collect::<Vec<_>>();
@@ -150,7 +150,7 @@ async fn a_group_is_waited_for_until_its_callback_or_all_of_it_has_ended() {
 }
 
 #[tokio::test]
-async fn a_callback_of_a_group_that_failed_in_part_fails_unless_it_said_otherwise() {
+async fn a_callback_of_a_group_that_failed_in_part_fails_unless_it_runs_after_failures() {
     let server = with_methods();
     let client = server.client().await;
     let tasks = || vec![task("ping", NOTHING), task("fail_permanently", NOTHING)];
@@ -161,7 +161,7 @@ async fn a_callback_of_a_group_that_failed_in_part_fails_unless_it_said_otherwis
 }
 
 #[tokio::test]
-async fn a_thousand_make_a_chain_and_a_group() {
+async fn a_chain_and_a_group_take_at_most_a_thousand_tasks() {
     const MOST: i32 = 1_000;
     let server = stock();
     let client = server.client().await;
@@ -180,7 +180,7 @@ async fn a_thousand_make_a_chain_and_a_group() {
 }
 
 #[tokio::test]
-async fn one_that_is_refused_refuses_all_and_leaves_no_id_behind() {
+async fn one_invalid_task_refuses_all_and_reserves_no_id() {
     let server = stock();
     let client = server.client().await;
     let tasks = |bad| vec![named("first", "ping", NOTHING), bad, named("third", "ping", NOTHING)];
@@ -210,7 +210,7 @@ async fn one_that_is_refused_refuses_all_and_leaves_no_id_behind() {
 }
 
 #[tokio::test]
-async fn a_chain_or_group_of_nothing_and_a_wait_that_is_too_long_are_refused() {
+async fn an_empty_chain_or_group_and_a_wait_that_is_too_long_are_refused() {
     let server = stock();
     let client = server.client().await;
     let none = Refused::invalid("tasks", "none; expected 1 to 1000");
@@ -229,7 +229,7 @@ async fn a_result_that_does_not_fit_beside_the_ids_is_left_to_get_result() {
     let client = server.client().await;
     let largest = (4 << 20) - (64 << 10);
     let tasks = (0..1_000).map(|n| named(&format!("{n:0>250}"), "ping", NOTHING)).collect();
-    let callback = named("callback", "swell", NOTHING);
+    let callback = named("callback", "multiply_argument", NOTHING);
     let answer = group(&client, tasks, Some(callback), ten_minutes()).await.unwrap();
     assert_eq!((answer.task_ids.len(), answer.outcome), (1_000, None));
     let result = client.result(&answer.callback_id).await.unwrap();

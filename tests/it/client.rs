@@ -1,4 +1,4 @@
-//! A client, as anybody with the proto file would generate it, and the words to ask with.
+//! A client as generated from the proto file, and builders of requests.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use tonic_types::StatusExt as _;
 
 use crate::waiting::{eventually, soon};
 
-/// A method that is called without arguments.
+/// The arguments of a method that is called without any.
 pub(crate) const NOTHING: [ArgValue; 0] = [];
 
-/// A request to run `method`; the rest by struct update.
+/// A request to run `method`.
 pub(crate) fn task<T: Into<ArgValue>>(
     method: &str,
     args: impl IntoIterator<Item = T>,
@@ -25,7 +25,7 @@ pub(crate) fn task<T: Into<ArgValue>>(
     pb::TaskRequest { method: method.into(), args, ..Default::default() }
 }
 
-/// The same under an id of our own.
+/// The same with this id.
 pub(crate) fn named<T: Into<ArgValue>>(
     id: &str,
     method: &str,
@@ -34,7 +34,7 @@ pub(crate) fn named<T: Into<ArgValue>>(
     pb::TaskRequest { task_id: id.into(), ..task(method, args) }
 }
 
-/// The same with options.
+/// The same request with other options.
 pub(crate) fn with(
     request: pb::TaskRequest,
     set: impl FnOnce(&mut pb::TaskOptions),
@@ -44,32 +44,32 @@ pub(crate) fn with(
     pb::TaskRequest { options: Some(options), ..request }
 }
 
-/// The same after these tasks.
+/// The same request after these tasks.
 pub(crate) fn after<const N: usize>(deps: [&str; N], request: pb::TaskRequest) -> pb::TaskRequest {
     pb::TaskRequest { deps: deps.map(String::from).into(), ..request }
 }
 
-/// The same in this queue.
+/// The same request in this queue.
 pub(crate) fn in_queue(queue: &str, request: pb::TaskRequest) -> pb::TaskRequest {
     with(request, |o| o.queue = queue.into())
 }
 
-/// The same, an hour from now.
+/// The same request with a delay of an hour.
 pub(crate) fn later(request: pb::TaskRequest) -> pb::TaskRequest {
     with(request, |o| o.delay = an_hour())
 }
 
-/// The same, waiting for its dependencies.
+/// The same request; it waits for its dependencies.
 pub(crate) fn waits(request: pb::TaskRequest) -> pb::TaskRequest {
     with(request, |o| o.wait_for_dependencies = true)
 }
 
-/// A length of time, as the wire has it.
+/// A duration on the wire.
 pub(crate) fn span(length: Duration) -> Option<prost_types::Duration> {
     Some(length.try_into().expect("tests ask for short times"))
 }
 
-/// So many milliseconds, as the wire has them.
+/// A duration of so many milliseconds.
 pub(crate) fn ms(amount: u64) -> Option<prost_types::Duration> {
     span(Duration::from_millis(amount))
 }
@@ -79,26 +79,26 @@ pub(crate) fn an_hour() -> Option<prost_types::Duration> {
     span(Duration::from_secs(3_600))
 }
 
-/// Retries that do not dawdle.
+/// Retries with a backoff of 1 ms.
 pub(crate) fn retries(amount: u32) -> Option<pb::RetryPolicy> {
     Some(pb::RetryPolicy { retries: Some(amount), base: ms(1), max: ms(1), ..Default::default() })
 }
 
-/// A refusal, taken apart.
+/// A refusal, with its details.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Refused {
     pub(crate) code: Code,
-    /// Of the ErrorInfo, whose domain is ours.
+    /// The reason of the ErrorInfo.
     pub(crate) reason: String,
     pub(crate) message: String,
     /// The fields of the BadRequest.
     pub(crate) fields: Vec<String>,
-    /// Of the RetryInfo.
+    /// The delay of the RetryInfo.
     pub(crate) retry_after: Option<Duration>,
 }
 
 impl Refused {
-    /// One without fields and without a time to ask again.
+    /// A refusal without fields and without a retry delay.
     pub(crate) fn new(code: Code, reason: &str, message: &str) -> Self {
         Self {
             code,
@@ -134,7 +134,7 @@ impl From<Status> for Refused {
     }
 }
 
-/// What a call comes to.
+/// The result of a call.
 pub(crate) type Answer<T> = Result<T, Status>;
 
 /// A client. Clones share its connection.
@@ -178,7 +178,7 @@ impl Client {
         self.result_within(id, None).await
     }
 
-    /// The result, waited for.
+    /// Calls GetResult with a wait.
     pub(crate) async fn result_within(
         &self,
         id: &str,
@@ -191,7 +191,7 @@ impl Client {
     pub(crate) async fn task(&self, id: &str) -> Answer<pb::Task> {
         let request = pb::GetTaskRequest { task_id: id.into() };
         let answer = soon(self.rpc().get_task(request)).await?.into_inner();
-        Ok(answer.task.expect("an answer without a task"))
+        Ok(answer.task.expect("the answer has a task"))
     }
 
     pub(crate) async fn cancel(
@@ -208,7 +208,7 @@ impl Client {
         soon(self.rpc().list_tasks(request)).await.map(Response::into_inner)
     }
 
-    pub(crate) async fn run_again(&self, id: &str) -> Answer<pb::RetryTaskResponse> {
+    pub(crate) async fn retry(&self, id: &str) -> Answer<pb::RetryTaskResponse> {
         let request = pb::RetryTaskRequest { task_id: id.into(), reason: "it is mended".into() };
         soon(self.rpc().retry_task(request)).await.map(Response::into_inner)
     }
@@ -233,7 +233,7 @@ impl Client {
         soon(self.rpc().purge_tasks(request)).await.map(Response::into_inner)
     }
 
-    /// The queue, which has to be known.
+    /// The queue; fails if the server has none of this name.
     pub(crate) async fn queue(&self, name: &str) -> pb::Queue {
         let answer = soon(self.rpc().list_queues(pb::ListQueuesRequest {})).await.unwrap();
         let queues = answer.into_inner().queues;
@@ -244,13 +244,13 @@ impl Client {
     pub(crate) async fn pause(&self, queue: &str) -> pb::Queue {
         let request = pb::PauseQueueRequest { queue: queue.into() };
         let answer = soon(self.rpc().pause_queue(request)).await.unwrap().into_inner();
-        answer.queue.expect("an answer without its queue")
+        answer.queue.expect("the answer has a queue")
     }
 
     pub(crate) async fn resume(&self, queue: &str) -> pb::Queue {
         let request = pb::ResumeQueueRequest { queue: queue.into() };
         let answer = soon(self.rpc().resume_queue(request)).await.unwrap().into_inner();
-        answer.queue.expect("an answer without its queue")
+        answer.queue.expect("the answer has a queue")
     }
 
     pub(crate) async fn limit(
@@ -260,34 +260,34 @@ impl Client {
     ) -> Answer<pb::Queue> {
         let request = pb::SetQueueLimitsRequest { queue: queue.into(), limits };
         let answer = soon(self.rpc().set_queue_limits(request)).await?.into_inner();
-        Ok(answer.queue.expect("an answer without its queue"))
+        Ok(answer.queue.expect("the answer has a queue"))
     }
 
-    /// The text of the result of a task that has to succeed.
+    /// Runs a task that must succeed; its result as text.
     pub(crate) async fn run(&self, request: pb::TaskRequest) -> String {
         let answer = self.submit(request).await.unwrap();
         assert_eq!(answer.status(), pb::task_response::Status::Success, "{answer:?}");
         answer.result
     }
 
-    /// The failure of a task that has to end badly.
+    /// Runs a task that must fail; its failure.
     pub(crate) async fn fail(&self, request: pb::TaskRequest) -> Failed {
         let answer = self.submit(request).await.unwrap();
         assert_eq!(answer.status(), pb::task_response::Status::Failed, "{answer:?}");
-        let failure = answer.failure.clone().expect("a failure without its reason");
+        let failure = answer.failure.clone().expect("a failed task has a failure");
         assert_eq!(answer.result, failure.message, "old clients read the error's text there");
         Failed { code: failure.code, message: failure.message, attempts: failure.attempts }
     }
 
-    /// The refusal of a task that has to be refused.
+    /// Submits a task that must be refused; the refusal.
     pub(crate) async fn refused(&self, request: pb::TaskRequest) -> Refused {
         match self.submit(request).await {
-            Ok(answer) => panic!("it was not refused: {answer:?}"),
+            Ok(answer) => panic!("the server accepted it: {answer:?}"),
             Err(status) => status.into(),
         }
     }
 
-    /// The task, once it is in this state.
+    /// Waits until the task is in this state.
     pub(crate) async fn once(&self, id: &str, state: pb::TaskState) -> pb::Task {
         eventually(&format!("{id} is {state:?}"), async || match self.task(id).await {
             Ok(task) => (task.state() == state).then_some(task),
@@ -299,7 +299,7 @@ impl Client {
         .await
     }
 
-    /// Fails unless the server runs a task for this client, and for a new one.
+    /// Asserts that the server runs a task for this client, and for a new one.
     pub(crate) async fn assert_served(&self, addr: SocketAddr) {
         assert_eq!(self.run(task("add", [1, 2, 3])).await, "6");
         let newcomer = Self::connect(addr).await;
@@ -307,12 +307,12 @@ impl Client {
     }
 }
 
-/// An argument that is the result of this task.
+/// An argument that is replaced by the result of this task.
 pub(crate) fn result_of(id: &str) -> ArgValue {
     ArgValue::ResultOf(TaskId::parse(id, "a test's id").unwrap())
 }
 
-/// How a task ended badly.
+/// The failure of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Failed {
     pub(crate) code: String,

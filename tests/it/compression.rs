@@ -1,4 +1,4 @@
-//! gzip and zstd, both ways; and what compresses too well.
+//! gzip and zstd in both directions; and decompression bombs.
 
 use task_scheduler::pb;
 use tonic::Code;
@@ -32,7 +32,7 @@ async fn compressed_requests_are_understood_and_long_answers_are_compressed() {
 }
 
 #[tokio::test]
-async fn who_does_not_ask_for_compression_gets_none() {
+async fn a_client_that_does_not_accept_compression_gets_none() {
     let server = stock();
     let client = server.client().await;
     let request = task("echo_string", ["x".repeat(LONG)]);
@@ -42,12 +42,12 @@ async fn who_does_not_ask_for_compression_gets_none() {
 }
 
 #[tokio::test]
-async fn what_grows_beyond_the_limit_when_it_is_unpacked_is_refused() {
+async fn a_request_that_decompresses_beyond_the_limit_is_refused() {
     let server = Setup::stock().flags(["--max-message-size", "64KiB"]).start();
     let client = server.client().await;
     for encoding in [Gzip, Zstd] {
         let rpc = client.rpc().send_compressed(encoding);
-        // Shrinks to a few kB at most.
+        // Compresses to a few kB at most.
         let request: pb::TaskRequest = task("echo_string", ["x".repeat(50_000_000)]);
         let status = soon(rpc.clone().submit_task(request)).await.unwrap_err();
         assert!(

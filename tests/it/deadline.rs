@@ -1,6 +1,6 @@
 //! `grpc-timeout`: the wait ends, the task goes on.
 //!
-//! Over bare HTTP/2, because tonic's client ends such a call by itself.
+//! Over HTTP/2 without a gRPC client, because tonic's client ends such a call by itself.
 
 use task_scheduler::pb;
 use tonic::Code;
@@ -10,7 +10,7 @@ use crate::server::with_methods;
 use crate::wire::{Connection, SUBMIT};
 
 #[tokio::test]
-async fn a_call_ends_at_its_deadline_and_its_task_goes_on() {
+async fn a_call_ends_at_its_deadline_and_its_task_continues() {
     let server = with_methods();
     let client = server.client().await;
     let connection = Connection::open(server.addr()).await;
@@ -25,7 +25,7 @@ async fn a_call_ends_at_its_deadline_and_its_task_goes_on() {
 }
 
 #[tokio::test]
-async fn a_call_whose_deadline_is_over_when_it_comes_starts_nothing() {
+async fn a_call_whose_deadline_has_passed_starts_nothing() {
     let server = with_methods();
     let client = server.client().await;
     let connection = Connection::open(server.addr()).await;

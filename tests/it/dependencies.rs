@@ -1,4 +1,4 @@
-//! Tasks that need others: early refusal, waiting, results as arguments, failure that spreads.
+//! Dependencies: early refusal, waiting, results as arguments, and failures that spread.
 
 use task_scheduler::models::{ArgValue, TaskId};
 use task_scheduler::pb;
@@ -10,18 +10,18 @@ fn result_of(id: &str) -> ArgValue {
     ArgValue::ResultOf(TaskId::parse(id, "task_id").unwrap())
 }
 
-/// The same, but it waits for dependencies that have not ended.
+/// The same request; it waits for dependencies that have not ended.
 fn waiting(request: pb::TaskRequest) -> pb::TaskRequest {
     with(request, |o| o.wait_for_dependencies = true)
 }
 
-/// Begins a task that ends well once its gate is opened.
+/// Enqueues a task that succeeds once its gate is opened.
 async fn gated(server: &Server, client: &Client, id: &str) {
     client.enqueue(named(id, "wait", [server.path("gate")])).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_task_runs_after_those_that_it_waits_for() {
+async fn a_task_runs_after_its_dependencies() {
     let server = with_methods();
     let client = server.client().await;
     let line = |id: &str| named(id, "write", [server.path("ledger"), id.into()]);
@@ -40,7 +40,7 @@ async fn a_task_runs_after_those_that_it_waits_for() {
 }
 
 #[tokio::test]
-async fn a_long_chain_and_a_wide_fan_come_to_their_end() {
+async fn a_long_chain_and_a_wide_fan_out_complete() {
     const LENGTH: usize = 1_000;
     let server = with_methods();
     let client = server.client().await;
@@ -68,7 +68,7 @@ async fn a_long_chain_and_a_wide_fan_come_to_their_end() {
 }
 
 #[tokio::test]
-async fn the_result_of_a_dependency_takes_the_place_of_its_mention() {
+async fn a_dependency_result_replaces_its_reference_in_the_arguments() {
     let server = with_methods();
     let client = server.client().await;
     client.run(named("three", "add", [1, 2])).await;
@@ -77,7 +77,7 @@ async fn the_result_of_a_dependency_takes_the_place_of_its_mention() {
     let nested = ArgValue::Array(vec![5.into(), result_of("three")]);
     assert_eq!(client.run(after(["three"], task("sum_list", [nested]))).await, "8");
 
-    // Through a chain that waits, each link with what the one before made.
+    // Through a chain of waiting tasks, each with the result of the one before.
     gated(&server, &client, "gated").await;
     client.enqueue(waiting(after(["gated"], named("a", "add", [1])))).await.unwrap();
     let link = |id: &str, before: &str| {
@@ -90,7 +90,7 @@ async fn the_result_of_a_dependency_takes_the_place_of_its_mention() {
 }
 
 #[tokio::test]
-async fn only_dependencies_can_be_mentioned() {
+async fn only_results_of_dependencies_can_be_arguments() {
     let server = with_methods();
     let client = server.client().await;
     client.run(named("three", "add", [1, 2])).await;
@@ -108,7 +108,7 @@ async fn only_dependencies_can_be_mentioned() {
 }
 
 #[tokio::test]
-async fn a_result_that_does_not_fit_the_method_fails_the_task_for_good() {
+async fn a_dependency_result_of_the_wrong_type_fails_the_task_without_retry() {
     let server = with_methods();
     let client = server.client().await;
     client.run(named("text", "ping", NOTHING)).await;
@@ -119,7 +119,7 @@ async fn a_result_that_does_not_fit_the_method_fails_the_task_for_good() {
 }
 
 #[tokio::test]
-async fn a_body_sees_what_became_of_its_dependencies() {
+async fn a_handler_sees_the_outcomes_of_its_dependencies() {
     let server = with_methods();
     let client = server.client().await;
     client.run(named("good", "add", [1, 2])).await;
@@ -131,12 +131,12 @@ async fn a_body_sees_what_became_of_its_dependencies() {
 }
 
 #[tokio::test]
-async fn a_failure_spreads_to_all_that_wait_for_it_except_those_that_run_all_the_same() {
+async fn a_failure_fails_all_dependants_except_those_that_run_after_failures() {
     let server = with_methods();
     let client = server.client().await;
     let gate = server.path("gate");
     let args = [server.path("ledger"), "root".into(), gate];
-    // Ends badly once it is cancelled: nobody opens the gate.
+    // It fails once it is cancelled; its gate stays closed.
     client.enqueue(named("root", "write_and_wait", args)).await.unwrap();
     let line = |id: &str| named(id, "write", [server.path("ledger"), id.into()]);
     client.enqueue(waiting(after(["root"], line("child")))).await.unwrap();
@@ -159,7 +159,7 @@ async fn a_failure_spreads_to_all_that_wait_for_it_except_those_that_run_all_the
 }
 
 #[tokio::test]
-async fn whoever_waits_for_a_dependant_is_told_that_it_failed() {
+async fn a_caller_that_waits_for_a_dependant_gets_its_failure() {
     let server = with_methods();
     let client = server.client().await;
     client.enqueue(named("root", "wait", [server.path("gate")])).await.unwrap();
@@ -177,7 +177,7 @@ async fn whoever_waits_for_a_dependant_is_told_that_it_failed() {
 }
 
 #[tokio::test]
-async fn an_ephemeral_task_may_wait_for_a_durable_one_but_not_the_other_way_round() {
+async fn an_ephemeral_task_may_depend_on_a_durable_one_but_not_the_reverse() {
     let server = with_methods();
     let client = server.client().await;
     let ephemeral = |request| with(request, |o| o.durability = pb::Durability::Ephemeral.into());
@@ -194,7 +194,7 @@ async fn an_ephemeral_task_may_wait_for_a_durable_one_but_not_the_other_way_roun
     assert_eq!(client.task("both").await.unwrap().state(), pb::TaskState::Pending);
     server.open_gate("gate");
     assert_eq!(client.run(both).await, "pong");
-    // Once it has ended well, it is a dependency like any other.
+    // After it has succeeded, it is a dependency like any other.
     assert_eq!(client.run(after(["ephemeral"], task("ping", NOTHING))).await, "pong");
 }
 

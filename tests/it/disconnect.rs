@@ -1,4 +1,4 @@
-//! Callers that go away.
+//! Callers that disconnect.
 
 use task_scheduler::pb;
 use task_scheduler::pb::TaskState;
@@ -7,22 +7,25 @@ use crate::client::{Client, named, with};
 use crate::server::{Server, Setup};
 use crate::waiting::{eventually, soon};
 
-/// The request, its caller's connection, and the caller, once the body runs.
-async fn begun(server: &Server, request: pb::TaskRequest) -> (Client, tokio::task::JoinHandle<()>) {
+/// Submits the request; returns the caller's connection and its call once the handler runs.
+async fn submit(
+    server: &Server,
+    request: pb::TaskRequest,
+) -> (Client, tokio::task::JoinHandle<()>) {
     let id = request.task_id.clone();
     let caller = server.client().await;
     let calling = tokio::spawn({
         let caller = caller.clone();
         async move {
             let answer = caller.submit(request).await;
-            panic!("its caller was to go away before {answer:?}");
+            panic!("the caller disconnects before {answer:?}");
         }
     });
     server.client().await.once(&id, TaskState::Running).await;
     (caller, calling)
 }
 
-async fn gone((client, calling): (Client, tokio::task::JoinHandle<()>)) {
+async fn disconnect((client, calling): (Client, tokio::task::JoinHandle<()>)) {
     drop(client);
     calling.abort();
     assert!(soon(calling).await.unwrap_err().is_cancelled());
@@ -33,16 +36,16 @@ fn setup() -> Server {
 }
 
 #[tokio::test]
-async fn a_task_goes_on_when_its_caller_goes_away() {
+async fn a_task_continues_when_its_caller_disconnects() {
     let server = setup();
     let client = server.client().await;
     let request = named("one", "wait", [server.path("gate")]);
-    gone(begun(&server, request.clone()).await).await;
-    // Another caller that goes away later, to be sure that the first is known to be gone.
+    disconnect(submit(&server, request.clone()).await).await;
+    // Another caller that disconnects later: its effect shows that the server has noticed the first.
     let other = with(named("other", "never", [server.path("other")]), |o| {
         o.cancel_on_disconnect = true;
     });
-    gone(begun(&server, other).await).await;
+    disconnect(submit(&server, other).await).await;
     client.once("other", TaskState::Cancelled).await;
     assert_eq!(client.task("one").await.unwrap().state(), TaskState::Running);
     server.open_gate("gate");
@@ -50,7 +53,7 @@ async fn a_task_goes_on_when_its_caller_goes_away() {
 }
 
 #[tokio::test]
-async fn a_task_that_asked_for_it_is_cancelled_when_its_caller_goes_away() {
+async fn cancel_on_disconnect_cancels_the_task_when_its_caller_disconnects() {
     let server = setup();
     let client = server.client().await;
     for durability in [pb::Durability::Durable, pb::Durability::Ephemeral] {
@@ -58,10 +61,10 @@ async fn a_task_that_asked_for_it_is_cancelled_when_its_caller_goes_away() {
         let request = with(named(&id, "never", [server.path(&id)]), |o| {
             (o.cancel_on_disconnect, o.durability) = (true, durability.into());
         });
-        gone(begun(&server, request).await).await;
+        disconnect(submit(&server, request).await).await;
         let task = client.once(&id, TaskState::Cancelled).await;
         assert_eq!(task.failure.unwrap().message, "its caller went away");
-        eventually("its body is dropped", async || {
+        eventually("its handler is dropped", async || {
             (server.ledger(&id) == ["started", "dropped"]).then_some(())
         })
         .await;
@@ -69,7 +72,7 @@ async fn a_task_that_asked_for_it_is_cancelled_when_its_caller_goes_away() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_passes_is_a_caller_that_goes_away() {
+async fn a_passed_deadline_counts_as_a_disconnect() {
     let server = setup();
     let client = server.client().await;
     let request = with(named("one", "never", [server.path("one")]), |o| {
@@ -83,12 +86,12 @@ async fn a_deadline_that_passes_is_a_caller_that_goes_away() {
 }
 
 #[tokio::test]
-async fn a_caller_that_joined_and_goes_away_takes_only_itself_along() {
+async fn a_joined_caller_that_disconnects_does_not_cancel_the_task() {
     let server = setup();
     let client = server.client().await;
     let request = named("one", "wait", [server.path("gate")]);
     client.enqueue(request.clone()).await.unwrap();
-    gone(begun(&server, request.clone()).await).await;
+    disconnect(submit(&server, request.clone()).await).await;
     client.assert_served(server.addr()).await;
     server.open_gate("gate");
     assert_eq!(client.run(request).await, "waited");

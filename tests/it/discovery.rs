@@ -1,4 +1,4 @@
-//! What a client finds out with nothing but the address: health, reflection, the methods.
+//! What a client can find out with nothing but the address: health, reflection, the methods.
 
 use task_scheduler::pb;
 use tonic::metadata::MetadataMap;
@@ -18,7 +18,7 @@ async fn channel(server: &Server) -> Channel {
 }
 
 #[tokio::test]
-async fn health_is_told_for_the_server_and_for_its_service() {
+async fn health_is_reported_for_the_server_and_for_its_service() {
     let server = stock();
     let mut health = HealthClient::new(channel(&server).await);
     for service in ["", "taskscheduler.TaskScheduler"] {
@@ -31,7 +31,7 @@ async fn health_is_told_for_the_server_and_for_its_service() {
 }
 
 #[tokio::test]
-async fn every_answer_about_health_names_what_keeps_tasks() {
+async fn every_health_answer_names_the_store() {
     for store in ["memory", "sqlite"] {
         let server = Setup::stock().flags(["--store", store]).start();
         let mut health = HealthClient::new(channel(&server).await);
@@ -114,7 +114,7 @@ async fn reflection_lists_the_services_in_both_versions() {
 }
 
 #[tokio::test]
-async fn the_methods_tell_how_they_are_called() {
+async fn methods_are_listed_with_their_parameters() {
     let server = with_methods();
     let client = server.client().await;
     let list = async |namespace: &str| {
@@ -155,6 +155,6 @@ async fn the_methods_tell_how_they_are_called() {
     };
     assert_eq!(kind("default/add@0.0.0"), pb::MethodKind::Inline);
     assert_eq!(kind("default/delete@0.0.0"), pb::MethodKind::Async);
-    assert_eq!(kind("default/wait_stubbornly@0.0.0"), pb::MethodKind::Sync);
+    assert_eq!(kind("default/wait_ignoring_cancel@0.0.0"), pb::MethodKind::Sync);
     assert_eq!(list("nowhere").await.methods, []);
 }

@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: what is under way is finished, nothing new is begun, and the exit is orderly.
+//! Graceful shutdown by SIGTERM and SIGINT: running tasks finish, nothing new starts.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
@@ -23,20 +23,20 @@ async fn health_client(server: &Server) -> HealthClient<Channel> {
     HealthClient::new(soon(endpoint.connect()).await.unwrap())
 }
 
-/// Waits until the server refuses what is new.
+/// Waits until the server refuses new tasks.
 async fn draining(client: &Client) {
     eventually("the server refuses", async || client.submit(task("ping", NOTHING)).await.err())
         .await;
 }
 
 #[tokio::test]
-async fn a_drain_answers_what_runs_and_refuses_what_is_new() {
+async fn a_drain_answers_running_tasks_and_refuses_new_ones() {
     for signal in [Server::terminate, Server::interrupt] {
         let mut server = with_methods();
         let client = server.client().await;
         client.run(named("known", "add", [1])).await;
         let callers = ["sync", "async"].map(|kind| {
-            let method = if kind == "sync" { "wait_stubbornly" } else { "wait" };
+            let method = if kind == "sync" { "wait_ignoring_cancel" } else { "wait" };
             let (client, request) = (client.clone(), named(kind, method, [server.path("gate")]));
             tokio::spawn(async move { client.run(request).await })
         });
@@ -55,11 +55,11 @@ async fn a_drain_answers_what_runs_and_refuses_what_is_new() {
         assert_eq!(client.refused(task("ping", NOTHING)).await, expected);
         let status = client.enqueue(task("ping", NOTHING)).await.unwrap_err();
         assert_eq!(Refused::from(status), expected);
-        // What is known is answered all the same.
+        // Known tasks are still answered.
         assert_eq!(client.run(named("known", "add", [1])).await, "1");
         assert_eq!(client.result("known").await.unwrap().result, "1");
         assert_eq!(client.task("sync").await.unwrap().state(), TaskState::Running);
-        eventually("health says so", async || {
+        eventually("health reports it", async || {
             let answer = health.check(HealthCheckRequest::default()).await.unwrap().into_inner();
             (answer.status() == ServingStatus::NotServing).then_some(())
         })
@@ -74,7 +74,7 @@ async fn a_drain_answers_what_runs_and_refuses_what_is_new() {
 }
 
 #[tokio::test]
-async fn a_caller_may_still_join_what_runs_during_a_drain() {
+async fn a_caller_may_still_join_a_running_task_during_a_drain() {
     let mut server = with_methods();
     let client = server.client().await;
     let request = named("one", "wait", [server.path("gate")]);
@@ -94,7 +94,7 @@ async fn a_caller_may_still_join_what_runs_during_a_drain() {
 }
 
 #[tokio::test]
-async fn what_has_not_started_is_not_started_and_its_callers_are_told() {
+async fn queued_tasks_do_not_start_during_a_drain_and_their_callers_are_refused() {
     let mut server = Setup::with_methods().config("[queues.narrow]\nconcurrency = 1").start();
     let client = server.client().await;
     let narrow = |request| with(request, |o| o.queue = "narrow".into());
@@ -122,8 +122,8 @@ async fn what_has_not_started_is_not_started_and_its_callers_are_told() {
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_finish_in_time_is_left_behind_and_its_caller_is_told() {
-    for method in ["never", "wait_stubbornly", "hog_the_runtime"] {
+async fn a_handler_that_exceeds_the_drain_timeout_is_left_and_its_caller_is_answered() {
+    for method in ["never", "wait_ignoring_cancel", "block_the_runtime"] {
         let mut server = Setup::with_methods().flags(["--drain-timeout", "300ms"]).start();
         let client = server.client().await;
         let caller = tokio::spawn({
@@ -132,17 +132,17 @@ async fn a_body_that_does_not_finish_in_time_is_left_behind_and_its_caller_is_to
         });
         client.once("one", TaskState::Running).await;
         server.terminate();
-        let begun = Instant::now();
+        let start = Instant::now();
         let refused = soon(caller).await.unwrap();
         assert_eq!((refused.code, refused.reason.as_str()), (Code::Unavailable, "OUTCOME_UNKNOWN"));
         assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
-        assert!(begun.elapsed() < PATIENCE / 4, "{method}: it took {:?}", begun.elapsed());
+        assert!(start.elapsed() < PATIENCE / 4, "{method}: it took {:?}", start.elapsed());
     }
 }
 
 #[tokio::test]
 async fn a_second_signal_ends_the_drain_at_once() {
-    for method in ["wait", "wait_stubbornly"] {
+    for method in ["wait", "wait_ignoring_cancel"] {
         let mut server = Setup::with_methods().flags(["--drain-timeout", "24h"]).start();
         let client = server.client().await;
         let caller = tokio::spawn({
@@ -156,12 +156,12 @@ async fn a_second_signal_ends_the_drain_at_once() {
         server.interrupt();
         let status = server.ended().await;
         assert_eq!((status.code(), status.signal()), (Some(0), None), "{}", server.log());
-        assert!(soon(caller).await.unwrap().is_err(), "nobody knows what became of it");
+        assert!(soon(caller).await.unwrap().is_err(), "the outcome is unknown");
     }
 }
 
 #[tokio::test]
-async fn an_idle_server_ends_at_once_whatever_is_connected() {
+async fn an_idle_server_exits_at_once_even_with_open_connections() {
     let mut server = stock();
     let client = server.client().await;
     client.run(task("ping", NOTHING)).await;
@@ -169,14 +169,14 @@ async fn an_idle_server_ends_at_once_whatever_is_connected() {
     let mut health = health_client(&server).await;
     let watching = health.watch(HealthCheckRequest::default()).await.unwrap();
     server.terminate();
-    let begun = Instant::now();
+    let start = Instant::now();
     assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
-    assert!(begun.elapsed() < Duration::from_secs(4), "it took {:?}", begun.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(4), "it took {:?}", start.elapsed());
     drop((silent, watching));
 }
 
 #[tokio::test]
-async fn a_retry_that_is_due_later_does_not_hold_up_the_exit() {
+async fn a_later_retry_does_not_delay_the_exit() {
     let mut server = with_methods();
     let client = server.client().await;
     let policy =
@@ -184,13 +184,13 @@ async fn a_retry_that_is_due_later_does_not_hold_up_the_exit() {
     client.enqueue(with(named("one", "fail", [9]), |o| o.retry = Some(policy))).await.unwrap();
     client.once("one", TaskState::Retrying).await;
     server.terminate();
-    let begun = Instant::now();
+    let start = Instant::now();
     assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
-    assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(10), "it took {:?}", start.elapsed());
 }
 
 #[tokio::test]
-async fn a_start_that_fails_in_order_is_found_as_no_crash() {
+async fn an_orderly_failed_start_does_not_count_as_a_crash() {
     let dir = tempfile::tempdir().unwrap();
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let ran = Command::new(env!("CARGO_BIN_EXE_task-scheduler"))
@@ -200,9 +200,9 @@ async fn a_start_that_fails_in_order_is_found_as_no_crash() {
         .stdout(full)
         .output()
         .unwrap();
-    let said = String::from_utf8(ran.stderr).unwrap();
-    assert_eq!(ran.status.code(), Some(1), "{said}");
-    assert!(said.contains("cannot write to stdout"), "{said}");
+    let log = String::from_utf8(ran.stderr).unwrap();
+    assert_eq!(ran.status.code(), Some(1), "{log}");
+    assert!(log.contains("cannot write to stdout"), "{log}");
     let store = SqliteStore::open_dir(&dir.path().join("data")).unwrap();
     let opened = store
         .open(OpenOptions { now: now().wall, quarantine_after: 2, notify_slice: NOTIFY_SLICE })

@@ -1,4 +1,4 @@
-//! EnqueueTask and EnqueueTasks: accepted now, run when they can.
+//! EnqueueTask and EnqueueTasks: accept tasks now, run them later.
 
 use task_scheduler::pb;
 use task_scheduler::pb::enqueue_outcome::Outcome;
@@ -22,7 +22,7 @@ fn refusal(outcome: &pb::EnqueueOutcome) -> (i32, &str, &str) {
 }
 
 #[tokio::test]
-async fn an_enqueued_task_is_answered_before_it_has_run() {
+async fn an_enqueued_task_is_acknowledged_before_it_runs() {
     let server = with_methods();
     let client = server.client().await;
     let answer = client.enqueue(named("one", "wait", [server.path("gate")])).await.unwrap();
@@ -33,7 +33,7 @@ async fn an_enqueued_task_is_answered_before_it_has_run() {
 }
 
 #[tokio::test]
-async fn an_answer_says_where_the_task_stands() {
+async fn an_answer_has_the_tasks_state_and_queue_position() {
     let server = with_methods();
     let client = server.client().await;
     let later = || with(named("later", "ping", NOTHING), |o| o.delay = an_hour());
@@ -47,20 +47,20 @@ async fn an_answer_says_where_the_task_stands() {
 }
 
 #[tokio::test]
-async fn a_task_that_nobody_waits_for_is_tried_again() {
+async fn an_enqueued_task_is_retried_by_default() {
     let server = with_methods();
     let client = server.client().await;
     let backoff = Some(pb::RetryPolicy { base: crate::client::ms(1), ..Default::default() });
     let request = with(named("three", "fail", [3]), |o| o.retry = backoff);
     client.enqueue(request).await.unwrap();
     assert_eq!(client.once("three", pb::TaskState::Succeeded).await.result, "4");
-    // Who waits decides for himself.
+    // A caller that waits sets its own retries; the default is 0.
     let request = with(named("none", "fail", [1]), |o| o.retry = backoff);
     assert_eq!(client.fail(request).await.attempts, 1);
 }
 
 #[tokio::test]
-async fn each_of_many_has_its_own_answer_in_the_order_asked() {
+async fn each_task_of_a_batch_has_its_own_answer_in_the_order_of_the_request() {
     let server = with_methods();
     let client = server.client().await;
     client.run(named("known", "add", [1])).await;
@@ -105,7 +105,7 @@ async fn each_of_many_has_its_own_answer_in_the_order_asked() {
 }
 
 #[tokio::test]
-async fn a_task_may_wait_for_one_that_comes_before_it_in_the_same_call() {
+async fn a_task_may_depend_on_an_earlier_one_of_the_same_call() {
     let server = with_methods();
     let client = server.client().await;
     let wait = |request| with(request, |o| o.wait_for_dependencies = true);
@@ -128,7 +128,7 @@ async fn a_task_may_wait_for_one_that_comes_before_it_in_the_same_call() {
 }
 
 #[tokio::test]
-async fn ten_thousand_tasks_in_one_call_all_run_and_one_more_is_refused() {
+async fn a_call_takes_at_most_ten_thousand_tasks_and_all_run() {
     const MOST: usize = 10_000;
     let server = stock();
     let client = server.client().await;

@@ -1,4 +1,4 @@
-//! Refusals: one status for each reason, and details that a program can act on.
+//! Refusals: one status for each reason, with details for programs.
 
 use task_scheduler::models::ArgValue;
 use task_scheduler::pb;
@@ -8,7 +8,7 @@ use crate::client::{NOTHING, Refused, after, an_hour, ms, named, span, task, wit
 use crate::server::{Setup, stock, with_methods};
 
 #[tokio::test]
-async fn an_unknown_method_is_not_found_and_the_nearest_are_named() {
+async fn a_refusal_of_an_unknown_method_names_the_nearest() {
     let server = with_methods();
     let client = server.client().await;
     let refused = async |method: &str, message: &str| {
@@ -26,7 +26,7 @@ async fn an_unknown_method_is_not_found_and_the_nearest_are_named() {
 }
 
 #[tokio::test]
-async fn arguments_that_do_not_fit_the_method_are_refused_by_place() {
+async fn a_refusal_names_the_argument_that_does_not_fit() {
     let server = with_methods();
     let client = server.client().await;
     let refused = async |args: Vec<ArgValue>, field: &str, description: &str| {
@@ -51,12 +51,12 @@ async fn arguments_that_do_not_fit_the_method_are_refused_by_place() {
     let list = vec![ArgValue::from(vec![ArgValue::from(1), "two".into()])];
     let refused = client.refused(task("sum_list", list)).await;
     assert_eq!(refused.fields, ["args[0].values[1]"]);
-    // A refusal leaves no id behind.
+    // A refusal reserves no id.
     assert_eq!(client.run(named("kept-free", "add", [1])).await, "1");
 }
 
 #[tokio::test]
-async fn options_out_of_bounds_are_refused_by_name() {
+async fn a_refusal_names_the_option_out_of_bounds() {
     let server = stock();
     let client = server.client().await;
     let check = async |set: fn(&mut pb::TaskOptions), field: &str, description: &str| {
@@ -132,7 +132,7 @@ async fn options_out_of_bounds_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn only_a_caller_that_waits_can_go_away() {
+async fn cancel_on_disconnect_needs_a_waiting_caller() {
     let server = stock();
     let client = server.client().await;
     let request = with(task("add", [1]), |o| o.cancel_on_disconnect = true);
@@ -143,12 +143,12 @@ async fn only_a_caller_that_waits_can_go_away() {
 }
 
 #[tokio::test]
-async fn a_dependency_without_a_successful_result_is_a_failed_precondition() {
+async fn a_dependency_without_a_result_is_a_failed_precondition() {
     let server = with_methods();
     let client = server.client().await;
     client.enqueue(with(named("later", "add", [1]), |o| o.delay = an_hour())).await.unwrap();
     client.fail(named("failed", "fail_permanently", NOTHING)).await;
-    client.submit(named("cancelled", "give_in", NOTHING)).await.unwrap();
+    client.submit(named("cancelled", "cancel_itself", NOTHING)).await.unwrap();
     let refused = async |dep: &str, message: &str| {
         let expected = Refused::new(Code::FailedPrecondition, "DEPENDENCY_UNMET", message);
         assert_eq!(client.refused(after([dep], task("add", [1]))).await, expected);
@@ -164,7 +164,7 @@ async fn a_dependency_without_a_successful_result_is_a_failed_precondition() {
 }
 
 #[tokio::test]
-async fn an_id_with_other_content_already_exists() {
+async fn a_known_id_with_other_content_is_a_conflict() {
     let server = stock();
     let client = server.client().await;
     client.run(named("one", "add", [1])).await;
@@ -176,7 +176,7 @@ async fn an_id_with_other_content_already_exists() {
 }
 
 #[tokio::test]
-async fn a_full_queue_is_resource_exhausted_and_says_when_to_come_back() {
+async fn a_full_queue_is_resource_exhausted_with_a_retry_delay() {
     let server = Setup::stock().flags(["--queue-length", "2"]).start();
     let client = server.client().await;
     let later = |id: &str| with(named(id, "add", [1]), |o| o.delay = an_hour());
@@ -190,7 +190,7 @@ async fn a_full_queue_is_resource_exhausted_and_says_when_to_come_back() {
     };
     assert_eq!(refused, expected);
     assert_eq!(client.refused(later("c")).await, expected);
-    // What is known is answered, other queues have room, and room comes back.
+    // A known task is answered, other queues have room, and a slot frees up again.
     assert!(client.enqueue(later("a")).await.unwrap().joined);
     client.enqueue(with(later("d"), |o| o.queue = "other".into())).await.unwrap();
     let cancel = pb::CancelTasksRequest { task_ids: vec!["a".into()], ..Default::default() };

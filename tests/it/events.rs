@@ -1,4 +1,4 @@
-//! What happens, as clients are told of it.
+//! ListEvents and StreamEvents.
 
 use std::time::Instant;
 
@@ -28,19 +28,19 @@ fn names<const N: usize>(names: [&str; N]) -> pb::EventFilter {
 }
 
 async fn next(events: &mut Streaming<pb::StreamEventsResponse>) -> pb::StreamEventsResponse {
-    soon(events.message()).await.unwrap().expect("the stream goes on")
+    soon(events.message()).await.unwrap().expect("the stream continues")
 }
 
-/// What happened to which task.
-fn told(answer: &pb::StreamEventsResponse) -> String {
-    match answer.update.as_ref().expect("it says something") {
+/// The event's name and task.
+fn summary(answer: &pb::StreamEventsResponse) -> String {
+    match answer.update.as_ref().expect("the answer has an update") {
         Update::Event(event) => format!("{} {}", event.name, event.task_id),
         Update::Missed(missed) => format!("missed {}: {}", missed.count, missed.reason),
     }
 }
 
 fn text<'a>(event: &'a pb::Event, name: &str) -> &'a str {
-    let payload = event.payload.as_ref().expect("it has a payload");
+    let payload = event.payload.as_ref().expect("the event has a payload");
     match payload.fields.get(name).and_then(|value| value.kind.as_ref()) {
         Some(Kind::StringValue(text)) => text,
         other => panic!("{name} is {other:?}"),
@@ -48,7 +48,7 @@ fn text<'a>(event: &'a pb::Event, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn the_catalogue_is_listed_whole_or_by_category() {
+async fn the_event_catalogue_is_listed_in_whole_or_by_category() {
     let server = stock();
     let client = server.client().await;
     let list = async |category: &str| {
@@ -67,7 +67,7 @@ async fn the_catalogue_is_listed_whole_or_by_category() {
 }
 
 #[tokio::test]
-async fn events_are_told_as_they_happen_and_only_those_that_are_wanted() {
+async fn a_stream_sends_events_that_match_its_filter() {
     let server = stock();
     let client = server.client().await;
     let mut all = stream(&client, names(["task.completed", "task.failed"]), "").await.unwrap();
@@ -88,14 +88,14 @@ async fn events_are_told_as_they_happen_and_only_those_that_are_wanted() {
     client.pause("mail").await;
 
     for expected in ["task.completed a", "task.completed b", "task.failed c"] {
-        assert_eq!(told(&next(&mut all).await), expected);
+        assert_eq!(summary(&next(&mut all).await), expected);
     }
     for expected in ["task.accepted b", "task.started b", "task.completed b"] {
-        assert_eq!(told(&next(&mut by_queue).await), expected);
+        assert_eq!(summary(&next(&mut by_queue).await), expected);
     }
-    assert_eq!(told(&next(&mut by_tag).await), "task.completed b");
+    assert_eq!(summary(&next(&mut by_tag).await), "task.completed b");
     for expected in ["task.accepted c", "task.started c", "task.failed c"] {
-        assert_eq!(told(&next(&mut by_task).await), expected);
+        assert_eq!(summary(&next(&mut by_task).await), expected);
     }
     let Some(Update::Event(paused)) = next(&mut by_category).await.update else {
         panic!("an event")
@@ -108,7 +108,7 @@ async fn events_are_told_as_they_happen_and_only_those_that_are_wanted() {
 }
 
 #[tokio::test]
-async fn a_stream_goes_on_after_the_event_whose_cursor_it_is_given() {
+async fn a_stream_resumes_after_its_cursor() {
     let server = stock();
     let client = server.client().await;
     let filter = || names(["task.completed"]);
@@ -119,25 +119,25 @@ async fn a_stream_goes_on_after_the_event_whose_cursor_it_is_given() {
     client.run(named("b", "ping", NOTHING)).await;
     client.run(named("c", "ping", NOTHING)).await;
     let mut events = stream(&client, filter(), &first.cursor).await.unwrap();
-    assert_eq!(told(&next(&mut events).await), "task.completed b");
-    assert_eq!(told(&next(&mut events).await), "task.completed c");
+    assert_eq!(summary(&next(&mut events).await), "task.completed b");
+    assert_eq!(summary(&next(&mut events).await), "task.completed c");
     client.run(named("d", "ping", NOTHING)).await;
-    assert_eq!(told(&next(&mut events).await), "task.completed d");
+    assert_eq!(summary(&next(&mut events).await), "task.completed d");
 
-    // Another server, another boot.
+    // Another server, after a restart.
     let other = stock();
     let client = other.client().await;
     let mut events = stream(&client, filter(), &first.cursor).await.unwrap();
     assert_eq!(
-        told(&next(&mut events).await),
+        summary(&next(&mut events).await),
         "missed 0: the cursor is from before the server's last start"
     );
     client.run(named("e", "ping", NOTHING)).await;
-    assert_eq!(told(&next(&mut events).await), "task.completed e");
+    assert_eq!(summary(&next(&mut events).await), "task.completed e");
 }
 
 #[tokio::test]
-async fn what_cannot_be_listened_to_is_refused_by_its_field() {
+async fn a_refusal_names_the_invalid_field_of_a_filter() {
     let server = stock();
     let client = server.client().await;
     let refused = async |filter: pb::EventFilter, cursor: &str| {
@@ -170,27 +170,27 @@ async fn a_stream_ends_at_its_deadline() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_tells_so_and_ends_its_streams() {
+async fn a_draining_server_ends_its_streams() {
     let mut server = stock();
     let client = server.client().await;
     let mut events = stream(&client, names(["node.*"]), "").await.unwrap();
-    let begun = Instant::now();
+    let start = Instant::now();
     server.terminate();
     let mut seen = Vec::new();
     let refused = loop {
         match soon(events.message()).await {
-            Ok(answer) => seen.push(told(&answer.expect("it ends with a reason"))),
+            Ok(answer) => seen.push(summary(&answer.expect("the stream ends with an error"))),
             Err(status) => break Refused::from(status),
         }
     };
     assert_eq!(seen.first().map(String::as_str), Some("node.draining "), "{seen:?}");
     assert_eq!((refused.code, &*refused.reason), (Code::Unavailable, "DRAINING"));
     assert!(server.ended().await.success());
-    assert!(begun.elapsed() < PATIENCE / 2, "the stream held it up");
+    assert!(start.elapsed() < PATIENCE / 2, "the stream delayed the exit");
 }
 
 #[tokio::test]
-async fn streams_that_go_away_leave_nothing_behind() {
+async fn closed_streams_leave_nothing_behind() {
     const STREAMS: usize = 500;
     let server = Setup::stock().flags(["--max-streams", "16"]).start();
     let client = server.client().await;
@@ -201,7 +201,7 @@ async fn streams_that_go_away_leave_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_subscriber_of_the_program_is_told_and_is_listed() {
+async fn an_in_process_subscriber_is_called_and_listed() {
     let server = with_methods();
     let client = server.client().await;
     let ledger = server.path("ledger");
@@ -213,7 +213,7 @@ async fn a_subscriber_of_the_program_is_told_and_is_listed() {
         let all = answer.unwrap().into_inner().subscribers;
         all.into_iter().find(|one| one.name == "notes").expect("it is listed")
     };
-    let notes = eventually("every event was dealt with", async || {
+    let notes = eventually("every event was handled", async || {
         let notes = listed().await;
         (notes.handled + notes.failed == 3).then_some(notes)
     })

@@ -1,8 +1,8 @@
-//! What the binary says and returns before it serves: help, configuration, refusals.
+//! Output and exit codes of the binary before it serves: help, configuration, errors.
 
 use crate::binary::{Binary, assert_refused};
 
-/// The lines `name = value  # origin` of `--print-config`, without the padding.
+/// The lines `name = value  # origin` of `--print-config`, without padding.
 fn printed(binary: &Binary, flags: &[&str]) -> Vec<String> {
     let ran = binary.run(&[&["--print-config"], flags].concat());
     assert_eq!((ran.code, &*ran.stderr), (Some(0), ""), "{ran:?}");
@@ -16,7 +16,7 @@ fn assert_printed(printed: &[String], line: &str) {
 }
 
 #[test]
-fn help_names_every_setting_with_its_default() {
+fn the_help_names_every_setting_with_its_default() {
     let help = Binary::new().run(&["--help"]);
     assert_eq!((help.code, &*help.stderr), (Some(0), ""));
     let words = help.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -59,7 +59,7 @@ fn version_is_one_line() {
 }
 
 #[test]
-fn a_wrong_flag_is_exit_code_2_and_says_what_is_accepted() {
+fn a_wrong_flag_is_exit_code_2_and_the_error_names_what_is_accepted() {
     let refused = |flags: &[&str], part: &str| {
         let ran = Binary::new().run(flags);
         assert_eq!((ran.code, &*ran.stdout), (Some(2), ""), "{ran:?}");
@@ -89,12 +89,12 @@ fn a_wrong_flag_is_exit_code_2_and_says_what_is_accepted() {
     );
     refused(&["--retries", "-1"], "invalid value '-1' for '--retries <COUNT>': expected a whole");
     refused(&["--print-config", "--log-retention", "0"], "expected a whole number from 1 to 3650");
-    // Wrong flags are told before a wrong file is looked at.
+    // Flags are checked before the file is read.
     refused(&["--config", "nowhere.toml", "--retries", "x"], "invalid value 'x' for '--retries");
 }
 
 #[test]
-fn each_value_is_printed_with_where_it_came_from() {
+fn each_value_is_printed_with_its_origin() {
     let binary = Binary::new()
         .file("ts.toml", "log-format = 'json'\nretention = '36h'\nretries = 1\n\n[queues.mail]\nconcurrency = 2\nrate = '10/m'\n")
         .env("TASK_SCHEDULER_RETENTION", "60h")
@@ -121,7 +121,7 @@ fn each_value_is_printed_with_where_it_came_from() {
     ] {
         assert_printed(&lines, line);
     }
-    // The flag names another file than the environment.
+    // The flag overrides the environment's file.
     let binary = binary.file("other.toml", "retention-count = 5");
     let lines = printed(&binary, &["--config", "other.toml"]);
     assert_printed(&lines, "retention-count = 5 # file other.toml:1");
@@ -142,7 +142,7 @@ fn a_store_that_names_its_directory_is_printed_as_both_and_counts_go_with_the_st
 }
 
 #[test]
-fn a_printed_configuration_is_one_that_is_taken_back() {
+fn a_printed_configuration_can_be_loaded() {
     let binary = Binary::new();
     let flags = ["--print-config", "--cancel-grace", "1500ms", "--log-dir", "my \"logs\""];
     let first = binary.run(&flags).stdout;
@@ -208,7 +208,7 @@ fn a_wrong_variable_is_exit_code_78_also_where_a_flag_wins() {
 }
 
 #[test]
-fn a_variable_that_looks_like_a_slip_is_remarked() {
+fn a_variable_that_looks_like_a_typo_is_reported() {
     let lines = printed(&Binary::new().env("TASK_SCHEDULER_ADR", "x"), &[]);
     assert_printed(&lines, "# TASK_SCHEDULER_ADR is no setting; did you mean TASK_SCHEDULER_ADDR?");
 }

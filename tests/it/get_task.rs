@@ -1,4 +1,4 @@
-//! GetTask: everything that is known about a task.
+//! GetTask: all fields of a task.
 
 use task_scheduler::models::ArgValue;
 use task_scheduler::pb;
@@ -9,7 +9,7 @@ use crate::server::{stock, with_methods};
 use crate::waiting::eventually;
 
 #[tokio::test]
-async fn a_task_tells_what_was_asked_and_what_became_of_it() {
+async fn a_task_has_its_request_and_its_outcome() {
     let server = stock();
     let client = server.client().await;
     client.run(named("dep", "add", [1])).await;
@@ -30,7 +30,7 @@ async fn a_task_tells_what_was_asked_and_what_became_of_it() {
     let task = client.task("one").await.unwrap();
     let (submitted, started, ended) = (task.submitted_at, task.started_at, task.ended_at);
     let times = [submitted, started, ended].map(|at| {
-        let at = at.expect("it was submitted, started and ended");
+        let at = at.expect("the task was submitted, started and ended");
         (at.seconds, at.nanos)
     });
     assert!(times.is_sorted() && times[0].0 > 1_700_000_000, "{times:?}");
@@ -121,7 +121,7 @@ async fn a_snooze_uses_no_attempt() {
 }
 
 #[tokio::test]
-async fn progress_is_seen_while_the_body_runs() {
+async fn progress_is_visible_while_the_handler_runs() {
     let server = with_methods();
     let client = server.client().await;
     for durability in [pb::Durability::Durable, pb::Durability::Ephemeral] {
@@ -129,7 +129,7 @@ async fn progress_is_seen_while_the_body_runs() {
         let args = [ArgValue::from(0.25), "a quarter".into(), server.path("gate").into()];
         let request = with(named(&id, "progress", args), |o| o.durability = durability.into());
         client.enqueue(request).await.unwrap();
-        let seen = eventually("it says how far it is", async || {
+        let seen = eventually("it reports progress", async || {
             client.task(&id).await.ok().filter(|task| task.progress > 0.0)
         })
         .await;
@@ -141,7 +141,7 @@ async fn progress_is_seen_while_the_body_runs() {
 }
 
 #[tokio::test]
-async fn a_waiting_task_tells_when_it_will_run() {
+async fn a_delayed_task_shows_its_start_time() {
     let server = stock();
     let client = server.client().await;
     let later = with(named("later", "ping", NOTHING), |o| o.delay = an_hour());
@@ -153,7 +153,7 @@ async fn a_waiting_task_tells_when_it_will_run() {
 }
 
 #[tokio::test]
-async fn long_arguments_are_shown_in_part() {
+async fn long_arguments_are_shown_truncated() {
     let server = stock();
     let client = server.client().await;
     client.run(named("long", "echo_string", ["x".repeat(100_000)])).await;
@@ -162,7 +162,7 @@ async fn long_arguments_are_shown_in_part() {
 }
 
 #[tokio::test]
-async fn a_method_s_own_defaults_apply_where_the_request_says_nothing() {
+async fn a_methods_defaults_apply_where_the_request_sets_nothing() {
     let server = with_methods();
     let client = server.client().await;
     let failed = client.fail(named("n", "narrow", NOTHING)).await;

@@ -1,4 +1,4 @@
-//! One id, one task: the same request again joins the first, or gets its outcome.
+//! Idempotency: a second request with the same task id joins the first, or gets its outcome.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ async fn a_request_after_the_end_gets_the_outcome_without_running_again() {
 }
 
 #[tokio::test]
-async fn a_failure_is_an_outcome_too_and_is_not_tried_again() {
+async fn a_known_failed_task_is_not_retried() {
     let server = with_methods();
     let client = server.client().await;
     for durability in [pb::Durability::Durable, pb::Durability::Ephemeral] {
@@ -63,7 +63,7 @@ async fn a_failure_is_an_outcome_too_and_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn sixty_four_clients_race_one_id_and_it_runs_once() {
+async fn sixty_four_clients_race_for_one_id_and_the_task_runs_once() {
     let server = with_methods();
     let observer = server.client().await;
     for durability in [pb::Durability::Durable, pb::Durability::Ephemeral] {
@@ -88,7 +88,7 @@ async fn sixty_four_clients_race_one_id_and_it_runs_once() {
 }
 
 #[tokio::test]
-async fn clients_that_race_one_id_with_different_content_run_one_of_them() {
+async fn of_racing_requests_with_one_id_and_different_content_one_runs() {
     let server = with_methods();
     let mut racing = Vec::new();
     for number in 0..64 {
@@ -108,7 +108,7 @@ async fn clients_that_race_one_id_with_different_content_run_one_of_them() {
 }
 
 #[tokio::test]
-async fn content_is_the_method_the_arguments_and_the_dependencies() {
+async fn the_content_of_a_task_is_its_method_arguments_and_dependencies() {
     let server = with_methods();
     let client = server.client().await;
     client.run(named("dep", "add", [1])).await;
@@ -135,7 +135,7 @@ async fn content_is_the_method_the_arguments_and_the_dependencies() {
 }
 
 #[tokio::test]
-async fn a_map_is_the_same_in_whatever_order_it_is_sent() {
+async fn the_order_of_a_maps_entries_does_not_matter() {
     let server = with_methods();
     let client = server.client().await;
     let map = |key: &str, value: i32| {

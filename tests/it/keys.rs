@@ -1,4 +1,4 @@
-//! Concurrency keys: tasks of one queue that run one after the other.
+//! Concurrency keys: tasks of one queue and one key run one after the other.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn states(client: &Client, names: &[&str]) -> Vec<TaskState> {
     states
 }
 
-/// Tasks that wait for gates of their own names.
+/// Enqueues tasks that wait for gates with their own ids.
 async fn enqueue(server: &Server, client: &Client, key: &str, names: &[&str]) {
     for name in names {
         let request = keyed(key, named(name, "wait", [server.path(name)]));
@@ -30,7 +30,7 @@ async fn enqueue(server: &Server, client: &Client, key: &str, names: &[&str]) {
 }
 
 #[tokio::test]
-async fn tasks_with_one_key_run_one_after_the_other_and_others_go_on() {
+async fn tasks_with_one_key_run_one_after_the_other_beside_others() {
     use TaskState::{Queued, Running, Succeeded};
     let server = with_methods();
     let client = server.client().await;
@@ -54,12 +54,12 @@ async fn tasks_with_one_key_run_one_after_the_other_and_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_task_that_is_tried_again_keeps_its_place_before_the_next() {
+async fn a_retried_task_keeps_its_place_before_the_next() {
     let server = with_methods();
     let client = server.client().await;
     let names = ["a", "b", "c", "d"];
     for name in names {
-        let request = named(name, "stumble", [server.path("ledger"), name.into()]);
+        let request = named(name, "fail_once", [server.path("ledger"), name.into()]);
         let request = with(request, |o| o.retry = retries(3));
         client.enqueue(keyed("ann", request)).await.unwrap();
     }
@@ -69,7 +69,7 @@ async fn a_task_that_is_tried_again_keeps_its_place_before_the_next() {
 }
 
 #[tokio::test]
-async fn tasks_with_one_key_run_in_the_order_they_came_whoever_asks() {
+async fn tasks_with_one_key_run_in_order_of_acceptance_across_clients() {
     const TASKS: usize = 50;
     let server = with_methods();
     let client = server.client().await;
@@ -83,7 +83,7 @@ async fn tasks_with_one_key_run_in_the_order_they_came_whoever_asks() {
 }
 
 #[tokio::test]
-async fn as_many_with_one_key_run_as_the_queue_says() {
+async fn the_queue_sets_how_many_tasks_with_one_key_run() {
     use TaskState::{Queued, Running};
     let server = with_methods();
     let client = server.client().await;
@@ -102,7 +102,7 @@ async fn as_many_with_one_key_run_as_the_queue_says() {
 }
 
 #[tokio::test]
-async fn a_key_s_rate_holds_back_that_key_alone() {
+async fn the_rate_limit_of_a_key_delays_only_that_key() {
     use TaskState::{Queued, Succeeded};
     let server = with_methods();
     let client = server.client().await;
@@ -123,12 +123,12 @@ async fn a_key_s_rate_holds_back_that_key_alone() {
 }
 
 #[tokio::test]
-async fn a_key_is_free_again_when_its_holder_is_cancelled() {
+async fn cancelling_the_holder_of_a_key_frees_it() {
     let server = crate::server::Setup::with_methods().flags(["--cancel-grace", "10ms"]).start();
     let client = server.client().await;
     let never = named("first", "never", [server.path("ledger")]);
     client.enqueue(keyed("ann", never)).await.unwrap();
-    eventually("its body has started", async || {
+    eventually("its handler has started", async || {
         (server.ledger("ledger") == ["started"]).then_some(())
     })
     .await;
@@ -140,7 +140,7 @@ async fn a_key_is_free_again_when_its_holder_is_cancelled() {
 }
 
 #[tokio::test]
-async fn ephemeral_tasks_keep_their_keys_too() {
+async fn ephemeral_tasks_respect_concurrency_keys() {
     use TaskState::{Queued, Running};
     let server = with_methods();
     let client = server.client().await;

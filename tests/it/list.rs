@@ -1,4 +1,4 @@
-//! ListTasks: what is listed, and page after page of it.
+//! ListTasks: filters, and paging.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +16,7 @@ fn ids(tasks: &[pb::Task]) -> Vec<&str> {
     tasks.iter().map(|task| task.task_id.as_str()).collect()
 }
 
-/// All pages.
+/// Reads all pages.
 async fn all(client: &Client, request: pb::ListTasksRequest) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     let mut page_token = request.page_token.clone();
@@ -28,7 +28,7 @@ async fn all(client: &Client, request: pb::ListTasksRequest) -> Vec<Vec<String>>
         if page_token.is_empty() {
             return pages;
         }
-        assert!(pages.len() < MANY_PAGES, "it goes on and on: {pages:?}");
+        assert!(pages.len() < MANY_PAGES, "the listing does not end: {pages:?}");
     }
 }
 
@@ -36,7 +36,7 @@ async fn listed(client: &Client, request: pb::ListTasksRequest) -> Vec<String> {
     all(client, request).await.concat()
 }
 
-/// Refused as a forged token is.
+/// Asserts a refusal of the page token.
 #[track_caller]
 fn assert_forged(refused: Refused) {
     assert_eq!(
@@ -46,7 +46,7 @@ fn assert_forged(refused: Refused) {
 }
 
 #[tokio::test]
-async fn tasks_are_listed_newest_first_a_page_at_a_time() {
+async fn tasks_are_listed_newest_first_in_pages() {
     let server = stock();
     let client = server.client().await;
     for n in 0..7 {
@@ -62,7 +62,7 @@ async fn tasks_are_listed_newest_first_a_page_at_a_time() {
 }
 
 #[tokio::test]
-async fn what_comes_and_goes_meanwhile_disturbs_no_page() {
+async fn tasks_created_or_deleted_between_pages_disturb_no_page() {
     let server = stock();
     let client = server.client().await;
     for n in 0..6 {
@@ -72,21 +72,21 @@ async fn what_comes_and_goes_meanwhile_disturbs_no_page() {
     let first = client.list(request.clone()).await.unwrap();
     assert_eq!(ids(&first.tasks), ["t5", "t4"]);
     client.enqueue(later(named("new", "ping", NOTHING))).await.unwrap();
-    let gone = ["t4", "t3"].map(String::from);
+    let deleted = ["t4", "t3"].map(String::from);
     client
-        .cancel(pb::CancelTasksRequest { task_ids: gone.clone().into(), ..Default::default() })
+        .cancel(pb::CancelTasksRequest { task_ids: deleted.clone().into(), ..Default::default() })
         .await
         .unwrap();
-    let purged = pb::PurgeTasksRequest { task_ids: gone.into(), ..Default::default() };
+    let purged = pb::PurgeTasksRequest { task_ids: deleted.into(), ..Default::default() };
     assert_eq!(client.purge(purged).await.unwrap().purged, 2);
-    // The page began before a task that is not there any more.
+    // The token's page starts before a task that no longer exists.
     let request =
         pb::ListTasksRequest { page_token: first.next_page_token, page_size: 9, ..request };
     assert_eq!(listed(&client, request).await, ["t2", "t1", "t0"]);
 }
 
 #[tokio::test]
-async fn everything_that_is_asked_narrows_the_listing() {
+async fn every_filter_narrows_the_listing() {
     let server = with_methods();
     let client = server.client().await;
     let tagged = |request, tag: &str| with(request, |o| o.tags = vec!["some".into(), tag.into()]);
@@ -96,7 +96,7 @@ async fn everything_that_is_asked_narrows_the_listing() {
         .await
         .unwrap();
     client.fail(tagged(named("c", "fail_permanently", NOTHING), "blue")).await;
-    client.enqueue(named("d", "have_a_child", [server.path("gate")])).await.unwrap();
+    client.enqueue(named("d", "spawn_child", [server.path("gate")])).await.unwrap();
     client.once("d/child", TaskState::Running).await;
     let check = async |change: &dyn Fn(&mut pb::ListTasksRequest), expected: &[&str]| {
         let mut request = pb::ListTasksRequest::default();
@@ -135,14 +135,14 @@ async fn a_listed_task_has_no_arguments_no_result_and_no_history() {
 }
 
 #[tokio::test]
-async fn a_child_a_checkpoint_and_a_log_are_told() {
+async fn a_parent_a_checkpoint_and_a_log_are_listed() {
     let server = with_methods();
     let client = server.client().await;
-    client.enqueue(named("parent", "have_a_child", [server.path("gate")])).await.unwrap();
+    client.enqueue(named("parent", "spawn_child", [server.path("gate")])).await.unwrap();
     let child = client.once("parent/child", TaskState::Running).await;
     assert_eq!(child.parent_id, "parent");
-    client.enqueue(named("saved", "remember", [server.path("gate")])).await.unwrap();
-    let saved = eventually("its log line is kept", async || {
+    client.enqueue(named("saved", "save_and_wait", [server.path("gate")])).await.unwrap();
+    let saved = eventually("its log line is stored", async || {
         client.task("saved").await.ok().filter(|task| task.log_lines > 0)
     })
     .await;
@@ -153,7 +153,7 @@ async fn a_child_a_checkpoint_and_a_log_are_told() {
 }
 
 #[tokio::test]
-async fn a_token_is_good_in_another_process_and_for_no_other_question() {
+async fn a_page_token_survives_a_restart_and_fits_only_its_filter() {
     let (server, other) = (stock(), stock());
     let client = server.client().await;
     for n in 0..3 {
@@ -203,7 +203,7 @@ async fn a_forged_token_is_refused() {
 }
 
 #[tokio::test]
-async fn a_listing_that_means_nothing_is_refused() {
+async fn an_invalid_filter_is_refused() {
     let server = stock();
     let client = server.client().await;
     let check = async |request: pb::ListTasksRequest, field: &str, why: &str| {
@@ -232,11 +232,11 @@ async fn a_listing_that_means_nothing_is_refused() {
 }
 
 #[tokio::test]
-async fn a_page_that_is_too_large_for_a_message_is_told_in_parts() {
+async fn a_page_above_the_message_size_is_split() {
     const TASKS: usize = 600;
     let server = with_methods();
     let client = server.client().await;
-    // Each fails with all of the message that is kept: 8 KiB.
+    // Each fails with a message of the most that is stored: 8 KiB.
     let tasks = (0..TASKS).map(|n| {
         let request = named(&format!("t{n}"), "panic_at_length", [20_000_u32]);
         with(request, |o| o.retry = crate::client::retries(0))
@@ -249,5 +249,5 @@ async fn a_page_that_is_too_large_for_a_message_is_told_in_parts() {
     let pages = all(&client, request).await;
     let expected: Vec<String> = (0..TASKS).rev().map(|n| format!("t{n}")).collect();
     assert_eq!(pages.concat(), expected);
-    assert!(pages[0].len() < TASKS, "it fitted after all");
+    assert!(pages[0].len() < TASKS, "everything fitted into one page");
 }

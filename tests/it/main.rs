@@ -1,9 +1,9 @@
-//! The real binary, from outside. A module here is one side of it; a folder is a part that is tried
-//! in process, too: the Rust client, webhooks, the support for the authors of tasks.
+//! The real binary, from outside. A module tests one method or aspect; a folder tests a part that is
+//! used in process, too: the Rust client, webhooks, the support for task authors.
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the place and the reason")]
 
-mod bad_bodies;
+mod bad_handlers;
 mod bad_peers;
 mod bad_requests;
 mod binary;

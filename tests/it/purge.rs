@@ -1,4 +1,4 @@
-//! PurgeTasks: tasks that have ended are forgotten, and no others.
+//! PurgeTasks: deletes tasks that have ended, and no others.
 
 use task_scheduler::pb;
 use task_scheduler::pb::TaskState;
@@ -11,7 +11,7 @@ fn ids<const N: usize>(ids: [&str; N]) -> pb::PurgeTasksRequest {
     pb::PurgeTasksRequest { task_ids: ids.map(String::from).into(), ..Default::default() }
 }
 
-/// How many were purged, asking until there are no more.
+/// Purges until there are no more; returns how many were purged.
 async fn purged(client: &Client, request: pb::PurgeTasksRequest) -> u64 {
     const MANY_CALLS: usize = 100;
     let mut purged = 0;
@@ -22,10 +22,10 @@ async fn purged(client: &Client, request: pb::PurgeTasksRequest) -> u64 {
             return purged;
         }
     }
-    panic!("there is always more");
+    panic!("the purge does not end");
 }
 
-async fn is_forgotten(client: &Client, id: &str) -> bool {
+async fn is_purged(client: &Client, id: &str) -> bool {
     let found = client.task(id).await;
     match &found {
         Ok(_) => false,
@@ -38,22 +38,22 @@ async fn is_forgotten(client: &Client, id: &str) -> bool {
 }
 
 #[tokio::test]
-async fn tasks_that_are_named_are_forgotten_and_their_ids_are_free() {
+async fn purged_tasks_are_deleted_and_their_ids_are_free() {
     let server = with_methods();
     let client = server.client().await;
     client.run(named("a", "add", [1])).await;
     client.fail(named("b", "fail_permanently", NOTHING)).await;
     client.run(named("kept", "add", [1])).await;
     client.enqueue(later(named("waits", "add", [1]))).await.unwrap();
-    assert_eq!(purged(&client, ids(["a", "b", "a", "waits", "nobody"])).await, 2);
+    assert_eq!(purged(&client, ids(["a", "b", "a", "waits", "unknown"])).await, 2);
     for (id, forgotten) in [("a", true), ("b", true), ("kept", false), ("waits", false)] {
-        assert_eq!(is_forgotten(&client, id).await, forgotten, "{id}");
+        assert_eq!(is_purged(&client, id).await, forgotten, "{id}");
     }
     assert_eq!(client.run(named("a", "add", [2])).await, "2");
 }
 
 #[tokio::test]
-async fn everything_that_is_said_has_to_match() {
+async fn a_task_must_match_every_filter_of_a_purge() {
     let server = with_methods();
     let client = server.client().await;
     let red = |request| with(request, |o| o.tags = vec!["red".into()]);
@@ -89,28 +89,31 @@ async fn everything_that_is_said_has_to_match() {
         make().await;
         purged(&client, request.clone()).await;
         for id in ["a", "b", "c"] {
-            let forgotten = is_forgotten(&client, id).await;
+            let forgotten = is_purged(&client, id).await;
             assert_eq!(forgotten, !left.contains(id), "{id} after {request:?}");
         }
-        assert!(!is_forgotten(&client, "waits").await, "it has not ended: {request:?}");
+        assert!(
+            !is_purged(&client, "waits").await,
+            "purged although it has not ended: {request:?}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_task_that_somebody_waits_for_is_kept() {
+async fn a_task_with_waiting_dependants_is_not_purged() {
     let server = stock();
     let client = server.client().await;
     client.run(named("parent", "ping", NOTHING)).await;
     client.enqueue(waits(later(after(["parent"], named("child", "ping", NOTHING))))).await.unwrap();
     assert_eq!(purged(&client, ids(["parent"])).await, 0);
-    assert!(!is_forgotten(&client, "parent").await);
+    assert!(!is_purged(&client, "parent").await);
     let cancel = pb::CancelTasksRequest { task_ids: vec!["child".into()], ..Default::default() };
     client.cancel(cancel).await.unwrap();
     assert_eq!(purged(&client, ids(["parent", "child"])).await, 2);
 }
 
 #[tokio::test]
-async fn thousands_are_forgotten_a_part_at_a_time() {
+async fn thousands_of_tasks_are_purged_in_several_calls() {
     const TASKS: usize = 3_000;
     let server = stock();
     let client = server.client().await;
@@ -128,7 +131,7 @@ async fn thousands_are_forgotten_a_part_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_purge_that_says_nothing_or_means_what_runs_is_refused() {
+async fn a_purge_without_filters_or_of_unfinished_states_is_refused() {
     let server = stock();
     let client = server.client().await;
     let check = async |request: pb::PurgeTasksRequest, field: &str, why: &str| {

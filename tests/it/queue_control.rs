@@ -8,7 +8,7 @@ use task_scheduler::pb::TaskState;
 use crate::client::{Client, NOTHING, Refused, in_queue, later, named, span};
 use crate::server::{Server, Setup, with_methods};
 
-/// Tasks that wait for gates of their own names, in this queue.
+/// Enqueues tasks that wait for gates with their own ids, in this queue.
 async fn enqueue(server: &Server, client: &Client, queue: &str, names: &[&str]) {
     for name in names {
         client.enqueue(in_queue(queue, named(name, "wait", [server.path(name)]))).await.unwrap();
@@ -29,13 +29,13 @@ fn limits(set: impl FnOnce(&mut pb::QueueLimits)) -> Option<pb::QueueLimits> {
     Some(limits)
 }
 
-/// So many, then no more for an hour.
+/// `count` starts, then none for an hour.
 fn an_hour_for(count: u32) -> Option<pb::RateLimit> {
     Some(pb::RateLimit { count, per: span(Duration::from_secs(3_600 * u64::from(count))) })
 }
 
 #[tokio::test]
-async fn nothing_of_a_paused_queue_starts_and_what_runs_goes_on() {
+async fn a_paused_queue_starts_nothing_and_its_running_tasks_continue() {
     let server = with_methods();
     let client = server.client().await;
     enqueue(&server, &client, "mail", &["before"]).await;
@@ -47,7 +47,7 @@ async fn nothing_of_a_paused_queue_starts_and_what_runs_goes_on() {
         let request = crate::client::with(request, |o| o.durability = durability.into());
         assert_eq!(client.enqueue(request).await.unwrap().state(), TaskState::Queued);
     }
-    // Other queues go on, and so does what runs.
+    // Other queues and running tasks are not affected.
     assert_eq!(client.run(named("other", "ping", NOTHING)).await, "pong");
     server.open_gate("before");
     client.once("before", TaskState::Succeeded).await;
@@ -61,7 +61,7 @@ async fn nothing_of_a_paused_queue_starts_and_what_runs_goes_on() {
 }
 
 #[tokio::test]
-async fn a_pause_and_a_resume_that_change_nothing_are_answered_too() {
+async fn a_repeated_pause_or_resume_is_answered() {
     let server = with_methods();
     let client = server.client().await;
     for _ in 0..2 {
@@ -90,7 +90,7 @@ async fn a_task_of_a_paused_queue_can_be_cancelled_and_can_expire() {
 }
 
 #[tokio::test]
-async fn more_may_run_as_soon_as_the_limit_is_raised() {
+async fn raising_the_limit_starts_more_tasks_at_once() {
     use TaskState::{Queued, Running};
     let server = with_methods();
     let client = server.client().await;
@@ -105,7 +105,7 @@ async fn more_may_run_as_soon_as_the_limit_is_raised() {
     client.limit("mail", limits(|o| o.concurrency = 3)).await.unwrap();
     client.once("c", Running).await;
     assert_eq!(states(&client, &names).await, [Running, Running, Running, Queued]);
-    // A lower limit stops nobody; nothing new starts until it is kept.
+    // A lower limit stops no running task; nothing new starts until the queue is within it.
     client.limit("mail", limits(|o| o.concurrency = 1)).await.unwrap();
     server.open_gate("a");
     client.once("a", TaskState::Succeeded).await;
@@ -120,7 +120,7 @@ async fn more_may_run_as_soon_as_the_limit_is_raised() {
 }
 
 #[tokio::test]
-async fn a_queue_takes_as_many_as_may_wait_in_it() {
+async fn a_queue_accepts_as_many_tasks_as_its_length() {
     let server = with_methods();
     let client = server.client().await;
     client.limit("mail", limits(|o| o.max_length = Some(2))).await.unwrap();
@@ -135,7 +135,7 @@ async fn a_queue_takes_as_many_as_may_wait_in_it() {
 }
 
 #[tokio::test]
-async fn as_many_start_as_the_rate_allows() {
+async fn the_rate_limits_how_many_tasks_start() {
     use TaskState::{Queued, Succeeded};
     let server = with_methods();
     let client = server.client().await;
@@ -148,14 +148,14 @@ async fn as_many_start_as_the_rate_allows() {
     assert_eq!(client.run(named("other", "ping", NOTHING)).await, "pong");
     let expected = [Succeeded, Succeeded, Succeeded, Queued, Queued];
     assert_eq!(states(&client, &names).await, expected);
-    // A higher one lets them go at once.
+    // A higher rate starts them at once.
     let rate = Some(pb::RateLimit { count: 1_000, per: span(Duration::from_secs(1)) });
     client.limit("mail", limits(|o| o.rate = rate)).await.unwrap();
     client.once("e", Succeeded).await;
 }
 
 #[tokio::test]
-async fn a_rate_lets_the_next_one_start_in_its_time() {
+async fn a_rate_limit_starts_the_next_task_in_time() {
     let server = with_methods();
     let client = server.client().await;
     let rate = Some(pb::RateLimit { count: 1, per: crate::client::ms(100) });
@@ -174,7 +174,7 @@ async fn a_rate_lets_the_next_one_start_in_its_time() {
 }
 
 #[tokio::test]
-async fn queues_are_listed_by_name_with_what_they_hold() {
+async fn queues_are_listed_by_name_with_their_counts() {
     let server =
         Setup::with_methods().config("[queues.declared]\nweight = 7\nconcurrency = 2\n").start();
     let client = server.client().await;
@@ -201,7 +201,7 @@ async fn queues_are_listed_by_name_with_what_they_hold() {
 }
 
 #[tokio::test]
-async fn what_no_queue_can_allow_is_refused_and_changes_nothing() {
+async fn invalid_limits_are_refused_and_change_nothing() {
     let server = with_methods();
     let client = server.client().await;
     client.limit("mail", limits(|o| o.weight = 5)).await.unwrap();

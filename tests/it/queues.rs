@@ -1,4 +1,4 @@
-//! Queues: limits and weights from the configuration file, priorities, and tasks that wait in line.
+//! Queues: limits and weights from the configuration file, priorities, and order.
 
 use task_scheduler::pb;
 use task_scheduler::pb::TaskState;
@@ -11,7 +11,7 @@ fn narrow() -> Server {
 }
 
 #[tokio::test]
-async fn a_queue_runs_as_many_at_once_as_its_limit_says() {
+async fn the_concurrency_limit_bounds_the_running_tasks_of_a_queue() {
     for durability in [pb::Durability::Durable, pb::Durability::Ephemeral] {
         let server = narrow();
         let client = server.client().await;
@@ -30,7 +30,7 @@ async fn a_queue_runs_as_many_at_once_as_its_limit_says() {
         use TaskState::{Queued, Running, Succeeded};
         client.once("t1", Running).await;
         assert_eq!(states().await, [Running, Running, Queued, Queued, Queued]);
-        // Other queues go on.
+        // Other queues are not affected.
         assert_eq!(client.run(named("other", "ping", NOTHING)).await, "pong");
         server.open_gate("gate1");
         client.once("t2", Running).await;
@@ -43,7 +43,7 @@ async fn a_queue_runs_as_many_at_once_as_its_limit_says() {
 }
 
 #[tokio::test]
-async fn higher_priority_goes_first_and_equals_go_in_the_order_they_came() {
+async fn a_higher_priority_runs_first_and_equal_ones_in_order() {
     let server = Setup::with_methods().config("[queues.narrow]\nconcurrency = 1\n").start();
     let client = server.client().await;
     let gate = named("gate", "wait", [server.path("gate")]);
@@ -73,14 +73,14 @@ async fn higher_priority_goes_first_and_equals_go_in_the_order_they_came() {
 }
 
 #[tokio::test]
-async fn queues_take_turns_by_their_weights() {
-    // One thread for sync bodies: it is what they take turns at.
+async fn queues_share_slots_by_weight() {
+    // All queues share one thread for sync handlers.
     let server = Setup::with_methods()
         .flags(["--sync-threads", "1"])
         .config("[queues.heavy]\nweight = 3\n[queues.light]\nweight = 1\n")
         .start();
     let client = server.client().await;
-    client.enqueue(named("gate", "wait_stubbornly", [server.path("gate")])).await.unwrap();
+    client.enqueue(named("gate", "wait_ignoring_cancel", [server.path("gate")])).await.unwrap();
     client.once("gate", TaskState::Running).await;
     for n in 0..16 {
         for queue in ["heavy", "light"] {
@@ -98,12 +98,12 @@ async fn queues_take_turns_by_their_weights() {
 }
 
 #[tokio::test]
-async fn bodies_beyond_the_threads_wait_and_then_run() {
+async fn handlers_beyond_the_thread_limit_wait() {
     let server = Setup::with_methods().flags(["--sync-threads", "2", "--async-tasks", "3"]).start();
     let client = server.client().await;
     for n in 0..6 {
         let (sync, gate) = (format!("sync-{n}"), server.path("gate"));
-        client.enqueue(named(&sync, "wait_stubbornly", [gate.clone()])).await.unwrap();
+        client.enqueue(named(&sync, "wait_ignoring_cancel", [gate.clone()])).await.unwrap();
         client.enqueue(named(&format!("async-{n}"), "wait", [gate])).await.unwrap();
     }
     client.once("sync-1", TaskState::Running).await;
@@ -111,7 +111,7 @@ async fn bodies_beyond_the_threads_wait_and_then_run() {
     for waiting in ["sync-2", "async-3"] {
         assert_eq!(client.task(waiting).await.unwrap().state(), TaskState::Queued);
     }
-    // Inline bodies need no thread of their own.
+    // Inline handlers need no thread.
     assert_eq!(client.run(named("inline", "ping", NOTHING)).await, "pong");
     server.open_gate("gate");
     for n in 0..6 {

@@ -1,4 +1,4 @@
-//! RetryTask and ResolveTask: the two ways in which an outcome changes.
+//! RetryTask and ResolveTask change the outcome of a task.
 
 use task_scheduler::models::ArgValue;
 use task_scheduler::pb;
@@ -11,7 +11,7 @@ use crate::client::{
 };
 use crate::server::{stock, with_methods};
 
-/// A parent that failed, its child, and the child's child; the last two failed only for that.
+/// A failed parent, its child, and the child's child; the last two failed as its dependants.
 async fn family(client: &Client, gate: String) {
     let parent =
         with(named("parent", "need", [gate]), |o| (o.retry, o.delay) = (retries(0), ms(200)));
@@ -40,12 +40,12 @@ async fn a_failed_task_runs_again_with_all_its_retries() {
     let request = || with(named("one", "need", [server.path("gate")]), |o| o.retry = retries(1));
     let failed = client.fail(request()).await;
     assert_eq!(failed, Failed::new("HANDLER_FAILED", "attempt 2 did not find it", 2));
-    client.run_again("one").await.unwrap();
-    // Its old outcome is none any more: whoever asks waits for the next one.
+    client.retry("one").await.unwrap();
+    // The old outcome is gone: a caller waits for the next one.
     let failed = client.fail(request()).await;
     assert_eq!(failed, Failed::new("HANDLER_FAILED", "attempt 4 did not find it", 4));
     server.open_gate("gate");
-    let answer = client.run_again("one").await.unwrap();
+    let answer = client.retry("one").await.unwrap();
     assert!(matches!(answer.state(), TaskState::Queued | TaskState::Running), "{answer:?}");
     assert_eq!(answer.retried_dependants, 0);
     assert_eq!(client.run(request()).await, "found");
@@ -56,30 +56,30 @@ async fn a_failed_task_runs_again_with_all_its_retries() {
 }
 
 #[tokio::test]
-async fn whatever_has_ended_can_run_again() {
+async fn every_ended_task_can_be_retried() {
     let server = with_methods();
     let client = server.client().await;
     let line = |id: &str| named(id, "write", [server.path("ledger"), id.into()]);
-    client.run(line("well")).await;
+    client.run(line("succeeded")).await;
     client.enqueue(later(line("cancelled"))).await.unwrap();
     let cancel =
         pb::CancelTasksRequest { task_ids: vec!["cancelled".into()], ..Default::default() };
     client.cancel(cancel).await.unwrap();
-    for id in ["well", "cancelled"] {
-        client.run_again(id).await.unwrap();
+    for id in ["succeeded", "cancelled"] {
+        client.retry(id).await.unwrap();
         client.once(id, TaskState::Succeeded).await;
     }
-    assert_eq!(server.ledger("ledger"), ["well", "well", "cancelled"]);
+    assert_eq!(server.ledger("ledger"), ["succeeded", "succeeded", "cancelled"]);
     assert_eq!(client.result("cancelled").await.unwrap().status(), Status::Success);
 }
 
 #[tokio::test]
-async fn what_failed_only_because_of_it_comes_back_with_it() {
+async fn a_retry_also_retries_dependants_that_failed_with_the_task() {
     let server = with_methods();
     let client = server.client().await;
     family(&client, server.path("gate")).await;
     server.open_gate("gate");
-    assert_eq!(client.run_again("parent").await.unwrap().retried_dependants, 2);
+    assert_eq!(client.retry("parent").await.unwrap().retried_dependants, 2);
     let child = client.once("child", TaskState::Succeeded).await;
     assert_eq!(child.result, "pong: found");
     let grandchild = client.once("grandchild", TaskState::Succeeded).await;
@@ -88,11 +88,11 @@ async fn what_failed_only_because_of_it_comes_back_with_it() {
 }
 
 #[tokio::test]
-async fn a_task_that_fails_again_takes_its_dependants_along_again() {
+async fn a_retried_task_that_fails_again_fails_its_dependants_again() {
     let server = with_methods();
     let client = server.client().await;
     family(&client, server.path("gate")).await;
-    client.run_again("parent").await.unwrap();
+    client.retry("parent").await.unwrap();
     client.once("parent", TaskState::Failed).await;
     let grandchild = client.once("grandchild", TaskState::Failed).await;
     assert_eq!(grandchild.failure.unwrap().code, "DEPENDENCY_FAILED");
@@ -101,7 +101,7 @@ async fn a_task_that_fails_again_takes_its_dependants_along_again() {
 }
 
 #[tokio::test]
-async fn a_result_that_is_given_by_hand_is_what_dependants_get() {
+async fn dependants_get_the_result_of_a_resolved_task() {
     let server = with_methods();
     let client = server.client().await;
     family(&client, server.path("gate")).await;
@@ -122,7 +122,7 @@ async fn a_result_that_is_given_by_hand_is_what_dependants_get() {
 }
 
 #[tokio::test]
-async fn a_result_by_hand_may_be_nothing_and_may_be_a_list() {
+async fn a_manual_result_may_be_empty_or_a_list() {
     let server = with_methods();
     let client = server.client().await;
     for id in ["nothing", "list"] {
@@ -134,42 +134,42 @@ async fn a_result_by_hand_may_be_nothing_and_may_be_a_list() {
     client.resolve("list", Some(list)).await.unwrap();
     let sum = after(["list"], named("sum", "sum_list", [result_of("list")]));
     assert_eq!(client.run(sum).await, "6");
-    // What was resolved can be resolved again, and can run again.
+    // A resolved task can be resolved again, and can be retried.
     client.resolve("list", Some("else".into())).await.unwrap();
     assert_eq!(client.result("list").await.unwrap().result, "else");
-    client.run_again("list").await.unwrap();
+    client.retry("list").await.unwrap();
     let list = client.once("list", TaskState::Failed).await;
     assert!(!list.resolved, "{list:?}");
 }
 
 #[tokio::test]
-async fn what_has_not_ended_and_what_never_was_is_refused() {
+async fn unfinished_and_unknown_tasks_are_refused() {
     let server = with_methods();
     let client = server.client().await;
     client.enqueue(later(named("waits", "ping", NOTHING))).await.unwrap();
     client.enqueue(named("runs", "wait", [server.path("gate")])).await.unwrap();
     client.once("runs", TaskState::Running).await;
     for id in ["waits", "runs"] {
-        let refused = Refused::from(client.run_again(id).await.unwrap_err());
+        let refused = Refused::from(client.retry(id).await.unwrap_err());
         assert_eq!(wrong_state(&refused), WRONG_STATE, "{refused:?}");
         let refused = Refused::from(client.resolve(id, None).await.unwrap_err());
         assert_eq!(wrong_state(&refused), WRONG_STATE, "{refused:?}");
     }
     let not_found = (Code::NotFound, "TASK_NOT_FOUND");
-    let refused = Refused::from(client.run_again("nobody").await.unwrap_err());
+    let refused = Refused::from(client.retry("unknown").await.unwrap_err());
     assert_eq!(wrong_state(&refused), not_found);
-    let refused = Refused::from(client.resolve("nobody", None).await.unwrap_err());
+    let refused = Refused::from(client.resolve("unknown", None).await.unwrap_err());
     assert_eq!(wrong_state(&refused), not_found);
     server.open_gate("gate");
     client.once("runs", TaskState::Succeeded).await;
 }
 
 #[tokio::test]
-async fn a_task_whose_parent_ended_badly_does_not_run_before_it() {
+async fn a_task_whose_dependency_failed_is_not_retried_before_it() {
     let server = with_methods();
     let client = server.client().await;
     family(&client, server.path("gate")).await;
-    let refused = Refused::from(client.run_again("child").await.unwrap_err());
+    let refused = Refused::from(client.retry("child").await.unwrap_err());
     assert_eq!((refused.code, &*refused.reason), (Code::FailedPrecondition, "DEPENDENCY_UNMET"));
     client.resolve("child", Some("by hand".into())).await.unwrap();
     let grandchild = client.once("grandchild", TaskState::Succeeded).await;
@@ -177,7 +177,7 @@ async fn a_task_whose_parent_ended_badly_does_not_run_before_it() {
 }
 
 #[tokio::test]
-async fn a_result_that_no_body_could_return_is_refused() {
+async fn a_manual_result_that_no_handler_could_return_is_refused() {
     let server = stock();
     let client = server.client().await;
     client.fail(named("one", "remove", [1])).await;

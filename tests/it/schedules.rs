@@ -1,4 +1,4 @@
-//! PutSchedule and what follows from it: runs, listings, overlaps, changes, refusals.
+//! Schedules: definitions, runs, listings, overlap policies, refusals.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::client::{Answer, Client, NOTHING, Refused, an_hour, ms, task, with};
 use crate::server::{Server, with_methods};
 use crate::waiting::{eventually, soon};
 
-/// A client that speaks of schedules.
+/// A client for schedules.
 pub(crate) struct Schedules(Client);
 
 impl Schedules {
@@ -28,9 +28,9 @@ impl Schedules {
         soon(self.0.rpc().get_schedule(request)).await.map(Response::into_inner)
     }
 
-    /// One that is there.
+    /// The status of a schedule that exists.
     pub(crate) async fn status(&self, name: &str) -> pb::ScheduleStatus {
-        self.get(name).await.unwrap().schedule.expect("an answer without its schedule")
+        self.get(name).await.unwrap().schedule.expect("the answer has a schedule")
     }
 
     async fn list(&self, page_size: u32, token: &str) -> pb::ListSchedulesResponse {
@@ -70,7 +70,7 @@ impl Schedules {
         Ok(answer.next_times.iter().map(|time| time.seconds).collect())
     }
 
-    /// How it stands, once it stands so.
+    /// Waits until the schedule's status satisfies `so`.
     async fn once(
         &self,
         name: &str,
@@ -85,7 +85,7 @@ impl Schedules {
     }
 }
 
-/// One that runs every second; the rest by struct update.
+/// A schedule that runs every second.
 fn every_second(name: &str, task: pb::TaskRequest) -> pb::Schedule {
     pb::Schedule {
         name: name.into(),
@@ -98,7 +98,7 @@ fn every_second(name: &str, task: pb::TaskRequest) -> pb::Schedule {
     }
 }
 
-/// One that does not run while a test is about it.
+/// A schedule that does not run during a test.
 fn yearly(name: &str) -> pb::Schedule {
     pb::Schedule {
         rule: cron("0 0 29 2 *", "Europe/Berlin"),
@@ -112,7 +112,7 @@ fn cron(expression: &str, time_zone: &str) -> Option<pb::schedule::Rule> {
 }
 
 #[tokio::test]
-async fn a_schedule_runs_at_its_times_and_remembers_its_runs() {
+async fn a_schedule_runs_at_its_times_and_keeps_its_runs() {
     let server = with_methods();
     let schedules = Schedules::of(&server).await;
     let write = task("write", [server.path("ledger"), "ran".into()]);
@@ -146,7 +146,7 @@ async fn a_schedule_runs_at_its_times_and_remembers_its_runs() {
 }
 
 #[tokio::test]
-async fn what_was_defined_is_told_and_can_be_put_again_without_a_difference() {
+async fn a_returned_definition_can_be_put_again_unchanged() {
     let server = with_methods();
     let schedules = Schedules::of(&server).await;
     let work = with(task("add", [1, 2]), |o| {
@@ -167,27 +167,29 @@ async fn what_was_defined_is_told_and_can_be_put_again_without_a_difference() {
         ..every_second("night", work)
     };
     let put = schedules.put(defined.clone()).await.unwrap();
-    assert_eq!(put.next_times, [], "it is disabled");
-    let told = put.schedule.unwrap().schedule.unwrap();
-    let (mut asked, mut got) = (defined.clone(), told.clone());
-    // The anchor is the server's, and so is what nobody said about retries.
-    (asked.rule, got.rule) = (None, None);
+    assert_eq!(put.next_times, [], "the schedule is disabled");
+    let returned = put.schedule.unwrap().schedule.unwrap();
+    let (mut sent, mut got) = (defined.clone(), returned.clone());
+    // The server fills in the anchor and the default retries.
+    (sent.rule, got.rule) = (None, None);
     let retry = got.task.as_mut().unwrap().options.as_mut().unwrap();
     retry.retry = crate::client::retries(2);
     (retry.durability, retry.on_dependency_failure) = (0, 0);
-    assert_eq!(got, asked);
-    let Some(pb::schedule::Rule::Interval(interval)) = &told.rule else { panic!("{told:?}") };
+    assert_eq!(got, sent);
+    let Some(pb::schedule::Rule::Interval(interval)) = &returned.rule else {
+        panic!("{returned:?}")
+    };
     assert!(interval.anchor.is_some() && interval.every == ms(1_000));
 
-    let again = schedules.put(told.clone()).await.unwrap().schedule.unwrap();
-    assert_eq!(again.schedule, Some(told.clone()));
-    // Without an anchor it keeps the one that it has.
+    let again = schedules.put(returned.clone()).await.unwrap().schedule.unwrap();
+    assert_eq!(again.schedule, Some(returned.clone()));
+    // Without an anchor, the schedule keeps its own.
     let again = schedules.put(defined).await.unwrap().schedule.unwrap();
-    assert_eq!(again.schedule.unwrap().rule, told.rule);
+    assert_eq!(again.schedule.unwrap().rule, returned.rule);
 }
 
 #[tokio::test]
-async fn a_new_definition_takes_the_place_of_the_old_one_and_keeps_its_history() {
+async fn a_new_definition_replaces_the_old_one_and_keeps_its_history() {
     let server = with_methods();
     let schedules = Schedules::of(&server).await;
     schedules.put(every_second("s", task("ping", NOTHING))).await.unwrap();
@@ -204,7 +206,7 @@ async fn a_new_definition_takes_the_place_of_the_old_one_and_keeps_its_history()
 }
 
 #[tokio::test]
-async fn a_disabled_schedule_runs_by_hand_only() {
+async fn a_disabled_schedule_runs_only_manually() {
     let server = with_methods();
     let schedules = Schedules::of(&server).await;
     schedules.put(yearly("s")).await.unwrap();
@@ -226,7 +228,7 @@ async fn a_disabled_schedule_runs_by_hand_only() {
 }
 
 #[tokio::test]
-async fn what_a_deleted_schedule_has_made_goes_on() {
+async fn tasks_of_a_deleted_schedule_continue() {
     let server = with_methods();
     let schedules = Schedules::of(&server).await;
     let wait = task("wait", [server.path("gate")]);
@@ -234,21 +236,21 @@ async fn what_a_deleted_schedule_has_made_goes_on() {
     let run = schedules.once("s", "runs", |status| status.executed == 1).await.runs.remove(0);
     schedules.0.once(&run.task_id, TaskState::Running).await;
     schedules.delete("s").await.unwrap();
-    let gone = Refused::new(Code::NotFound, "SCHEDULE_NOT_FOUND", "no schedule s is known");
-    assert_eq!(Refused::from(schedules.get("s").await.unwrap_err()), gone);
-    assert_eq!(Refused::from(schedules.delete("s").await.unwrap_err()), gone);
-    assert_eq!(Refused::from(schedules.trigger("s").await.unwrap_err()), gone);
-    assert_eq!(Refused::from(schedules.enable("s").await.unwrap_err()), gone);
-    assert_eq!(Refused::from(schedules.disable("s").await.unwrap_err()), gone);
+    let unknown = Refused::new(Code::NotFound, "SCHEDULE_NOT_FOUND", "no schedule s is known");
+    assert_eq!(Refused::from(schedules.get("s").await.unwrap_err()), unknown);
+    assert_eq!(Refused::from(schedules.delete("s").await.unwrap_err()), unknown);
+    assert_eq!(Refused::from(schedules.trigger("s").await.unwrap_err()), unknown);
+    assert_eq!(Refused::from(schedules.enable("s").await.unwrap_err()), unknown);
+    assert_eq!(Refused::from(schedules.disable("s").await.unwrap_err()), unknown);
     server.open_gate("gate");
     schedules.0.once(&run.task_id, TaskState::Succeeded).await;
-    // Its name is free, and what comes has no history.
+    // The name is free, and a new schedule starts without history.
     let anew = schedules.put(yearly("s")).await.unwrap().schedule.unwrap();
     assert_eq!((anew.executed, anew.runs.len()), (0, 0));
 }
 
 #[tokio::test]
-async fn schedules_are_listed_by_name_a_page_at_a_time() {
+async fn schedules_are_listed_by_name_in_pages() {
     let server = with_methods();
     let schedules = Schedules::of(&server).await;
     for name in ["d", "b", "a", "e", "c"] {
@@ -270,11 +272,11 @@ async fn schedules_are_listed_by_name_a_page_at_a_time() {
 }
 
 #[tokio::test]
-async fn overlapping_runs_are_left_out_or_allowed_or_take_the_place_of_the_one_before() {
+async fn overlapping_runs_are_skipped_allowed_or_replace_the_previous_one() {
     let server = with_methods();
     let schedules = Schedules::of(&server).await;
     let put = async |name: &str, overlap: pb::OverlapPolicy| {
-        let wait = task("wait_obediently", [server.path(name)]);
+        let wait = task("wait_until_cancelled", [server.path(name)]);
         let schedule = pb::Schedule { overlap: overlap.into(), ..every_second(name, wait) };
         schedules.put(schedule).await.unwrap();
     };
@@ -304,7 +306,7 @@ async fn overlapping_runs_are_left_out_or_allowed_or_take_the_place_of_the_one_b
 }
 
 #[tokio::test]
-async fn runs_that_end_badly_are_counted_and_do_not_stop_the_schedule() {
+async fn failed_runs_are_counted_and_do_not_stop_the_schedule() {
     let server = with_methods();
     let schedules = Schedules::of(&server).await;
     schedules.put(every_second("s", task("fail_permanently", NOTHING))).await.unwrap();
@@ -334,11 +336,11 @@ async fn jitter_moves_the_start_and_not_the_occurrence() {
 }
 
 #[tokio::test]
-async fn a_preview_stores_nothing_and_shows_what_the_zone_does() {
+async fn a_preview_stores_nothing_and_shows_daylight_saving_gaps() {
     let server = with_methods();
     let schedules = Schedules::of(&server).await;
     let nightly = pb::Schedule { rule: cron("30 2 * * *", "Europe/Berlin"), ..yearly("s") };
-    // Put forward at 2027-03-28T01:00:00Z: there is no 02:30.
+    // Clocks go forward at 2027-03-28T01:00:00Z: there is no 02:30.
     let times = schedules.preview(Some(nightly.clone()), Some(1_806_100_000), 3).await.unwrap();
     assert_eq!(times, [1_806_111_000, 1_806_195_600, 1_806_280_200]);
     assert_eq!(schedules.preview(Some(nightly.clone()), None, 0).await.unwrap().len(), 5);
@@ -352,7 +354,7 @@ async fn a_preview_stores_nothing_and_shows_what_the_zone_does() {
 }
 
 #[tokio::test]
-async fn a_definition_that_cannot_be_is_refused_by_the_field_at_fault() {
+async fn a_refusal_names_the_invalid_field_of_a_definition() {
     let server = with_methods();
     let schedules = Schedules::of(&server).await;
     let check = async |change: &dyn Fn(&mut pb::Schedule), field: &str, why: &str| {
@@ -434,7 +436,7 @@ async fn a_definition_that_cannot_be_is_refused_by_the_field_at_fault() {
     )
     .await;
 
-    // What a run cannot have; the words are the gate's.
+    // Options that a run cannot have; the messages are those of SubmitTask.
     let refused = async |change: &dyn Fn(&mut pb::TaskRequest)| {
         let mut schedule = yearly("s");
         change(schedule.task.as_mut().unwrap());
@@ -461,7 +463,7 @@ async fn a_definition_that_cannot_be_is_refused_by_the_field_at_fault() {
         assert_eq!(refused.code, Code::InvalidArgument, "{refused:?}");
         assert_eq!(refused.fields, [format!("schedule.task.{field}")], "{refused:?}");
     }
-    let nobody = refused(&|task| task.method = "nope".into()).await;
-    assert_eq!((nobody.code, &*nobody.reason), (Code::NotFound, "METHOD_NOT_FOUND"));
+    let unknown = refused(&|task| task.method = "nope".into()).await;
+    assert_eq!((unknown.code, &*unknown.reason), (Code::NotFound, "METHOD_NOT_FOUND"));
     assert_eq!(schedules.list(0, "").await, pb::ListSchedulesResponse::default());
 }

@@ -8,7 +8,7 @@ use crate::schedules::Schedules;
 use crate::server::Setup;
 
 #[tokio::test]
-async fn schedules_of_a_file_are_there_when_the_server_listens() {
+async fn schedules_of_a_file_exist_when_the_server_listens() {
     let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/schedules.yaml");
     let server = Setup::stock().flags(["--schedules", example]).start();
     let schedules = Schedules::of(&server).await;
@@ -20,7 +20,7 @@ async fn schedules_of_a_file_are_there_when_the_server_listens() {
 }
 
 #[test]
-fn everything_that_is_wrong_in_the_file_is_a_line_and_exit_code_78() {
+fn each_problem_in_the_file_is_a_line_and_the_exit_code_is_78() {
     let text = "\
 - name: nightly
   crn: 30 4 * * *
@@ -37,11 +37,11 @@ task-scheduler: s.yaml:2:3: unknown key \"crn\"; did you mean `cron`?
 task-scheduler: s.yaml:6:14: time_zone: no time zone \"Europe/Berln\" is known; did you mean Europe/Berlin?
 ";
     assert_refused(&binary.run(&["--schedules", "s.yaml"]), 78, stderr);
-    assert!(!binary.path().join("data").exists(), "it did not begin");
+    assert!(!binary.path().join("data").exists(), "the server did not start");
 }
 
 #[test]
-fn what_the_methods_do_not_take_is_told_at_its_line_and_nothing_is_served() {
+fn invalid_tasks_are_reported_with_their_line_and_the_server_does_not_start() {
     let text = "\
 - name: nobody
   every: 1h
@@ -54,11 +54,14 @@ fn what_the_methods_do_not_take_is_told_at_its_line_and_nothing_is_served() {
 ";
     let binary = Binary::new().file("s.yaml", text);
     let ran = binary.run(&["--addr", "127.0.0.1:0", "--log-dir", "none", "--schedules", "s.yaml"]);
-    let said: Vec<&str> =
+    let lines: Vec<&str> =
         ran.stderr.lines().filter(|line| line.starts_with("task-scheduler: ")).collect();
-    assert_eq!((ran.code, &*ran.stdout, said.len()), (Some(78), "", 2), "{ran:?}");
-    assert_eq!(said[0], "task-scheduler: s.yaml:3:11: schedule \"nobody\": Method not found: nope");
-    assert!(said[1].starts_with("task-scheduler: s.yaml:7:9: args: "), "{said:?}");
+    assert_eq!((ran.code, &*ran.stdout, lines.len()), (Some(78), "", 2), "{ran:?}");
+    assert_eq!(
+        lines[0],
+        "task-scheduler: s.yaml:3:11: schedule \"nobody\": Method not found: nope"
+    );
+    assert!(lines[1].starts_with("task-scheduler: s.yaml:7:9: args: "), "{lines:?}");
 }
 
 #[test]
@@ -71,13 +74,13 @@ fn a_file_of_schedules_that_cannot_be_read_is_one_line() {
 }
 
 #[test]
-fn what_the_pages_show_as_a_file_is_one() {
+fn the_example_file_of_the_docs_is_valid() {
     for page in ["README.md", "docs/schedules.md"] {
         let text =
             std::fs::read_to_string(format!("{}/{page}", env!("CARGO_MANIFEST_DIR"))).unwrap();
         let mut shown = 0;
         for block in text.split("```yaml\n").skip(1) {
-            let yaml = block.split("```").next().expect("it has a beginning");
+            let yaml = block.split("```").next().expect("split yields at least one part");
             let declared = parse_file(yaml, Timestamp::EPOCH);
             assert!(declared.is_ok_and(|declared| !declared.is_empty()), "{page}: {yaml}");
             shown += 1;

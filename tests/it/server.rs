@@ -1,4 +1,4 @@
-//! A running server: the real binary on a free port, in a folder of its own, killed at the end.
+//! A running server: the real binary on a free port, in its own folder; killed when dropped.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -13,19 +13,19 @@ use tempfile::TempDir;
 use crate::client::Client;
 use crate::waiting::eventually;
 
-/// How a server is started.
+/// The configuration of a server.
 pub(crate) struct Setup {
     binary: PathBuf,
     dir: TempDir,
     flags: Vec<String>,
 }
 
-/// The stock binary with its built-in methods, started.
+/// Starts the stock binary.
 pub(crate) fn stock() -> Server {
     Setup::stock().start()
 }
 
-/// The binary that has the methods of `test_server` too, started.
+/// Starts the binary that has the methods of `test_server`.
 pub(crate) fn with_methods() -> Server {
     Setup::with_methods().start()
 }
@@ -36,7 +36,7 @@ impl Setup {
         Self::of(PathBuf::from(env!("CARGO_BIN_EXE_task-scheduler")))
     }
 
-    /// The binary that has the methods of `test_server` too.
+    /// The binary that has the methods of `test_server`.
     pub(crate) fn with_methods() -> Self {
         let beside = Path::new(env!("CARGO_BIN_EXE_task-scheduler"));
         let binary = beside.with_file_name("examples").join("test_server");
@@ -54,19 +54,19 @@ impl Setup {
         Self { binary, dir: tempfile::tempdir().unwrap(), flags }
     }
 
-    /// With flags: `["--retries", "0"]`.
+    /// Adds flags: `["--retries", "0"]`.
     pub(crate) fn flags<const N: usize>(mut self, flags: [&str; N]) -> Self {
         self.flags.extend(flags.map(String::from));
         self
     }
 
-    /// With a configuration file.
+    /// Adds a configuration file.
     pub(crate) fn config(self, text: &str) -> Self {
         fs::write(self.dir.path().join("ts.toml"), text).unwrap();
         self.flags(["--config", "ts.toml"])
     }
 
-    /// Starts it, and returns when it listens.
+    /// Starts the server; returns when it listens.
     pub(crate) fn start(self) -> Server {
         let Self { binary, dir, flags } = self;
         let stderr = dir.path().join("stderr");
@@ -85,12 +85,12 @@ impl Setup {
         let addr = line.strip_prefix("listening on ").and_then(|rest| rest.trim_end().parse().ok());
         let mut server =
             Server { process, stdout, addr: SocketAddr::from(([0, 0, 0, 0], 0)), dir, stderr };
-        server.addr = addr.unwrap_or_else(|| panic!("it said {line:?} instead of its address"));
+        server.addr = addr.unwrap_or_else(|| panic!("expected the address, got {line:?}"));
         server
     }
 }
 
-/// A server. Dropping it kills it, and shows what it logged if the test fails.
+/// A server. Dropping it kills it, and prints its log if the test fails.
 pub(crate) struct Server {
     process: Child,
     stdout: BufReader<std::process::ChildStdout>,
@@ -100,43 +100,43 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Where it listens.
+    /// The address that it listens on.
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// A client with a connection of its own.
+    /// A client with its own connection.
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.addr).await
     }
 
-    /// A path in its folder, as an argument for a body.
+    /// A path in its folder, as an argument for a handler.
     pub(crate) fn path(&self, name: &str) -> String {
         self.dir.path().join(name).to_str().expect("temporary folders have plain names").into()
     }
 
-    /// Makes a file that bodies wait for.
+    /// Creates the file that handlers wait for.
     pub(crate) fn open_gate(&self, name: &str) {
         fs::write(self.path(name), "").unwrap();
     }
 
-    /// The lines that bodies have written to a ledger.
+    /// The lines that handlers wrote to a ledger.
     pub(crate) fn ledger(&self, name: &str) -> Vec<String> {
         let text = fs::read_to_string(self.path(name)).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 
-    /// What it has logged so far.
+    /// Its log so far.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.stderr).unwrap_or_default()
     }
 
-    /// Asks it to stop, as `kill` does.
+    /// Sends SIGTERM.
     pub(crate) fn terminate(&self) {
         self.signal(Signal::TERM);
     }
 
-    /// Asks it to stop, as Ctrl-C does.
+    /// Sends SIGINT, as Ctrl-C does.
     pub(crate) fn interrupt(&self) {
         self.signal(Signal::INT);
     }
@@ -145,12 +145,12 @@ impl Server {
         kill_process(Pid::from_child(&self.process), signal).unwrap();
     }
 
-    /// Whether it has ended.
+    /// Whether it has exited.
     pub(crate) fn has_ended(&mut self) -> bool {
         self.process.try_wait().unwrap().is_some()
     }
 
-    /// How it ended, once it has. It must have said nothing more on stdout.
+    /// Waits for its exit; asserts that stdout holds only the address.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let process = &mut self.process;
         let status = eventually("the server ends", async || process.try_wait().unwrap()).await;
@@ -172,7 +172,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended, as told.
+        // It may have exited already.
         drop(self.process.kill());
         drop(self.process.wait());
         if std::thread::panicking() {

@@ -1,4 +1,4 @@
-//! GetStatistics and WatchStatistics: numbers after known work.
+//! GetStatistics and WatchStatistics: exact numbers after known work.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,10 @@ use crate::waiting::{eventually, soon};
 
 async fn statistics(client: &Client) -> pb::Statistics {
     let answer = soon(client.rpc().get_statistics(pb::GetStatisticsRequest {})).await.unwrap();
-    answer.into_inner().statistics.expect("an answer without statistics")
+    answer.into_inner().statistics.expect("the answer has statistics")
 }
 
-/// The statistics, once they are what they should be: what happened is told just after the answer.
+/// Waits until the statistics satisfy `is`: an event is counted shortly after the answer.
 async fn once(client: &Client, what: &str, is: impl Fn(&pb::Statistics) -> bool) -> pb::Statistics {
     eventually(what, async || Some(statistics(client).await).filter(&is)).await
 }
@@ -33,11 +33,11 @@ fn method(statistics: &pb::Statistics, name: &str) -> pb::MethodStatistics {
 }
 
 fn length(length: Option<prost_types::Duration>) -> Duration {
-    length.expect("it was measured").try_into().unwrap()
+    length.expect("the time was measured").try_into().unwrap()
 }
 
 #[tokio::test]
-async fn what_was_done_is_counted_exactly() {
+async fn tasks_are_counted_exactly() {
     let server = with_methods();
     let client = server.client().await;
     let ephemeral = |request| with(request, |o| o.durability = pb::Durability::Ephemeral.into());
@@ -65,21 +65,21 @@ async fn what_was_done_is_counted_exactly() {
         expired: 0,
         retried: 2,
     };
-    let said = once(&client, "all is counted", |said| said.totals == Some(expected)).await;
+    let seen = once(&client, "all is counted", |seen| seen.totals == Some(expected)).await;
     let counts = |name| {
-        let method = method(&said, name);
+        let method = method(&seen, name);
         (method.succeeded, method.failed, method.retried)
     };
     assert_eq!(counts("add"), (7, 0, 0));
     assert_eq!(counts("fail_permanently"), (0, 2, 0));
     assert_eq!(counts("fail"), (1, 0, 2));
     assert_eq!(counts("ping"), (0, 1, 0));
-    let names: Vec<&str> = said.methods.iter().map(|it| &*it.method).collect();
+    let names: Vec<&str> = seen.methods.iter().map(|it| &*it.method).collect();
     assert_eq!(names, ["add", "fail", "fail_permanently", "ping"]);
-    assert_eq!((queue(&said, "default").failed, queue(&said, "sums").failed), (2, 0));
+    assert_eq!((queue(&seen, "default").failed, queue(&seen, "sums").failed), (2, 0));
 
-    // Every count is of the last minute, so the rates stand to each other as the counts do.
-    let (all, sums) = (said.rates.unwrap(), queue(&said, "sums").rates.unwrap());
+    // Every count is of the last minute, so the rates have the same ratios as the counts.
+    let (all, sums) = (seen.rates.unwrap(), queue(&seen, "sums").rates.unwrap());
     assert!(all.accepted_1m > 0.0 && all.accepted_1m == all.accepted_5m, "{all:?}");
     for (rate, part) in [
         (all.started_1m, 12.0 / 11.0),
@@ -93,11 +93,12 @@ async fn what_was_done_is_counted_exactly() {
 }
 
 #[tokio::test]
-async fn times_are_measured_from_acceptance_to_start_to_end() {
+async fn latency_and_duration_are_measured() {
     let server = with_methods();
     let client = server.client().await;
     client.pause("slow").await;
     client.enqueue(in_queue("slow", named("a", "wait", [server.path("gate")]))).await.unwrap();
+    // A fixed time: it is the latency and the duration that the server must measure.
     let pause = Duration::from_millis(50);
     tokio::time::sleep(pause).await;
     client.resume("slow").await;
@@ -105,30 +106,30 @@ async fn times_are_measured_from_acceptance_to_start_to_end() {
     tokio::time::sleep(pause).await;
     server.open_gate("gate");
     let task = client.once("a", Succeeded).await;
-    let said = once(&client, "it is counted", |said| !said.methods.is_empty()).await;
+    let seen = once(&client, "it is counted", |seen| !seen.methods.is_empty()).await;
     let time = |at: Option<prost_types::Timestamp>| std::time::SystemTime::try_from(at.unwrap());
     let (submitted, started) = (time(task.submitted_at).unwrap(), time(task.started_at).unwrap());
     let ended = time(task.ended_at).unwrap();
-    let method = method(&said, "wait");
-    for (told, real) in [
+    let method = method(&seen, "wait");
+    for (reported, real) in [
         (method.latency.unwrap(), started.duration_since(submitted).unwrap()),
         (method.duration.unwrap(), ended.duration_since(started).unwrap()),
     ] {
         assert!(real >= pause);
-        assert_eq!((told.count, length(told.max)), (1, real));
-        assert_eq!([told.p50, told.p90, told.p99], [told.max; 3]);
+        assert_eq!((reported.count, length(reported.max)), (1, real));
+        assert_eq!([reported.p50, reported.p90, reported.p99], [reported.max; 3]);
     }
 }
 
 #[tokio::test]
-async fn queues_and_workers_are_told_as_they_stand() {
+async fn queues_and_workers_are_reported() {
     let server = with_methods();
     let client = server.client().await;
     let ephemeral = |request| with(request, |o| o.durability = pb::Durability::Ephemeral.into());
     let gated = |id| in_queue("mail", named(id, "wait", [server.path("gate")]));
     client.enqueue(gated("runs")).await.unwrap();
     client.enqueue(ephemeral(gated("runs too"))).await.unwrap();
-    let sync = in_queue("mail", named("sync", "wait_stubbornly", [server.path("gate")]));
+    let sync = in_queue("mail", named("sync", "wait_ignoring_cancel", [server.path("gate")]));
     client.enqueue(sync).await.unwrap();
     for id in ["runs", "runs too", "sync"] {
         client.once(id, Running).await;
@@ -141,8 +142,8 @@ async fn queues_and_workers_are_told_as_they_stand() {
     client.enqueue(ephemeral(gated("third"))).await.unwrap();
     client.enqueue(later(gated("later"))).await.unwrap();
     client.enqueue(later(ephemeral(gated("later too")))).await.unwrap();
-    let said = statistics(&client).await;
-    let mail = queue(&said, "mail");
+    let seen = statistics(&client).await;
+    let mail = queue(&seen, "mail");
     let expected = pb::QueueStatistics {
         name: "mail".into(),
         paused: true,
@@ -154,33 +155,33 @@ async fn queues_and_workers_are_told_as_they_stand() {
         rates: mail.rates,
     };
     assert_eq!(mail, expected);
-    let workers = said.workers.unwrap();
+    let workers = seen.workers.unwrap();
     assert_eq!((workers.async_active, workers.sync_active, workers.stuck), (2, 1, 0));
     assert_eq!(workers.async_slots, 1_024);
-    assert!(said.started_at.map(|at| at.seconds) <= said.at.map(|at| at.seconds));
+    assert!(seen.started_at.map(|at| at.seconds) <= seen.at.map(|at| at.seconds));
     server.open_gate("gate");
     for id in ["runs", "runs too", "sync"] {
         client.once(id, Succeeded).await;
     }
-    let idle = once(&client, "slots are free", |said| {
-        said.workers.as_ref().is_some_and(|it| it.async_active + it.sync_active == 0)
+    let idle = once(&client, "slots are free", |seen| {
+        seen.workers.as_ref().is_some_and(|it| it.async_active + it.sync_active == 0)
     });
     assert_eq!(queue(&idle.await, "mail").running, 0);
 }
 
 #[tokio::test]
-async fn a_watcher_is_told_at_once_and_then_as_often_as_it_asked() {
+async fn a_watch_sends_a_sample_at_once_and_then_at_its_interval() {
     let server = stock();
     let client = server.client().await;
     let every = ms(100);
-    let begun = Instant::now();
+    let start = Instant::now();
     let request = pb::WatchStatisticsRequest { every };
     let mut samples = soon(client.rpc().watch_statistics(request)).await.unwrap().into_inner();
     let mut accepted = Vec::new();
     for number in 0..3_u64 {
-        let sample = soon(samples.message()).await.unwrap().expect("it has no end");
+        let sample = soon(samples.message()).await.unwrap().expect("the stream continues");
         accepted.push(sample.statistics.unwrap().totals.unwrap().accepted);
-        assert!(begun.elapsed() >= Duration::from_millis(100) * number as u32);
+        assert!(start.elapsed() >= Duration::from_millis(100) * number as u32);
         client.run(task("ping", NOTHING)).await;
     }
     assert_eq!(accepted[0], 0);
@@ -188,19 +189,19 @@ async fn a_watcher_is_told_at_once_and_then_as_often_as_it_asked() {
 }
 
 #[tokio::test]
-async fn a_watch_ends_when_its_time_is_over_and_when_the_server_does() {
+async fn a_watch_ends_at_its_deadline_and_with_the_server() {
     let mut server = with_methods();
     let client = server.client().await;
     let mut short =
         Request::new(pb::WatchStatisticsRequest { every: span(Duration::from_secs(60)) });
     short.set_timeout(Duration::from_millis(300));
     let mut samples = soon(client.rpc().watch_statistics(short)).await.unwrap().into_inner();
-    soon(samples.message()).await.unwrap().expect("the first one comes at once");
+    soon(samples.message()).await.unwrap().expect("the first sample comes at once");
     assert_eq!(soon(samples.message()).await.unwrap_err().code(), Code::DeadlineExceeded);
 
     let every = pb::WatchStatisticsRequest { every: span(Duration::from_secs(60)) };
     let mut samples = soon(client.rpc().watch_statistics(every)).await.unwrap().into_inner();
-    soon(samples.message()).await.unwrap().expect("the first one comes at once");
+    soon(samples.message()).await.unwrap().expect("the first sample comes at once");
     server.terminate();
     let refused = Refused::from(soon(samples.message()).await.unwrap_err());
     assert_eq!((refused.code, &*refused.reason), (Code::Unavailable, "DRAINING"));
@@ -208,7 +209,7 @@ async fn a_watch_ends_when_its_time_is_over_and_when_the_server_does() {
 }
 
 #[tokio::test]
-async fn a_watch_that_wants_too_much_is_refused() {
+async fn an_interval_that_is_too_short_is_refused() {
     let server = stock();
     let client = server.client().await;
     let request = pb::WatchStatisticsRequest { every: ms(99) };
@@ -218,7 +219,7 @@ async fn a_watch_that_wants_too_much_is_refused() {
 }
 
 #[tokio::test]
-async fn a_restart_keeps_how_queues_stand_and_counts_anew() {
+async fn a_restart_keeps_queue_counts_and_resets_totals() {
     let data = tempfile::tempdir().unwrap();
     let flags = ["--data-dir", data.path().to_str().unwrap()];
     let server = crate::server::Setup::with_methods().flags(flags).start();
@@ -228,8 +229,8 @@ async fn a_restart_keeps_how_queues_stand_and_counts_anew() {
     client.enqueue(later(task("ping", NOTHING))).await.unwrap();
     drop(server);
     let server = crate::server::Setup::with_methods().flags(flags).start();
-    let said = statistics(&server.client().await).await;
-    let queue = queue(&said, "default");
+    let seen = statistics(&server.client().await).await;
+    let queue = queue(&seen, "default");
     assert_eq!((queue.failed, queue.delayed, queue.queued), (1, 1, 0));
-    assert_eq!(said.totals, Some(pb::TaskTotals::default()));
+    assert_eq!(seen.totals, Some(pb::TaskTotals::default()));
 }

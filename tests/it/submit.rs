@@ -1,4 +1,4 @@
-//! SubmitTask and GetResult: a method runs, and its caller learns what became of it.
+//! SubmitTask and GetResult: run a task, and return its outcome.
 
 use task_scheduler::models::ArgValue;
 use task_scheduler::pb;
@@ -9,7 +9,7 @@ use crate::client::{Failed, NOTHING, Refused, an_hour, named, task, with};
 use crate::server::{stock, with_methods};
 
 #[tokio::test]
-async fn a_method_runs_and_its_caller_learns_the_result() {
+async fn a_method_runs_and_its_caller_gets_the_result() {
     let server = stock();
     let client = server.client().await;
     let answer = client.submit(named("sum", "add", [1, 2, 3])).await.unwrap();
@@ -24,7 +24,7 @@ async fn a_method_runs_and_its_caller_learns_the_result() {
 }
 
 #[tokio::test]
-async fn a_task_without_an_id_is_given_a_new_one_each_time() {
+async fn a_task_without_an_id_gets_a_new_one_each_time() {
     let server = stock();
     let client = server.client().await;
     let first = client.submit(task("add", [1])).await.unwrap().task_id;
@@ -38,15 +38,17 @@ async fn a_task_without_an_id_is_given_a_new_one_each_time() {
 }
 
 #[tokio::test]
-async fn every_kind_of_method_runs_whatever_the_caller_hints() {
+async fn every_kind_of_handler_runs_whatever_kind_the_request_names() {
     let server = with_methods();
     let client = server.client().await;
     server.open_gate("gate");
     let gate = || [server.path("gate")];
     for is_async in [false, true] {
-        for request in
-            [task("wait", gate()), task("wait_stubbornly", gate()), task("wait_obediently", gate())]
-        {
+        for request in [
+            task("wait", gate()),
+            task("wait_ignoring_cancel", gate()),
+            task("wait_until_cancelled", gate()),
+        ] {
             assert_eq!(client.run(pb::TaskRequest { is_async, ..request }).await, "waited");
         }
         let request = task("add", [2, 2]);
@@ -55,7 +57,7 @@ async fn every_kind_of_method_runs_whatever_the_caller_hints() {
 }
 
 #[tokio::test]
-async fn durable_and_ephemeral_tasks_answer_alike() {
+async fn durable_and_ephemeral_tasks_have_the_same_answers() {
     let server = with_methods();
     let client = server.client().await;
     for (id, durability) in [("d", pb::Durability::Durable), ("e", pb::Durability::Ephemeral)] {
@@ -72,7 +74,7 @@ async fn durable_and_ephemeral_tasks_answer_alike() {
 }
 
 #[tokio::test]
-async fn an_error_of_the_body_is_an_answer_and_not_a_refusal() {
+async fn an_error_of_the_handler_is_an_answer_and_not_a_refusal() {
     let server = with_methods();
     let client = server.client().await;
     assert_eq!(
@@ -87,18 +89,18 @@ async fn an_error_of_the_body_is_an_answer_and_not_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_body_that_wishes_so_ends_cancelled() {
+async fn a_handler_can_cancel_its_own_task() {
     let server = with_methods();
     let client = server.client().await;
-    let answer = client.submit(task("give_in", NOTHING)).await.unwrap();
+    let answer = client.submit(task("cancel_itself", NOTHING)).await.unwrap();
     assert_eq!(
         (answer.status(), answer.state(), answer.result.as_str()),
-        (Status::Failed, pb::TaskState::Cancelled, "nobody needs it")
+        (Status::Failed, pb::TaskState::Cancelled, "no longer needed")
     );
 }
 
 #[tokio::test]
-async fn a_task_that_has_not_ended_has_no_result_yet() {
+async fn an_unfinished_task_has_no_result_yet() {
     let server = stock();
     let client = server.client().await;
     let request = with(named("later", "add", [1]), |o| o.delay = an_hour());
@@ -112,7 +114,7 @@ async fn a_task_that_has_not_ended_has_no_result_yet() {
 }
 
 #[tokio::test]
-async fn an_id_that_was_never_given_is_not_found() {
+async fn an_unknown_id_is_not_found() {
     let server = stock();
     let client = server.client().await;
     let expected = Refused::new(Code::NotFound, "TASK_NOT_FOUND", "no task nobody is known");
@@ -133,11 +135,11 @@ async fn a_method_is_found_by_namespace_and_version() {
 }
 
 #[tokio::test]
-async fn the_largest_results_arrive_whole_and_larger_ones_are_failures() {
+async fn the_largest_result_arrives_whole_and_a_larger_one_is_a_failure() {
     const LIMIT: u32 = (4 << 20) - (64 << 10);
     let server = with_methods();
     let client = server.client().await;
-    // By a client that takes 4 MiB, which is what clients take unless told otherwise.
+    // A client with the default limit of 4 MiB.
     assert_eq!(client.run(task("text", [LIMIT])).await.len(), LIMIT as usize);
 
     let failed = client.fail(task("text", [LIMIT + 1])).await;

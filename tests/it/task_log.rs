@@ -1,4 +1,4 @@
-//! The log macros for bodies, as another crate uses them.
+//! The log macros for handlers, used from another crate.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -24,8 +24,8 @@ impl io::Write for Lines {
     }
 }
 
-/// The lines that `body` logs, as objects without their time.
-fn logged(body: impl FnOnce()) -> Vec<Value> {
+/// The lines that `handler` logs, as objects without their time.
+fn logged(handler: impl FnOnce()) -> Vec<Value> {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt()
@@ -35,7 +35,7 @@ fn logged(body: impl FnOnce()) -> Vec<Value> {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
         .finish();
-    tracing::subscriber::with_default(subscriber, body);
+    tracing::subscriber::with_default(subscriber, handler);
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -49,7 +49,7 @@ fn context(correlation_id: &str) -> TestContext {
 }
 
 #[test]
-fn a_body_s_line_carries_its_task_and_fields_of_its_own() {
+fn a_log_line_has_the_fields_of_its_task_and_its_own() {
     let amount = 12;
     let ctx = &context("c-9");
     let lines = logged(|| {

@@ -19,7 +19,7 @@ async fn delay_of(client: &Client, id: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn a_delayed_task_starts_when_its_time_has_come() {
+async fn a_delayed_task_starts_at_its_time() {
     let server = with_methods();
     let client = server.client().await;
     for durability in [pb::Durability::Durable, pb::Durability::Ephemeral] {
@@ -37,7 +37,7 @@ async fn a_delayed_task_starts_when_its_time_has_come() {
 }
 
 #[tokio::test]
-async fn a_time_in_the_past_is_now() {
+async fn a_start_time_in_the_past_starts_the_task_at_once() {
     let server = with_methods();
     let client = server.client().await;
     let epoch = prost_types::Timestamp::default();
@@ -46,7 +46,7 @@ async fn a_time_in_the_past_is_now() {
 }
 
 #[tokio::test]
-async fn the_end_of_the_year_9999_is_waited_for_and_later_is_refused() {
+async fn a_start_time_after_the_year_9999_is_refused() {
     let server = with_methods();
     let client = server.client().await;
     let at = |seconds, nanos| Some(prost_types::Timestamp { seconds, nanos });
@@ -66,7 +66,7 @@ async fn the_end_of_the_year_9999_is_waited_for_and_later_is_refused() {
         let request = with(task("ping", NOTHING), |o| o.expires_at = impossible);
         assert_eq!(client.refused(request).await.fields, ["options.expires_at"]);
     }
-    // Nothing else is held up by it.
+    // It delays no other task.
     client.run(with(task("ping", NOTHING), |o| o.delay = ms(20))).await;
 }
 
@@ -84,25 +84,25 @@ async fn delayed_tasks_start_in_the_order_of_their_times() {
 }
 
 #[tokio::test]
-async fn a_task_that_has_not_started_in_its_time_expires() {
+async fn a_task_that_does_not_start_within_its_ttl_expires() {
     let server = Setup::with_methods().config("[queues.narrow]\nconcurrency = 1").start();
     let client = server.client().await;
     let expired = Failed::new("EXPIRED", "its time to live was over before it started", 0);
     for durability in [pb::Durability::Durable, pb::Durability::Ephemeral] {
-        // Pending, because it is delayed.
+        // PENDING, because it has a delay.
         let request = with(named(&format!("{durability:?}"), "ping", NOTHING), |o| {
             (o.delay, o.ttl, o.durability) = (an_hour(), ms(50), durability.into());
         });
         assert_eq!(client.fail(request).await, expired);
     }
-    // Queued, because its queue is busy.
+    // QUEUED, because its queue is full.
     let narrow = |request| with(request, |o| o.queue = "narrow".into());
     client.enqueue(narrow(named("busy", "wait", [server.path("gate")]))).await.unwrap();
     client.once("busy", TaskState::Running).await;
     let request = narrow(named("queued", "write", [server.path("ledger"), "ran".into()]));
     assert_eq!(client.fail(with(request, |o| o.ttl = ms(50))).await, expired);
     assert_eq!(client.task("queued").await.unwrap().state(), TaskState::Expired);
-    // Over before it came.
+    // Expired on arrival.
     let epoch = prost_types::Timestamp::default();
     let request = with(task("ping", NOTHING), |o| o.expires_at = Some(epoch));
     assert_eq!(client.fail(request).await, expired);
@@ -112,7 +112,7 @@ async fn a_task_that_has_not_started_in_its_time_expires() {
 }
 
 #[tokio::test]
-async fn a_task_that_started_in_its_time_may_take_longer() {
+async fn a_task_that_started_within_its_ttl_does_not_expire() {
     let server = with_methods();
     let client = server.client().await;
     let request = with(named("one", "wait", [server.path("gate")]), |o| o.ttl = ms(1_000));
@@ -128,7 +128,7 @@ async fn a_task_that_started_in_its_time_may_take_longer() {
 }
 
 #[tokio::test]
-async fn a_failed_attempt_is_repeated_as_often_as_asked() {
+async fn a_failed_attempt_is_retried_as_often_as_requested() {
     let server = with_methods();
     let client = server.client().await;
     for durability in [pb::Durability::Durable, pb::Durability::Ephemeral] {
@@ -146,7 +146,7 @@ async fn a_failed_attempt_is_repeated_as_often_as_asked() {
 }
 
 #[tokio::test]
-async fn what_failed_permanently_is_not_tried_again() {
+async fn a_permanent_failure_is_not_retried() {
     let server = with_methods();
     let client = server.client().await;
     let request = with(task("fail_permanently", NOTHING), |o| o.retry = retries(9));
@@ -154,7 +154,7 @@ async fn what_failed_permanently_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn delays_between_attempts_grow_up_to_their_cap() {
+async fn the_backoff_grows_exponentially_up_to_its_cap() {
     let server = with_methods();
     let client = server.client().await;
     let policy = pb::RetryPolicy {
@@ -178,7 +178,7 @@ async fn delays_between_attempts_grow_up_to_their_cap() {
 }
 
 #[tokio::test]
-async fn an_attempt_that_takes_too_long_is_a_failure_and_is_repeated() {
+async fn a_timed_out_attempt_is_retried() {
     let server = Setup::with_methods().flags(["--cancel-grace", "10ms"]).start();
     let client = server.client().await;
     for durability in [pb::Durability::Durable, pb::Durability::Ephemeral] {
@@ -193,18 +193,18 @@ async fn an_attempt_that_takes_too_long_is_a_failure_and_is_repeated() {
 }
 
 #[tokio::test]
-async fn a_result_that_comes_after_the_timeout_does_not_count() {
+async fn a_result_after_the_timeout_is_dropped() {
     let server = with_methods();
     let client = server.client().await;
-    let request = with(task("until_told", NOTHING), |o| o.timeout = ms(50));
+    let request = with(task("until_cancelled", NOTHING), |o| o.timeout = ms(50));
     assert_eq!(client.fail(request).await.code, "TIMED_OUT");
 }
 
 #[tokio::test]
-async fn the_server_s_own_timeout_applies_where_nobody_says() {
+async fn the_servers_default_timeout_applies_without_one_in_the_request() {
     let server = Setup::with_methods().flags(["--task-timeout", "50ms"]).start();
     let client = server.client().await;
-    let failed = client.fail(task("until_told", NOTHING)).await;
+    let failed = client.fail(task("until_cancelled", NOTHING)).await;
     let message = "the attempt took longer than its timeout of 50ms";
     assert_eq!(failed, Failed::new("TIMED_OUT", message, 1));
 }

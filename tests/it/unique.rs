@@ -19,11 +19,11 @@ fn unique(on_conflict: OnConflict, request: pb::TaskRequest) -> pb::TaskRequest 
 }
 
 fn within_an_hour(request: pb::TaskRequest) -> pb::TaskRequest {
-    with(request, |o| o.unique.as_mut().expect("it has a key").window = an_hour())
+    with(request, |o| o.unique.as_mut().expect("the request has a key").window = an_hour())
 }
 
 #[tokio::test]
-async fn who_asks_second_is_told_of_the_first() {
+async fn a_second_request_with_a_key_gets_the_first_task() {
     let server = with_methods();
     let client = server.client().await;
     let request = |id: &str| {
@@ -36,7 +36,7 @@ async fn who_asks_second_is_told_of_the_first() {
     assert_eq!((&*second.task_id, second.joined, second.replaced), ("first", true, false));
     assert_eq!(client.task("second").await.unwrap_err().code(), Code::NotFound);
     assert_eq!(client.task("first").await.unwrap().unique_key, "key");
-    // Who waits for his own gets the outcome of the first.
+    // A waiting caller gets the outcome of the first task.
     let third = tokio::spawn({
         let (client, request) = (client.clone(), request("third"));
         async move { client.submit(request).await }
@@ -46,12 +46,12 @@ async fn who_asks_second_is_told_of_the_first() {
     let third = soon(third).await.unwrap().unwrap();
     assert_eq!((&*third.task_id, &*third.result), ("first", "first"));
     assert_eq!(server.ledger("ledger"), ["first"]);
-    // The first has ended, so the key is free.
+    // The first task has ended, so the key is free.
     assert_eq!(client.run(request("fourth")).await, "fourth");
 }
 
 #[tokio::test]
-async fn a_key_can_be_kept_for_a_while_after_its_task_was_accepted() {
+async fn a_key_can_be_held_for_a_window_after_acceptance() {
     let server = with_methods();
     let client = server.client().await;
     let request = |id: &str| {
@@ -69,14 +69,14 @@ async fn a_key_can_be_kept_for_a_while_after_its_task_was_accepted() {
         ("first", true, TaskState::Succeeded)
     );
     assert_eq!(server.ledger("ledger"), ["first"]);
-    // What is forgotten keeps nobody out.
+    // A purged task no longer holds its key.
     let purge = pb::PurgeTasksRequest { task_ids: vec!["first".into()], ..Default::default() };
     assert_eq!(client.purge(purge).await.unwrap().purged, 1);
     assert_eq!(client.run(request("fourth")).await, "fourth");
 }
 
 #[tokio::test]
-async fn the_first_runs_with_the_arguments_of_the_last_as_long_as_it_waits() {
+async fn replace_changes_the_arguments_of_a_waiting_task() {
     let server = with_methods();
     let client = server.client().await;
     let ledger = server.path("ledger");
@@ -94,7 +94,7 @@ async fn the_first_runs_with_the_arguments_of_the_last_as_long_as_it_waits() {
 }
 
 #[tokio::test]
-async fn who_would_replace_what_runs_enters_behind_it() {
+async fn replace_enqueues_a_second_task_behind_a_running_one() {
     let server = with_methods();
     let client = server.client().await;
     let request = |id: &str| {
@@ -105,7 +105,7 @@ async fn who_would_replace_what_runs_enters_behind_it() {
     client.once("first", TaskState::Running).await;
     let second = client.enqueue(later(request("second"))).await.unwrap();
     assert_eq!((&*second.task_id, second.joined), ("second", false));
-    // The key is the second's now.
+    // The second task now holds the key.
     let third = client.enqueue(request("third")).await.unwrap();
     assert_eq!((&*third.task_id, third.replaced), ("second", true));
     server.open_gate("first");
@@ -114,7 +114,7 @@ async fn who_would_replace_what_runs_enters_behind_it() {
 }
 
 #[tokio::test]
-async fn who_asked_for_it_is_refused() {
+async fn on_conflict_refuse_refuses_the_second_request() {
     let server = with_methods();
     let client = server.client().await;
     let request = |id: &str| unique(OnConflict::Refuse, named(id, "ping", NOTHING));
@@ -126,7 +126,7 @@ async fn who_asked_for_it_is_refused() {
     for id in ["second", "third"] {
         assert_eq!(client.task(id).await.unwrap_err().code(), Code::NotFound);
     }
-    // The first itself, asked for again, is joined as ever.
+    // A repeated request for the first task joins it.
     assert!(client.enqueue(request("first")).await.unwrap().joined);
     let cancel = pb::CancelTasksRequest { task_ids: vec!["first".into()], ..Default::default() };
     client.cancel(cancel).await.unwrap();
@@ -134,7 +134,7 @@ async fn who_asked_for_it_is_refused() {
 }
 
 #[tokio::test]
-async fn another_key_is_another_matter() {
+async fn keys_of_other_methods_and_other_keys_do_not_conflict() {
     let server = with_methods();
     let client = server.client().await;
     client
@@ -149,7 +149,7 @@ async fn another_key_is_another_matter() {
 }
 
 #[tokio::test]
-async fn sixty_four_clients_race_one_key_and_one_of_them_enters() {
+async fn sixty_four_clients_race_for_one_key_and_one_task_is_accepted() {
     let server = with_methods();
     let observer = server.client().await;
     for on_conflict in [OnConflict::ReturnFirst, OnConflict::Refuse] {
@@ -188,7 +188,7 @@ async fn sixty_four_clients_race_one_key_and_one_of_them_enters() {
         let expected = if on_conflict == OnConflict::Refuse { (1, 0, 63) } else { (1, 63, 0) };
         assert_eq!((entered, joined, refused), expected);
         server.open_gate(&gate);
-        let first = first.expect("one entered");
+        let first = first.expect("one task was accepted");
         observer.once(&first, TaskState::Succeeded).await;
         assert_eq!(server.ledger(&ledger), [first]);
     }
@@ -215,7 +215,7 @@ async fn many_tasks_of_one_call_with_one_key_are_one_task() {
 }
 
 #[tokio::test]
-async fn keys_that_cannot_be_are_refused() {
+async fn invalid_unique_options_are_refused() {
     let server = with_methods();
     let client = server.client().await;
     let check = async |unique: pb::Unique, field: &str, why: &str| {

@@ -1,4 +1,4 @@
-//! GetResult that waits for the task to end.
+//! GetResult with a wait for the task's end.
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,13 @@ use crate::client::{Failed, NOTHING, Refused, later, ms, named, span, with};
 use crate::server::{stock, with_methods};
 use crate::waiting::soon;
 
-/// Longer than any test, and not too long to be asked for.
+/// Longer than any test; the longest accepted wait.
 fn ten_minutes() -> Option<prost_types::Duration> {
     span(Duration::from_secs(600))
 }
 
 #[tokio::test]
-async fn all_who_wait_are_answered_when_the_task_ends() {
+async fn all_waiting_calls_are_answered_when_the_task_ends() {
     let server = with_methods();
     let client = server.client().await;
     for durability in [pb::Durability::Durable, pb::Durability::Ephemeral] {
@@ -32,7 +32,7 @@ async fn all_who_wait_are_answered_when_the_task_ends() {
                 tokio::spawn(async move { client.result_within(&id, ten_minutes()).await })
             })
             .collect();
-        // It answers this after it has seen those.
+        // When the server answers this, it has received the others.
         assert_eq!(client.result(&id).await.unwrap().status(), Status::Pending);
         server.open_gate(&id);
         for waiting in waiting {
@@ -43,37 +43,37 @@ async fn all_who_wait_are_answered_when_the_task_ends() {
 }
 
 #[tokio::test]
-async fn a_wait_that_is_over_is_answered_with_where_the_task_stands() {
+async fn a_wait_that_times_out_returns_the_tasks_state() {
     let server = with_methods();
     let client = server.client().await;
     client.enqueue(later(named("waits", "ping", NOTHING))).await.unwrap();
     client.enqueue(named("runs", "wait", [server.path("gate")])).await.unwrap();
     client.once("runs", TaskState::Running).await;
     for (id, state) in [("waits", TaskState::Pending), ("runs", TaskState::Running)] {
-        let begun = Instant::now();
+        let start = Instant::now();
         let result = client.result_within(id, ms(50)).await.unwrap();
         assert_eq!((result.status(), result.state()), (Status::Pending, state));
-        assert!(begun.elapsed() >= Duration::from_millis(50), "it did not wait");
+        assert!(start.elapsed() >= Duration::from_millis(50), "the server did not wait");
     }
 }
 
 #[tokio::test]
-async fn who_comes_after_the_end_does_not_wait() {
+async fn a_wait_for_an_ended_task_returns_at_once() {
     let server = with_methods();
     let client = server.client().await;
-    client.run(named("well", "add", [1, 2])).await;
-    let failed = client.fail(named("badly", "fail_permanently", NOTHING)).await;
+    client.run(named("succeeded", "add", [1, 2])).await;
+    let failed = client.fail(named("failed", "fail_permanently", NOTHING)).await;
     assert_eq!(failed, Failed::new("HANDLER_FAILED", "it cannot work", 1));
-    let well = client.result_within("well", ten_minutes()).await.unwrap();
+    let well = client.result_within("succeeded", ten_minutes()).await.unwrap();
     assert_eq!((well.status(), &*well.result), (Status::Success, "3"));
-    let badly = client.result_within("badly", ten_minutes()).await.unwrap();
+    let badly = client.result_within("failed", ten_minutes()).await.unwrap();
     assert_eq!((badly.status(), &*badly.result), (Status::Failed, "it cannot work"));
-    let refused = Refused::from(client.result_within("nobody", ten_minutes()).await.unwrap_err());
+    let refused = Refused::from(client.result_within("unknown", ten_minutes()).await.unwrap_err());
     assert_eq!((refused.code, &*refused.reason), (Code::NotFound, "TASK_NOT_FOUND"));
 }
 
 #[tokio::test]
-async fn a_cancel_and_an_expiry_are_ends_too() {
+async fn a_cancel_and_an_expiry_end_the_wait() {
     let server = stock();
     let client = server.client().await;
     client.enqueue(later(named("unwanted", "ping", NOTHING))).await.unwrap();
@@ -91,11 +91,11 @@ async fn a_cancel_and_an_expiry_are_ends_too() {
 }
 
 #[tokio::test]
-async fn nobody_waits_longer_than_ten_minutes() {
+async fn a_wait_above_ten_minutes_is_refused() {
     let server = stock();
     let client = server.client().await;
     let refused =
-        async |wait| Refused::from(client.result_within("nobody", wait).await.unwrap_err());
+        async |wait| Refused::from(client.result_within("unknown", wait).await.unwrap_err());
     assert_eq!(
         refused(span(Duration::from_millis(600_001))).await,
         Refused::invalid("wait", "600.001s; at most 10 minutes are accepted")
@@ -105,7 +105,7 @@ async fn nobody_waits_longer_than_ten_minutes() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_answers_those_who_wait() {
+async fn a_draining_server_answers_waiting_calls() {
     let mut server = stock();
     let client = server.client().await;
     client.enqueue(later(named("waits", "ping", NOTHING))).await.unwrap();

@@ -1,12 +1,13 @@
-//! Waiting for something to happen, which has to happen soon.
+//! Waits with a limit, for tests.
 
 use std::time::{Duration, Instant};
 
-/// Long enough for a busy machine. Nothing that a test waits for takes that long.
+/// Long enough for a busy machine: nothing that a test waits for takes that long.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK_EVERY: Duration = Duration::from_millis(5);
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// What `look` sees, once it sees something.
+/// Polls `look` until it returns something; panics after [`PATIENCE`]. Prefer an event or a long poll
+/// where the product has one.
 #[track_caller]
 pub(crate) fn eventually<T>(
     what: &str,
@@ -14,24 +15,24 @@ pub(crate) fn eventually<T>(
 ) -> impl Future<Output = T> {
     let place = std::panic::Location::caller();
     async move {
-        let begun = Instant::now();
+        let start = Instant::now();
         loop {
             if let Some(seen) = look().await {
                 return seen;
             }
-            assert!(begun.elapsed() < PATIENCE, "{place}: waited in vain until {what}");
-            tokio::time::sleep(LOOK_EVERY).await;
+            assert!(start.elapsed() < PATIENCE, "{place}: timed out waiting until {what}");
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }
 
-/// What `happens` comes to, which must not take for ever.
+/// Awaits `happens`; panics after [`PATIENCE`].
 #[track_caller]
 pub(crate) fn soon<F: Future>(happens: F) -> impl Future<Output = F::Output> {
     let place = std::panic::Location::caller();
     async move {
         let Ok(happened) = tokio::time::timeout(PATIENCE, happens).await else {
-            panic!("{place}: waited in vain");
+            panic!("{place}: timed out");
         };
         happened
     }

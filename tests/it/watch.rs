@@ -1,4 +1,4 @@
-//! WatchTask: what happens to a task, as it happens.
+//! WatchTask: the updates of a task, as they happen.
 
 use std::time::Instant;
 
@@ -27,20 +27,20 @@ async fn next(updates: &mut Updates) -> Option<pb::WatchTaskResponse> {
     soon(updates.message()).await.unwrap()
 }
 
-/// Everything that is still to come.
+/// Reads all remaining updates.
 async fn rest(updates: &mut Updates) -> Vec<pb::WatchTaskResponse> {
     let mut seen = Vec::new();
     while let Some(update) = next(updates).await {
         seen.push(update);
-        assert!(seen.len() < MANY_UPDATES, "it goes on and on: {seen:?}");
+        assert!(seen.len() < MANY_UPDATES, "the stream does not end: {seen:?}");
     }
     seen
 }
 
-/// In a few words: `RUNNING`, `0.25 a quarter`, `1 INFO it begins`, `= SUCCEEDED the end`.
-fn told(update: &pb::WatchTaskResponse) -> String {
+/// An update as text: `RUNNING`, `0.25 a quarter`, `1 INFO it begins`, `= SUCCEEDED the end`.
+fn summary(update: &pb::WatchTaskResponse) -> String {
     let state = |state: TaskState| state.as_str_name().replace("TASK_STATE_", "");
-    match update.update.as_ref().expect("an update that says nothing") {
+    match update.update.as_ref().expect("the answer has an update") {
         Update::Entered(entry) => state(entry.state()),
         Update::Progress(progress) => format!("{} {}", progress.fraction, progress.message),
         Update::Log(line) => {
@@ -51,21 +51,21 @@ fn told(update: &pb::WatchTaskResponse) -> String {
     }
 }
 
-/// The same without progress, of which only the latest is told.
+/// The updates as text, without progress, of which a watch may skip all but the latest.
 fn lasting(updates: &[pb::WatchTaskResponse]) -> Vec<String> {
     let lasting = updates.iter().filter(|one| !matches!(one.update, Some(Update::Progress(_))));
-    lasting.map(told).collect()
+    lasting.map(summary).collect()
 }
 
 #[tokio::test]
-async fn a_watcher_sees_what_happens_as_it_happens_and_then_the_outcome() {
+async fn a_watch_sends_every_update_and_then_the_outcome() {
     let server = with_methods();
     let client = server.client().await;
-    client.enqueue(named("one", "narrate", [server.path("gate")])).await.unwrap();
+    client.enqueue(named("one", "log_and_wait", [server.path("gate")])).await.unwrap();
     let mut updates = watch(&client, "one", "").await.unwrap();
     let mut before = Vec::new();
     while before.len() < 3 {
-        before.push(told(&next(&mut updates).await.expect("the stream goes on")));
+        before.push(summary(&next(&mut updates).await.expect("the stream continues")));
     }
     before.sort();
     assert_eq!(before, ["0.25 a quarter", "1 INFO it begins", "RUNNING"]);
@@ -80,25 +80,25 @@ async fn a_watcher_sees_what_happens_as_it_happens_and_then_the_outcome() {
 async fn an_ephemeral_task_is_watched_until_its_outcome() {
     let server = with_methods();
     let client = server.client().await;
-    let request = with(named("one", "narrate", [server.path("gate")]), |o| {
+    let request = with(named("one", "log_and_wait", [server.path("gate")]), |o| {
         o.durability = pb::Durability::Ephemeral.into();
     });
     client.enqueue(request).await.unwrap();
     let mut updates = watch(&client, "one", "").await.unwrap();
     let mut before = Vec::new();
     while before.len() < 3 {
-        before.push(told(&next(&mut updates).await.expect("the stream goes on")));
+        before.push(summary(&next(&mut updates).await.expect("the stream continues")));
     }
     before.sort();
     assert_eq!(before, ["0.25 a quarter", "1 INFO it begins", "RUNNING"]);
     server.open_gate("gate");
-    // What it says last is forgotten with it: only its outcome is kept.
+    // The last log lines are deleted with the ephemeral task: only its outcome stays.
     let after = lasting(&rest(&mut updates).await);
     assert!(after.ends_with(&["SUCCEEDED".into(), "= SUCCEEDED the end".into()]), "{after:?}");
 }
 
 #[tokio::test]
-async fn every_state_is_told_with_its_time_attempt_and_error() {
+async fn every_state_is_sent_with_its_time_attempt_and_error() {
     let server = with_methods();
     let client = server.client().await;
     let request = with(named("two", "fail", [2]), |o| {
@@ -116,18 +116,18 @@ async fn every_state_is_told_with_its_time_attempt_and_error() {
     let history = client.task("two").await.unwrap().history;
     assert_eq!(history.len(), 10, "{history:?}");
     assert_eq!(entered, history);
-    assert_eq!(told(updates.last().unwrap()), "= SUCCEEDED 3");
+    assert_eq!(summary(updates.last().unwrap()), "= SUCCEEDED 3");
 }
 
 #[tokio::test]
-async fn a_watch_goes_on_after_the_update_whose_cursor_it_is_given() {
+async fn a_watch_resumes_after_its_cursor() {
     let server = with_methods();
     let client = server.client().await;
-    client.enqueue(named("one", "narrate", [server.path("gate")])).await.unwrap();
+    client.enqueue(named("one", "log_and_wait", [server.path("gate")])).await.unwrap();
     let mut updates = watch(&client, "one", "").await.unwrap();
     let mut seen = Vec::new();
     while seen.len() < 3 {
-        seen.push(next(&mut updates).await.expect("the stream goes on"));
+        seen.push(next(&mut updates).await.expect("the stream continues"));
     }
     drop(updates);
     let cursor = seen.last().unwrap().cursor.clone();
@@ -148,7 +148,7 @@ async fn a_watch_goes_on_after_the_update_whose_cursor_it_is_given() {
     expected.sort_unstable();
     assert_eq!(sorted, expected, "{seen:?}");
 
-    // The same from any place in a task's life that is over, and in another process.
+    // Resuming after any update of an ended task yields the rest.
     let all = rest(&mut watch(&client, "one", "").await.unwrap()).await;
     for (at, update) in all.iter().enumerate() {
         let after = rest(&mut watch(&client, "one", &update.cursor).await.unwrap()).await;
@@ -162,12 +162,12 @@ async fn a_watch_goes_on_after_the_update_whose_cursor_it_is_given() {
 }
 
 #[tokio::test]
-async fn a_task_that_never_ran_tells_why() {
+async fn a_watch_of_a_cancelled_task_sends_the_reason() {
     let server = stock();
     let client = server.client().await;
     client.enqueue(later(named("unwanted", "ping", NOTHING))).await.unwrap();
     let mut updates = watch(&client, "unwanted", "").await.unwrap();
-    assert_eq!(told(&next(&mut updates).await.unwrap()), "PENDING");
+    assert_eq!(summary(&next(&mut updates).await.unwrap()), "PENDING");
     let cancel = pb::CancelTasksRequest {
         task_ids: vec!["unwanted".into()],
         reason: "not wanted".into(),
@@ -178,7 +178,7 @@ async fn a_task_that_never_ran_tells_why() {
 }
 
 #[tokio::test]
-async fn many_may_watch_one_task() {
+async fn many_watches_of_one_task_get_its_outcome() {
     let server = with_methods();
     let client = server.client().await;
     client.enqueue(named("one", "wait", [server.path("gate")])).await.unwrap();
@@ -189,20 +189,20 @@ async fn many_may_watch_one_task() {
     server.open_gate("gate");
     for mut updates in watching {
         let seen = rest(&mut updates).await;
-        assert_eq!(told(seen.last().unwrap()), "= SUCCEEDED waited");
+        assert_eq!(summary(seen.last().unwrap()), "= SUCCEEDED waited");
     }
 }
 
 #[tokio::test]
-async fn what_cannot_be_watched_is_refused() {
+async fn an_unknown_task_and_an_invalid_cursor_are_refused() {
     let server = stock();
     let client = server.client().await;
     client.run(named("one", "ping", NOTHING)).await;
     client.run(named("other", "ping", NOTHING)).await;
     let refused =
         async |id: &str, cursor: &str| Refused::from(watch(&client, id, cursor).await.unwrap_err());
-    let nobody = refused("nobody", "").await;
-    assert_eq!((nobody.code, &*nobody.reason), (Code::NotFound, "TASK_NOT_FOUND"));
+    let unknown = refused("unknown", "").await;
+    assert_eq!((unknown.code, &*unknown.reason), (Code::NotFound, "TASK_NOT_FOUND"));
     assert_eq!(refused("", "").await.fields, ["task_id"]);
     let seen = rest(&mut watch(&client, "one", "").await.unwrap()).await;
     let cursor = &seen[0].cursor;
@@ -218,14 +218,14 @@ async fn what_cannot_be_watched_is_refused() {
 }
 
 #[tokio::test]
-async fn watchers_that_go_away_leave_nothing_behind() {
+async fn closed_watches_leave_nothing_behind() {
     const WATCHERS: usize = 3_000;
     let server = Setup::stock().flags(["--max-streams", "16"]).start();
     let client = server.client().await;
     client.enqueue(later(named("waits", "ping", NOTHING))).await.unwrap();
     for _ in 0..WATCHERS {
         let mut updates = watch(&client, "waits", "").await.unwrap();
-        assert_eq!(told(&next(&mut updates).await.unwrap()), "PENDING");
+        assert_eq!(summary(&next(&mut updates).await.unwrap()), "PENDING");
     }
     client.assert_served(server.addr()).await;
 }
@@ -243,28 +243,28 @@ async fn a_watch_ends_at_its_deadline() {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_ends_its_watches_and_the_next_one_goes_on() {
+async fn a_draining_server_ends_its_watches() {
     let mut server = stock();
     let client = server.client().await;
     client.enqueue(later(named("waits", "ping", NOTHING))).await.unwrap();
     let mut updates = watch(&client, "waits", "").await.unwrap();
-    assert_eq!(told(&next(&mut updates).await.unwrap()), "PENDING");
-    let begun = Instant::now();
+    assert_eq!(summary(&next(&mut updates).await.unwrap()), "PENDING");
+    let start = Instant::now();
     server.terminate();
     let refused = Refused::from(soon(updates.message()).await.unwrap_err());
     assert_eq!((refused.code, &*refused.reason), (Code::Unavailable, "DRAINING"));
     assert!(server.ended().await.success());
-    assert!(begun.elapsed() < PATIENCE / 2, "the watch held it up");
+    assert!(start.elapsed() < PATIENCE / 2, "the watch delayed the exit");
 }
 
 #[tokio::test]
-async fn a_slow_watcher_holds_nobody_up() {
+async fn a_slow_watch_does_not_delay_the_task() {
     let server = with_methods();
     let client = server.client().await;
-    client.enqueue(named("one", "narrate", [server.path("gate")])).await.unwrap();
+    client.enqueue(named("one", "log_and_wait", [server.path("gate")])).await.unwrap();
     let mut idle = watch(&client, "one", "").await.unwrap();
     server.open_gate("gate");
     client.once("one", TaskState::Succeeded).await;
     let seen = rest(&mut idle).await;
-    assert_eq!(told(seen.last().unwrap()), "= SUCCEEDED the end");
+    assert_eq!(summary(seen.last().unwrap()), "= SUCCEEDED the end");
 }

@@ -1,4 +1,4 @@
-//! gRPC by hand, for what a well-behaved client does not do.
+//! HTTP/2 and gRPC without a client library, for calls that a well-behaved client does not make.
 
 use std::net::SocketAddr;
 
@@ -12,7 +12,7 @@ use crate::waiting::soon;
 
 pub(crate) const SUBMIT: &str = "/taskscheduler.TaskScheduler/SubmitTask";
 
-/// What every HTTP/2 connection opens with, and an empty SETTINGS frame.
+/// The client preface of HTTP/2, and an empty SETTINGS frame.
 pub(crate) const OPENING: &[u8] =
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 
@@ -29,7 +29,7 @@ impl Connection {
         Self { calls, driver: tokio::spawn(driver) }
     }
 
-    /// Calls, and answers with the status that came.
+    /// Calls a method; returns the status.
     pub(crate) async fn call(
         &self,
         path: &str,
@@ -52,21 +52,21 @@ impl Connection {
         Status::from_header_map(&trailers).unwrap_or_else(|| Status::new(Code::Unknown, "none"))
     }
 
-    /// Begins a call and takes it back at once. False when the server has closed the connection.
+    /// Starts a call and resets it at once. False if the server has closed the connection.
     pub(crate) async fn begin_and_reset(&mut self, message: &impl Message) -> bool {
-        // h2 takes calls without end; this lets it send them.
+        // h2 queues calls without limit; this lets it send them.
         tokio::task::yield_now().await;
         let Ok(mut calls) = soon(self.calls.clone().ready()).await else { return false };
         let Ok((_answer, mut body)) = calls.send_request(request(SUBMIT, &[]), false) else {
             return false;
         };
-        // What cannot be sent any more shows at the next call.
+        // A failed send shows at the next call.
         drop(body.send_data(framed(message), true));
         body.send_reset(h2::Reason::CANCEL);
         true
     }
 
-    /// How the connection ended, once it has.
+    /// Waits for the connection's end.
     pub(crate) async fn closed(self) -> Result<(), h2::Error> {
         soon(self.driver).await.unwrap()
     }

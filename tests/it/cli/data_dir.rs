@@ -1,4 +1,4 @@
-//! Where a server keeps its tasks, and what it says when it cannot.
+//! The data directory of a server, and the errors if it cannot be used.
 
 use std::ops::Range;
 
@@ -10,21 +10,21 @@ use crate::binary::{Binary, ProcessOutput};
 use crate::client::{an_hour, named, task, with};
 use crate::server::Setup;
 
-/// Starts a server that ends at once, and says nothing but why.
+/// Starts a server that exits at once with an error.
 fn refuse(binary: &Binary, flags: &[&str]) -> ProcessOutput {
     binary.run(&[&["--addr", "127.0.0.1:0", "--log-dir", "none"], flags].concat())
 }
 
-/// In whose folder such servers start.
+/// An empty folder for such servers.
 fn quiet() -> Binary {
     Binary::new().env("RUST_LOG", "error")
 }
 
-/// Where the header of an SQLite file has the version of what is in it.
+/// The offset of the user version in the header of an SQLite file.
 const USER_VERSION: Range<usize> = 60..64;
 
 #[tokio::test]
-async fn what_was_answered_is_there_after_a_restart() {
+async fn acknowledged_tasks_survive_a_restart() {
     let binary = Binary::new();
     let data = directory(&binary, "deep/down");
     let mut server = serve(&data);
@@ -43,32 +43,32 @@ async fn what_was_answered_is_there_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_told_nothing_keeps_tasks_where_it_was_started() {
+async fn the_default_data_directory_is_in_the_working_directory() {
     let server = Setup::stock().start();
     assert_eq!(server.client().await.run(task("add", [1, 2])).await, "3");
     assert!(std::fs::read_dir(server.path("data")).unwrap().next().is_some());
 }
 
 #[tokio::test]
-async fn the_memory_store_says_that_nothing_survives_and_leaves_nothing() {
+async fn the_memory_store_logs_that_nothing_survives_and_leaves_no_files() {
     let binary = Binary::new();
     let data = directory(&binary, "data");
     let flags = ["--store", "memory", "--data-dir", &data];
     let mut server = Setup::stock().flags(flags).start();
-    let said = "tasks are kept in memory: nothing survives this process";
-    assert!(server.log().contains(said), "{}", server.log());
+    let expected = "tasks are kept in memory: nothing survives this process";
+    assert!(server.log().contains(expected), "{}", server.log());
     assert_eq!(server.client().await.run(named("sum", "add", [1, 2, 3])).await, "6");
     server.terminate();
     assert!(server.ended().await.success());
     assert!(!binary.path().join("data").exists());
 
     let server = Setup::stock().flags(flags).start();
-    let gone = server.client().await.result("sum").await.unwrap_err();
-    assert_eq!(gone.code(), Code::NotFound);
+    let missing = server.client().await.result("sum").await.unwrap_err();
+    assert_eq!(missing.code(), Code::NotFound);
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_is_one_line_that_names_it() {
+fn a_directory_that_cannot_be_created_is_one_line_that_names_it() {
     let binary = quiet().file("taken", "");
     let refused = |flags: &[&str], dir: &str| assert_one_line(&refuse(&binary, flags), 78, &[dir]);
     refused(&["--data-dir", "taken"], "taken");
@@ -77,20 +77,20 @@ fn a_directory_that_cannot_be_made_is_one_line_that_names_it() {
 }
 
 #[tokio::test]
-async fn a_second_server_on_one_directory_ends_and_names_it_and_the_first_goes_on() {
+async fn a_second_server_on_one_directory_exits_and_the_first_keeps_serving() {
     let binary = quiet();
     let data = directory(&binary, "data");
     let first = serve(&data);
     let second = refuse(&binary, &["--data-dir", "data"]);
     assert_one_line(&second, 1, &["data is in use by process"]);
     assert_eq!(first.client().await.run(task("add", [1, 2])).await, "3");
-    // A lock outlives no server, however it ended.
+    // The lock ends with its process, however that exits.
     drop(first);
     serve(&data);
 }
 
 #[tokio::test]
-async fn a_file_of_somebody_else_or_of_a_later_version_is_left_as_it_is() {
+async fn a_foreign_file_or_a_later_version_is_left_unchanged() {
     let binary = quiet();
     fill(&binary, "data").await;
     let file = binary.path().join("data").join(STORE_FILE);
@@ -99,7 +99,7 @@ async fn a_file_of_somebody_else_or_of_a_later_version_is_left_as_it_is() {
         std::fs::write(&file, bytes).unwrap();
         let ran = refuse(&binary, &["--data-dir", "data"]);
         assert_one_line(&ran, 78, parts);
-        assert!(std::fs::read(&file).unwrap() == bytes, "it was written to");
+        assert!(std::fs::read(&file).unwrap() == bytes, "the file was changed");
     };
     refused(b"these are the accounts of 2019, and no store\n", &["data"]);
     let mut later = sound.clone();

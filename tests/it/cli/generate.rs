@@ -1,4 +1,4 @@
-//! `events` and `generate`: without a server, and without its data.
+//! `events` and `generate`: they need no server and no data.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use super::assert_one_line;
 use crate::binary::Binary;
 
-/// The files of `tests/it/task_authors/generated`, which are compiled and run there, and how each is made.
+/// The files of `tests/it/task_authors/generated`, which the tests compile and run, and the arguments that generate each.
 const GENERATED: [(&str, &[&str]); 4] = [
     (
         "notification.rs",
@@ -21,26 +21,26 @@ const GENERATED: [(&str, &[&str]); 4] = [
 ];
 
 #[test]
-fn what_is_generated_is_what_the_tests_compile_and_run() {
+fn the_compiled_files_are_what_generate_writes() {
     let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/task_authors/generated");
     let binary = Binary::new();
     for (file, args) in GENERATED {
         let ran = binary.run(&[&["generate"], args, &["--out", file]].concat());
-        let said = format!("{file} is written; name it in a `mod` of your crate\n");
-        assert_eq!((ran.code, &*ran.stdout, &*ran.stderr), (Some(0), &*said, ""));
+        let expected_stdout = format!("{file} is written; name it in a `mod` of your crate\n");
+        assert_eq!((ran.code, &*ran.stdout, &*ran.stderr), (Some(0), &*expected_stdout, ""));
         let made = fs::read_to_string(binary.path().join(file)).unwrap();
         let shown = binary.run(&[&["generate"], args].concat());
-        assert_eq!((shown.code, &shown.stdout), (Some(0), &made), "on stdout it is the same");
+        assert_eq!((shown.code, &shown.stdout), (Some(0), &made), "stdout has the same text");
         if std::env::var_os("UPDATE_GENERATED").is_some() {
             fs::write(kept.join(file), &made).unwrap();
         }
         let expected = fs::read_to_string(kept.join(file)).unwrap();
-        assert_eq!(made, expected, "{file}: UPDATE_GENERATED=1 writes it anew");
+        assert_eq!(made, expected, "{file}: UPDATE_GENERATED=1 updates it");
     }
 }
 
 #[test]
-fn nothing_is_overwritten_and_nothing_is_made_of_what_cannot_be() {
+fn generate_overwrites_nothing_and_refuses_invalid_names() {
     let binary = Binary::new();
     fs::write(binary.path().join("mine.rs"), "mine").unwrap();
     let ran = binary.run(&["generate", "task", "mine", "--out", "mine.rs"]);
@@ -57,14 +57,14 @@ fn nothing_is_overwritten_and_nothing_is_made_of_what_cannot_be() {
 }
 
 #[test]
-fn the_events_are_listed_where_there_is_no_data() {
+fn the_events_are_listed_without_a_store() {
     let binary = Binary::new();
     let ran = binary.run(&["events"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.stdout.contains("\ntask.completed "), "{}", ran.stdout);
     let ran = binary.run(&["events", "task.completed"]);
     assert!(ran.stdout.starts_with("task.completed: A task succeeded\n"), "{}", ran.stdout);
-    assert!(!binary.path().join("data").exists(), "it opens nothing");
+    assert!(!binary.path().join("data").exists(), "the command opens no store");
     let ran = binary.run(&["events", "task.complete"]);
     assert_one_line(&ran, 2, &["did you mean task.completed"]);
 }

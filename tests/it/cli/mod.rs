@@ -1,4 +1,4 @@
-//! The store's files, from outside: where servers keep them, and the commands that look after them.
+//! The store's files: the data directory, and the commands that maintain it.
 
 mod backup;
 mod data_dir;
@@ -14,17 +14,17 @@ use crate::server::{Server, Setup};
 /// The file with the tasks, in a data directory.
 const STORE_FILE: &str = "tasks.db";
 
-/// The directory `name` in the folder of `binary`, for servers, which have other folders.
+/// The absolute path of the directory `name` in the folder of `binary`, for servers in other folders.
 fn directory(binary: &Binary, name: &str) -> String {
     binary.path().join(name).to_str().expect("temporary folders have plain names").into()
 }
 
-/// A server that keeps its tasks there.
+/// A server with this data directory.
 fn serve(data_dir: &str) -> Server {
     Setup::stock().flags(["--data-dir", data_dir]).start()
 }
 
-/// Leaves a store with one task that ended, `sum`, in the directory `name`.
+/// Leaves a store with one ended task, `sum`, in the directory `name`.
 async fn fill(binary: &Binary, name: &str) {
     let mut server = serve(&directory(binary, name));
     let mut request = task("add", [1, 2, 3]);
@@ -34,15 +34,15 @@ async fn fill(binary: &Binary, name: &str) {
     assert!(server.ended().await.success());
 }
 
-/// Fails unless a server finds there what [`fill`] has left.
+/// Asserts that a server finds there what [`fill`] has left.
 async fn assert_filled(data_dir: &str) {
     let server = serve(data_dir);
     let answer = server.client().await.result("sum").await.unwrap();
     assert_eq!(answer.result, "6");
 }
 
-/// The files of a directory, which may not exist, with their bytes. But for the lock, whose text is
-/// the number of whichever process had it last.
+/// The files of a directory, with their bytes; empty if there is none. Leaves out the lock, which holds
+/// the id of the last process.
 fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
     let mut files: Vec<_> = entries
@@ -54,7 +54,7 @@ fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// Fails unless it ended with `code`, nothing on stdout and a line on stderr that has all the parts.
+/// Asserts the exit code, nothing on stdout, and one line on stderr with all the parts.
 #[track_caller]
 fn assert_one_line(ran: &ProcessOutput, code: i32, parts: &[&str]) {
     assert_eq!((ran.code, &*ran.stdout), (Some(code), ""), "{ran:?}");

@@ -1,4 +1,4 @@
-//! `verify`: sound stores, damaged ones, and none.
+//! `verify`: sound stores, damaged ones, and no store.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt as _;
@@ -9,13 +9,13 @@ use crate::binary::Binary;
 const PAGE_BYTES: u64 = 4_096;
 
 #[tokio::test]
-async fn a_sound_store_is_said_to_be_sound_also_beside_its_server() {
+async fn a_sound_store_is_reported_as_sound_even_while_its_server_runs() {
     let binary = Binary::new();
     fill(&binary, "data").await;
     let assert_sound = || {
         let ran = binary.run(&["verify"]);
-        let said = (ran.code, &*ran.stdout, &*ran.stderr);
-        assert_eq!(said, (Some(0), "./data is sound\n", ""));
+        let output = (ran.code, &*ran.stdout, &*ran.stderr);
+        assert_eq!(output, (Some(0), "./data is sound\n", ""));
     };
     assert_sound();
     let server = serve(&directory(&binary, "data"));
@@ -25,7 +25,7 @@ async fn a_sound_store_is_said_to_be_sound_also_beside_its_server() {
 }
 
 #[tokio::test]
-async fn each_thing_that_is_wrong_is_a_line_and_the_exit_code_is_1() {
+async fn each_problem_is_a_line_and_the_exit_code_is_1() {
     let binary = Binary::new();
     fill(&binary, "data").await;
     let file = rusqlite::Connection::open(binary.path().join("data").join(STORE_FILE)).unwrap();
@@ -41,7 +41,7 @@ async fn each_thing_that_is_wrong_is_a_line_and_the_exit_code_is_1() {
 }
 
 #[tokio::test]
-async fn a_file_whose_pages_are_damaged_is_not_sound() {
+async fn damaged_pages_are_reported() {
     let binary = Binary::new();
     fill(&binary, "data").await;
     let path = binary.path().join("data").join(STORE_FILE);
@@ -58,7 +58,7 @@ async fn a_file_whose_pages_are_damaged_is_not_sound() {
 }
 
 #[test]
-fn where_there_is_no_store_nothing_is_verified_and_none_is_made() {
+fn without_a_store_verify_fails_and_creates_none() {
     let binary = Binary::new().file("taken", "");
     assert_one_line(&binary.run(&["verify"]), 78, &["./data"]);
     assert!(!binary.path().join("data").exists());

@@ -1,4 +1,4 @@
-//! Many tasks and many pages.
+//! Batches and paging.
 
 use task_scheduler::client::{ClientError, TaskBuilder};
 use task_scheduler::error::Code;
@@ -28,7 +28,7 @@ fn answered(from: usize, to: usize) -> Step {
 }
 
 #[tokio::test]
-async fn each_task_has_its_own_answer_in_the_order_given() {
+async fn each_task_of_a_batch_has_its_own_answer_in_order() {
     let refused = pb::Refusal {
         code: 5,
         reason: "METHOD_NOT_FOUND".into(),
@@ -45,7 +45,10 @@ async fn each_task_has_its_own_answer_in_the_order_given() {
     let results = soon(fake.client().batch(tasks)).await;
     assert_eq!(results[0].as_ref().unwrap().id().as_str(), "a");
     assert!(results[1].as_ref().unwrap_err().is(Code::MethodNotFound));
-    assert!(results[2].as_ref().unwrap_err().is(Code::InvalidArgument), "it was not sent");
+    assert!(
+        results[2].as_ref().unwrap_err().is(Code::InvalidArgument),
+        "the client checks it first"
+    );
     assert_eq!(results[3].as_ref().unwrap().id().as_str(), "d");
     let sent: Vec<pb::EnqueueTasksRequest> = fake.requests();
     let ids: Vec<&str> = sent[0].tasks.iter().map(|task| task.task_id.as_str()).collect();
@@ -53,7 +56,7 @@ async fn each_task_has_its_own_answer_in_the_order_given() {
 }
 
 #[tokio::test]
-async fn a_batch_goes_out_in_calls_that_a_server_takes() {
+async fn a_batch_is_split_at_the_servers_task_limit() {
     let fake = Fake::playing([answered(0, 10_000), answered(10_000, 10_001)]).await;
     let results = soon(fake.client().batch(numbered(10_001))).await;
     let ids: Vec<String> =
@@ -64,8 +67,8 @@ async fn a_batch_goes_out_in_calls_that_a_server_takes() {
 }
 
 #[tokio::test]
-async fn large_tasks_go_out_in_more_calls() {
-    // The fake refuses messages beyond 4 MiB, as servers do.
+async fn a_batch_is_split_at_the_message_size() {
+    // The fake refuses messages beyond 4 MiB, as the real server does.
     let fake = Fake::playing([answered(0, 3), answered(3, 5)]).await;
     let megabyte = "x".repeat(1 << 20);
     let large = numbered(5).map(|task| task.arg(megabyte.as_str()));
@@ -77,19 +80,19 @@ async fn large_tasks_go_out_in_more_calls() {
 }
 
 #[tokio::test]
-async fn after_a_call_that_came_to_nothing_no_more_are_made() {
+async fn a_failed_call_ends_the_batch() {
     let lost = Step::Refuse(Status::unavailable("lost"));
     let fake = Fake::playing([answered(0, 10_000), lost.clone(), lost]).await;
     let client = quick().tries(1).connect(fake.proxy.addr()).unwrap();
     let results = soon(client.batch(numbered(20_001))).await;
-    let well = results.iter().filter(|result| result.is_ok()).count();
-    assert_eq!((well, results.len()), (10_000, 20_001));
+    let succeeded = results.iter().filter(|result| result.is_ok()).count();
+    assert_eq!((succeeded, results.len()), (10_000, 20_001));
     assert!(matches!(results.last(), Some(Err(ClientError::Transport(_)))));
     assert_eq!(fake.calls().len(), 2);
 }
 
 #[tokio::test]
-async fn fewer_answers_than_tasks_are_noticed() {
+async fn missing_answers_are_an_error() {
     let fake = Fake::playing([answered(0, 1)]).await;
     let results = soon(fake.client().batch(numbered(2))).await;
     assert!(results[0].is_ok());
@@ -97,8 +100,8 @@ async fn fewer_answers_than_tasks_are_noticed() {
 
     let chain = pb::SubmitChainResponse { task_ids: vec!["t0".into()], outcome: None };
     fake.then([answer(&chain)]);
-    let told = soon(fake.client().chain(numbered(2))).await.unwrap_err();
-    assert!(matches!(told, ClientError::BadAnswer { call: "SubmitChain", .. }));
+    let error = soon(fake.client().chain(numbered(2))).await.unwrap_err();
+    assert!(matches!(error, ClientError::BadAnswer { call: "SubmitChain", .. }));
 }
 
 #[tokio::test]
@@ -118,7 +121,7 @@ async fn a_chord_names_its_tasks_and_its_callback() {
 }
 
 #[tokio::test]
-async fn a_listing_is_asked_for_page_by_page() {
+async fn a_listing_is_read_page_by_page() {
     let page = |ids: &[&str], token: &str| {
         let task = |id: &&str| pb::Task { task_id: (*id).into(), ..Default::default() };
         answer(&pb::ListTasksResponse {
@@ -140,8 +143,8 @@ async fn a_listing_is_asked_for_page_by_page() {
         ids.push(task.task_id);
     }
     assert_eq!(ids, ["a", "b", "c"]);
-    let asked: Vec<pb::ListTasksRequest> = fake.requests();
-    let tokens: Vec<&str> = asked.iter().map(|request| request.page_token.as_str()).collect();
+    let requests: Vec<pb::ListTasksRequest> = fake.requests();
+    let tokens: Vec<&str> = requests.iter().map(|request| request.page_token.as_str()).collect();
     assert_eq!(tokens, ["", "1", "2"]);
     let expected = pb::ListTasksRequest {
         states: vec![pb::TaskState::Failed as i32],
@@ -151,7 +154,7 @@ async fn a_listing_is_asked_for_page_by_page() {
         page_token: "1".into(),
         ..Default::default()
     };
-    assert_eq!(asked[1], expected);
+    assert_eq!(requests[1], expected);
 
     fake.then(pages());
     let mut list = fake.client().list(TaskFilter::default()).unwrap();

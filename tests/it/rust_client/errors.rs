@@ -1,4 +1,4 @@
-//! What refusals, failures and odd answers become.
+//! The client's errors for refusals, failures and invalid answers.
 
 use std::time::Duration;
 
@@ -12,17 +12,17 @@ use super::fake::{Fake, Step, answer};
 use super::refusals::refusal_with;
 use crate::waiting::soon;
 
-async fn told(step: Step) -> ClientError {
+async fn error_after(step: Step) -> ClientError {
     let fake = Fake::playing([step]).await;
     soon(fake.client().submit(TaskBuilder::new("add"))).await.unwrap_err()
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_whole() {
+async fn a_refusal_keeps_all_its_details() {
     let status = refusal_with(Grpc::InvalidArgument, "INVALID_ARGUMENT", |details| {
         details.add_bad_request_violation("args[2]", "text; expected integer");
     });
-    let error = told(Step::Refuse(status)).await;
+    let error = error_after(Step::Refuse(status)).await;
     let refusal = error.refusal().unwrap();
     assert_eq!(refusal.reason, Reason::Known(Code::InvalidArgument));
     assert_eq!(refusal.message, "because of INVALID_ARGUMENT");
@@ -35,22 +35,22 @@ async fn a_refusal_is_told_whole() {
 }
 
 #[tokio::test]
-async fn a_reason_of_a_newer_server_is_kept_as_a_word() {
+async fn an_unknown_reason_is_kept_as_text() {
     let wait = Duration::from_secs(3_600);
     let status = refusal_with(Grpc::Aborted, "MOON_TOO_FULL", |details| {
         details.set_retry_info(Some(wait));
     });
-    let error = told(Step::Refuse(status)).await;
+    let error = error_after(Step::Refuse(status)).await;
     let refusal = error.refusal().unwrap();
     assert_eq!(refusal.reason, Reason::Other("MOON_TOO_FULL".into()));
     assert_eq!(refusal.retry_after, Some(wait));
 }
 
 #[tokio::test]
-async fn a_failure_is_told_with_its_attempts() {
+async fn a_failure_has_its_attempts() {
     let failure =
         pb::TaskFailure { code: "PANICKED".into(), message: "it panicked".into(), attempts: 3 };
-    let error = told(answer(&pb::TaskResponse {
+    let error = error_after(answer(&pb::TaskResponse {
         task_id: "t".into(),
         status: pb::task_response::Status::Failed as i32,
         result: failure.message.clone(),
@@ -68,22 +68,25 @@ async fn a_failure_is_told_with_its_attempts() {
 }
 
 #[tokio::test]
-async fn an_answer_that_is_not_of_the_contract_is_named() {
+async fn an_invalid_answer_is_an_error_that_names_it() {
     let check = |error: ClientError, expected: &str| assert_eq!(error.to_string(), expected);
     let pending = pb::TaskResponse { task_id: "t".into(), ..Default::default() };
     check(
-        told(answer(&pending)).await,
+        error_after(answer(&pending)).await,
         "the answer to SubmitTask is not understood: a task that has not ended",
     );
     check(
-        told(answer(&pb::TaskResponse { status: 1, ..Default::default() })).await,
+        error_after(answer(&pb::TaskResponse { status: 1, ..Default::default() })).await,
         "the answer to SubmitTask is not understood: no id of a task",
     );
-    assert!(matches!(told(Step::Refuse(Status::aborted("odd"))).await, ClientError::Transport(_)));
+    assert!(matches!(
+        error_after(Step::Refuse(Status::aborted("odd"))).await,
+        ClientError::Transport(_)
+    ));
 }
 
 #[tokio::test]
-async fn what_cannot_be_right_is_not_sent() {
+async fn an_invalid_request_is_not_sent() {
     let fake = Fake::playing([]).await;
     let client: TaskClient = fake.client();
     let refused = |result: Result<(), ClientError>| {
@@ -117,6 +120,6 @@ async fn what_cannot_be_right_is_not_sent() {
         "limits.weight: 0; expected 1 to 1000"
     );
     let too_large = "x".repeat(5 << 20);
-    assert!(of(task().arg(too_large)).await.starts_with("args: 52429"), "more than fits");
+    assert!(of(task().arg(too_large)).await.starts_with("args: 52429"), "the size in the message");
     assert!(fake.calls().is_empty());
 }

@@ -1,4 +1,4 @@
-//! A server that does as it is told: each call takes the next step of a script.
+//! A scripted server: each call takes the next step of the script.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -17,35 +17,35 @@ use tonic::{Request, Response, Status};
 
 use super::proxy::Proxy;
 
-/// What becomes of one call.
+/// The answer to one call.
 #[derive(Clone)]
 pub(crate) enum Step {
-    /// This message, encoded.
+    /// Answers with this message, encoded.
     Answer(Vec<u8>),
     Refuse(Status),
-    /// The connection breaks while the call is under way.
+    /// Breaks the connection during the call.
     Cut,
-    /// There is no answer.
+    /// Never answers.
     Silence,
-    /// Updates, and how their stream ends.
+    /// Sends updates, then ends the stream.
     Updates(Vec<pb::WatchTaskResponse>, End),
 }
 
-/// How a stream ends.
+/// The end of a stream.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum End {
-    /// As if that were all.
+    /// A regular end.
     Close,
-    /// It does not.
+    /// No end.
     Silence,
 }
 
-/// The answer to one call.
+/// A step that answers with this message.
 pub(crate) fn answer(message: &impl Message) -> Step {
     Step::Answer(message.encode_to_vec())
 }
 
-/// A fake server and the wire to it.
+/// A fake server, and the proxy before it.
 pub(crate) struct Fake {
     pub(crate) proxy: Proxy,
     script: Arc<Script>,
@@ -64,7 +64,7 @@ struct Service {
 }
 
 impl Fake {
-    /// One that takes these steps.
+    /// Starts a server with this script.
     pub(crate) async fn playing(steps: impl IntoIterator<Item = Step>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr: SocketAddr = listener.local_addr().unwrap();
@@ -73,7 +73,7 @@ impl Fake {
         script.steps.lock().unwrap().extend(steps);
         let service = Service { script: script.clone(), proxy: proxy.clone() };
         let server = tonic::transport::Server::builder().add_service(
-            // As the real one: larger messages are refused.
+            // As the real server does: larger messages are refused.
             TaskSchedulerServer::new(service).max_decoding_message_size(4 << 20),
         );
         let incoming = TcpListenerStream::new(listener);
@@ -83,17 +83,17 @@ impl Fake {
         Self { proxy, script, serving }
     }
 
-    /// A client that does not dawdle.
+    /// A client with short backoffs.
     pub(crate) fn client(&self) -> TaskClient {
         quick().connect(self.proxy.addr()).unwrap()
     }
 
-    /// More steps.
+    /// Adds steps to the script.
     pub(crate) fn then(&self, steps: impl IntoIterator<Item = Step>) {
         self.script.steps.lock().unwrap().extend(steps);
     }
 
-    /// The names of the calls that came in since this was last asked.
+    /// The names of the calls since the last call of this.
     pub(crate) fn calls(&self) -> Vec<&'static str> {
         std::mem::take(&mut *self.script.calls.lock().unwrap())
             .into_iter()
@@ -101,7 +101,7 @@ impl Fake {
             .collect()
     }
 
-    /// The messages of the calls that came in since this was last asked.
+    /// The messages of the calls since the last call of this.
     pub(crate) fn requests<M: Message + Default>(&self) -> Vec<M> {
         std::mem::take(&mut *self.script.calls.lock().unwrap())
             .into_iter()
@@ -109,7 +109,7 @@ impl Fake {
             .collect()
     }
 
-    /// How many steps were not taken.
+    /// The number of steps left.
     pub(crate) fn steps_left(&self) -> usize {
         self.script.steps.lock().unwrap().len()
     }
@@ -121,7 +121,7 @@ impl Drop for Fake {
     }
 }
 
-/// Settings of a client that does not dawdle.
+/// Settings of a client with short backoffs.
 pub(crate) fn quick() -> ClientBuilder {
     use std::time::Duration;
     TaskClient::builder().backoff(Duration::from_millis(1), Duration::from_millis(5)).tries(4)
@@ -154,7 +154,7 @@ impl Service {
 
 type Updates = Pin<Box<dyn Stream<Item = Result<pb::WatchTaskResponse, Status>> + Send>>;
 
-/// The calls that have one answer.
+/// Implements the methods that have one answer.
 macro_rules! service {
     ($($method:ident $request:ident $response:ident $name:ident;)*) => {
         #[tonic::async_trait]

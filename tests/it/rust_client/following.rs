@@ -1,4 +1,4 @@
-//! Following a task that was sent, whatever happens to the server and the connection.
+//! Following a task to its end, across failures of the server and the connection.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ fn success() -> pb::ResultResponse {
 }
 
 fn failed() -> pb::ResultResponse {
-    let message = "somebody asked".to_owned();
+    let message = "on request".to_owned();
     pb::ResultResponse {
         status: pb::task_response::Status::Failed as i32,
         result: message.clone(),
@@ -44,108 +44,108 @@ fn result(client: &TaskClient) -> task_scheduler::client::AsyncResult {
 }
 
 #[tokio::test]
-async fn a_wait_goes_on_through_everything_that_passes() {
+async fn a_wait_continues_across_transient_failures() {
     let lost = Step::Refuse(Status::unavailable("lost"));
     let mut steps = vec![lost; 10];
     steps.extend([Step::Cut, pending(), answer(&success())]);
     let fake = Fake::playing(steps).await;
     let outcome = soon(result(&fake.client()).get(LONG)).await.unwrap();
     assert_eq!((outcome.id().as_str(), outcome.text()), ("t", "6"));
-    assert_eq!(fake.calls().len(), 13, "more than a call is tried");
+    assert_eq!(fake.calls().len(), 13, "more tries than one call has");
 }
 
 #[tokio::test]
-async fn a_wait_is_the_servers_and_not_a_poll() {
+async fn a_wait_is_a_long_poll() {
     let fake = Fake::playing([answer(&success())]).await;
     soon(result(&fake.client()).get(LONG)).await.unwrap();
-    let asked: Vec<pb::ResultRequest> = fake.requests();
-    let wait = asked[0].wait.unwrap();
+    let requests: Vec<pb::ResultRequest> = fake.requests();
+    let wait = requests[0].wait.unwrap();
     assert!((29..=30).contains(&wait.seconds), "{wait:?}");
 }
 
 #[tokio::test]
-async fn a_wait_ends_in_its_time() {
+async fn a_wait_ends_at_its_timeout() {
     let fake = Fake::playing([Step::Silence]).await;
     let patience = Duration::from_millis(1_200);
     assert!(!soon(result(&fake.client()).wait(patience)).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_wait_is_not_hammered() {
+async fn a_server_that_answers_at_once_is_polled_with_backoff() {
     let fake = Fake::playing(vec![pending(); 1_000]).await;
     let wait = Duration::from_millis(50);
     let client = quick().backoff(wait, wait).connect(fake.proxy.addr()).unwrap();
     let patience = 10 * wait;
     assert!(!soon(result(&client).wait(patience)).await.unwrap());
-    // Up to half of a wait is left to chance; one more asks at the end.
+    // Jitter takes up to half of each backoff; there is one more call at the end.
     let calls = fake.calls().len();
     assert!((2..=22).contains(&calls), "{calls} calls");
 }
 
 #[tokio::test]
-async fn an_impatient_wait_still_asks_once() {
+async fn a_wait_of_zero_still_calls_once() {
     let fake = Fake::playing([pending(), answer(&success())]).await;
     let client = fake.client();
-    let told = soon(result(&client).get(Duration::ZERO)).await.unwrap_err();
-    assert!(matches!(&told, ClientError::Timeout { id: Some(id), .. } if id.as_str() == "t"));
+    let answer = soon(result(&client).get(Duration::ZERO)).await.unwrap_err();
+    assert!(matches!(&answer, ClientError::Timeout { id: Some(id), .. } if id.as_str() == "t"));
     assert_eq!(soon(result(&client).get(Duration::ZERO)).await.unwrap().text(), "6");
-    let asked: Vec<pb::ResultRequest> = fake.requests();
-    assert_eq!(asked[0].wait, None);
+    let requests: Vec<pb::ResultRequest> = fake.requests();
+    assert_eq!(requests[0].wait, None);
 }
 
 #[tokio::test]
-async fn a_bad_end_is_an_error_of_get_and_an_end_for_wait() {
+async fn a_failed_task_is_an_error_of_get_and_an_outcome_of_wait() {
     let fake = Fake::playing([answer(&failed()), answer(&failed())]).await;
     let client = fake.client();
-    let told = soon(result(&client).get(LONG)).await.unwrap_err();
-    assert_eq!(told.failure().unwrap().state, State::Cancelled);
-    assert!(told.is(Code::Cancelled));
+    let answer = soon(result(&client).get(LONG)).await.unwrap_err();
+    assert_eq!(answer.failure().unwrap().state, State::Cancelled);
+    assert!(answer.is(Code::Cancelled));
     assert!(soon(result(&client).wait(LONG)).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_task_that_nobody_knows_is_not_waited_for() {
+async fn a_wait_for_an_unknown_task_fails() {
     let unknown = Step::Refuse(refusal(Grpc::NotFound, "TASK_NOT_FOUND"));
     let fake = Fake::playing([unknown.clone(), unknown]).await;
     let client = fake.client();
     assert!(soon(result(&client).get(LONG)).await.unwrap_err().is(Code::TaskNotFound));
-    let told = soon(result(&client).watch().next()).await.unwrap().unwrap_err();
-    assert!(told.is(Code::TaskNotFound));
+    let answer = soon(result(&client).watch().next()).await.unwrap().unwrap_err();
+    assert!(answer.is(Code::TaskNotFound));
 }
 
 #[tokio::test]
 async fn one_of_the_two_callbacks_is_called() {
     let check = async |step: Step, expected: &str| {
         let fake = Fake::playing([pending(), step]).await;
-        let (told, hear) = mpsc::channel();
-        let also_told = told.clone();
+        let (sender, receiver) = mpsc::channel();
+        let second_sender = sender.clone();
         let callbacks = result(&fake.client()).then(
-            move |outcome| told.send(format!("well: {}", outcome.text())).unwrap(),
-            move |error| also_told.send(format!("badly: {error}")).unwrap(),
+            move |outcome| sender.send(format!("succeeded: {}", outcome.text())).unwrap(),
+            move |error| second_sender.send(format!("failed: {error}")).unwrap(),
         );
         soon(callbacks).await;
-        assert_eq!(hear.try_iter().collect::<Vec<_>>(), [expected]);
+        assert_eq!(receiver.try_iter().collect::<Vec<_>>(), [expected]);
     };
-    check(answer(&success()), "well: 6").await;
+    check(answer(&success()), "succeeded: 6").await;
     check(
         answer(&failed()),
-        "badly: the task t ended CANCELLED with CANCELLED (attempts: 1): somebody asked",
+        "failed: the task t ended CANCELLED with CANCELLED (attempts: 1): on request",
     )
     .await;
     let unknown = Step::Refuse(refusal(Grpc::NotFound, "TASK_NOT_FOUND"));
-    check(unknown, "badly: because of TASK_NOT_FOUND").await;
+    check(unknown, "failed: because of TASK_NOT_FOUND").await;
 }
 
 #[tokio::test]
-async fn callbacks_that_nobody_keeps_are_not_called() {
+async fn dropped_callbacks_are_not_called() {
     let fake = Fake::playing([Step::Silence]).await;
-    let (told, hear) = mpsc::channel::<()>();
-    let also_told = told.clone();
+    let (sender, receiver) = mpsc::channel::<()>();
+    let second_sender = sender.clone();
     let callbacks = result(&fake.client())
-        .then(move |_| told.send(()).unwrap(), move |_| also_told.send(()).unwrap());
+        .then(move |_| sender.send(()).unwrap(), move |_| second_sender.send(()).unwrap());
     drop(callbacks);
-    // Both senders go with the callbacks.
-    let heard = soon(tokio::task::spawn_blocking(move || hear.recv())).await.unwrap();
+    // Dropping the callbacks drops both senders.
+    let heard = soon(tokio::task::spawn_blocking(move || receiver.recv())).await.unwrap();
     assert_eq!(heard, Err(mpsc::RecvError));
 }
 
@@ -185,7 +185,7 @@ fn word(update: &Update) -> String {
 }
 
 #[tokio::test]
-async fn a_watch_goes_on_from_its_cursor() {
+async fn a_watch_resumes_from_its_cursor() {
     let lost = Step::Refuse(Status::unavailable("lost"));
     let fake = Fake::playing([
         lost.clone(),
@@ -206,13 +206,13 @@ async fn a_watch_goes_on_from_its_cursor() {
     }
     assert_eq!(words, ["RUNNING", "0.5 on", "Warn 1 mind", "6"]);
     assert!(soon(watch.next()).await.is_none());
-    let asked: Vec<pb::WatchTaskRequest> = fake.requests();
-    let cursors: Vec<&str> = asked.iter().map(|request| request.cursor.as_str()).collect();
+    let requests: Vec<pb::WatchTaskRequest> = fake.requests();
+    let cursors: Vec<&str> = requests.iter().map(|request| request.cursor.as_str()).collect();
     assert_eq!(cursors, ["", "", "h1", "h1", "p1"]);
 }
 
 #[tokio::test]
-async fn a_watch_can_be_taken_up_by_another() {
+async fn another_client_can_resume_a_watch() {
     let first = vec![progressed("p1", 0.5)];
     let fake = Fake::playing([
         Step::Updates(first, End::Silence),
@@ -224,24 +224,24 @@ async fn a_watch_can_be_taken_up_by_another() {
     soon(watch.next()).await.unwrap().unwrap();
     let mut other = result(&client).watch_from(watch.cursor().to_owned());
     assert_eq!(word(&soon(other.next()).await.unwrap().unwrap()), "6");
-    let asked: Vec<pb::WatchTaskRequest> = fake.requests();
-    assert_eq!(asked[1].cursor, "p1");
+    let requests: Vec<pb::WatchTaskRequest> = fake.requests();
+    assert_eq!(requests[1].cursor, "p1");
 }
 
 #[tokio::test]
-async fn a_watch_of_a_server_that_stays_away_ends_with_an_error() {
+async fn a_watch_of_an_unreachable_server_ends_with_an_error() {
     let empty = || Step::Updates(Vec::new(), End::Close);
     let fake = Fake::playing([empty(), empty(), empty(), empty(), empty()]).await;
     let client = fake.client();
     let mut watch = result(&client).watch();
-    let told = soon(watch.next()).await.unwrap().unwrap_err();
-    assert!(matches!(told, ClientError::Transport(_)), "{told:?}");
+    let answer = soon(watch.next()).await.unwrap().unwrap_err();
+    assert!(matches!(answer, ClientError::Transport(_)), "{answer:?}");
     assert!(soon(watch.next()).await.is_none());
-    assert_eq!(fake.calls().len(), 4, "as often as a call is tried");
+    assert_eq!(fake.calls().len(), 4, "the tries of one call");
 }
 
 #[tokio::test]
-async fn the_log_is_what_is_there_now() {
+async fn logs_returns_the_lines_so_far() {
     let task = |log_lines| {
         let task = pb::Task { log_lines, ..Default::default() };
         answer(&pb::GetTaskResponse { task: Some(task) })
@@ -255,15 +255,15 @@ async fn the_log_is_what_is_there_now() {
     let fake = Fake::playing([task(2), Step::Updates(updates, End::Silence), task(0)]).await;
     let client = fake.client();
     let lines = soon(result(&client).logs()).await.unwrap();
-    let told: Vec<_> = lines.iter().map(|line| (line.number, line.text.as_str())).collect();
-    assert_eq!(told, [(1, "one"), (2, "two")]);
+    let answer: Vec<_> = lines.iter().map(|line| (line.number, line.text.as_str())).collect();
+    assert_eq!(answer, [(1, "one"), (2, "two")]);
     assert_eq!(lines[0].level, LogLevel::Warn);
     assert!(soon(result(&client).logs()).await.unwrap().is_empty());
     assert_eq!(fake.calls(), ["GetTask", "WatchTask", "GetTask"]);
 }
 
 #[tokio::test]
-async fn a_handle_asks_about_its_own_task() {
+async fn a_handle_uses_its_own_task_id() {
     let task = pb::Task { progress: 0.25, progress_message: "a bit".into(), ..Default::default() };
     let verdict = pb::cancel_outcome::Verdict::AlreadyEnded as i32;
     let cancelled =

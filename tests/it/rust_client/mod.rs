@@ -1,4 +1,4 @@
-//! The client: against a server that misbehaves on purpose, and against the real one.
+//! The Rust client: against a fake server that misbehaves, and against the real one.
 
 mod batches;
 mod errors;

@@ -1,4 +1,4 @@
-//! A wire between a client and a server, which can be cut.
+//! A TCP proxy between client and server that can cut connections.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
-/// Passes on what comes to its address. Dropping it cuts everything.
+/// Forwards connections to its target. Dropping it cuts them.
 #[derive(Clone)]
 pub(crate) struct Proxy {
     addr: SocketAddr,
@@ -21,7 +21,7 @@ struct Shared {
 }
 
 impl Proxy {
-    /// One that listens.
+    /// Starts a proxy.
     pub(crate) async fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let shared = Shared {
@@ -38,12 +38,12 @@ impl Proxy {
         self.addr
     }
 
-    /// Ends every connection.
+    /// Closes every connection.
     pub(crate) fn cut(&self) {
         drop(std::mem::take(&mut *self.shared.connections.lock().unwrap()));
     }
 
-    /// Ends every connection, and takes no more.
+    /// Closes every connection, and accepts no more.
     pub(crate) async fn down(&self) {
         let accepting = self.shared.accepting.lock().unwrap().take();
         if let Some(accepting) = accepting {
@@ -53,12 +53,12 @@ impl Proxy {
         self.cut();
     }
 
-    /// Takes connections again.
+    /// Accepts connections again.
     pub(crate) async fn up(&self) {
         self.accept(TcpListener::bind(self.addr).await.unwrap());
     }
 
-    /// Ends every connection, and leads to another server from now on.
+    /// Closes every connection, and forwards new ones to another server.
     pub(crate) fn lead_to(&self, target: SocketAddr) {
         *self.shared.target.lock().unwrap() = target;
         self.cut();
@@ -90,6 +90,6 @@ async fn pass(mut near: TcpStream, target: SocketAddr) {
     near.set_nodelay(true).unwrap();
     let Ok(mut far) = TcpStream::connect(target).await else { return };
     far.set_nodelay(true).unwrap();
-    // Either end may go away at any time.
+    // Either end may close at any time.
     drop(copy_bidirectional(&mut near, &mut far).await);
 }

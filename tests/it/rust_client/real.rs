@@ -1,4 +1,4 @@
-//! The client and the real server.
+//! The Rust client against the real server.
 
 use std::fs;
 use std::time::{Duration, SystemTime};
@@ -28,7 +28,7 @@ fn add(numbers: [i32; 2]) -> TaskBuilder {
 }
 
 #[tokio::test]
-async fn a_task_is_run_and_answers() {
+async fn submit_returns_the_result() {
     let server = with_methods();
     let client = client(&server);
     let sum = soon(client.submit(add([1, 2]))).await.unwrap();
@@ -83,15 +83,15 @@ async fn a_later_task_waits_and_can_be_revoked() {
     for task in [later, at] {
         assert_eq!(soon(task.state()).await.unwrap(), State::Pending);
         assert_eq!(soon(task.revoke("no need")).await.unwrap(), CancelVerdict::Cancelled);
-        let told = soon(task.get(PATIENCE)).await.unwrap_err();
-        assert_eq!(told.failure().unwrap().state, State::Cancelled);
+        let outcome = soon(task.get(PATIENCE)).await.unwrap_err();
+        assert_eq!(outcome.failure().unwrap().state, State::Cancelled);
         let again = soon(task.revoke("no need")).await.unwrap();
         assert_eq!(again, CancelVerdict::AlreadyEnded(State::Cancelled));
     }
 }
 
 #[tokio::test]
-async fn results_flow_from_task_to_task() {
+async fn results_are_arguments_of_other_tasks() {
     let server = with_methods();
     let client = client(&server);
     let first = soon(client.send(waiting(&server, "gate"))).await.unwrap();
@@ -105,12 +105,15 @@ async fn results_flow_from_task_to_task() {
     let third = soon(client.send(third)).await.unwrap();
     server.open_gate("gate");
     assert!(soon(second.get(PATIENCE)).await.unwrap().text().contains("waited"));
-    let told = soon(third.get(PATIENCE)).await.unwrap();
-    assert!(told.text().starts_with(&format!("{}=SUCCEEDED(waited)", first.id())), "{told:?}");
+    let outcome = soon(third.get(PATIENCE)).await.unwrap();
+    assert!(
+        outcome.text().starts_with(&format!("{}=SUCCEEDED(waited)", first.id())),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
-async fn many_are_sent_at_once() {
+async fn a_batch_is_sent_in_one_call() {
     let server = with_methods();
     let client = client(&server);
     let mut tasks: Vec<TaskBuilder> = (0..500).map(|number| add([number, 1])).collect();
@@ -153,7 +156,7 @@ async fn a_chain_a_group_and_a_chord() {
 }
 
 #[tokio::test]
-async fn a_unique_task_is_followed_in_place_of_a_second() {
+async fn a_unique_conflict_returns_a_handle_of_the_first_task() {
     let server = with_methods();
     let client = client(&server);
     let unique = |gate| waiting(&server, gate).unique("k");
@@ -168,11 +171,11 @@ async fn a_unique_task_is_followed_in_place_of_a_second() {
 }
 
 #[tokio::test]
-async fn a_watch_outlives_its_connection() {
+async fn a_watch_survives_a_lost_connection() {
     let server = with_methods();
     let proxy = Proxy::to(server.addr()).await;
     let client = TaskClient::connect(proxy.addr()).unwrap();
-    let task = TaskBuilder::new("narrate").arg(server.path("gate"));
+    let task = TaskBuilder::new("log_and_wait").arg(server.path("gate"));
     let task = soon(client.send(task)).await.unwrap();
     let mut watch = task.watch();
     let (mut words, mut states) = (Vec::new(), Vec::new());
@@ -192,30 +195,30 @@ async fn a_watch_outlives_its_connection() {
     }
     assert_eq!(states.last(), Some(&State::Succeeded));
     let logged = ["it begins", "it goes on", "it is over"];
-    let told: Vec<&str> =
+    let received: Vec<&str> =
         words.iter().map(String::as_str).filter(|word| logged.contains(word)).collect();
-    assert_eq!((told, words.last().unwrap().as_str()), (logged.to_vec(), "the end"));
+    assert_eq!((received, words.last().unwrap().as_str()), (logged.to_vec(), "the end"));
 
     let lines = soon(task.logs()).await.unwrap();
-    let told: Vec<_> = lines.iter().map(|line| (line.level, line.text.as_str())).collect();
+    let received: Vec<_> = lines.iter().map(|line| (line.level, line.text.as_str())).collect();
     let levels = [LogLevel::Info, LogLevel::Warn, LogLevel::Error];
-    assert_eq!(told, levels.into_iter().zip(logged).collect::<Vec<_>>());
+    assert_eq!(received, levels.into_iter().zip(logged).collect::<Vec<_>>());
 }
 
 #[tokio::test]
-async fn children_are_found() {
+async fn children_are_listed() {
     let server = with_methods();
     let client = client(&server);
-    let task = TaskBuilder::new("have_a_child").arg(server.path("gate"));
+    let task = TaskBuilder::new("spawn_child").arg(server.path("gate"));
     let task = soon(client.send(task)).await.unwrap();
     server.open_gate("gate");
-    let told = soon(task.get(PATIENCE)).await.unwrap();
+    let outcome = soon(task.get(PATIENCE)).await.unwrap();
     let child = soon(task.children().next()).await.unwrap().unwrap();
-    assert_eq!(told.text(), format!("{} SUCCEEDED", child.task_id));
+    assert_eq!(outcome.text(), format!("{} SUCCEEDED", child.task_id));
 }
 
 #[tokio::test]
-async fn a_submission_whose_connection_breaks_joins_itself() {
+async fn a_submission_whose_connection_breaks_joins_its_task() {
     let server = with_methods();
     let proxy = Proxy::to(server.addr()).await;
     let client = TaskClient::connect(proxy.addr()).unwrap();
@@ -224,7 +227,7 @@ async fn a_submission_whose_connection_breaks_joins_itself() {
         "ran".into(),
         server.path("gate"),
     ]);
-    let (came, ()) = soon(async {
+    let (result, ()) = soon(async {
         tokio::join!(client.submit(task), async {
             eventually("it runs", async || (!server.ledger("ledger").is_empty()).then_some(()))
                 .await;
@@ -233,12 +236,12 @@ async fn a_submission_whose_connection_breaks_joins_itself() {
         })
     })
     .await;
-    assert_eq!(came.unwrap().text(), "ran");
+    assert_eq!(result.unwrap().text(), "ran");
     assert_eq!(server.ledger("ledger"), ["ran"], "once");
 }
 
 #[tokio::test]
-async fn a_submission_is_made_again_to_a_server_that_does_not_know_it() {
+async fn a_submission_is_repeated_to_a_server_that_does_not_have_the_task() {
     let server = with_methods();
     let proxy = Proxy::to(server.addr()).await;
     let client = TaskClient::connect(proxy.addr()).unwrap();
@@ -248,7 +251,7 @@ async fn a_submission_is_made_again_to_a_server_that_does_not_know_it() {
         "ran".into(),
         server.path("gate"),
     ]);
-    let (came, after) = soon(async {
+    let (result, after) = soon(async {
         tokio::join!(client.submit(task), async {
             eventually("it runs", async || (!server.ledger("ledger").is_empty()).then_some(()))
                 .await;
@@ -259,15 +262,15 @@ async fn a_submission_is_made_again_to_a_server_that_does_not_know_it() {
         })
     })
     .await;
-    assert_eq!(came.unwrap().text(), "ran");
+    assert_eq!(result.unwrap().text(), "ran");
     assert_eq!(server.ledger("ledger"), ["ran", "ran"], "each server ran it");
-    let told = soon(sent.get(PATIENCE)).await.unwrap_err();
-    assert!(told.is(Code::TaskNotFound), "a server with another store: {told:?}");
+    let outcome = soon(sent.get(PATIENCE)).await.unwrap_err();
+    assert!(outcome.is(Code::TaskNotFound), "the new server has another store: {outcome:?}");
     drop(after);
 }
 
 #[tokio::test]
-async fn who_waits_and_who_watches_outlive_the_death_of_the_server() {
+async fn a_wait_and_a_watch_survive_a_crash_of_the_server() {
     let kept = tempfile::tempdir().unwrap();
     let gate = kept.path().join("gate").to_str().unwrap().to_owned();
     let data = kept.path().join("data").to_str().unwrap().to_owned();
@@ -288,7 +291,7 @@ async fn who_waits_and_who_watches_outlive_the_death_of_the_server() {
                 if entry.state == State::Running
                     && let Some(first) = first.take()
                 {
-                    // Kills it.
+                    // Dropping the server kills it.
                     drop(first);
                     let after = second.insert(boot());
                     proxy.lead_to(after.addr());
@@ -299,42 +302,42 @@ async fn who_waits_and_who_watches_outlive_the_death_of_the_server() {
     })
     .await;
     assert_eq!(got.unwrap().text(), "waited");
-    // What ran when the process died is queued again, and goes on being one task.
+    // The task that ran at the kill is queued again.
     let expected = [State::Running, State::Queued, State::Running, State::Succeeded];
     assert!(states.ends_with(&expected), "{states:?}");
 }
 
 #[tokio::test]
-async fn a_caller_that_goes_away_takes_his_task_along_if_he_said_so() {
+async fn dropping_a_call_with_cancel_on_disconnect_cancels_its_task() {
     let server = with_methods();
     let client = client(&server);
     let task = TaskBuilder::new("never").arg(server.path("ledger")).cancel_on_disconnect();
     let call = tokio::spawn(async move { client.submit(task).await.map(drop) });
-    let said = async |line: &str| {
+    let wait_for_line = async |line: &str| {
         eventually(line, async || {
-            server.ledger("ledger").iter().any(|said| said == line).then_some(())
+            server.ledger("ledger").iter().any(|written| written == line).then_some(())
         })
         .await;
     };
-    said("started").await;
+    wait_for_line("started").await;
     call.abort();
-    said("dropped").await;
+    wait_for_line("dropped").await;
 
     let attended = add([1, 2]).cancel_on_disconnect();
     let refused = soon(self::client(&server).send(attended)).await.unwrap_err();
-    assert!(refused.is(Code::InvalidArgument), "nobody waits: {refused:?}");
+    assert!(refused.is(Code::InvalidArgument), "no caller waits: {refused:?}");
 }
 
 #[tokio::test]
-async fn what_has_ended_is_listed_repeated_settled_and_forgotten() {
+async fn ended_tasks_are_listed_retried_resolved_and_purged() {
     let server = with_methods();
     let client = client(&server);
     let failing = |number| {
         TaskBuilder::new("fail_permanently").id(format!("f{number}")).tag("bad").priority(number)
     };
     for result in soon(client.batch((0..5).map(failing))).await {
-        let told = soon(result.unwrap().get(PATIENCE)).await.unwrap_err();
-        assert!(told.is(Code::HandlerFailed), "{told:?}");
+        let outcome = soon(result.unwrap().get(PATIENCE)).await.unwrap_err();
+        assert!(outcome.is(Code::HandlerFailed), "{outcome:?}");
     }
     let bad = || TaskFilter {
         states: vec![State::Failed],
@@ -370,7 +373,7 @@ async fn what_has_ended_is_listed_repeated_settled_and_forgotten() {
 }
 
 #[tokio::test]
-async fn queues_are_steered() {
+async fn queues_are_paused_limited_and_resumed() {
     let server = with_methods();
     let client = client(&server);
     let queue = QueueName::parse("mail", "").unwrap();
@@ -405,12 +408,12 @@ async fn methods_are_listed() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_gone_is_told_as_that() {
+async fn an_unreachable_server_is_a_transport_error() {
     let mut server = with_methods();
     let client = TaskClient::builder().tries(2).connect(server.addr()).unwrap();
     soon(client.submit(add([1, 2]))).await.unwrap();
     server.terminate();
     assert!(server.ended().await.success());
-    let told = soon(client.submit(add([1, 2]))).await.unwrap_err();
-    assert!(matches!(told, ClientError::Transport(_)), "{told:?}");
+    let outcome = soon(client.submit(add([1, 2]))).await.unwrap_err();
+    assert!(matches!(outcome, ClientError::Transport(_)), "{outcome:?}");
 }

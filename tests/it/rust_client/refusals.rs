@@ -1,23 +1,23 @@
-//! Statuses as a server refuses with them.
+//! Statuses that the server refuses with.
 
 use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-/// A refusal for this reason.
+/// A refusal with this reason.
 pub(crate) fn refusal(code: Code, reason: &str) -> Status {
     refusal_with(code, reason, |_| {})
 }
 
-/// The same, worth asking again after `wait`.
+/// A refusal that asks for a retry after `wait`.
 pub(crate) fn refusal_for(code: Code, reason: &str, wait: Duration) -> Status {
     refusal_with(code, reason, |details| {
         details.set_retry_info(Some(wait));
     })
 }
 
-/// The same with more details.
+/// A refusal with more details.
 pub(crate) fn refusal_with(
     code: Code,
     reason: &str,

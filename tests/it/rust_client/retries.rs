@@ -1,4 +1,4 @@
-//! The table of what is tried again, call by call and fault by fault.
+//! Which calls the client retries, call by call and fault by fault.
 
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::waiting::soon;
 
 type Coming = Pin<Box<dyn Future<Output = Result<(), ClientError>> + Send>>;
 
-/// A call, how it is made, and what answers it.
+/// A call, a function that makes it, and its answer.
 struct Call {
     name: &'static str,
     make: fn(TaskClient) -> Coming,
@@ -45,8 +45,8 @@ fn accepted() -> pb::EnqueueTaskResponse {
     pb::EnqueueTaskResponse { task_id: "t".into(), ..Default::default() }
 }
 
-/// Those that can be made twice.
-fn harmless() -> Vec<Call> {
+/// Idempotent calls.
+fn idempotent() -> Vec<Call> {
     let queue = || Some(pb::Queue { name: "q".into(), ..Default::default() });
     let running = pb::TaskState::Running as i32;
     let outcome =
@@ -102,8 +102,8 @@ fn harmless() -> Vec<Call> {
     ]
 }
 
-/// Those whose refusal may leave traces.
-fn together() -> Vec<Call> {
+/// Calls that are idempotent, but whose refusal may leave a part done.
+fn partly_idempotent() -> Vec<Call> {
     let ids = || vec!["t".to_owned()];
     let group =
         pb::SubmitGroupResponse { task_ids: ids(), callback_id: "c".into(), ..Default::default() };
@@ -119,8 +119,8 @@ fn together() -> Vec<Call> {
     ]
 }
 
-/// Those that do more the second time.
-fn harmful() -> Vec<Call> {
+/// Calls that are not idempotent.
+fn not_idempotent() -> Vec<Call> {
     let state = pb::TaskState::Queued as i32;
     vec![
         call(
@@ -152,14 +152,14 @@ async fn check(calls: Vec<Call>, faults: &[(&str, Step)], expected_tries: usize)
     for Call { name, make, answer } in calls {
         for (what, fault) in faults {
             let fake = Fake::playing([fault.clone(), answer.clone()]).await;
-            let came = soon(make(fake.client())).await;
-            assert_eq!(fake.calls(), vec![name; expected_tries], "{name} after {what}: {came:?}");
-            assert_eq!(came.is_ok(), expected_tries == 2, "{name} after {what}: {came:?}");
+            let result = soon(make(fake.client())).await;
+            assert_eq!(fake.calls(), vec![name; expected_tries], "{name} after {what}: {result:?}");
+            assert_eq!(result.is_ok(), expected_tries == 2, "{name} after {what}: {result:?}");
         }
     }
 }
 
-fn not_taken() -> [(&'static str, Step); 3] {
+fn refused_for_now() -> [(&'static str, Step); 3] {
     let soon = Duration::from_millis(1);
     [
         ("DRAINING", Step::Refuse(refusal(Grpc::Unavailable, "DRAINING"))),
@@ -168,46 +168,46 @@ fn not_taken() -> [(&'static str, Step); 3] {
     ]
 }
 
-fn in_doubt() -> [(&'static str, Step); 3] {
+fn outcome_unknown() -> [(&'static str, Step); 3] {
     [
         ("a lost connection", Step::Cut),
-        ("a stranger's UNAVAILABLE", Step::Refuse(Status::unavailable("no upstream"))),
+        ("a proxy's UNAVAILABLE", Step::Refuse(Status::unavailable("no upstream"))),
         ("OUTCOME_UNKNOWN", Step::Refuse(refusal(Grpc::Unavailable, "OUTCOME_UNKNOWN"))),
     ]
 }
 
-fn lasting() -> [(&'static str, Step); 4] {
+fn permanent() -> [(&'static str, Step); 4] {
     [
         ("a refusal", Step::Refuse(refusal(Grpc::NotFound, "METHOD_NOT_FOUND"))),
         ("QUEUE_FULL for good", Step::Refuse(refusal(Grpc::ResourceExhausted, "QUEUE_FULL"))),
         ("a newer refusal", Step::Refuse(refusal(Grpc::Aborted, "MOON_TOO_FULL"))),
-        ("a stranger's word", Step::Refuse(Status::unimplemented("an old server"))),
+        ("an unknown method", Step::Refuse(Status::unimplemented("an old server"))),
     ]
 }
 
 #[tokio::test]
-async fn what_was_not_taken_is_asked_for_again_unless_it_left_traces() {
-    check(harmless(), &not_taken(), 2).await;
-    check(harmful(), &not_taken(), 2).await;
-    check(together(), &not_taken(), 1).await;
+async fn a_refused_call_is_retried_unless_a_part_may_be_done() {
+    check(idempotent(), &refused_for_now(), 2).await;
+    check(not_idempotent(), &refused_for_now(), 2).await;
+    check(partly_idempotent(), &refused_for_now(), 1).await;
 }
 
 #[tokio::test]
-async fn what_is_in_doubt_is_asked_for_again_only_where_that_is_harmless() {
-    check(harmless(), &in_doubt(), 2).await;
-    check(together(), &in_doubt(), 2).await;
-    check(harmful(), &in_doubt(), 1).await;
+async fn a_call_with_unknown_outcome_is_retried_only_if_idempotent() {
+    check(idempotent(), &outcome_unknown(), 2).await;
+    check(partly_idempotent(), &outcome_unknown(), 2).await;
+    check(not_idempotent(), &outcome_unknown(), 1).await;
 }
 
 #[tokio::test]
-async fn what_will_not_change_is_told_at_once() {
-    check(harmless(), &lasting(), 1).await;
-    check(together(), &lasting(), 1).await;
-    check(harmful(), &lasting(), 1).await;
+async fn a_permanent_failure_is_not_retried() {
+    check(idempotent(), &permanent(), 1).await;
+    check(partly_idempotent(), &permanent(), 1).await;
+    check(not_idempotent(), &permanent(), 1).await;
 }
 
 #[tokio::test]
-async fn one_task_that_must_not_be_repeated_keeps_the_whole_call_from_it() {
+async fn one_task_that_is_not_idempotent_prevents_retries_of_the_call() {
     let replace = || add().unique_for("k", Duration::from_secs(1), OnConflict::Replace);
     let calls: [fn(TaskClient, TaskBuilder) -> Coming; 3] = [
         |client, odd| Box::pin(async move { client.chain([add(), odd, add()]).await.map(drop) }),
@@ -216,34 +216,36 @@ async fn one_task_that_must_not_be_repeated_keeps_the_whole_call_from_it() {
     ];
     for call in calls {
         let fake = Fake::playing([Step::Cut, Step::Cut]).await;
-        let told = soon(call(fake.client(), replace())).await;
-        assert!(matches!(told, Err(ClientError::Transport(_))), "{told:?}");
+        let result = soon(call(fake.client(), replace())).await;
+        assert!(matches!(result, Err(ClientError::Transport(_))), "{result:?}");
         assert_eq!(fake.calls().len(), 1);
     }
 }
 
 #[tokio::test]
-async fn every_call_waits_for_a_server_that_is_not_there_yet() {
-    for Call { name, make, answer } in harmless().into_iter().chain(together()).chain(harmful()) {
+async fn every_call_is_retried_until_the_server_is_reachable() {
+    for Call { name, make, answer } in
+        idempotent().into_iter().chain(partly_idempotent()).chain(not_idempotent())
+    {
         let fake = Fake::playing([answer]).await;
         fake.proxy.down().await;
         let wait = Duration::from_millis(40);
         let twice = quick().backoff(wait, wait).tries(2).connect(fake.proxy.addr()).unwrap();
-        let begun = Instant::now();
-        let told = soon(make(twice)).await;
-        assert!(matches!(told, Err(ClientError::Transport(_))), "{name}: {told:?}");
-        // Up to half of a wait is left to chance.
-        assert!(begun.elapsed() >= wait / 2, "{name} was tried once: {told:?}");
+        let start = Instant::now();
+        let result = soon(make(twice)).await;
+        assert!(matches!(result, Err(ClientError::Transport(_))), "{name}: {result:?}");
+        // Jitter takes up to half of the backoff.
+        assert!(start.elapsed() >= wait / 2, "{name} was tried once: {result:?}");
 
         let patient = quick().tries(u32::MAX).connect(fake.proxy.addr()).unwrap();
-        let (came, ()) = soon(async { tokio::join!(make(patient), fake.proxy.up()) }).await;
-        came.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let (result, ()) = soon(async { tokio::join!(make(patient), fake.proxy.up()) }).await;
+        result.unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(fake.calls(), [name]);
     }
 }
 
 #[tokio::test]
-async fn every_try_of_a_task_carries_the_same_id() {
+async fn every_try_of_a_submission_has_the_same_id() {
     let lost = Step::Refuse(Status::unavailable("lost"));
     let fake = Fake::playing([lost.clone(), lost, success()]).await;
     soon(fake.client().submit(add())).await.unwrap();
@@ -256,54 +258,54 @@ async fn every_try_of_a_task_carries_the_same_id() {
     soon(fake.client().send(add())).await.unwrap();
     soon(fake.client().send(add())).await.unwrap();
     let requests: Vec<pb::TaskRequest> = fake.requests();
-    assert_ne!(requests[0].task_id, requests[1].task_id, "two tasks are not one");
+    assert_ne!(requests[0].task_id, requests[1].task_id, "two tasks have two ids");
 }
 
 #[tokio::test]
-async fn tries_are_bounded() {
+async fn the_number_of_tries_is_bounded() {
     let lost = Step::Refuse(refusal(Grpc::Unavailable, "DRAINING"));
     let fake = Fake::playing(vec![lost; 10]).await;
-    let told = soon(fake.client().send(add())).await.unwrap_err();
-    assert!(told.is(Code::Draining), "{told:?}");
+    let result = soon(fake.client().send(add())).await.unwrap_err();
+    assert!(result.is(Code::Draining), "{result:?}");
     assert_eq!((fake.calls().len(), fake.steps_left()), (4, 6));
 }
 
 #[tokio::test]
-async fn a_wait_that_the_server_asks_for_is_kept() {
+async fn a_retry_delay_of_the_server_is_kept() {
     let wait = Duration::from_millis(150);
     let full = Step::Refuse(refusal_for(Grpc::ResourceExhausted, "QUEUE_FULL", wait));
     let fake = Fake::playing([full, answer(&accepted())]).await;
-    let begun = Instant::now();
+    let start = Instant::now();
     soon(fake.client().send(add())).await.unwrap();
-    assert!(begun.elapsed() >= wait, "{:?}", begun.elapsed());
+    assert!(start.elapsed() >= wait, "{:?}", start.elapsed());
 }
 
 #[tokio::test]
-async fn a_wait_beyond_the_time_of_the_call_is_told_instead() {
+async fn a_retry_delay_beyond_the_calls_timeout_is_an_error() {
     let wait = Duration::from_secs(3_600);
     let full = Step::Refuse(refusal_for(Grpc::ResourceExhausted, "QUEUE_FULL", wait));
     let fake = Fake::playing([full]).await;
-    let told = soon(fake.client().send(add())).await.unwrap_err();
-    assert_eq!(told.refusal().unwrap().retry_after, Some(wait));
+    let result = soon(fake.client().send(add())).await.unwrap_err();
+    assert_eq!(result.refusal().unwrap().retry_after, Some(wait));
     assert_eq!(fake.calls().len(), 1);
 }
 
 #[tokio::test]
-async fn a_call_that_is_not_answered_ends_in_its_time() {
+async fn a_call_without_an_answer_ends_at_its_timeout() {
     let fake = Fake::playing([Step::Silence, Step::Silence]).await;
     let waited = Duration::from_millis(50);
     let client = quick().call_timeout(waited).submit_timeout(waited);
     let client = client.connect(fake.proxy.addr()).unwrap();
-    for told in [
+    for result in [
         soon(client.send(add().id("t"))).await.map(drop),
         soon(client.submit(add().id("t"))).await.map(drop),
     ] {
-        match told.unwrap_err() {
-            ClientError::Timeout { id: Some(named), waited: said } => {
-                assert_eq!((named, said), (id(), waited));
+        match result.unwrap_err() {
+            ClientError::Timeout { id: Some(named), waited: reported } => {
+                assert_eq!((named, reported), (id(), waited));
             }
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(fake.calls(), ["EnqueueTask", "SubmitTask"], "neither is made again");
+    assert_eq!(fake.calls(), ["EnqueueTask", "SubmitTask"], "neither is retried");
 }

@@ -1,4 +1,4 @@
-//! What the client refuses, the server refuses in the same words.
+//! The client and the server refuse the same requests with the same messages.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use task_scheduler::pb::{RetryPolicy, TaskOptions, TaskRequest, Unique};
 use crate::server::with_methods;
 use crate::waiting::soon;
 
-/// A task, and the same as it would go over the wire.
+/// A task, and the same request on the wire.
 fn rows() -> Vec<(TaskBuilder, TaskRequest)> {
     let plain = || TaskBuilder::new("add");
     let wire = |change: fn(&mut TaskRequest)| {
@@ -36,7 +36,7 @@ fn rows() -> Vec<(TaskBuilder, TaskRequest)> {
     let stranger = || ArgValue::ResultOf(TaskId::parse("stranger", "").unwrap());
     let mut map = BTreeMap::new();
     map.insert("k".to_owned(), ArgValue::Array(vec![1.into(), stranger()]));
-    // A method that takes anything: the server looks at types first.
+    // A method that accepts any arguments: the server checks types first.
     let mention = |arg: ArgValue| {
         let (method, args) = ("delete".to_owned(), vec![Any::from(&arg)]);
         let request = TaskRequest { method, args, ..Default::default() };
@@ -110,16 +110,16 @@ fn rows() -> Vec<(TaskBuilder, TaskRequest)> {
 }
 
 #[tokio::test]
-async fn what_the_client_refuses_the_server_refuses_in_the_same_words() {
+async fn the_client_and_the_server_refuse_with_the_same_messages() {
     let server = with_methods();
     let client = task_scheduler::client::TaskClient::connect(server.addr()).unwrap();
     let endpoint = tonic::transport::Endpoint::try_from(format!("http://{}", server.addr()));
     let mut rpc = TaskSchedulerClient::new(endpoint.unwrap().connect_lazy());
     for (task, request) in rows() {
-        let told = soon(client.send(task)).await.unwrap_err();
+        let error = soon(client.send(task)).await.unwrap_err();
         let status = soon(rpc.enqueue_task(request)).await.unwrap_err();
-        assert_eq!(told.to_string(), status.message());
-        let violations = &told.refusal().unwrap().violations;
-        assert!(told.to_string().starts_with(&violations[0].field), "{violations:?}");
+        assert_eq!(error.to_string(), status.message());
+        let violations = &error.refusal().unwrap().violations;
+        assert!(error.to_string().starts_with(&violations[0].field), "{violations:?}");
     }
 }

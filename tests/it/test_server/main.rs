@@ -1,8 +1,8 @@
-//! A server whose bodies do what the tests of the real binary need a body to do.
+//! A server with the handlers that the tests of the real binary need.
 //!
-//! An example, because Cargo builds those whenever it builds the tests. Everything but the methods
-//! is the stock binary's. Files that a test names in the arguments are its way to see and to steer
-//! a body from outside: a body writes lines to a ledger and waits for a gate to be made.
+//! It is an example, because Cargo builds examples with the tests. Except for its methods it is the
+//! stock binary. Tests observe and control a handler by files that they name in its arguments: the
+//! handler writes lines to a ledger, and waits until a gate exists.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -15,8 +15,8 @@ use task_scheduler::events::Announced;
 use task_scheduler::tasks::{MAX_RESULT_BYTES, Rest, Subtask, TaskContext, TaskError};
 use task_scheduler::{ArgValue, async_task, subscriber, sync_task};
 
-/// How often a body looks at its gate.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Time between two checks of a gate.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
 fn main() -> ExitCode {
     task_scheduler::main()
@@ -30,7 +30,7 @@ fn note(ledger: &str, line: &str) -> Result<(), TaskError> {
 
 async fn open(gate: &str) {
     while !Path::new(gate).exists() {
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
@@ -44,16 +44,16 @@ fn write(ledger: String, line: String) -> Result<String, TaskError> {
 /// Announces a line for the ledger.
 #[async_task]
 async fn announce(ctx: TaskContext, ledger: String, line: String) -> Result<(), TaskError> {
-    let said = std::collections::BTreeMap::from([("ledger", ledger), ("line", line)]);
-    Ok(ctx.emit("custom.note", &said).await?)
+    let data = std::collections::BTreeMap::from([("ledger", ledger), ("line", line)]);
+    Ok(ctx.emit("custom.note", &data).await?)
 }
 
-/// Writes what is announced to the ledger.
+/// Writes an announced line to the ledger.
 #[subscriber(events("custom.note"), name = "notes")]
-async fn note_down(event: &Announced) -> Result<(), TaskError> {
-    let said = |name| event.data(name).and_then(|value| value.as_str()).unwrap_or_default();
-    assert!(!said("line").is_empty(), "nothing to note");
-    note(said("ledger"), said("line"))
+async fn write_announced(event: &Announced) -> Result<(), TaskError> {
+    let text = |name| event.data(name).and_then(|value| value.as_str()).unwrap_or_default();
+    assert!(!text("line").is_empty(), "nothing to note");
+    note(text("ledger"), text("line"))
 }
 
 /// Writes a line to the ledger, then waits for the gate.
@@ -71,37 +71,37 @@ async fn wait(gate: String) -> String {
     "waited".into()
 }
 
-/// The same on a thread of its own; gives up at once when it is told to stop.
+/// Waits for the gate on a blocking thread; fails as soon as it is cancelled.
 #[sync_task]
-fn wait_obediently(ctx: TaskContext, gate: String) -> Result<String, TaskError> {
+fn wait_until_cancelled(ctx: TaskContext, gate: String) -> Result<String, TaskError> {
     while !Path::new(&gate).exists() {
         if ctx.is_cancelled() {
-            return Err(TaskError::new("told to stop"));
+            return Err(TaskError::new("cancelled"));
         }
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_INTERVAL);
     }
     Ok("waited".into())
 }
 
-/// The same, whatever it is told.
+/// Waits for the gate on a blocking thread, and ignores cancellation.
 #[sync_task]
-fn wait_stubbornly(gate: String) -> String {
+fn wait_ignoring_cancel(gate: String) -> String {
     while !Path::new(&gate).exists() {
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_INTERVAL);
     }
     "waited".into()
 }
 
-/// Keeps its async thread until the gate is there, as no async body should.
+/// Blocks its async thread until the gate exists, as no async handler should.
 #[async_task]
-async fn hog_the_runtime(gate: String) -> String {
+async fn block_the_runtime(gate: String) -> String {
     while !Path::new(&gate).exists() {
-        thread::sleep(LOOK_EVERY);
+        thread::sleep(POLL_INTERVAL);
     }
     "waited".into()
 }
 
-/// Never returns; says in the ledger when it is dropped.
+/// Never returns; writes to the ledger when it is dropped.
 #[async_task]
 async fn never(ledger: String) -> Result<(), TaskError> {
     struct Dropped(String);
@@ -115,14 +115,14 @@ async fn never(ledger: String) -> Result<(), TaskError> {
     std::future::pending().await
 }
 
-/// Returns a text as soon as it is told to stop.
+/// Returns as soon as it is cancelled.
 #[async_task]
-async fn until_told(ctx: TaskContext) -> String {
+async fn until_cancelled(ctx: TaskContext) -> String {
     ctx.cancelled().await;
-    "stopped as told".into()
+    "stopped".into()
 }
 
-/// Fails this many times, then answers with the number of the attempt.
+/// Fails `times` times, then returns the number of the attempt.
 #[async_task]
 async fn fail(ctx: TaskContext, times: u32) -> Result<u32, TaskError> {
     if ctx.attempt() <= times {
@@ -131,7 +131,7 @@ async fn fail(ctx: TaskContext, times: u32) -> Result<u32, TaskError> {
     Ok(ctx.attempt())
 }
 
-/// Fails until the file is there.
+/// Fails until the file exists.
 #[sync_task]
 fn need(ctx: TaskContext, file: String) -> Result<String, TaskError> {
     if Path::new(&file).exists() {
@@ -140,9 +140,9 @@ fn need(ctx: TaskContext, file: String) -> Result<String, TaskError> {
     Err(TaskError::new(format!("attempt {} did not find it", ctx.attempt())))
 }
 
-/// Writes its name and attempt to the ledger, and fails the first time.
+/// Writes its name and attempt to the ledger, and fails in its first attempt.
 #[sync_task]
-fn stumble(ctx: TaskContext, ledger: String, name: String) -> Result<(), TaskError> {
+fn fail_once(ctx: TaskContext, ledger: String, name: String) -> Result<(), TaskError> {
     note(&ledger, &format!("{name} {}", ctx.attempt()))?;
     if ctx.attempt() == 1 {
         return Err(TaskError::new("stumbled"));
@@ -150,19 +150,19 @@ fn stumble(ctx: TaskContext, ledger: String, name: String) -> Result<(), TaskErr
     Ok(())
 }
 
-/// Fails for good.
+/// Fails without retries.
 #[sync_task]
 fn fail_permanently() -> Result<(), TaskError> {
     Err(TaskError::permanent("it cannot work"))
 }
 
-/// Ends cancelled by its own wish.
+/// Ends its own task as cancelled.
 #[sync_task]
-fn give_in() -> Result<(), TaskError> {
-    Err(TaskError::cancel("nobody needs it"))
+fn cancel_itself() -> Result<(), TaskError> {
+    Err(TaskError::cancel("no longer needed"))
 }
 
-/// Snoozes once: until the ledger, which it writes to each time, has two lines.
+/// Snoozes until the ledger, which it writes to in each run, has two lines.
 #[sync_task]
 fn snooze_once(ctx: TaskContext, ledger: String) -> Result<u32, TaskError> {
     note(&ledger, &format!("attempt {}", ctx.attempt()))?;
@@ -172,19 +172,19 @@ fn snooze_once(ctx: TaskContext, ledger: String) -> Result<u32, TaskError> {
     Ok(ctx.attempt())
 }
 
-/// Panics on a thread of its own.
+/// Panics on a blocking thread.
 #[sync_task]
 fn panic_sync(message: String) -> String {
     panic!("{message}")
 }
 
-/// Panics on the thread that serves.
+/// Panics on an async thread.
 #[sync_task(inline)]
 fn panic_inline(message: String) -> String {
     panic!("{message}")
 }
 
-/// Panics before it first waits for anything, or after.
+/// Panics before or after its first await.
 #[async_task]
 async fn panic_async(message: String, late: bool) -> String {
     if late {
@@ -193,25 +193,25 @@ async fn panic_async(message: String, late: bool) -> String {
     panic!("{message}")
 }
 
-/// Panics with something that is no text.
+/// Panics with a value that is no text.
 #[sync_task]
 fn panic_with_a_number() {
     std::panic::panic_any(7);
 }
 
-/// Panics with a text that goes on for this many bytes.
+/// Panics with a text of this many bytes.
 #[sync_task]
 fn panic_at_length(bytes: u32) {
     panic!("{}", "long ".repeat(bytes as usize / 5));
 }
 
-/// A text of this many bytes.
+/// Returns a text of this many bytes.
 #[sync_task]
 fn text(bytes: u32) -> String {
     "x".repeat(bytes as usize)
 }
 
-/// Says how far it is, then waits for the gate.
+/// Reports progress, then waits for the gate.
 #[async_task]
 async fn progress(
     ctx: TaskContext,
@@ -224,20 +224,20 @@ async fn progress(
     Ok(())
 }
 
-/// Says how far it is with numbers that mean nothing, and answers with what it was told.
+/// Reports invalid progress, and returns the errors.
 #[sync_task]
 fn bad_progress(ctx: TaskContext) -> Result<String, TaskError> {
     ctx.progress(0.5, "half")?;
     let odd = [f64::NAN, f64::INFINITY, -0.1, 1.1];
-    let told = odd
+    let errors = odd
         .map(|odd| ctx.progress(odd, "odd").map_or_else(|bad| bad.to_string(), |()| String::new()));
     let left = ctx.current_progress();
-    Ok(format!("{}; still {} {}", told.join("; "), left.fraction, left.message))
+    Ok(format!("{}; still {} {}", errors.join("; "), left.fraction, left.message))
 }
 
-/// Tells of itself, waits for the gate, and tells some more.
+/// Logs and reports progress, waits for the gate, then does so again.
 #[async_task]
-async fn narrate(ctx: TaskContext, gate: String) -> Result<String, TaskError> {
+async fn log_and_wait(ctx: TaskContext, gate: String) -> Result<String, TaskError> {
     ctx.log_info("it begins");
     ctx.progress(0.25, "a quarter")?;
     open(&gate).await;
@@ -247,36 +247,36 @@ async fn narrate(ctx: TaskContext, gate: String) -> Result<String, TaskError> {
     Ok("the end".into())
 }
 
-/// Leaves a checkpoint and a log line, then waits for the gate.
+/// Saves a checkpoint and a log line, then waits for the gate.
 #[async_task]
-async fn remember(ctx: TaskContext, gate: String) -> Result<(), TaskError> {
+async fn save_and_wait(ctx: TaskContext, gate: String) -> Result<(), TaskError> {
     ctx.save_checkpoint(&"so far").await?;
     ctx.log_info("saved");
     open(&gate).await;
     Ok(())
 }
 
-/// Has a child that waits for the gate, and waits for it.
+/// Spawns a child that waits for the gate, and joins it.
 #[async_task]
-async fn have_a_child(ctx: TaskContext, gate: String) -> Result<String, TaskError> {
+async fn spawn_child(ctx: TaskContext, gate: String) -> Result<String, TaskError> {
     let child = ctx.spawn_subtask(Subtask::new("wait").name("child").arg(gate)).await?;
     let outcome = child.join().await?;
     Ok(format!("{} {}", child.id(), outcome.state()))
 }
 
-/// As large a result as there can be, whatever it is called with.
+/// Returns the largest possible result, whatever its arguments.
 #[sync_task]
-fn swell(Rest(_): Rest<ArgValue>) -> String {
+fn multiply_argument(Rest(_): Rest<ArgValue>) -> String {
     "x".repeat(MAX_RESULT_BYTES)
 }
 
-/// A list of texts, joined with dashes.
+/// Joins texts with dashes.
 #[sync_task(inline)]
 fn dashes(texts: Vec<String>) -> String {
     texts.join("-")
 }
 
-/// What became of its dependencies: `a=SUCCEEDED(6) b=FAILED`.
+/// Returns the outcomes of its dependencies: `a=SUCCEEDED(6) b=FAILED`.
 #[async_task]
 async fn dependencies(ctx: TaskContext) -> String {
     let described = ctx.dependencies().iter().map(|(id, outcome)| {
@@ -292,13 +292,13 @@ fn describe(number: i64, word: String, Rest(flags): Rest<bool>) -> String {
     format!("1.2.0 {number} {word} {flags:?}")
 }
 
-/// The same, two majors later.
+/// The same method, two major versions later.
 #[sync_task(namespace = "typed", version = "3.0.0", name = "describe")]
 fn describe_3(number: i64) -> String {
     format!("3.0.0 {number}")
 }
 
-/// A method whose tasks go to a queue of their own, twice at most, within a second.
+/// A method whose tasks go to their own queue, at most two of them within a second.
 #[async_task(
     queue = "narrow",
     retries = 1,

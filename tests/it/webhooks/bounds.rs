@@ -1,4 +1,4 @@
-//! What a webhook may be, and what becomes of its queue.
+//! Limits of a webhook, and its queue.
 
 use task_scheduler::error::Code;
 use task_scheduler::models::{MAX_WEBHOOKS, QueueLimits, QueueName};
@@ -18,7 +18,7 @@ async fn limits(system: &task_scheduler::TaskSystem) -> Option<QueueLimits> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn eight_are_sent_at_once_unless_somebody_says_otherwise() {
+async fn eight_deliveries_are_concurrent_by_default() {
     let system = system().await;
     system.put_webhook(draft("crm", URL)).await.unwrap();
     assert_eq!(limits(&system).await.unwrap().concurrency, Some(8));
@@ -36,8 +36,8 @@ async fn a_webhook_that_is_deleted_leaves_no_queue_behind() {
     system.delete_webhook(&name("crm")).await.unwrap();
     assert_eq!(limits(&system).await, None);
     for refused in [
-        system.delete_webhook(&name("crm")).await.expect_err("it is gone"),
-        system.webhook(&name("crm")).await.expect_err("it is gone"),
+        system.delete_webhook(&name("crm")).await.expect_err("the webhook is deleted"),
+        system.webhook(&name("crm")).await.expect_err("the webhook is deleted"),
     ] {
         assert_eq!(refused.code, Code::WebhookNotFound);
         assert_eq!(refused.message, "no webhook crm is known");
@@ -46,20 +46,20 @@ async fn a_webhook_that_is_deleted_leaves_no_queue_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn webhooks_are_listed_by_name_as_they_were_put() {
+async fn webhooks_are_listed_by_name() {
     let system = system().await;
     for name in ["b", "a", "c"] {
         let described = Draft { description: format!("the {name}"), ..draft(name, URL) };
         system.put_webhook(described).await.unwrap();
     }
     let listed = system.webhooks().await.unwrap();
-    let said: Vec<_> = listed
+    let shown: Vec<_> = listed
         .iter()
         .map(|it| (it.webhook.name.as_str(), &*it.webhook.description, &*it.queue))
         .collect();
     let expected =
         [("a", "the a", "webhook.a"), ("b", "the b", "webhook.b"), ("c", "the c", "webhook.c")];
-    assert_eq!(said, expected);
+    assert_eq!(shown, expected);
     assert!(!format!("{listed:?}").contains("whsec_"), "secrets are not printed");
     system.stop();
 }
@@ -77,7 +77,7 @@ async fn webhooks_are_among_the_subscribers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_that_cannot_be_leaves_nothing_behind() {
+async fn a_refused_webhook_leaves_nothing_behind() {
     let system = system().await;
     let refused = system.put_webhook(draft("crm", "ftp://h/")).await.expect_err("refused");
     assert_eq!(refused.code, Code::InvalidArgument);
@@ -88,7 +88,7 @@ async fn a_webhook_that_cannot_be_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_too_many_is_refused_and_leaves_no_queue_behind() {
+async fn a_webhook_beyond_the_limit_is_refused_and_leaves_no_queue_behind() {
     let system = system().await;
     for number in 0..MAX_WEBHOOKS {
         system.put_webhook(draft(&format!("w{number}"), URL)).await.unwrap();
@@ -96,7 +96,7 @@ async fn one_too_many_is_refused_and_leaves_no_queue_behind() {
     let refused = system.put_webhook(draft("crm", URL)).await.expect_err("one too many");
     assert_eq!(refused.code, Code::WrongState);
     assert_eq!(limits(&system).await, None);
-    // One that is there can be replaced all the same.
+    // Replacing an existing webhook is allowed at the limit.
     system.put_webhook(draft("w0", URL)).await.unwrap();
     system.stop();
 }

@@ -1,4 +1,4 @@
-//! A webhook is told of what it asked for, and of nothing else.
+//! A webhook receives the events that match its filter, and no others.
 
 use task_scheduler::TaskSystem;
 use task_scheduler::models::{Category, EventFilter, QueueName, Request};
@@ -7,9 +7,9 @@ use task_scheduler::webhooks::Draft;
 use super::given::*;
 use super::receiver::{Answer, Received, Receiver};
 
-/// What a webhook with this filter is told of, up to `add` under the id `last`, in the queue `mail`
-/// with the tag `vip`, which it has to be told of.
-async fn told(filter: EventFilter) -> Vec<(String, String)> {
+/// The events that a webhook with this filter receives. The last one is the completion of the task
+/// `last` in the queue `mail` with the tag `vip`, which the filter must match.
+async fn delivered(filter: EventFilter) -> Vec<(String, String)> {
     let mut receiver = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
     system.put_webhook(Draft { filter, ..draft("crm", &receiver.url()) }).await.unwrap();
@@ -21,30 +21,30 @@ async fn told(filter: EventFilter) -> Vec<(String, String)> {
     let fail = Request { id: add("failed").id, ..Request::of("fail") };
     run(&system, fail).await;
     run(&system, tagged(queued(add("last"), "mail"))).await;
-    let mut told = Vec::new();
-    while !told.contains(&("task.completed".to_owned(), "last".to_owned())) {
-        told.push(said(&receiver.next().await));
+    let mut received = Vec::new();
+    while !received.contains(&("task.completed".to_owned(), "last".to_owned())) {
+        received.push(event_and_task(&receiver.next().await));
     }
-    // They may have come in another order, up to eight at once.
-    all_told(&system, "crm").await;
-    told.extend(receiver.so_far().iter().map(said));
-    told.sort();
+    // Up to eight requests are concurrent, so others may arrive after it.
+    wait_for_deliveries(&system, "crm").await;
+    received.extend(receiver.so_far().iter().map(event_and_task));
+    received.sort();
     system.stop();
-    told
+    received
 }
 
 /// Waits until all deliveries of a webhook have ended.
-async fn all_told(system: &TaskSystem, webhook: &str) {
-    eventually(&format!("{webhook} has been told of all"), async || {
+async fn wait_for_deliveries(system: &TaskSystem, webhook: &str) {
+    eventually(&format!("{webhook} has no delivery left"), async || {
         (status(system, webhook).await.unfinished == 0).then_some(())
     })
     .await;
 }
 
-/// Which event, and of which task.
-fn said(request: &Received) -> (String, String) {
-    let said = request.json();
-    let task = said["payload"]["task_id"].as_str().unwrap_or_default();
+/// The event's name and its task.
+fn event_and_task(request: &Received) -> (String, String) {
+    let event = request.json();
+    let task = event["payload"]["task_id"].as_str().unwrap_or_default();
     (request.event(), task.to_owned())
 }
 
@@ -53,20 +53,20 @@ fn completed<const N: usize>(ids: [&str; N]) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_name() {
+async fn events_are_filtered_by_name() {
     let all = completed(["last", "plain", "queued", "tagged"]);
-    assert_eq!(told(of(["task.completed"])).await, all);
+    assert_eq!(delivered(of(["task.completed"])).await, all);
     let mut ended = all;
     ended.push(("task.failed".into(), "failed".into()));
-    assert_eq!(told(of(["task.completed", "task.failed", "custom.*"])).await, ended);
+    assert_eq!(delivered(of(["task.completed", "task.failed", "custom.*"])).await, ended);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_queue_by_tag_and_by_task() {
+async fn events_are_filtered_by_queue_tag_and_task() {
     let completed_and = |change: fn(&mut EventFilter)| {
         let mut filter = of(["task.completed"]);
         change(&mut filter);
-        told(filter)
+        delivered(filter)
     };
     let mail = |it: &mut EventFilter| it.queue = Some(QueueName::parse("mail", "queue").unwrap());
     assert_eq!(completed_and(mail).await, completed(["last", "queued"]));
@@ -83,7 +83,7 @@ async fn by_queue_by_tag_and_by_task() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deliveries_are_no_events_for_webhooks() {
+async fn deliveries_emit_no_task_events_to_webhooks() {
     let mut receiver = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
     let everything = EventFilter::default();
@@ -92,27 +92,26 @@ async fn deliveries_are_no_events_for_webhooks() {
         .await
         .unwrap();
     run(&system, add("a")).await;
-    let mut told = Vec::new();
-    // The deliveries of what is said of `a` have ended by the time `b` begins, as far as they are
-    // told of.
-    while !told.contains(&("task.completed".to_owned(), "a".to_owned())) {
-        told.push(said(&receiver.next().await));
+    let mut received = Vec::new();
+    // All deliveries of events of `a` end before `b` starts.
+    while !received.contains(&("task.completed".to_owned(), "a".to_owned())) {
+        received.push(event_and_task(&receiver.next().await));
     }
-    all_told(&system, "all").await;
+    wait_for_deliveries(&system, "all").await;
     run(&system, add("b")).await;
-    while !told.contains(&("task.completed".to_owned(), "b".to_owned())) {
-        told.push(said(&receiver.next().await));
+    while !received.contains(&("task.completed".to_owned(), "b".to_owned())) {
+        received.push(event_and_task(&receiver.next().await));
     }
-    let strangers: Vec<_> = told
+    let others: Vec<_> = received
         .iter()
         .filter(|(event, task)| event.starts_with("task.") && !["a", "b"].contains(&task.as_str()))
         .collect();
-    assert_eq!(strangers, Vec::<&(String, String)>::new());
+    assert_eq!(others, Vec::<&(String, String)>::new());
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_that_is_disabled_is_told_of_nothing_and_what_waits_is_cancelled() {
+async fn a_disabled_webhook_gets_no_events_and_its_waiting_deliveries_are_cancelled() {
     let mut receiver = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
     let enabled = draft("crm", &receiver.url());
@@ -122,15 +121,15 @@ async fn a_webhook_that_is_disabled_is_told_of_nothing_and_what_waits_is_cancell
     run(&system, add("waits")).await;
     delivery(&system, "crm", task_scheduler::models::State::Queued).await;
     system.put_webhook(Draft { enabled: false, ..enabled.clone() }).await.unwrap();
-    run(&system, add("unheard")).await;
+    run(&system, add("while-disabled")).await;
     system.resume(&queue).await.unwrap();
     let cancelled = delivery(&system, "crm", task_scheduler::models::State::Cancelled).await;
     let why = cancelled.outcome.unwrap().failure().unwrap().message;
     assert_eq!(why, "webhook crm is disabled");
 
     system.put_webhook(enabled).await.unwrap();
-    run(&system, add("heard")).await;
-    assert_eq!(receiver.next().await.json()["payload"]["task_id"], "heard");
+    run(&system, add("enabled")).await;
+    assert_eq!(receiver.next().await.json()["payload"]["task_id"], "enabled");
     assert_eq!(status(&system, "crm").await.abandoned, 0);
     system.stop();
 }

@@ -1,4 +1,4 @@
-//! A system, a webhook, and what becomes of its deliveries.
+//! A system with a webhook, and look-ups of its deliveries.
 
 use task_scheduler::TaskSystem;
 use task_scheduler::models::{
@@ -9,7 +9,7 @@ use task_scheduler::webhooks::{Draft, Status};
 
 pub(crate) use crate::waiting::{PATIENCE, eventually};
 
-/// A system that forgets everything, with a method `fail` beside the built-in ones.
+/// An in-memory system with a method `fail` beside the built-in ones.
 pub(crate) async fn system() -> TaskSystem {
     let fail = make_handler("fail", |_, _, _| Err(task_scheduler::TaskError::permanent("no")));
     TaskSystem::in_memory().handler(fail).start().await.unwrap()
@@ -19,12 +19,12 @@ pub(crate) fn name(text: &str) -> Name {
     Name::parse(text, "name").unwrap()
 }
 
-/// Only these events.
+/// A filter by these event names.
 pub(crate) fn of<const N: usize>(names: [&str; N]) -> EventFilter {
     EventFilter { names: names.map(NamePattern::parse).into(), ..EventFilter::default() }
 }
 
-/// A webhook that is told of tasks that ended well.
+/// A webhook for completed tasks.
 pub(crate) fn draft(webhook: &str, url: &str) -> Draft {
     Draft { filter: of(["task.completed"]), ..Draft::new(name(webhook), url) }
 }
@@ -34,7 +34,7 @@ pub(crate) async fn run(system: &TaskSystem, request: Request) {
     system.submit(request).await.unwrap();
 }
 
-/// `add`, which ends well, under this id.
+/// A task `add` with this id; it succeeds.
 pub(crate) fn add(id: &str) -> Request {
     use task_scheduler::models::TaskId;
     Request::of("add").arg(1).named(TaskId::parse(id, "a test's id").unwrap())

@@ -1,4 +1,4 @@
-//! The real binary, killed between what happened and whoever is to be told of it.
+//! Kills the real binary between an event and its delivery: the outbox loses nothing.
 
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader};
@@ -13,9 +13,9 @@ use tonic::transport::Channel;
 
 use super::receiver::{Answer, Receiver};
 
-/// How often the server is killed.
+/// The number of kills.
 const ROUNDS: usize = 8;
-/// Tasks that have ended by then, in each.
+/// Tasks that end before each kill.
 const TASKS: usize = 25;
 
 struct Server(Child, TaskSchedulerClient<Channel>);
@@ -32,12 +32,12 @@ impl Server {
             .unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let addr = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("it said {line:?}"));
+        let addr = line.strip_prefix("listening on ").unwrap_or_else(|| panic!("got {line:?}"));
         let client = TaskSchedulerClient::connect(format!("http://{}", addr.trim_end())).await;
         Self(process, client.unwrap())
     }
 
-    /// As `kill -9` does.
+    /// Kills the server with SIGKILL.
     fn kill(mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -46,15 +46,15 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended, as told.
+        // It may have exited already.
         drop(self.0.kill());
         drop(self.0.wait());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_event_arrives_however_often_the_server_dies() {
-    // In the first half of the rounds nobody answers, so that nothing is taken before the kill.
+async fn every_event_is_delivered_although_the_server_is_killed() {
+    // In the first half of the rounds the receiver is down, so that no event is delivered before the kill.
     let answers = Arc::new(AtomicBool::new(false));
     let does = answers.clone();
     let mut receiver = Receiver::start(move |_, _| {
@@ -91,15 +91,15 @@ async fn every_event_arrives_however_often_the_server_dies() {
         server.kill();
         server = Server::boot(dir.path()).await;
     }
-    let mut told = BTreeSet::new();
+    let mut delivered = BTreeSet::new();
     let mut ids = BTreeSet::new();
-    while told.len() < expected.len() {
+    while delivered.len() < expected.len() {
         let request = receiver.next().await;
         let task = request.json()["payload"]["task_id"].as_str().unwrap().to_owned();
         assert!(expected.contains(&task), "{task}");
         ids.insert((task.clone(), request.header("webhook-id").to_owned()));
-        told.insert(task);
+        delivered.insert(task);
     }
-    // Whoever remembers ids can tell what he was told twice.
+    // A subscriber can recognise repeated deliveries by their id.
     assert_eq!(ids.len(), expected.len(), "an event has one id, whenever it is sent");
 }

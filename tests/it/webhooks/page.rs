@@ -1,4 +1,4 @@
-//! The page about webhooks shows the code that the tests use.
+//! docs/webhooks.md shows the code that the tests use.
 
 #[test]
 fn the_page_shows_the_code_that_is_tested() {

@@ -1,4 +1,4 @@
-//! Somebody who is told of events: a small HTTP/1 server that a test can have misbehave.
+//! A webhook receiver: a small HTTP/1 server that can misbehave.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,62 +11,62 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-/// Long enough for a busy machine. Nothing that a test waits for takes that long.
+/// Long enough for a busy machine: nothing that a test waits for takes that long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A request, as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     /// `POST /path`.
     pub(crate) line: String,
-    /// By name in lower case.
+    /// Header values by name in lower case.
     pub(crate) headers: BTreeMap<String, String>,
     pub(crate) body: Vec<u8>,
 }
 
 impl Received {
-    /// One that has to be there.
+    /// The value of a header that must exist.
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).unwrap_or_else(|| panic!("no {name} in {:?}", self.headers))
     }
 
-    /// The body, which has to be JSON.
+    /// The body, which must be JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    /// What it says that happened.
+    /// The name of the event.
     #[track_caller]
     pub(crate) fn event(&self) -> String {
         self.json()["event"].as_str().unwrap().to_owned()
     }
 }
 
-/// What a receiver does with a request.
+/// The receiver's answer to a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer {
-    /// Answers with a status, lines of header and a body.
+    /// A status, header lines and a body.
     Status(u16, &'static str, &'static str),
-    /// Never answers.
+    /// No answer.
     Stall,
-    /// Answers with a status and a body that never ends, a byte now and then.
+    /// A status and an endless body, one byte every 20 ms.
     Drip(u16),
-    /// Answers with a status and so many bytes, as fast as they are taken.
+    /// A status and a body of so many bytes, as fast as the client reads.
     Flood(u16, usize),
-    /// Resets the connection.
+    /// A connection reset.
     Reset,
 }
 
 impl Answer {
-    /// A status and nothing else.
+    /// A status without a body.
     pub(crate) const fn status(status: u16) -> Self {
         Self::Status(status, "", "")
     }
 }
 
-/// The URL of a port on which nobody listens.
+/// The URL of a port that no process listens on.
 pub(crate) fn nobody() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}/", listener.local_addr().unwrap())
@@ -81,12 +81,12 @@ pub(crate) struct Receiver {
 }
 
 impl Receiver {
-    /// Answers all requests like this.
+    /// Starts a receiver that gives every request this answer.
     pub(crate) async fn that_answers(answer: Answer) -> Self {
         Self::start(move |_, _| answer.clone()).await
     }
 
-    /// Answers as `decide` says, which is told how many requests there were before.
+    /// Starts a receiver. `decide` gets the number of earlier requests.
     pub(crate) async fn start(
         decide: impl Fn(usize, &Received) -> Answer + Send + Sync + 'static,
     ) -> Self {
@@ -94,7 +94,7 @@ impl Receiver {
         Self::on(listener, decide)
     }
 
-    /// The same on a port that the test knows already.
+    /// Starts a receiver on a port that the test already has.
     pub(crate) fn on(
         listener: TcpListener,
         decide: impl Fn(usize, &Received) -> Answer + Send + Sync + 'static,
@@ -111,7 +111,7 @@ impl Receiver {
                 let shared = shared.clone();
                 tokio::spawn(async move {
                     let (decide, count, tell) = &*shared;
-                    // Whoever hangs up has what he wanted.
+                    // A client may disconnect.
                     drop(serve(stream, decide, count, tell).await);
                 });
             }
@@ -127,12 +127,12 @@ impl Receiver {
         format!("http://{}/told?of=events", self.addr)
     }
 
-    /// Connections that were made so far.
+    /// The number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::Acquire)
     }
 
-    /// The next request.
+    /// Waits for the next request.
     #[track_caller]
     pub(crate) fn next(&mut self) -> impl Future<Output = Received> {
         let place = std::panic::Location::caller();
@@ -144,7 +144,7 @@ impl Receiver {
         }
     }
 
-    /// The requests that are there and were not looked at.
+    /// The requests that `next` has not returned yet.
     pub(crate) fn so_far(&mut self) -> Vec<Received> {
         std::iter::from_fn(|| self.received.try_recv().ok()).collect()
     }
@@ -164,7 +164,7 @@ async fn serve(
 ) -> std::io::Result<()> {
     while let Some(received) = read(&mut stream).await? {
         let answer = decide(count.fetch_add(1, Ordering::AcqRel), &received);
-        // The test may be over.
+        // The test may have ended.
         drop(tell.send(received));
         match answer {
             Answer::Status(status, headers, body) => {
@@ -172,7 +172,7 @@ async fn serve(
                 let head = format!("HTTP/1.1 {status} Said\r\n{headers}content-length: {length}");
                 stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await?;
             }
-            Answer::Stall => return gone(&mut stream).await,
+            Answer::Stall => return wait_for_disconnect(&mut stream).await,
             Answer::Drip(status) => {
                 let head = format!("HTTP/1.1 {status} Said\r\ncontent-length: 1000000\r\n\r\n");
                 stream.write_all(head.as_bytes()).await?;
@@ -194,14 +194,14 @@ async fn serve(
     Ok(())
 }
 
-/// Waits until the other side has hung up.
-async fn gone(stream: &mut TcpStream) -> std::io::Result<()> {
+/// Waits until the client disconnects.
+async fn wait_for_disconnect(stream: &mut TcpStream) -> std::io::Result<()> {
     let mut rest = Vec::new();
     stream.read_to_end(&mut rest).await?;
     Ok(())
 }
 
-/// The next request on a connection; `None` when there is none.
+/// The next request on a connection; `None` at its end.
 async fn read(stream: &mut TcpStream) -> std::io::Result<Option<Received>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -1,4 +1,4 @@
-//! Somebody who takes what he is told.
+//! A receiver that accepts every delivery.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use task_scheduler::models::{Durability, Secret, State};
@@ -18,7 +18,7 @@ fn headers(request: &Received) -> HeaderMap {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_webhook_is_told_what_happened_in_requests_that_it_can_believe() {
+async fn a_webhook_gets_signed_requests() {
     let mut receiver = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
     let (_, secret) = system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
@@ -26,12 +26,12 @@ async fn a_webhook_is_told_what_happened_in_requests_that_it_can_believe() {
 
     let request = receiver.next().await;
     assert_eq!(request.line, "POST /told?of=events");
-    let said = request.json();
-    assert_eq!(said["event"], "task.completed");
-    assert_eq!(said["category"], "task");
-    assert_eq!(said["id"], request.header("webhook-id"));
-    assert_eq!(said["payload"]["task_id"], "a");
-    assert_eq!(said["payload"]["result"], "1");
+    let event = request.json();
+    assert_eq!(event["event"], "task.completed");
+    assert_eq!(event["category"], "task");
+    assert_eq!(event["id"], request.header("webhook-id"));
+    assert_eq!(event["payload"]["task_id"], "a");
+    assert_eq!(event["payload"]["result"], "1");
     let secret = secret.unwrap();
     assert!(is_genuine(secret.reveal(), &headers(&request), &request.body));
     assert!(!is_genuine("another secret of mine", &headers(&request), &request.body));
@@ -39,7 +39,7 @@ async fn a_webhook_is_told_what_happened_in_requests_that_it_can_believe() {
     assert!(!is_genuine(secret.reveal(), &headers(&request), &changed));
 
     let delivery = delivery(&system, "crm", State::Succeeded).await;
-    assert_eq!(delivery.task.id.as_str(), format!("webhook/crm/{}", said["id"].as_str().unwrap()));
+    assert_eq!(delivery.task.id.as_str(), format!("webhook/crm/{}", event["id"].as_str().unwrap()));
     let counted = eventually("it is counted", async || {
         let status = status(&system, "crm").await;
         (status.delivered == 1).then_some(status)
@@ -50,7 +50,7 @@ async fn a_webhook_is_told_what_happened_in_requests_that_it_can_believe() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_ephemeral_tasks_nothing_is_stored_and_nobody_is_told() {
+async fn events_of_ephemeral_tasks_are_not_delivered() {
     let mut receiver = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
     system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
@@ -62,7 +62,7 @@ async fn of_ephemeral_tasks_nothing_is_stored_and_nobody_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_webhook_is_told_for_itself_and_an_event_has_one_id_for_it() {
+async fn each_webhook_gets_its_own_delivery_with_one_id_per_event() {
     let mut one = Receiver::that_answers(Answer::status(200)).await;
     let mut other = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
@@ -77,7 +77,7 @@ async fn each_webhook_is_told_for_itself_and_an_event_has_one_id_for_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_is_told_once_and_stays_until_it_is_replaced() {
+async fn a_secret_is_shown_once_and_stays_until_it_is_replaced() {
     let mut receiver = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
     let first = draft("crm", &receiver.url());
@@ -99,7 +99,7 @@ async fn a_secret_is_told_once_and_stays_until_it_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_put_aside_is_sent_after_a_restart() {
+async fn outbox_entries_are_delivered_after_a_restart() {
     let mut receiver = Receiver::that_answers(Answer::status(200)).await;
     let dir = tempfile::tempdir().unwrap();
     let first = task_scheduler::TaskSystem::in_directory(dir.path()).start().await.unwrap();
@@ -111,8 +111,8 @@ async fn what_was_put_aside_is_sent_after_a_restart() {
     drop(first);
     assert_eq!(receiver.so_far().len(), 0);
 
-    // The threads of the first one end on their own.
-    let second = eventually("nobody has the directory", async || {
+    // The threads of the first system end in the background.
+    let second = eventually("the directory is free", async || {
         task_scheduler::TaskSystem::in_directory(dir.path()).start().await.ok()
     });
     let second = second.await;

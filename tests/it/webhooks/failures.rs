@@ -1,4 +1,4 @@
-//! Somebody who does not take what he is told, and what becomes of that.
+//! Receivers that fail, and the retries of their deliveries.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::receiver::{Answer, Receiver, nobody};
 const BUSY: Answer = Answer::Status(503, "retry-after: 0\r\n", "busy");
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_says_that_he_may_be_asked_at_once_does_not_use_up_all_tries() {
+async fn a_retry_after_of_zero_does_not_skip_the_backoff() {
     let mut receiver = Receiver::that_answers(BUSY).await;
     let system = system().await;
     system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
@@ -24,13 +24,13 @@ async fn who_says_that_he_may_be_asked_at_once_does_not_use_up_all_tries() {
     assert_eq!(waits.attempts, 1);
     let failed = waits.history.last().unwrap().at;
     let delay = waits.due_at.unwrap().since(failed);
-    // A second, less a fifth at random, and what is said of the failure is said when it is stored.
+    // One second, minus up to 20 % jitter; the failure's time is taken when it is stored.
     assert!(delay > Duration::from_millis(100), "{delay:?}");
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_is_sent_again_as_it_was() {
+async fn a_refused_delivery_is_retried_unchanged() {
     let mut receiver =
         Receiver::start(|before, _| if before < 2 { BUSY } else { Answer::status(204) }).await;
     let system = system().await;
@@ -50,14 +50,14 @@ async fn what_is_refused_is_sent_again_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn between_tries_there_is_more_and_more_time() {
+async fn the_backoff_between_delivery_attempts_grows() {
     let mut receiver = Receiver::that_answers(Answer::status(500)).await;
     let system = system().await;
     system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
     run(&system, add("a")).await;
     receiver.next().await;
     let delays = async |attempts: u32| {
-        let waits = eventually("it waits for its next try", async || {
+        let waits = eventually("it waits for its next attempt", async || {
             let waits = delivery(&system, "crm", State::Retrying).await;
             (waits.attempts == attempts).then_some(waits)
         });
@@ -65,7 +65,7 @@ async fn between_tries_there_is_more_and_more_time() {
         let failed = waits.history.last().unwrap().at;
         waits.due_at.unwrap().since(failed)
     };
-    // A fifth at random; and what is said of the failure is said when it is stored.
+    // Up to 20 % jitter; the failure's time is taken when it is stored.
     let first = delays(1).await;
     assert!(first > Duration::ZERO && first <= Duration::from_secs(1), "{first:?}");
     receiver.next().await;
@@ -118,7 +118,7 @@ async fn a_receiver_whose_answers_have_no_end_gets_the_event_again() {
         assert_eq!(receiver.next().await.body, first.body);
         let delivery = delivery(&system, name, State::Succeeded).await;
         assert_eq!(delivery.attempts, 2);
-        // What was left of the answer was not waited for.
+        // The courier did not read the rest of the answer.
         assert_eq!(receiver.connections(), 2);
         let error = status(&system, name).await.last_error;
         assert!(error.contains("answered 500") && error.len() < 512, "{error}");
@@ -127,11 +127,11 @@ async fn a_receiver_whose_answers_have_no_end_gets_the_event_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_given_up_is_listed_and_can_be_sent_again() {
-    let mended = Arc::new(AtomicBool::new(false));
-    let is_mended = mended.clone();
+async fn an_abandoned_delivery_is_listed_and_can_be_retried() {
+    let fixed = Arc::new(AtomicBool::new(false));
+    let is_fixed = fixed.clone();
     let mut receiver = Receiver::start(move |_, _| {
-        if is_mended.load(Ordering::Acquire) { Answer::status(200) } else { Answer::status(500) }
+        if is_fixed.load(Ordering::Acquire) { Answer::status(200) } else { Answer::status(500) }
     })
     .await;
     let system = system().await;
@@ -148,7 +148,7 @@ async fn what_was_given_up_is_listed_and_can_be_sent_again() {
     });
     assert_eq!(counted.await.last_error, error);
 
-    mended.store(true, Ordering::Release);
+    fixed.store(true, Ordering::Release);
     system.retry_task(&dead.task.id, "it is mended".into()).await.unwrap();
     let again = receiver.next().await;
     assert_eq!(again.header("webhook-id"), first.header("webhook-id"));
@@ -157,7 +157,7 @@ async fn what_was_given_up_is_listed_and_can_be_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_for_a_dead_host_are_given_up_and_seen() {
+async fn deliveries_to_an_unreachable_host_are_abandoned_and_listed() {
     let system = system().await;
     system.put_webhook(Draft { retries: Some(1), ..draft("crm", &nobody()) }).await.unwrap();
     run(&system, add("a")).await;
@@ -169,7 +169,7 @@ async fn events_for_a_dead_host_are_given_up_and_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_that_is_gone_for_good_is_asked_once() {
+async fn a_receiver_that_answers_410_gets_one_request() {
     let mut receiver = Receiver::that_answers(Answer::status(410)).await;
     let system = system().await;
     system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
@@ -181,7 +181,7 @@ async fn a_receiver_that_is_gone_for_good_is_asked_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn that_an_event_was_given_up_is_an_event_and_no_endless_one() {
+async fn abandoned_deliveries_emit_one_event_and_no_endless_chain() {
     let mut receiver = Receiver::that_answers(Answer::status(410)).await;
     let system = system().await;
     let filter = of(["task.completed", "observability.webhook_abandoned"]);
@@ -197,7 +197,7 @@ async fn that_an_event_was_given_up_is_an_event_and_no_endless_one() {
         assert_eq!(payload["task_id"], given_up);
         assert_eq!(payload["webhook"], "crm");
         let expected = u64::try_from(2 * (round + 1)).unwrap();
-        eventually("both are given up", async || {
+        eventually("both are abandoned", async || {
             let abandoned = status(&system, "crm").await.abandoned;
             assert!(abandoned <= expected, "{abandoned}");
             (abandoned == expected).then_some(())
@@ -209,25 +209,25 @@ async fn that_an_event_was_given_up_is_an_event_and_no_endless_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_is_dead_keeps_no_other_waiting() {
+async fn a_dead_receiver_does_not_delay_other_webhooks() {
     let mut dead = Receiver::that_answers(Answer::Stall).await;
     let mut alive = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
     let patient = Some(Duration::from_secs(60));
     system.put_webhook(Draft { timeout: patient, ..draft("dead", &dead.url()) }).await.unwrap();
     system.put_webhook(draft("alive", &alive.url())).await.unwrap();
-    let begun = Instant::now();
+    let start = Instant::now();
     for number in 0..30 {
         run(&system, add(&format!("task-{number}"))).await;
     }
     for _ in 0..30 {
         alive.next().await;
     }
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     for _ in 0..8 {
         dead.next().await;
     }
-    // The others wait for one of the eight, and it is asked for nothing more.
+    // The other deliveries wait for one of the eight; no further request is sent.
     assert_eq!(deliveries(&system, "dead", State::Running).await.len(), 8);
     assert_eq!(dead.so_far().len(), 0);
     assert_eq!(status(&system, "dead").await.unfinished, 30);
@@ -235,7 +235,7 @@ async fn one_that_is_dead_keeps_no_other_waiting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_that_is_cancelled_hangs_up() {
+async fn cancelling_a_delivery_ends_its_request() {
     let mut receiver = Receiver::that_answers(Answer::Stall).await;
     let system = system().await;
     let patient = Some(Duration::from_secs(60));
@@ -243,17 +243,17 @@ async fn a_delivery_that_is_cancelled_hangs_up() {
     run(&system, add("a")).await;
     receiver.next().await;
     let running = delivery(&system, "crm", State::Running).await;
-    let begun = Instant::now();
+    let start = Instant::now();
     let ids = vec![running.task.id.clone()];
     system.cancel(CancelRequest { ids, ..CancelRequest::default() }).await.unwrap();
     delivery(&system, "crm", State::Cancelled).await;
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     assert_eq!(status(&system, "crm").await.abandoned, 0);
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_waits_for_a_webhook_that_is_deleted_is_cancelled() {
+async fn deleting_a_webhook_cancels_its_waiting_deliveries() {
     let mut receiver = Receiver::that_answers(Answer::status(500)).await;
     let system = system().await;
     system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
@@ -269,7 +269,7 @@ async fn what_waits_for_a_webhook_that_is_deleted_is_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_whose_queue_is_full_keeps_no_other_waiting_and_is_no_failure() {
+async fn a_full_webhook_queue_delays_no_other_webhook_and_is_no_failure() {
     let mut full = Receiver::that_answers(Answer::status(200)).await;
     let mut alive = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
@@ -279,14 +279,14 @@ async fn one_whose_queue_is_full_keeps_no_other_waiting_and_is_no_failure() {
     let one = QueueLimits { max_length: Some(1), ..QueueLimits::default() };
     system.limit(&queue, one).await.unwrap();
     system.pause(&queue).await.unwrap();
-    let begun = Instant::now();
+    let start = Instant::now();
     for number in 0..20 {
         run(&system, add(&format!("task-{number}"))).await;
     }
     for _ in 0..20 {
         alive.next().await;
     }
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     eventually("it is refused", async || {
         status(&system, "full").await.last_error.contains("full").then_some(())
     })
@@ -295,20 +295,20 @@ async fn one_whose_queue_is_full_keeps_no_other_waiting_and_is_no_failure() {
     let courier = services.iter().find(|service| service.name == "courier").unwrap();
     assert_eq!(courier.state.last_error, None);
 
-    // Nothing of it is lost, and it comes without anything else being put aside.
+    // No delivery is lost, and they follow without a new event in the outbox.
     system.limit(&queue, QueueLimits::default()).await.unwrap();
     system.resume(&queue).await.unwrap();
-    let mut told = BTreeSet::new();
+    let mut delivered = BTreeSet::new();
     for _ in 0..20 {
-        told.insert(full.next().await.json()["payload"]["task_id"].to_string());
+        delivered.insert(full.next().await.json()["payload"]["task_id"].to_string());
     }
-    assert_eq!(told.len(), 20);
+    assert_eq!(delivered.len(), 20);
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_webhook_that_is_deleted_nothing_waits_however_much_there_was() {
-    // More than are cancelled at once.
+async fn deleting_a_webhook_cancels_any_number_of_deliveries() {
+    // More than one batch of the cancellation.
     const MANY: usize = 10_001;
     let system = system().await;
     system.put_webhook(draft("crm", &nobody())).await.unwrap();

@@ -1,4 +1,4 @@
-//! Bodies that misbehave: each is its own task's failure, and the server serves on.
+//! Handlers that misbehave: only their own task fails, and the server keeps serving.
 
 use std::time::{Duration, Instant};
 
@@ -9,14 +9,14 @@ use task_scheduler::pb::TaskState;
 use crate::client::{Failed, NOTHING, ms, named, retries, task, with};
 use crate::server::{Server, Setup, with_methods};
 
-/// A server that loses patience fast, with two threads for sync bodies.
+/// A server with short timeouts, and two threads for sync handlers.
 fn impatient() -> Server {
     let flags = ["--cancel-grace", "20ms", "--stuck-after", "200ms", "--sync-threads", "2"];
     Setup::with_methods().flags(flags).start()
 }
 
 #[tokio::test]
-async fn a_panic_is_a_failure_and_is_tried_again() {
+async fn a_panic_is_a_failure_and_is_retried() {
     let server = with_methods();
     let client = server.client().await;
     for durability in [pb::Durability::Durable, pb::Durability::Ephemeral] {
@@ -42,21 +42,21 @@ async fn a_panic_is_a_failure_and_is_tried_again() {
 }
 
 #[tokio::test]
-async fn a_panic_that_says_very_much_does_not_break_the_answer() {
+async fn a_panic_with_a_long_message_does_not_break_the_answer() {
     let server = with_methods();
     let client = server.client().await;
     let failed = client.fail(named("long", "panic_at_length", [3_000_000])).await;
     assert_eq!(failed.code, "PANICKED");
-    assert!(client.task("long").await.is_ok(), "its history can be shown");
-    // And many times over: each attempt's error is in the history.
+    assert!(client.task("long").await.is_ok(), "GetTask still answers");
+    // Each attempt's error is in the history.
     let request = with(named("longer", "panic_at_length", [1_000_000]), |o| o.retry = retries(9));
     assert_eq!(client.fail(request).await.attempts, 10);
-    assert!(client.task("longer").await.is_ok(), "its history can be shown");
+    assert!(client.task("longer").await.is_ok(), "GetTask still answers");
     client.assert_served(server.addr()).await;
 }
 
 #[tokio::test]
-async fn an_async_body_that_never_returns_is_dropped_at_its_timeout() {
+async fn an_async_handler_that_never_returns_is_dropped_at_its_timeout() {
     let server = impatient();
     let client = server.client().await;
     let request = with(task("never", [server.path("ledger")]), |o| o.timeout = ms(50));
@@ -67,12 +67,12 @@ async fn an_async_body_that_never_returns_is_dropped_at_its_timeout() {
 }
 
 #[tokio::test]
-async fn a_sync_body_that_never_returns_is_stuck_and_its_thread_is_replaced() {
+async fn a_sync_handler_that_never_returns_is_stuck_and_its_thread_is_replaced() {
     let server = impatient();
     let client = server.client().await;
-    // As many as there are threads.
+    // One per thread.
     let stuck = ["a", "b"].map(|id| {
-        let request = named(id, "wait_stubbornly", [server.path("gate")]);
+        let request = named(id, "wait_ignoring_cancel", [server.path("gate")]);
         let request = with(request, |o| (o.timeout, o.retry) = (ms(50), retries(3)));
         let client = client.clone();
         tokio::spawn(async move { client.fail(request).await })
@@ -82,11 +82,11 @@ async fn a_sync_body_that_never_returns_is_stuck_and_its_thread_is_replaced() {
         let message = "the body did not return within 200ms after it was told to stop";
         assert_eq!(failed, Failed::new("STUCK", message, 1));
     }
-    // Sync bodies run all the same.
+    // The replaced threads run sync handlers.
     let write = task("write", [server.path("ledger"), "ran".into()]);
     assert_eq!(client.run(write).await, "ran");
     client.assert_served(server.addr()).await;
-    // Whatever they come to in the end changes nothing.
+    // A late result changes nothing.
     server.open_gate("gate");
     for id in ["a", "b"] {
         assert_eq!(client.task(id).await.unwrap().state(), TaskState::Failed);
@@ -96,11 +96,12 @@ async fn a_sync_body_that_never_returns_is_stuck_and_its_thread_is_replaced() {
 }
 
 #[tokio::test]
-async fn the_last_attempt_of_a_sync_body_is_answered_at_its_timeout_and_its_thread_is_replaced() {
+async fn the_last_attempt_of_a_sync_handler_is_answered_at_its_timeout_and_its_thread_is_replaced()
+{
     let server = impatient();
     let client = server.client().await;
     for id in ["a", "b"] {
-        let request = named(id, "wait_stubbornly", [server.path("gate")]);
+        let request = named(id, "wait_ignoring_cancel", [server.path("gate")]);
         let failed = client.fail(with(request, |o| o.timeout = ms(50))).await;
         let message = "the attempt took longer than its timeout of 50ms";
         assert_eq!(failed, Failed::new("TIMED_OUT", message, 1));
@@ -110,10 +111,10 @@ async fn the_last_attempt_of_a_sync_body_is_answered_at_its_timeout_and_its_thre
 }
 
 #[tokio::test]
-async fn a_sync_body_that_never_returns_can_be_cancelled() {
+async fn a_sync_handler_that_never_returns_can_be_cancelled() {
     let server = impatient();
     let client = server.client().await;
-    let request = named("one", "wait_stubbornly", [server.path("gate")]);
+    let request = named("one", "wait_ignoring_cancel", [server.path("gate")]);
     client.enqueue(request).await.unwrap();
     client.once("one", TaskState::Running).await;
     let cancel = pb::CancelTasksRequest { task_ids: vec!["one".into()], ..Default::default() };
@@ -123,17 +124,17 @@ async fn a_sync_body_that_never_returns_can_be_cancelled() {
 }
 
 #[tokio::test]
-async fn no_retry_starts_beside_a_sync_body_that_is_still_there() {
+async fn no_retry_starts_while_a_sync_handler_still_runs() {
     let server = Setup::with_methods().flags(["--stuck-after", "1h"]).start();
     let client = server.client().await;
     let gate = server.path("gate");
-    let request = with(named("one", "wait_stubbornly", [gate]), |o| {
+    let request = with(named("one", "wait_ignoring_cancel", [gate]), |o| {
         (o.timeout, o.retry) = (ms(50), retries(1));
     });
     client.enqueue(request.clone()).await.unwrap();
     client.once("one", TaskState::Running).await;
-    // Times out beside it, and later.
-    client.fail(with(task("until_told", NOTHING), |o| o.timeout = ms(300))).await;
+    // It times out later than the first.
+    client.fail(with(task("until_cancelled", NOTHING), |o| o.timeout = ms(300))).await;
     let task = client.task("one").await.unwrap();
     assert_eq!((task.state(), task.attempts), (TaskState::Running, 1));
     server.open_gate("gate");
@@ -142,29 +143,29 @@ async fn no_retry_starts_beside_a_sync_body_that_is_still_there() {
 }
 
 #[tokio::test]
-async fn a_stuck_body_does_not_hold_up_the_exit() {
+async fn a_stuck_handler_does_not_delay_the_exit() {
     let mut server = impatient();
     let client = server.client().await;
     for (id, method, tries) in [
-        ("sync", "wait_stubbornly", 3),
-        ("async", "hog_the_runtime", 3),
-        ("last", "wait_stubbornly", 0),
+        ("sync", "wait_ignoring_cancel", 3),
+        ("async", "block_the_runtime", 3),
+        ("last", "wait_ignoring_cancel", 0),
     ] {
         let request = named(id, method, [server.path("gate")]);
         let request = with(request, |o| (o.timeout, o.retry) = (ms(50), retries(tries)));
         client.fail(request).await;
     }
     server.terminate();
-    let begun = Instant::now();
+    let start = Instant::now();
     assert_eq!(server.ended().await.code(), Some(0), "{}", server.log());
-    assert!(begun.elapsed() < Duration::from_secs(15), "it took {:?}", begun.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(15), "it took {:?}", start.elapsed());
 }
 
 #[tokio::test]
-async fn an_async_body_that_keeps_its_thread_is_given_up() {
+async fn an_async_handler_that_blocks_its_thread_is_abandoned() {
     let server = impatient();
     let client = server.client().await;
-    let request = with(task("hog_the_runtime", [server.path("gate")]), |o| o.timeout = ms(50));
+    let request = with(task("block_the_runtime", [server.path("gate")]), |o| o.timeout = ms(50));
     let failed = client.fail(request).await;
     assert_eq!((failed.code.as_str(), failed.attempts), ("STUCK", 1), "{failed:?}");
     client.assert_served(server.addr()).await;
@@ -172,7 +173,7 @@ async fn an_async_body_that_keeps_its_thread_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_result_of_100_mb_is_a_failure_and_is_not_tried_again() {
+async fn a_result_of_100_mb_is_a_failure_and_is_not_retried() {
     let server = impatient();
     let client = server.client().await;
     let request = || with(named("huge", "text", [100_u32 << 20]), |o| o.retry = retries(3));
