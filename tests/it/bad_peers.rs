@@ -71,6 +71,25 @@ async fn ten_thousand_silent_connections_do_not_keep_a_client_out() {
 }
 
 #[tokio::test]
+async fn connections_are_bounded_by_the_limit_of_open_files() {
+    // 128 files are kept for the store and the rest of the process.
+    const OPEN_FILES: u32 = 200;
+    const PEERS: usize = 300;
+    let server = Setup::stock().start_with_open_files(OPEN_FILES);
+    assert!(server.log().contains("the limit of open files allows fewer connections"));
+    assert!(server.log().contains("max_connections=72"), "{}", server.log());
+    let mut silent = Vec::new();
+    for _ in 0..PEERS {
+        silent.push(soon(TcpStream::connect(server.addr())).await.unwrap());
+    }
+    let client = server.client().await;
+    client.assert_served(server.addr()).await;
+    drop(silent);
+    client.assert_served(server.addr()).await;
+    assert!(!server.log().contains("Too many open files"), "{}", server.log());
+}
+
+#[tokio::test]
 async fn silent_connections_are_closed_in_time() {
     let server = Setup::stock().flags(["--handshake-timeout", "100ms"]).start();
     let client = server.client().await;

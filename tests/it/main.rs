@@ -24,6 +24,7 @@ mod explain;
 mod flags;
 mod get_task;
 mod health;
+mod idle;
 mod ids;
 mod keys;
 mod list;

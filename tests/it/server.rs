@@ -68,9 +68,21 @@ impl Setup {
 
     /// Starts the server; returns when it listens.
     pub(crate) fn start(self) -> Server {
-        let Self { binary, dir, flags } = self;
+        let command = Command::new(&self.binary);
+        self.start_by(command)
+    }
+
+    /// Starts the server with at most `limit` open files; returns when it listens.
+    pub(crate) fn start_with_open_files(self, limit: u32) -> Server {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]).arg(&self.binary);
+        self.start_by(command)
+    }
+
+    fn start_by(self, mut command: Command) -> Server {
+        let Self { dir, flags, .. } = self;
         let stderr = dir.path().join("stderr");
-        let mut process = Command::new(binary)
+        let mut process = command
             .args(flags)
             .env_clear()
             .current_dir(dir.path())
@@ -167,6 +179,18 @@ impl Server {
         let ticks: u64 =
             after_name.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
         Duration::from_millis(10 * ticks)
+    }
+
+    /// How often its threads have blocked so far: each wake-up of an idle thread adds one.
+    pub(crate) fn wake_ups(&self) -> u64 {
+        let threads = fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
+        let of_thread = |dir: PathBuf| {
+            // A thread may end meanwhile.
+            let status = fs::read_to_string(dir.join("status")).unwrap_or_default();
+            let line = status.lines().find_map(|it| it.strip_prefix("voluntary_ctxt_switches:"));
+            line.map_or(0, |count| count.trim().parse::<u64>().unwrap())
+        };
+        threads.map(|thread| of_thread(thread.unwrap().path())).sum()
     }
 }
 
