@@ -19,6 +19,9 @@ const AT_ONCE: usize = 64;
 /// The largest page size.
 const PAGE: u32 = 1_000;
 
+/// How long the server holds a GetResult of a task that has not ended.
+const LONG_POLL: prost_types::Duration = prost_types::Duration { seconds: 5, nanos: 0 };
+
 /// Why a call has no result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CallError {
@@ -87,7 +90,15 @@ impl Client {
 
     /// Calls GetResult; `None`: the task has not ended.
     pub(crate) async fn result(&self, id: &str) -> Result<Option<Outcome>, CallError> {
-        let request = pb::ResultRequest { task_id: id.into(), ..Default::default() };
+        self.result_within(id, None).await
+    }
+
+    async fn result_within(
+        &self,
+        id: &str,
+        wait: Option<prost_types::Duration>,
+    ) -> Result<Option<Outcome>, CallError> {
+        let request = pb::ResultRequest { task_id: id.into(), wait };
         let answer = self.rpc().get_result(request).await?.into_inner();
         Ok(reported_outcome(answer.state(), &answer.result, answer.failure.as_ref()))
     }
@@ -148,7 +159,8 @@ impl Client {
     /// The outcome of a task; waits until it has ended.
     pub(crate) async fn outcome(&self, id: &str) -> Outcome {
         eventually(&format!("{id} has ended"), async || {
-            self.result(id).await.expect("an undisturbed server answers")
+            let wait = Some(LONG_POLL);
+            self.result_within(id, wait).await.expect("an undisturbed server answers")
         })
         .await
     }

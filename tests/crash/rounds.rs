@@ -48,6 +48,7 @@ async fn an_undisturbed_load_keeps_every_rule() {
     let server = test.fixture.boot(&FLAGS);
     let stop = CancellationToken::new();
     let calls = test.load(&server, &stop).await;
+    // A fixed time: it sets the amount of load.
     tokio::time::sleep(Duration::from_secs(1)).await;
     stop.cancel();
     for call in calls {

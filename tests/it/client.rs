@@ -289,11 +289,19 @@ impl Client {
 
     /// Waits until the task is in this state.
     pub(crate) async fn once(&self, id: &str, state: pb::TaskState) -> pb::Task {
-        eventually(&format!("{id} is {state:?}"), async || match self.task(id).await {
-            Ok(task) => (task.state() == state).then_some(task),
-            Err(status) => {
-                assert_eq!(status.code(), Code::NotFound, "{status:?}");
-                None
+        use pb::TaskState::{Cancelled, Expired, Failed, Succeeded};
+        let is_end = matches!(state, Succeeded | Failed | Cancelled | Expired);
+        eventually(&format!("{id} is {state:?}"), async || {
+            if is_end {
+                // A long poll; its errors show in `task`.
+                drop(self.result_within(id, ms(1_000)).await);
+            }
+            match self.task(id).await {
+                Ok(task) => (task.state() == state).then_some(task),
+                Err(status) => {
+                    assert_eq!(status.code(), Code::NotFound, "{status:?}");
+                    None
+                }
             }
         })
         .await
