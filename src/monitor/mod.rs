@@ -58,7 +58,7 @@ impl Monitor {
 
     /// The health of the system, including that of these services. Waits at most 2 seconds for the store.
     pub async fn health(&self, services: Vec<Service>) -> Health {
-        let store_error = match tokio::time::timeout(STORE_TIMEOUT, self.engine.queues()()).await {
+        let store_error = match tokio::time::timeout(STORE_TIMEOUT, self.engine.queues()).await {
             Ok(answered) => answered.err().map(|error| error.to_string()),
             Err(_) => Some(format!("no answer within {} s", STORE_TIMEOUT.as_secs())),
         };

@@ -25,8 +25,8 @@ impl Sampler {
     }
 
     async fn announce_sample(&self) -> Result<(), Error> {
-        let queues() = self.engine.queues()().await?;
-        self.engine.announce(Fact::Server(sum_of(&queues()))).await?;
+        let depths = self.engine.queues().await?;
+        self.engine.announce(Fact::Server(sum_of(&depths))).await?;
         Ok(())
     }
 }
@@ -50,8 +50,8 @@ impl BackgroundTask for Sampler {
     }
 }
 
-fn sum_of(queues(): &[QueueState]) -> ServerFact {
-    let sum = |count: fn(&QueueState) -> u64| queues().iter().map(count).sum();
+fn sum_of(depths: &[QueueState]) -> ServerFact {
+    let sum = |count: fn(&QueueState) -> u64| depths.iter().map(count).sum();
     ServerFact::Sampled {
         queued: sum(|depth| depth.queued),
         running: sum(|depth| depth.running),

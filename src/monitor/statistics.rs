@@ -58,7 +58,7 @@ pub struct QueueStatistics {
     pub rates: Rates,
 }
 
-/// Combines the counters with the queues() of the queues and the state of the workers.
+/// Combines the counters with the depths of the queues and the state of the workers.
 pub(super) fn combine(
     snapshot: CountsSnapshot,
     depths: Vec<QueueState>,
@@ -179,7 +179,7 @@ mod tests {
         };
         let full = QueueStatistics {
             name: "b".into(),
-            settings: QueueSettings { paused: true, ..QueueSettings::default() },
+            paused: true,
             queued: 1,
             running: 2,
             delayed: 3,
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn beyond_the_bound_the_fullest_queues_are_listed_and_the_rest_summed() {
-        let queues() = (0..MAX_QUEUES as u64 + 2).map(|number| QueueState {
+        let depths = (0..MAX_QUEUES as u64 + 2).map(|number| QueueState {
             queued: number,
             failed: 1,
             oldest_queued_at: Some(at(100 + number)),

@@ -1,4 +1,4 @@
-//! What happened is announced once, after the commit, in order.
+//! Events are announced once, after the commit, in order.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -24,14 +24,14 @@ fn second_time(ctx: TaskContext) -> Result<u32, TaskError> {
     }
 }
 
-async fn start_telling(store: Arc<dyn Store>, recorder: &Recorder) -> TaskSystem {
+async fn start_on_store(store: Arc<dyn Store>, recorder: &Recorder) -> TaskSystem {
     let system = TaskSystem::on(store).options(options()).announcer(recorder.announcer());
     system.start().await.expect("it starts")
 }
 
 async fn start_recorded() -> (TaskSystem, Recorder) {
     let recorder = Recorder::default();
-    (start_telling(Arc::new(MemoryStore::default()), &recorder).await, recorder)
+    (start_on_store(Arc::new(MemoryStore::default()), &recorder).await, recorder)
 }
 
 const TWICE: [&str; 6] = [
@@ -44,53 +44,53 @@ const TWICE: [&str; 6] = [
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_events_of_a_task_come_in_the_order_of_its_life() {
+async fn the_events_of_a_task_come_in_order() {
     let (system, recorder) = start_recorded().await;
-    let handler = body("tests/second_time", |ctx, _| async move {
+    let handler = async_handler("tests/second_time", |ctx, _| async move {
         match ctx.attempt() {
             1 => Err(TaskError::retry_after("not yet", Duration::ZERO)),
             attempt => Ok(ArgValue::UInt32(attempt)),
         }
     });
-    system.register_handler(handler).expect("a good handler");
+    system.register_handler(handler).expect("a valid handler");
     for method in ["tests/second_time", "announcing/second_time"] {
         let patient = |mut request: task_scheduler::models::Request| {
             request.options.get_or_insert_default().retries = Some(1);
             request
         };
         let kept = format!("{method}/kept");
-        let fleeting = format!("{method}/fleeting");
+        let short_lived = format!("{method}/short_lived");
         system.submit(patient(named(&kept, method, &[]))).await.expect("it runs");
-        system.submit(patient(ephemeral(named(&fleeting, method, &[])))).await.expect("it runs");
+        system.submit(patient(ephemeral(named(&short_lived, method, &[])))).await.expect("it runs");
         assert_eq!(recorder.about(&kept), TWICE);
-        assert_eq!(recorder.about(&fleeting), TWICE);
+        assert_eq!(recorder.about(&short_lived), TWICE);
     }
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_that_has_no_row_is_announced_like_any_other() {
+async fn an_ephemeral_task_emits_the_same_events() {
     let (system, recorder) = start_recorded().await;
-    system.submit(ephemeral(named("well", "add", &[1, 2]))).await.expect("it runs");
-    assert_eq!(recorder.about("well"), ["task.accepted", "task.started", "task.completed"]);
-    let badly = with(named("badly", "announcing/second_time", &[]), |asked| {
-        asked.durability = Some(task_scheduler::models::Durability::Ephemeral);
-        asked.retries = Some(0);
+    system.submit(ephemeral(named("succeeds", "add", &[1, 2]))).await.expect("it runs");
+    assert_eq!(recorder.about("succeeds"), ["task.accepted", "task.started", "task.completed"]);
+    let failing = with(named("failing", "announcing/second_time", &[]), |options| {
+        options.durability = Some(task_scheduler::models::Durability::Ephemeral);
+        options.retries = Some(0);
     });
-    system.submit(badly).await.expect("it runs");
-    assert_eq!(recorder.about("badly"), ["task.accepted", "task.started", "task.failed"]);
+    system.submit(failing).await.expect("it runs");
+    assert_eq!(recorder.about("failing"), ["task.accepted", "task.started", "task.failed"]);
     system.submit(ephemeral(named("none", "no_such", &[]))).await.expect_err("no such method");
     assert_eq!(recorder.about("none"), [""; 0], "a refusal is no event");
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_or_not_stored_is_never_announced() {
+async fn refused_and_unstored_tasks_emit_no_events() {
     let (recorder, store) = (Recorder::default(), Arc::new(Faulty::default()));
-    let system = start_telling(store.clone(), &recorder).await;
+    let system = start_on_store(store.clone(), &recorder).await;
     store.refused_commits.store(5, Ordering::SeqCst);
-    let later = with(named("lost", "add", &[1]), |asked| {
-        asked.start = Some(StartTime::After(Duration::from_secs(60)));
+    let later = with(named("lost", "add", &[1]), |options| {
+        options.start = Some(StartTime::After(Duration::from_secs(60)));
     });
     let refused = system.enqueue(later).await.expect_err("nothing was stored");
     assert_eq!(refused.code, Code::StoreUnavailable);
@@ -101,9 +101,9 @@ async fn what_is_refused_or_not_stored_is_never_announced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outcome_that_cannot_be_stored_yet_is_announced_when_it_is() {
+async fn an_outcome_is_announced_when_its_retried_commit_succeeds() {
     let (recorder, store) = (Recorder::default(), Arc::new(Faulty::default()));
-    let system = start_telling(store.clone(), &recorder).await;
+    let system = start_on_store(store.clone(), &recorder).await;
     store.refused_commits.store(5, Ordering::SeqCst);
     let refused = system.submit(named("t", "add", &[1])).await.expect_err("it was not stored");
     assert_eq!(refused.code, Code::OutcomeUnknown);
@@ -113,16 +113,16 @@ async fn an_outcome_that_cannot_be_stored_yet_is_announced_when_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_stored_by_a_commit_or_claim_whose_answer_was_lost_is_announced_once() {
+async fn a_commit_or_claim_whose_answer_is_lost_is_announced_once() {
     let (recorder, store) = (Recorder::default(), Arc::new(Faulty::default()));
-    let system = start_telling(store.clone(), &recorder).await;
+    let system = start_on_store(store.clone(), &recorder).await;
     store.lost_answers.store(3, Ordering::SeqCst);
     system.submit(named("commit", "add", &[1])).await.expect("it runs");
     assert_eq!(recorder.about("commit"), ["task.accepted", "task.started", "task.completed"]);
 
     store.lost_claims.store(2, Ordering::SeqCst);
-    let later = with(named("claim", "add", &[1]), |asked| {
-        asked.start = Some(StartTime::After(Duration::from_millis(20)));
+    let later = with(named("claim", "add", &[1]), |options| {
+        options.start = Some(StartTime::After(Duration::from_millis(20)));
     });
     system.submit(later).await.expect("it runs");
     let life = ["task.accepted", "task.queued", "task.started", "task.completed"];
@@ -131,11 +131,11 @@ async fn what_was_stored_by_a_commit_or_claim_whose_answer_was_lost_is_announced
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_boot_says_how_the_one_before_it_ended() {
+async fn a_start_announces_how_the_previous_process_ended() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
     let version = env!("CARGO_PKG_VERSION");
     let first = Recorder::default();
-    let system = start_telling(store.clone(), &first).await;
+    let system = start_on_store(store.clone(), &first).await;
     assert!(system.shutdown(Duration::from_secs(10)).await);
     let life = [
         NodeFact::Started { epoch: 1, version },
@@ -145,12 +145,12 @@ async fn a_boot_says_how_the_one_before_it_ended() {
     assert_eq!(first.about_nodes(), life);
 
     let second = Recorder::default();
-    let system = start_telling(store.clone(), &second).await;
+    let system = start_on_store(store.clone(), &second).await;
     assert_eq!(second.about_nodes(), [NodeFact::Started { epoch: 2, version }]);
     system.stop();
 
     let third = Recorder::default();
-    let system = start_telling(store, &third).await;
+    let system = start_on_store(store, &third).await;
     let found = third.about_nodes();
     assert!(matches!(found[0], NodeFact::Crashed { epoch: 2, .. }), "{found:?}");
     assert_eq!(found[1..], [NodeFact::Started { epoch: 3, version }]);
@@ -158,20 +158,20 @@ async fn a_boot_says_how_the_one_before_it_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_drain_that_is_cut_short_is_no_clean_stop() {
+async fn an_interrupted_drain_is_not_a_clean_stop() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::default());
     let recorder = Recorder::default();
-    let system = start_telling(store.clone(), &recorder).await;
+    let system = start_on_store(store.clone(), &recorder).await;
     let (started, mut starts) = tokio::sync::mpsc::channel(1);
-    let handler = body("tests/endless", move |_, _| {
+    let handler = async_handler("tests/endless", move |_, _| {
         let started = started.clone();
         async move {
             started.send(()).await.expect("the test listens");
             std::future::pending().await
         }
     });
-    system.register_handler(handler).expect("a good handler");
-    system.enqueue(named("endless", "tests/endless", &[])).await.expect("it is taken in");
+    system.register_handler(handler).expect("a valid handler");
+    system.enqueue(named("endless", "tests/endless", &[])).await.expect("it is accepted");
     starts.recv().await.expect("it runs");
     let draining = system.drain(Duration::from_secs(600));
     assert!(tokio::time::timeout(Duration::from_millis(50), draining).await.is_err());
@@ -183,7 +183,7 @@ async fn a_drain_that_is_cut_short_is_no_clean_stop() {
     );
 
     let second = Recorder::default();
-    let system = start_telling(store, &second).await;
+    let system = start_on_store(store, &second).await;
     assert_eq!(second.about("endless"), ["task.rescued"]);
     let crashed = &second.about_nodes()[0];
     assert!(matches!(crashed, NodeFact::Crashed { epoch: 1, rescued: 1, .. }), "{crashed:?}");
@@ -191,10 +191,10 @@ async fn a_drain_that_is_cut_short_is_no_clean_stop() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_drain_ends_well_although_slices_would_follow_each_other_for_ever() {
+async fn a_drain_ends_although_every_change_leaves_another_slice() {
     let store = Arc::new(Faulty::default());
     let recorder = Recorder::default();
-    let system = start_telling(store.clone(), &recorder).await;
+    let system = start_on_store(store.clone(), &recorder).await;
     store.never_done.store(true, Ordering::SeqCst);
     system.submit(request("add", &[1])).await.expect("it runs");
     assert!(system.drain(Duration::from_secs(10)).await);
@@ -204,12 +204,12 @@ async fn a_drain_ends_well_although_slices_would_follow_each_other_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_last_change_that_the_store_refused_is_asked_for_again_by_the_next_drain() {
+async fn a_refused_last_change_is_retried_by_the_next_drain() {
     let store = Arc::new(Faulty::default());
     let recorder = Recorder::default();
-    let system = start_telling(store.clone(), &recorder).await;
+    let system = start_on_store(store.clone(), &recorder).await;
     system.refuse();
-    // Behind this nothing is left to be written but the last change.
+    // Only the last change is left to be written.
     system.resume(&QueueName::default()).await.expect("it is stored");
     store.refused_commits.store(u32::MAX, Ordering::SeqCst);
     system.drain(Duration::from_secs(10)).await;
@@ -221,12 +221,12 @@ async fn a_last_change_that_the_store_refused_is_asked_for_again_by_the_next_dra
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_the_last_change_nothing_is_stored_and_whoever_asks_is_told() {
+async fn requests_after_the_last_change_are_refused() {
     let (system, recorder) = start_recorded().await;
-    let later = with(named("later", "add", &[1]), |asked| {
-        asked.start = Some(StartTime::After(Duration::from_secs(600)));
+    let later = with(named("later", "add", &[1]), |options| {
+        options.start = Some(StartTime::After(Duration::from_secs(600)));
     });
-    system.enqueue(later).await.expect("it is taken in");
+    system.enqueue(later).await.expect("it is accepted");
     assert!(system.drain(Duration::from_secs(10)).await);
     let refused = system.pause(&QueueName::default()).await.expect_err("it has stopped");
     assert_eq!(refused.code, Code::Draining);
@@ -234,12 +234,12 @@ async fn after_the_last_change_nothing_is_stored_and_whoever_asks_is_told() {
         recorder.events().last().map(|it| it.name().to_owned()),
         Some("node.stopped".into())
     );
-    assert!(system.drain(Duration::from_secs(10)).await, "once more does no harm");
+    assert!(system.drain(Duration::from_secs(10)).await, "a repeated drain is harmless");
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listener_may_ask_the_system_something() {
+async fn an_observer_may_call_the_system() {
     let system = Arc::new(std::sync::OnceLock::<TaskSystem>::new());
     let asks = system.clone();
     let tap = move |_: &task_scheduler::models::Event| {

@@ -9,9 +9,9 @@ use tokio::sync::Notify;
 
 use crate::harness::*;
 
-/// Spawns as many children of a method as it is told to, joins them and adds up their results.
+/// Spawns children of a method as its argument says, joins them and adds up their results.
 fn summing(name: &str, child: &'static str) -> Arc<dyn task_scheduler::tasks::TaskHandler> {
-    body(name, move |ctx, args| async move {
+    async_handler(name, move |ctx, args| async move {
         let [ArgValue::Int32(count)] = args[..] else { panic!("{args:?}") };
         let mut children = Vec::new();
         for number in 0..count {
@@ -29,19 +29,19 @@ fn summing(name: &str, child: &'static str) -> Arc<dyn task_scheduler::tasks::Ta
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_parent_that_waits_for_its_children_does_not_keep_them_from_running() {
-    // One slot, one place in the queue: only a parent that gives both back lets them run.
+async fn a_parent_that_joins_its_children_gives_back_its_slot() {
+    // One slot and one running task per queue: the children run only if the parent gives both back.
     let limits = QueueLimits { concurrency: Some(1), ..QueueLimits::default() };
     let queues = [(QueueName::default(), limits)].into();
     let system = start_with(Options { async_tasks: 1, queues, ..options() }).await;
-    system.register_handler(summing("tests/inner", "add")).expect("a good handler");
+    system.register_handler(summing("tests/inner", "add")).expect("a valid handler");
     system
-        .register_handler(body("tests/outer", |ctx, _| async move {
+        .register_handler(async_handler("tests/outer", |ctx, _| async move {
             let inner = ctx.spawn_subtask(Subtask::new("tests/inner").arg(3).name("inner")).await?;
             Ok(inner.join().await?.result().cloned().unwrap_or_default())
         }))
-        .expect("a good handler");
-    system.enqueue(named("outer", "tests/outer", &[])).await.expect("it enters");
+        .expect("a valid handler");
+    system.enqueue(named("outer", "tests/outer", &[])).await.expect("it is accepted");
     let came_to = outcome(&system, "outer").await;
     assert_eq!(came_to.result(), Some(&ArgValue::Int32(6)));
     let child = system.find(&id("outer/inner/2")).await.expect("it is kept");
@@ -52,18 +52,18 @@ async fn a_parent_that_waits_for_its_children_does_not_keep_them_from_running() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_parent_that_runs_again_joins_its_children() {
+async fn a_retried_parent_joins_its_existing_children() {
     static RUNS: AtomicU32 = AtomicU32::new(0);
     static CHILD_RUNS: AtomicU32 = AtomicU32::new(0);
     let system = start().await;
     system
-        .register_handler(body("tests/child", |_, _| async {
+        .register_handler(async_handler("tests/child", |_, _| async {
             CHILD_RUNS.fetch_add(1, Ordering::SeqCst);
             Ok(ArgValue::Int32(7))
         }))
-        .expect("a good handler");
+        .expect("a valid handler");
     system
-        .register_handler(body("tests/parent", |ctx, _| async move {
+        .register_handler(async_handler("tests/parent", |ctx, _| async move {
             let children = [
                 ctx.spawn_subtask(Subtask::new("tests/child")).await?,
                 ctx.spawn_subtask(Subtask::new("tests/child")).await?,
@@ -74,39 +74,39 @@ async fn a_parent_that_runs_again_joins_its_children() {
             }
             Ok(ArgValue::Null)
         }))
-        .expect("a good handler");
-    system.enqueue(named("parent", "tests/parent", &[])).await.expect("it enters");
+        .expect("a valid handler");
+    system.enqueue(named("parent", "tests/parent", &[])).await.expect("it is accepted");
     assert_eq!(outcome(&system, "parent").await.attempts, 2);
     assert_eq!(CHILD_RUNS.load(Ordering::SeqCst), 2);
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_children_of_a_parent_that_is_cancelled_are_cancelled() {
+async fn cancelling_a_parent_cancels_its_children() {
     let system = start().await;
     let running = Arc::new(Notify::new());
-    let told = running.clone();
+    let notify = running.clone();
     system
-        .register_handler(body("tests/endless", move |ctx, _| {
-            let told = told.clone();
+        .register_handler(async_handler("tests/endless", move |ctx, _| {
+            let notify = notify.clone();
             async move {
-                told.notify_one();
+                notify.notify_one();
                 ctx.cancelled().await;
-                Err(TaskError::new("told to stop"))
+                Err(TaskError::new("cancelled"))
             }
         }))
-        .expect("a good handler");
+        .expect("a valid handler");
     system
-        .register_handler(body("tests/parent", |ctx, _| async move {
+        .register_handler(async_handler("tests/parent", |ctx, _| async move {
             let at_work = ctx.spawn_subtask(Subtask::new("tests/endless").name("runs")).await?;
             let later = Subtask::new("add").arg(1).arg(2).name("waits");
             ctx.spawn_subtask(later.delay(Duration::from_secs(3600))).await?;
             at_work.join().await?;
             ctx.cancelled().await;
-            Err(TaskError::new("told to stop"))
+            Err(TaskError::new("cancelled"))
         }))
-        .expect("a good handler");
-    system.enqueue(named("parent", "tests/parent", &[])).await.expect("it enters");
+        .expect("a valid handler");
+    system.enqueue(named("parent", "tests/parent", &[])).await.expect("it is accepted");
     running.notified().await;
     let request = CancelRequest { ids: vec![id("parent")], ..CancelRequest::default() };
     system.cancel(request).await.expect("it is cancelled");
@@ -117,18 +117,18 @@ async fn the_children_of_a_parent_that_is_cancelled_are_cancelled() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_child_that_cannot_be_is_refused_like_any_task() {
+async fn an_invalid_child_is_refused_like_any_task() {
     let system = start().await;
     system
-        .register_handler(body("tests/parent", |ctx, _| async move {
+        .register_handler(async_handler("tests/parent", |ctx, _| async move {
             let unknown = ctx.spawn_subtask(Subtask::new("no-such")).await.expect_err("unknown");
             let long = ctx.spawn_subtask(Subtask::new("add").name("x".repeat(300))).await;
             Ok(format!("{unknown} | {}", long.expect_err("too long")).into())
         }))
-        .expect("a good handler");
+        .expect("a valid handler");
     let ended = system.submit(named("p", "tests/parent", &[])).await.expect("it runs");
-    let said = ended.outcome.result().expect("a result").to_string();
-    assert!(said.starts_with("Method not found: no-such"), "{said}");
-    assert!(said.contains("the child's id would be 302 bytes long"), "{said}");
+    let text = ended.outcome.result().expect("a result").to_string();
+    assert!(text.starts_with("Method not found: no-such"), "{text}");
+    assert!(text.contains("the child's id would be 302 bytes long"), "{text}");
     system.stop();
 }

@@ -8,12 +8,12 @@ use crate::harness::*;
 const LONG: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_chain_each_result_feeds_the_next() {
+async fn each_task_of_a_chain_gets_the_previous_result() {
     let system = start().await;
     let ids = system
         .chain(vec![request("add", &[1, 2]), request("add", &[10]), named("last", "add", &[100])])
         .await
-        .expect("all enter");
+        .expect("all are accepted");
     assert_eq!((ids.len(), &ids[2]), (3, &id("last")));
     assert_eq!(outcome(&system, "last").await.result(), Some(&ArgValue::Int32(113)));
     system.stop();
@@ -22,13 +22,13 @@ async fn in_a_chain_each_result_feeds_the_next() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_callback_gets_all_results_of_its_group() {
     let system = start().await;
-    let echo = body("tests/echo", |_, args| async move { Ok(ArgValue::Array(args)) });
-    system.register_handler(echo).expect("a good handler");
+    let echo = async_handler("tests/echo", |_, args| async move { Ok(ArgValue::Array(args)) });
+    system.register_handler(echo).expect("a valid handler");
     let tasks = (1..=3).map(|number| request("add", &[number, number])).collect();
     let (ids, callback) =
-        system.group(tasks, Some(request("tests/echo", &[7]))).await.expect("all enter");
+        system.group(tasks, Some(request("tests/echo", &[7]))).await.expect("all are accepted");
     assert_eq!(ids.len(), 3);
-    let callback = callback.expect("it was asked for");
+    let callback = callback.expect("the group has a callback");
     let ended = system.wait(&callback, LONG).await.expect("known").expect("it ends");
     let sums = ArgValue::Array(vec![2.into(), 4.into(), 6.into()]);
     assert_eq!(ended.outcome.result(), Some(&ArgValue::Array(vec![sums, 7.into()])));
@@ -36,7 +36,7 @@ async fn a_callback_gets_all_results_of_its_group() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_a_chain_with_a_bad_link_nothing_enters() {
+async fn a_chain_with_an_invalid_task_is_refused_as_a_whole() {
     let system = start().await;
     let refused = system
         .chain(vec![request("add", &[1, 2]), request("no-such", &[])])

@@ -1,4 +1,4 @@
-//! Events of bodies' own.
+//! Custom events of handlers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ fn emit_late(ctx: TaskContext) -> Result<String, TaskError> {
     while !ctx.is_cancelled() {
         std::thread::sleep(Duration::from_millis(1));
     }
-    // The caller is answered at the deadline, and then the attempt is over.
+    // The caller is answered at the deadline; afterwards the attempt has ended.
     loop {
         match ctx.emit_blocking("custom.too.late", &json!({})) {
             Ok(()) => std::thread::sleep(Duration::from_millis(1)),
@@ -42,21 +42,21 @@ fn emit_late(ctx: TaskContext) -> Result<String, TaskError> {
 static LATE: std::sync::Mutex<Vec<String>> = std::sync::Mutex::new(Vec::new());
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_body_announces_is_told_before_it_goes_on() {
+async fn a_custom_event_is_published_before_emit_returns() {
     let (system, recorder) = start_recorded().await;
-    let heard = recorder.clone();
-    let handler = body("tests/pays", move |ctx, _| {
-        let heard = heard.clone();
+    let recorded = recorder.clone();
+    let handler = async_handler("tests/pays", move |ctx, _| {
+        let recorded = recorded.clone();
         async move {
             ctx.emit("custom.order.paid", &json!({ "order": 7 })).await?;
             Ok(ArgValue::Bool(
-                heard.about(ctx.task_id().as_str()).contains(&"custom.order.paid".into()),
+                recorded.about(ctx.task_id().as_str()).contains(&"custom.order.paid".into()),
             ))
         }
     });
-    system.register_handler(handler).expect("a good handler");
+    system.register_handler(handler).expect("a valid handler");
     for request in
-        [named("kept", "tests/pays", &[]), ephemeral(named("fleeting", "tests/pays", &[]))]
+        [named("kept", "tests/pays", &[]), ephemeral(named("short_lived", "tests/pays", &[]))]
     {
         let task = request.id.clone().expect("it is named");
         let ended = system.submit(request).await.expect("it runs");
@@ -73,7 +73,7 @@ async fn what_a_body_announces_is_told_before_it_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_attempt_that_is_over_announces_nothing() {
+async fn an_ended_attempt_cannot_emit_events() {
     let (system, recorder) = start_recorded().await;
     let ended = system.submit(named("late", "emitting/emit_late", &[])).await.expect("it runs");
     assert!(ended.outcome.failure().is_some(), "{:?}", ended.outcome);
@@ -81,7 +81,7 @@ async fn an_attempt_that_is_over_announces_nothing() {
         tokio::task::yield_now().await;
     }
     let mut about = recorder.about("late");
-    // While the deadline was being stored it may have had its way.
+    // Until the deadline is stored, an event may still be emitted.
     about.retain(|name| name != "custom.too.late");
     assert_eq!(about, ["task.accepted", "task.started", "custom.in.time", "task.failed"]);
     let names = recorder.about("late");
@@ -90,16 +90,16 @@ async fn an_attempt_that_is_over_announces_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_payload_that_is_too_large_is_the_body_s_failure() {
+async fn an_event_payload_that_is_too_large_fails_the_handler() {
     let (system, recorder) = start_recorded().await;
-    let handler = body("tests/floods", |ctx, _| async move {
+    let handler = async_handler("tests/floods", |ctx, _| async move {
         let flood = json!({ "text": "x".repeat(10 << 20) });
         ctx.emit("custom.flood", &flood)
             .await
             .map_err(|error| TaskError::permanent(error.to_string()))?;
         Ok(ArgValue::Null)
     });
-    system.register_handler(handler).expect("a good handler");
+    system.register_handler(handler).expect("a valid handler");
     let ended = system.submit(named("flood", "tests/floods", &[])).await.expect("it runs");
     assert_eq!(
         Outcome::failure(&ended.outcome).expect("it fails").message,

@@ -3,7 +3,7 @@ use task_scheduler::models::{ArgValue, State};
 use crate::harness::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_runs_and_its_caller_learns_the_result() {
+async fn a_task_runs_and_its_caller_gets_the_result() {
     let system = start().await;
     for request in [request("add", &[1, 2, 3]), ephemeral(request("add", &[1, 2, 3]))] {
         let ended = system.submit(request).await.expect("add runs");

@@ -1,4 +1,4 @@
-//! Everything that can happen happens here, and each event is what the catalogue says of it.
+//! Every event of the catalogue is emitted here, and matches its entry.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -28,63 +28,67 @@ use crate::harness::*;
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// Keeps every event that it hears, and wakes whoever waits for one.
+/// Keeps every event, and wakes tests that wait for one.
 #[derive(Default)]
-struct Ear {
-    heard: Mutex<Vec<Event>>,
+struct EventLog {
+    events: Mutex<Vec<Event>>,
     wake: Notify,
 }
 
-impl Ear {
-    /// A system that it hears.
+impl EventLog {
+    /// A system whose events it keeps.
     fn builder(self: &Arc<Self>, store: Arc<dyn Store>) -> Builder {
-        let ear = self.clone();
-        let hears = move |event: &Event| {
-            ear.heard.lock().push(event.clone());
-            ear.wake.notify_waiters();
+        let log = self.clone();
+        let record = move |event: &Event| {
+            log.events.lock().push(event.clone());
+            log.wake.notify_waiters();
         };
-        let announcer = Announcer::default().observer(Arc::new(hears));
+        let announcer = Announcer::default().observer(Arc::new(record));
         TaskSystem::on(store).options(options()).announcer(Arc::new(announcer))
     }
 
-    /// Waits until it has heard that, about this task if one is named.
-    async fn hears(&self, name: &str, task: &str) {
-        let heard = async {
+    /// Waits for an event with this name; about this task unless `task` is empty.
+    async fn wait_for(&self, name: &str, task: &str) {
+        let found = async {
             loop {
                 let mut wake = std::pin::pin!(self.wake.notified());
                 wake.as_mut().enable();
-                let found = |event: &Event| {
+                let matches = |event: &Event| {
                     let about = event.task_id().map_or("", |id| id.as_str());
                     event.name() == name && (task.is_empty() || about == task)
                 };
-                if self.heard.lock().iter().any(found) {
+                if self.events.lock().iter().any(matches) {
                     return;
                 }
                 wake.await;
             }
         };
-        let in_time = tokio::time::timeout(LONG, heard).await;
-        assert!(in_time.is_ok(), "{name} {task} is not heard, but {:?}", self.names());
+        let in_time = tokio::time::timeout(LONG, found).await;
+        assert!(in_time.is_ok(), "no {name} {task}, but {:?}", self.names());
     }
 
-    /// What it has heard, as the catalogue calls it.
+    /// The catalogue's names of all events.
     fn names(&self) -> BTreeSet<&'static str> {
-        let heard = self.heard.lock();
-        heard.iter().filter_map(|event| catalog::find(event.name())).map(|info| info.name).collect()
+        let events = self.events.lock();
+        events
+            .iter()
+            .filter_map(|event| catalog::find(event.name()))
+            .map(|info| info.name)
+            .collect()
     }
 
-    /// What it has heard about a task.
+    /// The names of the events about a task.
     fn about(&self, task: &str) -> Vec<String> {
-        let heard = self.heard.lock();
+        let events = self.events.lock();
         let about =
-            heard.iter().filter(|event| event.task_id().is_some_and(|it| it.as_str() == task));
+            events.iter().filter(|event| event.task_id().is_some_and(|it| it.as_str() == task));
         about.map(|event| event.name().to_owned()).collect()
     }
 }
 
-/// Fails, snoozes, waits and announces as it is told to by its first argument.
-fn obedient() -> Arc<dyn TaskHandler> {
-    body("tests/obey", |ctx, args| async move {
+/// Fails, snoozes, waits or announces according to its first argument.
+fn instructed_handler() -> Arc<dyn TaskHandler> {
+    async_handler("tests/instructed", |ctx, args| async move {
         let ArgValue::String(order) = &args[0] else {
             return Err(TaskError::permanent("no order"));
         };
@@ -99,7 +103,7 @@ fn obedient() -> Arc<dyn TaskHandler> {
             "fail" => Err(TaskError::permanent("out of ink")),
             "wait" => {
                 ctx.cancelled().await;
-                Err(TaskError::cancel("told to stop"))
+                Err(TaskError::cancel("cancelled"))
             }
             "announce" => {
                 ctx.update_progress(0.5, "half")?;
@@ -111,11 +115,11 @@ fn obedient() -> Arc<dyn TaskHandler> {
     })
 }
 
-/// Skips or expands.
-struct Decides;
+/// Skips or expands its tasks.
+struct Deciding;
 
 #[async_trait]
-impl TaskHandler for Decides {
+impl TaskHandler for Deciding {
     fn name(&self) -> String {
         "tests/decide".into()
     }
@@ -136,14 +140,14 @@ impl TaskHandler for Decides {
     }
 }
 
-fn obey(task: &str, order: &str) -> Request {
-    Request::of("tests/obey").named(id(task)).arg(order)
+fn instructed(task: &str, order: &str) -> Request {
+    Request::of("tests/instructed").named(id(task)).arg(order)
 }
 
-/// Told of the first event, it is busy until the gate opens.
+/// Blocks in its first event until the gate opens.
 struct Slow {
     gate: Arc<Notify>,
-    told: AtomicU64,
+    calls: AtomicU64,
 }
 
 #[async_trait]
@@ -157,58 +161,59 @@ impl Subscriber for Slow {
     }
 
     async fn handle(&self, _: &Announced) -> Result<(), SubscriberError> {
-        if self.told.fetch_add(1, Ordering::SeqCst) == 0 {
+        if self.calls.fetch_add(1, Ordering::SeqCst) == 0 {
             self.gate.notified().await;
         }
         Ok(())
     }
 }
 
-/// Services that fail are for `tests/system/services.rs`, samples for the monitor.
+/// `tests/system/services.rs` tests failing services; the monitor's tests test samples.
 const ELSEWHERE: [&str; 2] = ["observability.sampled", "observability.service_failed"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_event_of_the_catalogue_is_fired_and_says_what_is_listed() {
-    let ear = Arc::new(Ear::default());
+async fn every_event_of_the_catalogue_is_emitted_as_listed() {
+    let log = Arc::new(EventLog::default());
     let store = Arc::new(MemoryStore::default());
-    let system = ear.builder(store.clone()).handler(obedient()).handler(Arc::new(Decides));
+    let system =
+        log.builder(store.clone()).handler(instructed_handler()).handler(Arc::new(Deciding));
     let system = system.start().await.expect("it starts");
 
-    tasks_end_in_every_way(&system, &ear).await;
-    people_decide(&system, &ear).await;
+    emit_task_events(&system, &log).await;
+    emit_admin_events(&system, &log).await;
 
-    // It dies at work, and the next one finds that.
-    system.enqueue(obey("rescued", "wait")).await.expect("it enters");
-    ear.hears("task.started", "rescued").await;
+    // The process crashes while the task runs, and the next one finds it.
+    system.enqueue(instructed("rescued", "wait")).await.expect("it is accepted");
+    log.wait_for("task.started", "rescued").await;
     system.stop();
     let gate = Arc::new(Notify::new());
-    let slow = Arc::new(Slow { gate: gate.clone(), told: AtomicU64::new(0) });
+    let slow = Arc::new(Slow { gate: gate.clone(), calls: AtomicU64::new(0) });
     overdue(&store).await;
-    let system = ear.builder(store).handler(obedient()).subscriber(slow.clone());
+    let system = log.builder(store).handler(instructed_handler()).subscriber(slow.clone());
     let system = system.start().await.expect("it starts");
-    ear.hears("node.crashed", "").await;
-    ear.hears("task.rescued", "rescued").await;
+    log.wait_for("node.crashed", "").await;
+    log.wait_for("task.rescued", "rescued").await;
     for name in ["schedule.missed", "schedule.skipped", "schedule.failed"] {
-        ear.hears(name, "").await;
+        log.wait_for(name, "").await;
     }
     for _ in 0..=QUEUE_EVENTS {
         system.submit(ephemeral(request("add", &[1]))).await.expect("it is run");
     }
     gate.notify_one();
-    ear.hears("observability.lagged", "").await;
+    log.wait_for("observability.lagged", "").await;
     system.drain(Duration::ZERO).await;
-    ear.hears("task.requeued", "rescued").await;
-    ear.hears("node.stopped", "").await;
+    log.wait_for("task.requeued", "rescued").await;
+    log.wait_for("node.stopped", "").await;
     system.stop();
 
-    ear.heard.lock().iter().for_each(assert_catalogued);
+    log.events.lock().iter().for_each(assert_catalogued);
     let listed = catalog::all().iter().map(|info| info.name);
     let missing: Vec<_> =
-        listed.filter(|name| !ear.names().contains(name) && !ELSEWHERE.contains(name)).collect();
-    assert_eq!(missing, Vec::<&str>::new(), "never fired here");
+        listed.filter(|name| !log.names().contains(name) && !ELSEWHERE.contains(name)).collect();
+    assert_eq!(missing, Vec::<&str>::new(), "never emitted here");
 }
 
-async fn tasks_end_in_every_way(system: &TaskSystem, ear: &Ear) {
+async fn emit_task_events(system: &TaskSystem, log: &EventLog) {
     for (task, order, ends) in [
         ("done", "", "task.completed"),
         ("announces", "announce", "task.completed"),
@@ -216,12 +221,12 @@ async fn tasks_end_in_every_way(system: &TaskSystem, ear: &Ear) {
         ("snoozed", "snooze once", "task.completed"),
         ("failed", "fail", "task.failed"),
     ] {
-        system.enqueue(obey(task, order)).await.expect("it enters");
-        ear.hears(ends, task).await;
+        system.enqueue(instructed(task, order)).await.expect("it is accepted");
+        log.wait_for(ends, task).await;
     }
-    assert_eq!(ear.about("done"), ["task.accepted", "task.started", "task.completed"]);
+    assert_eq!(log.about("done"), ["task.accepted", "task.started", "task.completed"]);
     assert_eq!(
-        ear.about("retried"),
+        log.about("retried"),
         [
             "task.accepted",
             "task.started",
@@ -234,8 +239,8 @@ async fn tasks_end_in_every_way(system: &TaskSystem, ear: &Ear) {
     for (task, args, ends) in
         [("skipped", &[][..], "task.skipped"), ("split", &[1], "task.completed")]
     {
-        system.enqueue(named(task, "tests/decide", args)).await.expect("it enters");
-        ear.hears(ends, task).await;
+        system.enqueue(named(task, "tests/decide", args)).await.expect("it is accepted");
+        log.wait_for(ends, task).await;
     }
     let soon = |task: &str, ms| {
         with(named(task, "add", &[1]), |it| {
@@ -245,15 +250,15 @@ async fn tasks_end_in_every_way(system: &TaskSystem, ear: &Ear) {
     let mut expires = soon("expired", 3_600_000);
     expires.options.as_mut().expect("it has options").expiry =
         Some(StartTime::After(Duration::from_millis(5)));
-    system.enqueue(expires).await.expect("it enters");
-    ear.hears("task.expired", "expired").await;
+    system.enqueue(expires).await.expect("it is accepted");
+    log.wait_for("task.expired", "expired").await;
 
-    system.enqueue(obey("cancelled", "wait")).await.expect("it enters");
-    ear.hears("task.started", "cancelled").await;
+    system.enqueue(instructed("cancelled", "wait")).await.expect("it is accepted");
+    log.wait_for("task.started", "cancelled").await;
     let reason = "not wanted".to_owned();
     let cancel = CancelRequest { ids: vec![id("cancelled")], reason, ..CancelRequest::default() };
-    system.cancel(cancel).await.expect("it is asked for");
-    ear.hears("task.cancelled", "cancelled").await;
+    system.cancel(cancel).await.expect("it is requested");
+    log.wait_for("task.cancelled", "cancelled").await;
 
     let unique = |task: &str| {
         let mut request = soon(task, 3_600_000);
@@ -262,20 +267,21 @@ async fn tasks_end_in_every_way(system: &TaskSystem, ear: &Ear) {
         request.options.as_mut().expect("it has options").keys.unique = Some(unique);
         request.arg(2)
     };
-    system.enqueue(unique("first")).await.expect("it enters");
+    system.enqueue(unique("first")).await.expect("it is accepted");
     let second = unique("second").arg(3);
     assert!(system.enqueue(second).await.expect("it is known").replaced);
-    ear.hears("task.replaced", "first").await;
+    log.wait_for("task.replaced", "first").await;
 }
 
-/// Schedules whose runs were due while nobody could run them.
+/// Schedules with runs that became due while no process ran.
 async fn overdue(store: &MemoryStore) {
     let now = now().wall;
     let hour = Duration::from_secs(3_600);
     let micros = u64::try_from((hour * 9 / 2).as_micros()).expect("it is short");
     let due = Timestamp::from_micros(now.as_micros() - micros).expect("it is after 1970");
     let hourly = |called: &str, order: &str, catch_up: CatchUp| {
-        let task = TaskMaker::new("template").method("tests/obey").arg(order).submitted_at(now);
+        let task =
+            TaskMaker::new("template").method("tests/instructed").arg(order).submitted_at(now);
         let schedule = Schedule {
             name: name(called),
             description: String::new(),
@@ -296,43 +302,43 @@ async fn overdue(store: &MemoryStore) {
 }
 
 fn name(text: &str) -> Name {
-    Name::parse(text, "name").expect("a good name")
+    Name::parse(text, "name").expect("a valid name")
 }
 
-async fn people_decide(system: &TaskSystem, ear: &Ear) {
+async fn emit_admin_events(system: &TaskSystem, log: &EventLog) {
     let hour = Duration::from_secs(3_600);
     let every = |hours| ScheduleRequest::every("nightly", hour * hours, request("add", &[1]));
-    system.put_schedule(every(1)).await.expect("a good schedule");
+    system.put_schedule(every(1)).await.expect("a valid schedule");
     system.put_schedule(every(2)).await.expect("another one");
     let nightly = name("nightly");
     system.trigger_schedule(&nightly).await.expect("it runs");
     system.disable_schedule(&nightly).await.expect("it runs no more");
     system.enable_schedule(&nightly).await.expect("it runs again");
-    system.delete_schedule(&nightly).await.expect("it is gone");
+    system.delete_schedule(&nightly).await.expect("it is deleted");
     for what in ["created", "updated", "executed", "disabled", "enabled", "deleted"] {
-        ear.hears(&format!("schedule.{what}"), "").await;
+        log.wait_for(&format!("schedule.{what}"), "").await;
     }
-    // Nobody listens there.
+    // No process listens on this port.
     let mut dead = Draft::new(name("dead"), "http://127.0.0.1:1/");
     dead.retries = Some(0);
     dead.filter.names = vec![NamePattern::parse("queue.paused")];
-    system.put_webhook(dead).await.expect("a good webhook");
+    system.put_webhook(dead).await.expect("a valid webhook");
     system
         .resolve(&id("failed"), "by hand".into(), "by phone".into())
         .await
         .expect("it had failed");
-    ear.hears("task.resolved", "failed").await;
+    log.wait_for("task.resolved", "failed").await;
     system.retry_task(&id("failed"), "once more".into()).await.expect("it had ended");
-    ear.hears("task.retried", "failed").await;
-    let queue = QueueName::parse("mail", "queue").expect("a good name");
+    log.wait_for("task.retried", "failed").await;
+    let queue = QueueName::parse("mail", "queue").expect("a valid name");
     system.pause(&queue).await.expect("it pauses");
     system.resume(&queue).await.expect("it goes on");
     let limits = QueueLimits { concurrency: Some(2), ..QueueLimits::default() };
     system.limit(&queue, limits).await.expect("it is limited");
     for name in ["queue.paused", "queue.resumed", "queue.limits_changed"] {
-        ear.hears(name, "").await;
+        log.wait_for(name, "").await;
     }
-    ear.hears("observability.webhook_abandoned", "").await;
+    log.wait_for("observability.webhook_abandoned", "").await;
     let rows = system.subscribers().await.expect("they are known");
     let row = rows.iter().find(|row| row.name == "dead").expect("it is listed");
     assert_eq!((row.kind, &*row.events), (SubscriberKind::Webhook, &["queue.paused".into()][..]));
@@ -340,15 +346,15 @@ async fn people_decide(system: &TaskSystem, ear: &Ear) {
 }
 
 #[derive(Default)]
-struct Moody {
-    told: Mutex<Vec<String>>,
+struct Failing {
+    tasks: Mutex<Vec<String>>,
     wake: Notify,
 }
 
 #[async_trait]
-impl Subscriber for Moody {
+impl Subscriber for Failing {
     fn name(&self) -> &str {
-        "moody"
+        "failing"
     }
 
     fn filter(&self) -> EventFilter {
@@ -358,9 +364,9 @@ impl Subscriber for Moody {
     async fn handle(&self, event: &Announced) -> Result<(), SubscriberError> {
         let task = event.text("task_id").unwrap_or_default().to_owned();
         let count = {
-            let mut told = self.told.lock();
-            told.push(task);
-            told.len()
+            let mut tasks = self.tasks.lock();
+            tasks.push(task);
+            tasks.len()
         };
         self.wake.notify_one();
         match count {
@@ -372,18 +378,18 @@ impl Subscriber for Moody {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subscriber_that_fails_or_panics_is_told_of_the_next_event_and_of_the_last() {
-    let moody = Arc::new(Moody::default());
+async fn a_subscriber_that_fails_or_panics_gets_all_later_events() {
+    let failing = Arc::new(Failing::default());
     let system =
-        TaskSystem::in_memory().subscriber(moody.clone()).start().await.expect("it starts");
+        TaskSystem::in_memory().subscriber(failing.clone()).start().await.expect("it starts");
     for task in ["a", "b", "c", "d"] {
         system.submit(named(task, "add", &[1])).await.expect("it runs");
     }
-    // What happened until the end is dealt with before it is over.
+    // The drain delivers all events before it returns.
     assert!(system.drain(LONG).await);
-    assert_eq!(*moody.told.lock(), ["a", "b", "c", "d"]);
+    assert_eq!(*failing.tasks.lock(), ["a", "b", "c", "d"]);
     let rows = system.subscribers().await.expect("they are known");
-    let row = rows.iter().find(|row| row.name == "moody").expect("it is listed");
+    let row = rows.iter().find(|row| row.name == "failing").expect("it is listed");
     assert_eq!((row.handled, row.failed, row.missed), (2, 2, 0));
     assert_eq!(row.last_error, "it panicked: on purpose");
     assert!(row.declared_at.contains("tests/system/events.rs:"), "{}", row.declared_at);
@@ -391,7 +397,7 @@ async fn a_subscriber_that_fails_or_panics_is_told_of_the_next_event_and_of_the_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_subscriber_that_cannot_be_stops_the_start() {
+async fn an_invalid_subscriber_fails_the_start() {
     struct Wrong;
     #[async_trait]
     impl Subscriber for Wrong {
@@ -409,23 +415,23 @@ async fn a_subscriber_that_cannot_be_stops_the_start() {
         }
     }
     let refused = TaskSystem::in_memory().subscriber(Arc::new(Wrong)).start().await.map(drop);
-    let said = refused.expect_err("there is no such event").message;
-    assert!(said.contains("tests/system/events.rs:"), "{said}");
-    assert!(said.contains("did you mean task.completed"), "{said}");
+    let message = refused.expect_err("there is no such event").message;
+    assert!(message.contains("tests/system/events.rs:"), "{message}");
+    assert!(message.contains("did you mean task.completed"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn streams_are_told_until_the_system_stops() {
+async fn streams_get_events_until_the_system_stops() {
     let system = TaskSystem::in_memory().start().await.expect("it starts");
     let filter = EventFilter { names: vec![NamePattern::parse("*")], ..EventFilter::default() };
-    let mut events = system.subscribe(filter, None).expect("a good filter");
+    let mut events = system.subscribe(filter, None).expect("a valid filter");
     system.submit(named("a", "add", &[1])).await.expect("it runs");
     assert!(system.shutdown(LONG).await);
     let mut names = Vec::new();
-    while let Some((_, told)) = events.next().await {
-        match told {
+    while let Some((_, item)) = events.next().await {
+        match item {
             StreamItem::Event(event) => names.push(event.name().to_owned()),
-            StreamItem::Missed { .. } => panic!("{told:?}"),
+            StreamItem::Missed { .. } => panic!("{item:?}"),
         }
     }
     assert_eq!(names.last().map(String::as_str), Some("node.stopped"), "{names:?}");

@@ -10,7 +10,7 @@ use crate::faulty::Faulty;
 use crate::harness::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_that_fails_for_a_moment_is_tried_again() {
+async fn a_commit_that_fails_is_retried() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
     store.refused_commits.store(2, Ordering::SeqCst);
@@ -20,7 +20,7 @@ async fn a_commit_that_fails_for_a_moment_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_whose_answer_was_lost_is_not_made_twice() {
+async fn a_commit_whose_answer_is_lost_is_not_applied_twice() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
     store.lost_answers.store(3, Ordering::SeqCst);
@@ -32,12 +32,12 @@ async fn a_commit_whose_answer_was_lost_is_not_made_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_stays_away_refuses_what_had_not_started() {
+async fn an_unavailable_store_refuses_new_tasks() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
     store.refused_commits.store(5, Ordering::SeqCst);
-    let later = with(request("add", &[1]), |asked| {
-        asked.start =
+    let later = with(request("add", &[1]), |options| {
+        options.start =
             Some(task_scheduler::models::StartTime::After(std::time::Duration::from_secs(60)));
     });
     let refused = system.enqueue(later).await.expect_err("nothing was stored");
@@ -48,7 +48,7 @@ async fn a_store_that_stays_away_refuses_what_had_not_started() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outcome_that_cannot_be_stored_is_not_told() {
+async fn an_outcome_that_cannot_be_stored_is_not_reported() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
     store.refused_commits.store(5, Ordering::SeqCst);
@@ -58,12 +58,12 @@ async fn an_outcome_that_cannot_be_stored_is_not_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_claim_that_fails_leaves_its_task_in_the_queue() {
+async fn a_failed_claim_leaves_its_task_in_the_queue() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
     store.refused_claims.store(1, Ordering::SeqCst);
-    let later = with(request("add", &[1, 1]), |asked| {
-        asked.start =
+    let later = with(request("add", &[1, 1]), |options| {
+        options.start =
             Some(task_scheduler::models::StartTime::After(std::time::Duration::from_millis(20)));
     });
     let ended = system.submit(later).await.expect("it runs in the end");
@@ -72,7 +72,7 @@ async fn a_claim_that_fails_leaves_its_task_in_the_queue() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_verb_fails_for_a_moment_every_task_ends_once() {
+async fn every_task_ends_once_whichever_store_operation_fails() {
     type Knob = fn(&Faulty);
     let knobs: [(&str, Knob); 6] = [
         ("commits refused", |store| store.refused_commits.store(3, Ordering::SeqCst)),
@@ -84,14 +84,14 @@ async fn whatever_verb_fails_for_a_moment_every_task_ends_once() {
     ];
     for (fault, turn) in knobs {
         let store = Arc::new(Faulty::default());
-        // Few slots, so that most have to be read from the store's queue and claimed.
+        // Few slots, so that most tasks must be read from the store's queue and claimed.
         let options = Options { async_tasks: 2, ..options() };
         let system = start_on(options, store.clone()).await;
-        let yields = body("tests/yields", |_, _| async {
+        let yields = async_handler("tests/yields", |_, _| async {
             tokio::task::yield_now().await;
             Ok(ArgValue::Null)
         });
-        system.register_handler(yields).expect("a good handler");
+        system.register_handler(yields).expect("a valid handler");
         turn(&store);
         let requests = (0..20).map(|_| Ok(request("tests/yields", &[]))).collect();
         for accepted in system.enqueue_many(requests).await {

@@ -1,4 +1,4 @@
-//! A store of one's own: a memory store that fails, or takes its time, at any verb but `open` for a while.
+//! A memory store that fails, or is slow, in any operation but `open` for a while.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -18,23 +18,23 @@ use task_scheduler::store::{
 #[derive(Default)]
 pub(crate) struct Faulty {
     inner: MemoryStore,
-    /// Commits still to fail, having changed nothing.
+    /// Commits left to fail without a change.
     pub(crate) refused_commits: AtomicU32,
-    /// Commits still to fail, having changed everything.
+    /// Commits left to fail after they were applied.
     pub(crate) lost_answers: AtomicU32,
-    /// Claims still to fail, having claimed nothing.
+    /// Claims left to fail without a change.
     pub(crate) refused_claims: AtomicU32,
-    /// Claims still to fail, having claimed everything.
+    /// Claims left to fail after they were applied.
     pub(crate) lost_claims: AtomicU32,
-    /// Reads of any kind still to fail.
+    /// Reads left to fail.
     pub(crate) refused_reads: AtomicU32,
-    /// Whether every change is said to have left something for another slice.
+    /// Whether every commit reports that another slice is left.
     pub(crate) never_done: AtomicBool,
-    /// How long every verb takes, in milliseconds.
+    /// The delay of every operation, in milliseconds.
     pub(crate) delay: AtomicU64,
 }
 
-/// Counts one down; whether there was one.
+/// Decrements the counter; returns whether it was above 0.
 fn take(left: &AtomicU32) -> bool {
     left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
 }
@@ -49,7 +49,11 @@ impl Faulty {
 
     async fn read(&self) -> Result<(), Error> {
         self.dawdle().await;
-        if take(&self.refused_reads) { Err(Error::Unavailable("told to".into())) } else { Ok(()) }
+        if take(&self.refused_reads) {
+            Err(Error::Unavailable("on request".into()))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -66,14 +70,14 @@ impl Store for Faulty {
     async fn commit(&self, changes: Arc<[Change]>, now: Timestamp) -> Result<Commit, Error> {
         self.dawdle().await;
         if take(&self.refused_commits) {
-            return Err(Error::Unavailable("told to".into()));
+            return Err(Error::Unavailable("on request".into()));
         }
         let mut commit = self.inner.commit(changes, now).await?;
         if self.never_done.load(Ordering::SeqCst) {
             commit.applied.iter_mut().for_each(|applied| applied.more = true);
         }
         if take(&self.lost_answers) {
-            return Err(Error::AnswerLost("told to".into()));
+            return Err(Error::AnswerLost("on request".into()));
         }
         Ok(commit)
     }
@@ -81,11 +85,11 @@ impl Store for Faulty {
     async fn claim(&self, wanted: Vec<ClaimRequest>, now: Timestamp) -> Result<Claims, Error> {
         self.dawdle().await;
         if take(&self.refused_claims) {
-            return Err(Error::Unavailable("told to".into()));
+            return Err(Error::Unavailable("on request".into()));
         }
         let claims = self.inner.claim(wanted, now).await?;
         if take(&self.lost_claims) {
-            return Err(Error::AnswerLost("told to".into()));
+            return Err(Error::AnswerLost("on request".into()));
         }
         Ok(claims)
     }

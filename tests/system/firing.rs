@@ -1,4 +1,4 @@
-//! Schedules, webhooks and announcements as the engine's verbs have them, on a store in memory.
+//! The engine's operations for schedules, webhooks and events, on a memory store.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ async fn start_engine_on(store: Arc<dyn Store>) -> (Engine, Recorder) {
 }
 
 fn name(text: &str) -> Name {
-    Name::parse(text, "name").expect("a good name")
+    Name::parse(text, "name").expect("a valid name")
 }
 
 fn schedule(engine: &Engine, overlap: Overlap) -> Arc<Schedule> {
@@ -43,14 +43,14 @@ fn schedule(engine: &Engine, overlap: Overlap) -> Arc<Schedule> {
         name: name("hourly"),
         description: String::new(),
         rule: Rule::Every { interval: Duration::from_secs(3600), anchor: Timestamp::EPOCH },
-        task: engine.template(request("add", &[1, 2])).expect("a good template"),
+        task: engine.template(request("add", &[1, 2])).expect("a valid template"),
         overlap,
         catch_up: CatchUp::Last,
         jitter: Duration::ZERO,
     })
 }
 
-/// A run of a schedule.
+/// A task for a run of a schedule.
 fn run(status: &ScheduleStatus, run_id: &str) -> Arc<Task> {
     let mut task = Task::clone(&status.schedule.task);
     task.id = id(run_id);
@@ -59,7 +59,7 @@ fn run(status: &ScheduleStatus, run_id: &str) -> Arc<Task> {
     Arc::new(task)
 }
 
-/// Runs of a schedule, for one occurrence each.
+/// A firing of a schedule with these runs.
 fn firing(status: &ScheduleStatus, runs: &[&str], next: Timestamp) -> Firing {
     let due = status.next.expect("it is due");
     let times = (0..).map(|seconds| due.plus(Duration::from_secs(seconds)));
@@ -72,7 +72,7 @@ async fn waiting(engine: &Engine) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_of_a_schedule_is_a_task_and_its_schedule_goes_on() {
+async fn a_run_of_a_schedule_is_a_task_and_its_schedule_continues() {
     let (engine, recorder) = start_engine().await;
     let due = now().wall;
     let later = due.plus(Duration::from_secs(3600));
@@ -89,24 +89,24 @@ async fn a_run_of_a_schedule_is_a_task_and_its_schedule_goes_on() {
     let executed = ["task.accepted", "schedule.executed", "task.started", "task.completed"];
     assert_eq!(recorder.about("run-1"), executed);
 
-    // What was decided for the time before does not count any more.
+    // A plan for the previous next time is stale.
     let stale = engine.fire(vec![firing(&status, &["run-2"], later)]).await;
     assert_eq!(stale.expect("it is answered"), [None]);
     assert_eq!(recorder.about("run-2"), [""; 0]);
     let standing = engine.schedule(&name("hourly")).await.expect("it is known");
     assert_eq!((standing.next, standing.counts.executed), (Some(later), 1));
-    assert_eq!(waiting(&engine).await, 0, "what did not come in is not counted");
+    assert_eq!(waiting(&engine).await, 0, "a refused run is not counted");
     engine.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn runs_that_are_left_out_are_not_counted_as_waiting() {
+async fn skipped_runs_are_not_counted_as_waiting() {
     let (engine, recorder) = start_engine().await;
     engine.pause(&QueueName::default(), true).await.expect("it is stored");
     let due = now().wall;
     let status = engine.set_schedule(schedule(&engine, Overlap::Skip), true, Some(due)).await;
     let status = status.expect("it is stored");
-    // The second finds that the first has not ended.
+    // The first run has not ended, so the second is skipped.
     let fired = engine.fire(vec![firing(&status, &["a", "b"], due)]).await;
     assert_eq!(fired.expect("it is stored"), [Some(1)]);
     assert_eq!(waiting(&engine).await, 1);
@@ -117,7 +117,7 @@ async fn runs_that_are_left_out_are_not_counted_as_waiting() {
     let status = status.expect("it is stored");
     let fired = engine.fire(vec![firing(&status, &["c", "d"], due)]).await;
     assert_eq!(fired.expect("it is stored"), [Some(2)]);
-    assert_eq!(waiting(&engine).await, 1, "each takes the place of the one before it");
+    assert_eq!(waiting(&engine).await, 1, "each run replaces the previous one");
     assert_eq!(recorder.about("a").last().map(String::as_str), Some("task.cancelled"));
     engine.pause(&QueueName::default(), false).await.expect("it is stored");
     let ended = engine.wait(&id("d"), Duration::from_secs(20)).await.expect("it is known");
@@ -127,7 +127,7 @@ async fn runs_that_are_left_out_are_not_counted_as_waiting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_waits_for_schedules_is_woken_by_what_changes_them() {
+async fn a_change_of_a_schedule_wakes_the_ticker() {
     let (engine, _) = start_engine().await;
     let due = now().wall;
     let status = engine.set_schedule(schedule(&engine, Overlap::Allow), true, Some(due)).await;
@@ -139,14 +139,17 @@ async fn whoever_waits_for_schedules_is_woken_by_what_changes_them() {
     assert_eq!((disabled.enabled, disabled.next), (false, None));
     engine.schedules_changed().await;
     let by_hand = engine.trigger_schedule(&name("hourly"), run(&status, "by-hand")).await;
-    assert_eq!(by_hand.expect("it is let in"), id("by-hand"));
+    assert_eq!(by_hand.expect("it is accepted"), id("by-hand"));
     engine.delete_schedule(&name("hourly")).await.expect("it is known");
     engine.schedules_changed().await;
     let missing = [
-        engine.delete_schedule(&name("hourly")).await.expect_err("it is gone"),
-        engine.schedule(&name("hourly")).await.expect_err("it is gone"),
-        engine.enable_schedule(&name("hourly"), true, None).await.expect_err("it is gone"),
-        engine.trigger_schedule(&name("hourly"), run(&status, "x")).await.expect_err("it is gone"),
+        engine.delete_schedule(&name("hourly")).await.expect_err("it is deleted"),
+        engine.schedule(&name("hourly")).await.expect_err("it is deleted"),
+        engine.enable_schedule(&name("hourly"), true, None).await.expect_err("it is deleted"),
+        engine
+            .trigger_schedule(&name("hourly"), run(&status, "x"))
+            .await
+            .expect_err("it is deleted"),
     ];
     for missing in missing {
         assert_eq!(missing.message, "no schedule hourly is known");
@@ -156,7 +159,7 @@ async fn whoever_waits_for_schedules_is_woken_by_what_changes_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_drains_fires_nothing() {
+async fn a_draining_server_fires_no_schedule() {
     let (engine, recorder) = start_engine().await;
     let due = now().wall;
     let status = engine.set_schedule(schedule(&engine, Overlap::Skip), true, Some(due)).await;
@@ -174,7 +177,7 @@ async fn a_server_that_drains_fires_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_run_cannot_have_is_refused_when_its_schedule_is_defined() {
+async fn a_schedule_definition_refuses_options_that_a_run_cannot_have() {
     let (engine, _) = start_engine().await;
     let check = |request: Request, expected: &str| {
         let refused = engine.template(request).expect_err("refused");
@@ -216,7 +219,7 @@ async fn what_a_run_cannot_have_is_refused_when_its_schedule_is_defined() {
 
     let ttl = Duration::from_secs(90);
     let lasting = with(request("add", &[1]), |it| it.expiry = Some(StartTime::After(ttl)));
-    let template = engine.template(lasting).expect("a good template");
+    let template = engine.template(lasting).expect("a valid template");
     let expires_at = template.options.expires_at.expect("it expires");
     assert_eq!(expires_at.since(template.submitted_at), ttl);
     assert_eq!(template.options.durability, Durability::Durable);
@@ -239,12 +242,12 @@ fn webhook(pattern: &str) -> Arc<Webhook> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_put_aside_for_a_webhook_becomes_a_task_once() {
+async fn an_outbox_entry_becomes_one_delivery_task() {
     let (engine, recorder) = start_engine().await;
     engine.set_webhook(webhook("queue.*")).await.expect("it is stored");
-    let said = Fact::Queue(QueueName::default(), QueueFact::Paused);
-    engine.announce(said.clone()).await.expect("it is stored");
-    assert_eq!(recorder.events().last().map(|event| event.fact.clone()), Some(said));
+    let fact = Fact::Queue(QueueName::default(), QueueFact::Paused);
+    engine.announce(fact.clone()).await.expect("it is stored");
+    assert_eq!(recorder.events().last().map(|event| event.fact.clone()), Some(fact));
     engine.posted().await;
     let posted = engine.outbox(0, 10).await.expect("it is read");
     assert_eq!((posted.len(), posted[0].event.as_str()), (1, "queue.paused"));
@@ -259,12 +262,12 @@ async fn what_is_put_aside_for_a_webhook_becomes_a_task_once() {
     assert_eq!(waiting(&engine).await, 0);
 
     let position = 7;
-    let fleeting = ephemeral(named("fleeting", "add", &[1]));
-    let refused = engine.deliver(vec![(position, fleeting)]).await.expect_err("it must last");
+    let short_lived = ephemeral(named("short_lived", "add", &[1]));
+    let refused = engine.deliver(vec![(position, short_lived)]).await.expect_err("it must last");
     assert_eq!(refused.violations[0].field, "options.durability");
 
     engine.delete_webhook(&name("audit")).await.expect("it is known");
-    let refused = engine.delete_webhook(&name("audit")).await.expect_err("it is gone");
+    let refused = engine.delete_webhook(&name("audit")).await.expect_err("it is deleted");
     assert_eq!(
         (refused.code, refused.message.as_str()),
         (Code::WebhookNotFound, "no webhook audit is known")
@@ -274,7 +277,7 @@ async fn what_is_put_aside_for_a_webhook_becomes_a_task_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_delivery_that_the_store_does_not_take_is_refused_and_stays_put_aside() {
+async fn a_refused_delivery_stays_in_the_outbox() {
     let (engine, _) = start_engine().await;
     engine.set_webhook(webhook("queue.*")).await.expect("it is stored");
     engine.pause(&QueueName::default(), true).await.expect("it is stored");
@@ -285,7 +288,7 @@ async fn a_delivery_that_the_store_does_not_take_is_refused_and_stays_put_aside(
                 Some(Unique { key: "k".into(), window: None, on_conflict: OnConflict::default() });
         })
     };
-    engine.enqueue(unique("first")).await.expect("it is let in");
+    engine.enqueue(unique("first")).await.expect("it is accepted");
     let delivery = (posted[0].position, unique("delivery"));
     let refused = engine.deliver(vec![delivery]).await.expect_err("the key is another's");
     assert_eq!(refused.code, Code::Internal);
@@ -294,25 +297,25 @@ async fn a_delivery_that_the_store_does_not_take_is_refused_and_stays_put_aside(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_claim_whose_answer_was_lost_put_aside_for_a_webhook_is_told_of() {
+async fn the_outbox_entry_of_a_claim_whose_answer_is_lost_is_announced() {
     let store = Arc::new(Faulty::default());
     let (engine, _) = start_engine_on(store.clone()).await;
     let queue = QueueName::default();
     engine.set_webhook(webhook("task.started")).await.expect("it is stored");
-    // It is claimed, and not started beside its insert.
+    // With the queue paused, the task is claimed later instead of at its insert.
     engine.pause(&queue, true).await.expect("it is stored");
-    engine.enqueue(named("a", "add", &[1])).await.expect("it is let in");
+    engine.enqueue(named("a", "add", &[1])).await.expect("it is accepted");
     store.lost_claims.store(1, Ordering::SeqCst);
     engine.pause(&queue, false).await.expect("it is stored");
-    let told = tokio::time::timeout(Duration::from_secs(20), engine.posted()).await;
-    told.expect("somebody is told that there is something");
+    let posted = tokio::time::timeout(Duration::from_secs(20), engine.posted()).await;
+    posted.expect("the outbox entry is announced");
     let posted = engine.outbox(0, 10).await.expect("it is read");
     assert_eq!((posted.len(), posted[0].event.as_str()), (1, "task.started"));
     engine.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_waits_for_a_run_s_id_is_answered_with_its_outcome() {
+async fn waiting_for_the_id_of_a_run_returns_its_outcome() {
     let (engine, _) = start_engine().await;
     let due = now().wall;
     engine.pause(&QueueName::default(), true).await.expect("it is stored");
@@ -324,11 +327,11 @@ async fn whoever_waits_for_a_run_s_id_is_answered_with_its_outcome() {
         let (engine, same) = (engine.clone(), same.clone());
         async move { engine.submit(same).await }
     });
-    // And a fleeting task that waits for it.
+    // And an ephemeral task that depends on the run.
     let mut waits = ephemeral(request("add", &[1]));
     waits.deps.push(TaskId::clone(&id("run")));
     waits.options.get_or_insert_default().wait_for_dependencies = true;
-    let waits = engine.enqueue(waits).await.expect("it is let in");
+    let waits = engine.enqueue(waits).await.expect("it is accepted");
     engine.pause(&QueueName::default(), false).await.expect("it is stored");
     let ended = joins.await.expect("it does not panic").expect("it runs");
     assert_eq!(ended.task.id, id("run"));

@@ -15,7 +15,7 @@ use crate::harness::*;
 
 type Decide = fn(Vec<ArgValue>) -> Decision;
 
-/// Fails as often as it is told to, decides as it is told to, and says what happened to it.
+/// Fails as often as `failures` says, decides by `decide`, and reports the calls of its hooks.
 struct Probe {
     failures: AtomicU32,
     decide: Decide,
@@ -25,12 +25,12 @@ struct Probe {
 
 impl Probe {
     fn new(failures: u32, decide: Decide) -> (Arc<Self>, mpsc::UnboundedReceiver<String>) {
-        let (hooks, heard) = mpsc::unbounded_channel();
+        let (hooks, calls) = mpsc::unbounded_channel();
         let failures = AtomicU32::new(failures);
-        (Arc::new(Self { failures, decide, seen: Mutex::default(), hooks }), heard)
+        (Arc::new(Self { failures, decide, seen: Mutex::default(), hooks }), calls)
     }
 
-    fn say(&self, what: String) {
+    fn report(&self, what: String) {
         self.hooks.send(what).expect("the test listens");
     }
 }
@@ -56,47 +56,50 @@ impl TaskHandler for Probe {
     }
 
     async fn on_retry(&self, _: &Task, attempt: u32, error: &TaskError) {
-        self.say(format!("retry after {attempt}: {error}"));
+        self.report(format!("retry after {attempt}: {error}"));
     }
 
     async fn on_failure(&self, task: &Task, outcome: &Outcome) {
-        self.say(format!("{} failed after {}", task.id, outcome.attempts));
+        self.report(format!("{} failed after {}", task.id, outcome.attempts));
     }
 
     async fn on_success(&self, task: &Task, outcome: &Outcome) {
-        self.say(format!("{} succeeded after {}", task.id, outcome.attempts));
+        self.report(format!("{} succeeded after {}", task.id, outcome.attempts));
     }
 }
 
 fn probe(id: &str, retries: u32) -> Request {
-    with(named(id, "tests/probe", &[7]), |asked| asked.retries = Some(retries))
+    with(named(id, "tests/probe", &[7]), |options| options.retries = Some(retries))
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hooks_are_told_of_each_retry_and_of_the_end() {
+async fn hooks_are_called_for_each_retry_and_the_outcome() {
     let system = start().await;
-    let (handler, mut heard) = Probe::new(2, Decision::Run);
-    system.register_handler(handler).expect("a good handler");
+    let (handler, mut calls) = Probe::new(2, Decision::Run);
+    system.register_handler(handler).expect("a valid handler");
     let ended = system.submit(probe("a", 2)).await.expect("it runs");
     assert_eq!((ended.outcome.state(), ended.outcome.attempts), (State::Succeeded, 3));
-    // Hooks run beside each other, so they may overtake one another.
-    let mut said = Vec::new();
+    // Hooks run concurrently, so their order is not fixed.
+    let mut reports = Vec::new();
     for _ in 0..3 {
-        said.push(heard.recv().await.expect("hooks are called"));
+        reports.push(calls.recv().await.expect("hooks are called"));
     }
-    said.sort();
-    assert_eq!(said, ["a succeeded after 3", "retry after 1: not yet", "retry after 2: not yet"]);
+    reports.sort();
+    assert_eq!(
+        reports,
+        ["a succeeded after 3", "retry after 1: not yet", "retry after 2: not yet"]
+    );
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_failure_hook_is_told_after_the_last_attempt() {
+async fn the_failure_hook_is_called_after_the_last_attempt() {
     let system = start().await;
-    let (handler, mut heard) = Probe::new(9, Decision::Run);
-    system.register_handler(handler).expect("a good handler");
+    let (handler, mut calls) = Probe::new(9, Decision::Run);
+    system.register_handler(handler).expect("a valid handler");
     let ended = system.submit(probe("b", 0)).await.expect("it runs");
     assert_eq!(ended.outcome.failure().map(|failure| failure.code), Some(Code::HandlerFailed));
-    assert_eq!(heard.recv().await.as_deref(), Some("b failed after 1"));
+    assert_eq!(calls.recv().await.as_deref(), Some("b failed after 1"));
     system.stop();
 }
 
@@ -104,7 +107,7 @@ async fn the_failure_hook_is_told_after_the_last_attempt() {
 async fn a_handler_that_decides_to_skip_never_runs() {
     let system = start().await;
     let (handler, _heard) = Probe::new(0, |_| Decision::Skip);
-    system.register_handler(handler.clone()).expect("a good handler");
+    system.register_handler(handler.clone()).expect("a valid handler");
     let ended = system.submit(probe("c", 0)).await.expect("it is decided");
     assert_eq!((ended.outcome.state(), ended.outcome.result()), (State::Succeeded, None));
     assert!(handler.seen.lock().is_empty());
@@ -112,21 +115,21 @@ async fn a_handler_that_decides_to_skip_never_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_decided_at_the_first_claim_stands_for_later_attempts() {
+async fn the_decision_of_the_first_claim_applies_to_later_attempts() {
     static ASKED: AtomicU32 = AtomicU32::new(0);
     let system = start().await;
     let (handler, _heard) = Probe::new(1, |_| {
         let times = ASKED.fetch_add(1, Ordering::Relaxed);
         Decision::Run(vec![ArgValue::UInt32(times)])
     });
-    system.register_handler(handler.clone()).expect("a good handler");
+    system.register_handler(handler.clone()).expect("a valid handler");
     system.submit(probe("d", 1)).await.expect("it runs");
     assert_eq!(*handler.seen.lock(), vec![vec![ArgValue::UInt32(0)]; 2]);
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_that_expands_runs_after_its_children_and_sees_their_results() {
+async fn an_expanded_task_runs_after_its_children_with_their_results() {
     let system = start().await;
     let (handler, _heard) = Probe::new(0, |_| {
         let child = |ordinal: i32| Child {
@@ -136,7 +139,7 @@ async fn a_task_that_expands_runs_after_its_children_and_sees_their_results() {
         };
         Decision::Expand((0..3).map(child).collect())
     });
-    system.register_handler(handler).expect("a good handler");
+    system.register_handler(handler).expect("a valid handler");
     let ended = system.submit(probe("e", 0)).await.expect("it runs");
     let results: Vec<ArgValue> = (100..103).map(ArgValue::Int32).collect();
     assert_eq!(ended.outcome.result(), Some(&ArgValue::Array(results)));
@@ -147,12 +150,12 @@ async fn a_task_that_expands_runs_after_its_children_and_sees_their_results() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_closure_is_a_method() {
+async fn a_closure_can_be_a_handler() {
     let system = start().await;
     let shout = make_handler("tests/shout", |_, _, args| {
         Ok(args.iter().map(ToString::to_string).collect::<String>().to_uppercase().into())
     });
-    system.register_handler(shout.clone()).expect("a good handler");
+    system.register_handler(shout.clone()).expect("a valid handler");
     let request = Request {
         method: "tests/shout".to_owned(),
         args: vec!["quiet".to_owned().into()],

@@ -37,7 +37,7 @@ pub(crate) async fn start_on(options: Options, store: Arc<dyn Store>) -> TaskSys
 }
 
 pub(crate) fn id(text: &str) -> TaskId {
-    TaskId::parse(text, "task_id").expect("a good id")
+    TaskId::parse(text, "task_id").expect("a valid id")
 }
 
 pub(crate) fn request(method: &str, args: &[i32]) -> Request {
@@ -53,18 +53,18 @@ pub(crate) fn named(task: &str, method: &str, args: &[i32]) -> Request {
 }
 
 pub(crate) fn with(request: Request, set: impl FnOnce(&mut TaskOptions)) -> Request {
-    let mut asked = TaskOptions::default();
-    set(&mut asked);
-    Request { options: Some(Box::new(asked)), ..request }
+    let mut options = TaskOptions::default();
+    set(&mut options);
+    Request { options: Some(Box::new(options)), ..request }
 }
 
 pub(crate) fn ephemeral(request: Request) -> Request {
-    with(request, |asked| asked.durability = Some(Durability::Ephemeral))
+    with(request, |options| options.durability = Some(Durability::Ephemeral))
 }
 
-pub(crate) use task_scheduler::tasks::make_async_handler as body;
+pub(crate) use task_scheduler::tasks::make_async_handler as async_handler;
 
-/// What a task came to, for which nothing in these tests takes longer than a moment.
+/// The outcome of a task; waits for it at most 20 s.
 pub(crate) async fn outcome(system: &TaskSystem, task: &str) -> Outcome {
     let ended = system.wait(&id(task), Duration::from_secs(20)).await.expect("it is known");
     ended.unwrap_or_else(|| panic!("{task} does not end")).outcome.clone()

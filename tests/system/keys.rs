@@ -11,12 +11,12 @@ use task_scheduler::{TaskContext, TaskError, sync_task};
 
 use crate::harness::*;
 
-/// A system with a method that writes down when it begins and ends.
-async fn noting() -> (TaskSystem, Arc<Mutex<Vec<String>>>) {
+/// A system with a method that records its starts and ends.
+async fn with_notes() -> (TaskSystem, Arc<Mutex<Vec<String>>>) {
     let system = start().await;
     let notes: Arc<Mutex<Vec<String>>> = Arc::default();
     let written = notes.clone();
-    let note = body("tests/note", move |ctx, _| {
+    let note = async_handler("tests/note", move |ctx, _| {
         let notes = written.clone();
         async move {
             notes.lock().push(format!("+{}", ctx.task_id()));
@@ -28,7 +28,7 @@ async fn noting() -> (TaskSystem, Arc<Mutex<Vec<String>>>) {
             Ok(ArgValue::Null)
         }
     });
-    system.register_handler(note).expect("a good handler");
+    system.register_handler(note).expect("a valid handler");
     (system, notes)
 }
 
@@ -37,12 +37,12 @@ fn keyed(task: &str, key: &str) -> Request {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tasks_with_one_key_run_one_by_one_in_order_also_through_retries() {
-    let (system, notes) = noting().await;
+async fn tasks_with_one_key_run_one_by_one_in_order_across_retries() {
+    let (system, notes) = with_notes().await;
     let tasks = ["a", "twice", "b", "c"];
     let requests = tasks.iter().map(|task| Ok(keyed(task, "k"))).collect();
     for accepted in system.enqueue_many(requests).await {
-        accepted.expect("it enters");
+        accepted.expect("it is accepted");
     }
     for task in tasks {
         outcome(&system, task).await;
@@ -53,19 +53,19 @@ async fn tasks_with_one_key_run_one_by_one_in_order_also_through_retries() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_rate_of_a_key_is_kept_by_time_not_by_polling() {
-    let (system, _) = noting().await;
+async fn the_rate_limit_of_a_key_is_kept() {
+    let (system, _) = with_notes().await;
     let rate = Rate { count: 2, per: Duration::from_millis(100) };
     let limits = QueueLimits { rate_per_key: Some(rate), ..QueueLimits::default() };
     system.limit(&QueueName::default(), limits).await.expect("it is stored");
     for number in 0..6 {
-        system.enqueue(keyed(&format!("t{number}"), "k")).await.expect("it enters");
+        system.enqueue(keyed(&format!("t{number}"), "k")).await.expect("it is accepted");
     }
     let mut starts = Vec::new();
     for number in 0..6 {
         starts.push(outcome(&system, &format!("t{number}")).await.started_at.expect("it ran"));
     }
-    // Two at once, then one every 50 ms. The last is the fifth after the first two.
+    // Two at once, then one every 50 ms: the sixth starts at least 200 ms after the first.
     let spread = starts[5].since(starts[0]);
     assert!(spread >= Duration::from_millis(200), "{spread:?}");
     system.stop();
@@ -73,34 +73,35 @@ async fn the_rate_of_a_key_is_kept_by_time_not_by_polling() {
 
 static SYNC_NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Goes on for a while after it was told to stop.
+/// Runs on for a while after it was cancelled.
 #[sync_task(namespace = "tests", timeout = "50ms", retries = 0)]
-fn overstay(ctx: TaskContext) -> Result<(), TaskError> {
+fn overrun(ctx: TaskContext) -> Result<(), TaskError> {
     SYNC_NOTES.lock().push(format!("+{}", ctx.task_id()));
     while !ctx.is_cancelled() {
         std::thread::yield_now();
     }
-    SYNC_NOTES.lock().push(format!("told {}", ctx.task_id()));
-    // As long as its deadline was: time enough for the next one, if it were let in.
+    SYNC_NOTES.lock().push(format!("cancelled {}", ctx.task_id()));
+    // A fixed time, as long as the deadline: the next task would start within it if the key were free.
     std::thread::sleep(Duration::from_millis(50));
     SYNC_NOTES.lock().push(format!("-{}", ctx.task_id()));
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sync_body_that_overstays_keeps_its_key_until_it_is_gone() {
+async fn a_sync_handler_that_overruns_its_timeout_holds_its_key_until_it_returns() {
     let system = start().await;
     for task in ["first", "second"] {
-        let request = with(named(task, "tests/overstay", &[]), |it| {
+        let request = with(named(task, "tests/overrun", &[]), |it| {
             it.keys.concurrency = Some("k".into());
         });
-        system.enqueue(request).await.expect("it enters");
+        system.enqueue(request).await.expect("it is accepted");
     }
     for task in ["first", "second"] {
         let code = outcome(&system, task).await.failure().expect("its time is over").code;
         assert_eq!(code, Code::TimedOut, "{task}");
     }
-    let expected = ["+first", "told first", "-first", "+second", "told second", "-second"];
+    let expected =
+        ["+first", "cancelled first", "-first", "+second", "cancelled second", "-second"];
     assert_eq!(*SYNC_NOTES.lock(), expected);
     system.stop();
 }
@@ -113,10 +114,10 @@ fn unique(task: &str, argument: i32, on_conflict: OnConflict) -> Request {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_unique_key_keeps_others_out_until_its_task_has_ended() {
+async fn a_unique_key_is_held_until_its_task_has_ended() {
     let system = start().await;
     let first =
-        system.enqueue(unique("first", 1, OnConflict::ReturnFirst)).await.expect("it enters");
+        system.enqueue(unique("first", 1, OnConflict::ReturnFirst)).await.expect("it is accepted");
     assert!(!first.joined);
     let joined = system.enqueue(unique("second", 2, OnConflict::ReturnFirst)).await.expect("joins");
     assert_eq!((joined.id, joined.joined, joined.replaced), (id("first"), true, false));
@@ -125,7 +126,7 @@ async fn a_unique_key_keeps_others_out_until_its_task_has_ended() {
     assert_eq!(refused.code, Code::UniqueTaken);
     let replaced = system.enqueue(unique("fourth", 4, OnConflict::Replace)).await.expect("joins");
     assert_eq!((replaced.id, replaced.joined, replaced.replaced), (id("first"), true, true));
-    // Who waits for the second waits for the first, and gets what it came to.
+    // A request that conflicts with the second joins it, and gets its outcome.
     let ended = system.submit(unique("fifth", 5, OnConflict::ReturnFirst)).await.expect("it runs");
     assert_eq!(ended.task.id, id("first"));
     assert_eq!(ended.outcome.result(), Some(&ArgValue::Int32(4)));
@@ -133,15 +134,16 @@ async fn a_unique_key_keeps_others_out_until_its_task_has_ended() {
         let unknown = system.find(&id(task)).await.expect_err(task);
         assert_eq!(unknown.code, Code::TaskNotFound, "{task}");
     }
-    let next = system.enqueue(unique("sixth", 6, OnConflict::Refuse)).await.expect("it enters");
+    let next =
+        system.enqueue(unique("sixth", 6, OnConflict::Refuse)).await.expect("it is accepted");
     assert!(!next.joined);
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_who_ask_at_once_for_one_unique_key_one_enters() {
+async fn of_many_concurrent_requests_with_one_unique_key_one_is_accepted() {
     let system = start().await;
-    let asked = (0..64).map(|number| {
+    let requests = (0..64).map(|number| {
         let system = system.clone();
         tokio::spawn(async move {
             system.enqueue(unique(&format!("t{number}"), 1, OnConflict::ReturnFirst)).await
@@ -149,7 +151,7 @@ async fn of_many_who_ask_at_once_for_one_unique_key_one_enters() {
     });
     let mut entered = 0;
     let mut ids = std::collections::BTreeSet::new();
-    for answer in asked.collect::<Vec<_>>() {
+    for answer in requests.collect::<Vec<_>>() {
         let accepted = answer.await.expect("it does not panic").expect("it is answered");
         entered += u32::from(!accepted.joined);
         ids.insert(accepted.id);

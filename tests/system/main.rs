@@ -1,8 +1,8 @@
-//! The facade in process: what a program that embeds the system sees, and what only shows there:
-//! handlers that are objects, and stores that fail.
+//! `TaskSystem` in process, as an embedding program uses it; with handlers as objects, and stores that
+//! fail.
 
+mod admin;
 mod announcing;
-mod by_hand;
 mod children;
 mod composed;
 mod emitting;

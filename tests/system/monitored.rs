@@ -8,41 +8,41 @@ use task_scheduler::models::{Explanation, ObstacleKind, Request, StartTime, Stat
 use crate::faulty::Faulty;
 use crate::harness::*;
 
-fn store_alone(said: &Explanation) -> bool {
-    matches!(&said.obstacles[..], [one] if one.kind == ObstacleKind::Store)
+fn store_alone(explanation: &Explanation) -> bool {
+    matches!(&explanation.obstacles[..], [one] if one.kind == ObstacleKind::Store)
 }
 
 fn later(name: &str) -> Request {
-    with(named(name, "add", &[1]), |asked| {
-        asked.start = Some(StartTime::After(Duration::from_secs(3600)));
+    with(named(name, "add", &[1]), |options| {
+        options.start = Some(StartTime::After(Duration::from_secs(3600)));
     })
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_that_the_store_has_not_taken_is_explained_by_that() {
+async fn an_uncommitted_task_is_explained_by_the_store() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
     store.refused_commits.store(u32::MAX, Ordering::SeqCst);
     let (entering, request) = (system.clone(), later("new"));
     let accepted = tokio::spawn(async move { entering.enqueue(request).await });
-    let said = loop {
+    let explanation = loop {
         match system.explain(&id("new")).await {
-            Ok(said) => break said,
+            Ok(explanation) => break explanation,
             Err(error) => assert_eq!(error.code, Code::TaskNotFound),
         }
     };
-    assert!(store_alone(&said), "{said:?}");
-    assert_eq!(said.state, State::Pending);
+    assert!(store_alone(&explanation), "{explanation:?}");
+    assert_eq!(explanation.state, State::Pending);
     store.refused_commits.store(0, Ordering::SeqCst);
     if accepted.await.expect("it is no panic").is_ok() {
-        let said = system.explain(&id("new")).await.expect("it is kept");
-        assert_eq!(said.obstacles[0].kind, ObstacleKind::Time);
+        let explanation = system.explain(&id("new")).await.expect("it is kept");
+        assert_eq!(explanation.obstacles[0].kind, ObstacleKind::Time);
     }
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_that_cannot_be_read_is_explained_by_the_store_if_somebody_waits_for_it() {
+async fn an_unreadable_task_is_explained_by_the_store_if_a_caller_waits_for_it() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
     system.enqueue(later("later")).await.expect("it is accepted");
@@ -53,9 +53,9 @@ async fn a_task_that_cannot_be_read_is_explained_by_the_store_if_somebody_waits_
     let waits = tokio::spawn(async move { awaiting.submit(request).await });
     while system.find(&id("awaited")).await.is_err() {}
     store.refused_reads.store(1, Ordering::SeqCst);
-    let said = system.explain(&id("awaited")).await.expect("somebody waits for it");
-    assert!(store_alone(&said), "{said:?}");
-    assert_eq!(said.runs_at, None);
+    let explanation = system.explain(&id("awaited")).await.expect("somebody waits for it");
+    assert!(store_alone(&explanation), "{explanation:?}");
+    assert_eq!(explanation.runs_at, None);
     waits.abort();
     system.stop();
 }
@@ -65,13 +65,16 @@ async fn a_store_that_does_not_answer_makes_the_system_unready() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
     let in_memory = "tasks are kept in memory, as configured: they end with the process";
-    let well = system.health().await;
-    assert_eq!((well.ready, well.degraded, &*well.reasons), (true, false, &[in_memory.into()][..]));
+    let healthy = system.health().await;
+    assert_eq!(
+        (healthy.ready, healthy.degraded, &*healthy.reasons),
+        (true, false, &[in_memory.into()][..])
+    );
     store.refused_reads.store(1, Ordering::SeqCst);
     let ill = system.health().await;
     assert_eq!((ill.ready, ill.degraded, ill.reasons.len()), (false, true, 2));
     assert!(ill.reasons[0].starts_with("the store does not answer: "), "{ill:?}");
-    assert_eq!(system.health().await, well);
+    assert_eq!(system.health().await, healthy);
     store.refused_reads.store(1, Ordering::SeqCst);
     let refused = system.statistics().await.expect_err("it cannot be read");
     assert_eq!(refused.code, Code::StoreUnavailable);
@@ -79,7 +82,7 @@ async fn a_store_that_does_not_answer_makes_the_system_unready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_is_answered_is_counted() {
+async fn a_task_is_counted_before_its_caller_is_answered() {
     let system = start().await;
     for number in 1..=20 {
         let request = request("add", &[1, 2]);

@@ -6,7 +6,7 @@ use task_scheduler::models::{QueueLimits, QueueName, QueueSettings, Rate, Reques
 use crate::harness::*;
 
 fn slow() -> QueueName {
-    QueueName::parse("slow", "queue").expect("a good name")
+    QueueName::parse("slow", "queue").expect("a valid name")
 }
 
 fn in_slow(task: &str) -> Request {
@@ -14,14 +14,14 @@ fn in_slow(task: &str) -> Request {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nothing_of_a_paused_queue_starts_until_it_is_resumed() {
+async fn a_paused_queue_starts_nothing_until_it_is_resumed() {
     let system = start().await;
     let paused = system.pause(&slow()).await.expect("it is stored");
     assert_eq!((paused.settings.paused, paused.waiting()), (true, 0));
     for request in [in_slow("durable"), ephemeral_in_slow("ephemeral")] {
-        system.enqueue(request).await.expect("it enters");
+        system.enqueue(request).await.expect("it is accepted");
     }
-    // What stands in another queue is done meanwhile.
+    // Tasks of other queues run meanwhile.
     system.submit(named("other", "add", &[1, 2])).await.expect("it runs");
     for task in ["durable", "ephemeral"] {
         assert_eq!(system.find(&id(task)).await.expect("known").state, State::Queued, "{task}");
@@ -43,13 +43,13 @@ fn ephemeral_in_slow(task: &str) -> Request {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_starts_no_more_in_a_time_than_its_rate() {
+async fn the_rate_limits_the_starts_of_a_queue() {
     let system = start().await;
     let rate = Rate { count: 2, per: Duration::from_millis(100) };
     let limits = QueueLimits { rate: Some(rate), ..QueueLimits::default() };
     system.limit(&slow(), limits).await.expect("it is stored");
     for number in 0..6 {
-        system.enqueue(in_slow(&format!("t{number}"))).await.expect("it enters");
+        system.enqueue(in_slow(&format!("t{number}"))).await.expect("it is accepted");
     }
     let mut starts = Vec::new();
     for number in 0..6 {
@@ -57,18 +57,18 @@ async fn a_queue_starts_no_more_in_a_time_than_its_rate() {
     }
     starts.sort();
     let spread = starts[5].since(starts[0]);
-    // The clocks differ by what one of them is read later.
+    // The start time is read a little later than the rate limit's clock.
     assert!(spread >= Duration::from_millis(190), "{spread:?}");
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_queue_that_is_full_refuses() {
+async fn a_full_queue_refuses_tasks() {
     let system = start().await;
     let limits = QueueLimits { max_length: Some(1), ..QueueLimits::default() };
     system.limit(&slow(), limits).await.expect("it is stored");
     system.pause(&slow()).await.expect("it is stored");
-    system.enqueue(in_slow("a")).await.expect("it enters");
+    system.enqueue(in_slow("a")).await.expect("it is accepted");
     let refused = system.enqueue(in_slow("b")).await.expect_err("full");
     assert_eq!(
         (refused.code, refused.message.as_str()),
@@ -78,7 +78,7 @@ async fn a_queue_that_is_full_refuses() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn limits_that_cannot_be_are_refused() {
+async fn invalid_limits_are_refused() {
     let system = start().await;
     let check = async |limits: QueueLimits, expected: &str| {
         let refused = system.limit(&slow(), limits).await.expect_err(expected);

@@ -1,4 +1,4 @@
-//! Somebody who is told of everything from the start.
+//! An observer that keeps every event from the start.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,11 +9,11 @@ use task_scheduler::models::{Event, Fact, NodeFact};
 pub(crate) struct Recorder(Arc<Mutex<Vec<Event>>>);
 
 impl Recorder {
-    /// What tells him.
+    /// An announcer that it observes.
     pub(crate) fn announcer(&self) -> Arc<Announcer> {
-        let told = self.0.clone();
-        let tap = move |event: &Event| told.lock().expect("sound").push(event.clone());
-        Arc::new(Announcer::default().observer(Arc::new(tap)))
+        let events = self.0.clone();
+        let observer = move |event: &Event| events.lock().expect("sound").push(event.clone());
+        Arc::new(Announcer::default().observer(Arc::new(observer)))
     }
 
     pub(crate) fn events(&self) -> Vec<Event> {
@@ -30,7 +30,7 @@ impl Recorder {
             .collect()
     }
 
-    /// What was said of the process itself, in order.
+    /// The events about nodes, in order.
     pub(crate) fn about_nodes(&self) -> Vec<NodeFact> {
         let of_node = |event: Event| match event.fact {
             Fact::Node(fact) => Some(fact),

@@ -6,10 +6,10 @@ use task_scheduler::tasks::TaskError;
 use crate::harness::*;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_next_attempt_finds_what_the_last_one_saved() {
+async fn the_next_attempt_loads_the_saved_checkpoint() {
     let system = start().await;
     system
-        .register_handler(body("tests/pages", |ctx, _| async move {
+        .register_handler(async_handler("tests/pages", |ctx, _| async move {
             let page: i32 = ctx.load_checkpoint().expect("it is a number").unwrap_or(0);
             ctx.save_checkpoint(&(page + 1)).await.expect("it is stored");
             if page < 2 {
@@ -17,7 +17,7 @@ async fn the_next_attempt_finds_what_the_last_one_saved() {
             }
             Ok(page.into())
         }))
-        .expect("a good handler");
+        .expect("a valid handler");
     for request in [named("durable", "tests/pages", &[]), ephemeral_named("ephemeral")] {
         let request = with_retries(request, 5);
         let ended = system.submit(request).await.expect("it runs");
@@ -40,19 +40,19 @@ fn with_retries(request: Request, retries: u32) -> Request {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_body_says_is_kept_with_its_task() {
+async fn progress_and_log_lines_are_stored_with_the_task() {
     let system = start().await;
     system
-        .register_handler(body("tests/talker", |ctx, _| async move {
+        .register_handler(async_handler("tests/talker", |ctx, _| async move {
             ctx.log_info(format!("attempt {}", ctx.attempt()));
-            ctx.update_progress(0.5, "half way").expect("a good fraction");
+            ctx.update_progress(0.5, "half way").expect("a valid fraction");
             if ctx.attempt() == 1 {
                 ctx.log_warn("broke");
                 return Err(TaskError::retry_after("once more", Duration::ZERO));
             }
             Ok(ArgValue::Null)
         }))
-        .expect("a good handler");
+        .expect("a valid handler");
     let request = with_retries(named("talker", "tests/talker", &[]), 1);
     system.submit(request).await.expect("it runs");
     let lines = system.logs(&id("talker"), 0, 10).await.expect("it reads");

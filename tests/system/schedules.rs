@@ -1,4 +1,4 @@
-//! Schedules that are due when the system starts, many at once, and on a store that fails.
+//! Schedules that are due at the start, many at once, and on a store that fails.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,13 +17,13 @@ use crate::faulty::Faulty;
 use crate::harness::*;
 
 const HOUR: Duration = Duration::from_secs(3_600);
-/// How often a test looks.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+/// Time between two checks.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 /// Nothing here takes that long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn name(text: &str) -> Name {
-    Name::parse(text, "name").expect("a sound name")
+    Name::parse(text, "name").expect("a valid name")
 }
 
 fn before(time: Timestamp, by: Duration) -> Timestamp {
@@ -31,7 +31,7 @@ fn before(time: Timestamp, by: Duration) -> Timestamp {
     Timestamp::from_micros(time.as_micros() - micros).expect("after 1970")
 }
 
-/// One that runs every hour, and was to run four hours and a half ago.
+/// A schedule that runs every hour, and was first due four and a half hours ago.
 fn hourly(called: &str, catch_up: CatchUp, now: Timestamp) -> Change {
     let due = before(now, 4 * HOUR + HOUR / 2);
     let task = Task {
@@ -68,19 +68,16 @@ fn hourly(called: &str, catch_up: CatchUp, now: Timestamp) -> Change {
     Change::SetSchedule { schedule: Arc::new(schedule), enabled: true, next: Some(due) }
 }
 
-/// A store in which that is defined.
+/// A store with these changes.
 async fn store_with(changes: Vec<Change>) -> Arc<MemoryStore> {
     let store = Arc::new(MemoryStore::default());
     let now = clock::now().wall;
-    store
-        .open(OpenOptions { now, quarantine_after: 0, notify_slice: NOTIFY_SLICE })
-        .await
-        .expect("it opens");
-    store.commit(changes.into(), now).await.expect("it is there");
+    store.open(OpenOptions { now, quarantine_after: 0, notify_slice: NOTIFY_SLICE }).await.expect("it opens");
+    store.commit(changes.into(), now).await.expect("it is stored");
     store
 }
 
-/// How a schedule stands, once it stands so.
+/// Waits until the schedule's status satisfies `so`.
 async fn once(
     system: &TaskSystem,
     called: &str,
@@ -90,16 +87,16 @@ async fn once(
         loop {
             match system.schedule(&name(called)).await {
                 Ok(status) if so(&status) => return status,
-                // The store may be told to fail.
-                _ => tokio::time::sleep(LOOK_EVERY).await,
+                // The store may be set to fail.
+                _ => tokio::time::sleep(POLL_INTERVAL).await,
             }
         }
     };
-    tokio::time::timeout(PATIENCE, look).await.expect("it comes to stand so")
+    tokio::time::timeout(PATIENCE, look).await.expect("the status is reached in time")
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_passed_while_nobody_looked_is_made_up_for_as_the_policy_says() {
+async fn missed_occurrences_follow_the_catch_up_policy() {
     let now = clock::now().wall;
     let store = store_with(vec![
         hourly("none", CatchUp::None, now),
@@ -123,7 +120,7 @@ async fn what_passed_while_nobody_looked_is_made_up_for_as_the_policy_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_that_are_due_at_once_pass_while_others_are_served() {
+async fn ten_thousand_due_schedules_fire_while_other_tasks_run() {
     const MANY: usize = 10_000;
     let now = clock::now().wall;
     let due = |n: usize| hourly(&format!("s{n:05}"), CatchUp::Last, now);
@@ -132,12 +129,13 @@ async fn ten_thousand_that_are_due_at_once_pass_while_others_are_served() {
     let mut served = 0;
     let mut after: Option<Name> = None;
     loop {
-        // In a queue of its own: runs stand in theirs however long it is.
-        let asked = with(request("add", &[served, 1]), |asked| asked.queue = Some("other".into()));
-        let ended = system.submit(asked).await.expect("it is served");
+        // In its own queue: runs wait in theirs, however long it is.
+        let other =
+            with(request("add", &[served, 1]), |options| options.queue = Some("other".into()));
+        let ended = system.submit(other).await.expect("it is served");
         assert_eq!(ended.outcome.result().unwrap().to_string(), (served + 1).to_string());
         served += 1;
-        // By name, on from those that have all run.
+        // By name, after those that have all run.
         let page = system.schedules(after.as_ref(), MAX_PAGE).await.expect("they are there");
         if page.iter().all(|status| status.counts.executed == 1) {
             match page.last() {
@@ -146,12 +144,12 @@ async fn ten_thousand_that_are_due_at_once_pass_while_others_are_served() {
             }
         }
     }
-    assert!(served >= 10, "others were served {served} times meanwhile");
+    assert!(served >= 10, "only {served} other tasks ran meanwhile");
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_fails_for_a_while_delays_runs_and_loses_none() {
+async fn a_failing_store_delays_runs_and_loses_none() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
     let every = ScheduleRequest::every("s", Duration::from_secs(1), Request::of("add"))
@@ -177,18 +175,18 @@ async fn a_store_that_fails_for_a_while_delays_runs_and_loses_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_description_does_not_lose_what_is_due() {
+async fn a_new_description_does_not_lose_a_due_run() {
     let now = clock::now().wall;
     let store = store_with(vec![hourly("s", CatchUp::All(9), now)]).await;
-    // Nobody has it run yet.
-    let planned = store.schedule(&name("s")).await.unwrap().expect("it is there");
+    // Nothing has run it yet.
+    let planned = store.schedule(&name("s")).await.unwrap().expect("it is stored");
     let Rule::Every { anchor, .. } = planned.schedule.rule else { panic!("{planned:?}") };
     let system = start_on(options(), store).await;
-    let anew = ScheduleRequest::every("s", HOUR, Request::of("add"))
+    let changed = ScheduleRequest::every("s", HOUR, Request::of("add"))
         .overlap(Overlap::Allow)
         .catch_up(CatchUp::All(9))
         .description("another");
-    let status = system.put_schedule(anew).await.expect("it is defined");
+    let status = system.put_schedule(changed).await.expect("it is defined");
     assert_eq!(status.schedule.rule, Rule::Every { interval: HOUR, anchor });
     let status = once(&system, "s", |status| status.counts.executed >= 5).await;
     assert_eq!((&*status.schedule.description, status.counts.missed), ("another", 0));
@@ -196,7 +194,7 @@ async fn a_new_description_does_not_lose_what_is_due() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_occurrence_that_ran_does_not_run_again_when_a_definition_puts_the_next_time_back() {
+async fn an_occurrence_does_not_run_again_when_a_definition_resets_the_next_time() {
     let now = clock::now().wall;
     let due = || hourly("s", CatchUp::Last, now);
     let store = store_with(vec![due()]).await;
@@ -207,7 +205,7 @@ async fn an_occurrence_that_ran_does_not_run_again_when_a_definition_puts_the_ne
         assert_eq!((counts.executed, counts.failed, counts.skipped), (1, 0, 0), "{status:?}");
         assert_eq!(status.runs.len(), 1);
         system.shutdown(PATIENCE).await;
-        // As it was read before it ran.
-        store.commit(vec![due()].into(), now).await.expect("it is there");
+        // The definition as read before the run.
+        store.commit(vec![due()].into(), now).await.expect("it is stored");
     }
 }

@@ -16,7 +16,7 @@ fn commits(services: Vec<Service>) -> ServiceState {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_fails_again_after_it_only_waited_did_not_recover_in_between() {
+async fn a_service_that_fails_again_without_a_success_did_not_recover() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
     let failed = EventFilter {
@@ -40,7 +40,7 @@ async fn a_service_that_fails_again_after_it_only_waited_did_not_recover_in_betw
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_stays_away_shows_as_a_service_that_fails_until_it_is_back() {
+async fn an_unavailable_store_shows_as_a_failing_service_until_it_recovers() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
     let failed = EventFilter {
@@ -58,7 +58,7 @@ async fn a_store_that_stays_away_shows_as_a_service_that_fails_until_it_is_back(
     assert_eq!((&payload["service"], &payload["failures"]), (&"commits".into(), &1.into()));
 
     system.submit(request("add", &[1])).await.expect("the store is back");
-    // The next turn says that this one was good.
+    // The next pass reports the previous one as successful.
     system.submit(request("add", &[1])).await.expect("the store is back");
     let commits = commits(system.services());
     assert_eq!((commits.status, commits.failures), (ExecutionStatus::Running, 0));

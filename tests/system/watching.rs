@@ -10,25 +10,25 @@ use crate::harness::*;
 const LONG: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watcher_sees_states_words_and_the_outcome_as_they_come() {
+async fn a_watch_yields_states_log_lines_progress_and_the_outcome() {
     let system = start().await;
     let go = Arc::new(Notify::new());
     let gate = go.clone();
     system
-        .register_handler(body("tests/steps", move |ctx, _| {
+        .register_handler(async_handler("tests/steps", move |ctx, _| {
             let gate = gate.clone();
             async move {
                 for step in 1..=2 {
                     gate.notified().await;
                     ctx.log_info(format!("step {step}"));
-                    ctx.update_progress(f64::from(step) / 2.0, "on").expect("a good fraction");
+                    ctx.update_progress(f64::from(step) / 2.0, "on").expect("a valid fraction");
                 }
                 gate.notified().await;
                 Ok(ArgValue::Null)
             }
         }))
-        .expect("a good handler");
-    system.enqueue(named("steps", "tests/steps", &[])).await.expect("it enters");
+        .expect("a valid handler");
+    system.enqueue(named("steps", "tests/steps", &[])).await.expect("it is accepted");
     let mut watch = system.watch(&id("steps"), WatchCursor::default()).await.expect("it is known");
     let mut seen = Vec::new();
     let mut middle = WatchCursor::default();
@@ -62,7 +62,7 @@ async fn a_watcher_sees_states_words_and_the_outcome_as_they_come() {
     }
     assert_eq!(seen.last().map(String::as_str), Some("ended SUCCEEDED"));
 
-    // Whoever comes back with a cursor sees what came after it.
+    // A watch with a cursor resumes after it.
     let mut watch = system.watch(&id("steps"), middle).await.expect("it is kept");
     let mut rest = Vec::new();
     while let Some(update) = watch.next().await {
@@ -74,32 +74,32 @@ async fn a_watcher_sees_states_words_and_the_outcome_as_they_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_watches_what_is_not_known() {
+async fn an_unknown_task_cannot_be_watched() {
     let system = start().await;
-    let refused = system.watch(&id("nobody"), WatchCursor::default()).await.map(drop);
+    let refused = system.watch(&id("unknown"), WatchCursor::default()).await.map(drop);
     assert_eq!(refused.expect_err("unknown").code, Code::TaskNotFound);
-    let refused = system.wait(&id("nobody"), LONG).await.expect_err("unknown");
+    let refused = system.wait(&id("unknown"), LONG).await.expect_err("unknown");
     assert_eq!(refused.code, Code::TaskNotFound);
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_waits_is_told_at_the_end_or_when_patience_is_over() {
+async fn a_wait_returns_at_the_end_or_at_its_timeout() {
     let system = start().await;
     let go = Arc::new(Notify::new());
     let gate = go.clone();
     system
-        .register_handler(body("tests/gated", move |_, _| {
+        .register_handler(async_handler("tests/gated", move |_, _| {
             let gate = gate.clone();
             async move {
                 gate.notified().await;
                 Ok(ArgValue::Int32(1))
             }
         }))
-        .expect("a good handler");
+        .expect("a valid handler");
     for request in [named("d", "tests/gated", &[]), ephemeral(named("e", "tests/gated", &[]))] {
         let task = request.id.clone().expect("named");
-        system.enqueue(request).await.expect("it enters");
+        system.enqueue(request).await.expect("it is accepted");
         let soon = Duration::from_millis(20);
         assert_eq!(system.wait(&task, soon).await, Ok(None));
         let waits = system.wait(&task, LONG);

@@ -17,18 +17,18 @@ async fn switched() -> (TaskSystem, Arc<AtomicBool>, Arc<AtomicU32>) {
     let system = start().await;
     let (works, runs) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(0)));
     let (switch, count) = (works.clone(), runs.clone());
-    let flaky = body("tests/flaky", move |_, _| {
+    let flaky = async_handler("tests/flaky", move |_, _| {
         let works = switch.load(Ordering::SeqCst);
         count.fetch_add(1, Ordering::SeqCst);
         async move {
             if works { Ok(5.into()) } else { Err(TaskError::retry_after("off", Duration::ZERO)) }
         }
     });
-    system.register_handler(flaky).expect("a good handler");
+    system.register_handler(flaky).expect("a valid handler");
     (system, works, runs)
 }
 
-/// Late enough for others to be there first.
+/// With a delay, so that other tasks are enqueued first.
 fn soon(request: Request, retries: u32) -> Request {
     with(request, |it| {
         it.retries = Some(retries);
@@ -43,18 +43,18 @@ fn waits_for(task: &str, method: &str, dep: &str) -> Request {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_task_that_is_run_again_has_all_its_retries_and_brings_its_dependants_back() {
+async fn a_retried_task_has_all_its_retries_and_its_dependants_are_retried() {
     let (system, works, runs) = switched().await;
     let first = soon(named("first", "tests/flaky", &[]), 2);
-    system.enqueue(first).await.expect("it enters");
+    system.enqueue(first).await.expect("it is accepted");
     for (task, dep) in [("second", "first"), ("third", "second")] {
-        system.enqueue(waits_for(task, "add", dep)).await.expect("it enters");
+        system.enqueue(waits_for(task, "add", dep)).await.expect("it is accepted");
     }
     assert_eq!(state(&system, "third").await, State::Failed);
     assert_eq!(runs.load(Ordering::SeqCst), 3);
     let again = system.retry_task(&id("first"), "try".into()).await;
     assert_eq!(again, Ok(AdminResult { state: State::Queued, retried_dependants: 2 }));
-    // It fails as often as it may once more.
+    // It uses all its retries once more.
     assert_eq!(state(&system, "third").await, State::Failed);
     assert_eq!((outcome(&system, "first").await.attempts, runs.load(Ordering::SeqCst)), (6, 6));
     works.store(true, Ordering::SeqCst);
@@ -66,13 +66,13 @@ async fn a_failed_task_that_is_run_again_has_all_its_retries_and_brings_its_depe
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_task_can_be_given_a_result_that_its_dependants_use() {
+async fn dependants_use_the_result_of_a_resolved_task() {
     let (system, _, runs) = switched().await;
     let first = soon(named("first", "tests/flaky", &[]), 0);
-    system.enqueue(first).await.expect("it enters");
+    system.enqueue(first).await.expect("it is accepted");
     let mut second = waits_for("second", "add", "first");
     second.args = vec![ArgValue::ResultOf(id("first")), ArgValue::Int32(1)];
-    system.enqueue(second).await.expect("it enters");
+    system.enqueue(second).await.expect("it is accepted");
     assert_eq!(state(&system, "second").await, State::Failed);
     let resolved = system.resolve(&id("first"), 41.into(), "by hand".into()).await;
     assert_eq!(resolved, Ok(AdminResult { state: State::Succeeded, retried_dependants: 1 }));
@@ -84,25 +84,25 @@ async fn a_failed_task_can_be_given_a_result_that_its_dependants_use() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_success_that_is_run_again_is_not_answered_from_memory() {
+async fn a_retried_success_is_not_answered_from_the_cache() {
     let (system, works, runs) = switched().await;
     works.store(true, Ordering::SeqCst);
     system.submit(named("t", "tests/flaky", &[])).await.expect("it runs");
     system.retry_task(&id("t"), String::new()).await.expect("it ended");
-    system.submit(named("t", "tests/flaky", &[])).await.expect("it joins, or is told");
+    system.submit(named("t", "tests/flaky", &[])).await.expect("it joins or gets the outcome");
     assert_eq!((state(&system, "t").await, runs.load(Ordering::SeqCst)), (State::Succeeded, 2));
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_has_ended_and_is_durable_can_be_changed_by_hand() {
+async fn only_ended_durable_tasks_can_be_retried_or_resolved() {
     let system = start().await;
     let later = |task| {
         with(named(task, "add", &[1, 2]), |it| {
             it.start = Some(StartTime::After(Duration::from_secs(3600)));
         })
     };
-    system.enqueue(later("later")).await.expect("it enters");
+    system.enqueue(later("later")).await.expect("it is accepted");
     system.submit(ephemeral(named("gone", "add", &[1, 2]))).await.expect("it runs");
     let check = async |task: &str, code: Code| {
         let again = system.retry_task(&id(task), String::new()).await.expect_err(task);
@@ -111,12 +111,12 @@ async fn only_what_has_ended_and_is_durable_can_be_changed_by_hand() {
     };
     check("later", Code::WrongState).await;
     check("gone", Code::WrongState).await;
-    check("nobody", Code::TaskNotFound).await;
+    check("unknown", Code::TaskNotFound).await;
     system.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tasks_are_listed_cancelled_and_purged_by_what_they_are() {
+async fn tasks_are_listed_cancelled_and_purged_by_filter() {
     let system = start().await;
     let names =
         |tasks: &[Snapshot]| -> Vec<TaskId> { tasks.iter().map(|it| it.task.id.clone()).collect() };
@@ -125,7 +125,7 @@ async fn tasks_are_listed_cancelled_and_purged_by_what_they_are() {
             it.queue = Some(if number % 2 == 0 { "even" } else { "odd" }.to_owned());
             it.start = (number >= 2).then_some(StartTime::After(Duration::from_secs(3600)));
         });
-        system.enqueue(request).await.expect("it enters");
+        system.enqueue(request).await.expect("it is accepted");
     }
     for task in ["t0", "t1"] {
         assert_eq!(state(&system, task).await, State::Succeeded);
@@ -147,8 +147,8 @@ async fn tasks_are_listed_cancelled_and_purged_by_what_they_are() {
     assert_eq!(cancelled, [id("t2"), id("t4")]);
 
     let purge = async |ids, matching| system.purge(ids, matching).await.expect("it purges").purged;
-    assert_eq!(purge(vec![id("t3")], None).await, 0, "it has not ended");
-    assert_eq!(purge(vec![id("t1")], Some(even.clone())).await, 0, "it is not meant");
+    assert_eq!(purge(vec![id("t3")], None).await, 0, "the task has not ended");
+    assert_eq!(purge(vec![id("t1")], Some(even.clone())).await, 0, "the filter does not match");
     let purged = system.purge(Vec::new(), Some(even)).await;
     assert_eq!(purged, Ok(Purged { purged: 3, more: false }));
     let rest = system.list(&TaskFilter::default(), None, 9).await.expect("it lists");
