@@ -36,6 +36,7 @@ async fn a_fresh_store_begins_at_the_beginning(mut given: Given) {
         quarantined: 0,
         events: Vec::new(),
         due: None,
+        notify_slice: opened.notify_slice,
     };
     assert_eq!(opened, OpenReport { epoch: 2, ..opened.clone() });
     assert_eq!(opened, expected);
