@@ -1,4 +1,4 @@
-//! Arguments: what goes over the wire comes back, and equal content has equal digests.
+//! Arguments: encoding and decoding preserve a value, and equal content has equal digests.
 
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use prost_types::Any;
 use task_scheduler::models::wrappers::{MAX_DEPTH, decode_args};
 use task_scheduler::models::{ArgValue, Digest, TaskId};
 
-/// Any value, NaN apart: it would not equal itself.
+/// Any value without NaN, which does not equal itself.
 fn value() -> impl Strategy<Value = ArgValue> {
     let timestamp =
         (-62_135_596_800i64..=253_402_300_799, 0..1_000_000_000).prop_map(|(seconds, nanos)| {
@@ -45,7 +45,7 @@ fn value() -> impl Strategy<Value = ArgValue> {
     })
 }
 
-/// What JSON can say.
+/// Any JSON value.
 fn json() -> impl Strategy<Value = serde_json::Value> {
     use serde_json::Value;
     let leaf = prop_oneof![
@@ -71,7 +71,7 @@ fn digest(args: &[ArgValue]) -> Digest {
 
 proptest! {
     #[test]
-    fn a_value_comes_back_from_the_wire(values in vec(value(), 0..4)) {
+    fn an_encoded_value_decodes_to_itself(values in vec(value(), 0..4)) {
         let sent: Vec<Any> = values.iter().map(Any::from).collect();
         let decoded = decode_args(sent.clone());
         prop_assert_eq!(decoded.as_ref(), Ok(&values));
@@ -80,7 +80,7 @@ proptest! {
     }
 
     #[test]
-    fn json_comes_back(json in json()) {
+    fn json_survives_a_round_trip(json in json()) {
         let value = ArgValue::from(json.clone());
         prop_assert_eq!(&value.to_json(), &json);
         let read: ArgValue = serde_json::from_str(&json.to_string()).expect("reads");
@@ -100,7 +100,7 @@ proptest! {
         let [one, other] = [entries, turned].map(|entries| {
             let mut value = Vec::new();
             for (key, field) in &entries {
-                // One entry at a time, so that they stand in this order.
+                // One entry at a time, so that the encoded order is this one.
                 let fields = [(key.clone(), Any::from(field))].into();
                 task_scheduler::pb::MapValue { fields }.encode(&mut value).expect("grows");
             }
@@ -119,7 +119,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_arrives_is_decoded_or_refused(
+    fn any_bytes_are_decoded_or_refused(
         name in prop::sample::select(vec![
             "google.protobuf.Int32Value", "google.protobuf.StringValue", "google.protobuf.Struct",
             "google.protobuf.Value", "google.protobuf.ListValue", "google.protobuf.Timestamp",
@@ -133,7 +133,7 @@ proptest! {
         }
     }
 
-    /// One byte of a sound message changed: nothing panics, and nothing nests too deep.
+    /// Changes one byte of a valid message: decoding neither panics nor nests too deep.
     #[test]
     fn a_damaged_message_is_decoded_or_refused(value in value(), at in any::<prop::sample::Index>(), byte: u8) {
         let mut any = Any::from(&vec![value].into());

@@ -1,5 +1,5 @@
-//! Cron, against an oracle that knows nothing but a calendar: it goes through every minute of ten
-//! years and looks at the clock on the wall.
+//! Cron, against an oracle that knows only a calendar: it checks every minute of ten years against
+//! local time.
 
 use jiff::Timestamp as Instant;
 use jiff::civil::DateTime;
@@ -27,7 +27,7 @@ const RULES: [&str; 14] = [
     "@hourly",
 ];
 
-/// A rule as the oracle reads it: whether each number of each field is named.
+/// A rule as the oracle reads it: for each field, whether it matches each number.
 struct Naive {
     minutes: [bool; 60],
     hours: [bool; 24],
@@ -57,7 +57,7 @@ impl Naive {
         }
     }
 
-    /// The minutes of the quarter of an hour that begins then.
+    /// The minutes of the quarter-hour at this time.
     fn minutes_of(&self, quarter: DateTime) -> impl Iterator<Item = i64> {
         let at = |number: i8| usize::try_from(number).unwrap();
         let day = self.days[at(quarter.day())];
@@ -99,19 +99,19 @@ fn numbers(field: &str, least: i8, most: i8) -> Vec<i8> {
     field.split(',').flat_map(part).collect()
 }
 
-/// A quarter of an hour, in which no zone of today changes its mind.
+/// A quarter of an hour; no zone changes its offset within one.
 struct Quarter {
     /// Its first second.
     begin: i64,
-    /// What the clock on the wall shows then.
+    /// The local time at its start.
     shown: DateTime,
-    /// The quarters that it has left out just before.
+    /// The local quarters that a gap skipped just before it.
     left_out: Vec<DateTime>,
-    /// The clock has shown this before.
+    /// Whether this local time repeats (a fold).
     again: bool,
 }
 
-fn go_through(zone: &str, from: i64, to: i64, mut see: impl FnMut(&Quarter)) {
+fn for_each_quarter(zone: &str, from: i64, to: i64, mut see: impl FnMut(&Quarter)) {
     let zone = TimeZone::get(zone).unwrap();
     let later = |time: DateTime| time.checked_add(jiff::SignedDuration::from_mins(15)).unwrap();
     let wall = |second| zone.to_datetime(Instant::from_second(second).unwrap());
@@ -133,14 +133,14 @@ fn at(second: i64) -> Timestamp {
 }
 
 #[test]
-fn ten_years_of_every_rule_are_those_of_the_clock_on_the_wall() {
+fn ten_years_of_every_rule_match_local_time() {
     let from: i64 = "2024-01-01T00:00:00Z".parse::<Instant>().unwrap().as_second();
     let to: i64 = "2034-01-01T00:00:00Z".parse::<Instant>().unwrap().as_second();
     for zone in ZONES {
         let naive = RULES.map(Naive::of);
         let mut expected: [Vec<i64>; RULES.len()] = Default::default();
         let mut changes = 0;
-        go_through(zone, from, to, |quarter| {
+        for_each_quarter(zone, from, to, |quarter| {
             changes += u32::from(!quarter.left_out.is_empty());
             for (rule, expected) in naive.iter().zip(&mut expected) {
                 let left_out = |time: &DateTime| rule.minutes_of(*time).next().is_some();
@@ -156,7 +156,7 @@ fn ten_years_of_every_rule_are_those_of_the_clock_on_the_wall() {
                 }
             }
         });
-        assert!(zone == "UTC" || changes >= 10, "{zone} was put forward {changes} times");
+        assert!(zone == "UTC" || changes >= 10, "{zone} had only {changes} gaps");
         for (rule, expected) in RULES.iter().zip(&expected) {
             let cron = Cron::parse(rule, zone).unwrap();
             let mut last = at(from - 1);
@@ -179,7 +179,7 @@ fn ten_years_of_every_rule_are_those_of_the_clock_on_the_wall() {
     }
 }
 
-/// Rules that run at all, most of them near the hours in which zones change.
+/// Rules that run at all, most of them near the hours of daylight saving changes.
 fn rules() -> impl Strategy<Value = String> {
     let second = prop::sample::select(vec!["", "0 ", "15 ", "*/20 ", "1,59 "]);
     let minute = prop::sample::select(vec!["0", "30", "*", "*/7", "1-59/13", "0,15,45"]);
@@ -205,7 +205,7 @@ fn times() -> impl Strategy<Value = Timestamp> {
 
 proptest! {
     #[test]
-    fn the_next_time_is_later_and_none_lies_between(rule in rules(), zone in zones(), from in times()) {
+    fn the_next_time_is_the_earliest_later_one(rule in rules(), zone in zones(), from in times()) {
         let cron = Cron::parse(&rule, zone).unwrap();
         let mut last = from;
         for _ in 0..20 {
@@ -216,7 +216,7 @@ proptest! {
             let before = Timestamp::from_micros(next.as_micros() - 1).unwrap();
             prop_assert_eq!(cron.count(last, before), 0, "{} in {} after {}", &rule, zone, last);
             prop_assert_eq!(cron.latest(last, before), None, "{} in {}", &rule, zone);
-            // From anywhere before it, it is the next.
+            // From any time before it, it is the next.
             let between = Timestamp::from_micros(last.as_micros().midpoint(next.as_micros() - 1)).unwrap();
             prop_assert_eq!(cron.next_after(between), Some(next), "{} in {}", &rule, zone);
             last = next;
@@ -224,7 +224,7 @@ proptest! {
     }
 
     #[test]
-    fn counts_of_parts_add_up(
+    fn counts_of_adjacent_intervals_add_up(
         rule in rules(),
         zone in zones(),
         from in times(),
@@ -238,14 +238,14 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_more_than_refused(text in ".{0,40}", zone in ".{0,20}") {
+    fn any_text_is_parsed_or_refused(text in ".{0,40}", zone in ".{0,20}") {
         if let Ok(cron) = Cron::parse(&text, &zone) {
             let _next = cron.next_after(Timestamp::EPOCH);
         }
     }
 
     #[test]
-    fn no_text_of_cron_is_more_than_refused(text in "[0-9*/,\\-LW#+@? A-Z]{0,30}") {
+    fn any_cron_text_is_parsed_or_refused(text in "[0-9*/,\\-LW#+@? A-Z]{0,30}") {
         if let Ok(cron) = Cron::parse(&text, "Europe/Berlin") {
             let next = cron.next_after(Timestamp::EPOCH);
             prop_assert!(next.is_none_or(|next| next > Timestamp::EPOCH));

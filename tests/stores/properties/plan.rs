@@ -1,4 +1,4 @@
-//! What becomes of occurrences that are due, however the clock and the process behave.
+//! What a plan does with due occurrences, for any behaviour of clock and process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use task_scheduler::models::{
 };
 use task_scheduler::schedules::{Timetable, plan};
 
-/// Where the clock begins; a Sunday in March on which Berlin's clock is put forward at 01:00 UTC.
+/// The start of the clock: a Sunday in March, when Berlin's clocks go forward at 01:00 UTC.
 const BEGIN: u64 = 1_806_192_000_000_000;
 
 fn rules() -> impl Strategy<Value = Rule> {
@@ -40,8 +40,8 @@ fn policies() -> impl Strategy<Value = CatchUp> {
     prop_oneof![Just(CatchUp::None), Just(CatchUp::Last), (1..=1_000_u32).prop_map(CatchUp::All),]
 }
 
-/// By how much the clock is another when somebody looks again: it ticks, stands, is put an hour or a
-/// day forward or back, or nobody looked for long.
+/// Clock changes between two plans: the clock ticks, stands still, or jumps an hour or a day forward or
+/// back.
 fn steps() -> impl Strategy<Value = i64> {
     const SECOND: i64 = 1_000_000;
     prop_oneof![
@@ -112,7 +112,7 @@ proptest! {
         let mut now = begin;
         let mut status = status(rule, catch_up, timetable.next_after(begin));
         let mut last_run = begin;
-        // Of what was due by the latest time that the clock has shown.
+        // The occurrences due by the latest time that the clock has shown.
         let (mut ran, mut missed) = (0, 0);
         let mut latest = begin;
         for step in steps {
@@ -125,7 +125,7 @@ proptest! {
             };
             for run in &decision.runs {
                 prop_assert!(*run > last_run, "{run} after {last_run}");
-                prop_assert!(*run <= now, "{run} before its time, at {now}");
+                prop_assert!(*run <= now, "{run} is early at {now}");
                 let earlier = Timestamp::from_micros(run.as_micros() - 1).unwrap();
                 prop_assert_eq!(timetable.next_after(earlier), Some(*run), "no time of the rule");
                 last_run = *run;
@@ -140,12 +140,12 @@ proptest! {
             prop_assert!(catch_up == CatchUp::None || !decision.runs.is_empty());
             ran += decision.runs.len() as u64;
             prop_assert!(decision.next > before && decision.next.is_none_or(|next| next > now));
-            // A restart in between changes nothing: this is all that is kept.
+            // A restart in between changes nothing: only the status is stored.
             status.next = decision.next;
         }
         let due = timetable.count(begin, latest);
         let last_look = status.next.map_or(0, |next| u64::from(next <= latest));
-        // What became due when the clock had been put back since is not decided yet.
+        // Occurrences that became due before the clock went back may be undecided.
         prop_assert!(ran + missed <= due, "{ran} ran and {missed} were missed of {due}");
         if last_look == 0 {
             prop_assert_eq!(ran + missed, due);

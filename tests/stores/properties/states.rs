@@ -1,4 +1,4 @@
-//! States: what may follow what.
+//! Task states, and their transitions.
 
 use proptest::prelude::*;
 use task_scheduler::models::State;
@@ -6,13 +6,13 @@ use task_scheduler::models::State::{
     Cancelled, Expired, Failed, Pending, Queued, Retrying, Running, Succeeded,
 };
 
-/// The table of states, as the design writes it: from, to, and whether only before the first start.
+/// The transitions of the design: from, to, and those only allowed before the first start.
 const TABLE: [(State, &[State], &[State]); 8] = [
     (Pending, &[Queued, Failed, Cancelled], &[Expired]),
     (Queued, &[Running, Failed, Cancelled], &[Expired]),
     (Running, &[Succeeded, Failed, Retrying, Pending, Queued, Cancelled], &[]),
     (Retrying, &[Queued, Cancelled], &[]),
-    // By hand, or, to wait again, with a dependency that came back so.
+    // Manually, or back to waiting with a dependency that was retried.
     (Succeeded, &[Queued, Succeeded, Pending], &[]),
     (Failed, &[Queued, Succeeded, Pending], &[]),
     (Cancelled, &[Queued, Succeeded, Pending], &[]),
@@ -20,7 +20,7 @@ const TABLE: [(State, &[State], &[State]); 8] = [
 ];
 
 #[test]
-fn a_state_may_become_what_the_table_says_and_nothing_else() {
+fn only_transitions_of_the_table_are_allowed() {
     for (from, always, before_start) in TABLE {
         for to in State::ALL {
             for started in [false, true] {
@@ -37,7 +37,7 @@ fn state() -> impl Strategy<Value = State> {
 
 proptest! {
     #[test]
-    fn however_states_follow_each_other_an_outcome_changes_by_hand_only(
+    fn an_outcome_changes_only_manually(
         wishes in prop::collection::vec(state(), 1..100),
     ) {
         let mut life = vec![Pending];
@@ -62,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn from_anywhere_a_task_can_still_end(from in state(), started: bool) {
+    fn every_state_can_reach_an_end(from in state(), started: bool) {
         let mut reached = vec![from];
         let mut at = 0;
         while at < reached.len() {
