@@ -1,4 +1,4 @@
-"""Makes the stubs from proto/ as any user would, and starts the real server.
+"""Compiles the stubs from proto/ as a user does, and starts the real server.
 
 The server is the binary that TASK_SCHEDULER_BIN names. Nothing is written into the project.
 """
@@ -44,20 +44,20 @@ from running import Client, Server  # noqa: E402
 def binary() -> Path:
     path = os.environ.get("TASK_SCHEDULER_BIN")
     if not path:
-        pytest.exit("TASK_SCHEDULER_BIN has to name the server's binary", returncode=2)
+        pytest.exit("TASK_SCHEDULER_BIN must name the server's binary", returncode=2)
     return Path(path).resolve()
 
 
 @pytest.fixture(scope="session")
 def server(binary):
-    """A server that all tests share; none of them stops it or fills it."""
+    """A server that all tests share: none may stop it or fill it up."""
     with Server(binary) as server:
         yield server
 
 
 @pytest.fixture
 def own_server(binary):
-    """A server for one test that stops it."""
+    """A server for one test, which may stop it."""
     with Server(binary) as server:
         yield server
 
@@ -73,5 +73,5 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def new_id(request):
-    """Makes task ids that no other test uses."""
+    """Makes unique task ids."""
     return lambda: f"{request.node.name}-{next(_numbers)}"

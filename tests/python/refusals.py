@@ -1,4 +1,4 @@
-"""Calls that are refused, and the google.rpc details that say why."""
+"""Refused calls, and their google.rpc details."""
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-# What the ErrorInfo of every refusal names as its domain.
+# The domain in the ErrorInfo of every refusal.
 DOMAIN = "taskscheduler"
 
 
@@ -16,13 +16,13 @@ DOMAIN = "taskscheduler"
 class Refusal:
     message: str = ""
     reason: str = ""
-    # The fields at fault.
+    # The invalid fields.
     fields: list[str] = field(default_factory=list)
 
 
 @contextmanager
 def refused(code: grpc.StatusCode, reason: str):
-    """Expects the call inside to be refused so, and fills in what the refusal said."""
+    """Expects the call inside to be refused with this code and reason; yields the refusal."""
     refusal = Refusal()
     with pytest.raises(grpc.RpcError) as raised:
         yield refusal

@@ -1,4 +1,4 @@
-"""A running server, and a client of it."""
+"""A running server, and a client."""
 
 import re
 import signal
@@ -11,12 +11,12 @@ import grpc
 import task_scheduler_pb2 as pb
 import task_scheduler_pb2_grpc as rpc
 
-# Nothing here takes that long; a call that hangs fails instead of stopping the suite.
+# Longer than any call here: a call that hangs fails instead of stopping the suite.
 TIMEOUT = 30
 
 
 class Server:
-    """The real binary, on a free port, in a folder of its own."""
+    """The real binary, on a free port, in its own folder."""
 
     def __init__(self, binary: Path, *flags: str):
         self._folder = tempfile.TemporaryDirectory(prefix="task-scheduler-")
@@ -35,7 +35,7 @@ class Server:
         if match is None:
             self._process.kill()
             self._process.wait()
-            raise AssertionError(f"said {line!r} instead of where it listens\n{self.log()}")
+            raise AssertionError(f"expected the address, got {line!r}\n{self.log()}")
         self.address = match[1]
 
     def log(self) -> str:
@@ -45,7 +45,7 @@ class Server:
         self._process.send_signal(signal.SIGTERM)
 
     def wait(self) -> int:
-        """Its exit code, once it has ended."""
+        """Waits for its exit; the exit code."""
         return self._process.wait(timeout=TIMEOUT)
 
     def __enter__(self):
@@ -60,7 +60,7 @@ class Server:
 
 
 class Client(rpc.TaskSchedulerStub):
-    """The generated stub, with a channel of its own and a few shorthands."""
+    """The generated stub, with its own channel and shorthands."""
 
     def __init__(self, address: str, **channel):
         self.channel = grpc.insecure_channel(address, **channel)
@@ -83,7 +83,7 @@ class Client(rpc.TaskSchedulerStub):
         return self.GetTask(pb.GetTaskRequest(task_id=task_id), timeout=TIMEOUT).task
 
     def wait_for_state(self, task_id: str, *states: int) -> pb.Task:
-        """The task, once it is in one of these states."""
+        """Waits until the task is in one of these states."""
         return eventually(lambda: self.task(task_id), lambda task: task.state in states)
 
     def __enter__(self):
@@ -93,12 +93,12 @@ class Client(rpc.TaskSchedulerStub):
         self.channel.close()
 
 
-def eventually(look, is_right):
-    """What `look` sees, once `is_right` says that it is what the test waits for."""
+def eventually(look, accepts):
+    """Polls `look` until `accepts` accepts its result, which it returns."""
     end = time.monotonic() + TIMEOUT
     while True:
         seen = look()
-        if is_right(seen):
+        if accepts(seen):
             return seen
         assert time.monotonic() < end, f"still {seen}"
         time.sleep(0.01)

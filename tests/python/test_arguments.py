@@ -1,4 +1,4 @@
-"""Every kind of argument, nested, and what is said about those that cannot be read."""
+"""Arguments of every type, nested, and the refusals of invalid ones."""
 
 import grpc
 import pytest
@@ -40,12 +40,12 @@ INVALID = grpc.StatusCode.INVALID_ARGUMENT
         (value(True), "pong: true"),
     ],
 )
-def test_a_scalar_arrives_as_it_was_sent(client, arg, expected):
+def test_a_scalar_arrives_unchanged(client, arg, expected):
     assert client.submit("ping", arg).result == expected
 
 
 @pytest.mark.parametrize("arg", [nothing(), timestamp(1), duration(1), value(None)])
-def test_every_other_kind_is_accepted(client, arg):
+def test_every_other_type_is_accepted(client, arg):
     answer = client.submit("long_running_task", arg)
     assert answer.result == "Processed async task with 1 args"
 
@@ -84,7 +84,7 @@ def test_depth_is_bounded(client):
         client.submit("process_collection", deep(200))
 
 
-def test_an_unknown_type_is_named_with_its_place(client):
+def test_a_refusal_names_the_unknown_type_and_its_argument(client):
     alien = Any(type_url="type.googleapis.com/alien.Message", value=b"")
     for args, place in [
         ([int32(1), alien], "args[1]"),
@@ -97,7 +97,7 @@ def test_an_unknown_type_is_named_with_its_place(client):
         assert "alien.Message" in refusal.message
 
 
-def test_bytes_that_are_no_message_are_refused(client):
+def test_invalid_bytes_are_refused(client):
     broken = Any(type_url=int32(1).type_url, value=b"\xff\xff\xff")
     with refused(INVALID, "INVALID_ARGUMENT") as refusal:
         client.submit("add", int32(1), broken)
@@ -129,7 +129,7 @@ def test_too_few_arguments_are_refused(client):
         {"options": {"run_at": {"seconds": 1}, "delay": {"seconds": 1}}},
     ],
 )
-def test_a_bad_field_is_refused(client, fields):
+def test_an_invalid_field_is_refused(client, fields):
     with refused(INVALID, "INVALID_ARGUMENT") as refusal:
         client.submit(fields.pop("method", "ping"), **fields)
     assert refusal.fields

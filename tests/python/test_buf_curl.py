@@ -1,4 +1,4 @@
-"""`buf curl` with nothing but the address: what it needs to know, reflection tells it.
+"""`buf curl` with nothing but the address: it learns the methods by reflection.
 
 BUF names the binary; scripts/test installs it."""
 
@@ -51,7 +51,7 @@ def test_a_task_is_submitted_as_json(buf, server):
         assert (answer["status"], answer["result"]) == ("SUCCESS", expected)
 
 
-def test_a_refusal_is_shown_with_its_code(buf, server):
+def test_a_refusal_has_its_code(buf, server):
     answer = run(buf, server, "--data", '{"method": "nope"}', f"SERVER/{SERVICE}/SubmitTask")
     assert answer.returncode != 0
     assert json.loads(answer.stderr)["code"] == "not_found"

@@ -1,4 +1,4 @@
-"""The methods that every server has, with the results that existing clients expect."""
+"""The built-in methods, with the results that existing clients expect."""
 
 import pytest
 import task_scheduler_pb2 as pb
@@ -76,7 +76,7 @@ def test_a_builtin_answers_as_clients_expect(client, method, args, expected):
     assert not answer.HasField("failure")
 
 
-def test_removing_from_nothing_fails_and_says_why(client):
+def test_remove_without_arguments_fails_with_a_reason(client):
     answer = client.submit("remove", int32(1))
     assert answer.status == pb.TaskResponse.FAILED
     assert "Need at least 2 arguments" in answer.result
@@ -85,7 +85,7 @@ def test_removing_from_nothing_fails_and_says_why(client):
     assert answer.failure.attempts == 1
 
 
-def test_a_hint_that_is_wrong_changes_nothing(client):
+def test_a_wrong_is_async_hint_changes_nothing(client):
     assert client.submit("add", int32(1), int32(2), is_async=True).result == "3"
     assert client.submit("delete", is_async=False).result == "Deleted 0 items"
 
@@ -102,5 +102,5 @@ def test_every_builtin_is_listed(client):
     assert "default" in listed.statistics.namespaces
 
 
-def test_methods_of_another_namespace_are_left_out(client):
+def test_methods_of_other_namespaces_are_not_listed(client):
     assert not client.ListMethods(pb.ListMethodsRequest(namespace="no_such")).methods

@@ -1,4 +1,4 @@
-"""SubmitChain and SubmitGroup: tasks that get each other's results."""
+"""SubmitChain and SubmitGroup: tasks that use each other's results."""
 
 import grpc
 import task_scheduler_pb2 as pb
@@ -21,7 +21,7 @@ def group(client, *tasks, **fields):
     return client.SubmitGroup(pb.SubmitGroupRequest(tasks=tasks, **fields), timeout=TIMEOUT)
 
 
-def test_each_of_a_chain_gets_the_result_of_the_one_before(client, new_id):
+def test_each_task_of_a_chain_gets_the_previous_result(client, new_id):
     first = new_id()
     answer = chain(client, add(1, 2, task_id=first), add(10), add(100), wait=WAIT)
     assert (answer.outcome.status, answer.outcome.result) == (pb.TaskResponse.SUCCESS, "113")
@@ -29,7 +29,7 @@ def test_each_of_a_chain_gets_the_result_of_the_one_before(client, new_id):
     assert [client.result(task_id).result for task_id in answer.task_ids] == ["3", "13", "113"]
 
 
-def test_a_chain_that_nobody_waits_for_runs_all_the_same(client):
+def test_a_chain_without_a_wait_runs(client):
     answer = chain(client, pb.TaskRequest(method="delete"), pb.TaskRequest(method="ping"))
     assert not answer.HasField("outcome")
     last = client.wait_for_state(answer.task_ids[-1], pb.TASK_STATE_SUCCEEDED)
@@ -44,7 +44,7 @@ def test_a_callback_gets_the_results_of_its_group(client, new_id):
     assert len(answer.task_ids) == 10
 
 
-def test_a_group_without_a_callback_is_waited_for_whole(client):
+def test_a_wait_for_a_group_without_a_callback_waits_for_all_tasks(client):
     slow = [pb.TaskRequest(method="delete") for _ in range(5)]
     answer = group(client, *slow, wait=WAIT)
     assert (answer.callback_id, answer.HasField("outcome")) == ("", False)
@@ -52,7 +52,7 @@ def test_a_group_without_a_callback_is_waited_for_whole(client):
     assert states == {pb.TASK_STATE_SUCCEEDED}
 
 
-def test_what_is_wrong_with_one_is_named_and_refuses_all(client, new_id):
+def test_one_invalid_task_refuses_all_and_is_named(client, new_id):
     first = new_id()
     with refused(grpc.StatusCode.NOT_FOUND, "METHOD_NOT_FOUND"):
         chain(client, add(1, task_id=first), pb.TaskRequest(method="no_such_method"))

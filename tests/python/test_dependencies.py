@@ -1,4 +1,4 @@
-"""Tasks that need others."""
+"""Dependencies between tasks."""
 
 import grpc
 import pytest
@@ -32,7 +32,7 @@ def test_a_failed_dependency_fails_early(client, new_id):
         client.submit("add", deps=[parent])
 
 
-def test_an_unfinished_dependency_fails_early_unless_asked_to_wait(client, new_id):
+def test_an_unfinished_dependency_fails_early_unless_the_task_waits(client, new_id):
     parent, child = new_id(), new_id()
     client.enqueue("long_running_task", task_id=parent)
     with refused(*UNMET):
@@ -52,14 +52,14 @@ def test_a_result_becomes_an_argument(client, new_id):
     assert answer.result == "Deleted 1 items,!"
 
 
-def test_a_result_can_only_be_taken_from_a_dependency(client, new_id):
+def test_only_the_result_of_a_dependency_can_be_an_argument(client, new_id):
     parent = new_id()
     client.submit("ping", task_id=parent)
     with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT"):
         client.submit("echo_string", result_of(parent))
 
 
-def test_a_task_cannot_need_itself(client, new_id):
+def test_a_task_cannot_depend_on_itself(client, new_id):
     task_id = new_id()
     with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT"):
         client.submit("ping", task_id=task_id, deps=[task_id], options=WAIT)
@@ -67,7 +67,7 @@ def test_a_task_cannot_need_itself(client, new_id):
 
 @pytest.fixture
 def failing_parent(client, new_id):
-    """A task that fails a moment from now."""
+    """A task that fails after a delay."""
     parent = new_id()
     options = {"delay": {"nanos": 200_000_000}, "retry": {"retries": 0}}
     client.enqueue("remove", task_id=parent, options=options)
@@ -84,7 +84,7 @@ def test_dependants_of_a_failed_task_fail_one_after_the_other(client, new_id, fa
     assert client.task(child).attempts == 0
 
 
-def test_a_dependant_can_run_all_the_same(client, failing_parent):
+def test_a_dependant_can_run_after_a_failure(client, failing_parent):
     options = pb.TaskOptions(
         wait_for_dependencies=True, on_dependency_failure=pb.ON_DEPENDENCY_FAILURE_RUN
     )

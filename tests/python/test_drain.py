@@ -1,4 +1,4 @@
-"""SIGTERM: new work is refused, running work ends, the exit code is 0."""
+"""Graceful shutdown by SIGTERM: new tasks are refused, running ones finish, the exit code is 0."""
 
 import grpc
 import task_scheduler_pb2 as pb
@@ -16,7 +16,7 @@ def refuses_work(client) -> bool:
 
 
 def state(client, task_id):
-    """None while the server has not heard of it."""
+    """The state; None if the server does not have the task."""
     try:
         return client.task(task_id).state
     except grpc.RpcError as error:
@@ -24,7 +24,7 @@ def state(client, task_id):
         return None
 
 
-def test_a_drain_refuses_new_work_and_ends_what_runs(own_server, new_id):
+def test_a_drain_refuses_new_tasks_and_finishes_running_ones(own_server, new_id):
     known, running = new_id(), new_id()
     with Client(own_server.address) as client:
         client.submit("ping", task_id=known)
@@ -36,12 +36,12 @@ def test_a_drain_refuses_new_work_and_ends_what_runs(own_server, new_id):
         eventually(lambda: refuses_work(client), bool)
         with refused(grpc.StatusCode.UNAVAILABLE, "DRAINING"):
             client.enqueue("ping")
-        # What is known is answered to the end.
+        # Known tasks are answered until the exit.
         assert client.submit("ping", task_id=known).result == "pong"
         assert call.result().result == "Processed async task with 0 args"
     assert own_server.wait() == 0, own_server.log()
 
 
-def test_an_idle_server_ends_at_once(own_server):
+def test_an_idle_server_exits_at_once(own_server):
     own_server.terminate()
     assert own_server.wait() == 0, own_server.log()

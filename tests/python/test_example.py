@@ -1,5 +1,5 @@
-"""examples/custom_tasks: a user's own binary serves his methods, those of a library that he links,
-and everything that the stock binary serves.
+"""examples/custom_tasks: a custom binary serves its own methods, those of a linked library, and
+those of the stock binary.
 
 CUSTOM_TASKS_BIN names the binary; scripts/test builds it."""
 
@@ -29,7 +29,7 @@ def test_its_own_methods_run(example, method, arg, expected):
     assert example.submit(method, arg).result == expected
 
 
-def test_the_methods_of_the_stock_binary_are_there_too(example, client):
+def test_the_methods_of_the_stock_binary_exist_too(example, client):
     stock, own = [
         {method.name for method in each.ListMethods(pb.ListMethodsRequest()).methods}
         for each in (client, example)
@@ -38,7 +38,7 @@ def test_the_methods_of_the_stock_binary_are_there_too(example, client):
     assert stock <= own
 
 
-def test_what_a_body_calls_permanent_is_told(example):
+def test_a_permanent_error_is_reported(example):
     answer = example.submit("arithmetic/halve", int32(3))
     assert answer.status == pb.TaskResponse.FAILED
     assert answer.result == "3 is odd (attempt 1)"

@@ -1,4 +1,4 @@
-"""ListTasks, a page at a time, and PurgeTasks."""
+"""ListTasks in pages, and PurgeTasks."""
 
 import grpc
 import pytest
@@ -36,7 +36,7 @@ def test_pages_follow_each_other_newest_first(client, tagged):
     assert sum(listed, []) == ids
 
 
-def test_a_listing_can_be_narrowed(client, tagged):
+def test_a_listing_can_be_filtered(client, tagged):
     tag, ids = tagged
     client.CancelTasks(pb.CancelTasksRequest(task_ids=ids[:2]))
     for state, expected in [(pb.TASK_STATE_CANCELLED, ids[:2]), (pb.TASK_STATE_PENDING, ids[2:])]:
@@ -44,7 +44,7 @@ def test_a_listing_can_be_narrowed(client, tagged):
     assert sum(pages(client, tag=tag, method="add"), []) == []
 
 
-def test_a_token_belongs_to_its_listing(client, tagged):
+def test_a_page_token_fits_only_its_filter(client, tagged):
     tag, _ = tagged
     request = pb.ListTasksRequest(tag=tag, page_size=1)
     token = client.ListTasks(request).next_page_token
@@ -58,7 +58,7 @@ def test_a_token_belongs_to_its_listing(client, tagged):
         assert refusal.fields == ["page_token"]
 
 
-def test_what_has_ended_can_be_forgotten(client, tagged):
+def test_ended_tasks_can_be_purged(client, tagged):
     tag, ids = tagged
     client.CancelTasks(pb.CancelTasksRequest(task_ids=ids[:3]))
     answer = client.PurgeTasks(pb.PurgeTasksRequest(tag=tag))

@@ -1,4 +1,4 @@
-"""How methods are named in requests."""
+"""The names of methods in requests."""
 
 import grpc
 import pytest
@@ -6,7 +6,7 @@ from refusals import refused
 from values import int32
 
 
-def test_an_unknown_method_is_refused_and_the_nearest_is_named(client):
+def test_a_refusal_of_an_unknown_method_names_the_nearest(client):
     with refused(grpc.StatusCode.NOT_FOUND, "METHOD_NOT_FOUND") as refusal:
         client.submit("ad", int32(1))
     assert refusal.message.startswith("Method not found: ad")

@@ -1,5 +1,5 @@
-"""A client that was made when the contract was young: its bytes are understood, and it understands
-the answers. Nothing here uses the stubs of today's proto."""
+"""A client of the first version of the contract: the server accepts its bytes, and it can decode
+the answers. Nothing here uses the stubs of the current proto."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from grpc_tools import protoc
 
 @pytest.fixture(scope="module")
 def old(tmp_path_factory):
-    """The messages of old_client.proto, by name; in a pool of their own, as their names are taken."""
+    """The messages of old_client.proto, by name, in a separate pool: the names exist twice."""
     here = Path(__file__).parent
     descriptors = tmp_path_factory.mktemp("old") / "descriptors"
     well_known = Path(protoc.__file__).parent / "_proto"
@@ -33,7 +33,7 @@ def call(client, method: str, request: bytes) -> bytes:
 
 
 def known_part(message_class, answer: bytes) -> bytes:
-    """The answer without what the old client skips; that must all be newer fields."""
+    """The answer without the fields that the old client skips; all of them must be newer."""
     message = message_class.FromString(answer)
     last_known = max(field.number for field in message.DESCRIPTOR.fields)
     newer = [field.field_number for field in unknown_fields.UnknownFieldSet(message)]
@@ -42,7 +42,7 @@ def known_part(message_class, answer: bytes) -> bytes:
     return message.SerializeToString()
 
 
-# Written out by hand, so that no library of today has a say in it.
+# Literal bytes, so that they do not depend on a current library.
 INT32 = b"\n\x2etype.googleapis.com/google.protobuf.Int32Value"
 ADD = (
     b"\n\x05old-1"  # task_id = 1
@@ -53,14 +53,14 @@ ADD = (
 )
 
 
-def test_the_bytes_of_an_old_request_are_answered_with_the_bytes_of_old(client, old):
+def test_an_old_request_gets_the_old_answer_byte_for_byte(client, old):
     answer = call(client, "SubmitTask", ADD)
     assert known_part(old["TaskResponse"], answer) == b"\n\x05old-1\x10\x01\x1a\x013"
     result = call(client, "GetResult", b"\n\x05old-1")
     assert known_part(old["ResultResponse"], result) == b"\x08\x01\x12\x013"
 
 
-def test_the_bytes_of_a_failure_are_the_bytes_of_old(client, old):
+def test_an_old_request_gets_the_old_failure(client, old):
     answer = call(client, "SubmitTask", b"\n\x05old-2\x12\x06remove")
     failed = old["TaskResponse"].FromString(answer)
     assert (failed.task_id, failed.status) == ("old-2", 2)
@@ -68,7 +68,7 @@ def test_the_bytes_of_a_failure_are_the_bytes_of_old(client, old):
     known_part(old["TaskResponse"], answer)
 
 
-def test_old_collections_and_dependencies_are_understood(client, old):
+def test_old_collections_and_dependencies_are_accepted(client, old):
     values = old["ListValue"]()
     values.values.add(type_url="type.googleapis.com/google.protobuf.Int32Value", value=b"\x08\x01")
     fields = old["MapValue"]()

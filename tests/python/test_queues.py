@@ -1,4 +1,4 @@
-"""Queues: paused, resumed, limited, listed. And keys, by which tasks wait for each other."""
+"""Queues: pause, resume, limits, listing. And concurrency and unique keys."""
 
 import grpc
 import pytest
@@ -31,7 +31,7 @@ def test_a_paused_queue_starts_nothing_until_it_is_resumed(client, new_id, queue
     client.wait_for_state(task_id, pb.TASK_STATE_SUCCEEDED)
 
 
-def test_limits_are_told_as_they_were_set(client, queue):
+def test_limits_are_returned_as_set(client, queue):
     limits = pb.QueueLimits(
         weight=3,
         concurrency=2,
@@ -64,7 +64,7 @@ def test_tasks_with_one_key_run_one_after_the_other(client, new_id, queue):
         assert before.ended_at.ToMicroseconds() <= after.started_at.ToMicroseconds()
 
 
-def test_one_task_with_a_unique_key_waits_at_a_time(client, new_id):
+def test_at_most_one_task_with_a_unique_key_waits(client, new_id):
     key = new_id()
 
     def enqueue(word, on_conflict):

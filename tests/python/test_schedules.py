@@ -1,4 +1,4 @@
-"""Schedules, as a plain client makes and watches them."""
+"""Schedules, as a generated client uses them."""
 
 import time
 
@@ -8,18 +8,18 @@ import task_scheduler_pb2 as pb
 from refusals import refused
 from values import text
 
-# Nothing here takes that long.
+# Longer than any wait here.
 PATIENCE = 30
 
 
 def once(what, look):
-    """What `look` sees, once it sees something."""
+    """Polls `look` until it returns something."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         if seen := look():
             return seen
         time.sleep(0.01)
-    pytest.fail(f"waited in vain for {what}")
+    pytest.fail(f"timed out waiting for {what}")
 
 
 @pytest.fixture
@@ -49,13 +49,13 @@ def test_a_schedule_runs_and_its_run_is_a_task(client, beat):
     assert occurrence in task.reason
 
 
-def test_a_run_can_be_made_by_hand(client, beat):
+def test_a_schedule_can_be_triggered_manually(client, beat):
     client.DisableSchedule(pb.DisableScheduleRequest(name=beat))
     task_id = client.TriggerSchedule(pb.TriggerScheduleRequest(name=beat)).task_id
     assert client.wait_for_state(task_id, pb.TASK_STATE_SUCCEEDED).result == "pong: tick"
 
 
-def test_a_preview_shows_the_night_in_which_an_hour_is_left_out(client):
+def test_a_preview_shows_a_daylight_saving_gap(client):
     schedule = pb.Schedule(
         name="nightly",
         cron={"expression": "30 2 * * *", "time_zone": "America/New_York"},

@@ -1,4 +1,4 @@
-"""Tasks that nobody waits for: accepted, looked at, cancelled."""
+"""Enqueued tasks: accept, read, cancel."""
 
 import grpc
 import task_scheduler_pb2 as pb
@@ -18,14 +18,14 @@ def test_an_enqueued_task_runs_and_its_result_can_be_fetched(client, new_id):
     assert result.state == pb.TASK_STATE_SUCCEEDED
 
 
-def test_enqueueing_again_joins(client, new_id):
+def test_a_repeated_enqueue_joins_the_task(client, new_id):
     task_id = new_id()
     client.enqueue("ping", task_id=task_id, options=LATER)
     again = client.enqueue("ping", task_id=task_id, options=LATER)
     assert again.joined and again.state == pb.TASK_STATE_PENDING
 
 
-def test_a_result_that_is_not_there_yet_is_pending(client, new_id):
+def test_a_missing_result_is_pending(client, new_id):
     task_id = new_id()
     client.enqueue("ping", task_id=task_id, options=LATER)
     result = client.result(task_id)
@@ -33,13 +33,13 @@ def test_a_result_that_is_not_there_yet_is_pending(client, new_id):
     assert result.state == pb.TASK_STATE_PENDING
 
 
-def test_what_was_never_asked_for_is_not_found(client):
+def test_an_unknown_id_is_not_found(client):
     for look in [client.result, client.task]:
         with refused(grpc.StatusCode.NOT_FOUND, "TASK_NOT_FOUND"):
-            look("never-asked-for")
+            look("unknown")
 
 
-def test_many_tasks_in_one_call_have_an_outcome_each(client, new_id):
+def test_each_task_of_a_batch_has_its_own_outcome(client, new_id):
     first = new_id()
     answer = client.EnqueueTasks(
         pb.EnqueueTasksRequest(
@@ -61,7 +61,7 @@ def test_many_tasks_in_one_call_have_an_outcome_each(client, new_id):
     assert done.result == "pong"
 
 
-def test_a_task_tells_everything_about_itself(client, new_id):
+def test_a_task_has_all_its_fields(client, new_id):
     task_id = new_id()
     options = pb.TaskOptions(
         queue="reports",
@@ -84,7 +84,7 @@ def test_a_task_tells_everything_about_itself(client, new_id):
     assert task.history[-1].state == pb.TASK_STATE_SUCCEEDED
 
 
-def test_a_failed_attempt_is_followed_by_another(client):
+def test_a_failed_attempt_is_retried(client):
     options = {
         "timeout": {"nanos": 50_000_000},
         "retry": {"retries": 2, "base": {"nanos": 1_000_000}},
@@ -95,7 +95,7 @@ def test_a_failed_attempt_is_followed_by_another(client):
     assert states.count(pb.TASK_STATE_RETRYING) == 2
 
 
-def test_what_the_body_calls_permanent_is_not_tried_again(client):
+def test_a_permanent_error_is_not_retried(client):
     answer = client.submit("remove", options={"retry": {"retries": 5}})
     assert (answer.failure.code, answer.failure.attempts) == ("HANDLER_FAILED", 1)
 
@@ -105,7 +105,7 @@ def cancel(client, **request):
     return {outcome.task_id: outcome for outcome in answer.outcomes}
 
 
-def test_cancelling_says_what_became_of_each(client, new_id):
+def test_a_cancel_has_a_verdict_for_each_task(client, new_id):
     waiting, ended = new_id(), new_id()
     client.enqueue("ping", task_id=waiting, options=LATER)
     client.submit("ping", task_id=ended)
@@ -131,17 +131,17 @@ def test_tasks_are_cancelled_by_tag(client, new_id):
     assert {client.task(task_id).state for task_id in ids} == {pb.TASK_STATE_CANCELLED}
 
 
-def test_a_running_body_is_told(client, new_id):
+def test_a_running_handler_is_cancelled(client, new_id):
     task_id = new_id()
     client.enqueue("long_running_task", task_id=task_id)
     client.wait_for_state(task_id, pb.TASK_STATE_RUNNING)
     outcome = cancel(client, task_ids=[task_id])[task_id]
     assert outcome.verdict == pb.CancelOutcome.VERDICT_REQUESTED
-    # It may end well before the cancel takes hold.
+    # The task may end before the cancellation reaches it.
     client.wait_for_state(task_id, pb.TASK_STATE_CANCELLED, pb.TASK_STATE_SUCCEEDED)
 
 
-def test_a_task_that_was_not_started_in_time_expires(client, new_id):
+def test_a_task_that_does_not_start_within_its_ttl_expires(client, new_id):
     task_id = new_id()
     options = {"delay": {"seconds": 3600}, "ttl": {"nanos": 100_000_000}}
     client.enqueue("ping", task_id=task_id, options=options)
@@ -149,6 +149,6 @@ def test_a_task_that_was_not_started_in_time_expires(client, new_id):
     assert client.result(task_id).failure.code == "EXPIRED"
 
 
-def test_a_body_that_takes_too_long_fails(client):
+def test_a_handler_that_exceeds_its_timeout_fails(client):
     answer = client.submit("long_running_task", options={"timeout": {"nanos": 50_000_000}})
     assert (answer.status, answer.failure.code) == (pb.TaskResponse.FAILED, "TIMED_OUT")

@@ -1,4 +1,4 @@
-"""What gRPC itself offers: deadlines, compression, sizes, health, reflection, many calls at once."""
+"""Features of gRPC: deadlines, compression, size limits, health, reflection, concurrent calls."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -25,16 +25,16 @@ def test_an_expired_deadline_ends_the_call_but_not_the_task(client, new_id):
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.Gzip, grpc.Compression.NoCompression])
-def test_compressed_messages_are_understood(server, compression):
+def test_compressed_messages_are_accepted(server, compression):
     with Client(server.address, compression=compression) as client:
         content = "again and " * 10_000
         assert client.submit("echo_string", text(content)).result == content
 
 
-def test_a_message_that_is_too_large_is_refused_and_the_server_serves_on(client):
+def test_a_message_that_is_too_large_is_refused(client):
     with pytest.raises(grpc.RpcError) as raised:
         client.submit("echo_string", text("x" * 5_000_000))
-    # tonic says OUT_OF_RANGE where other servers say RESOURCE_EXHAUSTED.
+    # tonic answers OUT_OF_RANGE where other servers answer RESOURCE_EXHAUSTED.
     allowed = [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.OUT_OF_RANGE]
     assert raised.value.code() in allowed
     assert client.submit("ping").result == "pong"
@@ -48,7 +48,7 @@ def test_an_unknown_rpc_is_unimplemented(client):
 
 
 @pytest.mark.parametrize("service", ["", SERVICE])
-def test_the_health_service_says_serving(client, service):
+def test_the_health_service_reports_serving(client, service):
     health = health_pb2_grpc.HealthStub(client.channel)
     answer = health.Check(health_pb2.HealthCheckRequest(service=service))
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
@@ -80,7 +80,7 @@ def test_reflection_lists_the_services_and_describes_them(client, version):
     assert described == set(pb.DESCRIPTOR.services_by_name["TaskScheduler"].methods_by_name)
 
 
-def test_many_calls_at_once_each_get_their_own_answer(client):
+def test_concurrent_calls_get_their_own_answers(client):
     with ThreadPoolExecutor(32) as pool:
         calls = [pool.submit(client.submit, "add", int32(n), int32(n)) for n in range(500)]
         assert [call.result().result for call in calls] == [str(2 * n) for n in range(500)]

@@ -1,4 +1,4 @@
-"""WatchTask and GetResult that waits: what happens to a task, as it happens."""
+"""WatchTask, and GetResult with a wait."""
 
 import threading
 
@@ -16,8 +16,8 @@ def watch(client, task_id, cursor="", timeout=TIMEOUT):
     return client.WatchTask(pb.WatchTaskRequest(task_id=task_id, cursor=cursor), timeout=timeout)
 
 
-def told(update: pb.WatchTaskResponse):
-    """`entered RUNNING`, `outcome SUCCEEDED 3`"""
+def summary(update: pb.WatchTaskResponse):
+    """An update as text: `entered RUNNING`, `outcome SUCCEEDED 3`."""
     kind = update.WhichOneof("update")
     state = getattr(update, kind).state if kind in ("entered", "outcome") else 0
     words = [kind, pb.TaskState.Name(state).removeprefix("TASK_STATE_")]
@@ -26,12 +26,12 @@ def told(update: pb.WatchTaskResponse):
     return " ".join(words)
 
 
-def test_a_watch_tells_every_state_and_ends_with_the_outcome(client, new_id):
+def test_a_watch_sends_every_state_and_ends_with_the_outcome(client, new_id):
     task_id = new_id()
     options = {"delay": {"nanos": 100_000_000}}
     client.enqueue("fibonacci", uint32(10), task_id=task_id, options=options)
     updates = list(watch(client, task_id))
-    assert [told(update) for update in updates] == [
+    assert [summary(update) for update in updates] == [
         "entered PENDING",
         "entered QUEUED",
         "entered RUNNING",
@@ -42,7 +42,7 @@ def test_a_watch_tells_every_state_and_ends_with_the_outcome(client, new_id):
     assert [update.entered for update in updates[:-1]] == list(history)
 
 
-def test_a_watch_goes_on_from_a_cursor(client, new_id):
+def test_a_watch_resumes_from_a_cursor(client, new_id):
     task_id = new_id()
     client.submit("add", int32(1), int32(2), task_id=task_id)
     updates = list(watch(client, task_id))
@@ -62,14 +62,14 @@ def test_a_cursor_belongs_to_its_task(client, new_id):
             next(watch(client, other, forged))
         assert refusal.fields == ["cursor"]
     with refused(grpc.StatusCode.NOT_FOUND, "TASK_NOT_FOUND"):
-        next(watch(client, "never-asked-for"))
+        next(watch(client, "unknown"))
 
 
-def test_a_watch_can_be_given_up_and_ends_at_its_deadline(client, new_id):
+def test_a_watch_can_be_cancelled_and_ends_at_its_deadline(client, new_id):
     task_id = new_id()
     client.enqueue("ping", task_id=task_id, options=LATER)
     updates = watch(client, task_id)
-    assert told(next(updates)) == "entered PENDING"
+    assert summary(next(updates)) == "entered PENDING"
     updates.cancel()
     with pytest.raises(grpc.RpcError) as raised:
         list(watch(client, task_id, timeout=0.2))
@@ -84,7 +84,7 @@ def test_a_result_can_be_waited_for(client, new_id):
     assert (result.status, result.result) == (pb.TaskResponse.SUCCESS, "Deleted 0 items")
 
 
-def test_a_wait_that_is_over_is_pending(client, new_id):
+def test_a_wait_that_times_out_is_pending(client, new_id):
     task_id = new_id()
     client.enqueue("ping", task_id=task_id, options=LATER)
     request = pb.ResultRequest(task_id=task_id, wait={"nanos": 50_000_000})
@@ -94,14 +94,14 @@ def test_a_wait_that_is_over_is_pending(client, new_id):
     assert refusal.fields == ["wait"]
 
 
-def test_many_watch_and_all_are_told(client, new_id):
+def test_many_watches_of_one_task_get_its_outcome(client, new_id):
     task_id = new_id()
     client.enqueue("long_running_task", task_id=task_id)
     last = []
 
     def follow():
         *_, outcome = watch(client, task_id)
-        last.append(told(outcome))
+        last.append(summary(outcome))
 
     watchers = [threading.Thread(target=follow) for _ in range(20)]
     for watcher in watchers:

@@ -1,4 +1,4 @@
-"""Webhooks: told over HTTP, and believed by the code that docs/webhooks.md shows."""
+"""Webhooks: deliveries over HTTP, verified by the code in docs/webhooks.md."""
 
 import json
 import queue
@@ -17,7 +17,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "webhooks.md"
 
 
 def code_of_the_page():
-    """What the page says that a receiver in Python should do."""
+    """The code for a receiver in Python that the page shows."""
     [code] = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     names = {}
     exec(code, names)
@@ -28,7 +28,7 @@ is_genuine = code_of_the_page()
 
 
 class Receiver:
-    """Remembers what it is told; answers with these statuses, then with 200."""
+    """Keeps every delivery; answers with these statuses, then with 200."""
 
     def __init__(self, *statuses):
         self.requests = queue.Queue()
@@ -48,7 +48,7 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._thread = threading.Thread(target=self._server.serve_forever)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/told"
+        self.url = f"http://127.0.0.1:{self._server.server_port}/events"
 
     def next(self):
         """Headers and body of the next request."""
@@ -80,7 +80,7 @@ def put(client, new_id):
         client.DeleteWebhook(pb.DeleteWebhookRequest(name=name), timeout=TIMEOUT)
 
 
-def test_a_receiver_believes_what_it_is_told(client, new_id, put):
+def test_deliveries_are_signed(client, new_id, put):
     with Receiver() as receiver:
         task_id = new_id()
         answer = put(url=receiver.url, filter={"names": ["task.completed"], "task_id": task_id})
@@ -91,13 +91,13 @@ def test_a_receiver_believes_what_it_is_told(client, new_id, put):
         assert not is_genuine(answer.secret, headers, body + b" ")
         assert not is_genuine("another secret of mine", headers, body)
         assert not is_genuine(answer.secret, {}, body)
-        told = json.loads(body)
-        assert list(told) == ["id", "event", "category", "at", "payload"]
-        assert (told["id"], told["event"]) == (headers["webhook-id"], "task.completed")
-        assert told["payload"]["task_id"] == task_id
+        event = json.loads(body)
+        assert list(event) == ["id", "event", "category", "at", "payload"]
+        assert (event["id"], event["event"]) == (headers["webhook-id"], "task.completed")
+        assert event["payload"]["task_id"] == task_id
 
 
-def test_what_is_refused_is_told_again(client, new_id, put):
+def test_a_refused_delivery_is_retried(client, new_id, put):
     with Receiver(503, 429) as receiver:
         task_id = new_id()
         secret = "a secret of my own"
@@ -117,7 +117,7 @@ def test_what_is_refused_is_told_again(client, new_id, put):
         assert "503" in status.last_error or "429" in status.last_error
 
 
-def test_no_answer_has_the_secret_but_the_first(client, put):
+def test_only_the_first_answer_has_the_secret(client, put):
     answer = put(url="http://127.0.0.1:9/", filter={"names": ["custom.*"]})
     name = answer.webhook.webhook.name
     assert answer.webhook.webhook.secret == ""
@@ -129,7 +129,7 @@ def test_no_answer_has_the_secret_but_the_first(client, put):
     assert again.secret == ""
 
 
-def test_what_cannot_be_a_webhook_is_refused_by_name(put):
+def test_a_refusal_names_the_invalid_field_of_a_webhook(put):
     with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT") as refusal:
         put(url="ftp://127.0.0.1/")
     assert refusal.fields == ["webhook.url"]

@@ -1,4 +1,4 @@
-"""Arguments, each packed into an Any as a client does it."""
+"""Arguments, each packed into an Any."""
 
 import task_scheduler_pb2 as pb
 from google.protobuf import duration_pb2, empty_pb2, struct_pb2, timestamp_pb2, wrappers_pb2

@@ -1,4 +1,4 @@
-"""RetryTask and ResolveTask: the two ways in which an outcome changes."""
+"""RetryTask and ResolveTask change the outcome of a task."""
 
 import grpc
 import pytest
@@ -9,7 +9,7 @@ from values import listing, int32, result_of, text
 
 @pytest.fixture
 def family(client, new_id):
-    """A parent that failed, and the child that failed because of it."""
+    """A parent that failed, and its child, which failed as its dependant."""
     parent, child = new_id(), new_id()
     options = {"delay": {"nanos": 200_000_000}, "retry": {"retries": 0}}
     client.enqueue("remove", task_id=parent, options=options)
@@ -30,17 +30,17 @@ def test_a_failed_task_runs_once_more(client, new_id):
     assert "run again by hand: why not" in errors
 
 
-def test_what_failed_because_of_it_comes_back_with_it(client, family):
+def test_a_retry_also_retries_dependants_that_failed_with_the_task(client, family):
     parent, child = family
     before = len(client.task(child).history)
     assert client.RetryTask(pb.RetryTaskRequest(task_id=parent)).retried_dependants == 1
-    # It fails again, and so does its child.
+    # Both fail again.
     client.wait_for_state(parent, pb.TASK_STATE_FAILED)
     client.wait_for_state(child, pb.TASK_STATE_FAILED)
     assert len(client.task(child).history) > before
 
 
-def test_a_result_by_hand_is_what_dependants_get(client, family):
+def test_dependants_get_the_result_of_a_resolved_task(client, family):
     parent, child = family
     request = pb.ResolveTaskRequest(task_id=parent, result=text("by hand"), reason="by phone")
     answer = client.ResolveTask(request)
@@ -51,7 +51,7 @@ def test_a_result_by_hand_is_what_dependants_get(client, family):
     assert task.resolved and task.history[-1].error == "resolved by hand: by phone"
 
 
-def test_a_result_by_hand_is_like_an_argument(client, family):
+def test_a_manual_result_is_encoded_like_an_argument(client, family):
     parent, child = family
     bad = listing(int32(1), result_of(child))
     with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT") as refusal:
@@ -61,7 +61,7 @@ def test_a_result_by_hand_is_like_an_argument(client, family):
     assert client.wait_for_state(child, pb.TASK_STATE_SUCCEEDED).result == "pong"
 
 
-def test_only_what_has_ended_can_be_changed_so(client, new_id):
+def test_only_ended_tasks_can_be_retried_or_resolved(client, new_id):
     task_id = new_id()
     client.enqueue("ping", task_id=task_id, options={"delay": {"seconds": 3600}})
     for change in [
@@ -71,4 +71,4 @@ def test_only_what_has_ended_can_be_changed_so(client, new_id):
         with refused(grpc.StatusCode.FAILED_PRECONDITION, "WRONG_STATE"):
             change()
     with refused(grpc.StatusCode.NOT_FOUND, "TASK_NOT_FOUND"):
-        client.RetryTask(pb.RetryTaskRequest(task_id="never-asked-for"))
+        client.RetryTask(pb.RetryTaskRequest(task_id="unknown"))
