@@ -178,14 +178,18 @@ async fn a_watch_sends_a_sample_at_once_and_then_at_its_interval() {
     let request = pb::WatchStatisticsRequest { every };
     let mut samples = soon(client.rpc().watch_statistics(request)).await.unwrap().into_inner();
     let mut accepted = Vec::new();
-    for number in 0..3_u64 {
+    for number in 0..100_u32 {
         let sample = soon(samples.message()).await.unwrap().expect("the stream continues");
         accepted.push(sample.statistics.unwrap().totals.unwrap().accepted);
-        assert!(start.elapsed() >= Duration::from_millis(100) * number as u32);
+        assert!(start.elapsed() >= Duration::from_millis(100) * number);
+        // On a busy machine the server may have sent several samples before the first task.
+        if number >= 2 && accepted.last() != Some(&0) {
+            break;
+        }
         client.run(task("ping", NOTHING)).await;
     }
     assert_eq!(accepted[0], 0);
-    assert!(accepted.is_sorted() && accepted[2] >= 1, "{accepted:?}");
+    assert!(accepted.is_sorted() && accepted.last() != Some(&0), "{accepted:?}");
 }
 
 #[tokio::test]
