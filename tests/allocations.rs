@@ -1,9 +1,8 @@
-//! Live allocations: whatever a server in this process was asked, what it holds afterwards is what
-//! it held before.
+//! Live allocations: after any load, a server holds no more memory than before it.
 //!
-//! The first rounds let buffers and tables grow to their working size; then come rounds of the same
-//! size, and what they leave behind has to be next to nothing. Ended tasks are forgotten at once
-//! here, and the results cache is small.
+//! The first rounds let buffers and tables grow to their working size; then rounds of the same size
+//! must leave next to nothing behind. Here retention deletes ended tasks at once, and the results
+//! cache is small.
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the place and the reason")]
 
@@ -52,19 +51,19 @@ use wire::{Connection, OPENING, SUBMIT};
 
 /// Rounds before anything is measured.
 const WARM_UP: usize = 2;
-/// Rounds that are measured. What each task of them leaves behind, if anything, adds up.
+/// Measured rounds: what each task leaves behind adds up.
 const ROUNDS: usize = 8;
 /// Tasks of each kind in one round.
 const TASKS: usize = 500;
-/// What timing may change: a table that grew once more, an idle thread. A measured round has some
+/// Differences by timing: a table that grew once more, an idle thread. A measured round has about
 /// five thousand tasks.
 const SLACK_BYTES: isize = 1 << 20;
 const SLACK_ALLOCATIONS: isize = 200;
 
-/// How long what is held may take to go once every connection is closed and every task forgotten.
+/// How long memory may take to be freed once every connection is closed and every task deleted.
 const WITHIN: Duration = Duration::from_secs(15);
 
-/// Counts what is live.
+/// Counts live allocations.
 struct Counting;
 
 static BYTES: AtomicIsize = AtomicIsize::new(0);
@@ -80,26 +79,26 @@ fn count(bytes: usize, sign: isize) {
 
 #[expect(
     unsafe_code,
-    reason = "counting what is live takes an allocator, which is an unsafe trait"
+    reason = "counting live allocations takes an allocator, which is an unsafe trait"
 )]
-// SAFETY: everything is passed on to the system's allocator as it came.
+// SAFETY: every call goes unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size(), 1);
-        // SAFETY: the caller's promise is the same.
+        // SAFETY: the caller's contract is the same.
         unsafe { Allocator.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         count(layout.size(), -1);
-        // SAFETY: the caller's promise is the same.
+        // SAFETY: the caller's contract is the same.
         unsafe { Allocator.dealloc(block, layout) }
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
         count(layout.size(), -1);
         count(new_size, 1);
-        // SAFETY: the caller's promise is the same.
+        // SAFETY: the caller's contract is the same.
         unsafe { Allocator.realloc(block, layout, new_size) }
     }
 }
@@ -115,10 +114,10 @@ fn live() -> Live {
     Live { bytes: bytes.load(Ordering::Relaxed), allocations: allocations.load(Ordering::Relaxed) }
 }
 
-/// Lets stubborn bodies go.
+/// Lets stubborn handlers return.
 static RELEASED: AtomicBool = AtomicBool::new(false);
 
-/// Fails this many times.
+/// Fails `times` times.
 #[async_task]
 async fn fail(ctx: TaskContext, times: u32) -> Result<(), TaskError> {
     if ctx.attempt() <= times { Err(TaskError::new("not yet")) } else { Ok(()) }
@@ -127,11 +126,11 @@ async fn fail(ctx: TaskContext, times: u32) -> Result<(), TaskError> {
 /// Never returns.
 #[async_task]
 async fn never(ctx: TaskContext, Rest(_held): Rest<String>) -> Result<(), TaskError> {
-    ctx.progress(0.5, "half-way for ever")?;
+    ctx.progress(0.5, "half way forever")?;
     std::future::pending().await
 }
 
-/// Does not return before the test says so.
+/// Returns only after the test sets `RELEASED`.
 #[sync_task]
 fn stubborn() {
     while !RELEASED.load(Ordering::Relaxed) {
@@ -139,33 +138,33 @@ fn stubborn() {
     }
 }
 
-/// Panics, without a word on stderr.
+/// Panics without output on stderr.
 #[sync_task]
 fn panic_sync(message: String) {
     resume_unwind(Box::new(message))
 }
 
-/// The same after its first wait.
+/// Panics after its first await.
 #[async_task]
 async fn panic_async(message: String) {
     tokio::task::yield_now().await;
     resume_unwind(Box::new(message))
 }
 
-/// A text of this many bytes.
+/// Returns a text of this many bytes.
 #[sync_task]
 fn text(bytes: u32) -> String {
     "x".repeat(bytes as usize)
 }
 
 /// A system and its server.
-struct House {
+struct Fixture {
     store: Arc<MemoryStore>,
     system: TaskSystem,
     server: Handle,
 }
 
-impl House {
+impl Fixture {
     async fn open() -> Self {
         let options = Options {
             async_tasks: 64,
@@ -197,13 +196,13 @@ impl House {
         self.server.local_addr()
     }
 
-    /// What is live once nobody is connected and these tasks, the last ones, are forgotten.
-    async fn at_rest(&self, last: &[TaskId]) -> Live {
+    /// The live allocations once every connection is closed and the last tasks are deleted.
+    async fn live_when_idle(&self, last: &[TaskId]) -> Live {
         eventually("every connection is closed", async || {
             (self.server.connections() == 0).then_some(())
         })
         .await;
-        eventually("every task is forgotten", async || {
+        eventually("every task is deleted", async || {
             let found = self.store.find(last).await.unwrap();
             found.iter().all(Option::is_none).then_some(())
         })
@@ -212,8 +211,8 @@ impl House {
     }
 }
 
-/// Work as it should be. The ids are those of the last tasks that end.
-async fn work(addr: SocketAddr, round: usize) -> Vec<TaskId> {
+/// Valid requests. Returns the ids of the last tasks that end.
+async fn valid_requests(addr: SocketAddr, round: usize) -> Vec<TaskId> {
     let mut clients = JoinSet::new();
     for number in 0..4 {
         clients.spawn(async move {
@@ -257,8 +256,8 @@ async fn work(addr: SocketAddr, round: usize) -> Vec<TaskId> {
     [well, badly].map(|id| TaskId::parse(&id, "task_id").unwrap()).into()
 }
 
-/// Requests and bodies as they should not be. The ids are those of tasks that may still run.
-async fn misuse(addr: SocketAddr, round: usize) -> Vec<TaskId> {
+/// Invalid requests and failing handlers. Returns the ids of tasks that may still run.
+async fn invalid_requests(addr: SocketAddr, round: usize) -> Vec<TaskId> {
     let mut last = Vec::new();
     let client = Client::connect(addr).await;
     let deep = (0..200).fold(ArgValue::from(1), |inner, _| ArgValue::Array(vec![inner]));
@@ -302,7 +301,7 @@ async fn misuse(addr: SocketAddr, round: usize) -> Vec<TaskId> {
     }
     RELEASED.store(true, Ordering::Relaxed);
 
-    // Callers that go away, with and without their task.
+    // Callers that disconnect, with and without a cancel of their task.
     for attended in [false, true] {
         for n in 0..TASKS / 10 {
             let id = format!("{round}-{attended}-{n}");
@@ -327,8 +326,8 @@ async fn misuse(addr: SocketAddr, round: usize) -> Vec<TaskId> {
     last
 }
 
-/// Peers that do not speak as they should.
-async fn abuse(addr: SocketAddr) {
+/// Peers that violate the protocol.
+async fn protocol_violations(addr: SocketAddr) {
     let half_a_frame = [OPENING, b"\x00\x00\x64\x01\x04\x00\x00\x00\x01"].concat();
     let mut peers = Vec::new();
     for _ in 0..TASKS {
@@ -344,23 +343,23 @@ async fn abuse(addr: SocketAddr) {
     let mut sent = 0;
     while flood.begin_and_reset(&request).await {
         sent += 1;
-        assert!(sent < 100_000, "nobody stops it");
+        assert!(sent < 100_000, "the server does not stop the flood");
     }
     assert!(flood.closed().await.is_err());
 }
 
-async fn everything(addr: SocketAddr, round: usize) -> Vec<TaskId> {
-    let mut last = misuse(addr, round).await;
-    abuse(addr).await;
-    last.extend(work(addr, round).await);
+async fn one_round(addr: SocketAddr, round: usize) -> Vec<TaskId> {
+    let mut last = invalid_requests(addr, round).await;
+    protocol_violations(addr).await;
+    last.extend(valid_requests(addr, round).await);
     last
 }
 
-/// What is live is counted for the whole process.
+/// Live allocations are counted for the whole process.
 static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// The life of a task with retries, as events tell it; of a method and in a queue of this number.
-fn life(number: usize) -> Vec<Event> {
+/// The events of a task with a retry, of the method and in the queue with this number.
+fn task_events(number: usize) -> Vec<Event> {
     let task = TaskMaker::new("t").method(&format!("m{number}")).with(|options| {
         options.queue = QueueName::parse(&format!("q{number}"), "queue").unwrap();
     });
@@ -381,55 +380,55 @@ fn life(number: usize) -> Vec<Event> {
 }
 
 #[tokio::test]
-async fn counting_tasks_takes_a_bounded_memory_and_then_nothing() {
+async fn counting_tasks_takes_bounded_memory_and_then_none() {
     let _alone = ONE_AT_A_TIME.lock().await;
-    let lives: Vec<Vec<Event>> = (0..5 * MAX_METHODS.max(MAX_QUEUES)).map(life).collect();
-    let hear_all = |counts: &Counts| lives.iter().flatten().for_each(|event| counts.observe(event));
+    let tasks: Vec<Vec<Event>> = (0..5 * MAX_METHODS.max(MAX_QUEUES)).map(task_events).collect();
+    let count_all = |counts: &Counts| tasks.iter().flatten().for_each(|event| counts.observe(event));
     let before = live();
     let counts = Counts::default();
-    hear_all(&counts);
+    count_all(&counts);
     let full = live();
-    // 10 KiB a method, 0.6 KiB a queue on each thread that counts; here it is one.
+    // 10 KiB a method and 0.6 KiB a queue, for each counting thread; here it is one.
     let bytes = full.bytes - before.bytes;
     assert!(bytes < 12 << 20, "{bytes} bytes");
     for _ in 0..3 {
-        hear_all(&counts);
+        count_all(&counts);
     }
     let after = live();
     assert_eq!((after.bytes, after.allocations), (full.bytes, full.allocations));
 }
 
 #[tokio::test]
-async fn what_is_held_returns_to_where_it_was() {
+async fn live_memory_returns_to_its_level_after_any_load() {
     let _alone = ONE_AT_A_TIME.lock().await;
-    let house = House::open().await;
-    let addr = house.addr();
+    let fixture = Fixture::open().await;
+    let addr = fixture.addr();
     let mut last = Vec::new();
     for round in 0..WARM_UP {
-        last = everything(addr, round).await;
+        last = one_round(addr, round).await;
     }
-    let before = house.at_rest(&last).await;
+    let before = fixture.live_when_idle(&last).await;
     for round in WARM_UP..WARM_UP + ROUNDS {
-        last = everything(addr, round).await;
+        last = one_round(addr, round).await;
     }
-    let mut least = house.at_rest(&last).await;
+    let mut least = fixture.live_when_idle(&last).await;
     let returned = |now: &Live| {
         now.bytes <= before.bytes + SLACK_BYTES
             && now.allocations <= before.allocations + SLACK_ALLOCATIONS
     };
-    let begun = Instant::now();
-    while !returned(&least) && begun.elapsed() < WITHIN {
+    let start = Instant::now();
+    while !returned(&least) && start.elapsed() < WITHIN {
         tokio::time::sleep(Duration::from_millis(5)).await;
         least = live();
     }
     println!("{before:?} before, {least:?} after");
     assert!(returned(&least), "{before:?} before, {least:?} after");
-    // What is left works.
+    // The server still works.
     let client = Client::connect(addr).await;
     client.assert_served(addr).await;
-    assert_eq!(house.system.stuck_bodies(), 0);
+    assert_eq!(fixture.system.stuck_bodies(), 0);
     drop(client);
-    house.system.drain(Duration::from_secs(5)).await;
-    assert_eq!(house.server.stop(Duration::from_secs(5)).await, 0);
-    house.system.stop();
+    fixture.system.drain(Duration::from_secs(5)).await;
+    assert_eq!(fixture.server.stop(Duration::from_secs(5)).await, 0);
+    fixture.system.stop();
 }
