@@ -64,7 +64,8 @@ async fn a_task_that_crashes_the_process_is_quarantined_and_the_tasks_beside_it_
     fixture.wait_for_crash(server).await;
     fixture.close_gate("blow");
 
-    // All of them are now suspects and run one at a time; a task that is no suspect runs beside them.
+    // All of them are now suspects and run one at a time; a task that is no suspect runs beside
+    // them.
     let server = fixture.boot(&[]);
     let requests = Requests::of(&fixture, &server).await;
     fixture.started(&innocent[..1], 3).await;

@@ -1,5 +1,5 @@
-//! Disks that are full, cannot be written or cannot sync; and a process that is suspended beyond its
-//! timeouts.
+//! Disks that are full, cannot be written or cannot sync; and a process that is suspended beyond
+//! its timeouts.
 
 use std::time::Duration;
 
@@ -147,7 +147,8 @@ async fn a_handler_that_is_suspended_beyond_its_timeout_cannot_save_a_checkpoint
     let outcome = requests.client().outcome("late").await;
     assert!(matches!(outcome.code(), Some("TIMED_OUT" | "STUCK")), "{outcome}");
     fixture.ledger.write(&Entry::Outcome { id: "late".into(), outcome });
-    // The next checkpoint is refused, and the handler fails. If one was accepted, the ledger shows it.
+    // The next checkpoint is refused, and the handler fails. If one was accepted, the ledger shows
+    // it.
     has("end late").await;
     requests.finish().await;
 }

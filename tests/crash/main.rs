@@ -1,5 +1,5 @@
-//! Crash tests: kills the real binary at random moments and on faulty disks, and checks its guarantees
-//! against a ledger outside it.
+//! Crash tests: kills the real binary at random moments and on faulty disks, and checks its
+//! guarantees against a ledger outside it.
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the place and the reason")]
 

@@ -1,7 +1,7 @@
 //! Load and a crash at a random moment, repeatedly; then the ledger must be sound.
 //!
-//! `CRASH_ROUNDS` sets the number of rounds, `CRASH_SEED` the random choices; the test prints both. A
-//! failing test keeps its folder with the ledger.
+//! `CRASH_ROUNDS` sets the number of rounds, `CRASH_SEED` the random choices; the test prints both.
+//! A failing test keeps its folder with the ledger.
 
 use std::time::Duration;
 

@@ -249,7 +249,8 @@ async fn a_cancel_that_races_a_completion_agrees_with_the_callers_outcome() {
             let client = client.clone();
             async move { client.submit(request).await.unwrap() }
         });
-        // Each round cancels a little later, so that some cancels precede the end and some follow it.
+        // Each round cancels a little later, so that some cancels precede the end and some follow
+        // it.
         for _ in 0..round % 40 {
             tokio::task::yield_now().await;
         }

@@ -1,4 +1,4 @@
-//! `grpc-timeout`: the wait ends, the task goes on.
+//! `grpc-timeout`: the wait ends, the task continues.
 //!
 //! Over HTTP/2 without a gRPC client, because tonic's client ends such a call by itself.
 

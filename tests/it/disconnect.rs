@@ -41,7 +41,8 @@ async fn a_task_continues_when_its_caller_disconnects() {
     let client = server.client().await;
     let request = named("one", "wait", [server.path("gate")]);
     disconnect(submit(&server, request.clone()).await).await;
-    // Another caller that disconnects later: its effect shows that the server has noticed the first.
+    // Another caller that disconnects later: its effect shows that the server has noticed the
+    // first.
     let other = with(named("other", "never", [server.path("other")]), |o| {
         o.cancel_on_disconnect = true;
     });

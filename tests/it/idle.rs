@@ -16,7 +16,7 @@ async fn an_idle_server_does_not_wake_up() {
     // Neither a task that is due later nor an open connection needs a poll.
     client.enqueue(later(task("ping", NOTHING))).await.unwrap();
     // Fixed times: the absence of wake-ups shows only in time. The first lets the commit, the
-    // checkpoint of the store and idle threads come to their end.
+    // checkpoint of the store and other background work finish.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = server.wake_ups();
     tokio::time::sleep(WINDOW).await;

@@ -1,5 +1,5 @@
-//! The real binary, from outside. A module tests one method or aspect; a folder tests a part that is
-//! used in process, too: the Rust client, webhooks, the support for task authors.
+//! The real binary, from outside. A module tests one method or aspect; a folder tests a part that
+//! is used in process, too: the Rust client, webhooks, the support for task authors.
 
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the place and the reason")]
 

@@ -105,20 +105,20 @@ async fn dependants_get_the_result_of_a_resolved_task() {
     let server = with_methods();
     let client = server.client().await;
     family(&client, server.path("gate")).await;
-    let answer = client.resolve("parent", Some("by hand".into())).await.unwrap();
+    let answer = client.resolve("parent", Some("manual".into())).await.unwrap();
     assert_eq!((answer.state(), answer.retried_dependants), (TaskState::Succeeded, 2));
     let grandchild = client.once("grandchild", TaskState::Succeeded).await;
-    assert_eq!(grandchild.result, "pong: pong: by hand");
+    assert_eq!(grandchild.result, "pong: pong: manual");
     let parent = client.task("parent").await.unwrap();
     assert_eq!(
         (parent.state(), &*parent.result, parent.resolved),
-        (TaskState::Succeeded, "by hand", true)
+        (TaskState::Succeeded, "manual", true)
     );
     assert_eq!(parent.failure, None);
     assert_eq!(parent.history.last().unwrap().error, "resolved by hand: done by phone");
     let result = client.result("parent").await.unwrap();
-    assert_eq!((result.status(), &*result.result), (Status::Success, "by hand"));
-    assert_eq!(client.run(named("parent", "need", [server.path("gate")])).await, "by hand");
+    assert_eq!((result.status(), &*result.result), (Status::Success, "manual"));
+    assert_eq!(client.run(named("parent", "need", [server.path("gate")])).await, "manual");
 }
 
 #[tokio::test]
@@ -171,9 +171,9 @@ async fn a_task_whose_dependency_failed_is_not_retried_before_it() {
     family(&client, server.path("gate")).await;
     let refused = Refused::from(client.retry("child").await.unwrap_err());
     assert_eq!((refused.code, &*refused.reason), (Code::FailedPrecondition, "DEPENDENCY_UNMET"));
-    client.resolve("child", Some("by hand".into())).await.unwrap();
+    client.resolve("child", Some("manual".into())).await.unwrap();
     let grandchild = client.once("grandchild", TaskState::Succeeded).await;
-    assert_eq!(grandchild.result, "pong: by hand");
+    assert_eq!(grandchild.result, "pong: manual");
 }
 
 #[tokio::test]

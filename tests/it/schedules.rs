@@ -287,7 +287,7 @@ async fn overlapping_runs_are_skipped_allowed_or_replace_the_previous_one() {
     let skipping = schedules.once("skip", "has left out two", |status| status.skipped >= 2).await;
     assert_eq!((skipping.executed, skipping.runs.len()), (1, 1));
     server.open_gate("skip");
-    schedules.once("skip", "goes on", |status| status.executed >= 2).await;
+    schedules.once("skip", "has run twice", |status| status.executed >= 2).await;
 
     let allowed = schedules.once("allow", "has run twice", |status| status.executed >= 2).await;
     for run in &allowed.runs {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// Polls `look` until it returns something; panics after [`PATIENCE`]. Prefer an event or a long poll
-/// where the product has one.
+/// Polls `look` until it returns something; panics after [`PATIENCE`]. Prefer an event or a long
+/// poll where the product has one.
 #[track_caller]
 pub(crate) fn eventually<T>(
     what: &str,

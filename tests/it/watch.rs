@@ -73,7 +73,7 @@ async fn a_watch_sends_every_update_and_then_the_outcome() {
     let mut after = lasting(&rest(&mut updates).await);
     assert_eq!(after.pop().as_deref(), Some("= SUCCEEDED the end"));
     after.sort();
-    assert_eq!(after, ["2 WARN it goes on", "3 ERROR it is over", "SUCCEEDED"]);
+    assert_eq!(after, ["2 WARN it continues", "3 ERROR it is over", "SUCCEEDED"]);
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn a_watch_resumes_after_its_cursor() {
     let whole = [
         "RUNNING",
         "1 INFO it begins",
-        "2 WARN it goes on",
+        "2 WARN it continues",
         "3 ERROR it is over",
         "SUCCEEDED",
         "= SUCCEEDED the end",

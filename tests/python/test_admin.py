@@ -42,11 +42,11 @@ def test_a_retry_also_retries_dependants_that_failed_with_the_task(client, famil
 
 def test_dependants_get_the_result_of_a_resolved_task(client, family):
     parent, child = family
-    request = pb.ResolveTaskRequest(task_id=parent, result=text("by hand"), reason="by phone")
+    request = pb.ResolveTaskRequest(task_id=parent, result=text("manual"), reason="by phone")
     answer = client.ResolveTask(request)
     assert (answer.state, answer.retried_dependants) == (pb.TASK_STATE_SUCCEEDED, 1)
-    assert client.wait_for_state(child, pb.TASK_STATE_SUCCEEDED).result == "pong: by hand"
-    assert client.result(parent).result == "by hand"
+    assert client.wait_for_state(child, pb.TASK_STATE_SUCCEEDED).result == "pong: manual"
+    assert client.result(parent).result == "manual"
     task = client.task(parent)
     assert task.resolved and task.history[-1].error == "resolved by hand: by phone"
 

@@ -74,7 +74,7 @@ async fn dependants_use_the_result_of_a_resolved_task() {
     second.args = vec![ArgValue::ResultOf(id("first")), ArgValue::Int32(1)];
     system.enqueue(second).await.expect("it is accepted");
     assert_eq!(state(&system, "second").await, State::Failed);
-    let resolved = system.resolve(&id("first"), 41.into(), "by hand".into()).await;
+    let resolved = system.resolve(&id("first"), 41.into(), "reason".into()).await;
     assert_eq!(resolved, Ok(AdminResult { state: State::Succeeded, retried_dependants: 1 }));
     assert_eq!(outcome(&system, "second").await.result(), Some(&ArgValue::Int32(42)));
     let kept = system.find(&id("first")).await.expect("it is kept");

@@ -323,16 +323,13 @@ async fn emit_admin_events(system: &TaskSystem, log: &EventLog) {
     dead.retries = Some(0);
     dead.filter.names = vec![NamePattern::parse("queue.paused")];
     system.put_webhook(dead).await.expect("a valid webhook");
-    system
-        .resolve(&id("failed"), "by hand".into(), "by phone".into())
-        .await
-        .expect("it had failed");
+    system.resolve(&id("failed"), "manual".into(), "by phone".into()).await.expect("it had failed");
     log.wait_for("task.resolved", "failed").await;
     system.retry_task(&id("failed"), "once more".into()).await.expect("it had ended");
     log.wait_for("task.retried", "failed").await;
     let queue = QueueName::parse("mail", "queue").expect("a valid name");
     system.pause(&queue).await.expect("it pauses");
-    system.resume(&queue).await.expect("it goes on");
+    system.resume(&queue).await.expect("it is resumed");
     let limits = QueueLimits { concurrency: Some(2), ..QueueLimits::default() };
     system.limit(&queue, limits).await.expect("it is limited");
     for name in ["queue.paused", "queue.resumed", "queue.limits_changed"] {

@@ -81,7 +81,8 @@ fn overrun(ctx: TaskContext) -> Result<(), TaskError> {
         std::thread::yield_now();
     }
     SYNC_NOTES.lock().push(format!("cancelled {}", ctx.task_id()));
-    // A fixed time, as long as the deadline: the next task would start within it if the key were free.
+    // A fixed time, as long as the deadline: the next task would start within it if the key were
+    // free.
     std::thread::sleep(Duration::from_millis(50));
     SYNC_NOTES.lock().push(format!("-{}", ctx.task_id()));
     Ok(())

@@ -1,5 +1,5 @@
-//! `TaskSystem` in process, as an embedding program uses it; with handlers as objects, and stores that
-//! fail.
+//! `TaskSystem` in process, as an embedding program uses it; with handlers as objects, and stores
+//! that fail.
 
 mod admin;
 mod announcing;

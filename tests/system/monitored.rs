@@ -53,7 +53,7 @@ async fn an_unreadable_task_is_explained_by_the_store_if_a_caller_waits_for_it()
     let waits = tokio::spawn(async move { awaiting.submit(request).await });
     while system.find(&id("awaited")).await.is_err() {}
     store.refused_reads.store(1, Ordering::SeqCst);
-    let explanation = system.explain(&id("awaited")).await.expect("somebody waits for it");
+    let explanation = system.explain(&id("awaited")).await.expect("a caller waits for it");
     assert!(store_alone(&explanation), "{explanation:?}");
     assert_eq!(explanation.runs_at, None);
     waits.abort();

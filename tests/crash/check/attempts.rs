@@ -1,4 +1,5 @@
-//! Rules about attempts: their numbers, the checkpoints that they load, and the writes that they may make.
+//! Rules about attempts: their numbers, the checkpoints that they load, and the writes that they
+//! may make.
 
 use super::history::{History, Start, TaskHistory};
 use super::{TaskStatus, TaskStatuses};
@@ -21,7 +22,8 @@ pub(super) fn checkpoints_never_go_back(history: &History<'_>, findings: &mut Ve
     }
 }
 
-/// A write that began after a later claim or after the outcome was reported must not be acknowledged.
+/// A write that began after a later claim or after the outcome was reported must not be
+/// acknowledged.
 pub(super) fn stale_writes_are_refused(history: &History<'_>, findings: &mut Vec<String>) {
     for (id, task) in &history.tasks {
         let over = |position, fence| {

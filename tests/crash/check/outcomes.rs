@@ -6,7 +6,8 @@ use super::history::{History, TaskHistory};
 use super::{TaskStatus, TaskStatuses};
 use crate::ledger::{Condition, Expected};
 
-/// The process quarantines a task after three crashes while it ran; from the second on it runs alone.
+/// A task is quarantined after three crashes while it ran. After two it is a suspect and runs
+/// alone.
 const CRASHES_TO_QUARANTINE: usize = 3;
 
 pub(super) fn acknowledged_tasks_exist_and_have_ended(

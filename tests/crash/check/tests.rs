@@ -91,8 +91,8 @@ fn status(line: &str) -> (String, TaskStatus) {
     (words[0].to_owned(), TaskStatus { outcome, attempts, rescues })
 }
 
-/// Asserts what `check` finds after lines of the sound ledger are replaced. An empty new line removes
-/// the old one.
+/// Asserts what `check` finds after lines of the sound ledger are replaced. An empty new line
+/// removes the old one.
 #[track_caller]
 fn assert_findings(changes: &[(&str, &str)], expected: &[&str]) {
     let mut both = format!("{SOUND}\n==={STATUSES}\n");

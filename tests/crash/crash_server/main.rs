@@ -1,8 +1,9 @@
 //! A server whose handlers record their starts, writes and results in a ledger outside the server.
 //!
 //! It is an example, because Cargo builds examples with the tests. Except for its methods it is the
-//! stock binary. Each handler returns the fence of its claim, so that a second completion of one task
-//! would have another outcome. CRASH_LEDGER names the file; `tests/crash/ledger` explains its lines.
+//! stock binary. Each handler returns the fence of its claim, so that a second completion of one
+//! task would have another outcome. CRASH_LEDGER names the file; `tests/crash/ledger` explains its
+//! lines.
 
 #[path = "../ledger/line.rs"]
 mod line;

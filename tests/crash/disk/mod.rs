@@ -74,7 +74,8 @@ impl Disk {
         ]
     }
 
-    /// Treats every earlier write as synced. Call it after a server that ran without this disk has ended.
+    /// Treats every earlier write as synced. Call it after a server that ran without this disk has
+    /// ended.
     pub(crate) fn mark_synced(&self) {
         for file in fs::read_dir(&self.unsynced).unwrap() {
             fs::remove_file(file.unwrap().path()).unwrap();

@@ -1,9 +1,9 @@
 //! Loss of power: each write that was not synced is kept or lost, by sectors, in any order.
 //!
-//! Only writes that no later sync of their file covered are undone: before each write, the shim saves
-//! the bytes that the write replaces, and drops them after a successful sync. The unit is a sector,
-//! which a disk writes atomically. Chance produces torn pages, cut frames, and late writes that
-//! survive while earlier ones are lost.
+//! Only writes that no later sync of their file covered are undone: before each write, the shim
+//! saves the bytes that the write replaces, and drops them after a successful sync. The unit is a
+//! sector, which a disk writes atomically. Chance produces torn pages, cut frames, and late writes
+//! that survive while earlier ones are lost.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -70,8 +70,8 @@ fn writes(mut entries: &[u8]) -> Vec<Write> {
     writes
 }
 
-/// Goes from the last write to the first. A sector holds the data of its last write, so a kept sector
-/// hides all earlier writes to it.
+/// Goes from the last write to the first. A sector holds the data of its last write, so a kept
+/// sector hides all earlier writes to it.
 fn undo(file: &File, writes: &[Write], rng: &mut Rng, loss: &mut Loss) {
     let keep = rng.choice([0.0, 0.2, 0.5, 0.9]).expect("there are four");
     // Often the disk wrote in order, and the power failed in the middle of a write.

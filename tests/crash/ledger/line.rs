@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// A power of two, so that no line crosses a page: a kill can cut a `write` only between pages.
 pub(crate) const LINE_BYTES: usize = 128;
 
-/// Appends to a ledger. Every line is one `write` to a file opened for appending, so the lines of all
-/// processes are in the order of their writes, and the kernel has a line when `write` returns.
+/// Appends to a ledger. Every line is one `write` to a file opened for appending, so the lines of
+/// all processes are in the order of their writes, and the kernel has a line when `write` returns.
 pub(crate) struct LineWriter(File);
 
 impl LineWriter {
@@ -21,7 +21,8 @@ impl LineWriter {
     /// Appends a line.
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidInput`] when `words` do not fit into [`LINE_BYTES`]; errors of `write`.
+    /// [`io::ErrorKind::InvalidInput`] when `words` do not fit into [`LINE_BYTES`]; errors of
+    /// `write`.
     pub(crate) fn write(&self, words: &str) -> io::Result<()> {
         if words.len() >= LINE_BYTES || words.contains('\n') {
             return Err(io::Error::new(

@@ -1,5 +1,5 @@
-//! Events as recorded outside the server by handlers, clients, and the test that kills. One file, in
-//! the order of the events.
+//! Events as recorded outside the server by handlers, clients, and the test that kills. One file,
+//! in the order of the events.
 //!
 //! | line | written by | means |
 //! |---|---|---|

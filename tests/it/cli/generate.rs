@@ -6,7 +6,8 @@ use std::path::Path;
 use super::assert_one_line;
 use crate::binary::Binary;
 
-/// The files of `tests/it/task_authors/generated`, which the tests compile and run, and the arguments that generate each.
+/// The files of `tests/it/task_authors/generated`, which the tests compile and run, and the
+/// arguments that generate each.
 const GENERATED: [(&str, &[&str]); 4] = [
     (
         "notification.rs",

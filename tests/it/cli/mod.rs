@@ -14,7 +14,8 @@ use crate::server::{Server, Setup};
 /// The file with the tasks, in a data directory.
 const STORE_FILE: &str = "tasks.db";
 
-/// The absolute path of the directory `name` in the folder of `binary`, for servers in other folders.
+/// The absolute path of the directory `name` in the folder of `binary`, for servers in other
+/// folders.
 fn directory(binary: &Binary, name: &str) -> String {
     binary.path().join(name).to_str().expect("temporary folders have plain names").into()
 }
@@ -41,8 +42,8 @@ async fn assert_filled(data_dir: &str) {
     assert_eq!(answer.result, "6");
 }
 
-/// The files of a directory, with their bytes; empty if there is none. Leaves out the lock, which holds
-/// the id of the last process.
+/// The files of a directory, with their bytes; empty if there is none. Leaves out the lock, which
+/// holds the id of the last process.
 fn contents(dir: &Path) -> Vec<(String, Vec<u8>)> {
     let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
     let mut files: Vec<_> = entries

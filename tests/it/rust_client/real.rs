@@ -194,7 +194,7 @@ async fn a_watch_survives_a_lost_connection() {
         }
     }
     assert_eq!(states.last(), Some(&State::Succeeded));
-    let logged = ["it begins", "it goes on", "it is over"];
+    let logged = ["it begins", "it continues", "it is over"];
     let received: Vec<&str> =
         words.iter().map(String::as_str).filter(|word| logged.contains(word)).collect();
     assert_eq!((received, words.last().unwrap().as_str()), (logged.to_vec(), "the end"));
@@ -355,7 +355,7 @@ async fn ended_tasks_are_listed_retried_resolved_and_purged() {
     assert_eq!(listed().await, ["f4", "f3", "f2", "f1", "f0"]);
 
     let id = |text: &str| TaskId::parse(text, "").unwrap();
-    let changed = soon(client.resolve_task(&id("f0"), 6, "by hand")).await.unwrap();
+    let changed = soon(client.resolve_task(&id("f0"), 6, "reason")).await.unwrap();
     assert_eq!((changed.state, changed.retried_dependants), (State::Succeeded, 0));
     let f0 = client.result("f0").unwrap();
     assert_eq!(soon(f0.get(PATIENCE)).await.unwrap().text(), "6");

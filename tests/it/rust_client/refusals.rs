@@ -10,7 +10,7 @@ pub(crate) fn refusal(code: Code, reason: &str) -> Status {
     refusal_with(code, reason, |_| {})
 }
 
-/// A refusal that asks for a retry after `wait`.
+/// A refusal with a retry delay of `wait`.
 pub(crate) fn refusal_for(code: Code, reason: &str, wait: Duration) -> Status {
     refusal_with(code, reason, |details| {
         details.set_retry_info(Some(wait));

@@ -241,7 +241,7 @@ async fn log_and_wait(ctx: TaskContext, gate: String) -> Result<String, TaskErro
     ctx.log_info("it begins");
     ctx.progress(0.25, "a quarter")?;
     open(&gate).await;
-    ctx.log_warn("it goes on");
+    ctx.log_warn("it continues");
     ctx.log_error("it is over");
     ctx.progress(0.75, "three quarters")?;
     Ok("the end".into())

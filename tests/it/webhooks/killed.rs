@@ -54,7 +54,8 @@ impl Drop for Server {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_event_is_delivered_although_the_server_is_killed() {
-    // In the first half of the rounds the receiver is down, so that no event is delivered before the kill.
+    // In the first half of the rounds the receiver is down, so that no event is delivered before
+    // the kill.
     let answers = Arc::new(AtomicBool::new(false));
     let does = answers.clone();
     let mut receiver = Receiver::start(move |_, _| {

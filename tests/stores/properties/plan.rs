@@ -40,8 +40,8 @@ fn policies() -> impl Strategy<Value = CatchUp> {
     prop_oneof![Just(CatchUp::None), Just(CatchUp::Last), (1..=1_000_u32).prop_map(CatchUp::All),]
 }
 
-/// Clock changes between two plans: the clock ticks, stands still, or jumps an hour or a day forward or
-/// back.
+/// Clock changes between two plans: the clock ticks, stands still, or jumps an hour or a day
+/// forward or back.
 fn steps() -> impl Strategy<Value = i64> {
     const SECOND: i64 = 1_000_000;
     prop_oneof![
