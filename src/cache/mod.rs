@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_is_found_and_shared() {
+    fn a_cached_outcome_is_found_and_shared() {
         let cache = cache(100, usize::MAX);
         let put = ended("a", "1");
         cache.put(Arc::clone(&put));
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_outcome_not_used_for_longest_makes_room() {
+    fn the_least_recently_used_outcome_is_evicted() {
         let cache = cache(3, usize::MAX);
         for name in ["a", "b", "c"] {
             cache.put(ended(name, ""));
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn the_capacity_is_kept_over_all_shards() {
+    fn the_capacity_bounds_all_shards_together() {
         let capacity = 2 * MIN_ENTRIES_IN_A_SHARD + 1;
         let cache = cache(capacity, usize::MAX);
         assert!(cache.shards.len() > 1);
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_outcome_takes_the_place_of_an_older_one() {
+    fn a_new_outcome_replaces_an_older_one() {
         let cache = cache(10, usize::MAX);
         cache.put(ended("a", &"x".repeat(1_000)));
         cache.put(ended("a", "y"));
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_outcome_is_kept_beside_others() {
+    fn a_large_outcome_does_not_empty_its_shard() {
         let large = ended("large", &"x".repeat(500_000));
         let cache = cache(100_000, 600_000);
         assert!(cache.shards.len() > 1, "larger than the share of a shard");
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn room_for_a_large_outcome_is_made_in_other_shards_too() {
+    fn a_large_outcome_evicts_from_other_shards_too() {
         let one = weight(&ended("00", &"x".repeat(1_000)));
         let cache = cache(100_000, 100 * one);
         for name in 10..99 {
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_larger_than_the_cache_is_refused_and_nothing_dropped_for_it() {
+    fn an_outcome_larger_than_the_cache_is_not_cached_and_evicts_nothing() {
         let cache = cache(100, 10_000);
         cache.put(ended("small", ""));
         cache.put(ended("grows", ""));
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_share_it() {
+    fn threads_can_share_a_cache() {
         let one = weight(&ended("0-000", "x"));
         let cache = cache(100_000, 50 * one);
         std::thread::scope(|scope| {

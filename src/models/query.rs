@@ -34,7 +34,7 @@ impl TaskFilter {
 
     /// Whether the filter selects a task in this state, which ended at `ended_at` if it has.
     pub fn matches(&self, task: &Task, state: State, ended_at: Option<Timestamp>) -> bool {
-        let none_or = |held: Option<bool>| held.unwrap_or(true);
+        let none_or = |holds: Option<bool>| holds.unwrap_or(true);
         (self.states.is_empty() || self.states.contains(&state))
             && none_or(self.queue.as_ref().map(|queue| *queue == task.options.queue))
             && none_or(self.method.as_ref().map(|method| **method == *task.method))

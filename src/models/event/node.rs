@@ -64,7 +64,7 @@ declare_events! {
         out.field("epoch", Number, *epoch, "the epoch of the server that crashed");
         out.field("last_alive_at", Time, time(*last_alive), "when that server was last known to run");
         out.field("rescued", Number, *rescued, "how many of its running tasks run again");
-        out.field("quarantined", Number, *quarantined, "how many of its running tasks were quarantined instead");
+        out.field("quarantined", Number, *quarantined, "how many of them were quarantined instead");
     }
     examples: [Self::Crashed { epoch: 1, last_alive: example::at(5), rescued: 2, quarantined: 1 }];
 }

@@ -58,7 +58,7 @@ declare_events! {
     Self::Sampled { queued, running, delayed, failed } => {
         out.field("queued", Number, *queued, "tasks that can run and wait for a slot");
         out.field("running", Number, *running, "tasks that run");
-        out.field("delayed", Number, *delayed, "tasks that wait for their time, their dependencies or their backoff");
+        out.field("delayed", Number, *delayed, "tasks that wait for a time, a dependency or a backoff");
         out.field("failed", Number, *failed, "tasks that are kept as `FAILED`");
     }
     examples: [Self::Sampled { queued: 4, running: 3, delayed: 2, failed: 1 }];

@@ -39,7 +39,7 @@ pub enum TaskFact {
         /// When the next attempt is due.
         due: Timestamp,
     },
-    /// The handler asked to be called again at `due`; the attempt does not count.
+    /// The handler snoozed the task until `due`; the attempt does not count.
     Snoozed {
         /// When the task is due again.
         due: Timestamp,
@@ -115,7 +115,7 @@ declare_events! {
         due: example::at(200),
     }];
 
-    "task.snoozed": "A handler asked to be called again later; the attempt does not count";
+    "task.snoozed": "A handler snoozed its task: it runs again later, and the attempt does not count";
     Self::Snoozed { due } => {
         out.field("due_at", Time, time(*due), "when the task is due again");
     }
