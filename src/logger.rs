@@ -1,10 +1,10 @@
-//! The program's own log: to stderr, and to a file a day.
+//! The program's log: to stderr and to one file per day.
 //!
-//! Owns where lines go, how they look, how many files are kept, and that lines which could not be
-//! kept are counted and told. What is worth a line is decided by whoever logs it. Lines are written
-//! by threads of the log's own, so that a slow disk or terminal stops nobody; [`Guard`] holds them.
+//! Owns the destinations and the format of log lines, the retention of files, and the count of lost
+//! lines. Threads of the log write the lines, so that a slow disk or terminal delays no caller;
+//! [`Guard`] owns them.
 //!
-//! The file of a day is `task-scheduler.YYYY-MM-DD.log`, in UTC.
+//! A file is named `task-scheduler.YYYY-MM-DD.log`, in UTC.
 
 use std::fmt;
 use std::io::{self, IsTerminal};
@@ -20,7 +20,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Registry};
 
-/// For the log macros, so that whoever uses them needs no `tracing` of his own.
+/// For the log macros: a crate that uses them needs no dependency on `tracing`.
 #[doc(hidden)]
 pub use tracing;
 
@@ -32,22 +32,23 @@ mod sink;
 use keeper::Keeper;
 use sink::{Losses, Sink};
 
-/// Chooses what is logged when `RUST_LOG` is not set.
+/// The filter if `RUST_LOG` is unset.
 const DEFAULT_FILTER: &str = "info";
-/// Lines waiting to be written, for each of stderr and the file; more are lost, counted and told.
+/// The maximum number of lines that wait to be written, for stderr and the file each. More are dropped and
+/// counted.
 const MAX_WAITING_LINES: usize = 8_192;
-/// What the names of log files begin and end with.
+/// The parts of a log file's name around the date.
 const FILE_PREFIX: &str = "task-scheduler";
 const FILE_SUFFIX: &str = "log";
 
-/// What there is to choose about the log.
+/// The settings of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where the files go; `None` logs to stderr alone.
+    /// The directory of the files; `None` logs to stderr only.
     pub dir: Option<PathBuf>,
-    /// How lines look.
+    /// The format of lines.
     pub format: Format,
-    /// Daily files to keep, today's included; at least 1.
+    /// The number of daily files to keep, including today's; at least 1.
     pub retention: usize,
 }
 
@@ -57,17 +58,17 @@ impl Default for Options {
     }
 }
 
-/// How lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
-    /// For people.
+    /// Text for people.
     #[default]
     Text,
-    /// One object a line: `timestamp`, `level`, `target`, `message` and the fields beside them.
+    /// One JSON object per line: `timestamp`, `level`, `target`, `message` and the fields beside them.
     Json,
 }
 
-/// The text is no [`Format`].
+/// The error for a text that is no [`Format`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected text or json")]
 pub struct UnknownFormat;
@@ -93,60 +94,60 @@ impl fmt::Display for Format {
     }
 }
 
-/// Why there is no log.
+/// Why the log cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `RUST_LOG` is malformed.
     #[error("RUST_LOG is {value:?}: {source} (such as info or task_scheduler=debug,h2=warn)")]
     Filter {
-        /// What it is.
+        /// The value.
         value: String,
-        /// What is wrong with it.
+        /// The parser's error.
         source: ParseError,
     },
-    /// The directory cannot be made or looked into.
+    /// The directory cannot be created or read.
     #[error("cannot use the log directory {}: {source}; choose another with --log-dir, or none", dir.display())]
     Directory {
-        /// As it was given.
+        /// The directory.
         dir: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// The file of the day cannot be written.
+    /// The file of today cannot be written.
     #[error("cannot write to the log directory {}: {}; choose another with --log-dir, or none", dir.display(), cause(source))]
     File {
-        /// As it was given.
+        /// The directory.
         dir: PathBuf,
-        /// Why.
+        /// The cause.
         source: InitError,
     },
-    /// A thread of the log's own cannot be started.
+    /// The log's thread cannot be started.
     #[error("cannot start the log's thread: {0}")]
     Thread(#[source] io::Error),
-    /// There is a log already.
+    /// The log was started before.
     #[error("the log was started twice")]
     Twice,
 }
 
-/// What lies under the appender's error: its own text says no more than that it failed.
+/// The source of the appender's error, because its own text has no details.
 fn cause(error: &InitError) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// Keeps the log going; when it is dropped, what waits is written out. Waits for at most about a
-/// second each for stderr and the file, so that a stuck terminal does not keep the process alive.
+/// Owns the log's threads. Dropping it writes the waiting lines, for at most about one second each for
+/// stderr and the file, so that a stuck terminal does not keep the process alive.
 #[must_use = "the log ends when the guard is dropped"]
 #[derive(Debug)]
 pub struct Guard {
-    // First: its last words still go through the writers.
+    // Dropped first, because its last lines need the writers.
     _keeper: Keeper,
     _writers: Vec<WorkerGuard>,
 }
 
-/// Starts the log for the whole process. `filter` is what `RUST_LOG` says, if it is set.
+/// Starts the log of the process. `filter` is the value of `RUST_LOG`, if set.
 ///
 /// # Errors
-/// When the filter is malformed, the directory or its file cannot be written, or a log was started
+/// [`Error`]: the filter is malformed, the directory or its file cannot be written, or a log was started
 /// before.
 pub fn start(options: &Options, filter: Option<&str>) -> Result<Guard, Error> {
     let ansi =
@@ -156,7 +157,7 @@ pub fn start(options: &Options, filter: Option<&str>) -> Result<Guard, Error> {
     Ok(guard)
 }
 
-/// A log of its own, with `console` in the place of stderr.
+/// Builds a log that writes to `console` instead of stderr.
 fn build(
     options: &Options,
     filter: Option<&str>,
@@ -180,8 +181,8 @@ fn build(
     let (console, guard) = non_blocking(console, "log-console", &mut losses);
     writers.push(guard);
 
-    // The file's layer comes first: layers share what the first one wrote about spans, and that
-    // must be free of colour.
+    // The file's layer comes first: layers share the first one's text of spans, which must be free of
+    // colour.
     let dispatch = match options.format {
         Format::Text => Dispatch::new(
             Registry::default()
@@ -213,8 +214,8 @@ where
 fn open(dir: &Path) -> Result<RollingFileAppender, Error> {
     let unusable = |source| Error::Directory { dir: dir.to_owned(), source };
     std::fs::create_dir_all(dir).map_err(unusable)?;
-    // The appender's own pruning goes by the prefix, so it would take other programs' files as well,
-    // and today's when one file is to be kept: `retention` does it.
+    // `retention` prunes instead of the appender, which goes by the prefix: it would remove other
+    // programs' files, and today's file if only one is kept.
     RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix(FILE_PREFIX)

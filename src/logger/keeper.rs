@@ -1,4 +1,4 @@
-//! The thread that tells about lost lines and removes old files while the program runs.
+//! The thread that reports lost lines and removes old files.
 
 use std::io;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use crate::logger::sink::{Loss, Losses};
 
 const PERIOD: Duration = Duration::from_secs(10);
 
-/// Owns the thread: dropping it has a last look and joins.
+/// Owns the thread. Dropping it reports the last losses and joins the thread.
 #[derive(Debug)]
 pub(super) struct Keeper {
     stop: Option<Sender<()>>,
@@ -21,20 +21,20 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Looks at once, then every ten seconds. `files` is where to remove old files and how many to
-    /// leave; `dispatch` is the log that is kept.
+    /// Starts the thread: it works at once and then every 10 s. `files` is the directory to prune and the
+    /// number of files to keep; `dispatch` is the log to report to.
     pub(super) fn start(
         dispatch: Dispatch,
         mut losses: Losses,
         files: Option<(PathBuf, usize)>,
     ) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel::<()>();
-        dispatcher::with_default(&dispatch, || look(&mut losses, files.as_ref()));
+        dispatcher::with_default(&dispatch, || maintain(&mut losses, files.as_ref()));
         let run = move || {
             while stopped.recv_timeout(PERIOD) == Err(RecvTimeoutError::Timeout) {
-                look(&mut losses, files.as_ref());
+                maintain(&mut losses, files.as_ref());
             }
-            look(&mut losses, None);
+            maintain(&mut losses, None);
         };
         let thread = std::thread::Builder::new()
             .name("log-keeper".into())
@@ -51,9 +51,9 @@ impl Drop for Keeper {
     }
 }
 
-fn look(losses: &mut Losses, files: Option<&(PathBuf, usize)>) {
-    for Loss { writer, lines, total } in losses.news() {
-        // The total as well, because this line can be lost like any other.
+fn maintain(losses: &mut Losses, files: Option<&(PathBuf, usize)>) {
+    for Loss { writer, lines, total } in losses.take_new() {
+        // With the total, because this line can be lost as well.
         tracing::warn!(writer, lines, total, "log lines were lost");
     }
     if let Some((dir, keep)) = files

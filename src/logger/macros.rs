@@ -1,6 +1,6 @@
-//! Log macros for bodies. They carry the task's id, its correlation id and the attempt as fields.
+//! Log macros for handlers. They add the task's id, its correlation id and the attempt as fields.
 
-/// The task's line at this level. Not for use: the macros below are.
+/// Logs at this level. Only for the macros below.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __task_event {
@@ -10,7 +10,7 @@ macro_rules! __task_event {
             $crate::logger::tracing::Level::$level,
             {
                 task_id = ctx.task_id().as_str(),
-                // Absent, and no field then, for most tasks.
+                // `None` adds no field.
                 correlation_id = ctx
                     .task()
                     .options
@@ -26,7 +26,7 @@ macro_rules! __task_event {
     }};
 }
 
-/// Logs at trace level from inside a body: see [`task_info!`](crate::task_info).
+/// Logs at trace level from a handler: see [`task_info!`](crate::task_info).
 #[macro_export]
 macro_rules! task_trace {
     ($ctx:expr, $message:literal $(,)?) => { $crate::__task_event!(TRACE, $ctx, {}, $message) };
@@ -35,7 +35,7 @@ macro_rules! task_trace {
     };
 }
 
-/// Logs at debug level from inside a body: see [`task_info!`](crate::task_info).
+/// Logs at debug level from a handler: see [`task_info!`](crate::task_info).
 #[macro_export]
 macro_rules! task_debug {
     ($ctx:expr, $message:literal $(,)?) => { $crate::__task_event!(DEBUG, $ctx, {}, $message) };
@@ -44,7 +44,7 @@ macro_rules! task_debug {
     };
 }
 
-/// Logs at info level from inside a body, with the fields `task_id`, `attempt` and, if the task has
+/// Logs at info level from a handler, with the fields `task_id`, `attempt` and, if the task has
 /// one, `correlation_id`. The message may capture variables; after it come fields of your own, as
 /// `tracing` takes them: `name = value`, `name = %displayed`, `name = ?debugged`, `name`.
 ///
@@ -65,7 +65,7 @@ macro_rules! task_info {
     };
 }
 
-/// Logs at warn level from inside a body: see [`task_info!`](crate::task_info).
+/// Logs at warn level from a handler: see [`task_info!`](crate::task_info).
 #[macro_export]
 macro_rules! task_warn {
     ($ctx:expr, $message:literal $(,)?) => { $crate::__task_event!(WARN, $ctx, {}, $message) };
@@ -74,7 +74,7 @@ macro_rules! task_warn {
     };
 }
 
-/// Logs at error level from inside a body: see [`task_info!`](crate::task_info).
+/// Logs at error level from a handler: see [`task_info!`](crate::task_info).
 #[macro_export]
 macro_rules! task_error {
     ($ctx:expr, $message:literal $(,)?) => { $crate::__task_event!(ERROR, $ctx, {}, $message) };

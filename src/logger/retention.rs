@@ -1,4 +1,4 @@
-//! Which log files are old.
+//! Removes old log files.
 
 use std::fs;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::logger::{FILE_PREFIX, FILE_SUFFIX};
 
-/// Removes all daily files in `dir` but the newest `keep`.
+/// Removes all daily files in `dir` except the newest `keep`.
 pub(super) fn prune(dir: &Path, keep: usize) -> io::Result<()> {
     let mut names = Vec::new();
     for entry in fs::read_dir(dir)? {
@@ -17,16 +17,16 @@ pub(super) fn prune(dir: &Path, keep: usize) -> io::Result<()> {
     outdated(names, keep).iter().try_for_each(|name| fs::remove_file(dir.join(name)))
 }
 
-/// The names of ours that are older than the newest `keep` of ours.
+/// The names of our files except the newest `keep`.
 fn outdated(mut names: Vec<String>, keep: usize) -> Vec<String> {
     names.retain(|name| is_ours(name));
-    // The day is written so that the names sort by it.
+    // Names sort by their date.
     names.sort_unstable();
     names.truncate(names.len().saturating_sub(keep));
     names
 }
 
-/// Whether this is the name of a daily file, down to the digits: the directory may be shared.
+/// Whether this is the name of a daily file. Checks every character, because the directory may be shared.
 fn is_ours(name: &str) -> bool {
     let day = name
         .strip_prefix(FILE_PREFIX)
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_are_kept_and_other_files_are_left_alone() {
+    fn the_newest_files_are_kept_and_foreign_files_are_ignored() {
         let names = [
             "task-scheduler.2026-10-02.log",
             "task-scheduler.2025-12-31.log",

@@ -1,4 +1,4 @@
-//! A writer that counts what it could not write, and the sum of all lines lost.
+//! A writer that counts failed writes, and the count of all lost lines.
 
 use std::io;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tracing_appender::non_blocking::ErrorCounter;
 
-/// Passes lines on and counts those that the writer refuses (a full disk, a closed pipe).
+/// Forwards lines and counts failed writes, as on a full disk or a closed pipe.
 pub(super) struct Sink<W> {
     writer: W,
     failures: Arc<AtomicUsize>,
@@ -40,26 +40,26 @@ impl<W: io::Write> io::Write for Sink<W> {
     }
 }
 
-/// Lines lost on the way to each writer, and how many of them were told.
+/// The lost lines of each writer, and how many of them were reported.
 #[derive(Debug, Default)]
 pub(super) struct Losses(Vec<Watched>);
 
 #[derive(Debug)]
 struct Watched {
     name: &'static str,
-    /// Lost because too many were waiting.
-    crowded_out: ErrorCounter,
-    /// Lost because the writer refused them.
+    /// Dropped because too many lines were waiting.
+    dropped: ErrorCounter,
+    /// Failed writes.
     unwritten: Arc<AtomicUsize>,
-    told: usize,
+    reported: usize,
 }
 
-/// Lines lost on the way to one writer.
+/// The lost lines of one writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Loss {
     pub(super) writer: &'static str,
     pub(super) lines: usize,
-    /// Since the start.
+    /// Since the log was started.
     pub(super) total: usize,
 }
 
@@ -67,19 +67,18 @@ impl Losses {
     pub(super) fn watch(
         &mut self,
         name: &'static str,
-        crowded_out: ErrorCounter,
+        dropped: ErrorCounter,
         unwritten: Arc<AtomicUsize>,
     ) {
-        self.0.push(Watched { name, crowded_out, unwritten, told: 0 });
+        self.0.push(Watched { name, dropped, unwritten, reported: 0 });
     }
 
-    /// What was lost since the last call.
-    pub(super) fn news(&mut self) -> impl Iterator<Item = Loss> {
+    /// The lines lost since the last call.
+    pub(super) fn take_new(&mut self) -> impl Iterator<Item = Loss> {
         self.0.iter_mut().filter_map(|watched| {
-            let lost =
-                watched.crowded_out.dropped_lines() + watched.unwritten.load(Ordering::Relaxed);
-            let new = lost.saturating_sub(watched.told);
-            watched.told = lost;
+            let lost = watched.dropped.dropped_lines() + watched.unwritten.load(Ordering::Relaxed);
+            let new = lost.saturating_sub(watched.reported);
+            watched.reported = lost;
             (new > 0).then_some(Loss { writer: watched.name, lines: new, total: lost })
         })
     }

@@ -1,4 +1,4 @@
-//! The log as it reaches its console and its files.
+//! The log's output on the console and in files.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -9,7 +9,7 @@ use tracing::dispatcher::with_default;
 use super::*;
 use crate::logger::sink::Loss;
 
-/// A console that remembers.
+/// A console that records its output.
 #[derive(Clone, Default)]
 struct Console(Arc<Mutex<Vec<u8>>>);
 
@@ -34,19 +34,19 @@ impl io::Write for Console {
     }
 }
 
-/// What the console and the day's file got from `body`.
+/// The output of `log_lines` on the console and in the file of today.
 fn logged(
     format: Format,
     filter: Option<&str>,
     ansi: bool,
-    body: impl FnOnce(),
+    log_lines: impl FnOnce(),
 ) -> (String, String) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let logs = dir.path().join("deep/logs");
     let options = Options { dir: Some(logs.clone()), format, retention: 2 };
     let console = Console::default();
     let (dispatch, guard) = build(&options, filter, console.clone(), ansi).expect("a log");
-    with_default(&dispatch, body);
+    with_default(&dispatch, log_lines);
     drop(guard);
     let files: Vec<_> = std::fs::read_dir(&logs)
         .expect("the directory was made")
@@ -67,24 +67,24 @@ fn json_line(text: &str) -> serde_json::Value {
 
 #[test]
 fn the_console_and_the_file_get_the_same_lines_and_colour_stays_on_the_console() {
-    let body = || {
+    let log_lines = || {
         let _span = tracing::info_span!("run", queue = "mail").entered();
         tracing::info!(count = 3, "methods registered");
         tracing::debug!("not at info");
     };
-    let (console, file) = logged(Format::Text, None, false, body);
+    let (console, file) = logged(Format::Text, None, false, log_lines);
     let expected =
         " INFO run{queue=\"mail\"}: task_scheduler::logger::tests: methods registered count=3\n";
     for text in [console, file] {
         assert_eq!(text.split_once(' ').map(|(_time, line)| line), Some(expected));
     }
-    let (console, file) = logged(Format::Text, None, true, body);
+    let (console, file) = logged(Format::Text, None, true, log_lines);
     assert!(console.contains("\u{1b}["), "{console}");
     assert!(!file.contains('\u{1b}'), "{file}");
 }
 
 #[test]
-fn a_line_of_json_has_its_fields_beside_the_message() {
+fn a_json_line_has_its_fields_beside_the_message() {
     let (console, file) = logged(Format::Json, None, true, || {
         tracing::warn!(target: "task_scheduler::here", lines = 7, "lost");
     });
@@ -99,12 +99,12 @@ fn a_line_of_json_has_its_fields_beside_the_message() {
 }
 
 #[test]
-fn rust_log_chooses_what_is_logged_and_an_empty_one_counts_as_not_set() {
-    let body = || {
+fn rust_log_filters_lines_and_an_empty_value_counts_as_unset() {
+    let log_lines = || {
         tracing::debug!("fine");
         tracing::info!("coarse");
     };
-    let lines = |filter| logged(Format::Text, Some(filter), false, body).1.lines().count();
+    let lines = |filter| logged(Format::Text, Some(filter), false, log_lines).1.lines().count();
     assert_eq!(lines("debug"), 2);
     assert_eq!(lines("off,task_scheduler=debug"), 2);
     assert_eq!(lines("warn"), 0);
@@ -126,7 +126,7 @@ fn a_malformed_filter_is_refused() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_is_refused() {
+fn a_directory_that_cannot_be_created_is_refused() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let message = refusal(Some(file.path().join("logs")), "info");
     assert!(message.contains("/logs: Not a directory (os error 20); choose another"), "{message}");
@@ -145,7 +145,7 @@ fn old_files_are_removed_while_the_log_runs() {
     assert_eq!(left, [false, true], "the newest, and today's");
 }
 
-/// A writer that waits until it is let go.
+/// A writer that blocks until the test releases it.
 struct Stuck(mpsc::Receiver<()>, Console);
 
 impl io::Write for Stuck {
@@ -161,24 +161,27 @@ impl io::Write for Stuck {
 }
 
 #[test]
-fn lines_lost_because_a_writer_is_slow_are_counted_and_told() {
+fn lines_dropped_for_a_slow_writer_are_counted_and_reported() {
     let options = Options { dir: None, ..Options::default() };
-    let (let_go, stuck) = mpsc::channel();
+    let (release, stuck) = mpsc::channel();
     let console = Console::default();
     let (dispatch, guard) =
         build(&options, None, Stuck(stuck, console.clone()), false).expect("a log");
     let lines = MAX_WAITING_LINES + 100;
     with_default(&dispatch, || (0..lines).for_each(|number| tracing::info!(number, "line")));
     assert_eq!(console.lines_with("line number=").len(), 0);
-    drop(let_go);
+    drop(release);
     while console.lines_with("line number=").len() < MAX_WAITING_LINES {
         std::thread::yield_now();
     }
     drop(guard);
     let lost = lines - console.lines_with("line number=").len();
     let expected = format!("log lines were lost writer=\"log-console\" lines={lost} total={lost}");
-    let told = console.lines_with("log lines were lost");
-    assert!(matches!(&told[..], [told] if told.ends_with(&expected)), "{expected}: {told:?}");
+    let reported = console.lines_with("log lines were lost");
+    assert!(
+        matches!(&reported[..], [reported] if reported.ends_with(&expected)),
+        "{expected}: {reported:?}"
+    );
 }
 
 /// A full disk.
@@ -195,7 +198,7 @@ impl io::Write for Full {
 }
 
 #[test]
-fn lines_that_a_writer_refuses_are_counted() {
+fn failed_writes_are_counted() {
     use io::Write;
 
     let mut sink = Sink::new(Full);
@@ -203,11 +206,11 @@ fn lines_that_a_writer_refuses_are_counted() {
     let (writer, _guard) = NonBlockingBuilder::default().finish(io::sink());
     let mut losses = Losses::default();
     losses.watch("log-file", writer.error_counter(), failures);
-    assert_eq!(losses.news().count(), 0);
+    assert_eq!(losses.take_new().count(), 0);
     for _ in 0..3 {
         assert!(sink.write_all(b"line\n").is_err());
     }
     let loss = Loss { writer: "log-file", lines: 3, total: 3 };
-    assert_eq!(losses.news().collect::<Vec<_>>(), [loss]);
-    assert_eq!(losses.news().count(), 0, "told once");
+    assert_eq!(losses.take_new().collect::<Vec<_>>(), [loss]);
+    assert_eq!(losses.take_new().count(), 0, "reported once");
 }
