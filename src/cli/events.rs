@@ -1,15 +1,15 @@
-//! `events`: the catalogue, for people.
+//! `events`: prints the event catalogue.
 
 use super::Error;
 use crate::events::catalog::{self, EventInfo};
 use crate::models::NamePattern;
 
-/// All events, those that a pattern means, or everything about one.
+/// A list of all events, of those that match a pattern, or the description of one.
 pub(super) fn events(name: Option<&str>) -> Result<String, Error> {
     let Some(name) = name else { return Ok(list(|_| true)) };
     let pattern = NamePattern::parse(name);
     catalog::check(&pattern).map_err(|unknown| Error::InvalidArgument(unknown.to_string()))?;
-    // `custom.*` stands in the catalogue like that.
+    // `custom.*` is an entry of the catalogue itself.
     match catalog::find(name) {
         Some(info) => Ok(one(info)),
         None => Ok(list(|info| {
@@ -18,10 +18,10 @@ pub(super) fn events(name: Option<&str>) -> Result<String, Error> {
     }
 }
 
-fn list(wanted: impl Fn(&EventInfo) -> bool) -> String {
-    let wanted: Vec<_> = catalog::all().iter().filter(|info| wanted(info)).collect();
-    let width = wanted.iter().map(|info| info.name.len()).max().unwrap_or(0);
-    let lines = wanted.iter().map(|info| format!("{:width$}  {}\n", info.name, info.description));
+fn list(filter: impl Fn(&EventInfo) -> bool) -> String {
+    let listed: Vec<_> = catalog::all().iter().filter(|info| filter(info)).collect();
+    let width = listed.iter().map(|info| info.name.len()).max().unwrap_or(0);
+    let lines = listed.iter().map(|info| format!("{:width$}  {}\n", info.name, info.description));
     lines.collect()
 }
 
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_event_is_told_with_all_that_it_says() {
+    fn one_event_is_described_with_all_its_fields() {
         let expected = "\
 queue.limits_changed: An operator changed the limits of a queue
 category: queue
@@ -78,13 +78,13 @@ example: {
   \"weight\": 1
 }
 ";
-        assert_eq!(events(Some("queue.limits_changed")).expect("it is known"), expected);
+        assert_eq!(events(Some("queue.limits_changed")).expect("a known event"), expected);
     }
 
     #[test]
-    fn patterns_list_what_they_mean() {
+    fn patterns_list_the_matching_events() {
         let names = |pattern| {
-            let text = events(pattern).expect("it is known");
+            let text = events(pattern).expect("a known event");
             text.lines().map(|line| line.split(' ').next().unwrap_or("").to_owned()).collect()
         };
         let listed: Vec<String> = names(Some("queue.*"));
@@ -99,7 +99,7 @@ example: {
     }
 
     #[test]
-    fn an_event_that_there_is_not_is_refused_with_the_nearest_names() {
+    fn an_unknown_event_is_refused_with_the_nearest_names() {
         let refused = events(Some("queue.pause")).expect_err("unknown").to_string();
         assert_eq!(refused, "no event is called \"queue.pause\"; did you mean queue.paused?");
     }

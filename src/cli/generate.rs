@@ -1,4 +1,4 @@
-//! `generate`: files to begin with, which compile and have a test.
+//! `generate`: source files for a task or a subscriber. They compile and contain a test.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
@@ -8,9 +8,9 @@ use super::Error;
 use crate::events::catalog::{self, FieldKind};
 use crate::models::{DEFAULT_NAMESPACE, MAX_METHOD_BYTES, NamePattern};
 
-/// The longest name of a subscriber that is generated, in bytes: `_subscriber` comes behind it.
+/// The maximum length of a name in bytes; `_subscriber` is appended to a subscriber's.
 const MAX_BYTES: usize = 60;
-/// Words that cannot name anything in Rust.
+/// Words that are no identifiers in Rust.
 const KEYWORDS: [&str; 52] = [
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate",
     "do", "dyn", "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl",
@@ -19,32 +19,32 @@ const KEYWORDS: [&str; 52] = [
     "unsafe", "unsized", "use", "virtual", "where", "while", "yield", "_",
 ];
 
-/// What to write.
+/// What to generate.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
 pub enum Generate {
-    /// A type that is told of events, with a method for each
+    /// A subscriber: a type with a method for each event
     Subscriber {
-        /// Lower-case words with `_`: `notification`
+        /// The name: lower-case words with `_`, such as `notification`
         name: String,
-        /// Which events; `task-scheduler events` lists them
+        /// The events; `task-scheduler events` lists them
         #[arg(long, required = true, num_args = 1.., value_name = "EVENT")]
         events: Vec<String>,
-        /// The file, which must not exist yet; stdout unless it is given
+        /// The output file, which must not exist; default stdout
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// A method
+    /// A task
     Task {
-        /// `[namespace/]name`, lower-case words with `_`: `payments/charge`
+        /// The method's name: `[namespace/]name`, lower-case words with `_`, such as `payments/charge`
         name: String,
-        /// The file, which must not exist yet; stdout unless it is given
+        /// The output file, which must not exist; default stdout
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
 }
 
 impl Generate {
-    /// Writes it, and answers what to say.
+    /// Generates the source and returns the text to print.
     pub(super) fn run(&self) -> Result<String, Error> {
         let (text, out) = match self {
             Self::Subscriber { name, events, out } => (subscriber(name, events)?, out),
@@ -54,72 +54,75 @@ impl Generate {
             None => Ok(text),
             Some(path) => {
                 write(path, &text).map_err(|why| Error::File { path: path.clone(), why })?;
-                Ok(format!("{} is written; name it in a `mod` of your crate\n", path.display()))
+                Ok(format!(
+                    "wrote {}; add it to your crate with a `mod` declaration\n",
+                    path.display()
+                ))
             }
         }
     }
 }
 
-/// What is there is never overwritten.
+/// Never overwrites a file.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
 }
 
-/// A word that can name a function.
+/// Refuses a word that is no name of a function.
 fn check_word(word: &str, whole: &str) -> Result<(), Error> {
-    let sound = word.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
+    let valid = word.bytes().next().is_some_and(|b| b.is_ascii_lowercase())
         && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
         && word.len() <= MAX_BYTES
         && !KEYWORDS.contains(&word);
-    if sound {
+    if valid {
         return Ok(());
     }
     let shown: String = whole.chars().take(MAX_METHOD_BYTES).collect();
     Err(Error::InvalidArgument(format!(
-        "{shown:?} is no name for Rust code; expected lower-case letters, digits and `_`, a letter first, \
-         at most {MAX_BYTES} bytes, and no keyword"
+        "{shown:?} is no name for Rust code; expected a letter, then letters, digits and `_`, all \
+         lower-case, at most {MAX_BYTES} bytes, no keyword"
     )))
 }
 
 fn subscriber(name: &str, events: &[String]) -> Result<String, Error> {
     let name = name.strip_suffix("_subscriber").unwrap_or(name);
     check_word(name, name)?;
-    let mut wanted: Vec<NamePattern> = Vec::new();
+    let mut patterns: Vec<NamePattern> = Vec::new();
     for event in events {
         let pattern = NamePattern::parse(event);
         catalog::check(&pattern).map_err(|unknown| Error::InvalidArgument(unknown.to_string()))?;
-        if !wanted.contains(&pattern) {
-            wanted.push(pattern);
+        if !patterns.contains(&pattern) {
+            patterns.push(pattern);
         }
     }
     let ty = format!("{}Subscriber", camel(name));
     let words = |text: &str| format!("{text:?}");
-    let listed: Vec<_> = wanted.iter().map(|pattern| words(&pattern.to_string())).collect();
-    let told: Vec<_> = wanted.iter().map(|pattern| format!("`{pattern}`")).collect();
+    let listed: Vec<_> = patterns.iter().map(|pattern| words(&pattern.to_string())).collect();
+    let documented: Vec<_> = patterns.iter().map(|pattern| format!("`{pattern}`")).collect();
     let mut methods = String::new();
     let mut routes: Vec<String> = Vec::new();
-    for pattern in &wanted {
+    for pattern in &patterns {
         let NamePattern::Exactly(event) = pattern else { continue };
-        // `custom.order.paid` and `custom.order_paid` go to one method.
+        // `custom.order.paid` and `custom.order_paid` share one method.
         let route = event.replace(['.', '-'], "_");
         if !routes.contains(&route) {
             methods.push_str(&handler(event, &route));
             routes.push(route);
         }
     }
-    if wanted.iter().any(|pattern| matches!(pattern, NamePattern::StartingWith(_))) {
+    if patterns.iter().any(|pattern| matches!(pattern, NamePattern::StartingWith(_))) {
         methods.push_str(REST);
     }
-    let examples: Vec<_> = wanted.iter().map(|pattern| words(&example(pattern))).collect();
+    let examples: Vec<_> = patterns.iter().map(|pattern| words(&example(pattern))).collect();
     Ok(SUBSCRIBER
-        .replace("EVENTS_TOLD", &told.join(", "))
+        .replace("EVENTS_DOCUMENTED", &documented.join(", "))
         .replace("EVENTS_LISTED", &listed.join(", "))
         .replace("EXAMPLES", &examples.join(", "))
         .replace("METHODS", methods.trim_end())
         .replace("TYPE", &ty))
 }
 
-/// An event that the pattern means.
+/// An event that matches the pattern.
 fn example(pattern: &NamePattern) -> String {
     match pattern {
         NamePattern::Exactly(name) => name.clone(),
@@ -131,16 +134,16 @@ fn example(pattern: &NamePattern) -> String {
     }
 }
 
-/// The method for one kind of event: says what it is about, and why if it is about a failure.
+/// The handler of one event. It prints the first text field, and the error of a failure.
 fn handler(event: &str, route: &str) -> String {
     let fields = catalog::find(event).map(|info| &info.fields[..]).unwrap_or_default();
     let first = fields.iter().find(|field| field.kind == FieldKind::Text);
     let error = fields.iter().find(|field| field.name == "error_message");
-    let told = [first, error].into_iter().flatten().map(|field| field.name);
-    let mut body = String::new();
+    let printed = [first, error].into_iter().flatten().map(|field| field.name);
+    let mut statements = String::new();
     let mut shown = String::new();
-    for name in told {
-        body.push_str(&format!(
+    for name in printed {
+        statements.push_str(&format!(
             "        let {name} = event.text({name:?}).unwrap_or(\"unknown\");\n"
         ));
         shown.push_str(if shown.is_empty() { ": " } else { ", " });
@@ -149,7 +152,7 @@ fn handler(event: &str, route: &str) -> String {
     let description = catalog::find(event).map_or("", |info| info.description);
     format!(
         "    /// {description}.\n    async fn handle_{route}(&self, event: &Announced) -> Result<(), SubscriberError> {{\n\
-         {body}        println!(\"{{}} {event}{shown}\", event.at);\n        Ok(())\n    }}\n\n"
+         {statements}        println!(\"{{}} {event}{shown}\", event.at);\n        Ok(())\n    }}\n\n"
     )
 }
 
@@ -166,7 +169,7 @@ fn task(name: &str) -> Result<String, Error> {
     Ok(TASK.replace("ATTRIBUTE", &attribute).replace("METHOD", name).replace("NAME", short))
 }
 
-/// `OrderPaid` of `order_paid`.
+/// Converts `order_paid` to `OrderPaid`.
 fn camel(name: &str) -> String {
     let mut text = String::new();
     for word in name.split('_') {
@@ -177,19 +180,19 @@ fn camel(name: &str) -> String {
     text
 }
 
-const REST: &str = "    /// Every event that has no method of its own.
+const REST: &str = "    /// Handles every event without a method of its own.
     async fn handle(&self, event: &Announced) -> Result<(), SubscriberError> {
         println!(\"{} {}: {:?}\", event.at, event.name(), event.payload());
         Ok(())
     }
 ";
 
-const SUBSCRIBER: &str = "//! Is told of EVENTS_TOLD.
+const SUBSCRIBER: &str = "//! Handles EVENTS_DOCUMENTED.
 
 use task_scheduler::events::{Announced, SubscriberError};
 use task_scheduler::subscriber;
 
-/// Made once, when the server starts, and told of one event after the other.
+/// Created once, when the server starts. Handles one event after the other.
 #[derive(Default)]
 struct TYPE;
 
@@ -205,10 +208,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_event_is_dealt_with() {
+    fn every_event_is_handled() {
         for name in [EXAMPLES] {
             let event = Announced::example(name).expect(\"it is in the catalogue\");
-            tell(&TYPE, &event).expect(\"it is dealt with\");
+            tell(&TYPE, &event).expect(\"it is handled\");
         }
     }
 }
@@ -218,11 +221,11 @@ const TASK: &str = "//! The method `METHOD`.
 
 use task_scheduler::{TaskContext, TaskError, async_task};
 
-/// Says hello. This is what `ListMethods` says of it.
+/// Says hello. `ListMethods` returns this text.
 #[async_task(ATTRIBUTE)]
 async fn NAME(ctx: TaskContext, name: String) -> Result<String, TaskError> {
     if name.is_empty() {
-        return Err(TaskError::permanent(\"nobody is there\"));
+        return Err(TaskError::permanent(\"the name is empty\"));
     }
     ctx.log_info(format!(\"attempt {}: {name}\", ctx.attempt()));
     Ok(format!(\"Hello, {name}!\"))
@@ -234,10 +237,10 @@ mod tests {
     use task_scheduler::testing::TestTask;
 
     #[test]
-    fn it_says_hello_and_fails_for_good_where_nobody_is() {
+    fn it_says_hello_and_fails_without_a_name() {
         let run = |name: &str| TestTask::new(\"METHOD\").arg(name).run_blocking();
         assert_eq!(run(\"Ada\").result(), &\"Hello, Ada!\".into());
-        assert_eq!(run(\"\").error(), &TaskError::permanent(\"nobody is there\"));
+        assert_eq!(run(\"\").error(), &TaskError::permanent(\"the name is empty\"));
     }
 }
 ";
@@ -259,13 +262,13 @@ mod tests {
     }
 
     #[test]
-    fn names_that_rust_does_not_take_are_refused() {
+    fn names_that_are_invalid_in_rust_are_refused() {
         for name in ["", "Mail", "1st", "my-mail", "match", "_", "a b", "prüfung", &"x".repeat(61)]
         {
-            let said = refused(subscriber(name, &["*"]));
-            assert!(said.contains("is no name for Rust code"), "{name}: {said}");
-            let said = refused(Generate::Task { name: name.into(), out: None });
-            assert!(said.contains("is no name for Rust code"), "{name}: {said}");
+            let error = refused(subscriber(name, &["*"]));
+            assert!(error.contains("is no name for Rust code"), "{name}: {error}");
+            let error = refused(Generate::Task { name: name.into(), out: None });
+            assert!(error.contains("is no name for Rust code"), "{name}: {error}");
         }
         for name in ["/", "a/", "/a", "a/b/c", "type/a"] {
             refused(Generate::Task { name: name.into(), out: None });
@@ -273,13 +276,13 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_there_is_not_is_refused_with_the_nearest_names() {
-        let said = refused(subscriber("mail", &["task.failed", "task.complete"]));
-        assert_eq!(said, "no event is called \"task.complete\"; did you mean task.completed?");
+    fn an_unknown_event_is_refused_with_the_nearest_names() {
+        let error = refused(subscriber("mail", &["task.failed", "task.complete"]));
+        assert_eq!(error, "no event is called \"task.complete\"; did you mean task.completed?");
     }
 
     #[test]
-    fn events_that_go_to_one_method_get_it_once() {
+    fn events_with_the_same_method_name_share_one_method() {
         let text = subscriber("orders", &["custom.order.paid", "custom.order_paid", "task.failed"])
             .run()
             .expect("they are events");
@@ -288,15 +291,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_there_is_not_overwritten() {
+    fn an_existing_file_is_not_overwritten() {
         let dir = tempfile::tempdir().expect("there is room");
         let out = dir.path().join("charge.rs");
         let generate = Generate::Task { name: "charge".into(), out: Some(out.clone()) };
         generate.run().expect("it is written");
         let before = std::fs::read_to_string(&out).expect("it is there");
         assert_eq!(before, task("charge").expect("a good name"));
-        let said = refused(generate);
-        assert!(said.contains("charge.rs") && said.contains("exists"), "{said}");
+        let error = refused(generate);
+        assert!(error.contains("charge.rs") && error.contains("exists"), "{error}");
         assert_eq!(std::fs::read_to_string(&out).expect("it is there"), before);
     }
 }

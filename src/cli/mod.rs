@@ -1,8 +1,6 @@
-//! What the binary does beside serving: it looks after a store's files, and helps people who write
-//! tasks and subscribers.
+//! The commands of the binary: maintenance of a store's files, the event catalogue, and code generation.
 //!
-//! Owns the commands' names and what they say. How a store is checked, copied and put back is the
-//! store's own.
+//! Owns the commands' names and output. The store itself verifies, backs up and restores its files.
 
 mod events;
 mod generate;
@@ -13,70 +11,68 @@ use std::path::{Path, PathBuf};
 
 use crate::store::{self, sqlite};
 
-/// What to do instead of serving. What is said of each is its help.
+/// A command. The docs of the variants are their `--help`.
 #[derive(Clone, Debug, PartialEq, Eq, clap::Subcommand)]
 pub enum Command {
-    /// Check every page and every task of the data directory, and say what is wrong; a server may be
-    /// running on it
+    /// Check every page and every task of the data directory; a server may be using it
     #[command(
-        after_help = "Exit codes: 0 nothing is wrong, 1 something is, a line each, 78 there is no store, or only what is left of one."
+        after_help = "Exit codes: 0 no problems, 1 problems, one per line, 78 no store or an incomplete one."
     )]
     Verify {
         /// A backup to check instead of the data directory
         #[arg(value_name = "FILE", conflicts_with = "data-dir")]
         backup: Option<PathBuf>,
     },
-    /// Copy all that the data directory holds, as it is at one moment, into a new file; a server may
-    /// be running on it
+    /// Copy the data directory into a new file, as a consistent snapshot; a server may be using it
     Backup {
-        /// The file, which must not exist yet
+        /// The backup file, which must not exist
         #[arg(value_name = "FILE")]
         to: PathBuf,
     },
-    /// Put a backup into a data directory that holds no store yet, after checking it
+    /// Check a backup and copy it into a data directory without a store
     Restore {
-        /// The backup
+        /// The backup file
         #[arg(value_name = "FILE")]
         from: PathBuf,
     },
-    /// List the events that there are, or tell all about one
+    /// List all events, or describe one
     Events {
-        /// `task.failed`, or those that begin alike: `task.*`
+        /// An event such as `task.failed`, or a pattern such as `task.*`
         #[arg(value_name = "EVENT")]
         name: Option<String>,
     },
-    /// Write a file to begin with: it compiles, and has a test
+    /// Generate the source of a task or a subscriber, with a test
     #[command(subcommand)]
     Generate(Generate),
 }
 
-/// Why a command did not succeed.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The store did not do what it was asked.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// It was looked through, and this is what is wrong with it.
+    /// Problems that `verify` found in the store, one per line.
     #[error("{}", .0.join("\n"))]
     Unsound(Vec<String>),
-    /// It was asked for something that cannot be.
+    /// An argument is invalid.
     #[error("{0}")]
     InvalidArgument(String),
     /// A file could not be written.
     #[error("cannot write {}: {why}", .path.display())]
     File {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         why: std::io::Error,
     },
 }
 
 impl Command {
-    /// Does it, those that look after a store with the one in `dir`, and answers what to say about it.
+    /// Runs the command and returns the text to print. Maintenance commands use the store in `dir`.
     ///
     /// # Errors
-    /// [`Error`]; what was there is as it was.
+    /// [`Error`]; existing files are unchanged.
     pub fn run(&self, dir: &Path) -> Result<String, Error> {
         match self {
             Self::Verify { backup } => {

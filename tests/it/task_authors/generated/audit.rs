@@ -1,9 +1,9 @@
-//! Is told of `task.*`, `node.draining`, `custom.order-paid`.
+//! Handles `task.*`, `node.draining`, `custom.order-paid`.
 
 use task_scheduler::events::{Announced, SubscriberError};
 use task_scheduler::subscriber;
 
-/// Made once, when the server starts, and told of one event after the other.
+/// Created once, when the server starts. Handles one event after the other.
 #[derive(Default)]
 struct AuditSubscriber;
 
@@ -22,7 +22,7 @@ impl AuditSubscriber {
         Ok(())
     }
 
-    /// Every event that has no method of its own.
+    /// Handles every event without a method of its own.
     async fn handle(&self, event: &Announced) -> Result<(), SubscriberError> {
         println!("{} {}: {:?}", event.at, event.name(), event.payload());
         Ok(())
@@ -36,10 +36,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_event_is_dealt_with() {
+    fn every_event_is_handled() {
         for name in ["task.accepted", "node.draining", "custom.order-paid"] {
             let event = Announced::example(name).expect("it is in the catalogue");
-            tell(&AuditSubscriber, &event).expect("it is dealt with");
+            tell(&AuditSubscriber, &event).expect("it is handled");
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use task_scheduler::{TaskContext, TaskError, async_task};
 
-/// Says hello. This is what `ListMethods` says of it.
+/// Says hello. `ListMethods` returns this text.
 #[async_task(retries = 3, timeout = "1m")]
 async fn hello(ctx: TaskContext, name: String) -> Result<String, TaskError> {
     if name.is_empty() {
-        return Err(TaskError::permanent("nobody is there"));
+        return Err(TaskError::permanent("the name is empty"));
     }
     ctx.log_info(format!("attempt {}: {name}", ctx.attempt()));
     Ok(format!("Hello, {name}!"))
@@ -18,9 +18,9 @@ mod tests {
     use task_scheduler::testing::TestTask;
 
     #[test]
-    fn it_says_hello_and_fails_for_good_where_nobody_is() {
+    fn it_says_hello_and_fails_without_a_name() {
         let run = |name: &str| TestTask::new("hello").arg(name).run_blocking();
         assert_eq!(run("Ada").result(), &"Hello, Ada!".into());
-        assert_eq!(run("").error(), &TaskError::permanent("nobody is there"));
+        assert_eq!(run("").error(), &TaskError::permanent("the name is empty"));
     }
 }

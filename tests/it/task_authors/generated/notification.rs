@@ -1,9 +1,9 @@
-//! Is told of `task.completed`, `task.failed`.
+//! Handles `task.completed`, `task.failed`.
 
 use task_scheduler::events::{Announced, SubscriberError};
 use task_scheduler::subscriber;
 
-/// Made once, when the server starts, and told of one event after the other.
+/// Created once, when the server starts. Handles one event after the other.
 #[derive(Default)]
 struct NotificationSubscriber;
 
@@ -32,10 +32,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_event_is_dealt_with() {
+    fn every_event_is_handled() {
         for name in ["task.completed", "task.failed"] {
             let event = Announced::example(name).expect("it is in the catalogue");
-            tell(&NotificationSubscriber, &event).expect("it is dealt with");
+            tell(&NotificationSubscriber, &event).expect("it is handled");
         }
     }
 }
