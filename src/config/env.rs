@@ -1,27 +1,27 @@
-//! The environment: every setting as `TASK_SCHEDULER_*`.
+//! Reads settings from environment variables `TASK_SCHEDULER_*`.
 
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use crate::config::nearest::nearest;
-use crate::config::problem::{Place, Problem};
+use crate::config::problem::{Problem, Source};
 use crate::config::settings::{ENV_PREFIX, SETTINGS, Setting};
 
 const CONFIG: &str = "TASK_SCHEDULER_CONFIG";
 
-/// What the environment says.
+/// The settings in the environment.
 #[derive(Default)]
 pub(super) struct Environment {
-    /// The configuration file.
+    /// The path of the configuration file.
     pub(super) config: Option<PathBuf>,
-    /// Values, not checked yet.
+    /// Unchecked values.
     pub(super) values: Vec<(&'static Setting, String)>,
-    /// Variables that look like slips. No more than a remark: Kubernetes sets
-    /// `TASK_SCHEDULER_SERVICE_HOST` and the like for a service that is named `task-scheduler`.
+    /// Warnings about variables that look misspelt. Not errors, because Kubernetes sets
+    /// `TASK_SCHEDULER_SERVICE_HOST` and others for a service named `task-scheduler`.
     pub(super) remarks: Vec<String>,
 }
 
-/// Picks out what is ours. An empty variable counts as not set.
+/// Reads the variables with our prefix. An empty variable counts as unset.
 pub(super) fn read(
     variables: impl IntoIterator<Item = (OsString, OsString)>,
     problems: &mut Vec<Problem>,
@@ -49,7 +49,7 @@ pub(super) fn read(
 
 fn not_text(setting: &Setting, value: &OsStr) -> Problem {
     Problem::BadValue {
-        place: Place::Environment,
+        at: Source::Environment,
         what: setting.env(),
         value: format!("{value:?}"),
         expected: "expected UTF-8".into(),

@@ -1,4 +1,4 @@
-//! The configuration file: TOML, the settings' names as keys, and `[queues.NAME]`.
+//! Reads the configuration file: TOML with the settings' names as keys, and `[queues.NAME]`.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,34 +9,33 @@ use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
 
 use crate::config::nearest::nearest;
-use crate::config::problem::{Place, Problem};
-use crate::config::queue_key::QueueKey;
-use crate::config::settings::{SETTINGS, Setting, find};
+use crate::config::problem::{Problem, Source};
+use crate::config::settings::{QUEUE_SETTINGS, SETTINGS, Setting, find};
 use crate::models::{QueueLimits, QueueName};
 
-/// The largest file that is read.
+/// The maximum size of the file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-/// The longest piece of the file that a message repeats.
+/// The maximum length of a value that a message quotes.
 const MAX_SHOWN_CHARS: usize = 60;
 
-/// What the file says.
+/// The settings in the file.
 #[derive(Default)]
 pub(super) struct Settings {
-    /// Values, not checked yet.
+    /// Unchecked values.
     pub(super) values: Vec<(&'static Setting, Written)>,
-    /// Queues, checked.
+    /// The checked limits of queues.
     pub(super) queues: BTreeMap<QueueName, QueueLimits>,
-    /// Where each key of a queue was written.
-    pub(super) queue_places: BTreeMap<(QueueName, QueueKey), Place>,
+    /// The source of each limit, by the queue's name and the key.
+    pub(super) queue_sources: BTreeMap<(QueueName, &'static str), Source>,
 }
 
-/// A value and where it was written.
+/// A value and its source.
 pub(super) struct Written {
-    /// As a flag would have it; `None` for what no flag could be, such as a list.
+    /// The value as a flag has it; `None` for a value that no flag can have, such as a list.
     pub(super) text: Option<String>,
-    /// As in the source, for messages.
-    pub(super) source: String,
-    pub(super) place: Place,
+    /// The value as written, for messages.
+    pub(super) written: String,
+    pub(super) at: Source,
 }
 
 /// Reads and parses the file.
@@ -61,14 +60,14 @@ fn read_text(path: &Path) -> Result<String, Problem> {
     Ok(text)
 }
 
-/// Parses the text of the file at `path`; what is wrong goes to `problems`, the rest is returned.
+/// Parses the text of the file at `path`. Adds problems to `problems` and returns the valid rest.
 pub(super) fn parse(path: &Path, text: &str, problems: &mut Vec<Problem>) -> Settings {
     let mut parser = Parser { path, text, problems };
     match DeTable::parse(text) {
         Ok(table) => parser.settings(table.get_ref()),
         Err(error) => {
-            let place = parser.place(error.span().map_or(0, |span| span.start));
-            parser.problems.push(Problem::Syntax { place, message: error.message().to_owned() });
+            let at = parser.source_at(error.span().map_or(0, |span| span.start));
+            parser.problems.push(Problem::Syntax { at, message: error.message().to_owned() });
             Settings::default()
         }
     }
@@ -89,8 +88,8 @@ impl Parser<'_> {
         for (key, value) in table {
             if key.get_ref() == "queues" {
                 self.queues(value, &mut settings);
-            } else if let Some(setting) = find(key.get_ref()) {
-                settings.values.push((setting, self.written(key, value)));
+            } else if let Some(setting) = find(SETTINGS, key.get_ref()) {
+                settings.values.push((setting, self.setting(key, value)));
             } else {
                 let known = SETTINGS.iter().map(|setting| setting.name).chain(["queues"]);
                 self.unknown(key, key.get_ref(), nearest(key.get_ref(), known));
@@ -107,8 +106,8 @@ impl Parser<'_> {
             match QueueName::parse(key.get_ref(), "queues") {
                 Ok(name) => self.queue(name, value, settings),
                 Err(error) => {
-                    let place = self.place(key.span().start);
-                    self.problems.push(Problem::Syntax { place, message: error.message });
+                    let at = self.source_at(key.span().start);
+                    self.problems.push(Problem::Syntax { at, message: error.message });
                 }
             }
         }
@@ -126,62 +125,62 @@ impl Parser<'_> {
         let mut limits = QueueLimits::default();
         for (key, value) in table {
             let path = format!("{path}.{}", key.get_ref());
-            let known = QueueKey::ALL.into_iter().find(|known| key.get_ref() == known.as_str());
-            let Some(known) = known else {
-                let names = QueueKey::ALL.into_iter().map(QueueKey::as_str);
+            let Some(setting) = find(QUEUE_SETTINGS, key.get_ref()) else {
+                let names = QUEUE_SETTINGS.iter().map(|setting| setting.name);
                 self.unknown(key, &path, nearest(key.get_ref(), names));
                 continue;
             };
             let text = scalar(value.get_ref());
-            if text.and_then(|text| known.set(&mut limits, &text)).is_none() {
-                self.bad(value, &path, &known.accepts());
+            if text.and_then(|text| setting.kind.set(&mut limits, &text)).is_none() {
+                self.bad(value, &path, &setting.kind.accepts());
             }
-            settings.queue_places.insert((name.clone(), known), self.place(key.span().start));
+            let at = self.source_at(key.span().start);
+            settings.queue_sources.insert((name.clone(), setting.name), at);
         }
         settings.queues.insert(name, limits);
     }
 
-    fn written(&self, key: &Key<'_>, value: &Value<'_>) -> Written {
+    fn setting(&self, key: &Key<'_>, value: &Value<'_>) -> Written {
         Written {
             text: scalar(value.get_ref()),
-            source: self.source(value),
-            place: self.place(key.span().start),
+            written: self.quoted(value),
+            at: self.source_at(key.span().start),
         }
     }
 
     fn unknown(&mut self, key: &Key<'_>, path: &str, meant: Option<&str>) {
         let hint = meant.map_or(String::new(), |meant| format!("; did you mean {meant:?}?"));
-        let place = self.place(key.span().start);
-        self.problems.push(Problem::UnknownKey { place, key: path.to_owned(), hint });
+        let at = self.source_at(key.span().start);
+        self.problems.push(Problem::UnknownKey { at, key: path.to_owned(), hint });
     }
 
     fn bad(&mut self, value: &Value<'_>, what: &str, expected: &str) {
         self.problems.push(Problem::BadValue {
-            place: self.place(value.span().start),
+            at: self.source_at(value.span().start),
             what: what.to_owned(),
-            value: self.source(value),
+            value: self.quoted(value),
             expected: expected.to_owned(),
         });
     }
 
-    /// The value as it stands in the file, on one line.
-    fn source(&self, value: &Value<'_>) -> String {
-        let source = self.text.get(value.span()).unwrap_or_default();
-        let line = source.lines().next().unwrap_or_default();
-        match line == source && line.chars().count() <= MAX_SHOWN_CHARS {
+    /// The value as written, on one line and shortened.
+    fn quoted(&self, value: &Value<'_>) -> String {
+        let written = self.text.get(value.span()).unwrap_or_default();
+        let line = written.lines().next().unwrap_or_default();
+        match line == written && line.chars().count() <= MAX_SHOWN_CHARS {
             true => line.to_owned(),
             false => line.chars().take(MAX_SHOWN_CHARS).chain(['…']).collect(),
         }
     }
 
-    fn place(&self, offset: usize) -> Place {
+    fn source_at(&self, offset: usize) -> Source {
         let before = self.text.as_bytes().iter().take(offset);
         let line = 1 + before.filter(|byte| **byte == b'\n').count();
-        Place::File { path: self.path.to_owned(), line }
+        Source::File { path: self.path.to_owned(), line }
     }
 }
 
-/// A text or a whole number, as a flag would have it.
+/// A string or a whole number, as a flag has it.
 fn scalar(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),

@@ -1,4 +1,4 @@
-//! The command line: one flag for each row of the settings' table, and those that are no settings.
+//! Parses the command line: one flag for each setting, and `--config`, `--print-config`, commands.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -11,22 +11,22 @@ use crate::cli;
 use crate::config::Config;
 use crate::config::settings::{DATA_DIR, SETTINGS, Setting};
 
-/// What the command line says.
+/// The parsed command line.
 pub(super) struct Flags {
-    /// The configuration file.
+    /// The path of the configuration file.
     pub(super) config: Option<PathBuf>,
-    /// What to do instead of serving.
+    /// The command, if the program is not to serve.
     pub(super) command: Option<cli::Command>,
-    /// Print the configuration instead of serving.
+    /// Whether to print the configuration and exit.
     pub(super) print_config: bool,
-    /// Values, already checked.
+    /// Checked values.
     pub(super) values: Vec<(&'static Setting, String)>,
 }
 
-/// Reads the command line, the program's name first.
+/// Parses the command line, program name first.
 ///
 /// # Errors
-/// Whatever clap wants printed: a wrong flag, but also the help and the version.
+/// A wrong flag, and also `--help` and `--version`: clap prints them.
 pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, clap::Error> {
     let mut matches = command().try_get_matches_from(args)?;
     let print_config = matches.get_flag(PRINT_CONFIG);
@@ -34,7 +34,7 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, c
         Some(_) => Some(cli::Command::from_arg_matches(&matches)?),
         None => None,
     };
-    // A command has flags of its own, and none stand before it.
+    // A command has its own flags, and accepts none before it.
     let mut matches = matches.remove_subcommand().map_or(matches, |(_, own)| own);
     let values =
         SETTINGS.iter().filter_map(|setting| Some((setting, value(&mut matches, setting)?)));
@@ -42,12 +42,12 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Flags, c
     Ok(Flags { config: matches.remove_one(CONFIG), command, print_config, values })
 }
 
-/// The value of a flag; commands have not all of them.
+/// The value of a flag. Commands do not have every flag.
 fn value(matches: &mut ArgMatches, setting: &Setting) -> Option<String> {
     matches.try_remove_one(setting.name).ok().flatten()
 }
 
-/// The refusal of flags that are sound each by itself.
+/// The error for flags that are valid alone but not together.
 pub(super) fn conflict(why: String) -> clap::Error {
     command().error(ErrorKind::ArgumentConflict, why)
 }
@@ -56,24 +56,25 @@ const CONFIG: &str = "config";
 const PRINT_CONFIG: &str = "print-config";
 
 const EXPLANATION: &str = "\
-Every option can also be given by an environment variable (--cache-bytes is
-TASK_SCHEDULER_CACHE_BYTES) or in the file named by --config (cache-bytes = \"64MiB\"). Options win
-over variables, variables over the file. Queues are declared in the file alone, with any of these:
+Every option is also an environment variable (--cache-bytes is TASK_SCHEDULER_CACHE_BYTES) and a key
+of the --config file (cache-bytes = \"64MiB\"). Options override variables, which override the file.
+
+Queues are declared in the file only. Every key is optional:
 
     [queues.mail]
-    weight = 3                 # its share of the turns, 1 to 1000; others have 1
-    concurrency = 10           # tasks running at once; not bounded unless set
-    max_length = 50_000        # tasks waiting; --queue-length unless set
-    rate = \"100/s\"             # tasks started: 100/s, 10/m, 5/10s; not bounded unless set
-    concurrency_per_key = 1    # tasks of one concurrency key running at once; 1 unless set
-    rate_per_key = \"5/10s\"     # tasks of one concurrency key started; not bounded unless set
+    weight = 3                 # share of the turns, 1 to 1000 (default 1)
+    concurrency = 10           # maximum number of running tasks (default: no limit)
+    max_length = 50_000        # maximum number of waiting tasks (default: --queue-length)
+    rate = \"100/s\"             # rate limit of starts: 100/s, 10/m, 5/10s (default: no limit)
+    concurrency_per_key = 1    # running tasks with the same concurrency key (default 1)
+    rate_per_key = \"5/10s\"     # starts with the same concurrency key (default: no limit)
 
-What is declared holds from every start on, in the place of what such a queue was told while an
-earlier server ran. Queues that are not declared keep what they were told.
+At each start, a declaration replaces all limits of its queue, including those set over the API.
+Queues that are not declared keep the limits set over the API.
 
-RUST_LOG chooses what is logged: info (the default), debug, task_scheduler=trace,…
+RUST_LOG sets the log filter: info (default), debug, task_scheduler=trace, and so on.
 
-Exit codes: 0 stopped as asked, 1 failed, 2 wrong options, 78 wrong configuration or unusable data.";
+Exit codes: 0 stopped on request, 1 failed, 2 wrong options, 78 wrong configuration or unusable data.";
 
 fn command() -> Command {
     let serve = Command::new("task-scheduler")
@@ -83,7 +84,7 @@ fn command() -> Command {
             Arg::new(PRINT_CONFIG)
                 .long(PRINT_CONFIG)
                 .action(ArgAction::SetTrue)
-                .help("Print every setting and where it came from, as TOML, and exit"),
+                .help("Print all settings with their origins as TOML, and exit"),
         )
         .args(SETTINGS.iter().map(arg))
         .args_conflicts_with_subcommands(true)
@@ -92,8 +93,8 @@ fn command() -> Command {
     let data_dir = data_dir.map(|arg| arg.help_heading(Resettable::Reset));
     cli::Command::augment_subcommands(serve)
         .mut_subcommands(|command| command.arg(config()).args(&data_dir).max_term_width(100))
-        // After the commands, which would say what they are about.
-        .about("Runs Rust functions elsewhere, later or reliably; call them over gRPC.")
+        // After `augment_subcommands`, which sets another text.
+        .about("A durable task queue and scheduler for Rust functions, with a gRPC API.")
         .version(env!("CARGO_PKG_VERSION"))
         .after_help(EXPLANATION)
 }
@@ -111,13 +112,13 @@ fn arg(setting: &'static Setting) -> Arg {
         .long(setting.name)
         .help_heading(setting.group)
         .value_name(setting.kind.placeholder())
-        // `-1` is a wrong value, not a wrong flag.
+        // `-1` is a wrong value, not an unknown flag.
         .allow_negative_numbers(true)
         .help(format!("{} [default: {}]", setting.help, setting.default()))
         .value_parser(move |text: &str| -> Result<String, String> {
             setting.set(&mut Config::default(), text).map(|()| text.to_owned())
         });
-    // The only short one: it is what people type most.
+    // The only short flag, because it is used most.
     if setting.name == "addr" { arg.short('a') } else { arg }
 }
 
@@ -126,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_sound() {
+    fn the_command_line_is_valid() {
         command().debug_assert();
     }
 }

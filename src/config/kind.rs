@@ -1,104 +1,121 @@
-//! What a setting takes: how each kind of value is read, bounded, shown and explained.
+//! Kinds of values: how each is parsed, bounded, printed and explained.
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::config::rate::{accepts_rate, parse_rate, show_rate};
 use crate::config::store::Store;
 use crate::config::value::{
-    BadAddress, parse_count, parse_duration, parse_size, show_duration, show_size,
+    Address, BadAddress, parse_count, parse_duration, parse_size, show_duration, show_size,
 };
-use crate::config::{Address, Config};
 use crate::logger::Format;
+use crate::models::Rate;
 
-/// `--log-dir none`: log to the terminal alone. `--schedules none`: no file declares any.
+/// No directory or file: `--log-dir none`, `--schedules none`.
 const NO_PATH: &str = "none";
-/// `--queue-length unbounded`: `u64::MAX` in [`Config`].
+/// No limit: `--queue-length unbounded`, which is `u64::MAX`.
 const UNBOUNDED: &str = "unbounded";
 
-/// The field that a setting sets.
-pub(super) type Place<T> = fn(&mut Config) -> &mut T;
+/// A field of `C`, the struct that a table of settings configures.
+pub(super) type Field<C, T> = fn(&mut C) -> &mut T;
 
-/// What a setting takes, its bounds, and the field that it sets.
-pub(super) enum Kind {
-    Address(Place<Address>),
-    Directory(Place<PathBuf>),
-    DirectoryOrNone(Place<Option<PathBuf>>),
-    FileOrNone(Place<Option<PathBuf>>),
-    Format(Place<Format>),
-    Store(Place<Store>),
-    Count(Place<usize>, RangeInclusive<u64>),
-    Count32(Place<u32>, RangeInclusive<u64>),
-    CountOrUnbounded(Place<u64>, RangeInclusive<u64>),
-    Size(Place<usize>, RangeInclusive<u64>),
-    Duration(Place<Duration>, RangeInclusive<Duration>),
+/// The kind of a setting's value, its limits and its field.
+pub(super) enum Kind<C> {
+    Address(Field<C, Address>),
+    Directory(Field<C, PathBuf>),
+    DirectoryOrNone(Field<C, Option<PathBuf>>),
+    FileOrNone(Field<C, Option<PathBuf>>),
+    Format(Field<C, Format>),
+    Store(Field<C, Store>),
+    Count(Field<C, usize>, RangeInclusive<u64>),
+    Count32(Field<C, u32>, RangeInclusive<u64>),
+    CountOrUnbounded(Field<C, u64>, RangeInclusive<u64>),
+    /// Unset unless given, like the two below.
+    OptionalCount(Field<C, Option<u64>>, RangeInclusive<u64>),
+    OptionalCount32(Field<C, Option<u32>>, RangeInclusive<u64>),
+    OptionalRate(Field<C, Option<Rate>>),
+    Size(Field<C, usize>, RangeInclusive<u64>),
+    Duration(Field<C, Duration>, RangeInclusive<Duration>),
 }
 
-impl Kind {
-    /// Puts the value that `text` stands for into `config`; `None` when it is not accepted.
-    pub(super) fn set(&self, config: &mut Config, text: &str) -> Option<()> {
+impl<C: Clone> Kind<C> {
+    /// Parses `text` into the field; `None` if it is not accepted.
+    pub(super) fn set(&self, config: &mut C, text: &str) -> Option<()> {
         match self {
-            Self::Address(place) => *place(config) = text.parse().ok()?,
+            Self::Address(field) => *field(config) = text.parse().ok()?,
             Self::Directory(_) | Self::DirectoryOrNone(_) | Self::FileOrNone(_)
                 if text.is_empty() =>
             {
                 return None;
             }
-            Self::Directory(place) => *place(config) = text.into(),
-            Self::DirectoryOrNone(place) | Self::FileOrNone(place) => {
-                *place(config) = (text != NO_PATH).then(|| PathBuf::from(text));
+            Self::Directory(field) => *field(config) = text.into(),
+            Self::DirectoryOrNone(field) | Self::FileOrNone(field) => {
+                *field(config) = (text != NO_PATH).then(|| PathBuf::from(text));
             }
-            Self::Format(place) => *place(config) = text.parse().ok()?,
-            Self::Store(place) => place(config).choose(text)?,
-            Self::Count(place, range) => *place(config) = count(text, range)?.try_into().ok()?,
-            Self::Count32(place, range) => *place(config) = count(text, range)?.try_into().ok()?,
-            Self::CountOrUnbounded(place, _) if text == UNBOUNDED => *place(config) = u64::MAX,
-            Self::CountOrUnbounded(place, range) => *place(config) = count(text, range)?,
-            Self::Size(place, range) => {
-                *place(config) = parse_size(text).filter(|n| range.contains(n))?.try_into().ok()?;
+            Self::Format(field) => *field(config) = text.parse().ok()?,
+            Self::Store(field) => field(config).set(text)?,
+            Self::Count(field, range) => *field(config) = count(text, range)?.try_into().ok()?,
+            Self::Count32(field, range) => *field(config) = count(text, range)?.try_into().ok()?,
+            Self::CountOrUnbounded(field, _) if text == UNBOUNDED => *field(config) = u64::MAX,
+            Self::CountOrUnbounded(field, range) => *field(config) = count(text, range)?,
+            Self::OptionalCount(field, range) => *field(config) = Some(count(text, range)?),
+            Self::OptionalCount32(field, range) => {
+                *field(config) = Some(count(text, range)?.try_into().ok()?);
             }
-            Self::Duration(place, range) => {
-                *place(config) = parse_duration(text).filter(|d| range.contains(d))?;
+            Self::OptionalRate(field) => *field(config) = Some(parse_rate(text)?),
+            Self::Size(field, range) => {
+                *field(config) = parse_size(text).filter(|n| range.contains(n))?.try_into().ok()?;
+            }
+            Self::Duration(field, range) => {
+                *field(config) = parse_duration(text).filter(|d| range.contains(d))?;
             }
         }
         Some(())
     }
 
-    /// The value in `config`, as [`set`](Self::set) would take it.
-    pub(super) fn show(&self, config: &Config) -> String {
-        // The places lead to fields that can be set, so they are shown from a copy.
+    /// The field's value as [`set`](Self::set) accepts it; `None` if it is unset.
+    pub(super) fn show(&self, config: &C) -> Option<String> {
+        // `Field` needs `&mut`, so this reads from a copy.
         let config = &mut config.clone();
-        match self {
-            Self::Address(place) => place(config).to_string(),
-            Self::Directory(place) => place(config).display().to_string(),
-            Self::DirectoryOrNone(place) | Self::FileOrNone(place) => match place(config) {
+        Some(match self {
+            Self::Address(field) => field(config).to_string(),
+            Self::Directory(field) => field(config).display().to_string(),
+            Self::DirectoryOrNone(field) | Self::FileOrNone(field) => match field(config) {
                 Some(path) => path.display().to_string(),
                 None => NO_PATH.to_owned(),
             },
-            Self::Format(place) => place(config).to_string(),
-            Self::Store(place) => place(config).backend.to_string(),
-            Self::Count(place, _) => place(config).to_string(),
-            Self::Count32(place, _) => place(config).to_string(),
-            Self::CountOrUnbounded(place, _) => match *place(config) {
+            Self::Format(field) => field(config).to_string(),
+            Self::Store(field) => field(config).backend.to_string(),
+            Self::Count(field, _) => field(config).to_string(),
+            Self::Count32(field, _) => field(config).to_string(),
+            Self::CountOrUnbounded(field, _) => match *field(config) {
                 u64::MAX => UNBOUNDED.to_owned(),
                 count => count.to_string(),
             },
-            Self::Size(place, _) => show_size(*place(config) as u64),
-            Self::Duration(place, _) => show_duration(*place(config)),
-        }
+            Self::OptionalCount(field, _) => (*field(config))?.to_string(),
+            Self::OptionalCount32(field, _) => (*field(config))?.to_string(),
+            Self::OptionalRate(field) => show_rate((*field(config))?),
+            Self::Size(field, _) => show_size(*field(config) as u64),
+            Self::Duration(field, _) => show_duration(*field(config)),
+        })
     }
 
-    /// The same as a TOML value.
-    pub(super) fn show_toml(&self, config: &Config) -> String {
-        let text = self.show(config);
-        match self {
-            Self::Count(..) | Self::Count32(..) => text,
-            Self::CountOrUnbounded(..) if text != UNBOUNDED => text,
-            _ => toml::Value::String(text).to_string(),
-        }
+    /// Like [`show`](Self::show), as a TOML value.
+    pub(super) fn show_toml(&self, config: &C) -> Option<String> {
+        let text = self.show(config)?;
+        let is_number = match self {
+            Self::Count(..)
+            | Self::Count32(..)
+            | Self::OptionalCount(..)
+            | Self::OptionalCount32(..) => true,
+            Self::CountOrUnbounded(..) => text != UNBOUNDED,
+            _ => false,
+        };
+        Some(if is_number { text } else { toml::Value::String(text).to_string() })
     }
 
-    /// Stands for the value in `--help`.
+    /// The placeholder of the value in `--help`.
     pub(super) fn placeholder(&self) -> &'static str {
         match self {
             Self::Address(_) => "HOST:PORT",
@@ -106,13 +123,18 @@ impl Kind {
             Self::FileOrNone(_) => "FILE",
             Self::Format(_) => "text|json",
             Self::Store(_) => "memory|sqlite[:DIR]",
-            Self::Count(..) | Self::Count32(..) | Self::CountOrUnbounded(..) => "COUNT",
+            Self::Count(..)
+            | Self::Count32(..)
+            | Self::CountOrUnbounded(..)
+            | Self::OptionalCount(..)
+            | Self::OptionalCount32(..) => "COUNT",
+            Self::OptionalRate(_) => "RATE",
             Self::Size(..) => "SIZE",
             Self::Duration(..) => "DURATION",
         }
     }
 
-    /// What is accepted, in words.
+    /// What is accepted, for messages.
     pub(super) fn accepts(&self) -> String {
         match self {
             Self::Address(_) => BadAddress.to_string(),
@@ -121,10 +143,14 @@ impl Kind {
             Self::FileOrNone(_) => format!("expected a file, or {NO_PATH}"),
             Self::Format(_) => "expected text or json".into(),
             Self::Store(_) => "expected memory, sqlite or sqlite:DIR".into(),
-            Self::Count(_, range) | Self::Count32(_, range) => accepts_count(range),
+            Self::Count(_, range)
+            | Self::Count32(_, range)
+            | Self::OptionalCount(_, range)
+            | Self::OptionalCount32(_, range) => accepts_count(range),
             Self::CountOrUnbounded(_, range) => {
                 format!("{}, or {UNBOUNDED}", accepts_count(range))
             }
+            Self::OptionalRate(_) => accepts_rate(),
             Self::Size(_, range) => format!(
                 "expected a size from {} to {}, such as 512KiB or 4MiB",
                 show_size(*range.start()),
@@ -139,12 +165,11 @@ impl Kind {
     }
 }
 
-/// A whole number within `range`.
+/// Parses a whole number within `range`.
 pub(super) fn count(text: &str, range: &RangeInclusive<u64>) -> Option<u64> {
     parse_count(text).filter(|number| range.contains(number))
 }
 
-/// What [`count`] accepts, in words.
-pub(super) fn accepts_count(range: &RangeInclusive<u64>) -> String {
+fn accepts_count(range: &RangeInclusive<u64>) -> String {
     format!("expected a whole number from {} to {}", range.start(), range.end())
 }

@@ -1,16 +1,19 @@
-//! What the server was told: flags over environment over file over defaults, as one [`Config`].
+//! The configuration: flags over environment over file over defaults, resolved to one [`Config`].
 //!
-//! Owns the settings' names, bounds and defaults (one table: `settings`), where each value came
-//! from, and how all that is told to people. What a setting does belongs to whoever reads it.
+//! Owns the names, limits and defaults of all settings (the tables in `settings`), the source of each
+//! value, and `--help`, `--print-config` and error messages. The modules that use a setting own its
+//! meaning.
 
 use std::collections::BTreeMap;
-use std::num::NonZero;
+use std::num::{NonZero, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use crate::engine::{self, Defaults};
 use crate::logger;
 use crate::models::{QueueLimits, QueueName};
+use crate::server;
 use crate::store::{Retention, RetentionLimit};
 
 mod env;
@@ -18,99 +21,95 @@ mod file;
 mod flags;
 mod kind;
 mod nearest;
-mod parts;
 mod print;
 mod problem;
-mod queue_key;
 mod rate;
 mod resolve;
 mod settings;
 mod store;
 mod value;
 
-pub use problem::{Problem, Refusal};
+pub use problem::{Problem, Refusal, Source};
 pub use resolve::{Loaded, load};
 pub use store::{Backend, Store};
 pub use value::{Address, BadAddress};
 
-/// Every setting, resolved. The default is what a server without flags, environment and file has.
+/// All settings, resolved. The default is the configuration without flags, environment and file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// Connections and calls.
     pub listen: Listen,
-    /// The program's own log.
+    /// The program's log.
     pub log: logger::Options,
-    /// Where tasks are kept.
+    /// The store for durable tasks.
     pub store: Store,
     /// The results cache.
     pub cache: Cache,
-    /// Tasks and their bodies.
+    /// Tasks, handlers and queues.
     pub engine: Engine,
-    /// The file that declares schedules.
+    /// The file of declared schedules.
     pub schedules: Option<PathBuf>,
 }
 
-/// How the server listens and what it allows a connection.
+/// The address and the limits of connections.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Listen {
-    /// Where; port 0 takes any free one.
+    /// The address to listen on; port 0 picks a free port.
     pub addr: Address,
-    /// Threads that answer calls.
+    /// The number of threads that serve calls.
     pub serve_threads: usize,
-    /// The largest message taken or given, in bytes.
+    /// The maximum size of a request or response message, in bytes.
     pub max_message_size: usize,
-    /// Connections open at once.
+    /// The maximum number of open connections.
     pub max_connections: usize,
-    /// Calls in flight on one connection.
+    /// The maximum number of concurrent calls on one connection.
     pub max_streams: u32,
-    /// How long a new connection may take to begin speaking HTTP.
+    /// The time limit for a new connection to start HTTP.
     pub handshake_timeout: Duration,
-    /// The silence after which a connection is pinged.
+    /// The idle time after which the server pings a connection.
     pub keepalive_interval: Duration,
-    /// How long the answer to a ping may take.
+    /// The time limit for the reply to a ping.
     pub keepalive_timeout: Duration,
 }
 
-/// How much the results cache holds.
+/// The limits of the results cache.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cache {
-    /// Outcomes.
+    /// The maximum number of outcomes.
     pub capacity: usize,
-    /// Bytes, estimated.
+    /// The maximum memory, in bytes (estimated).
     pub bytes: usize,
 }
 
-/// How tasks wait, run and are kept.
+/// How tasks wait, run and are retained.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Engine {
-    /// Async bodies running at once.
+    /// The maximum number of async handlers running at once.
     pub async_tasks: usize,
-    /// Threads for sync bodies.
+    /// The number of threads for sync handlers.
     pub sync_threads: usize,
-    /// The bound on one attempt, for tasks that name none.
+    /// The default time limit of one attempt.
     pub task_timeout: Duration,
-    /// Attempts after the first, for tasks that name none; `SubmitTask` has its own default, 0.
+    /// The default number of retries; `SubmitTask` has its own default, 0.
     pub retries: u32,
-    /// How long a body may go on after it was told to stop.
+    /// The time for a handler to stop after its timeout or cancellation.
     pub cancel_grace: Duration,
-    /// How long past that a sync body is waited for before it is given up.
+    /// The time after a timeout or cancellation until a handler that does not stop is abandoned.
     pub stuck_after: Duration,
-    /// How long running bodies may take to end when the server stops.
+    /// The time for running handlers to finish during graceful shutdown.
     pub drain_timeout: Duration,
-    /// Ends of the process that a running task may be part of before it is quarantined at the next;
-    /// 0: any number.
+    /// The number of crashes that a running task survives before the next one quarantines it; 0: no limit.
     pub quarantine_after: u32,
-    /// Tasks that may wait in one queue; `u64::MAX`: any number.
+    /// The maximum number of tasks that wait in one queue; `u64::MAX`: no limit.
     pub queue_length: u64,
-    /// How long tasks that ended are kept.
+    /// How long ended tasks are kept.
     pub retention: Retention,
-    /// Declared queues.
+    /// The limits of declared queues.
     pub queues: BTreeMap<QueueName, QueueLimits>,
 }
 
 impl Config {
-    /// What a server has that is told nothing but where to keep tasks. Memory is no place for as
-    /// many as a disk.
+    /// The defaults for a store. The memory store gets smaller limits.
     pub fn with(backend: Backend) -> Self {
         Self {
             listen: Listen::default(),
@@ -175,7 +174,51 @@ impl Engine {
     }
 }
 
-/// Asked once: it takes the system a while to say, and every setting's help has the defaults.
+impl Listen {
+    /// The server's options.
+    pub fn options(&self) -> server::Options {
+        server::Options {
+            serve_threads: at_least_one(self.serve_threads),
+            max_message_size: self.max_message_size,
+            max_connections: self.max_connections,
+            handshake_timeout: self.handshake_timeout,
+            keepalive_interval: self.keepalive_interval,
+            keepalive_timeout: self.keepalive_timeout,
+            max_streams: self.max_streams,
+        }
+    }
+}
+
+impl Cache {
+    /// The maximum number of outcomes, at least 1.
+    pub fn capacity(&self) -> NonZeroUsize {
+        at_least_one(self.capacity)
+    }
+}
+
+impl Engine {
+    /// The engine's options.
+    pub fn options(&self) -> engine::Options {
+        engine::Options {
+            async_tasks: self.async_tasks,
+            sync_threads: self.sync_threads,
+            queue_length: self.queue_length,
+            cancel_grace: self.cancel_grace,
+            stuck_after: self.stuck_after,
+            retention: self.retention,
+            quarantine_after: self.quarantine_after,
+            defaults: Defaults { timeout: self.task_timeout, retries: self.retries },
+            queues: self.queues.clone(),
+        }
+    }
+}
+
+/// The settings' limits exclude zero, but a `Config` made in code may contain it.
+fn at_least_one(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Cached, because the system call is slow and every help text needs the defaults.
 fn cores() -> usize {
     static CORES: LazyLock<usize> =
         LazyLock::new(|| std::thread::available_parallelism().map_or(1, NonZero::get));

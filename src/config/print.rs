@@ -1,30 +1,29 @@
-//! `--print-config`: every setting as TOML that `--config` takes back, with its origin beside it.
+//! `--print-config`: all settings as TOML for `--config`, each with its origin.
 
 use std::fmt::Write;
 
-use crate::config::queue_key::QueueKey;
 use crate::config::resolve::{Origin, Resolved};
-use crate::config::settings::Setting;
+use crate::config::settings::{QUEUE_SETTINGS, SETTINGS};
 
-pub(super) fn print(resolved: &Resolved, settings: &'static [Setting]) -> String {
+pub(super) fn print(resolved: &Resolved) -> String {
     let mut lines = Vec::new();
     let mut group = "";
-    for setting in settings {
+    for setting in SETTINGS {
         if setting.group != group {
             group = setting.group;
             lines.push(Line::Heading(format!("# {group}")));
         }
-        let value = setting.kind.show_toml(&resolved.config);
+        let Some(value) = setting.kind.show_toml(&resolved.config) else { continue };
         lines.push(Line::Value(setting.name, value, resolved.origin(setting)));
     }
     for (name, limits) in &resolved.config.engine.queues {
-        // Quoted where a bare key would be taken apart at its dots.
+        // A bare key must not contain dots.
         let quote = if name.as_str().contains('.') { "\"" } else { "" };
         lines.push(Line::Heading(format!("[queues.{quote}{name}{quote}]")));
-        for key in QueueKey::ALL {
-            let Some(value) = key.show_toml(limits) else { continue };
-            let origin = resolved.queue_origin(name, key);
-            lines.push(Line::Value(key.as_str(), value, origin));
+        for setting in QUEUE_SETTINGS {
+            let Some(value) = setting.kind.show_toml(limits) else { continue };
+            let origin = resolved.queue_origin(name, setting.name);
+            lines.push(Line::Value(setting.name, value, origin));
         }
     }
     let remarks = resolved.remarks.iter().map(|remark| Line::Heading(format!("# {remark}")));

@@ -1,15 +1,15 @@
-//! Why a configuration is refused.
+//! Problems of a configuration.
 
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-/// Why no [`Config`](crate::config::Config) came of what the server was given.
+/// Why there is no [`Config`](crate::config::Config).
 #[derive(Debug)]
 pub enum Refusal {
-    /// The flags are wrong, or only ask for help or the version. Prints itself.
+    /// Wrong flags, `--help` or `--version`. Print it with clap.
     Flags(clap::Error),
-    /// The environment or the file is wrong, each problem on a line of its own.
+    /// Problems in the environment or the file; print each on a line of its own.
     Configuration(Vec<Problem>),
 }
 
@@ -19,84 +19,84 @@ impl From<clap::Error> for Refusal {
     }
 }
 
-/// One thing that is wrong with the environment or the file.
+/// A problem in the environment or the configuration file.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// The file cannot be read.
     #[error("cannot read the configuration file {}: {source}", path.display())]
     Unreadable {
-        /// As it was given.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// The file is larger than any configuration.
+    /// The file is too large.
     #[error("the configuration file {} is larger than {limit} bytes", path.display())]
     TooLarge {
-        /// As it was given.
+        /// The path of the file.
         path: PathBuf,
-        /// The most that is read.
+        /// The limit, in bytes.
         limit: u64,
     },
-    /// The file is no TOML.
-    #[error("{place}: {message}")]
+    /// The file is no valid TOML.
+    #[error("{at}: {message}")]
     Syntax {
-        /// Where.
-        place: Place,
-        /// What the parser says.
+        /// The source of the problem.
+        at: Source,
+        /// The parser's message.
         message: String,
     },
-    /// The file has a key that means nothing.
-    #[error("{place}: unknown key {key:?}{hint}")]
+    /// The file contains an unknown key.
+    #[error("{at}: unknown key {key:?}{hint}")]
     UnknownKey {
-        /// Where.
-        place: Place,
-        /// The whole key.
+        /// The source of the problem.
+        at: Source,
+        /// The full key.
         key: String,
-        /// `; did you mean …?`, or nothing.
+        /// `; did you mean …?`, or empty.
         hint: String,
     },
     /// A value is not accepted.
-    #[error("{place}: {what} is {value}; {expected}")]
+    #[error("{at}: {what} is {value}; {expected}")]
     BadValue {
-        /// Where.
-        place: Place,
+        /// The source of the problem.
+        at: Source,
         /// The key or the variable.
         what: String,
-        /// As it was written.
+        /// The value as written.
         value: String,
-        /// What would be accepted.
+        /// What is accepted.
         expected: String,
     },
 }
 
 impl Problem {
-    /// Where, unless it is the file as a whole.
-    pub(super) fn place(&self) -> Option<&Place> {
+    /// The source; `None` if the problem concerns the whole file.
+    pub(super) fn source(&self) -> Option<&Source> {
         match self {
             Self::Unreadable { .. } | Self::TooLarge { .. } => None,
-            Self::Syntax { place, .. }
-            | Self::UnknownKey { place, .. }
-            | Self::BadValue { place, .. } => Some(place),
+            Self::Syntax { at, .. } | Self::UnknownKey { at, .. } | Self::BadValue { at, .. } => {
+                Some(at)
+            }
         }
     }
 }
 
-/// Where a value was written. Sorts as people would go through it.
+/// The source of a value. Ordered by line, the file before the environment.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Place {
-    /// In the file.
+pub enum Source {
+    /// A line of the configuration file.
     File {
-        /// As it was given.
+        /// The path of the file.
         path: PathBuf,
-        /// From 1.
+        /// The line, from 1.
         line: usize,
     },
-    /// In the environment.
+    /// The environment.
     Environment,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Environment => f.write_str("environment"),

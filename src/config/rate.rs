@@ -1,4 +1,4 @@
-//! Rates as people write them: `100/s`, `10/m`, `5/10s`.
+//! Rates as text: `100/s`, `10/m`, `5/10s`.
 
 use std::ops::RangeInclusive;
 
@@ -8,7 +8,7 @@ use crate::models::{MAX_RATE_PERIOD, Rate};
 
 const COUNTS: RangeInclusive<u64> = 1..=1_000_000;
 
-/// Reads `COUNT/TIME`, the time with or without its number.
+/// Parses `COUNT/TIME`; the time may omit its number, as in `100/s`.
 pub(super) fn parse_rate(text: &str) -> Option<Rate> {
     let (number, time) = text.split_once('/')?;
     let number = count(number.trim_end(), &COUNTS)?.try_into().ok()?;
@@ -20,7 +20,7 @@ pub(super) fn parse_rate(text: &str) -> Option<Rate> {
     (!per.is_zero() && per <= MAX_RATE_PERIOD).then_some(Rate { count: number, per })
 }
 
-/// Writes what [`parse_rate`] reads; a time below a millisecond, which it does not read, is cut off.
+/// Formats a rate for [`parse_rate`]. Truncates the time to milliseconds.
 pub(super) fn show_rate(rate: Rate) -> String {
     let per = show_duration(rate.per);
     let one_of =
@@ -28,7 +28,7 @@ pub(super) fn show_rate(rate: Rate) -> String {
     format!("{}/{}", rate.count, one_of.unwrap_or(&per))
 }
 
-/// What [`parse_rate`] accepts, in words.
+/// What [`parse_rate`] accepts, for messages.
 pub(super) fn accepts_rate() -> String {
     format!(
         "expected a rate such as 100/s, 10/m or 5/10s: from {} to {} in a time of at most {}",
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_read_as_people_write_them() {
+    fn rates_are_parsed_and_formatted() {
         for (text, number, millis, shown) in [
             ("100/s", 100, 1_000, "100/s"),
             ("10/m", 10, 60_000, "10/m"),

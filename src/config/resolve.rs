@@ -1,4 +1,4 @@
-//! Puts the layers on top of each other: defaults, file, environment, flags.
+//! Resolves the layers: flags over environment over file over defaults.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -10,50 +10,48 @@ use crate::cli;
 use crate::config::Backend;
 use crate::config::file::{self, Written};
 use crate::config::print::print;
-use crate::config::problem::{Place, Problem, Refusal};
-use crate::config::queue_key::QueueKey;
+use crate::config::problem::{Problem, Refusal, Source};
 use crate::config::settings::{SETTINGS, Setting};
 use crate::config::{Config, env, flags};
 use crate::models::QueueName;
 
-/// Why a layer that says both is refused: one of them would be ignored.
-const NAMED_TWICE: &str = "sqlite:DIR and data-dir both name the directory; expected one of them";
+/// One layer must not set both: one of them would be ignored.
+const SET_TWICE: &str = "sqlite:DIR and data-dir both set the directory; expected one of them";
 
-/// What the command line asks for.
+/// What the program does.
 #[derive(Debug, PartialEq)]
 pub enum Loaded {
-    /// Serve like this.
+    /// Serve.
     Serve {
         /// The settings.
         config: Box<Config>,
-        /// Oddities worth a warning.
+        /// Warnings.
         remarks: Vec<String>,
     },
-    /// Do this with the store in this directory and stop.
+    /// Run a command and exit.
     Run {
-        /// What.
+        /// The command.
         command: cli::Command,
-        /// Where the store is.
+        /// The store's directory.
         data_dir: PathBuf,
-        /// Oddities worth a warning.
+        /// Warnings.
         remarks: Vec<String>,
     },
-    /// Print this text and stop.
+    /// Print this text and exit.
     Print(String),
 }
 
-/// Where a value came from.
+/// The layer of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     Default,
-    File(Place),
+    File(Source),
     Environment(String),
     Flag,
 }
 
 impl Origin {
-    /// Whether both are of one layer.
-    fn is_beside(&self, other: &Self) -> bool {
+    fn is_same_layer(&self, other: &Self) -> bool {
         discriminant(self) == discriminant(other)
     }
 }
@@ -62,21 +60,21 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File(place) => write!(f, "file {place}"),
+            Self::File(source) => write!(f, "file {source}"),
             Self::Environment(variable) => write!(f, "env {variable}"),
             Self::Flag => f.write_str("flag"),
         }
     }
 }
 
-/// The settings and where each came from.
+/// The settings and their origins.
 #[derive(Default)]
 pub(super) struct Resolved {
     pub(super) config: Config,
-    /// By the setting's name; what is absent has its default.
+    /// By the setting's name; an absent setting has its default.
     origins: BTreeMap<&'static str, Origin>,
-    queue_places: BTreeMap<(QueueName, QueueKey), Place>,
-    /// Oddities worth a warning.
+    queue_sources: BTreeMap<(QueueName, &'static str), Source>,
+    /// Warnings.
     pub(super) remarks: Vec<String>,
 }
 
@@ -85,41 +83,40 @@ impl Resolved {
         self.origins.get(setting.name).cloned().unwrap_or(Origin::Default)
     }
 
-    pub(super) fn queue_origin(&self, name: &QueueName, key: QueueKey) -> Origin {
-        let place = self.queue_places.get(&(name.clone(), key));
-        place.map_or(Origin::Default, |place| Origin::File(place.clone()))
+    pub(super) fn queue_origin(&self, name: &QueueName, key: &'static str) -> Origin {
+        let source = self.queue_sources.get(&(name.clone(), key));
+        source.map_or(Origin::Default, |source| Origin::File(source.clone()))
     }
 
     fn set(&mut self, setting: &Setting, text: &str, origin: Origin) -> Result<(), String> {
         setting.set(&mut self.config, text)?;
         for name in setting.sets(text) {
             let before = self.origins.insert(name, origin.clone());
-            // No layer names a setting twice, but `sqlite:DIR` names two.
-            if before.is_some_and(|before| before.is_beside(&origin)) {
-                return Err(NAMED_TWICE.to_owned());
+            // No layer contains a setting twice, but `sqlite:DIR` sets two.
+            if before.is_some_and(|before| before.is_same_layer(&origin)) {
+                return Err(SET_TWICE.to_owned());
             }
         }
         Ok(())
     }
 
-    /// Gives what nobody set the value that goes with the store that was chosen.
-    fn fill_in(&mut self) {
+    /// Sets the remaining settings to the defaults for the chosen store.
+    fn set_defaults(&mut self) {
         let defaults = Config::with(self.config.store.backend);
         for setting in SETTINGS.iter().filter(|setting| !self.origins.contains_key(setting.name)) {
-            let filled = setting.set(&mut self.config, &setting.kind.show(&defaults));
-            debug_assert_eq!(filled, Ok(()), "defaults are within their bounds");
+            let default = setting.kind.show(&defaults).unwrap_or_default();
+            let set = setting.set(&mut self.config, &default);
+            debug_assert_eq!(set, Ok(()), "defaults are within their limits");
         }
     }
 }
 
-/// Resolves the settings from the command line (the program's name first) and the environment; the
-/// file is the one that they name.
-///
-/// Every layer is checked whole, also where a higher one wins.
+/// Resolves the settings from the command line (program name first), the environment and the file that
+/// either of them names. Checks every value, also one that a higher layer overrides.
 ///
 /// # Errors
-/// [`Refusal::Flags`] for a wrong flag and for `--help` and `--version`, else
-/// [`Refusal::Configuration`] with everything that is wrong.
+/// [`Refusal::Flags`] for wrong flags, `--help` and `--version`; otherwise
+/// [`Refusal::Configuration`] with every problem.
 pub fn load(
     args: impl IntoIterator<Item = OsString>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
@@ -131,42 +128,42 @@ pub fn load(
 
     if let Some(path) = flags.config.or(environment.config) {
         let file = file::read(&path, &mut problems);
-        for (setting, Written { text, source, place }) in file.values {
+        for (setting, Written { text, written, at }) in file.values {
             let set = match text {
-                Some(text) => resolved.set(setting, &text, Origin::File(place.clone())),
+                Some(text) => resolved.set(setting, &text, Origin::File(at.clone())),
                 None => Err(setting.kind.accepts()),
             };
             if let Err(expected) = set {
                 let what = setting.name.to_owned();
-                problems.push(Problem::BadValue { place, what, value: source, expected });
+                problems.push(Problem::BadValue { at, what, value: written, expected });
             }
         }
         resolved.config.engine.queues = file.queues;
-        resolved.queue_places = file.queue_places;
+        resolved.queue_sources = file.queue_sources;
     }
     for (setting, text) in environment.values {
         let what = setting.env();
         if let Err(expected) = resolved.set(setting, &text, Origin::Environment(what.clone())) {
             let value = format!("{text:?}");
-            problems.push(Problem::BadValue { place: Place::Environment, what, value, expected });
+            problems.push(Problem::BadValue { at: Source::Environment, what, value, expected });
         }
     }
     for (setting, text) in flags.values {
-        // Each was checked when it was parsed; together they may still say too much.
+        // Checked one by one by clap; two of them may still set one setting.
         resolved.set(setting, &text, Origin::Flag).map_err(flags::conflict)?;
     }
-    resolved.fill_in();
+    resolved.set_defaults();
 
     if !problems.is_empty() {
-        problems.sort_by_cached_key(|problem| problem.place().cloned());
+        problems.sort_by_cached_key(|problem| problem.source().cloned());
         return Err(Refusal::Configuration(problems));
     }
     if flags.print_config {
-        return Ok(Loaded::Print(print(&resolved, SETTINGS)));
+        return Ok(Loaded::Print(print(&resolved)));
     }
     if let Some(command) = flags.command {
         if resolved.config.store.backend == Backend::Memory {
-            let why = "the store is memory, which leaves no files; say --store sqlite";
+            let why = "the memory store has no files; use --store sqlite";
             return Err(flags::conflict(why.to_owned()).into());
         }
         let data_dir = resolved.config.store.data_dir;
@@ -183,7 +180,7 @@ mod tests {
     use crate::config::{Address, Backend, Store};
     use crate::models::{QueueLimits, Rate};
 
-    /// A command line, an environment and a file, all small.
+    /// Loads a command line, an environment and a file.
     fn load_all(flags: &[&str], variables: &[(&str, &str)], file: &str) -> Result<Loaded, Refusal> {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let path = dir.path().join("ts.toml");
@@ -202,7 +199,7 @@ mod tests {
         }
     }
 
-    /// The problems as they are printed, without the temporary directory.
+    /// The printed problems, without the temporary directory.
     fn problems(variables: &[(&str, &str)], file: &str) -> Vec<String> {
         match load_all(&[], variables, file) {
             Err(Refusal::Configuration(problems)) => {
@@ -217,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_the_environment_over_the_file_over_defaults() {
+    fn flags_override_the_environment_overrides_the_file_overrides_defaults() {
         let retries = |flags, variables, file| config(flags, variables, file).engine.retries;
         let env = &[("TASK_SCHEDULER_RETRIES", "6")][..];
         assert_eq!(retries(&["--retries", "7"], env, "retries = 5"), 7);
@@ -227,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sets_goes_with_the_store() {
+    fn defaults_depend_on_the_store() {
         fn check(flags: &[&str], variables: &[(&str, &str)], file: &str, expected: (u64, usize)) {
             let engine = config(flags, variables, file).engine;
             let found = (engine.queue_length, engine.retention.succeeded.max_count);
@@ -238,14 +235,14 @@ mod tests {
         let memory = &[("TASK_SCHEDULER_STORE", "memory")];
         check(&[], memory, "store = 'sqlite:x'", (100_000, 100_000));
         check(&["--store", "sqlite"], memory, "", (u64::MAX, 1_000_000));
-        // What was set stays, whichever came first.
+        // Explicit values stay, whatever the order.
         check(&["--queue-length", "unbounded"], memory, "", (u64::MAX, 100_000));
         check(&[], memory, "queue-length = 7\nretention-count = 8", (7, 8));
         check(&["--store", "sqlite"], &[], "queue-length = 100_000", (100_000, 1_000_000));
     }
 
     #[test]
-    fn a_store_can_name_its_directory_and_higher_layers_win() {
+    fn a_store_can_set_its_directory_and_higher_layers_win() {
         fn check(flags: &[&str], file: &str, backend: Backend, dir: &str) {
             let expected = Store { backend, data_dir: dir.into() };
             assert_eq!(config(flags, &[], file).store, expected, "{flags:?} {file}");
@@ -261,11 +258,11 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_that_names_the_directory_twice_is_refused() {
+    fn a_layer_that_sets_the_directory_twice_is_refused() {
         let twice = "expected one of them";
         let found = problems(&[], "data-dir = 'a'\n\nstore = 'sqlite:a'");
         let expected = format!(
-            "ts.toml:3: store is 'sqlite:a'; sqlite:DIR and data-dir both name the directory; {twice}"
+            "ts.toml:3: store is 'sqlite:a'; sqlite:DIR and data-dir both set the directory; {twice}"
         );
         assert_eq!(found, [expected]);
         let variables = [("TASK_SCHEDULER_DATA_DIR", "a"), ("TASK_SCHEDULER_STORE", "sqlite:b")];
@@ -278,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_finds_the_directory_where_the_server_would() {
+    fn a_command_uses_the_same_directory_as_the_server() {
         fn check(flags: &[&str], variables: &[(&str, &str)], expected: &str) {
             let dir = tempfile::tempdir().expect("a temporary directory");
             let path = dir.path().join("ts.toml");
@@ -335,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_in_the_file_is_told_with_line_and_key() {
+    fn problems_in_the_file_are_reported_with_line_and_key() {
         for (file, expected) in [
             (
                 "\ncache-capasity = 5",
@@ -394,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_told_and_a_wrong_value_is_one_even_where_another_wins() {
+    fn all_problems_are_reported_including_overridden_values() {
         let variables = [("TASK_SCHEDULER_RETENTION", "soon"), ("TASK_SCHEDULER_RETRIES", "2")];
         assert_eq!(
             problems(&variables, "retries = 'x'\nfoo = 1"),
@@ -408,7 +405,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_variable_is_not_set_and_a_slip_is_remarked() {
+    fn an_empty_variable_is_unset_and_a_misspelt_one_causes_a_warning() {
         let variables = [
             ("TASK_SCHEDULER_RETRIES", ""),
             ("TASK_SCHEDULER_RETRYS", "4"),
@@ -428,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_printed_configuration_reads_back_as_itself() {
+    fn a_printed_configuration_can_be_loaded_again() {
         let flags =
             ["--addr", "[::1]:0", "--log-dir", "a \"dir\"", "--keepalive-timeout", "1500ms"];
         let file = "store = 'sqlite:x'\n[queues.mail]\nconcurrency = 2\nmax_length = 9\nrate = '7/90s'\n\

@@ -1,7 +1,7 @@
-//! The table of settings: each one's name, help, kind, bounds and place in [`Config`].
+//! The tables of settings: name, help, kind, limits and field of each.
 //!
-//! A row here is a flag, an environment variable, a key of the file and a line of
-//! `--print-config`, all at once; nothing else lists them.
+//! A row of [`SETTINGS`] is a flag, an environment variable, a key of the configuration file and a line
+//! of `--print-config`; a row of [`QUEUE_SETTINGS`] is a key of `[queues.NAME]`. Nothing else lists them.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -9,53 +9,54 @@ use std::time::Duration;
 use crate::config::kind::Kind;
 use crate::config::store::names_directory;
 use crate::config::{Backend, Config};
-use crate::models::{MAX_RETRIES, MAX_TIMEOUT};
+use crate::models::{MAX_RETRIES, MAX_TIMEOUT, MAX_WEIGHT, QueueLimits};
 
-/// What every variable's name begins with.
+/// The prefix of every environment variable.
 pub(super) const ENV_PREFIX: &str = "TASK_SCHEDULER_";
-/// The setting that `--store sqlite:DIR` sets beside its own.
+/// The setting that `--store sqlite:DIR` sets as well.
 pub(super) const DATA_DIR: &str = "data-dir";
-/// How many tasks a setting can name.
-pub(super) const TASKS: RangeInclusive<u64> = 1..=1_000_000_000;
+/// The limits of settings that count tasks.
+const TASKS: RangeInclusive<u64> = 1..=1_000_000_000;
 
-/// One setting.
-pub(super) struct Setting {
-    /// The flag without its dashes, and the key in the file.
+/// One setting of `C`.
+pub(super) struct Setting<C: 'static = Config> {
+    /// The flag without its dashes, and the key in the configuration file.
     pub(super) name: &'static str,
-    /// The heading that it stands under in `--help`.
+    /// The heading in `--help`.
     pub(super) group: &'static str,
-    /// What it does, for people.
+    /// The help text.
     pub(super) help: &'static str,
-    /// What it takes and where it goes.
-    pub(super) kind: Kind,
+    /// The kind of value and its field.
+    pub(super) kind: Kind<C>,
+}
+
+impl<C: Clone> Setting<C> {
+    /// Parses `text` into the setting's field.
+    ///
+    /// # Errors
+    /// What is accepted, if `text` is not.
+    pub(super) fn set(&self, config: &mut C, text: &str) -> Result<(), String> {
+        self.kind.set(config, text).ok_or_else(|| self.kind.accepts())
+    }
 }
 
 impl Setting {
-    /// The environment variable.
+    /// The name of the environment variable.
     pub(super) fn env(&self) -> String {
         format!("{ENV_PREFIX}{}", self.name.replace('-', "_").to_uppercase())
     }
 
-    /// Puts the value that `text` stands for into `config`.
-    ///
-    /// # Errors
-    /// What would be accepted, when `text` is not.
-    pub(super) fn set(&self, config: &mut Config, text: &str) -> Result<(), String> {
-        self.kind.set(config, text).ok_or_else(|| self.kind.accepts())
-    }
-
-    /// The names of the settings that `text` sets: its own, and the store's directory if that is
-    /// what it names.
+    /// The names of the settings that the value `text` sets: this one, and the data directory for
+    /// `sqlite:DIR`.
     pub(super) fn sets(&self, text: &str) -> impl Iterator<Item = &'static str> + use<> {
-        let too = matches!(self.kind, Kind::Store(_)) && names_directory(text);
-        [self.name].into_iter().chain(too.then_some(DATA_DIR))
+        let also = matches!(self.kind, Kind::Store(_)) && names_directory(text);
+        [self.name].into_iter().chain(also.then_some(DATA_DIR))
     }
 
-    /// What holds where nobody says anything, in words.
+    /// The default, for `--help`.
     pub(super) fn default(&self) -> String {
-        let [durable, memory] =
-            [Backend::Sqlite, Backend::Memory].map(|b| self.kind.show(&Config::with(b)));
-        // That the memory store is kept in memory need not be said.
+        let [durable, memory] = [Backend::Sqlite, Backend::Memory]
+            .map(|backend| self.kind.show(&Config::with(backend)).unwrap_or_default());
         match durable == memory || matches!(self.kind, Kind::Store(_)) {
             true => durable,
             false => format!("{durable}; {memory} with --store memory"),
@@ -78,238 +79,276 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 const YEARS: Duration = Duration::from_secs(3_650 * 24 * 3_600);
 
-const fn row(group: &'static str, name: &'static str, kind: Kind, help: &'static str) -> Setting {
+const fn row(
+    group: &'static str,
+    name: &'static str,
+    kind: Kind<Config>,
+    help: &'static str,
+) -> Setting {
     Setting { name, group, help, kind }
 }
 
-/// Every setting that has a flag, in the order of `--help` and `--print-config`.
+/// Every setting with a flag, in the order of `--help` and `--print-config`.
 pub(super) static SETTINGS: &[Setting] = &[
     row(
         LISTENING,
         "addr",
         Kind::Address(|c| &mut c.listen.addr),
-        "Where to listen; port 0 takes any free port",
+        "The address to listen on; port 0 picks a free port",
     ),
     row(
         LISTENING,
         "max-message-size",
         Kind::Size(|c| &mut c.listen.max_message_size, KIB..=1_024 * MIB),
-        "The largest message taken or given",
+        "Maximum size of a request or response message",
     ),
     row(
         LISTENING,
         "max-connections",
         Kind::Count(|c| &mut c.listen.max_connections, 1..=1_000_000),
-        "Connections open at once; beyond that silent newcomers give way",
+        "Maximum number of open connections; beyond it, new connections that send nothing are closed first",
     ),
     row(
         LISTENING,
         "max-streams",
         Kind::Count32(|c| &mut c.listen.max_streams, 1..=100_000),
-        "Calls in flight on one connection",
+        "Maximum number of concurrent calls on one connection",
     ),
     row(
         LISTENING,
         "handshake-timeout",
         Kind::Duration(|c| &mut c.listen.handshake_timeout, TENTH..=HOUR),
-        "How long a new connection may take to begin speaking HTTP",
+        "Time limit for a new connection to start HTTP",
     ),
     row(
         LISTENING,
         "keepalive-interval",
         Kind::Duration(|c| &mut c.listen.keepalive_interval, TENTH..=DAY),
-        "The silence after which a connection is pinged",
+        "Idle time after which the server pings a connection",
     ),
     row(
         LISTENING,
         "keepalive-timeout",
         Kind::Duration(|c| &mut c.listen.keepalive_timeout, TENTH..=HOUR),
-        "How long the answer to a ping may take before the connection is closed",
+        "Time limit for the reply to a ping; then the connection is closed",
     ),
     row(
         LISTENING,
         "serve-threads",
         Kind::Count(|c| &mut c.listen.serve_threads, 1..=256),
-        "Threads that answer calls; by default half the cores, from 1 to 8",
+        "Threads that serve calls; by default half the cores, from 1 to 8",
     ),
     row(
         LOGGING,
         "log-dir",
         Kind::DirectoryOrNone(|c| &mut c.log.dir),
-        "Where log files go, a new one each day (UTC); `none` logs to stderr alone",
+        "Directory for daily log files (UTC); `none` logs to stderr only",
     ),
     row(
         LOGGING,
         "log-format",
         Kind::Format(|c| &mut c.log.format),
-        "How log lines look, on stderr and in the files",
+        "Format of log lines, on stderr and in files",
     ),
     row(
         LOGGING,
         "log-retention",
         Kind::Count(|c| &mut c.log.retention, 1..=3_650),
-        "Daily log files to keep, today's included",
+        "Number of daily log files to keep, including today's",
     ),
     row(
         RUNNING,
         "async-tasks",
         Kind::Count(|c| &mut c.engine.async_tasks, 1..=1_000_000),
-        "Async bodies running at once",
+        "Maximum number of async handlers running at once",
     ),
     row(
         RUNNING,
         "sync-threads",
         Kind::Count(|c| &mut c.engine.sync_threads, 1..=4_096),
-        "Threads for sync bodies; by default four for each core",
+        "Threads for sync handlers; by default four per core",
     ),
     row(
         RUNNING,
         "task-timeout",
         Kind::Duration(|c| &mut c.engine.task_timeout, Duration::from_millis(1)..=MAX_TIMEOUT),
-        "How long one attempt may take, where neither task nor method says",
+        "Time limit of one attempt, unless the task or its method sets one",
     ),
     row(
         RUNNING,
         "retries",
         Kind::Count32(|c| &mut c.engine.retries, 0..=MAX_RETRIES as u64),
-        "Attempts after the first, where neither task nor method says; SubmitTask has 0",
+        "Retries of a task, unless the task or its method sets them; 0 for SubmitTask",
     ),
     row(
         RUNNING,
         "cancel-grace",
         Kind::Duration(|c| &mut c.engine.cancel_grace, INSTANT..=HOUR),
-        "How long a body may go on after its timeout or cancel",
+        "Time for a handler to stop after its timeout or cancellation",
     ),
     row(
         RUNNING,
         "stuck-after",
         Kind::Duration(|c| &mut c.engine.stuck_after, TENTH..=MAX_TIMEOUT),
-        "How long past its timeout or cancel a body is waited for before it is given up",
+        "Time after a timeout or cancellation until a handler that does not stop is abandoned",
     ),
     row(
         RUNNING,
         "drain-timeout",
         Kind::Duration(|c| &mut c.engine.drain_timeout, INSTANT..=DAY),
-        "How long running bodies may take to end when the server is told to stop",
+        "Time for running handlers to finish during graceful shutdown",
     ),
     row(
         RUNNING,
         "quarantine-after",
         Kind::Count32(|c| &mut c.engine.quarantine_after, 0..=1_000),
-        "Crashes that a running task may be part of; at the next one it fails as QUARANTINED; 0 never",
+        "Crashes of the server that a running task survives; the next one fails it as QUARANTINED; 0: no limit",
     ),
     row(
         RUNNING,
         "schedules",
         Kind::FileOrNone(|c| &mut c.schedules),
-        "A YAML file that declares schedules; read at each start; `none` declares none",
+        "YAML file that declares schedules, read at each start; `none`: no file",
     ),
     row(
         KEEPING,
         "store",
         Kind::Store(|c| &mut c.store),
-        "What keeps tasks: sqlite, whose files survive, or memory, which ends with the process; \
-         sqlite:DIR names the --data-dir as well",
+        "Where tasks are stored: in SQLite files, or in memory, which ends with the process; \
+         sqlite:DIR also sets --data-dir",
     ),
     row(
         KEEPING,
         DATA_DIR,
         Kind::Directory(|c| &mut c.store.data_dir),
-        "Where sqlite keeps its files; one server at a time",
+        "Directory of the SQLite files; one server at a time can use it",
     ),
     row(
         KEEPING,
         "queue-length",
         Kind::CountOrUnbounded(|c| &mut c.engine.queue_length, TASKS),
-        "Tasks that may wait in one queue; more are refused",
+        "Maximum number of tasks that wait in one queue; more are refused",
     ),
     row(
         KEEPING,
         "retention",
         Kind::Duration(|c| &mut c.engine.retention.succeeded.max_age, SECOND..=YEARS),
-        "How long tasks that succeeded are kept",
+        "How long succeeded tasks are kept",
     ),
     row(
         KEEPING,
         "retention-count",
         Kind::Count(|c| &mut c.engine.retention.succeeded.max_count, TASKS),
-        "How many tasks that succeeded are kept",
+        "How many succeeded tasks are kept",
     ),
     row(
         KEEPING,
         "retention-failed",
         Kind::Duration(|c| &mut c.engine.retention.others.max_age, SECOND..=YEARS),
-        "How long tasks that failed, expired or were cancelled are kept",
+        "How long failed, expired and cancelled tasks are kept",
     ),
     row(
         KEEPING,
         "retention-failed-count",
         Kind::Count(|c| &mut c.engine.retention.others.max_count, TASKS),
-        "How many tasks that failed, expired or were cancelled are kept",
+        "How many failed, expired and cancelled tasks are kept",
     ),
     row(
         KEEPING,
         "cache-capacity",
         Kind::Count(|c| &mut c.cache.capacity, 1..=100_000_000),
-        "Outcomes in the results cache",
+        "Maximum number of outcomes in the results cache",
     ),
     row(
         KEEPING,
         "cache-bytes",
         Kind::Size(|c| &mut c.cache.bytes, MIB..=TIB),
-        "Memory for the results cache",
+        "Maximum memory of the results cache",
     ),
 ];
 
-/// The setting with this name.
-pub(super) fn find(name: &str) -> Option<&'static Setting> {
-    SETTINGS.iter().find(|setting| setting.name == name)
+const fn queue_row(name: &'static str, kind: Kind<QueueLimits>) -> Setting<QueueLimits> {
+    Setting { name, group: "", help: "", kind }
+}
+
+const CONCURRENCIES: RangeInclusive<u64> = 1..=1_000_000;
+
+/// The keys of `[queues.NAME]`, in the order of `--print-config`. The names are those of the fields of
+/// `SetQueueLimits`; `--help` explains them.
+pub(super) static QUEUE_SETTINGS: &[Setting<QueueLimits>] = &[
+    queue_row("weight", Kind::Count32(|l| &mut l.weight, 1..=MAX_WEIGHT as u64)),
+    queue_row("concurrency", Kind::OptionalCount32(|l| &mut l.concurrency, CONCURRENCIES)),
+    queue_row("max_length", Kind::OptionalCount(|l| &mut l.max_length, TASKS)),
+    queue_row("rate", Kind::OptionalRate(|l| &mut l.rate)),
+    queue_row("concurrency_per_key", Kind::Count32(|l| &mut l.concurrency_per_key, CONCURRENCIES)),
+    queue_row("rate_per_key", Kind::OptionalRate(|l| &mut l.rate_per_key)),
+];
+
+/// The setting of a table with this name.
+pub(super) fn find<C>(table: &'static [Setting<C>], name: &str) -> Option<&'static Setting<C>> {
+    table.iter().find(|setting| setting.name == name)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Debug;
+
     use super::*;
 
     #[test]
-    fn every_default_is_within_its_own_bounds_and_reads_back() {
-        for backend in [Backend::Sqlite, Backend::Memory] {
-            for setting in SETTINGS {
-                let shown = setting.kind.show(&Config::with(backend));
-                let mut config = Config::with(backend);
+    fn every_default_is_within_its_limits_and_can_be_parsed() {
+        fn check<C: Clone + PartialEq + Debug>(table: &[Setting<C>], defaults: &C) {
+            for setting in table {
+                let Some(shown) = setting.kind.show(defaults) else { continue };
+                let mut config = defaults.clone();
                 assert_eq!(setting.set(&mut config, &shown), Ok(()), "{} = {shown}", setting.name);
-                assert_eq!(config, Config::with(backend), "{}", setting.name);
+                assert_eq!(config, *defaults, "{}", setting.name);
             }
         }
+        for backend in [Backend::Sqlite, Backend::Memory] {
+            check(SETTINGS, &Config::with(backend));
+        }
+        check(QUEUE_SETTINGS, &QueueLimits::default());
     }
 
-    /// Two rows that share a field would pass for two settings.
     #[test]
     fn every_row_sets_a_field_of_its_own() {
-        for setting in SETTINGS {
-            let other = match &setting.kind {
-                Kind::Address(_) => "localhost:1",
-                Kind::Directory(_) | Kind::DirectoryOrNone(_) | Kind::FileOrNone(_) => "elsewhere",
-                Kind::Format(_) => "json",
-                Kind::Store(_) => "memory",
-                Kind::Count(..) | Kind::Count32(..) | Kind::CountOrUnbounded(..) => "57",
-                Kind::Size(..) => "57MiB",
-                Kind::Duration(..) => "57s",
-            };
-            let mut config = Config::default();
-            setting.set(&mut config, other).expect(setting.name);
-            let changed: Vec<_> = SETTINGS
-                .iter()
-                .filter(|row| row.kind.show(&config) != row.kind.show(&Config::default()))
-                .map(|row| row.name)
-                .collect();
-            assert_eq!(changed, [setting.name]);
+        fn check<C: Clone + Default>(table: &[Setting<C>]) {
+            for setting in table {
+                let other = match &setting.kind {
+                    Kind::Address(_) => "localhost:1",
+                    Kind::Directory(_) | Kind::DirectoryOrNone(_) | Kind::FileOrNone(_) => {
+                        "elsewhere"
+                    }
+                    Kind::Format(_) => "json",
+                    Kind::Store(_) => "memory",
+                    Kind::Count(..)
+                    | Kind::Count32(..)
+                    | Kind::CountOrUnbounded(..)
+                    | Kind::OptionalCount(..)
+                    | Kind::OptionalCount32(..) => "57",
+                    Kind::OptionalRate(_) => "57/s",
+                    Kind::Size(..) => "57MiB",
+                    Kind::Duration(..) => "57s",
+                };
+                let mut config = C::default();
+                setting.set(&mut config, other).expect(setting.name);
+                let changed: Vec<_> = table
+                    .iter()
+                    .filter(|row| row.kind.show(&config) != row.kind.show(&C::default()))
+                    .map(|row| row.name)
+                    .collect();
+                assert_eq!(changed, [setting.name]);
+            }
         }
+        check(SETTINGS);
+        check(QUEUE_SETTINGS);
     }
 
     #[test]
-    fn bounds_are_kept_and_told() {
+    fn limits_are_enforced_and_named() {
         fn check(name: &str, text: &str, expected: Result<(), &str>) {
-            let setting = find(name).expect(name);
+            let setting = find(SETTINGS, name).expect(name);
             let found = setting.set(&mut Config::default(), text);
             assert_eq!(
                 found.as_ref().map_err(String::as_str),

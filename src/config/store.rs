@@ -1,23 +1,23 @@
-//! Where tasks are kept, and how people say it: `memory`, `sqlite`, `sqlite:DIR`.
+//! The setting `store`: `memory`, `sqlite` or `sqlite:DIR`.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where tasks are kept.
+/// Where durable tasks are stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store {
-    /// In what.
+    /// The kind of store.
     pub backend: Backend,
-    /// The directory of those that keep files.
+    /// The directory of the SQLite files.
     pub data_dir: PathBuf,
 }
 
-/// In what tasks are kept.
+/// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
-    /// In this process; they end with it.
+    /// In memory: tasks end with the process.
     Memory,
-    /// In SQLite files; what was acknowledged survives.
+    /// In SQLite files: acknowledged tasks survive.
     Sqlite,
 }
 
@@ -28,8 +28,8 @@ impl Default for Store {
 }
 
 impl Store {
-    /// Takes what `text` says; `None` when it says nothing known.
-    pub(super) fn choose(&mut self, text: &str) -> Option<()> {
+    /// Parses `text` into the setting; `None` if it is not accepted.
+    pub(super) fn set(&mut self, text: &str) -> Option<()> {
         let (backend, dir) = parse(text)?;
         self.backend = backend;
         if let Some(dir) = dir {
@@ -48,7 +48,7 @@ impl fmt::Display for Backend {
     }
 }
 
-/// Whether `text` is a store with its directory: `sqlite:DIR`.
+/// Whether `text` contains a directory: `sqlite:DIR`.
 pub(super) fn names_directory(text: &str) -> bool {
     parse(text).is_some_and(|(_, dir)| dir.is_some())
 }
@@ -67,10 +67,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_is_named_with_or_without_its_directory() {
+    fn a_store_is_parsed_with_or_without_a_directory() {
         fn check(text: &str, expected: Option<(Backend, &str)>) {
             let mut store = Store::default();
-            let chosen = store.choose(text).map(|()| store);
+            let chosen = store.set(text).map(|()| store);
             let expected = expected.map(|(backend, dir)| Store { backend, data_dir: dir.into() });
             assert_eq!(chosen, expected, "{text}");
         }

@@ -1,20 +1,20 @@
-//! Values as people write them: `30s`, `4MiB`, `localhost:50051`.
+//! Values as text: `30s`, `4MiB`, `localhost:50051`.
 
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A host and a port to listen on. The host is not looked up yet.
+/// A host and a port to listen on. The host is not resolved yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// A name or an IP address, the latter without brackets.
+    /// A name or an IP address without brackets.
     pub host: String,
-    /// 0 takes any free port.
+    /// The port; 0 picks a free one.
     pub port: u16,
 }
 
-/// The text is no `HOST:PORT`.
+/// The error for a text that is no `HOST:PORT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected HOST:PORT, such as 127.0.0.1:50051, localhost:50051 or [::1]:50051")]
 pub struct BadAddress;
@@ -24,7 +24,7 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> Result<Self, BadAddress> {
         let (host, port) = text.rsplit_once(':').ok_or(BadAddress)?;
-        // `u16::from_str` would take a sign.
+        // `u16::from_str` accepts a sign.
         let port_is_digits = port.bytes().all(|b| b.is_ascii_digit());
         let port = port.parse().ok().filter(|_| port_is_digits).ok_or(BadAddress)?;
         let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
@@ -45,7 +45,7 @@ impl fmt::Display for Address {
 }
 
 fn is_name_or_v4(host: &str) -> bool {
-    // Digits and dots alone are meant as an address, so `999.0.0.1` is a slip and no name.
+    // Only digits and dots: an address, so that `999.0.0.1` is refused and not resolved as a name.
     if host.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
         return host.parse::<Ipv4Addr>().is_ok();
     }
@@ -58,13 +58,12 @@ const MILLIS: [(&str, u64); 5] =
 const BYTES: [(&str, u64); 5] =
     [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
 
-/// Reads a whole number with a unit: `500ms`, `30s`, `5m`, `24h`, `7d`.
+/// Parses a whole number with a unit: `500ms`, `30s`, `5m`, `24h`, `7d`.
 pub(super) fn parse_duration(text: &str) -> Option<Duration> {
     parse_with_unit(text, &MILLIS).map(Duration::from_millis)
 }
 
-/// Writes what [`parse_duration`] reads, in the largest unit that leaves no rest; a single day is
-/// 24 hours.
+/// Formats a duration for [`parse_duration`] in the largest unit without a remainder; one day is `24h`.
 pub(super) fn show_duration(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let [.., (_, day)] = MILLIS;
@@ -72,21 +71,21 @@ pub(super) fn show_duration(duration: Duration) -> String {
     show_with_unit(millis, units, "0s")
 }
 
-/// Reads a whole number with a unit: `512B`, `64KiB`, `4MiB`, `1GiB`; a bare one is bytes.
+/// Parses a whole number with a unit: `512B`, `64KiB`, `4MiB`, `1GiB`. Without a unit it is bytes.
 pub(super) fn parse_size(text: &str) -> Option<u64> {
     parse_count(text).or_else(|| parse_with_unit(text, &BYTES))
 }
 
-/// Writes what [`parse_size`] reads, in the largest unit that leaves no rest.
+/// Formats a size for [`parse_size`] in the largest unit without a remainder.
 pub(super) fn show_size(bytes: u64) -> String {
     show_with_unit(bytes, &BYTES, "0B")
 }
 
-/// Reads a whole number; `_` may stand between digits, as in TOML.
+/// Parses a whole number; `_` may separate digits, as in TOML.
 pub(super) fn parse_count(text: &str) -> Option<u64> {
-    let sound = text.starts_with(|c: char| c.is_ascii_digit())
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit())
         && text.bytes().all(|b| b.is_ascii_digit() || b == b'_');
-    sound.then(|| text.replace('_', "").parse().ok())?
+    is_number.then(|| text.replace('_', "").parse().ok())?
 }
 
 fn parse_with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -119,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn an_invalid_address_is_refused() {
         for text in [
             "",
             ":",
@@ -142,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_read_as_people_write_them() {
+    fn durations_are_parsed_and_formatted() {
         for (text, millis, shown) in [
             ("500ms", 500, "500ms"),
             ("30s", 30_000, "30s"),
@@ -176,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_read_as_people_write_them() {
+    fn sizes_are_parsed_and_formatted() {
         for (text, bytes, shown) in [
             ("4MiB", 4 << 20, "4MiB"),
             ("1024", 1 << 10, "1KiB"),

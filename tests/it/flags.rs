@@ -21,19 +21,19 @@ fn the_help_names_every_setting_with_its_default() {
     assert_eq!((help.code, &*help.stderr), (Some(0), ""));
     let words = help.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     for part in [
-        "-a, --addr <HOST:PORT> Where to listen; port 0 takes any free port [default: 127.0.0.1:50051]",
-        "--max-message-size <SIZE> The largest message taken or given [default: 4MiB]",
+        "-a, --addr <HOST:PORT> The address to listen on; port 0 picks a free port [default: 127.0.0.1:50051]",
+        "--max-message-size <SIZE> Maximum size of a request or response message [default: 4MiB]",
         "--log-format <text|json>",
         "--drain-timeout <DURATION>",
-        "--store <memory|sqlite[:DIR]> What keeps tasks",
-        "--data-dir <DIR> Where sqlite keeps its files; one server at a time [default: ./data]",
-        "--queue-length <COUNT> Tasks that may wait in one queue; more are refused [default: unbounded; \
+        "--store <memory|sqlite[:DIR]> Where tasks are stored",
+        "--data-dir <DIR> Directory of the SQLite files; one server at a time can use it [default: ./data]",
+        "--queue-length <COUNT> Maximum number of tasks that wait in one queue; more are refused [default: unbounded; \
          100000 with --store memory]",
-        "--retention-failed <DURATION> How long tasks that failed, expired or were cancelled are kept \
+        "--retention-failed <DURATION> How long failed, expired and cancelled tasks are kept \
          [default: 14d]",
         "rate_per_key = \"5/10s\"",
         "verify Check every page and every task",
-        "backup Copy all that the data directory holds",
+        "backup Copy the data directory into a new file",
         "restore Put a backup into a data directory",
         "TASK_SCHEDULER_CACHE_BYTES",
         "[queues.mail]",
