@@ -1,6 +1,9 @@
-//! task-scheduler: run Rust functions elsewhere, later or reliably.
+//! A durable task queue and scheduler: run Rust functions in the background, later or repeatedly, with
+//! retries, schedules, dependencies and events.
+//!
+//! [`main`] runs the server; [`TaskSystem`] embeds it in a program; [`client`] calls a server.
 
-// The attributes' expansion says `::task_scheduler`, also in this crate.
+// The macros expand to `::task_scheduler`, in this crate as well.
 extern crate self as task_scheduler;
 
 pub mod cache;
@@ -31,22 +34,22 @@ pub use system::TaskSystem;
 pub use task_macro::{async_task, subscriber, sync_task};
 pub use tasks::{Json, Rest, TaskContext, TaskError, testing};
 
-/// The README's code compiles.
+/// Compiles the code of the README.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
-/// So does that of the page about schedules.
+/// Compiles the code of the page about schedules.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/schedules.md")]
 pub struct SchedulesPage;
 
-/// The code of the page on events compiles.
+/// Compiles the code of the page about events.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/events.md")]
 pub struct Events;
 
-/// What the attributes' expansion is made of. Not for use by hand: it changes without notice.
+/// For the expansion of the macros only; changes without notice.
 #[doc(hidden)]
 pub mod __private {
     pub use ctor;

@@ -1,8 +1,8 @@
-//! The stock binary: the built-in tasks and nothing else.
+//! The stock binary, with the built-in methods only.
 
 use std::process::ExitCode;
 
-// Saves about a seventh of the CPU of a call; `docs/performance.md` has the figures.
+// Saves about a seventh of the CPU time of a call; see `docs/performance.md`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -1,15 +1,14 @@
-//! Puts the server together: settings, log, methods, store, and then everything that serves. Or
-//! does what else the binary was asked for.
+//! The program's `main`: configuration, log, methods, store, system and server, or a command.
 //!
-//! Owns the order of starting, and what is said and returned when it does not succeed: one line on
-//! stderr for each thing that is wrong, and an exit code.
+//! Owns the order of the start, graceful shutdown on SIGTERM and SIGINT, and the report of a failed start:
+//! one line on stderr for each problem, and an exit code.
 //!
-//! | code | when |
+//! | code | meaning |
 //! |---|---|
-//! | 0 | stopped as asked; help, version and configuration printed; a command did what it is for |
-//! | 1 | something failed that may succeed next time: the port is taken, another server has the data directory; `verify` found something |
-//! | 2 | wrong flags; a command was asked for something that there is not |
-//! | 78 | starting again cannot help before something is changed: the file, the environment, the schedules, the log directory, the data directory, the methods, the subscribers |
+//! | 0 | the server stopped on request; the help, the version or the configuration was printed; a command succeeded |
+//! | 1 | a failure that may not repeat: the port is taken, another server has the data directory; or `verify` found problems |
+//! | 2 | wrong flags or arguments |
+//! | 78 | a restart fails again until something is changed: configuration file, environment, schedules, log directory, data directory, methods, subscribers |
 
 mod declared;
 
@@ -38,51 +37,51 @@ use crate::tasks::{self, RegistryHealth, TaskRegistry};
 /// `EX_CONFIG` of sysexits.h.
 const EXIT_CONFIGURATION: u8 = 78;
 const EXIT_FAILURE: u8 = 1;
-/// What clap ends with.
+/// The exit code of clap.
 const EXIT_USAGE: u8 = 2;
-/// How long connections may take to close once everything has been answered.
-const HANG_UP: Duration = Duration::from_secs(5);
+/// The time limit for connections to close after the last response.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why the server did not start, or stopped.
+/// Why the server did not start, or why it failed.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
-    /// Wrong flags, or a call for help.
+    /// Wrong flags, `--help` or `--version`.
     #[error(transparent)]
     Flags(clap::Error),
-    /// Wrong environment or file.
+    /// A wrong environment variable or configuration file.
     #[error("{}", lines(.0))]
     Configuration(Vec<config::Problem>),
-    /// The file of schedules cannot be read, or something in it is wrong.
+    /// The file of schedules cannot be read or is wrong.
     #[error("{0}")]
     Schedules(BadFile),
-    /// No log.
+    /// The log cannot be started.
     #[error(transparent)]
     Log(#[from] logger::Error),
-    /// Methods that clash or are malformed.
+    /// Methods with malformed or duplicate names.
     #[error(transparent)]
     Methods(Error),
-    /// Subscribers that clash or ask for events that there are not.
+    /// Subscribers with duplicate names or unknown events.
     #[error(transparent)]
     Subscribers(Error),
-    /// The address's name stands for nothing.
+    /// The host of the address cannot be resolved.
     #[error("cannot listen on {address}: {why}")]
     Host { address: Address, why: String },
-    /// The port is taken, or threads cannot be had.
+    /// The port is taken, or threads cannot be started.
     #[error(transparent)]
     Server(#[from] server::Error),
-    /// The store's files cannot be had.
+    /// The files of the store cannot be opened.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// What was asked for instead of serving did not succeed.
+    /// A command failed.
     #[error(transparent)]
     Command(#[from] cli::Error),
-    /// The store does not begin, or threads cannot be had.
+    /// The system cannot be started.
     #[error(transparent)]
     System(Error),
-    /// No runtime, or no signals.
+    /// The runtime or the signal handlers cannot be started.
     #[error("cannot start: {0}")]
     Runtime(io::Error),
-    /// Nobody reads what was asked for.
+    /// stdout cannot be written.
     #[error("cannot write to stdout: {0}")]
     Stdout(io::Error),
 }
@@ -99,7 +98,7 @@ impl From<Refusal> for StartError {
 impl StartError {
     fn exit_code(&self) -> u8 {
         match self {
-            // Help and version are "errors" with code 0.
+            // clap reports help and version as errors with code 0.
             Self::Flags(error) => u8::try_from(error.exit_code()).unwrap_or(EXIT_FAILURE),
             Self::Configuration(_)
             | Self::Schedules(_)
@@ -119,17 +118,17 @@ impl StartError {
         }
     }
 
-    /// Says what is wrong.
-    fn tell(&self) {
+    /// Prints the error to stderr; help and version to stdout.
+    fn print(&self) {
         match self {
             Self::Flags(error) => drop(error.print()),
-            other => complain(&other.to_string()),
+            other => print_error(&other.to_string()),
         }
     }
 }
 
-/// A terminal that has gone away cannot be told, so failures are dropped.
-fn complain(text: &str) {
+/// Prints each line to stderr. Ignores failures: there is no other place to report them.
+fn print_error(text: &str) {
     let mut stderr = io::stderr().lock();
     for line in text.lines() {
         drop(writeln!(stderr, "task-scheduler: {line}"));
@@ -140,15 +139,15 @@ fn lines(problems: &[config::Problem]) -> String {
     problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// The whole program: reads the command line and the environment, serves every method that was
-/// registered, and returns when it was told to stop and has drained. Or does what else it was asked.
+/// Runs the whole program: reads the command line and the environment, serves every annotated method and
+/// returns after a graceful shutdown. Or runs the command that the command line names.
 ///
-/// A binary with methods of its own is `fn main() -> std::process::ExitCode { task_scheduler::main() }`.
+/// A binary with its own methods is `fn main() -> std::process::ExitCode { task_scheduler::main() }`.
 pub fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            error.tell();
+            error.print();
             ExitCode::from(error.exit_code())
         }
     }
@@ -158,16 +157,16 @@ fn run() -> Result<(), StartError> {
     let (config, remarks) = match config::load(std::env::args_os(), std::env::vars_os())? {
         Loaded::Print(text) => return print(&text),
         Loaded::Run { command, data_dir, remarks } => {
-            remarks.iter().for_each(|remark| complain(remark));
+            remarks.iter().for_each(|remark| print_error(remark));
             return print(&command.run(&data_dir)?);
         }
         Loaded::Serve { config, remarks } => (config, remarks),
     };
-    // Before anything is begun, as the rest of what may be wrong with the configuration.
+    // Before anything starts, like the other checks of the configuration.
     let declared = config.schedules.as_deref().map(declared::read).transpose();
     let declared = declared.map_err(StartError::Schedules)?;
     let filter = std::env::var_os("RUST_LOG").map(|filter| filter.to_string_lossy().into_owned());
-    // Dropped last, and before `main` says what went wrong: the log is whole by then.
+    // Dropped last, so that the log is complete before `main` prints an error.
     let _log = logger::start(&config.log, filter.as_deref())?;
     for remark in remarks {
         tracing::warn!("{remark}");
@@ -177,7 +176,7 @@ fn run() -> Result<(), StartError> {
         TaskRegistry::from_registrations(tasks::collected()).map_err(StartError::Methods)?;
     match registry.health() {
         RegistryHealth::Healthy(methods) => tracing::info!(methods, "methods registered"),
-        // Nearly always a library that nothing mentions, so that it was not linked.
+        // The usual cause is a library that the linker dropped because nothing refers to it.
         RegistryHealth::Empty => {
             tracing::warn!("no method is registered; see task_scheduler::link!")
         }
@@ -187,15 +186,15 @@ fn run() -> Result<(), StartError> {
     serve(&config, registry, subscribers, declared)
 }
 
-/// A panic is a line of the log like any other. Those of bodies are their tasks' failures besides.
+/// Logs a panic. A handler's panic also fails its task.
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
-    let said = panic.payload_as_str().unwrap_or("without a message");
+    let message = panic.payload_as_str().unwrap_or("(no message)");
     let thread = std::thread::current();
-    let place = panic.location().map(ToString::to_string);
-    tracing::error!(thread = thread.name(), place, "a panic: {said}");
+    let location = panic.location().map(ToString::to_string);
+    tracing::error!(thread = thread.name(), location, "panic: {message}");
 }
 
-/// Starts the system and the doors, and waits until they have stopped.
+/// Starts the system and the API and waits until both have stopped.
 fn serve(
     config: &Config,
     registry: TaskRegistry,
@@ -207,7 +206,7 @@ fn serve(
         .build()
         .map_err(StartError::Runtime)?;
     let stopped = runtime.block_on(async {
-        let addr = look_up(&config.listen.addr).await?;
+        let addr = resolve(&config.listen.addr).await?;
         let listener = server::bind(addr)?;
         let cache = ResultsCache::new(config.cache.capacity(), config.cache.bytes);
         let store = open(&config.store)?;
@@ -223,17 +222,17 @@ fn serve(
         let system = TaskSystem::prepare(parts).await.map_err(StartError::System)?;
         let served = serve_from(&system, listener, config, declared).await;
         if served.is_err() {
-            // That is no crash, and no fault of what runs already.
+            // Requeues running tasks, so that this does not count as a crash of theirs.
             system.shutdown(Duration::ZERO).await;
         }
         served
     });
-    // A body that does not return must not keep the process.
+    // A handler that does not return must not keep the process alive.
     runtime.shutdown_background();
     stopped
 }
 
-/// Opens the doors of a system that runs, and waits until it was told to stop and has.
+/// Serves the API of a running system until the process is signalled, then shuts down gracefully.
 async fn serve_from(
     system: &TaskSystem,
     listener: server::Listener,
@@ -243,17 +242,17 @@ async fn serve_from(
     if let Some((path, declared)) = config.schedules.as_deref().zip(declared) {
         declare(system, path, declared).await?;
     }
-    // Nothing that is due runs as it was defined before.
-    system.begin().await;
-    // Before anything is told of the address, so that whoever reads it can rely on them.
+    // After the declarations, so that nothing due runs with an older definition.
+    system.start_services().await;
+    // Before the address is printed, so that a reader of it can send signals.
     let mut stop = Signals::new().map_err(StartError::Runtime)?;
     let handle = Server::start(listener, system.clone(), config.listen.options()).await?;
     let addr = handle.local_addr();
     if !addr.ip().is_loopback() {
         tracing::warn!(
             %addr,
-            "anybody who can reach this address can submit and enqueue tasks; everything else \
-             answers callers on this machine only"
+            "every host that reaches this address can submit and enqueue tasks; all other methods \
+             are for callers on this machine only"
         );
     }
     print(&format!("listening on {addr}\n"))?;
@@ -265,53 +264,53 @@ async fn serve_from(
     tokio::select! {
         finished = system.drain(config.engine.drain_timeout) => {
             if !finished {
-                tracing::warn!("bodies that had not finished were put back into their queues");
+                tracing::warn!("requeued tasks whose handlers did not finish in time");
             }
-            let cut = handle.stop(HANG_UP).await;
+            let closed = handle.stop(CLOSE_TIMEOUT).await;
             let cache = system.cache().statistics();
-            tracing::info!(connections_cut = cut, ?cache, "stopped");
+            tracing::info!(connections_closed = closed, ?cache, "stopped");
         }
-        () = stop.next() => tracing::warn!("stopped at once, as told twice"),
+        () = stop.next() => tracing::warn!("stopped at once after a second signal"),
     }
     system.stop();
     Ok(())
 }
 
-/// Defines the schedules of a file. Nothing is served if one of them cannot be.
+/// Defines the schedules of a file. The server does not start if one of them is refused.
 async fn declare(
     system: &TaskSystem,
     path: &Path,
     declared: Vec<Declared>,
 ) -> Result<(), StartError> {
     let schedules = declared.len();
-    let done = system.declare_schedules(declared).await;
-    done.map_err(|problems| StartError::Schedules(BadFile::wrong(path, problems)))?;
+    let result = system.schedules().declare(declared).await;
+    result.map_err(|problems| StartError::Schedules(BadFile::wrong(path, problems)))?;
     tracing::info!(schedules, file = %path.display(), "schedules declared");
     Ok(())
 }
 
-/// The store that was chosen, with whatever it knows from earlier.
-fn open(chosen: &config::Store) -> Result<Arc<dyn Store>, store::Error> {
-    match chosen.backend {
+/// Opens the configured store.
+fn open(config: &config::Store) -> Result<Arc<dyn Store>, store::Error> {
+    match config.backend {
         Backend::Memory => {
-            tracing::warn!("tasks are kept in memory: nothing survives this process");
+            tracing::warn!("tasks are stored in memory and end with this process");
             Ok(Arc::new(MemoryStore::default()))
         }
         Backend::Sqlite => {
-            let store = SqliteStore::open_dir(&chosen.data_dir)?;
-            tracing::info!(dir = %chosen.data_dir.display(), "tasks are kept in SQLite");
+            let store = SqliteStore::open_dir(&config.data_dir)?;
+            tracing::info!(dir = %config.data_dir.display(), "tasks are stored in SQLite");
             Ok(Arc::new(store))
         }
     }
 }
 
-/// The address to listen on. The first one that the name stands for.
-async fn look_up(address: &Address) -> Result<SocketAddr, StartError> {
-    let unknown = |why: String| StartError::Host { address: address.clone(), why };
+/// Resolves the address to listen on. Uses the first of several.
+async fn resolve(address: &Address) -> Result<SocketAddr, StartError> {
+    let unresolved = |why: String| StartError::Host { address: address.clone(), why };
     let mut found = tokio::net::lookup_host((address.host.as_str(), address.port))
         .await
-        .map_err(|error| unknown(error.to_string()))?;
-    found.next().ok_or_else(|| unknown("the name has no address".to_owned()))
+        .map_err(|error| unresolved(error.to_string()))?;
+    found.next().ok_or_else(|| unresolved("the name has no address".to_owned()))
 }
 
 /// SIGTERM and SIGINT.
@@ -338,7 +337,7 @@ impl Signals {
 
 fn print(text: &str) -> Result<(), StartError> {
     match io::stdout().lock().write_all(text.as_bytes()) {
-        // `--print-config | head` has what it wanted.
+        // As with `--print-config | head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(StartError::Stdout),
     }

@@ -383,7 +383,8 @@ fn task_events(number: usize) -> Vec<Event> {
 async fn counting_tasks_takes_bounded_memory_and_then_none() {
     let _alone = ONE_AT_A_TIME.lock().await;
     let tasks: Vec<Vec<Event>> = (0..5 * MAX_METHODS.max(MAX_QUEUES)).map(task_events).collect();
-    let count_all = |counts: &Counts| tasks.iter().flatten().for_each(|event| counts.observe(event));
+    let count_all =
+        |counts: &Counts| tasks.iter().flatten().for_each(|event| counts.observe(event));
     let before = live();
     let counts = Counts::default();
     count_all(&counts);
@@ -426,7 +427,7 @@ async fn live_memory_returns_to_its_level_after_any_load() {
     // The server still works.
     let client = Client::connect(addr).await;
     client.assert_served(addr).await;
-    assert_eq!(fixture.system.stuck_bodies(), 0);
+    assert_eq!(fixture.system.tasks().stuck_bodies(), 0);
     drop(client);
     fixture.system.drain(Duration::from_secs(5)).await;
     assert_eq!(fixture.server.stop(Duration::from_secs(5)).await, 0);

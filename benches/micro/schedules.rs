@@ -67,8 +67,9 @@ async fn start(many: usize) {
     put(&system, [ScheduleRequest::every("beat", Duration::from_secs(1), Request::of("ping"))])
         .await;
     let beat = task_scheduler::models::Name::parse("beat", "name").expect("a name");
-    let due = system.schedule(&beat).await.expect("it is there").next.expect("it is enabled");
-    while system.schedule(&beat).await.expect("it is there").runs.is_empty() {
+    let due =
+        system.schedules().get(&beat).await.expect("it is there").next.expect("it is enabled");
+    while system.schedules().get(&beat).await.expect("it is there").runs.is_empty() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let late = clock::now().wall.since(due);
@@ -138,7 +139,7 @@ async fn put(system: &TaskSystem, requests: impl IntoIterator<Item = ScheduleReq
         let mut under_way = tokio::task::JoinSet::new();
         for request in requests.by_ref().take(SIDE_BY_SIDE) {
             let system = system.clone();
-            under_way.spawn(async move { system.put_schedule(request).await });
+            under_way.spawn(async move { system.schedules().put(request).await });
         }
         if under_way.is_empty() {
             return;

@@ -62,7 +62,7 @@ pub(crate) fn submit(criterion: &mut Criterion) {
         let system = runtime.block_on(system(outcomes, announcer));
         group.bench_function(format!("ephemeral, {outcomes} outcomes kept{heard}"), |bencher| {
             bencher.iter(|| {
-                black_box(runtime.block_on(system.submit(request())).expect("add runs"));
+                black_box(runtime.block_on(system.tasks().submit(request())).expect("add runs"));
             });
         });
         system.stop();

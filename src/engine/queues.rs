@@ -34,12 +34,20 @@ impl Engine {
         Ok(all.into_values().collect())
     }
 
-    /// Lets nothing of a queue start, or lets it start again. What runs goes on.
+    /// Pauses a queue: none of its tasks start. Running tasks continue.
     ///
     /// # Errors
-    /// `STORE_UNAVAILABLE`; `QUEUE_FULL` when too many queues are decided about.
-    pub async fn pause(&self, queue: &QueueName, paused: bool) -> Result<QueueState, Error> {
-        self.decide(queue, QueueChange::Paused(paused)).await
+    /// `STORE_UNAVAILABLE`; `QUEUE_FULL` if 10,000 queues have settings already.
+    pub async fn pause(&self, queue: &QueueName) -> Result<QueueState, Error> {
+        self.decide(queue, QueueChange::Paused(true)).await
+    }
+
+    /// Resumes a paused queue.
+    ///
+    /// # Errors
+    /// Those of [`pause`](Self::pause).
+    pub async fn resume(&self, queue: &QueueName) -> Result<QueueState, Error> {
+        self.decide(queue, QueueChange::Paused(false)).await
     }
 
     /// Replaces what a queue allows.

@@ -62,7 +62,7 @@ impl ServiceHandle {
     }
 
     /// Waits until the service runs or has ended.
-    pub async fn begun(&self) -> ExecutionStatus {
+    pub async fn started(&self) -> ExecutionStatus {
         self.wait_for(|state| state.status != ExecutionStatus::Idle).await.status
     }
 

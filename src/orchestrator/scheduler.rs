@@ -16,7 +16,7 @@ use super::{
     ServiceHandle, ServiceId, ServiceRegistry, ShutdownReport,
 };
 
-/// The time that the services share which are asked to stop only after `Pace::shutdown_within`.
+/// The time limit for all services that are still running after `Pace::shutdown_within`.
 const LAST_GRACE: Duration = Duration::from_millis(500);
 
 /// Starts services, supervises them and stops them. `E` names the channels of its bus and `M` is the
@@ -138,7 +138,7 @@ impl<E, M> Scheduler<E, M> {
         }
         let mut failed = Vec::new();
         for handle in started {
-            if handle.begun().await == ExecutionStatus::Failed {
+            if handle.started().await == ExecutionStatus::Failed {
                 let why = handle.last_error().map_or_else(String::new, |error| error.reason());
                 failed.push(format!("{}: {why}", handle.name()));
             }

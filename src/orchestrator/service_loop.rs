@@ -95,7 +95,7 @@ async fn initialize(
     pace: Pace,
 ) -> Result<(), (SchedulerError, bool)> {
     if let Some(after) = after {
-        after.begun().await;
+        after.started().await;
     }
     let limit = pace.initialize_within;
     match timeout(limit, catch_panic(service.initialize())).await {

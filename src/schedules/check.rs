@@ -1,4 +1,4 @@
-//! What people define is checked before it is kept.
+//! Checks of schedule requests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,53 +11,53 @@ use crate::models::{
 };
 use crate::schedules::{Cron, RuleRequest, ScheduleRequest, Timetable};
 
-/// A definition that holds, but for the task.
+/// A schedule request that was checked, except for its task.
 #[derive(Clone, Debug)]
-pub struct Checked {
-    /// Its name.
+pub struct Definition {
+    /// The schedule's name.
     pub name: Name,
-    /// When it runs.
+    /// The rule in its stored form.
     pub rule: Rule,
-    /// The rule, understood. It names at least one time to come.
+    /// The occurrences of the rule. At least one is in the future.
     pub timetable: Timetable,
 }
 
-/// Checks all of a definition but the task. `existing` is the schedule with its name, if there is one.
+/// Checks a request except for its task. `existing` is the stored schedule with the same name.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT`, naming every field at fault.
+/// `INVALID_ARGUMENT` names every field at fault.
 pub fn check(
     request: &ScheduleRequest,
     existing: Option<&ScheduleStatus>,
     now: Timestamp,
-) -> Result<Checked, Error> {
+) -> Result<Definition, Error> {
     let name = Name::parse(&request.name, "name");
     let rule = rule(request, existing, now);
     let rest = check_rest(request);
     match (name, rule, rest) {
-        (Ok(name), Ok((rule, timetable)), Ok(())) => Ok(Checked { name, rule, timetable }),
+        (Ok(name), Ok((rule, timetable)), Ok(())) => Ok(Definition { name, rule, timetable }),
         (name, rule, rest) => {
             let problems = [name.err(), rule.err(), rest.err()].into_iter().flatten();
-            Err(problems.reduce(together).unwrap_or_else(|| unreachable!("one of them is wrong")))
+            Err(problems.reduce(merge).unwrap_or_else(|| unreachable!("one of them is an error")))
         }
     }
 }
 
-/// One refusal for what is wrong in two fields.
-pub(super) fn together(mut one: Error, other: Error) -> Error {
+/// Merges the errors of two fields into one.
+pub(super) fn merge(mut one: Error, other: Error) -> Error {
     one.message = format!("{}; {}", one.message, other.message);
     one.violations.extend(other.violations);
     one
 }
 
-/// The error as it is about the field `outer` of a larger whole.
-pub fn within(outer: &str, mut error: Error) -> Error {
+/// Prefixes the field of each violation with `outer`, the field that contains them.
+pub fn at_field(outer: &str, mut error: Error) -> Error {
     for violation in &mut error.violations {
         violation.field = format!("{outer}.{}", violation.field);
     }
     if !error.violations.is_empty() {
-        let said = error.violations.iter().map(|v| format!("{}: {}", v.field, v.description));
-        error.message = said.collect::<Vec<_>>().join("; ");
+        let texts = error.violations.iter().map(|v| format!("{}: {}", v.field, v.description));
+        error.message = texts.collect::<Vec<_>>().join("; ");
     }
     error
 }
@@ -81,14 +81,14 @@ fn rule(
             Rule::Cron { expression, .. } => ("cron.expression", format!("{expression:?}")),
             Rule::Every { anchor, .. } => ("interval.anchor", anchor.to_string()),
         };
-        let why = format!("{shown} names no time to come; expected a rule that runs some day");
+        let why = format!("{shown} has no future occurrence; expected a rule that runs some day");
         return Err(Error::invalid(field, why));
     }
     Ok((rule, timetable))
 }
 
-impl Checked {
-    /// The schedule, with the task that the engine made of the one that was asked for.
+impl Definition {
+    /// The schedule to store, with the task template that the engine made of the request's task.
     pub fn schedule(self, request: ScheduleRequest, task: Arc<Task>) -> Schedule {
         Schedule {
             name: self.name,
@@ -102,7 +102,7 @@ impl Checked {
     }
 }
 
-/// The rule as it is kept: the expression without spare spaces, the zone as the database writes it.
+/// The stored form: the expression with single spaces, the zone as the IANA database spells it.
 fn cron_rule(expression: &str, time_zone: &str) -> Result<Rule, Error> {
     let cron = Cron::parse(expression, time_zone)?;
     let fields: Vec<&str> = expression.split_ascii_whitespace().collect();
@@ -120,7 +120,7 @@ fn check_interval(interval: Duration) -> Result<(), Error> {
     Ok(())
 }
 
-/// That of a schedule which runs so often already: a new definition does not move its times.
+/// The anchor of a stored schedule with the same interval: redefining a schedule does not move its times.
 fn anchor_of(existing: &ScheduleStatus, interval: Duration) -> Option<Timestamp> {
     match existing.schedule.rule {
         Rule::Every { interval: before, anchor } if before == interval => Some(anchor),
@@ -128,7 +128,7 @@ fn anchor_of(existing: &ScheduleStatus, interval: Duration) -> Option<Timestamp>
     }
 }
 
-/// The second that a time is in.
+/// Truncates to whole seconds.
 fn whole(time: Timestamp) -> Timestamp {
     Timestamp::from_micros(time.as_micros() / 1_000_000 * 1_000_000).unwrap_or(time)
 }
@@ -151,17 +151,17 @@ fn check_rest(request: &ScheduleRequest) -> Result<(), Error> {
         let why = format!("{:?}; at most 366 days are accepted", request.jitter);
         problems.push(Error::invalid("jitter", why));
     }
-    problems.into_iter().reduce(together).map_or(Ok(()), Err)
+    problems.into_iter().reduce(merge).map_or(Ok(()), Err)
 }
 
-/// What is made up for comes in at once, so that a policy that keeps runs apart leaves one of them.
+/// Missed occurrences are caught up at once, so an overlap policy other than `allow` would drop all but one.
 fn check_overlap(request: &ScheduleRequest) -> Option<Error> {
     let does = match (request.catch_up, request.overlap) {
         (CatchUp::None | CatchUp::Last, _) | (_, Overlap::Allow) => return None,
-        (CatchUp::All(_), Overlap::Skip) => "`skip` leaves out all but the first",
+        (CatchUp::All(_), Overlap::Skip) => "`skip` drops all but the first",
         (CatchUp::All(_), Overlap::Replace) => "`replace` cancels all but the last",
     };
-    let why = format!("all needs `overlap: allow`: they are made up for at once, and {does}");
+    let why = format!("all needs `overlap: allow`: missed runs start at once, and {does}");
     Some(Error::invalid("catch_up", why))
 }
 
@@ -190,9 +190,9 @@ mod tests {
     fn every_field_at_fault_is_named() {
         let check = |request: ScheduleRequest, expected: &[(&str, &str)]| {
             let error = check(&request, None, now()).expect_err("refused");
-            let said: Vec<(&str, &str)> =
+            let found: Vec<(&str, &str)> =
                 error.violations.iter().map(|v| (&*v.field, &*v.description)).collect();
-            assert_eq!(said, expected);
+            assert_eq!(found, expected);
         };
         check(every(0), &[("interval.every", "0ns; expected 1 s to 366 days")]);
         let mut short = every(1);
@@ -208,14 +208,14 @@ mod tests {
             cron("0 0 31 2 *"),
             &[(
                 "cron.expression",
-                "\"0 0 31 2 *\" names no time to come; expected a rule that runs some day",
+                "\"0 0 31 2 *\" has no future occurrence; expected a rule that runs some day",
             )],
         );
         check(
             cron_in("Mars", "@daily"),
             &[(
                 "cron.time_zone",
-                "no time zone \"Mars\" is known; expected a name of the IANA database, such as Europe/Berlin",
+                "unknown time zone \"Mars\"; expected a name of the IANA database, such as Europe/Berlin",
             )],
         );
         let mut all = cron("@often").description("x".repeat(1_025)).catch_up(CatchUp::All(0));
@@ -227,7 +227,7 @@ mod tests {
                 ("name", "\"a b\" is no name; expected 1 to 80 letters, digits, `_`, `-` or `.`"),
                 (
                     "cron.expression",
-                    "\"@often\": no macro; expected one of @yearly, @annually, @monthly, @weekly, @daily, @hourly",
+                    "\"@often\": unknown macro; expected one of @yearly, @annually, @monthly, @weekly, @daily, @hourly",
                 ),
                 ("description", "1025 bytes long; at most 1024 are accepted"),
                 ("max_catch_up", "0; expected 1 to 1000"),
@@ -241,17 +241,16 @@ mod tests {
     }
 
     #[test]
-    fn all_that_was_missed_is_not_promised_where_runs_may_not_overlap() {
+    fn catching_up_all_is_refused_where_runs_may_not_overlap() {
         for (overlap, expected) in [
             (
                 Overlap::Skip,
-                "all needs `overlap: allow`: they are made up for at once, and `skip` leaves out all \
-                 but the first",
+                "all needs `overlap: allow`: missed runs start at once, and `skip` drops all but the first",
             ),
             (
                 Overlap::Replace,
-                "all needs `overlap: allow`: they are made up for at once, and `replace` cancels all \
-                 but the last",
+                "all needs `overlap: allow`: missed runs start at once, and `replace` cancels all but the \
+                 last",
             ),
         ] {
             let request = every(1).overlap(overlap).catch_up(CatchUp::All(2));
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bounds_themselves_are_accepted() {
+    fn the_limits_themselves_are_accepted() {
         for sound in [
             every(1),
             every(366 * 86_400),
@@ -275,7 +274,8 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_kept_tidy_and_without_an_anchor_begins_with_the_second_of_its_definition() {
+    fn a_rule_is_normalised_and_an_interval_without_an_anchor_begins_at_the_second_of_its_definition()
+     {
         let rule = |request| check(&request, None, now()).unwrap().rule;
         let daily = Rule::Cron { expression: "@daily".into(), time_zone: "UTC".into() };
         assert_eq!(rule(cron("@daily")), daily);
@@ -288,10 +288,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_within_something_larger_is_named_as_its_field() {
-        let error = within("schedule", Error::invalid("name", "empty"));
+    fn violations_are_prefixed_with_the_field_that_contains_them() {
+        let error = at_field("schedule", Error::invalid("name", "empty"));
         assert_eq!(error, Error::invalid("schedule.name", "empty"));
         let plain = Error::new(crate::error::Code::MethodNotFound, "no such method");
-        assert_eq!(within("schedule", plain.clone()), plain);
+        assert_eq!(at_field("schedule", plain.clone()), plain);
     }
 }

@@ -1,8 +1,7 @@
-//! Schedules in a file: YAML, a list with an entry for each.
+//! Schedules declared in a YAML file: a list with one entry for each schedule.
 //!
-//! Everything that is wrong is found in one go, each with its line and column. Whether a method is
-//! there and takes such arguments is for the engine to say, later; [`Declared::problems`] then knows
-//! where that was written.
+//! Parsing reports all problems at once, each with its line and column. The engine checks methods and
+//! arguments later; [`Declared::problems`] finds the place in the file for its errors.
 
 mod entry;
 mod node;
@@ -10,41 +9,41 @@ mod node;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use self::node::{Node, Spot};
-use super::{Checked, ScheduleRequest, check};
+use self::node::{Location, Node};
+use super::{Definition, ScheduleRequest, check};
 use crate::clock::Timestamp;
 use crate::error::{Error, Violation};
 
-/// The largest file that is read: room for a hundred thousand schedules.
+/// The maximum size of a file: enough for a hundred thousand schedules.
 pub const MAX_FILE_BYTES: u64 = 64 << 20;
 
-/// A schedule that a file declares.
+/// A schedule declared in a file.
 #[derive(Clone, Debug)]
 pub struct Declared {
-    /// As it is asked for.
+    /// The request of the entry.
     pub request: ScheduleRequest,
-    /// What the check came to for a schedule that is not there yet.
-    pub checked: Checked,
-    places: Places,
+    /// The checked request, as for a new schedule.
+    pub definition: Definition,
+    locations: Locations,
 }
 
-/// Where the parts of an entry were written.
+/// The locations of an entry and its values in the file.
 #[derive(Clone, Debug)]
-struct Places {
-    /// Where it begins.
-    begin: Spot,
-    /// Where each key's value is.
-    values: BTreeMap<&'static str, Spot>,
+struct Locations {
+    /// The beginning of the entry.
+    begin: Location,
+    /// The value of each key.
+    values: BTreeMap<&'static str, Location>,
 }
 
-/// Something that is wrong with a file.
+/// A problem in a file.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FileProblem {
-    /// From 1; 0 if it is the file as a whole.
+    /// The line, from 1; 0 if the problem concerns the whole file.
     pub line: u64,
-    /// From 1.
+    /// The column, from 1.
     pub column: u64,
-    /// What is wrong, and what would be accepted.
+    /// What is wrong and what is accepted.
     pub message: String,
 }
 
@@ -54,33 +53,37 @@ impl fmt::Display for FileProblem {
     }
 }
 
-/// Reads what a file declares.
+/// Parses the text of a file.
 ///
 /// # Errors
-/// Everything that is wrong with it, by line.
+/// All problems, ordered by line.
 pub fn parse_file(text: &str, now: Timestamp) -> Result<Vec<Declared>, Vec<FileProblem>> {
     let mut problems = Vec::new();
     let entries = match node::read(text) {
         Ok((Node::Null, _)) => Vec::new(),
         Ok((Node::List(entries), _)) => entries,
-        Ok((other, spot)) => {
+        Ok((other, location)) => {
             let why = format!("{}; expected a list of schedules", other.kind());
-            return Err(vec![spot.problem(why)]);
+            return Err(vec![location.problem(why)]);
         }
         Err(problem) => return Err(vec![problem]),
     };
-    let mut names: BTreeMap<String, Spot> = BTreeMap::new();
+    let mut names: BTreeMap<String, Location> = BTreeMap::new();
     let mut declared = Vec::with_capacity(entries.len());
-    for (entry, spot) in entries {
-        let Some((request, places)) = entry::read(entry, spot, &mut problems) else { continue };
+    for (entry, location) in entries {
+        let Some((request, locations)) = entry::read(entry, location, &mut problems) else {
+            continue;
+        };
         let name = request.name.clone();
-        let spot = places.of("name");
-        if let Some(first) = names.insert(name.clone(), spot) {
-            problems.push(spot.problem(format!("{name:?} is declared in line {} too", first.line)));
+        let location = locations.of("name");
+        if let Some(first) = names.insert(name.clone(), location) {
+            problems.push(
+                location.problem(format!("{name:?} is already declared in line {}", first.line)),
+            );
         }
         match check(&request, None, now) {
-            Ok(checked) => declared.push(Declared { request, checked, places }),
-            Err(error) => problems.extend(places.problems(&name, &error)),
+            Ok(definition) => declared.push(Declared { request, definition, locations }),
+            Err(error) => problems.extend(locations.problems(&name, &error)),
         }
     }
     problems.sort();
@@ -89,42 +92,42 @@ pub fn parse_file(text: &str, now: Timestamp) -> Result<Vec<Declared>, Vec<FileP
 }
 
 impl Declared {
-    /// Where in the file that stands what the schedule was refused for.
+    /// The problems for a refusal by the engine, each at the value that caused it.
     pub fn problems(&self, error: &Error) -> Vec<FileProblem> {
-        self.places.problems(&self.request.name, error)
+        self.locations.problems(&self.request.name, error)
     }
 }
 
-impl Places {
-    /// Where the value of a key is; if it is not there, the entry.
-    fn of(&self, key: &str) -> Spot {
+impl Locations {
+    /// The location of a key's value, or of the entry if the key is absent.
+    fn of(&self, key: &str) -> Location {
         self.values.get(key).copied().unwrap_or(self.begin)
     }
 
     fn problems(&self, name: &str, error: &Error) -> Vec<FileProblem> {
-        let whole = |why: &str| self.of("method").problem(format!("schedule {name:?}: {why}"));
+        let at_entry = |why: &str| self.of("method").problem(format!("schedule {name:?}: {why}"));
         if error.violations.is_empty() {
-            return vec![whole(&error.message)];
+            return vec![at_entry(&error.message)];
         }
         let problem = |violation: &Violation| {
             let key = key_of(&violation.field);
             match self.values.get(key) {
-                Some(spot) => spot.problem(format!("{key}: {}", violation.description)),
-                None => whole(&format!("{}: {}", violation.field, violation.description)),
+                Some(location) => location.problem(format!("{key}: {}", violation.description)),
+                None => at_entry(&format!("{}: {}", violation.field, violation.description)),
             }
         };
         error.violations.iter().map(problem).collect()
     }
 }
 
-/// The key of the file that sets a field of the request.
+/// The file's key for a field of the request.
 fn key_of(field: &str) -> &str {
     match field {
         "cron.expression" => "cron",
         "interval.every" => "every",
         _ => {
             let last = field.rsplit('.').next().unwrap_or(field);
-            // `args[0].values[2]` is in `args`, `options.retry.retries` in `retries`.
+            // `args[0].values[2]` belongs to `args`, `options.retry.retries` to `retries`.
             match field.strip_prefix("task.").unwrap_or(field) {
                 args if args.starts_with("args") => "args",
                 _ => last.split('[').next().unwrap_or(last),

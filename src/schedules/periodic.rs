@@ -1,11 +1,11 @@
-//! A rule that runs every so often: `anchor + n · interval`, computed anew each time, so that nothing
-//! adds up.
+//! Interval rules: `anchor + n · interval`. Each time is computed from the anchor, so that rounding does
+//! not accumulate.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// A time and every so often before and after it.
+/// The occurrences of an interval rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Periodic {
     /// Microseconds, at least 1.
@@ -15,31 +15,31 @@ pub struct Periodic {
 }
 
 impl Periodic {
-    /// `None` when the interval is shorter than a microsecond.
+    /// `None` if the interval is shorter than a microsecond.
     pub fn new(interval: Duration, anchor: Timestamp) -> Option<Self> {
         let interval = u64::try_from(interval.as_micros()).unwrap_or(u64::MAX);
         let phase = anchor.as_micros().checked_rem(interval)?;
         Some(Self { interval, phase })
     }
 
-    /// The first occurrence after a time; `None` when it would be after the year 9999.
+    /// The first occurrence after a time; `None` after the year 9999.
     pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
         let next = self.up_to(after).checked_mul(self.interval)?.checked_add(self.phase)?;
         Timestamp::from_micros(next)
     }
 
-    /// The last occurrence that is not after `until`.
+    /// The last occurrence up to `until`.
     pub fn latest(&self, until: Timestamp) -> Option<Timestamp> {
         let before = self.up_to(until).checked_sub(1)?;
         Timestamp::from_micros(before * self.interval + self.phase)
     }
 
-    /// How many occurrences are after `after` and not after `until`.
+    /// The number of occurrences after `after` up to `until`.
     pub fn count(&self, after: Timestamp, until: Timestamp) -> u64 {
         self.up_to(until).saturating_sub(self.up_to(after))
     }
 
-    /// How many occurrences there are from the epoch to this time, both included.
+    /// The number of occurrences from the epoch to this time, both included.
     fn up_to(&self, until: Timestamp) -> u64 {
         match until.as_micros().checked_sub(self.phase) {
             Some(elapsed) => elapsed / self.interval + 1,
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_between_is_counted_without_going_through_it() {
+    fn occurrences_between_two_times_are_counted_without_enumeration() {
         let rule = Periodic::new(Duration::from_secs(1), at(500_000)).unwrap();
         let (from, until) = (at(1_000_000_500_000), at(1_000_000_500_000 + 31_536_000_000_000));
         assert_eq!(rule.count(from, until), 31_536_000);
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn time_ends_with_the_year_9999() {
+    fn there_are_no_occurrences_after_the_year_9999() {
         let end = at(253_402_300_799_999_999);
         let year = Duration::from_secs(366 * 24 * 3_600);
         assert_eq!(Periodic::new(year, end).unwrap().next_after(end), None);

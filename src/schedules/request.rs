@@ -1,14 +1,14 @@
-//! A schedule as somebody asks for it; not checked yet.
+//! Requests to define a schedule.
 
 use std::time::Duration;
 
 use crate::clock::Timestamp;
 use crate::models::{CatchUp, Overlap, Request};
 
-/// How many occurrences a schedule makes up for that is to make up for all of them, unless it says.
+/// The default maximum of missed occurrences that `catch_up: all` runs.
 pub const STANDARD_CATCH_UP: u32 = 100;
 
-/// A schedule as somebody asks for it.
+/// A request to create or replace a schedule. [`Schedules::put`](super::Schedules::put) checks it.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,64 +22,64 @@ pub const STANDARD_CATCH_UP: u32 = 100;
 /// let nightly = ScheduleRequest::cron_in("nightly", "Europe/Berlin", "30 4 * * MON-FRI", add)
 ///     .overlap(Overlap::Skip)
 ///     .catch_up(CatchUp::Last);
-/// let status = system.put_schedule(nightly).await?;
+/// let status = system.schedules().put(nightly).await?;
 /// println!("runs first at {}", status.next.unwrap());
 ///
-/// let run = system.trigger_schedule(&status.schedule.name).await?;
-/// let ended = system.wait(&run, std::time::Duration::from_secs(10)).await?.unwrap();
+/// let run = system.schedules().trigger(&status.schedule.name).await?;
+/// let ended = system.tasks().wait(&run, std::time::Duration::from_secs(10)).await?.unwrap();
 /// assert_eq!(ended.outcome.result().unwrap().to_string(), "1");
 /// # system.shutdown(std::time::Duration::from_secs(10)).await;
 /// # Ok(()) }) }
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-#[must_use = "nothing is there before it is put"]
+#[must_use = "a schedule exists only after `Schedules::put`"]
 pub struct ScheduleRequest {
-    /// Its name.
+    /// The schedule's name: 1 to 80 letters, digits, `_`, `-` or `.`.
     pub name: String,
-    /// For people.
+    /// A description for readers, at most 1,024 bytes.
     pub description: String,
-    /// When.
+    /// When the schedule runs.
     pub rule: RuleRequest,
-    /// What each run is: without an id, dependencies, a time of its own and a unique key.
+    /// The task of each run, without an id, dependencies, a start time or a unique key.
     pub task: Request,
-    /// What becomes of a run while one before it has not ended.
+    /// The overlap policy: what happens to a run while the previous one has not ended. Default skip.
     pub overlap: Overlap,
-    /// What becomes of occurrences that passed while nobody could run them.
+    /// The catch-up policy for occurrences that were missed during downtime. Default last.
     pub catch_up: CatchUp,
-    /// Each run starts later than planned by a part of this that follows from its id.
+    /// The maximum delay of a run's start; each run's delay is derived from its id. At most 366 days.
     pub jitter: Duration,
-    /// Whether it runs. `None`: as before if it was there before, else it does.
+    /// Whether the schedule runs. `None` keeps the current setting; a new schedule is enabled.
     pub enabled: Option<bool>,
 }
 
-/// When a schedule is to run.
+/// When a schedule runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RuleRequest {
-    /// At the times that a cron expression names.
+    /// At the times of a cron expression.
     Cron {
         /// Five fields, six with seconds first, or a macro such as `@daily`.
         expression: String,
-        /// A name of the IANA database; UTC when it is empty.
+        /// A name of the IANA time zone database; UTC if empty.
         time_zone: String,
     },
-    /// Every so often.
+    /// At a fixed interval.
     Every {
         /// 1 s to 366 days.
         interval: Duration,
-        /// A time at which it runs. `None`: as before if it ran so often before, else the second of
-        /// its definition.
+        /// One of the times at which it runs. `None` keeps the anchor if the interval does not change;
+        /// otherwise the anchor is the second of the definition.
         anchor: Option<Timestamp>,
     },
 }
 
 impl ScheduleRequest {
-    /// One that runs at the times that a cron expression names, in UTC.
+    /// A schedule with a cron expression in UTC.
     pub fn cron(name: impl Into<String>, expression: impl Into<String>, task: Request) -> Self {
         let rule = RuleRequest::Cron { expression: expression.into(), time_zone: String::new() };
         Self::new(name.into(), rule, task)
     }
 
-    /// The same in a time zone: a name of the IANA database.
+    /// A schedule with a cron expression in a time zone of the IANA database.
     pub fn cron_in(
         name: impl Into<String>,
         time_zone: impl Into<String>,
@@ -90,12 +90,12 @@ impl ScheduleRequest {
         Self::new(name.into(), RuleRequest::Cron { expression, time_zone }, task)
     }
 
-    /// One that runs every so often, from its definition on.
+    /// A schedule with an interval, counted from its definition.
     pub fn every(name: impl Into<String>, interval: Duration, task: Request) -> Self {
         Self::new(name.into(), RuleRequest::Every { interval, anchor: None }, task)
     }
 
-    /// One that runs at a time, and every so often before and after it.
+    /// A schedule with an interval, counted from `anchor`.
     pub fn every_from(
         name: impl Into<String>,
         anchor: Timestamp,
@@ -118,31 +118,31 @@ impl ScheduleRequest {
         }
     }
 
-    /// With this for people to read.
+    /// Sets the description.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
         self
     }
 
-    /// What becomes of a run while one before it has not ended; it is left out unless set.
+    /// Sets the overlap policy.
     pub fn overlap(mut self, overlap: Overlap) -> Self {
         self.overlap = overlap;
         self
     }
 
-    /// What becomes of occurrences that passed while nobody could run them; the last runs unless set.
+    /// Sets the catch-up policy.
     pub fn catch_up(mut self, catch_up: CatchUp) -> Self {
         self.catch_up = catch_up;
         self
     }
 
-    /// Each run starts later than planned by a part of this that follows from its id.
+    /// Sets the maximum delay of a run's start.
     pub fn jitter(mut self, jitter: Duration) -> Self {
         self.jitter = jitter;
         self
     }
 
-    /// Whether it runs.
+    /// Sets whether the schedule runs.
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.enabled = Some(enabled);
         self

@@ -1,4 +1,4 @@
-//! What a run of a schedule is: a task of its own, made of the schedule's.
+//! Runs of a schedule: tasks that are made of the schedule's task template.
 
 use std::hash::Hasher;
 use std::sync::Arc;
@@ -9,32 +9,32 @@ use siphasher::sip::SipHasher13;
 use crate::clock::Timestamp;
 use crate::models::{Labels, MAX_INTERVAL, Options, RUN_INITIATOR, Schedule, Task, TaskId};
 
-/// The run for an occurrence, if it is accepted now. The same occurrence always has the same id and
-/// the same jitter.
+/// The task for an occurrence, submitted now. The same occurrence always gets the same id and the same
+/// jitter.
 pub fn run(schedule: &Schedule, occurrence: Timestamp, now: Timestamp) -> Arc<Task> {
     let id = format!("{RUN_INITIATOR}{}/{occurrence}", schedule.name);
     let start = occurrence.plus(delay(&id, schedule.jitter));
     let reason = format!("the occurrence at {occurrence}");
-    Arc::new(made(schedule, id, reason, (start > now).then_some(start), now))
+    Arc::new(task(schedule, id, reason, (start > now).then_some(start), now))
 }
 
-/// A run that somebody asked for beside the rule, now.
-pub fn run_by_hand(schedule: &Schedule, now: Timestamp) -> Arc<Task> {
+/// The task for a manual run, submitted now, without jitter. Its id contains `by-hand` and is unique.
+pub fn manual_run(schedule: &Schedule, now: Timestamp) -> Arc<Task> {
     let id = format!("{RUN_INITIATOR}{}/by-hand/{}", schedule.name, TaskId::generate());
-    Arc::new(made(schedule, id, format!("triggered at {now}"), None, now))
+    Arc::new(task(schedule, id, format!("triggered at {now}"), None, now))
 }
 
-/// Whether two schedules' tasks would be the same runs.
-pub fn same_task(one: &Task, other: &Task) -> bool {
-    let lives = |task: &Task| task.options.expires_at.map(|at| at.since(task.submitted_at));
+/// Whether two task templates produce the same runs.
+pub fn same_template(one: &Task, other: &Task) -> bool {
+    let ttl = |task: &Task| task.options.expires_at.map(|at| at.since(task.submitted_at));
     let options = |task: &Task| Options { expires_at: None, ..task.options.clone() };
     one.method == other.method
         && one.digest == other.digest
-        && lives(one) == lives(other)
+        && ttl(one) == ttl(other)
         && options(one) == options(other)
 }
 
-fn made(
+fn task(
     schedule: &Schedule,
     id: String,
     reason: String,
@@ -42,11 +42,11 @@ fn made(
     now: Timestamp,
 ) -> Task {
     let template = &schedule.task;
-    let id = TaskId::parse(&id, "id").expect("a name, a time and what joins them are a sound id");
+    let id = TaskId::parse(&id, "id").expect("names, times and separators form a valid id");
     let mut options = template.options.clone();
-    // Its time to live counts from when it can start.
-    let lives = options.expires_at.map(|expires| expires.since(template.submitted_at));
-    options.expires_at = lives.map(|lives| run_at.unwrap_or(now).plus(lives));
+    // The time to live begins when the run can start.
+    let ttl = options.expires_at.map(|expires| expires.since(template.submitted_at));
+    options.expires_at = ttl.map(|ttl| run_at.unwrap_or(now).plus(ttl));
     options.run_at = run_at;
     let labels = options.labels.get_or_insert_with(|| Box::new(Labels::default()));
     labels.initiator = format!("{RUN_INITIATOR}{}", schedule.name);
@@ -54,12 +54,12 @@ fn made(
     Task { id, submitted_at: now, options, ..Task::clone(template) }
 }
 
-/// A part of the jitter that follows from the id, the same for ever and on every machine.
+/// A fraction of the jitter derived from the id, the same on every machine and in every version.
 fn delay(id: &str, jitter: Duration) -> Duration {
     let mut hasher = SipHasher13::new();
     hasher.write(id.as_bytes());
-    let most = jitter.min(MAX_INTERVAL).as_micros() + 1;
-    let micros = (u128::from(hasher.finish()) * most) >> 64;
+    let range = jitter.min(MAX_INTERVAL).as_micros() + 1;
+    let micros = (u128::from(hasher.finish()) * range) >> 64;
     Duration::from_micros(u64::try_from(micros).unwrap_or(0))
 }
 
@@ -72,7 +72,7 @@ pub(super) mod tests {
         Timestamp::from_micros(seconds * 1_000_000).unwrap()
     }
 
-    /// A task as the engine makes it of what was asked.
+    /// A task template as the engine makes it.
     pub(in crate::schedules) fn template() -> Task {
         Task {
             id: TaskId::parse("template", "x").unwrap(),
@@ -114,23 +114,23 @@ pub(super) mod tests {
 
     #[test]
     fn a_run_is_named_after_its_schedule_and_its_occurrence() {
-        let made = run(&schedule(Duration::ZERO, |_| ()), at(86_400), at(86_401));
-        assert_eq!(made.id.as_str(), "schedule/nightly/1970-01-02T00:00:00Z");
-        assert_eq!(made.submitted_at, at(86_401));
-        assert_eq!(made.options.run_at, None);
-        let labels = made.options.labels.as_ref().unwrap();
+        let task = run(&schedule(Duration::ZERO, |_| ()), at(86_400), at(86_401));
+        assert_eq!(task.id.as_str(), "schedule/nightly/1970-01-02T00:00:00Z");
+        assert_eq!(task.submitted_at, at(86_401));
+        assert_eq!(task.options.run_at, None);
+        let labels = task.options.labels.as_ref().unwrap();
         assert_eq!(labels.initiator, "schedule/nightly");
         assert_eq!(labels.reason, "the occurrence at 1970-01-02T00:00:00Z");
-        assert!(made.options.expires_at.is_none());
+        assert!(task.options.expires_at.is_none());
     }
 
     #[test]
-    fn two_runs_by_hand_in_one_moment_are_two_tasks() {
+    fn two_manual_runs_at_the_same_time_are_two_tasks() {
         let schedule = schedule(Duration::from_secs(60), |_| ());
-        let [one, other] = [(); 2].map(|()| run_by_hand(&schedule, at(7)));
+        let [one, other] = [(); 2].map(|()| manual_run(&schedule, at(7)));
         assert_ne!(one.id, other.id);
         assert!(one.id.as_str().starts_with("schedule/nightly/by-hand/"), "{}", one.id);
-        assert_eq!(one.options.run_at, None, "at once, whatever the jitter");
+        assert_eq!(one.options.run_at, None, "no jitter");
         assert_eq!(
             one.options.labels.as_ref().unwrap().reason,
             "triggered at 1970-01-01T00:00:07Z"
@@ -138,21 +138,21 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_time_to_live_counts_from_when_the_run_can_start() {
-        let lives = |task: &mut Task| task.options.expires_at = Some(at(130));
-        let made = run(&schedule(Duration::ZERO, lives), at(500), at(501));
-        assert_eq!(made.options.expires_at, Some(at(531)));
-        let late = run(&schedule(Duration::from_secs(3_600), lives), at(500), at(500));
+    fn the_time_to_live_begins_when_the_run_can_start() {
+        let with_ttl = |task: &mut Task| task.options.expires_at = Some(at(130));
+        let task = run(&schedule(Duration::ZERO, with_ttl), at(500), at(501));
+        assert_eq!(task.options.expires_at, Some(at(531)));
+        let late = run(&schedule(Duration::from_secs(3_600), with_ttl), at(500), at(500));
         let start = late.options.run_at.unwrap();
         assert_eq!(late.options.expires_at, Some(start.plus(Duration::from_secs(30))));
     }
 
     #[test]
-    fn jitter_follows_from_the_id_and_stays_within_its_bound() {
+    fn jitter_is_derived_from_the_id_and_stays_within_its_limit() {
         let hour = Duration::from_secs(3_600);
         let schedule = schedule(hour, |_| ());
         let start = |n: u64| run(&schedule, at(n), at(n)).options.run_at.map(|at| at.as_micros());
-        // Stored runs have these; another hash would move them.
+        // Existing runs have these start times; another hash would change them.
         assert_eq!(
             [1, 2, 3].map(start),
             [Some(3_458_946_997), Some(1_455_746_585), Some(3_509_823_310)]
@@ -161,13 +161,13 @@ pub(super) mod tests {
         assert!(delays.iter().all(|delay| Duration::from_micros(*delay) <= hour));
         let first_half = delays.iter().filter(|delay| **delay < 1_800_000_000).count();
         assert!((400..600).contains(&first_half), "{first_half} of 1000");
-        // One whose start is over starts at once.
+        // A start in the past is dropped.
         assert_eq!(run(&schedule, at(1), at(4_000)).options.run_at, None);
     }
 
     #[test]
-    fn the_same_task_is_told_from_another_whenever_it_was_asked_for() {
-        let asked_later = |task: &mut Task| {
+    fn templates_are_compared_without_their_id_and_submission_time() {
+        let submitted_later = |task: &mut Task| {
             task.id = TaskId::generate();
             task.submitted_at = at(900);
         };
@@ -179,10 +179,10 @@ pub(super) mod tests {
         };
         let first = of(&|_| ());
         let same = of(&|task| {
-            asked_later(task);
+            submitted_later(task);
             task.options.expires_at = Some(at(930));
         });
-        assert!(same_task(&first, &same));
+        assert!(same_template(&first, &same));
         for other in [
             of(&|task| task.options.expires_at = Some(at(131))),
             of(&|task| task.options.expires_at = None),
@@ -190,7 +190,7 @@ pub(super) mod tests {
             of(&|task| task.method = "sub".into()),
             of(&|task| task.digest = Digest::of("add", &[1.into()], &[])),
         ] {
-            assert!(!same_task(&first, &other), "{other:?}");
+            assert!(!same_template(&first, &other), "{other:?}");
         }
     }
 }

@@ -1,9 +1,8 @@
-//! The service that has schedules run.
+//! The service that fires schedules.
 //!
-//! A turn asks for what is due, decides what becomes of it and has that stored. Then it sleeps until
-//! the next time of any schedule, or until somebody changes one. While there are schedules it looks at
-//! the clock once a second even so, and that is all that it polls: nobody tells a process that the
-//! machine's clock was set.
+//! A turn reads the due schedules, plans their occurrences and has the engine store them. Then it sleeps
+//! until the next time of any schedule or until a schedule changes, but at most
+//! [`Options::clock_check`]: a process is not notified when the machine's clock is set.
 
 use std::time::Duration;
 
@@ -16,45 +15,61 @@ use crate::models::ScheduleStatus;
 use crate::orchestrator::{BackgroundTask, Executable, SchedulerError};
 use crate::schedules::{Timetable, plan, run};
 
-/// The most schedules that one turn looks at. What else is due waits for the turns after it, and
-/// whatever else the store is asked meanwhile goes between them.
-pub const MOST_AT_ONCE: usize = 500;
-/// The most runs in one turn, unless one schedule alone has more to make up for.
-const MOST_RUNS: usize = 1_000;
-/// How often the clock is looked at, whatever it said.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// The limits of a [`Ticker`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The maximum number of schedules in one turn. Other calls of the store run between turns.
+    /// Default 500.
+    pub schedules_per_turn: usize,
+    /// The maximum number of runs in one turn, unless the first schedule alone has more to catch up.
+    /// Default 1,000.
+    pub runs_per_turn: usize,
+    /// The longest sleep while any schedule has a next time. Default 1 s.
+    pub clock_check: Duration,
+}
 
-/// Has schedules run.
+impl Default for Options {
+    fn default() -> Self {
+        Self { schedules_per_turn: 500, runs_per_turn: 1_000, clock_check: Duration::from_secs(1) }
+    }
+}
+
+/// Reads civil time; tests set it.
+type Clock = Box<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Fires the schedules of an engine.
 pub struct Ticker {
     engine: Engine,
+    options: Options,
+    clock: Clock,
 }
 
 impl Ticker {
-    /// One that has the schedules of this engine run.
-    pub fn new(engine: Engine) -> Self {
-        Self { engine }
+    /// A ticker for this engine.
+    pub fn new(engine: Engine, options: Options) -> Self {
+        Self { engine, options, clock: Box::new(|| clock::now().wall) }
     }
 
-    /// Has what is due run, as much as goes into one turn.
+    /// Fires what is due, up to the limits of one turn.
     async fn turn(&self) -> Result<Turn, Error> {
-        let now = clock::now().wall;
-        let found = self.engine.due_schedules(now, MOST_AT_ONCE).await?;
+        let now = (self.clock)();
+        let found = self.engine.due_schedules(now, self.options.schedules_per_turn).await?;
         if found.due.is_empty() {
             return Ok(Turn::Rest(found.next.map(|next| next.since(now))));
         }
-        let firings = slice(found.due, now);
+        let firings = firings(found.due, now, self.options.runs_per_turn);
         let (schedules, fired) = (firings.len(), self.engine.fire(firings).await?);
         let runs: usize = fired.iter().flatten().sum();
-        tracing::debug!(schedules, runs, "schedules ran");
-        Ok(Turn::GoOn)
+        tracing::debug!(schedules, runs, "fired schedules");
+        Ok(Turn::Continue)
     }
 }
 
 /// What follows a turn.
 enum Turn {
     /// More may be due.
-    GoOn,
-    /// Nothing is due for so long; `None`: nothing is planned.
+    Continue,
+    /// Nothing is due for this long; `None`: no schedule has a next time.
     Rest(Option<Duration>),
 }
 
@@ -69,32 +84,32 @@ impl Executable for Ticker {
 impl BackgroundTask for Ticker {
     async fn execute(&mut self) -> Result<(), SchedulerError> {
         let rest = match self.turn().await {
-            Ok(Turn::GoOn) => return Ok(()),
+            Ok(Turn::Continue) => return Ok(()),
             Ok(Turn::Rest(rest)) => rest,
-            // Nothing comes in any more; whoever stops the server stops this.
+            // The server drains and stops this service soon.
             Err(error) if error.code == Code::Draining => None,
             Err(error) => return Err(SchedulerError::TaskExecution(error.to_string())),
         };
-        // What changed while nobody listened is told now.
+        // Resolves at once for a change since the last call.
         let changed = self.engine.schedules_changed();
         match rest {
             None => changed.await,
             Some(rest) => tokio::select! {
                 () = changed => {}
-                () = tokio::time::sleep(rest.min(LOOK_AGAIN)) => {}
+                () = tokio::time::sleep(rest.min(self.options.clock_check)) => {}
             },
         }
         Ok(())
     }
 }
 
-/// What becomes of those that are due, from the first on, and as many as go into one turn.
-fn slice(due: Vec<ScheduleStatus>, now: Timestamp) -> Vec<Firing> {
+/// The firings of the first due schedules, with at most `max_runs` runs unless the first has more.
+fn firings(due: Vec<ScheduleStatus>, now: Timestamp, max_runs: usize) -> Vec<Firing> {
     let mut firings = Vec::with_capacity(due.len());
     let mut runs = 0;
     for status in due {
         let Some(firing) = firing(status, now) else { continue };
-        if runs > 0 && runs + firing.runs.len() > MOST_RUNS {
+        if runs > 0 && runs + firing.runs.len() > max_runs {
             break;
         }
         runs += firing.runs.len();
@@ -107,19 +122,22 @@ fn firing(status: ScheduleStatus, now: Timestamp) -> Option<Firing> {
     let schedule = &status.schedule;
     match Timetable::of(&schedule.rule) {
         Ok(timetable) => {
-            let decision = plan(&status, &timetable, now)?;
-            let runs = decision.runs.iter().map(|at| (*at, run(schedule, *at, now))).collect();
-            Some(Firing { runs, missed: decision.missed, next: decision.next, status })
+            let plan = plan(&status, &timetable, now)?;
+            let runs = plan.runs.iter().map(|at| (*at, run(schedule, *at, now))).collect();
+            Some(Firing { runs, missed: plan.missed, next: plan.next, status })
         }
-        // It was understood when it was defined, by another version of this program.
+        // Another version of this program accepted the rule.
         Err(error) => {
             tracing::error!(
                 schedule = %schedule.name,
                 %error,
-                "a schedule is not understood any more and does not run until it is defined anew"
+                "this version cannot parse the rule of a schedule; it does not run until it is redefined"
             );
             let missed = status.next.map(|due| (1, due));
             Some(Firing { runs: Vec::new(), missed, next: None, status })
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,24 +1,24 @@
-//! When a rule runs.
+//! The occurrences of a rule.
 
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::models::Rule;
 use crate::schedules::{Cron, Periodic};
 
-/// A rule that was understood: the set of its occurrences.
+/// A parsed rule: the set of its occurrences.
 #[derive(Clone, Debug)]
 pub enum Timetable {
-    /// At the times that a cron expression names.
+    /// Those of a cron expression.
     Cron(Box<Cron>),
-    /// Every so often.
+    /// Those of an interval.
     Periodic(Periodic),
 }
 
 impl Timetable {
-    /// Understands a rule.
+    /// Parses a rule.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT`, naming the field at fault.
+    /// `INVALID_ARGUMENT` names the field at fault.
     pub fn of(rule: &Rule) -> Result<Self, Error> {
         match rule {
             Rule::Cron { expression, time_zone } => {
@@ -30,7 +30,7 @@ impl Timetable {
         }
     }
 
-    /// The first occurrence after a time, if there is any.
+    /// The first occurrence after a time.
     pub fn next_after(&self, after: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Cron(cron) => cron.next_after(after),
@@ -38,7 +38,7 @@ impl Timetable {
         }
     }
 
-    /// The last occurrence that is after `after` and not after `until`.
+    /// The last occurrence after `after` up to `until`.
     pub fn latest(&self, after: Timestamp, until: Timestamp) -> Option<Timestamp> {
         match self {
             Self::Cron(cron) => cron.latest(after, until),
@@ -46,8 +46,8 @@ impl Timetable {
         }
     }
 
-    /// How many occurrences are after `after` and not after `until`. Exact, unless more than a hundred
-    /// years lie between: then those of the last hundred.
+    /// The number of occurrences after `after` up to `until`, at most those of the last hundred years for
+    /// a cron expression.
     pub fn count(&self, after: Timestamp, until: Timestamp) -> u64 {
         match self {
             Self::Cron(cron) => cron.count(after, until),
@@ -55,7 +55,7 @@ impl Timetable {
         }
     }
 
-    /// The next so many occurrences after a time.
+    /// The first `count` occurrences after a time.
     pub fn next_times(&self, after: Timestamp, count: usize) -> Vec<Timestamp> {
         let first = self.next_after(after);
         std::iter::successors(first, |last| self.next_after(*last)).take(count).collect()

@@ -1,4 +1,4 @@
-//! The file that declares schedules.
+//! Reads the file of schedules.
 
 use std::fmt;
 use std::fs::File;
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::clock;
 use crate::schedules::{Declared, FileProblem, MAX_FILE_BYTES, parse_file};
 
-/// Why the file is of no use.
+/// Why the file of schedules is refused.
 #[derive(Debug)]
 pub(super) struct BadFile {
     path: PathBuf,
@@ -23,23 +23,20 @@ enum Why {
 }
 
 impl BadFile {
-    /// These things are wrong in it.
+    /// A file with these problems.
     pub(super) fn wrong(path: &Path, problems: Vec<FileProblem>) -> Self {
         Self { path: path.to_owned(), why: Why::Wrong(problems) }
     }
 }
 
-/// One line for each thing that is wrong.
+/// One line for each problem.
 impl fmt::Display for BadFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         match &self.why {
-            Why::Unreadable(error) => write!(f, "cannot read the schedules in {path}: {error}"),
+            Why::Unreadable(error) => write!(f, "cannot read the schedules file {path}: {error}"),
             Why::TooLarge => {
-                write!(
-                    f,
-                    "{path} is larger than {MAX_FILE_BYTES} bytes; the schedules in it are not read"
-                )
+                write!(f, "the schedules file {path} is larger than {MAX_FILE_BYTES} bytes")
             }
             Why::Wrong(problems) => {
                 for (at, problem) in problems.iter().enumerate() {
@@ -51,10 +48,10 @@ impl fmt::Display for BadFile {
     }
 }
 
-/// What the file declares.
+/// Reads and parses the file.
 ///
 /// # Errors
-/// It cannot be read, or everything that is wrong in it.
+/// [`BadFile`] with every problem.
 pub(super) fn read(path: &Path) -> Result<Vec<Declared>, BadFile> {
     let bad = |why| BadFile { path: path.to_owned(), why };
     let unreadable = |error| bad(Why::Unreadable(error));

@@ -1,4 +1,4 @@
-//! Puts a system together.
+//! Builds and starts a system inside a program.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -13,22 +13,22 @@ use crate::models::Location;
 use crate::store::{MemoryStore, SqliteStore, Store};
 use crate::tasks::{TaskHandler, TaskRegistry, collected};
 
-/// How many outcomes the results cache holds, and how many bytes.
+/// The capacity of the results cache, in outcomes and in bytes.
 const CACHE: (usize, usize) = (100_000, 64 << 20);
-/// How many tasks wait in a queue in memory, unless the options say otherwise.
-const LENGTH_IN_MEMORY: u64 = 100_000;
+/// The maximum queue length with the memory store.
+const MEMORY_QUEUE_LENGTH: u64 = 100_000;
 
-/// Where tasks are kept.
-enum Place {
+/// Where durable tasks are stored.
+enum StoreLocation {
     Memory,
     Directory(PathBuf),
     Store(Arc<dyn Store>),
 }
 
-/// Puts a [`TaskSystem`] together. It has the methods that are annotated in this program.
-#[must_use = "nothing is there before it is started"]
+/// Builds a [`TaskSystem`] with all annotated methods and subscribers of this program.
+#[must_use = "the system exists only after `start`"]
 pub struct Builder {
-    place: Place,
+    location: StoreLocation,
     options: engine::Options,
     handlers: Vec<Arc<dyn TaskHandler>>,
     announcer: Arc<Announcer>,
@@ -37,27 +37,27 @@ pub struct Builder {
 }
 
 impl TaskSystem {
-    /// A system that forgets everything with the process.
+    /// A system without persistence: its tasks end with the process. At most 100,000 tasks wait in a queue.
     pub fn in_memory() -> Builder {
-        Builder::at(Place::Memory)
+        Builder::at(StoreLocation::Memory)
     }
 
-    /// A system that keeps its tasks in this directory, which is made if it is not there. One process
-    /// can have it open at a time.
+    /// A system that stores its tasks in this directory, and creates it if necessary. One process can
+    /// open a directory at a time.
     pub fn in_directory(dir: impl Into<PathBuf>) -> Builder {
-        Builder::at(Place::Directory(dir.into()))
+        Builder::at(StoreLocation::Directory(dir.into()))
     }
 
-    /// A system that keeps its tasks in a store of one's own.
+    /// A system with a custom store.
     pub fn on(store: Arc<dyn Store>) -> Builder {
-        Builder::at(Place::Store(store))
+        Builder::at(StoreLocation::Store(store))
     }
 }
 
 impl Builder {
-    fn at(place: Place) -> Self {
+    fn at(location: StoreLocation) -> Self {
         Self {
-            place,
+            location,
             options: engine::Options::default(),
             handlers: Vec::new(),
             announcer: Arc::default(),
@@ -66,49 +66,48 @@ impl Builder {
         }
     }
 
-    /// How it works, instead of the defaults.
+    /// Replaces the engine's default options.
     pub fn options(mut self, options: engine::Options) -> Self {
         self.options = options;
         self
     }
 
-    /// With one more method.
+    /// Adds a method.
     pub fn handler(mut self, handler: Arc<dyn TaskHandler>) -> Self {
         self.handlers.push(handler);
         self
     }
 
-    /// Tells by this of what happens, from the first event on. It serves this one system, and is closed
-    /// when that stops: a system that is started after that needs another.
+    /// Publishes events through this announcer, from the first one on. It closes when the system stops
+    /// and serves no other system.
     pub fn announcer(mut self, announcer: Arc<Announcer>) -> Self {
         self.announcer = announcer;
         self
     }
 
-    /// With one more who is told of events, beside those that are annotated in this program.
+    /// Adds a subscriber.
     #[track_caller]
     pub fn subscriber(mut self, subscriber: Arc<dyn Subscriber>) -> Self {
         self.subscribers.push((subscriber, Location::caller()));
         self
     }
 
-    /// With this one in the place of the subscriber that has its name, if there is one. Of two for one
-    /// name the last stands.
+    /// Adds a subscriber and replaces the one with the same name, if any. The last of several wins.
     #[track_caller]
     pub fn replace_subscriber(mut self, subscriber: Arc<dyn Subscriber>) -> Self {
         self.replacing.push((subscriber, Location::caller()));
         self
     }
 
-    /// Opens the store and begins to work.
+    /// Opens the store and starts the system.
     ///
     /// # Errors
-    /// `STORE_UNAVAILABLE` when the store cannot be opened; `INVALID_ARGUMENT` when two methods, or
-    /// two subscribers, have one name, when a subscriber asks for an event that there is not, and when
-    /// the announcer has served a system that has stopped;
-    /// `INTERNAL` when threads cannot be had.
+    /// `STORE_UNAVAILABLE` if the store cannot be opened; `INVALID_ARGUMENT` if two methods or two
+    /// subscribers have one name, a subscriber names an unknown event, or the announcer served a
+    /// system that has stopped; `INTERNAL` if threads cannot be started.
     pub async fn start(self) -> Result<TaskSystem, Error> {
-        let Self { place, mut options, handlers, announcer, subscribers: more, replacing } = self;
+        let Self { location, mut options, handlers, announcer, subscribers: more, replacing } =
+            self;
         let registry = TaskRegistry::from_registrations(collected())?;
         for handler in handlers {
             registry.register_handler(handler)?;
@@ -120,18 +119,18 @@ impl Builder {
         for (subscriber, at) in replacing {
             subscribers.replace(subscriber, at)?;
         }
-        let store: Arc<dyn Store> = match place {
-            Place::Memory => {
-                options.queue_length = options.queue_length.min(LENGTH_IN_MEMORY);
+        let store: Arc<dyn Store> = match location {
+            StoreLocation::Memory => {
+                options.queue_length = options.queue_length.min(MEMORY_QUEUE_LENGTH);
                 Arc::new(MemoryStore::default())
             }
-            // It reads and perhaps waits for the disk.
-            Place::Directory(dir) => {
+            // Opening blocks on the disk.
+            StoreLocation::Directory(dir) => {
                 let opened = tokio::task::spawn_blocking(move || SqliteStore::open_dir(&dir)).await;
                 let no_thread = |error| Error::new(Code::Internal, format!("{error}"));
                 Arc::new(opened.map_err(no_thread)??)
             }
-            Place::Store(store) => store,
+            StoreLocation::Store(store) => store,
         };
         let (capacity, bytes) = CACHE;
         let capacity = NonZeroUsize::new(capacity).unwrap_or(NonZeroUsize::MIN);
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_subscriber_takes_the_place_of_another_when_that_is_asked_for() {
+    async fn replace_subscriber_replaces_a_subscriber_with_the_same_name() {
         let refused = TaskSystem::in_memory().subscriber(Arc::new(Mail)).subscriber(Arc::new(Mail));
         let refused = refused.start().await.map(drop).expect_err("the name is taken");
         assert_eq!(refused.code, Code::InvalidArgument);
@@ -179,14 +178,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_announcer_of_a_system_that_has_stopped_is_refused_instead_of_deaf() {
+    async fn an_announcer_that_served_a_stopped_system_is_refused() {
         let announcer: Arc<Announcer> = Arc::default();
         let start = || TaskSystem::in_memory().announcer(announcer.clone()).start();
         start().await.expect("it is new").stop();
         let refused = start().await.map(drop).expect_err("its streams have ended");
         assert_eq!(refused.code, Code::InvalidArgument);
         let expected =
-            "announcer: it told of a system that has stopped; give each system one of its own";
+            "announcer: it served a system that has stopped; give each system its own announcer";
         assert_eq!(refused.message, expected);
     }
 }

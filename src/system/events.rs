@@ -1,44 +1,44 @@
-//! What people do with events: listen to them, and see who else does.
+//! Event subscriptions, and the list of all subscribers.
 
 use super::TaskSystem;
 use crate::error::Error;
 use crate::events::{EventCursor, EventStream, catalog};
 use crate::models::EventFilter;
-use crate::webhooks::Status;
+use crate::webhooks::WebhookStatus;
 
-/// Somebody who is told of events.
+/// A subscriber to events: Rust code or a webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubscriberRow {
-    /// His name.
+    /// The subscriber's name.
     pub name: String,
-    /// What he is.
+    /// Rust code or a webhook.
     pub kind: SubscriberKind,
-    /// The events that he asked for, as he wrote them; none for all.
+    /// The patterns of the events that it subscribed to; empty for all events.
     pub events: Vec<String>,
-    /// Events that he dealt with since this start.
+    /// The number of events handled since the server started.
     pub handled: u64,
-    /// Events that he could not deal with.
+    /// The number of events whose handling failed.
     pub failed: u64,
-    /// Events that he was too slow for.
+    /// The number of events dropped because the subscriber was too slow.
     pub missed: u64,
-    /// What he said last when he failed.
+    /// The last error; empty without one.
     pub last_error: String,
-    /// Where he is declared: `file:line`, or the URL of a webhook.
+    /// The place of the declaration, `file:line`; empty for a webhook, whose URL may hold a secret.
     pub declared_at: String,
 }
 
-/// What a subscriber is.
+/// The kind of a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscriberKind {
     /// Code in this program.
     Rust,
-    /// Somebody elsewhere.
+    /// An HTTP endpoint.
     Webhook,
 }
 
-impl From<&Status> for SubscriberRow {
-    fn from(status: &Status) -> Self {
-        let Status { webhook, delivered, abandoned, last_error, .. } = status;
+impl From<&WebhookStatus> for SubscriberRow {
+    fn from(status: &WebhookStatus) -> Self {
+        let WebhookStatus { webhook, delivered, abandoned, last_error, .. } = status;
         Self {
             name: webhook.name.as_str().to_owned(),
             kind: SubscriberKind::Webhook,
@@ -47,36 +47,37 @@ impl From<&Status> for SubscriberRow {
             failed: *abandoned,
             missed: 0,
             last_error: last_error.clone(),
-            // Its URL may hold a secret.
             declared_at: String::new(),
         }
     }
 }
 
 impl TaskSystem {
-    /// What happens from now on, as far as `filter` wants it; with a cursor, from after that event on.
-    /// Who reads too slowly is told what he missed.
+    /// Subscribes to the events that match `filter`: from now on, or from the one after a cursor. A slow
+    /// subscriber misses events, and its stream reports how many.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # tokio::runtime::Runtime::new()?.block_on(async {
     /// use task_scheduler::TaskSystem;
-    /// use task_scheduler::events::Told;
+    /// use task_scheduler::events::StreamItem;
     /// use task_scheduler::models::{EventFilter, NamePattern, Request};
     ///
     /// let system = TaskSystem::in_memory().start().await?;
     /// let names = vec![NamePattern::parse("task.completed")];
     /// let mut events = system.subscribe(EventFilter { names, ..EventFilter::default() }, None)?;
     ///
-    /// system.submit(Request::of("add").arg(1).arg(2)).await?;
-    /// let Some((_cursor, Told::Event(event))) = events.next().await else { panic!("it is told") };
+    /// system.tasks().submit(Request::of("add").arg(1).arg(2)).await?;
+    /// let Some((_cursor, StreamItem::Event(event))) = events.next().await else {
+    ///     panic!("expected an event")
+    /// };
     /// assert_eq!((event.text("method"), event.text("result")), (Some("add"), Some("3")));
     /// # system.stop();
     /// # Ok(()) }) }
     /// ```
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` when the filter names an event that there is not.
+    /// `INVALID_ARGUMENT` if the filter names an unknown event.
     pub fn subscribe(
         &self,
         filter: EventFilter,
@@ -86,7 +87,7 @@ impl TaskSystem {
         Ok(self.announcer.subscribe(filter, after))
     }
 
-    /// Everybody who is told of events, by name.
+    /// All subscribers, in the order of their names: Rust code and webhooks.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`.
@@ -104,7 +105,7 @@ impl TaskSystem {
                 declared_at: status.declared_at.to_string(),
             }
         });
-        let webhooks = self.webhooks().await?;
+        let webhooks = self.webhooks.list().await?;
         let mut rows: Vec<_> = rust.chain(webhooks.iter().map(SubscriberRow::from)).collect();
         rows.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(rows)

@@ -1,7 +1,7 @@
-//! What runs for as long as the system does.
+//! The services of a system beside the engine's.
 //!
-//! Owns which services that are beside the engine's own, where they run, and in which order they end.
-//! They have a thread of their own: what keeps it does not hold up commits.
+//! Owns which services there are, where they run and in which order they stop. They run on a thread of
+//! their own, so that a slow service does not delay commits.
 
 mod list;
 
@@ -12,33 +12,33 @@ use parking_lot::Mutex;
 use tokio::runtime::{Builder, Runtime};
 
 use super::TaskSystem;
-use super::subscribers::Listening;
+use super::subscribers::Subscriptions;
 use crate::clock::now;
 use crate::engine::Engine;
 use crate::error::{Code, Error};
 use crate::events::Announcer;
 use crate::models::Event;
-use crate::monitor::Service;
+use crate::monitor::{Health, Service};
 use crate::orchestrator::{EventBus, Scheduler, SchedulerError, ServiceFailure, ShutdownReport};
 use crate::webhooks::Webhooks;
 
-/// Services get what they need when they are made, so they hear of nothing over channels.
+/// No service uses an event channel, so the group has none.
 type Group = Scheduler<Infallible>;
 
 pub(super) struct Services {
-    /// Those that make tasks. They stop before tasks are refused.
-    makers: Group,
-    /// Those that watch. They stop when nothing happens any more.
+    /// Services that create tasks. They stop before the engine refuses tasks.
+    producers: Group,
+    /// Services that observe. They stop after the last event.
     watchers: Group,
     runtime: Mutex<Option<Runtime>>,
 }
 
 impl Services {
-    /// Everything on the [list]. Nothing of it runs yet.
+    /// Registers every service of the [list] without starting it.
     pub(super) fn new(
         engine: &Engine,
         announcer: &Arc<Announcer>,
-        listening: Listening,
+        subscriptions: Subscriptions,
         webhooks: &Webhooks,
     ) -> Result<Arc<Self>, Error> {
         let runtime = Builder::new_multi_thread()
@@ -50,52 +50,53 @@ impl Services {
                 Error::new(Code::Internal, format!("cannot start threads: {error}"))
             })?;
         let group = || {
-            let told = report(engine.clone(), announcer.clone(), runtime.handle().clone());
+            let hook =
+                announce_failure(engine.clone(), announcer.clone(), runtime.handle().clone());
             Scheduler::new(EventBus::default())
                 .on_runtime(runtime.handle().clone())
-                .on_failure(told)
+                .on_failure(hook)
         };
-        let (watchers, makers) = (group(), group());
+        let (watchers, producers) = (group(), group());
         let internal = |error: SchedulerError| Error::new(Code::Internal, error.to_string());
-        // From here on whatever ends this ends the runtime as it may be ended here.
-        let services = Self { makers, watchers, runtime: Mutex::new(Some(runtime)) };
-        list::watchers(&services.watchers, engine, listening).map_err(internal)?;
-        list::makers(&services.makers, engine, webhooks).map_err(internal)?;
+        // Before the first `?`: only `Services` drops the runtime without blocking.
+        let services = Self { producers, watchers, runtime: Mutex::new(Some(runtime)) };
+        list::watchers(&services.watchers, engine, subscriptions).map_err(internal)?;
+        list::producers(&services.producers, engine, webhooks).map_err(internal)?;
         Ok(Arc::new(services))
     }
 
-    /// Has everything begin. What cannot is reported; the rest runs.
-    pub(super) async fn begin(&self) {
-        for group in [&self.watchers, &self.makers] {
+    /// Starts all services. Logs those that fail; the others run.
+    pub(super) async fn start(&self) {
+        for group in [&self.watchers, &self.producers] {
             if let Err(error) = group.start().await {
-                tracing::error!(%error, "services do not run");
+                tracing::error!(%error, "some services did not start");
             }
         }
     }
 
     fn status(&self) -> impl Iterator<Item = Service> {
-        let tasks = [&self.watchers, &self.makers].map(Group::tasks);
+        let tasks = [&self.watchers, &self.producers].map(Group::tasks);
         tasks.into_iter().flatten().map(|task| Service::from(&task))
     }
 
-    /// Nothing makes tasks any more: what a service was about to make is not refused but not made.
+    /// Stops the services that create tasks, so that the engine need not refuse their tasks. Does not wait.
     pub(super) fn refuse(&self) {
-        self.makers.stop();
+        self.producers.stop();
     }
 
-    /// Waits until nothing makes tasks.
-    pub(super) async fn makers_end(&self) {
-        complain(self.makers.shutdown().await);
+    /// Stops the services that create tasks and waits for their end.
+    pub(super) async fn stop_producers(&self) {
+        log_unclean(self.producers.shutdown().await);
     }
 
-    /// Waits until nobody watches.
-    pub(super) async fn watchers_end(&self) {
-        complain(self.watchers.shutdown().await);
+    /// Stops the services that observe and waits for their end.
+    pub(super) async fn stop_watchers(&self) {
+        log_unclean(self.watchers.shutdown().await);
     }
 
-    /// Ends whatever is left, and its thread. Waits for nothing.
+    /// Aborts all services and ends their thread, without waiting.
     pub(super) fn stop(&self) {
-        self.makers.abort();
+        self.producers.abort();
         self.watchers.abort();
         if let Some(runtime) = self.runtime.lock().take() {
             runtime.shutdown_background();
@@ -104,20 +105,21 @@ impl Services {
 }
 
 impl Drop for Services {
-    /// A runtime must not be waited for where a system may be dropped.
+    /// Dropping a runtime blocks, which panics in an async context.
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-fn complain(report: ShutdownReport) {
+fn log_unclean(report: ShutdownReport) {
     if let Err(error) = report.into_result() {
-        tracing::error!(%error, "services did not stop as they were told");
+        tracing::error!(%error, "some services did not stop cleanly");
     }
 }
 
-/// Announces failures: for webhooks, too, if the store takes it.
-fn report(
+/// A failure hook that announces the failure: through the store, so that webhooks receive it, or else to
+/// this process only.
+fn announce_failure(
     engine: Engine,
     announcer: Arc<Announcer>,
     runtime: tokio::runtime::Handle,
@@ -125,11 +127,11 @@ fn report(
     move |failure| {
         let event = Event { at: now().wall, fact: failure.fact() };
         let (engine, announcer) = (engine.clone(), announcer.clone());
-        // Bounded by the pause that follows a failure and by the time that a commit is tried for.
+        // Bounded: each failure is followed by a pause, and each commit has a time limit.
         runtime.spawn(async move {
             match engine.announce(event.fact.clone()).await {
                 Ok(_) => {}
-                // Nothing is announced any more: the last that a server says is that it stopped.
+                // `node.stopped` is the last event.
                 Err(error) if error.code == Code::Draining => {}
                 Err(_) => announcer.announce(event),
             }
@@ -138,11 +140,16 @@ fn report(
 }
 
 impl TaskSystem {
-    /// The parts that run for as long as the system does: the engine's, and what runs beside it.
+    /// The state of all services: the engine's first.
     pub fn services(&self) -> Vec<Service> {
         let engine = self.engine.services();
         let engine = engine.iter().map(Service::from);
         engine.chain(self.services.status()).collect()
+    }
+
+    /// The health of the system: ready, degraded, and the reasons.
+    pub async fn health(&self) -> Health {
+        self.monitor.health(self.services()).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! Subscribers as services: each in a loop of its own, its handlers where bodies run.
+//! Runs each subscriber as a service; its handlers run on the engine's runtime for handlers.
 
 use std::time::Duration;
 
@@ -13,73 +13,72 @@ use crate::events::{Announcer, EventStream, StreamItem, SubscriberError};
 use crate::models::{Fact, ServerFact};
 use crate::orchestrator::{BackgroundTask, Executable, SchedulerError, panic_message};
 
-/// How long a handler may take. One that never returned would keep every later event from its
-/// subscriber, and nothing would show it.
-const HANDLE_WITHIN: Duration = Duration::from_secs(5 * 60);
+/// The time limit for one event. Without it, a handler that never returns would block its subscriber
+/// silently.
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(5 * 60);
 
-/// One subscriber and what it is told.
+/// One subscriber and its subscription.
 ///
-/// A turn that is dropped loses nothing: a handler under way goes on in a task of its own, which the
-/// next turn, or the end, waits for.
+/// A turn that is dropped loses nothing: its handler continues in a spawned task, and the next turn or
+/// `shutdown` waits for it.
 pub(super) struct SubscriberService {
     name: String,
     registered: Registered,
     events: EventStream,
-    bodies: Handle,
+    handlers: Handle,
     engine: Engine,
-    patience: Duration,
-    handling: Option<Handling>,
+    timeout: Duration,
+    running: Option<RunningHandler>,
 }
 
-/// A handler under way.
-struct Handling {
+/// A handler that runs.
+struct RunningHandler {
     handler: JoinHandle<Result<(), SubscriberError>>,
-    /// It is aborted then.
-    until: Instant,
-    /// It deals with an event, and not with having missed some.
-    of_event: bool,
+    deadline: Instant,
+    /// True for an event, false for the notice of missed events.
+    is_event: bool,
 }
 
-/// Who is told of events from the first one on: taken before the engine starts.
-pub(super) struct Listening(Vec<(Registered, EventStream)>);
+/// The subscriptions of all subscribers, opened before the engine starts.
+pub(super) struct Subscriptions(Vec<(Registered, EventStream)>);
 
-impl Listening {
-    /// Begins to put events aside for each.
-    pub(super) fn begin(subscribers: &[Registered], announcer: &Announcer) -> Self {
-        let listens =
+impl Subscriptions {
+    /// Opens one subscription for each subscriber. Events are buffered from now on.
+    pub(super) fn open(subscribers: &[Registered], announcer: &Announcer) -> Self {
+        let subscribe =
             |one: &Registered| (one.clone(), announcer.subscribe(one.filter.clone(), None));
-        Self(subscribers.iter().map(listens).collect())
+        Self(subscribers.iter().map(subscribe).collect())
     }
 
-    /// The services that deal with them.
+    /// One service for each subscriber.
     pub(super) fn services(self, engine: &Engine) -> impl Iterator<Item = SubscriberService> {
         self.0.into_iter().map(|(registered, events)| SubscriberService {
             name: format!("subscriber {}", registered.name),
             registered,
             events,
-            bodies: engine.bodies(),
+            handlers: engine.bodies(),
             engine: engine.clone(),
-            patience: HANDLE_WITHIN,
-            handling: None,
+            timeout: HANDLER_TIMEOUT,
+            running: None,
         })
     }
 }
 
 impl SubscriberService {
-    /// Has a handler deal with what there is to tell.
-    fn hand_over(&mut self, told: StreamItem) {
-        let of_event = match told {
+    /// Spawns the handler for an item.
+    fn spawn_handler(&mut self, item: StreamItem) {
+        let is_event = match item {
             StreamItem::Event(_) => true,
             StreamItem::Missed { count, .. } => {
                 let name = self.registered.name.as_str();
-                tracing::warn!(subscriber = name, count, "a subscriber missed events");
+                tracing::warn!(subscriber = name, count, "subscriber missed events");
                 self.registered.tally.missed(count);
                 false
             }
         };
         let subscriber = self.registered.subscriber.clone();
-        let handler = self.bodies.spawn(async move {
-            match told {
+        let handler = self.handlers.spawn(async move {
+            match item {
                 StreamItem::Event(event) => subscriber.handle(&event).await,
                 StreamItem::Missed { count, .. } => {
                     subscriber.missed(count).await;
@@ -87,44 +86,46 @@ impl SubscriberService {
                 }
             }
         });
-        let until = Instant::now() + self.patience;
-        self.handling = Some(Handling { handler, until, of_event });
+        let deadline = Instant::now() + self.timeout;
+        self.running = Some(RunningHandler { handler, deadline, is_event });
     }
 
-    /// Waits for the handler that is under way, if one is, as long as it may take.
+    /// Waits for the running handler, if any, up to its deadline.
     async fn finish(&mut self) {
-        let Some(Handling { handler, until, of_event }) = &mut self.handling else { return };
-        let said = match timeout_at(*until, &mut *handler).await {
-            Ok(Ok(said)) => said.map_err(|error| error.to_string()),
+        let Some(RunningHandler { handler, deadline, is_event }) = &mut self.running else {
+            return;
+        };
+        let result = match timeout_at(*deadline, &mut *handler).await {
+            Ok(Ok(result)) => result.map_err(|error| error.to_string()),
             Ok(Err(ended)) => match ended.try_into_panic() {
                 Ok(panic) => Err(format!("it panicked: {}", panic_message(&*panic))),
-                Err(_) => Err("it was cut short by the end of the server".to_owned()),
+                Err(_) => Err("the server stopped before it returned".to_owned()),
             },
             Err(_) => {
                 handler.abort();
-                Err(format!("it did not return within {:?} and was aborted", self.patience))
+                Err(format!("it did not return within {:?} and was aborted", self.timeout))
             }
         };
-        let of_event = *of_event;
-        self.handling = None;
-        match said {
-            Ok(()) if of_event => self.registered.tally.handled(),
+        let is_event = *is_event;
+        self.running = None;
+        match result {
+            Ok(()) if is_event => self.registered.tally.handled(),
             Ok(()) => {}
             Err(error) => {
                 let name = &self.registered.name;
-                tracing::warn!(subscriber = %name, error, "a subscriber could not handle an event");
+                tracing::warn!(subscriber = %name, error, "subscriber failed");
                 self.registered.tally.failed(&error);
             }
         }
     }
 
-    /// Tells everybody that this one was too slow. Once for each time that it has caught up again, so
-    /// one who is told of that, too, does not keep himself busy with it.
+    /// Announces that this subscriber missed events: once for each time that it fell behind, so that a
+    /// subscriber to that event does not keep itself busy.
     async fn announce_missed(&self, count: u64) {
         let name = self.registered.name.as_str();
         let lagged = ServerFact::Lagged { subscriber: name.into(), missed: count };
         if let Err(error) = self.engine.announce(Fact::Server(lagged)).await {
-            tracing::debug!(subscriber = name, %error, "nobody is told of it any more");
+            tracing::debug!(subscriber = name, %error, "cannot announce missed events");
         }
     }
 }
@@ -135,11 +136,11 @@ impl Executable for SubscriberService {
         &self.name
     }
 
-    /// What happened until now is still dealt with, as far as time allows.
+    /// Handles the buffered events, within the time limit of a shutdown.
     async fn shutdown(&mut self) -> Result<(), SchedulerError> {
         self.finish().await;
-        while let Some((_, told)) = self.events.try_next() {
-            self.hand_over(told);
+        while let Some((_, item)) = self.events.try_next() {
+            self.spawn_handler(item);
             self.finish().await;
         }
         Ok(())
@@ -150,15 +151,15 @@ impl Executable for SubscriberService {
 impl BackgroundTask for SubscriberService {
     async fn execute(&mut self) -> Result<(), SchedulerError> {
         self.finish().await;
-        let Some((_, told)) = self.events.next().await else {
-            // Nothing more happens.
+        let Some((_, item)) = self.events.next().await else {
+            // The announcer is closed.
             return std::future::pending().await;
         };
-        let missed = match told {
+        let missed = match item {
             StreamItem::Event(_) => None,
             StreamItem::Missed { count, .. } => Some(count),
         };
-        self.hand_over(told);
+        self.spawn_handler(item);
         if let Some(count) = missed {
             self.announce_missed(count).await;
         }

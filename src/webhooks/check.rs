@@ -1,4 +1,4 @@
-//! Whether a webhook can be as somebody wants it: a pure function.
+//! Checks of webhook requests.
 
 use std::time::Duration;
 
@@ -12,40 +12,41 @@ use crate::models::{
     EventFilter, MAX_DESCRIPTION_BYTES, MAX_LABEL_BYTES, MAX_URL_BYTES, Name, Secret, Webhook,
 };
 
-/// The bound on one request unless somebody says.
+/// The default timeout of one request.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The least bound on one request: nobody answers sooner than that every time.
+/// The minimum timeout of one request.
 pub const MIN_TIMEOUT: Duration = Duration::from_millis(100);
-/// The greatest bound on one request.
+/// The maximum timeout of one request.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(60);
-/// Requests after the first for one event unless somebody says.
+/// The default number of retries of one delivery.
 pub const DEFAULT_RETRIES: u32 = 8;
-/// The most requests after the first for one event.
+/// The maximum number of retries of one delivery.
 pub const MAX_RETRIES: u32 = 100;
 
-/// A webhook as somebody wants it; not checked yet.
+/// A request to create or replace a webhook.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Draft {
-    /// Its name.
+pub struct WebhookRequest {
+    /// The webhook's name.
     pub name: Name,
-    /// For people.
+    /// A description for readers, at most 1,024 bytes.
     pub description: String,
-    /// `http` or `https`.
+    /// The receiver's URL, `http` or `https`, without credentials.
     pub url: String,
-    /// The events that it is told of.
+    /// The events that the webhook receives.
     pub filter: EventFilter,
-    /// `None`: the one that it had; a new one if it is new.
+    /// The secret that signs requests. `None` keeps the current one; a new webhook gets a generated one.
     pub secret: Option<Secret>,
-    /// `None`: [`DEFAULT_TIMEOUT`].
+    /// The timeout of one request, 100 ms to 60 s. `None`: [`DEFAULT_TIMEOUT`].
     pub timeout: Option<Duration>,
-    /// `None`: [`DEFAULT_RETRIES`].
+    /// The number of retries, at most 100. `None`: [`DEFAULT_RETRIES`].
     pub retries: Option<u32>,
-    /// Whether anything is put aside for it.
+    /// Whether events are written to the outbox for it. Its unfinished deliveries are cancelled when
+    /// they are attempted while it is disabled.
     pub enabled: bool,
 }
 
-impl Draft {
-    /// A webhook that is told of all events, with everything else as the server sees fit.
+impl WebhookRequest {
+    /// A request for an enabled webhook that receives all events, with the server's defaults.
     pub fn new(name: Name, url: impl Into<String>) -> Self {
         Self {
             name,
@@ -60,17 +61,18 @@ impl Draft {
     }
 }
 
-/// The webhook that a draft becomes, and the secret if one had to be made. `known` is the one that
-/// has its name already.
+/// Checks a request and returns the webhook, and its secret if one was generated. `existing` is the
+/// stored webhook with the same name.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT`, naming the field below `webhook`.
+/// `INVALID_ARGUMENT` names the field.
 pub(super) fn check(
-    draft: Draft,
-    known: Option<&Webhook>,
+    request: WebhookRequest,
+    existing: Option<&Webhook>,
     now: Timestamp,
 ) -> Result<(Webhook, Option<Secret>), Error> {
-    let Draft { name, description, url, filter, secret, timeout, retries, enabled } = draft;
+    let WebhookRequest { name, description, url, filter, secret, timeout, retries, enabled } =
+        request;
     if description.len() > MAX_DESCRIPTION_BYTES {
         let long = description.len();
         let why = format!("{long} bytes long; at most {MAX_DESCRIPTION_BYTES} are accepted");
@@ -95,12 +97,12 @@ pub(super) fn check(
     if let Some(secret) = &secret {
         secret::check(secret, "webhook.secret")?;
     }
-    let (secret, made) = match (secret, known) {
+    let (secret, generated) = match (secret, existing) {
         (Some(secret), _) => (secret, None),
-        (None, Some(known)) => (known.secret.clone(), None),
+        (None, Some(existing)) => (existing.secret.clone(), None),
         (None, None) => {
-            let made = secret::generate()?;
-            (made.clone(), Some(made))
+            let generated = secret::generate()?;
+            (generated.clone(), Some(generated))
         }
     };
     let webhook = Webhook {
@@ -114,10 +116,10 @@ pub(super) fn check(
         enabled,
         updated_at: now,
     };
-    Ok((webhook, made))
+    Ok((webhook, generated))
 }
 
-/// The messages do not repeat it: credentials and keys stand in URLs.
+/// Messages do not repeat the URL, because it may contain keys.
 fn check_url(text: &str) -> Result<(), Error> {
     let refuse = |why: String| Err(Error::invalid("webhook.url", why));
     if text.is_empty() {
@@ -127,7 +129,7 @@ fn check_url(text: &str) -> Result<(), Error> {
         let long = text.len();
         return refuse(format!("{long} bytes long; at most {MAX_URL_BYTES} are accepted"));
     }
-    // The parser would leave them out without a word.
+    // The parser removes them silently.
     if let Some(bad) = text.chars().find(|c| c.is_control() || c.is_whitespace()) {
         return refuse(format!("contains {bad:?}; expected it percent-encoded"));
     }
@@ -144,8 +146,8 @@ fn check_url(text: &str) -> Result<(), Error> {
         return refuse("has no host; expected `http://host…` or `https://host…`".into());
     }
     if !url.username().is_empty() || url.password().is_some() {
-        let why = "has a user name or a password in it; requests are signed instead, and a URL is \
-                   shown to whoever asks";
+        let why = "contains a user name or a password; every caller can read the URL, and requests are \
+                   signed instead";
         return refuse(why.into());
     }
     Ok(())
@@ -156,27 +158,30 @@ mod tests {
     use super::*;
     use crate::models::NamePattern;
 
-    fn draft(change: impl FnOnce(&mut Draft)) -> Draft {
+    fn request(change: impl FnOnce(&mut WebhookRequest)) -> WebhookRequest {
         let name = Name::parse("crm", "name").unwrap();
-        let mut draft = Draft::new(name, "https://crm.example/hooks?key=1");
-        change(&mut draft);
-        draft
+        let mut request = WebhookRequest::new(name, "https://crm.example/hooks?key=1");
+        change(&mut request);
+        request
     }
 
-    fn checked(draft: Draft, known: Option<&Webhook>) -> Result<(Webhook, Option<Secret>), String> {
-        check(draft, known, Timestamp::EPOCH).map_err(|error| error.message)
+    fn checked(
+        request: WebhookRequest,
+        known: Option<&Webhook>,
+    ) -> Result<(Webhook, Option<Secret>), String> {
+        check(request, known, Timestamp::EPOCH).map_err(|error| error.message)
     }
 
     #[test]
-    fn what_is_not_said_is_as_documented() {
-        let (webhook, made) = checked(draft(|_| ()), None).unwrap();
-        assert_eq!(Some(&webhook.secret), made.as_ref());
+    fn omitted_fields_get_their_defaults() {
+        let (webhook, generated) = checked(request(|_| ()), None).unwrap();
+        assert_eq!(Some(&webhook.secret), generated.as_ref());
         let expected = Webhook {
             name: Name::parse("crm", "name").unwrap(),
             description: String::new(),
             url: "https://crm.example/hooks?key=1".into(),
             filter: EventFilter::default(),
-            secret: made.unwrap(),
+            secret: generated.unwrap(),
             timeout: Duration::from_secs(10),
             retries: 8,
             enabled: true,
@@ -186,21 +191,22 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_stays_until_another_is_brought_along() {
-        let (known, _) = checked(draft(|_| ()), None).unwrap();
-        let (again, made) = checked(draft(|it| it.retries = Some(0)), Some(&known)).unwrap();
-        assert_eq!((again.secret, made), (known.secret.clone(), None));
+    fn a_secret_stays_until_a_request_replaces_it() {
+        let (known, _) = checked(request(|_| ()), None).unwrap();
+        let (again, generated) = checked(request(|it| it.retries = Some(0)), Some(&known)).unwrap();
+        assert_eq!((again.secret, generated), (known.secret.clone(), None));
         let mine = Some(Secret::new("a secret of my own"));
-        let (other, made) = checked(draft(|it| it.secret = mine.clone()), Some(&known)).unwrap();
-        assert_eq!((Some(other.secret), made), (mine, None));
+        let (other, generated) =
+            checked(request(|it| it.secret = mine.clone()), Some(&known)).unwrap();
+        assert_eq!((Some(other.secret), generated), (mine, None));
     }
 
     #[test]
-    fn urls_are_told_apart() {
+    fn invalid_urls_are_refused_with_what_is_accepted() {
         let check = |url: &str, expected: Result<(), &str>| {
-            let said = checked(draft(|it| it.url = url.into()), None).map(drop);
+            let result = checked(request(|it| it.url = url.into()), None).map(drop);
             let expected = expected.map_err(|why| format!("webhook.url: {why}"));
-            assert_eq!(said, expected, "{url}");
+            assert_eq!(result, expected, "{url}");
         };
         check("http://localhost:8080", Ok(()));
         check("HTTPS://[::1]/", Ok(()));
@@ -225,16 +231,16 @@ mod tests {
             Err("invalid port number; expected `http://host…` or `https://host…`"),
         );
         let credentials = Err(
-            "has a user name or a password in it; requests are signed instead, and a URL is shown to whoever asks",
+            "contains a user name or a password; every caller can read the URL, and requests are signed instead",
         );
         check("http://me@h/", credentials);
         check("http://:secret@h/", credentials);
     }
 
     #[test]
-    fn bounds_are_named() {
-        let check = |change: fn(&mut Draft), expected: &str| {
-            assert_eq!(checked(draft(change), None), Err(expected.to_owned()));
+    fn limits_are_named() {
+        let check = |change: fn(&mut WebhookRequest), expected: &str| {
+            assert_eq!(checked(request(change), None), Err(expected.to_owned()));
         };
         check(
             |it| it.timeout = Some(Duration::from_nanos(99_999_999)),
@@ -269,10 +275,10 @@ mod tests {
             "webhook.filter.names[1]: no event is called \"task.complete\"; did you mean task.completed?",
         );
         for sound in [
-            draft(|it| it.timeout = Some(MIN_TIMEOUT)),
-            draft(|it| it.timeout = Some(MAX_TIMEOUT)),
-            draft(|it| it.retries = Some(100)),
-            draft(|it| it.description = "x".repeat(1_024)),
+            request(|it| it.timeout = Some(MIN_TIMEOUT)),
+            request(|it| it.timeout = Some(MAX_TIMEOUT)),
+            request(|it| it.retries = Some(100)),
+            request(|it| it.description = "x".repeat(1_024)),
         ] {
             assert!(checked(sound, None).is_ok());
         }

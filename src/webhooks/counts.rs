@@ -1,4 +1,4 @@
-//! How deliveries went since this start.
+//! Delivery counts since the server started.
 
 use std::collections::BTreeMap;
 
@@ -6,62 +6,62 @@ use parking_lot::Mutex;
 
 use crate::models::MAX_WEBHOOKS;
 
-/// The longest error that is remembered, in bytes.
+/// The maximum length of a stored error, in bytes.
 const MAX_ERROR_BYTES: usize = 512;
 
-/// How the deliveries of one webhook went.
+/// The delivery counts of one webhook.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Count {
-    /// Events that it took.
+    /// The number of delivered events.
     pub(super) delivered: u64,
-    /// Events that were given up.
+    /// The number of abandoned deliveries.
     pub(super) abandoned: u64,
-    /// What went wrong last; empty if nothing did.
+    /// The last error; empty without one.
     pub(super) last_error: String,
 }
 
-/// By the webhooks' names. At most [`MAX_WEBHOOKS`] are remembered.
+/// The counts by webhook name, for at most [`MAX_WEBHOOKS`] webhooks.
 #[derive(Debug, Default)]
 pub(super) struct Counts(Mutex<BTreeMap<String, Count>>);
 
 impl Counts {
-    /// This webhook is there: what becomes of its deliveries is counted.
-    pub(super) fn remember(&self, webhook: &str) {
+    /// Adds a webhook. Deliveries of unknown webhooks are not counted.
+    pub(super) fn add(&self, webhook: &str) {
         let mut counts = self.0.lock();
         if counts.len() < MAX_WEBHOOKS && !counts.contains_key(webhook) {
             counts.insert(webhook.to_owned(), Count::default());
         }
     }
 
-    /// How those of this one went.
+    /// The counts of a webhook.
     pub(super) fn of(&self, webhook: &str) -> Count {
         self.0.lock().get(webhook).cloned().unwrap_or_default()
     }
 
-    /// An event was taken.
+    /// Counts a delivered event.
     pub(super) fn delivered(&self, webhook: &str) {
         self.change(webhook, |count| count.delivered += 1);
     }
 
-    /// A request was for nothing.
+    /// Stores the error of a failed request.
     pub(super) fn failed(&self, webhook: &str, error: &str) {
-        self.change(webhook, |count| count.last_error = cut(error));
+        self.change(webhook, |count| count.last_error = truncate(error));
     }
 
-    /// An event was given up.
+    /// Counts an abandoned delivery and stores its error.
     pub(super) fn abandoned(&self, webhook: &str, error: &str) {
         self.change(webhook, |count| {
             count.abandoned += 1;
-            count.last_error = cut(error);
+            count.last_error = truncate(error);
         });
     }
 
-    /// The webhook is no more.
-    pub(super) fn forget(&self, webhook: &str) {
+    /// Removes a deleted webhook.
+    pub(super) fn remove(&self, webhook: &str) {
         self.0.lock().remove(webhook);
     }
 
-    /// Nothing for one that is no more, whose last deliveries are still under way.
+    /// Does nothing for a deleted webhook, whose last deliveries may still run.
     fn change(&self, webhook: &str, change: impl FnOnce(&mut Count)) {
         if let Some(count) = self.0.lock().get_mut(webhook) {
             change(count);
@@ -69,7 +69,7 @@ impl Counts {
     }
 }
 
-fn cut(error: &str) -> String {
+fn truncate(error: &str) -> String {
     error[..error.floor_char_boundary(MAX_ERROR_BYTES)].to_owned()
 }
 
@@ -78,27 +78,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_webhook_is_counted_for_itself() {
+    fn each_webhook_has_its_own_counts() {
         let counts = Counts::default();
-        counts.remember("crm");
-        counts.remember("erp");
+        counts.add("crm");
+        counts.add("erp");
         counts.delivered("crm");
-        counts.remember("crm");
+        counts.add("crm");
         counts.failed("crm", "busy");
         counts.abandoned("erp", &"€".repeat(200));
         let crm = Count { delivered: 1, abandoned: 0, last_error: "busy".into() };
         assert_eq!(counts.of("crm"), crm);
         assert_eq!(counts.of("erp").last_error.len(), 510);
         assert_eq!((counts.of("erp").delivered, counts.of("erp").abandoned), (0, 1));
-        assert_eq!(counts.of("nobody"), Count::default());
+        assert_eq!(counts.of("unknown"), Count::default());
     }
 
     #[test]
-    fn what_is_deleted_does_not_come_back_with_its_last_delivery() {
+    fn the_last_delivery_of_a_deleted_webhook_does_not_add_it_again() {
         let counts = Counts::default();
-        counts.remember("crm");
+        counts.add("crm");
         counts.delivered("crm");
-        counts.forget("crm");
+        counts.remove("crm");
         counts.delivered("crm");
         counts.failed("crm", "busy");
         counts.abandoned("crm", "gone");
@@ -107,10 +107,10 @@ mod tests {
     }
 
     #[test]
-    fn no_more_are_remembered_than_there_can_be() {
+    fn the_number_of_counted_webhooks_is_bounded() {
         let counts = Counts::default();
         for number in 0..2 * MAX_WEBHOOKS {
-            counts.remember(&number.to_string());
+            counts.add(&number.to_string());
         }
         assert_eq!(counts.0.lock().len(), MAX_WEBHOOKS);
         counts.delivered("0");

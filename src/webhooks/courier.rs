@@ -1,7 +1,7 @@
-//! Hands what was put aside for webhooks to the engine, which makes it tasks.
+//! The courier: turns outbox entries into delivery tasks, at least once and in the order of the events.
 //!
-//! An event stays in the outbox until the commit that makes it a task takes it out, so it is handed
-//! over at least once, whenever the process ends. It is read in the order in which things happened.
+//! The commit that inserts the delivery task also removes the outbox entry, so that no crash loses an
+//! event.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,98 +13,97 @@ use tokio::time::Instant;
 use super::counts::Counts;
 use super::delivery;
 use super::queue_of;
-use super::request::Notice;
+use super::request::DeliveryPayload;
 use crate::engine::Engine;
 use crate::error::{Code, Error};
 use crate::models::{Labels, Name, OutboxEntry, Request, TaskId, TaskOptions, Webhook};
 use crate::orchestrator::{BackgroundTask, Executable, SchedulerError};
 
-/// Events that are read, and handed over, at once.
+/// The number of outbox entries that are read and enqueued at once.
 const PAGE: usize = 256;
-/// What a delivery's attempt may take beyond its request: reading the webhook, looking up the host.
+/// The time of an attempt beyond the timeout of its request: for reading the webhook and DNS.
 const SLACK: Duration = Duration::from_secs(30);
-/// The delays between tries: 1 s, 5 s, 25 s, 2 min, 10 min, 52 min, 4 h, then every 6 h; less a fifth.
+/// Exponential backoff between attempts: 1 s, 5 s, 25 s, 2 min, 10 min, 52 min, 4 h, then every 6 h, each
+/// up to a fifth shorter.
 const BACKOFF: Duration = Duration::from_secs(1);
 const BACKOFF_MULTIPLIER: f64 = 5.0;
 const MAX_BACKOFF: Duration = Duration::from_secs(6 * 3600);
 
-/// How long what a full queue refused is left alone.
-const PAUSE: Duration = Duration::from_secs(5);
+/// The pause before a full queue is tried again.
+const FULL_QUEUE_PAUSE: Duration = Duration::from_secs(5);
 
-/// Makes events that were put aside deliveries, as they come.
+/// The service that turns outbox entries into delivery tasks.
 pub struct Courier {
     engine: Engine,
     counts: Arc<Counts>,
-    /// Where the last event was that was handed over, or refused.
+    /// The position of the last entry that was enqueued or skipped.
     after: u64,
-    /// What full queues did not take.
-    refused: Option<Refused>,
-    /// Whose queues were full when that was looked at before.
-    known: BTreeSet<Name>,
-    /// What an earlier boot left has been looked at.
-    began: bool,
+    /// The entries that full queues refused.
+    backlog: Option<Backlog>,
+    /// The webhooks whose full queue was logged already.
+    logged: BTreeSet<Name>,
+    /// Whether the outbox was read to its end, so that every later entry causes a notification.
+    caught_up: bool,
 }
 
-/// Events that wait until their webhooks' queues take them.
-struct Refused {
-    /// Whose queues are full. Nobody is asked to take more of theirs before the others are looked at
-    /// again: they would come out of order.
+/// The outbox entries of webhooks whose queues are full.
+struct Backlog {
+    /// The webhooks with a full queue. Their later entries are skipped, too, which keeps their order.
     webhooks: BTreeSet<Name>,
-    /// Nothing up to here was refused.
+    /// The position before the first skipped entry.
     after: u64,
-    /// When they are looked at again.
-    again: Instant,
+    /// When to try again.
+    retry_at: Instant,
 }
 
 impl Courier {
     pub(super) fn new(engine: Engine, counts: Arc<Counts>) -> Self {
-        Self { engine, counts, after: 0, refused: None, known: BTreeSet::new(), began: false }
+        Self { engine, counts, after: 0, backlog: None, logged: BTreeSet::new(), caught_up: false }
     }
 
-    /// Waits until something was put aside, or what was refused is worth another try.
+    /// Waits for an outbox entry, or for the time to try the backlog again.
     async fn wait(&mut self) {
-        let Some(again) = self.refused.as_ref().map(|refused| refused.again) else {
+        let Some(retry_at) = self.backlog.as_ref().map(|backlog| backlog.retry_at) else {
             return self.engine.posted().await;
         };
         tokio::select! {
             () = self.engine.posted() => {}
-            () = tokio::time::sleep_until(again) => {}
+            () = tokio::time::sleep_until(retry_at) => {}
         }
-        // Not each time that something is put aside: what was refused may be much to read.
-        if Instant::now() >= again
-            && let Some(refused) = self.refused.take()
+        // Not for every new entry, because the backlog may be long.
+        if Instant::now() >= retry_at
+            && let Some(backlog) = self.backlog.take()
         {
-            self.after = refused.after;
-            self.known = refused.webhooks;
+            self.after = backlog.after;
+            self.logged = backlog.webhooks;
         }
     }
 
-    /// Hands over all that is there. A webhook whose queue takes no more is stepped over: the others do
-    /// not wait for it, and nothing has failed.
-    async fn hand_over(&mut self) -> Result<(), Error> {
+    /// Enqueues all outbox entries. Skips webhooks whose queue is full, so that the others do not wait.
+    async fn enqueue_all(&mut self) -> Result<(), Error> {
         loop {
             let page = self.engine.outbox(self.after, PAGE).await?;
-            let Some(last) = page.last().map(|posted| posted.position) else { return Ok(()) };
+            let Some(last) = page.last().map(|entry| entry.position) else { return Ok(()) };
             let webhooks = self.engine.webhooks().await?;
             let mut by_webhook: BTreeMap<Name, Vec<OutboxEntry>> = BTreeMap::new();
-            for posted in page {
-                by_webhook.entry(posted.webhook.clone()).or_default().push(posted);
+            for entry in page {
+                by_webhook.entry(entry.webhook.clone()).or_default().push(entry);
             }
-            for (name, posted) in by_webhook {
-                // Deleted in between; its events went with it.
+            for (name, entries) in by_webhook {
+                // Deleted meanwhile, together with its entries.
                 let Some(webhook) = webhooks.iter().find(|it| it.name == name) else { continue };
-                if self.refused.as_ref().is_some_and(|it| it.webhooks.contains(&name)) {
+                if self.backlog.as_ref().is_some_and(|it| it.webhooks.contains(&name)) {
                     continue;
                 }
-                let deliveries = posted
+                let deliveries = entries
                     .iter()
-                    .map(|posted| Ok((posted.position, request(webhook, posted)?)))
+                    .map(|entry| Ok((entry.position, request(webhook, entry)?)))
                     .collect::<Result<Vec<_>, Error>>()?;
                 match self.engine.deliver(deliveries).await {
                     Ok(()) => {}
                     Err(error) if error.code == Code::QueueFull => {
-                        let first = posted.first().map_or(last, |posted| posted.position);
-                        self.step_over(name, first, &error);
+                        let first = entries.first().map_or(last, |entry| entry.position);
+                        self.skip(name, first, &error);
                     }
                     Err(error) => return Err(error),
                 }
@@ -113,29 +112,29 @@ impl Courier {
         }
     }
 
-    /// Leaves the events of a webhook alone from this one on.
-    fn step_over(&mut self, webhook: Name, first: u64, error: &Error) {
-        // Said once, however long it stays full.
-        if !self.known.contains(&webhook) {
-            tracing::warn!(%webhook, %error, "a webhook's queue takes no more events for now");
+    /// Skips the entries of a webhook from this one on.
+    fn skip(&mut self, webhook: Name, first: u64, error: &Error) {
+        // Logged once, however long the queue stays full.
+        if !self.logged.contains(&webhook) {
+            tracing::warn!(%webhook, %error, "webhook queue is full; its events wait in the outbox");
         }
         self.counts.failed(webhook.as_str(), &error.message);
         let before = first.saturating_sub(1);
-        let refused = self.refused.get_or_insert_with(|| Refused {
+        let backlog = self.backlog.get_or_insert_with(|| Backlog {
             webhooks: BTreeSet::new(),
             after: before,
-            again: Instant::now() + PAUSE,
+            retry_at: Instant::now() + FULL_QUEUE_PAUSE,
         });
-        refused.after = refused.after.min(before);
-        refused.webhooks.insert(webhook);
+        backlog.after = backlog.after.min(before);
+        backlog.webhooks.insert(webhook);
     }
 }
 
-/// The task that tells a webhook of an event.
-fn request(webhook: &Arc<Webhook>, posted: &OutboxEntry) -> Result<Request, Error> {
-    let notice = Notice::of(posted);
-    let id = TaskId::parse(&format!("webhook/{}/{}", webhook.name, notice.id), "id")?;
-    let asked = TaskOptions {
+/// The delivery task of an outbox entry.
+fn request(webhook: &Arc<Webhook>, entry: &OutboxEntry) -> Result<Request, Error> {
+    let payload = DeliveryPayload::of(entry);
+    let id = TaskId::parse(&format!("webhook/{}/{}", webhook.name, payload.id), "id")?;
+    let options = TaskOptions {
         queue: Some(queue_of(&webhook.name)),
         timeout: Some(webhook.timeout + SLACK),
         retries: Some(webhook.retries),
@@ -144,7 +143,7 @@ fn request(webhook: &Arc<Webhook>, posted: &OutboxEntry) -> Result<Request, Erro
         backoff_max: Some(MAX_BACKOFF),
         labels: Labels {
             initiator: format!("webhook/{}", webhook.name),
-            reason: posted.event.clone(),
+            reason: entry.event.clone(),
             ..Labels::default()
         },
         ..TaskOptions::default()
@@ -152,9 +151,9 @@ fn request(webhook: &Arc<Webhook>, posted: &OutboxEntry) -> Result<Request, Erro
     Ok(Request {
         id: Some(id),
         method: delivery::method(),
-        args: notice.into_args(),
+        args: payload.into_args(),
         deps: Vec::new(),
-        options: Some(Box::new(asked)),
+        options: Some(Box::new(options)),
     })
 }
 
@@ -167,20 +166,20 @@ impl Executable for Courier {
 
 #[async_trait]
 impl BackgroundTask for Courier {
-    /// Waits for something to hand over, and hands it over. What a store that fails keeps from being
-    /// handed over is looked at again with the next turn, after the pause of a service that failed.
+    /// Waits for outbox entries and enqueues them. After a failure of the store, the next turn reads the
+    /// outbox again.
     async fn execute(&mut self) -> Result<(), SchedulerError> {
-        if self.began {
+        if self.caught_up {
             self.wait().await;
         }
-        // Until a turn succeeded there may be something that nobody says once more.
-        self.began = false;
-        match self.hand_over().await {
+        // Entries that a failed turn leaves behind cause no further notification.
+        self.caught_up = false;
+        match self.enqueue_all().await {
             Ok(()) => {
-                self.began = true;
+                self.caught_up = true;
                 Ok(())
             }
-            // It stays where it is for the next start, and this one ends.
+            // The outbox keeps its entries for the next start.
             Err(error) if error.code == Code::Draining => std::future::pending().await,
             Err(error) => Err(SchedulerError::TaskExecution(error.to_string())),
         }

@@ -1,5 +1,5 @@
-//! The method that tells a webhook of one event. A delivery is a task like any other: it waits in its
-//! webhook's own queue, is tried again, and is `FAILED` when it was given up.
+//! The method that delivers one event to a webhook. A delivery is a task: it waits in its webhook's queue,
+//! is retried, and is `FAILED` when it is abandoned.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::counts::Counts;
-use super::request::Notice;
+use super::request::DeliveryPayload;
 use super::sender::Sender;
 use crate::clock;
 use crate::engine::WeakEngine;
@@ -18,12 +18,12 @@ use crate::tasks::{HandlerResult, TaskContext, TaskError, TaskHandler};
 
 /// The method's name in [`SYSTEM_NAMESPACE`].
 const NAME: &str = "webhook";
-/// The event that a delivery was given up.
+/// The event for an abandoned delivery.
 const ABANDONED: &str = "observability.webhook_abandoned";
 
-/// Tells webhooks of events.
+/// The handler of delivery tasks.
 pub(super) struct Delivery {
-    /// Weak: the engine has this.
+    /// Weak, because the engine owns this handler.
     pub(super) engine: WeakEngine,
     pub(super) sender: Sender,
     pub(super) counts: Arc<Counts>,
@@ -35,15 +35,15 @@ pub(super) fn method() -> String {
 }
 
 impl Delivery {
-    /// Who is to be told, as he is now.
+    /// The current definition of the webhook.
     async fn webhook(&self, name: &str) -> Result<Arc<Webhook>, TaskError> {
         let Some(engine) = self.engine.upgrade() else {
-            return Err(TaskError::new("the server stops"));
+            return Err(TaskError::new("the server is stopping"));
         };
         let name = Name::parse(name, "webhook")
             .map_err(|error| TaskError::permanent(error.to_string()))?;
         match engine.webhook(&name).await? {
-            None => Err(TaskError::cancel(format!("there is no webhook {name} any more"))),
+            None => Err(TaskError::cancel(format!("webhook {name} was deleted"))),
             Some(webhook) if !webhook.enabled => {
                 Err(TaskError::cancel(format!("webhook {name} is disabled")))
             }
@@ -51,30 +51,30 @@ impl Delivery {
         }
     }
 
-    /// Asks once; a receiver who is busy can have the next try later than after `least`, not sooner.
-    async fn deliver(&self, args: Vec<ArgValue>, least: Duration) -> HandlerResult {
-        let notice =
-            Notice::from_args(args).map_err(|error| TaskError::permanent(error.to_string()))?;
-        let webhook = self.webhook(&notice.webhook).await?;
-        let status = self.sender.send(&webhook, &notice, clock::now().wall, least).await?;
+    /// Sends one request. A busy receiver can delay the retry beyond `min_delay`, not hasten it.
+    async fn deliver(&self, args: Vec<ArgValue>, min_delay: Duration) -> HandlerResult {
+        let payload = DeliveryPayload::from_args(args)
+            .map_err(|error| TaskError::permanent(error.to_string()))?;
+        let webhook = self.webhook(&payload.webhook).await?;
+        let status = self.sender.send(&webhook, &payload, clock::now().wall, min_delay).await?;
         Ok(i64::from(status.as_u16()).into())
     }
 
-    /// Says that a delivery was given up. Nobody is told that it could not be told of that, or two
-    /// webhooks that are both dead would be told of each other for ever.
-    async fn announce(&self, task: &Task, notice: &Notice, error: &str) {
-        if notice.event == ABANDONED {
+    /// Announces `observability.webhook_abandoned`. Abandoned deliveries of that event announce nothing,
+    /// or two dead webhooks would trigger each other forever.
+    async fn announce(&self, task: &Task, payload: &DeliveryPayload, error: &str) {
+        if payload.event == ABANDONED {
             return;
         }
         let (Ok(webhook), Some(engine)) =
-            (Name::parse(&notice.webhook, "webhook"), self.engine.upgrade())
+            (Name::parse(&payload.webhook, "webhook"), self.engine.upgrade())
         else {
             return;
         };
         let (task, error) = (task.id.clone(), Arc::from(error));
         let abandoned = ServerFact::WebhookAbandoned { webhook, task, error };
         if let Err(error) = engine.announce(Fact::Server(abandoned)).await {
-            tracing::warn!(%error, "cannot announce that a delivery was given up");
+            tracing::warn!(%error, "cannot announce an abandoned webhook delivery");
         }
     }
 }
@@ -86,38 +86,38 @@ impl TaskHandler for Delivery {
     }
 
     async fn execute(&self, task: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> HandlerResult {
-        let least = task.options.retry.delay(ctx.attempt());
+        let min_delay = task.options.retry.delay(ctx.attempt());
         tokio::select! {
-            told = self.deliver(args, least) => told,
-            // A request that is under way is broken off; the receiver may have read it.
-            () = ctx.cancelled() => Err(TaskError::new("told to stop")),
+            result = self.deliver(args, min_delay) => result,
+            // Aborts the request; the receiver may have handled it.
+            () = ctx.cancelled() => Err(TaskError::new("cancelled")),
         }
     }
 
     async fn on_retry(&self, task: &Task, _: u32, error: &TaskError) {
-        if let Ok(notice) = Notice::from_args(task.args.clone()) {
-            self.counts.failed(&notice.webhook, error.message());
+        if let Ok(payload) = DeliveryPayload::from_args(task.args.clone()) {
+            self.counts.failed(&payload.webhook, error.message());
         }
     }
 
     async fn on_failure(&self, task: &Task, outcome: &Outcome) {
-        let Ok(notice) = Notice::from_args(task.args.clone()) else { return };
-        // What was cancelled was not given up.
+        let Ok(payload) = DeliveryPayload::from_args(task.args.clone()) else { return };
+        // A cancelled delivery is not abandoned.
         let Ending::Failed(failure) = &outcome.ending else { return };
         tracing::warn!(
-            webhook = notice.webhook,
+            webhook = payload.webhook,
             task_id = %task.id,
-            event = notice.event,
+            event = payload.event,
             error = failure.message,
-            "gave up telling a webhook of an event"
+            "webhook delivery abandoned"
         );
-        self.counts.abandoned(&notice.webhook, &failure.message);
-        self.announce(task, &notice, &failure.message).await;
+        self.counts.abandoned(&payload.webhook, &failure.message);
+        self.announce(task, &payload, &failure.message).await;
     }
 
     async fn on_success(&self, task: &Task, _: &Outcome) {
-        if let Ok(notice) = Notice::from_args(task.args.clone()) {
-            self.counts.delivered(&notice.webhook);
+        if let Ok(payload) = DeliveryPayload::from_args(task.args.clone()) {
+            self.counts.delivered(&payload.webhook);
         }
     }
 }

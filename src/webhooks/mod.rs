@@ -1,12 +1,13 @@
-//! Who elsewhere is told of events over HTTP, at least once.
+//! Webhooks: at-least-once delivery of events over HTTP, with signed requests.
 //!
-//! A commit puts an event aside for each webhook that asked for it, in the outbox. The [`Courier`]
-//! makes each of those a task in the same commit that takes it out of the outbox; the task's body
-//! sends one signed request. So retries, their delays, limits and dead letters are those of tasks: what
-//! was given up is `FAILED` in the queue `webhook.NAME`, and running it again sends it again.
+//! A commit writes each event to the outbox once for every webhook whose filter matches. The [`Courier`]
+//! turns an outbox entry into a delivery task, in the commit that removes the entry; the task's handler
+//! sends one signed request. Retries, exponential backoff, limits and dead letters are therefore those
+//! of tasks: an abandoned delivery is `FAILED` in the queue `webhook.NAME`, and retrying it sends it
+//! again.
 //!
-//! Only callers on this machine can define a webhook, and its URL may lead anywhere, to this machine
-//! too: whoever may define one may run tasks here anyway.
+//! Only callers on this machine can define a webhook. Its URL may point anywhere, also to this machine:
+//! a caller who may define webhooks may run tasks here anyway.
 
 mod check;
 mod counts;
@@ -20,7 +21,9 @@ mod signature;
 
 use std::sync::Arc;
 
-pub use check::{DEFAULT_RETRIES, DEFAULT_TIMEOUT, Draft, MAX_RETRIES, MAX_TIMEOUT, MIN_TIMEOUT};
+pub use check::{
+    DEFAULT_RETRIES, DEFAULT_TIMEOUT, MAX_RETRIES, MAX_TIMEOUT, MIN_TIMEOUT, WebhookRequest,
+};
 pub use courier::Courier;
 pub use signature::{
     ID_HEADER, NotGenuine, SIGNATURE_HEADER, SignedHeaders, TIMESTAMP_HEADER, TOLERANCE, verify,
@@ -38,9 +41,9 @@ use counts::{Count, Counts};
 use delivery::Delivery;
 use sender::Sender;
 
-/// What the queue of a webhook's deliveries begins with; its name follows.
+/// The prefix of the queue of a webhook's deliveries; the webhook's name follows.
 pub const QUEUE_PREFIX: &str = "webhook.";
-/// The requests to one webhook that are under way at once, unless its queue is limited otherwise.
+/// The default maximum of concurrent requests to one webhook: the concurrency limit of its queue.
 pub const CONCURRENCY: u32 = 8;
 
 /// The webhooks of a system. Cheap to clone.
@@ -50,47 +53,47 @@ pub struct Webhooks {
     counts: Arc<Counts>,
 }
 
-/// A webhook, and how it stands.
+/// A webhook and its delivery counts.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Status {
-    /// As it was defined. Its secret is for nobody.
+pub struct WebhookStatus {
+    /// The webhook. Do not show its secret.
     pub webhook: Arc<Webhook>,
-    /// Deliveries that have not ended.
+    /// The number of deliveries that have not ended.
     pub unfinished: u64,
-    /// Events that it took since this start.
+    /// The number of events delivered since the server started.
     pub delivered: u64,
-    /// Events that were given up since this start.
+    /// The number of deliveries abandoned since the server started.
     pub abandoned: u64,
-    /// What went wrong last since this start.
+    /// The last error since the server started; empty without one.
     pub last_error: String,
-    /// Where its deliveries stand, and those that were given up.
+    /// The queue of its deliveries.
     pub queue: String,
 }
 
-/// What the queue of a webhook's deliveries is called.
+/// The name of the queue of a webhook's deliveries.
 fn queue_of(webhook: &Name) -> String {
     format!("{QUEUE_PREFIX}{webhook}")
 }
 
-/// What is allowed to a queue that nobody limited otherwise.
-fn limits() -> QueueLimits {
+/// The limits of a delivery queue that the operator did not limit otherwise.
+fn default_limits() -> QueueLimits {
     QueueLimits { concurrency: Some(CONCURRENCY), ..QueueLimits::default() }
 }
 
 impl Webhooks {
-    /// Of this engine.
+    /// The webhooks of this engine.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`.
     pub async fn of(engine: Engine) -> Result<Self, Error> {
         let counts = Counts::default();
         for webhook in engine.webhooks().await? {
-            counts.remember(webhook.name.as_str());
+            counts.add(webhook.name.as_str());
         }
         Ok(Self { engine, counts: Arc::new(counts) })
     }
 
-    /// The method whose tasks tell webhooks of events.
+    /// The method of delivery tasks.
     pub fn handler(&self) -> Arc<dyn TaskHandler> {
         Arc::new(Delivery {
             engine: self.engine.downgrade(),
@@ -99,64 +102,66 @@ impl Webhooks {
         })
     }
 
-    /// The service that makes events that were put aside tasks.
+    /// The service that turns outbox entries into delivery tasks.
     pub fn courier(&self) -> Courier {
         Courier::new(self.engine.clone(), self.counts.clone())
     }
 
-    /// Has somebody told of events from now on, new or in the place of one with that name. Answers
-    /// also the secret if one was made: nobody can ask for it again.
+    /// Creates or replaces the webhook with this name. Also returns its secret if this call generated
+    /// one: the secret cannot be read again.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT`; `WRONG_STATE` when there are [`MAX_WEBHOOKS`](crate::models::MAX_WEBHOOKS)
-    /// already; `STORE_UNAVAILABLE`, and `QUEUE_FULL` when there are too many queues: he may be told all
-    /// the same then.
-    pub async fn put(&self, draft: Draft) -> Result<(Status, Option<Secret>), Error> {
-        let known = self.engine.webhook(&draft.name).await?;
-        let (webhook, made) = check::check(draft, known.as_deref(), clock::now().wall)?;
+    /// `INVALID_ARGUMENT`; `WRONG_STATE` if there are [`MAX_WEBHOOKS`](crate::models::MAX_WEBHOOKS)
+    /// already; `STORE_UNAVAILABLE`, `QUEUE_FULL` (too many queues): the webhook may be stored even so.
+    pub async fn put(
+        &self,
+        request: WebhookRequest,
+    ) -> Result<(WebhookStatus, Option<Secret>), Error> {
+        let existing = self.engine.webhook(&request.name).await?;
+        let (webhook, secret) = check::check(request, existing.as_deref(), clock::now().wall)?;
         let webhook = Arc::new(webhook);
         let queue = QueueName::parse(&queue_of(&webhook.name), "webhook.name")?;
         self.engine.set_webhook(webhook.clone()).await?;
-        self.counts.remember(webhook.name.as_str());
-        // One that was refused leaves no queue behind. Limits of somebody's own stay.
+        self.counts.add(webhook.name.as_str());
+        // After the write, so that a refused webhook leaves no queue behind. The operator's limits stay.
         let queues = self.engine.queues().await?;
-        let limited = find(&queues, queue.as_str()).map(|status| status.settings.limits);
-        if limited.is_none_or(|limited| limited == QueueLimits::default()) {
-            self.engine.limit(&queue, limits()).await?;
+        let limits = find(&queues, queue.as_str()).map(|status| status.settings.limits);
+        if limits.is_none_or(|limits| limits == QueueLimits::default()) {
+            self.engine.limit(&queue, default_limits()).await?;
         }
-        Ok((self.status(webhook, &queues), made))
+        Ok((self.status(webhook, &queues), secret))
     }
 
-    /// One of them, and how it stands.
+    /// A webhook and its delivery counts.
     ///
     /// # Errors
     /// `WEBHOOK_NOT_FOUND`, `STORE_UNAVAILABLE`.
-    pub async fn get(&self, name: &Name) -> Result<Status, Error> {
+    pub async fn get(&self, name: &Name) -> Result<WebhookStatus, Error> {
         let Some(webhook) = self.engine.webhook(name).await? else {
             return Err(Error::new(Code::WebhookNotFound, format!("no webhook {name} is known")));
         };
         Ok(self.status(webhook, &self.engine.queues().await?))
     }
 
-    /// All of them, by name.
+    /// All webhooks, in the order of their names.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`.
-    pub async fn list(&self) -> Result<Vec<Status>, Error> {
+    pub async fn list(&self) -> Result<Vec<WebhookStatus>, Error> {
         let webhooks = self.engine.webhooks().await?;
         let queues = self.engine.queues().await?;
         Ok(webhooks.into_iter().map(|webhook| self.status(webhook, &queues)).collect())
     }
 
-    /// Has somebody told no more: what was put aside for him is dropped, and deliveries that have not
-    /// ended are cancelled. Those that were given up stay listed.
+    /// Deletes a webhook: drops its outbox entries and cancels its unfinished deliveries. Abandoned
+    /// deliveries stay listed.
     ///
     /// # Errors
-    /// `WEBHOOK_NOT_FOUND`, `STORE_UNAVAILABLE`; it is deleted all the same if what fails comes after
-    /// that, and what is left of its deliveries ends `CANCELLED` when its time comes.
+    /// `WEBHOOK_NOT_FOUND`, `STORE_UNAVAILABLE`. After an error the webhook may be deleted; a delivery
+    /// that is left then ends `CANCELLED` when it is attempted.
     pub async fn delete(&self, name: &Name) -> Result<(), Error> {
         self.engine.delete_webhook(name).await?;
-        self.counts.forget(name.as_str());
+        self.counts.remove(name.as_str());
         let queue = QueueName::parse(&queue_of(name), "name")?;
         let unfinished = TaskFilter {
             states: TaskFilter::UNFINISHED.into(),
@@ -166,8 +171,7 @@ impl Webhooks {
         };
         let reason = format!("webhook {name} was deleted");
         let cancel = CancelRequest { ids: Vec::new(), matching: Some(unfinished), reason };
-        // So many at once as the engine looks at, until there is none that has not started. Those that
-        // run have been told.
+        // One call cancels a limited number of tasks. Running ones are signalled once and may still run.
         loop {
             let verdicts = self.engine.cancel(cancel.clone()).await?;
             if !verdicts.iter().any(|(_, verdict)| *verdict == CancelVerdict::Cancelled) {
@@ -175,18 +179,18 @@ impl Webhooks {
             }
         }
         let queues = self.engine.queues().await?;
-        let limited = find(&queues, queue.as_str()).map(|status| status.settings.limits);
-        if limited == Some(limits()) {
+        let limits = find(&queues, queue.as_str()).map(|status| status.settings.limits);
+        if limits == Some(default_limits()) {
             self.engine.limit(&queue, QueueLimits::default()).await?;
         }
         Ok(())
     }
 
-    fn status(&self, webhook: Arc<Webhook>, queues: &[QueueState]) -> Status {
+    fn status(&self, webhook: Arc<Webhook>, queues: &[QueueState]) -> WebhookStatus {
         let queue = queue_of(&webhook.name);
         let unfinished = find(queues, &queue).map_or(0, |status| status.waiting() + status.running);
         let Count { delivered, abandoned, last_error } = self.counts.of(webhook.name.as_str());
-        Status { webhook, unfinished, delivered, abandoned, last_error, queue }
+        WebhookStatus { webhook, unfinished, delivered, abandoned, last_error, queue }
     }
 }
 

@@ -1,5 +1,4 @@
-//! What a webhook is told of one event: as arguments of the task that delivers it, and as the body of
-//! its requests.
+//! The payload of a delivery: as arguments of the delivery task, and as the JSON body of its requests.
 
 use std::fmt::Write as _;
 
@@ -9,36 +8,36 @@ use sha2::{Digest as _, Sha256};
 
 use crate::models::{ArgValue, Mismatch, OutboxEntry};
 
-/// One event, as one webhook is told of it.
+/// One event for one webhook.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Notice {
-    /// Who is told.
+pub(super) struct DeliveryPayload {
+    /// The name of the webhook.
     pub(super) webhook: String,
-    /// The same however often it is sent.
+    /// The idempotency key for the receiver: the same for every attempt.
     pub(super) id: String,
     /// The event's name.
     pub(super) event: String,
-    /// When it happened, as RFC 3339 has it.
+    /// The time of the event in RFC 3339.
     pub(super) at: String,
     /// The event's payload, as JSON.
     pub(super) payload: String,
 }
 
-/// Why arguments are no notice.
+/// Why the arguments of a task are no delivery.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoNotice {
-    /// There are more or fewer.
+pub(super) enum BadDelivery {
+    /// Not five arguments.
     #[error("{0} arguments; expected webhook, id, event, time and payload")]
     Count(usize),
-    /// One is no text.
+    /// An argument is no text.
     #[error(transparent)]
     Type(#[from] Mismatch),
-    /// The payload is no object.
+    /// The payload is no JSON object.
     #[error("the payload is no JSON object: {0}")]
     Payload(#[from] serde_json::Error),
 }
 
-/// The body of a request; its fields stay in this order.
+/// The JSON body of a request, with its fields in this order.
 #[derive(Serialize)]
 struct Body<'a> {
     id: &'a str,
@@ -48,12 +47,11 @@ struct Body<'a> {
     payload: Map<String, Value>,
 }
 
-impl Notice {
-    /// Of something that was put aside. Its id follows from that alone, so that it is the same
-    /// whenever somebody asks, and is no other event's, also if a store begins anew. Nobody can guess
-    /// it who does not know what happened and when.
-    pub(super) fn of(posted: &OutboxEntry) -> Self {
-        let OutboxEntry { position, webhook, event, at, payload } = posted;
+impl DeliveryPayload {
+    /// The payload for an outbox entry. Its id is a hash of the entry: the same at every read, unique also
+    /// after the store is recreated, and not guessable without the event's content.
+    pub(super) fn of(entry: &OutboxEntry) -> Self {
+        let OutboxEntry { position, webhook, event, at, payload } = entry;
         let at = at.to_string();
         let mut hash = Sha256::new();
         hash.update(position.to_le_bytes());
@@ -63,7 +61,7 @@ impl Notice {
         }
         let mut id = "evt_".to_owned();
         for byte in &hash.finalize()[..16] {
-            write!(id, "{byte:02x}").expect("text takes all that is written");
+            write!(id, "{byte:02x}").expect("writing to a string does not fail");
         }
         Self {
             webhook: webhook.as_str().to_owned(),
@@ -74,19 +72,19 @@ impl Notice {
         }
     }
 
-    /// As the delivering task has it.
+    /// The arguments of the delivery task. Stored tasks have this format.
     pub(super) fn into_args(self) -> Vec<ArgValue> {
         let Self { webhook, id, event, at, payload } = self;
         [webhook, id, event, at, payload].map(ArgValue::from).into()
     }
 
-    /// From the delivering task.
+    /// Reads the arguments of a delivery task.
     ///
     /// # Errors
-    /// [`NoNotice`] for arguments that somebody else made up.
-    pub(super) fn from_args(args: Vec<ArgValue>) -> Result<Self, NoNotice> {
+    /// [`BadDelivery`] for a task that the courier did not create.
+    pub(super) fn from_args(args: Vec<ArgValue>) -> Result<Self, BadDelivery> {
         let args: [ArgValue; 5] =
-            args.try_into().map_err(|args: Vec<_>| NoNotice::Count(args.len()))?;
+            args.try_into().map_err(|args: Vec<_>| BadDelivery::Count(args.len()))?;
         let [webhook, id, event, at, payload] = args;
         Ok(Self {
             webhook: webhook.try_into()?,
@@ -97,11 +95,11 @@ impl Notice {
         })
     }
 
-    /// The body of its requests: the same bytes every time.
+    /// The JSON body: the same bytes for every attempt.
     ///
     /// # Errors
-    /// [`NoNotice::Payload`].
-    pub(super) fn body(&self) -> Result<Vec<u8>, NoNotice> {
+    /// [`BadDelivery::Payload`].
+    pub(super) fn body(&self) -> Result<Vec<u8>, BadDelivery> {
         let category = self.event.split_once('.').map_or("", |(category, _)| category);
         let payload = serde_json::from_str(&self.payload)?;
         let Self { id, event, at, .. } = self;
@@ -115,7 +113,7 @@ mod tests {
     use crate::clock::Timestamp;
     use crate::models::{Category, Name, NodeFact};
 
-    fn posted(position: u64, webhook: &str) -> OutboxEntry {
+    fn entry(position: u64, webhook: &str) -> OutboxEntry {
         OutboxEntry {
             position,
             webhook: Name::parse(webhook, "name").unwrap(),
@@ -126,16 +124,17 @@ mod tests {
     }
 
     #[test]
-    fn the_body_says_what_happened_and_when() {
-        let notice = Notice { id: "evt_1".into(), ..Notice::of(&posted(1, "crm")) };
+    fn the_body_contains_the_event() {
+        let delivery =
+            DeliveryPayload { id: "evt_1".into(), ..DeliveryPayload::of(&entry(1, "crm")) };
         assert_eq!(
-            String::from_utf8(notice.body().unwrap()).unwrap(),
+            String::from_utf8(delivery.body().unwrap()).unwrap(),
             r#"{"id":"evt_1","event":"task.completed","category":"task","at":"1970-01-01T00:00:01.000001Z","payload":{"attempts":1,"task_id":"a"}}"#
         );
     }
 
     #[test]
-    fn the_category_is_what_an_event_s_name_begins_with() {
+    fn the_category_is_the_prefix_of_the_event_name() {
         let event = crate::models::Event {
             at: Timestamp::EPOCH,
             fact: crate::models::Fact::Node(NodeFact::Draining),
@@ -145,27 +144,28 @@ mod tests {
     }
 
     #[test]
-    fn an_event_has_one_id_for_each_webhook_however_often_it_is_read() {
-        let id = |position, webhook| Notice::of(&posted(position, webhook)).id;
+    fn an_event_has_one_stable_id_for_each_webhook() {
+        let id = |position, webhook| DeliveryPayload::of(&entry(position, webhook)).id;
         assert_eq!(id(1, "crm"), id(1, "crm"));
         assert_ne!(id(1, "crm"), id(2, "crm"));
         assert_ne!(id(1, "crm"), id(1, "erp"));
-        let again = OutboxEntry { at: Timestamp::EPOCH, ..posted(1, "crm") };
-        assert_ne!(id(1, "crm"), Notice::of(&again).id, "a store that begins anew");
+        let again = OutboxEntry { at: Timestamp::EPOCH, ..entry(1, "crm") };
+        assert_ne!(id(1, "crm"), DeliveryPayload::of(&again).id, "another store");
         assert_eq!(id(1, "crm").len(), "evt_".len() + 32);
     }
 
     #[test]
-    fn a_notice_survives_the_way_through_a_task() {
-        let notice = Notice::of(&posted(7, "crm"));
-        assert_eq!(Notice::from_args(notice.clone().into_args()).unwrap(), notice);
+    fn a_payload_survives_the_conversion_to_arguments() {
+        let delivery = DeliveryPayload::of(&entry(7, "crm"));
+        assert_eq!(DeliveryPayload::from_args(delivery.clone().into_args()).unwrap(), delivery);
     }
 
     #[test]
-    fn arguments_that_are_no_notice_are_told_apart() {
+    fn arguments_that_are_no_delivery_are_refused() {
         let check = |args: Vec<ArgValue>, expected: &str| {
-            let said = Notice::from_args(args).and_then(|it| it.body()).expect_err("refused");
-            assert_eq!(said.to_string(), expected);
+            let error =
+                DeliveryPayload::from_args(args).and_then(|it| it.body()).expect_err("refused");
+            assert_eq!(error.to_string(), expected);
         };
         check(Vec::new(), "0 arguments; expected webhook, id, event, time and payload");
         let texts = |payload: &str| ["w", "i", "e", "t", payload].map(ArgValue::from).to_vec();

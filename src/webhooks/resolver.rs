@@ -1,60 +1,108 @@
-//! Addresses of hosts, looked up on threads of its own: the system's look-up blocks, for as long as a
-//! name server does not answer, and the blocking threads of the runtime belong to sync bodies.
+//! DNS look-ups on threads of their own. The system's look-up blocks while a name server does not answer,
+//! and the runtime's blocking threads are for sync handlers.
 
-use std::net::ToSocketAddrs as _;
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::thread;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::{Semaphore, oneshot};
 
-/// The most look-ups under way; each has a thread while it lasts.
+/// The default maximum of concurrent look-ups. Each uses a thread while it lasts.
 const MAX_LOOKUPS: usize = 64;
 
-/// Looks hosts up.
+/// Looks up the addresses of a host; blocks.
+type LookUp = Arc<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
+
+/// Resolves host names for the HTTP clients.
 pub(super) struct Resolver {
-    lookups: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
+    look_up: LookUp,
+}
+
+impl Resolver {
+    /// A resolver with at most `max_lookups` concurrent look-ups; more wait.
+    fn new(max_lookups: usize, look_up: LookUp) -> Self {
+        Self { permits: Arc::new(Semaphore::new(max_lookups)), look_up }
+    }
 }
 
 impl Default for Resolver {
     fn default() -> Self {
-        Self { lookups: Arc::new(Semaphore::new(MAX_LOOKUPS)) }
+        // The URL's port replaces this one.
+        Self::new(MAX_LOOKUPS, Arc::new(|host| Ok((host, 0).to_socket_addrs()?.collect())))
     }
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let lookups = self.lookups.clone();
+        let (permits, look_up) = (self.permits.clone(), self.look_up.clone());
         Box::pin(async move {
-            let permit = lookups.acquire_owned().await?;
-            let (tell, told) = oneshot::channel();
+            let permit = permits.acquire_owned().await?;
+            let (sender, found) = oneshot::channel();
             thread::Builder::new().name("webhook-dns".into()).spawn(move || {
-                // The port is replaced by the URL's.
-                let found = (name.as_str(), 0).to_socket_addrs();
+                let addresses = look_up(name.as_str());
                 drop(permit);
-                // Nobody may be waiting any more: a request has its time.
-                drop(tell.send(found));
+                // The request may have timed out.
+                drop(sender.send(addresses));
             })?;
-            Ok(Box::new(told.await??) as Addrs)
+            Ok(Box::new(found.await??.into_iter()) as Addrs)
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::net::Ipv4Addr;
+    use std::sync::mpsc;
+    use std::task::Poll;
+    use std::time::Duration;
+
+    use parking_lot::Mutex;
+
     use super::*;
 
     #[tokio::test]
-    async fn this_machine_has_an_address() {
+    async fn localhost_resolves_to_a_loopback_address() {
         let found = Resolver::default().resolve("localhost".parse().unwrap()).await;
         let found: Vec<_> = found.map_err(|error| error.to_string()).unwrap().collect();
         assert!(found.iter().any(|addr| addr.ip().is_loopback()), "{found:?}");
     }
 
     #[tokio::test]
-    async fn a_host_that_does_not_exist_is_an_error() {
-        // An empty label: no name server needs to be asked.
-        let found = Resolver::default().resolve("nobody..here".parse().unwrap()).await;
+    async fn an_unknown_host_is_an_error() {
+        // An empty label is refused without asking a name server.
+        let found = Resolver::default().resolve("unknown..host".parse().unwrap()).await;
         assert!(found.is_err());
+    }
+
+    #[tokio::test]
+    async fn concurrent_lookups_are_bounded_and_the_others_wait() {
+        let (began, beginnings) = mpsc::channel();
+        let (finish, finishes) = mpsc::channel::<()>();
+        let finishes = Mutex::new(finishes);
+        let look_up = move |_: &str| {
+            began.send(()).expect("the test waits for it");
+            finishes.lock().recv().expect("the test finishes it");
+            Ok(vec![(Ipv4Addr::LOCALHOST, 0).into()])
+        };
+        let resolver = Resolver::new(2, Arc::new(look_up));
+        let mut lookups: Vec<_> =
+            (0..3).map(|_| resolver.resolve("host".parse().unwrap())).collect();
+        for lookup in &mut lookups {
+            poll_fn(|context| Poll::Ready(assert!(lookup.as_mut().poll(context).is_pending())))
+                .await;
+        }
+        let next = |limit| beginnings.recv_timeout(limit);
+        assert_eq!([next(Duration::from_secs(60)), next(Duration::from_secs(60))], [Ok(()); 2]);
+        assert!(next(Duration::from_millis(100)).is_err(), "the third look-up waits");
+        for _ in 0..3 {
+            finish.send(()).unwrap();
+        }
+        for lookup in lookups {
+            assert!(lookup.await.is_ok());
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What requests are signed with: made here, or brought along.
+//! Webhook secrets: generated here or set by the caller.
 
 use std::borrow::Cow;
 
@@ -8,27 +8,27 @@ use base64::engine::general_purpose::STANDARD;
 use crate::error::{Code, Error};
 use crate::models::{SECRET_BYTES, Secret};
 
-/// A secret that begins so is the key in base64, as the libraries of Standard Webhooks have it.
+/// The prefix of a secret that is a base64 key, as in Standard Webhooks.
 pub(super) const PREFIX: &str = "whsec_";
-/// The bytes of a key that is made here.
-const MADE_BYTES: usize = 32;
+/// The length of a generated key, in bytes.
+const KEY_BYTES: usize = 32;
 
-/// A new secret: 32 bytes from the operating system.
+/// Generates a secret from 32 random bytes of the operating system.
 ///
 /// # Errors
-/// `INTERNAL` when it has none to give.
+/// `INTERNAL` if the operating system returns none.
 pub(super) fn generate() -> Result<Secret, Error> {
-    let mut key = [0; MADE_BYTES];
+    let mut key = [0; KEY_BYTES];
     getrandom::fill(&mut key).map_err(|error| {
-        Error::new(Code::Internal, format!("the system gives no random bytes: {error}"))
+        Error::new(Code::Internal, format!("cannot read random bytes: {error}"))
     })?;
     Ok(Secret::new(format!("{PREFIX}{}", STANDARD.encode(key))))
 }
 
-/// Whether it can be a secret.
+/// Checks length and encoding.
 ///
 /// # Errors
-/// `INVALID_ARGUMENT`. The message does not have the secret in it.
+/// `INVALID_ARGUMENT`. The message does not contain the secret.
 pub(super) fn check(secret: &Secret, field: &str) -> Result<(), Error> {
     let text = secret.reveal();
     if !SECRET_BYTES.contains(&text.len()) {
@@ -45,7 +45,7 @@ pub(super) fn check(secret: &Secret, field: &str) -> Result<(), Error> {
     }
 }
 
-/// The bytes that sign: what is behind [`PREFIX`], decoded; else the text itself.
+/// The signing key: the decoded text after [`PREFIX`], or else the text itself.
 pub(super) fn key(text: &str) -> Cow<'_, [u8]> {
     match text.strip_prefix(PREFIX).map(|encoded| STANDARD.decode(encoded)) {
         Some(Ok(key)) => Cow::Owned(key),
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_secret_that_is_made_is_32_bytes_in_base64_and_another_every_time() {
+    fn a_generated_secret_is_32_random_bytes_in_base64() {
         let (one, other) = (generate().unwrap(), generate().unwrap());
         assert_ne!(one, other);
         assert_eq!(check(&one, "secret"), Ok(()));
@@ -68,13 +68,13 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_the_key_itself_unless_it_says_that_it_is_encoded() {
+    fn a_secret_without_the_prefix_is_the_key_itself() {
         assert_eq!(key("sixteen letters!"), "sixteen letters!".as_bytes());
         assert_eq!(key("whsec_AAECAwQFBgcICQ=="), [0_u8, 1, 2, 3, 4, 5, 6, 7, 8, 9].as_slice());
     }
 
     #[test]
-    fn what_can_be_no_secret_is_refused_without_being_repeated() {
+    fn an_invalid_secret_is_refused_and_not_repeated() {
         let refused = |text: &str| {
             let error = check(&Secret::new(text), "webhook.secret").expect_err("refused");
             assert!(!error.message.contains(text), "{}", error.message);

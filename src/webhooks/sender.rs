@@ -1,8 +1,7 @@
-//! Sends one request and says what its answer means.
+//! Sends one request and interprets the response.
 //!
-//! What a receiver can cost is bounded: the time of a connection and of the whole exchange, the bytes
-//! of its answer that are looked at, connections kept open. Redirects are not followed: the receiver
-//! is who was named, and nobody that he names.
+//! The cost of a receiver is bounded: connect time, total time, bytes of the response, open connections.
+//! Redirects are not followed: only the configured URL receives events.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -12,25 +11,25 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, StatusCode};
 
-use super::request::Notice;
+use super::request::DeliveryPayload;
 use super::resolver::Resolver;
 use super::signature::{ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, sign};
 use crate::clock::Timestamp;
 use crate::models::{MAX_BACKOFF, Webhook};
 use crate::tasks::TaskError;
 
-/// The bound on making a connection; that on the whole exchange may be shorter.
+/// The time limit of a connect. The webhook's timeout may be shorter.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Idle connections that are kept open to one receiver, and how long.
+/// The maximum number of idle connections to one receiver, and how long they stay open.
 const MAX_IDLE: usize = 8;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How much of a refusal is kept for people, in bytes. No more of an answer is read.
+/// The number of bytes of an error response that a message quotes. No more are read.
 const EXCERPT_BYTES: usize = 256;
-/// The most receivers' names that a message has, in bytes.
+/// The maximum length of a host in a message, in bytes.
 const SHOWN_HOST_BYTES: usize = 255;
 
-/// Sends requests. Clients are made when they are needed: one for `https`, which has to read the
-/// system's certificates, and one for `http`, which works where there are none.
+/// Sends requests. Creates its clients on first use: one for `https`, which reads the system's
+/// certificates, and one for `http`, which works without any.
 #[derive(Default)]
 pub(super) struct Sender {
     plain: OnceLock<Client>,
@@ -40,64 +39,63 @@ pub(super) struct Sender {
 impl Sender {
     fn client(&self, url: &str) -> Result<&Client, TaskError> {
         let is_plain = url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("http:"));
-        let made = if is_plain { &self.plain } else { &self.secure };
-        if let Some(client) = made.get() {
+        let cell = if is_plain { &self.plain } else { &self.secure };
+        if let Some(client) = cell.get() {
             return Ok(client);
         }
         let builder = if is_plain { client().tls_certs_only([]) } else { client() };
         let client = builder.build()?;
-        Ok(made.get_or_init(|| client))
+        Ok(cell.get_or_init(|| client))
     }
 
-    /// Tells a receiver of an event, and answers his status if he took it.
+    /// Sends an event and returns the status of a successful response.
     ///
     /// # Errors
-    /// Retried, unless the receiver said that he is gone for good; at the time that he named, if he
-    /// did and it is more than `least` away. The message has nothing of the URL but its host.
+    /// Retryable, except for status 410 (Gone), which is permanent. A `Retry-After` beyond `min_delay`
+    /// sets the time of the retry. The message contains only the host of the URL.
     pub(super) async fn send(
         &self,
         webhook: &Webhook,
-        notice: &Notice,
+        payload: &DeliveryPayload,
         now: Timestamp,
-        least: Duration,
+        min_delay: Duration,
     ) -> Result<StatusCode, TaskError> {
         let client = self.client(&webhook.url)?;
-        let body = notice.body().map_err(|error| TaskError::permanent(error.to_string()))?;
+        let body = payload.body().map_err(|error| TaskError::permanent(error.to_string()))?;
         let seconds = now.as_micros() / 1_000_000;
         let request = client
             .post(&webhook.url)
             .header(CONTENT_TYPE, "application/json")
-            .header(ID_HEADER, &notice.id)
+            .header(ID_HEADER, &payload.id)
             .header(TIMESTAMP_HEADER, seconds)
-            .header(SIGNATURE_HEADER, sign(&webhook.secret, &notice.id, seconds, &body))
+            .header(SIGNATURE_HEADER, sign(&webhook.secret, &payload.id, seconds, &body))
             .body(body);
-        let end = tokio::time::Instant::now() + webhook.timeout;
+        let deadline = tokio::time::Instant::now() + webhook.timeout;
         let host = host(&webhook.url);
-        let answer = match tokio::time::timeout_at(end, request.send()).await {
-            Ok(Ok(answer)) => answer,
+        let mut response = match tokio::time::timeout_at(deadline, request.send()).await {
+            Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(unreachable(&host, error)),
             Err(_) => {
                 let why = format!("{host} did not answer within {:?}", webhook.timeout);
                 return Err(TaskError::new(why));
             }
         };
-        let status = answer.status();
+        let status = response.status();
         if status.is_success() {
             return Ok(status);
         }
-        // Who asks to be tried sooner than he would be has all tries used up before he recovers.
-        let wait = wait(status, answer.headers(), now).filter(|wait| *wait > least);
-        let mut answer = answer;
+        // A shorter delay would use up all attempts before the receiver recovers.
+        let wait = retry_after(status, response.headers(), now).filter(|wait| *wait > min_delay);
         let mut excerpt = Vec::new();
-        // An answer that drips is cut off where its time is over, and what is there is told.
-        if tokio::time::timeout_at(end, read(&mut answer, &mut excerpt)).await.is_err() {
-            tracing::debug!(host, "an answer took too long");
+        // A slow response is cut off at the deadline; the message quotes what has arrived.
+        if tokio::time::timeout_at(deadline, read(&mut response, &mut excerpt)).await.is_err() {
+            tracing::debug!(host, "webhook response exceeded its time limit");
         }
-        let said = printable(&excerpt);
-        let why = if said.is_empty() {
+        let quoted = printable(&excerpt);
+        let why = if quoted.is_empty() {
             format!("{host} answered {status}")
         } else {
-            format!("{host} answered {status}: {said}")
+            format!("{host} answered {status}: {quoted}")
         };
         Err(match (status, wait) {
             (StatusCode::GONE, _) => TaskError::permanent(why),
@@ -111,9 +109,9 @@ fn client() -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("task-scheduler/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
-        // Tries are counted and spaced by the task.
+        // The delivery task counts and delays the attempts.
         .retry(reqwest::retry::never())
-        // The receiver is who was named, whatever the environment says.
+        // Only the configured URL receives events, whatever the environment sets.
         .no_proxy()
         .dns_resolver(Resolver::default())
         .connect_timeout(CONNECT_TIMEOUT)
@@ -121,7 +119,7 @@ fn client() -> ClientBuilder {
         .pool_idle_timeout(IDLE_TIMEOUT)
 }
 
-/// Where a request went, for people. Paths and queries are keys to some receivers.
+/// The host of a URL for messages. Paths and queries may be secrets.
 fn host(url: &str) -> String {
     let parsed = reqwest::Url::parse(url).ok();
     let host = parsed.as_ref().and_then(reqwest::Url::host_str).unwrap_or("the receiver");
@@ -137,8 +135,8 @@ fn unreachable(host: &str, error: reqwest::Error) -> TaskError {
     TaskError::new(format!("{host}: {}", error.message()))
 }
 
-/// When a receiver who has too much to do wants to be asked again: in seconds, or at an HTTP date.
-fn wait(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+/// The `Retry-After` of an overloaded receiver: seconds or an HTTP date.
+fn retry_after(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return None;
     }
@@ -153,25 +151,25 @@ fn wait(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Option<Durat
     Some(wait.min(MAX_BACKOFF))
 }
 
-/// Reads as much of an answer as is kept.
-async fn read(answer: &mut Response, excerpt: &mut Vec<u8>) {
+/// Reads the part of a response that messages quote.
+async fn read(response: &mut Response, excerpt: &mut Vec<u8>) {
     while excerpt.len() < EXCERPT_BYTES {
-        match answer.chunk().await {
+        match response.chunk().await {
             Ok(Some(chunk)) => {
                 let room = EXCERPT_BYTES - excerpt.len();
                 excerpt.extend_from_slice(&chunk[..chunk.len().min(room)]);
             }
             Ok(None) => return,
             Err(error) => {
-                // The status is known, and that is what counts.
-                tracing::debug!(%error, "an answer broke off");
+                // The status is known, which is enough.
+                tracing::debug!(%error, "webhook response ended early");
                 return;
             }
         }
     }
 }
 
-/// On one line, whatever it is.
+/// The text on one line, without control characters.
 fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());

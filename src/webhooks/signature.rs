@@ -1,5 +1,4 @@
-//! How a receiver knows that a request is from here and new: the scheme of Standard Webhooks
-//! (HMAC-SHA256 over id, time and body).
+//! Signatures of requests: the scheme of Standard Webhooks (HMAC-SHA256 over id, timestamp and body).
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,39 +10,39 @@ use sha2::Sha256;
 use super::secret;
 use crate::models::Secret;
 
-/// The header with the event's id, which is the same whenever the event is sent again.
+/// The header with the event's id, the idempotency key: the same for every attempt.
 pub const ID_HEADER: &str = "webhook-id";
-/// The header with the time of this request, in seconds since 1970.
+/// The header with the time of the request, in seconds since 1970.
 pub const TIMESTAMP_HEADER: &str = "webhook-timestamp";
-/// The header with the signature: `v1,` and base64; perhaps several with spaces between.
+/// The header with the signature: `v1,` and base64. Several signatures are separated by spaces.
 pub const SIGNATURE_HEADER: &str = "webhook-signature";
-/// How far a request's time may be from the receiver's clock.
+/// The maximum difference between a request's timestamp and the receiver's clock.
 pub const TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
-/// What the signatures of this scheme begin with.
+/// The prefix of a signature of this scheme.
 const SCHEME: &str = "v1,";
 
-/// The headers of a request that say who sent it.
+/// The headers that authenticate a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SignedHeaders<'a> {
-    /// Of [`ID_HEADER`].
+    /// The value of [`ID_HEADER`].
     pub id: &'a str,
-    /// Of [`TIMESTAMP_HEADER`].
+    /// The value of [`TIMESTAMP_HEADER`].
     pub timestamp: &'a str,
-    /// Of [`SIGNATURE_HEADER`].
+    /// The value of [`SIGNATURE_HEADER`].
     pub signature: &'a str,
 }
 
-/// Why a receiver should not believe a request.
+/// Why a receiver must refuse a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotGenuine {
-    /// The time is no number.
-    #[error("the header `webhook-timestamp` is no number of seconds")]
+    /// The timestamp is no number.
+    #[error("the header `webhook-timestamp` is no number; expected seconds since 1970")]
     BadTimestamp,
-    /// It was sent long ago, or the clocks differ: perhaps somebody sends it again.
-    #[error("the request is from another time: more than 5 minutes from now")]
+    /// The timestamp is more than [`TOLERANCE`] away: a replay, or the clocks differ.
+    #[error("the request's timestamp is more than 5 minutes from now")]
     OtherTime,
-    /// No signature is of this secret and this body.
+    /// No signature matches the secret and the body.
     #[error("no signature matches")]
     BadSignature,
 }
@@ -54,17 +53,16 @@ pub(super) fn sign(secret: &Secret, id: &str, seconds: u64, body: &[u8]) -> Stri
     format!("{SCHEME}{}", STANDARD.encode(mac.finalize().into_bytes()))
 }
 
-/// For receivers: whether a request was signed with this secret, within [`TOLERANCE`] of `now`.
-/// `body` is what was received, byte for byte: JSON that was parsed and written again is other text.
+/// For receivers: verifies that a request was signed with this secret within [`TOLERANCE`] of `now`.
+/// `body` is the received body, byte for byte: JSON that was parsed and serialised again does not match.
 ///
-/// The signatures are compared in a time that does not depend on where they differ. Whoever was told
-/// of the event before knows it by its id.
+/// Signatures are compared in constant time. Delivery is at least once: deduplicate by the event's id.
 ///
 /// ```
 /// use std::time::SystemTime;
 /// use task_scheduler::webhooks::{NotGenuine, SignedHeaders, verify};
 ///
-/// // As any HTTP server hands them over.
+/// // With the headers and the body of any HTTP server.
 /// fn receive(secret: &str, headers: &http::HeaderMap, body: &[u8]) -> Result<(), NotGenuine> {
 ///     let header = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).unwrap_or("");
 ///     let signed = SignedHeaders {
@@ -75,8 +73,8 @@ pub(super) fn sign(secret: &Secret, id: &str, seconds: u64, body: &[u8]) -> Stri
 ///     verify(secret, signed, body, SystemTime::now())
 /// }
 ///
-/// let nobody = receive("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", &http::HeaderMap::new(), b"{}");
-/// assert_eq!(nobody, Err(NotGenuine::BadTimestamp));
+/// let unsigned = receive("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", &http::HeaderMap::new(), b"{}");
+/// assert_eq!(unsigned, Err(NotGenuine::BadTimestamp));
 /// ```
 ///
 /// # Errors
@@ -101,7 +99,7 @@ pub fn verify(
     if signature.split(' ').any(matches) { Ok(()) } else { Err(NotGenuine::BadSignature) }
 }
 
-/// Over `id.seconds.body`.
+/// The MAC of `id.seconds.body`.
 fn mac(secret: &str, id: &str, seconds: &str, body: &[u8]) -> Hmac<Sha256> {
     let mut mac = Hmac::<Sha256>::new_from_slice(&secret::key(secret))
         .expect("HMAC takes keys of any length");
@@ -115,7 +113,7 @@ fn mac(secret: &str, id: &str, seconds: &str, body: &[u8]) -> Hmac<Sha256> {
 mod tests {
     use super::*;
 
-    /// The example of the specification, whose signature was computed by others.
+    /// The example of the specification.
     const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
     const ID: &str = "msg_p5jXN8AQM9LWM0D4loKWxJek";
     const SECONDS: u64 = 1_614_265_330;
@@ -135,12 +133,12 @@ mod tests {
     }
 
     #[test]
-    fn the_example_of_the_specification_is_signed_as_it_says() {
+    fn the_example_of_the_specification_has_its_signature() {
         assert_eq!(sign(&Secret::new(SECRET), ID, SECONDS, BODY), SIGNATURE);
     }
 
     #[test]
-    fn a_receiver_believes_what_is_signed_and_nothing_else() {
+    fn only_a_correctly_signed_request_is_accepted() {
         let seconds = SECONDS.to_string();
         let good = (ID, &*seconds, SIGNATURE);
         check(SECRET, good, BODY, 0, Ok(()));
@@ -157,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_again_later_is_not_believed() {
+    fn a_replayed_request_is_refused() {
         let seconds = SECONDS.to_string();
         let good = (ID, &*seconds, SIGNATURE);
         check(SECRET, good, BODY, 300, Ok(()));

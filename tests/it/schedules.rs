@@ -372,19 +372,19 @@ async fn a_refusal_names_the_invalid_field_of_a_definition() {
     check(
         &|s| s.rule = cron("0 0 31 2 *", ""),
         "schedule.cron.expression",
-        "\"0 0 31 2 *\" names no time to come; expected a rule that runs some day",
+        "\"0 0 31 2 *\" has no future occurrence; expected a rule that runs some day",
     )
     .await;
     check(
         &|s| s.rule = cron("* * *", ""),
         "schedule.cron.expression",
-        "\"* * *\": 3 fields; expected minute, hour, day of month, month and day of week, perhaps second before them",
+        "\"* * *\": 3 fields; expected minute, hour, day of month, month and day of week, optionally second before them",
     )
     .await;
     check(
         &|s| s.rule = cron("@daily", "Europe/Berln"),
         "schedule.cron.time_zone",
-        "no time zone \"Europe/Berln\" is known; did you mean Europe/Berlin?",
+        "unknown time zone \"Europe/Berln\"; did you mean Europe/Berlin?",
     )
     .await;
     let interval =
@@ -419,7 +419,7 @@ async fn a_refusal_names_the_invalid_field_of_a_definition() {
     check(
         &|s| s.catch_up = pb::CatchUpPolicy::All.into(),
         "schedule.catch_up",
-        "all needs `overlap: allow`: they are made up for at once, and `skip` leaves out all but the \
+        "all needs `overlap: allow`: missed runs start at once, and `skip` drops all but the \
          first",
     )
     .await;

@@ -34,7 +34,7 @@ fn each_problem_in_the_file_is_a_line_and_the_exit_code_is_78() {
     let stderr = "\
 task-scheduler: s.yaml:1:3: neither `cron` nor `every`; expected one of them
 task-scheduler: s.yaml:2:3: unknown key \"crn\"; did you mean `cron`?
-task-scheduler: s.yaml:6:14: time_zone: no time zone \"Europe/Berln\" is known; did you mean Europe/Berlin?
+task-scheduler: s.yaml:6:14: time_zone: unknown time zone \"Europe/Berln\"; did you mean Europe/Berlin?
 ";
     assert_refused(&binary.run(&["--schedules", "s.yaml"]), 78, stderr);
     assert!(!binary.path().join("data").exists(), "the server did not start");
@@ -66,10 +66,10 @@ fn invalid_tasks_are_reported_with_their_line_and_the_server_does_not_start() {
 
 #[test]
 fn a_file_of_schedules_that_cannot_be_read_is_one_line() {
-    let stderr = "task-scheduler: cannot read the schedules in nowhere.yaml: No such file or directory \
+    let stderr = "task-scheduler: cannot read the schedules file nowhere.yaml: No such file or directory \
                   (os error 2)\n";
     assert_refused(&Binary::new().run(&["--schedules", "nowhere.yaml"]), 78, stderr);
-    let stderr = "task-scheduler: /dev/zero is larger than 67108864 bytes; the schedules in it are not read\n";
+    let stderr = "task-scheduler: the schedules file /dev/zero is larger than 67108864 bytes\n";
     assert_refused(&Binary::new().run(&["--schedules", "/dev/zero"]), 78, stderr);
 }
 

@@ -46,21 +46,21 @@ fn waits_for(task: &str, method: &str, dep: &str) -> Request {
 async fn a_retried_task_has_all_its_retries_and_its_dependants_are_retried() {
     let (system, works, runs) = switched().await;
     let first = soon(named("first", "tests/flaky", &[]), 2);
-    system.enqueue(first).await.expect("it is accepted");
+    system.tasks().enqueue(first).await.expect("it is accepted");
     for (task, dep) in [("second", "first"), ("third", "second")] {
-        system.enqueue(waits_for(task, "add", dep)).await.expect("it is accepted");
+        system.tasks().enqueue(waits_for(task, "add", dep)).await.expect("it is accepted");
     }
     assert_eq!(state(&system, "third").await, State::Failed);
     assert_eq!(runs.load(Ordering::SeqCst), 3);
-    let again = system.retry_task(&id("first"), "try".into()).await;
+    let again = system.tasks().retry(&id("first"), "try".into()).await;
     assert_eq!(again, Ok(AdminResult { state: State::Queued, retried_dependants: 2 }));
     // It uses all its retries once more.
     assert_eq!(state(&system, "third").await, State::Failed);
     assert_eq!((outcome(&system, "first").await.attempts, runs.load(Ordering::SeqCst)), (6, 6));
     works.store(true, Ordering::SeqCst);
-    system.retry_task(&id("first"), "mended".into()).await.expect("it ended");
+    system.tasks().retry(&id("first"), "mended".into()).await.expect("it ended");
     assert_eq!(state(&system, "third").await, State::Succeeded);
-    let history = system.find(&id("first")).await.expect("it is kept").history;
+    let history = system.tasks().find(&id("first")).await.expect("it is kept").history;
     assert!(history.iter().any(|it| it.error.as_deref() == Some("run again by hand: mended")));
     system.stop();
 }
@@ -69,15 +69,15 @@ async fn a_retried_task_has_all_its_retries_and_its_dependants_are_retried() {
 async fn dependants_use_the_result_of_a_resolved_task() {
     let (system, _, runs) = switched().await;
     let first = soon(named("first", "tests/flaky", &[]), 0);
-    system.enqueue(first).await.expect("it is accepted");
+    system.tasks().enqueue(first).await.expect("it is accepted");
     let mut second = waits_for("second", "add", "first");
     second.args = vec![ArgValue::ResultOf(id("first")), ArgValue::Int32(1)];
-    system.enqueue(second).await.expect("it is accepted");
+    system.tasks().enqueue(second).await.expect("it is accepted");
     assert_eq!(state(&system, "second").await, State::Failed);
-    let resolved = system.resolve(&id("first"), 41.into(), "reason".into()).await;
+    let resolved = system.tasks().resolve(&id("first"), 41.into(), "reason".into()).await;
     assert_eq!(resolved, Ok(AdminResult { state: State::Succeeded, retried_dependants: 1 }));
     assert_eq!(outcome(&system, "second").await.result(), Some(&ArgValue::Int32(42)));
-    let kept = system.find(&id("first")).await.expect("it is kept");
+    let kept = system.tasks().find(&id("first")).await.expect("it is kept");
     assert!(kept.resolved && kept.outcome.is_some_and(|it| it.result() == Some(&41.into())));
     assert_eq!(runs.load(Ordering::SeqCst), 1);
     system.stop();
@@ -87,9 +87,13 @@ async fn dependants_use_the_result_of_a_resolved_task() {
 async fn a_retried_success_is_not_answered_from_the_cache() {
     let (system, works, runs) = switched().await;
     works.store(true, Ordering::SeqCst);
-    system.submit(named("t", "tests/flaky", &[])).await.expect("it runs");
-    system.retry_task(&id("t"), String::new()).await.expect("it ended");
-    system.submit(named("t", "tests/flaky", &[])).await.expect("it joins or gets the outcome");
+    system.tasks().submit(named("t", "tests/flaky", &[])).await.expect("it runs");
+    system.tasks().retry(&id("t"), String::new()).await.expect("it ended");
+    system
+        .tasks()
+        .submit(named("t", "tests/flaky", &[]))
+        .await
+        .expect("it joins or gets the outcome");
     assert_eq!((state(&system, "t").await, runs.load(Ordering::SeqCst)), (State::Succeeded, 2));
     system.stop();
 }
@@ -102,11 +106,12 @@ async fn only_ended_durable_tasks_can_be_retried_or_resolved() {
             it.start = Some(StartTime::After(Duration::from_secs(3600)));
         })
     };
-    system.enqueue(later("later")).await.expect("it is accepted");
-    system.submit(ephemeral(named("gone", "add", &[1, 2]))).await.expect("it runs");
+    system.tasks().enqueue(later("later")).await.expect("it is accepted");
+    system.tasks().submit(ephemeral(named("gone", "add", &[1, 2]))).await.expect("it runs");
     let check = async |task: &str, code: Code| {
-        let again = system.retry_task(&id(task), String::new()).await.expect_err(task);
-        let resolved = system.resolve(&id(task), 1.into(), String::new()).await.expect_err(task);
+        let again = system.tasks().retry(&id(task), String::new()).await.expect_err(task);
+        let resolved =
+            system.tasks().resolve(&id(task), 1.into(), String::new()).await.expect_err(task);
         assert_eq!((again.code, resolved.code), (code, code), "{task}");
     };
     check("later", Code::WrongState).await;
@@ -125,7 +130,7 @@ async fn tasks_are_listed_cancelled_and_purged_by_filter() {
             it.queue = Some(if number % 2 == 0 { "even" } else { "odd" }.to_owned());
             it.start = (number >= 2).then_some(StartTime::After(Duration::from_secs(3600)));
         });
-        system.enqueue(request).await.expect("it is accepted");
+        system.tasks().enqueue(request).await.expect("it is accepted");
     }
     for task in ["t0", "t1"] {
         assert_eq!(state(&system, task).await, State::Succeeded);
@@ -134,25 +139,35 @@ async fn tasks_are_listed_cancelled_and_purged_by_filter() {
         queue: Some(QueueName::parse("even", "queue").expect("good")),
         ..TaskFilter::default()
     };
-    let first = system.list(&even, None, 2).await.expect("it lists");
+    let first = system.tasks().list(&even, None, 2).await.expect("it lists");
     assert_eq!(names(&first.tasks), [id("t4"), id("t2")]);
-    let second = system.list(&even, first.next, 2).await.expect("it lists");
+    let second = system.tasks().list(&even, first.next, 2).await.expect("it lists");
     assert_eq!((names(&second.tasks), second.next), (vec![id("t0")], None));
 
     let unfinished = TaskFilter { states: TaskFilter::UNFINISHED.to_vec(), ..even.clone() };
     let request = CancelRequest { matching: Some(unfinished), ..CancelRequest::default() };
-    let mut cancelled: Vec<_> =
-        system.cancel(request).await.expect("it cancels").into_iter().map(|it| it.0).collect();
+    let mut cancelled: Vec<_> = system
+        .tasks()
+        .cancel(request)
+        .await
+        .expect("it cancels")
+        .into_iter()
+        .map(|it| it.0)
+        .collect();
     cancelled.sort();
     assert_eq!(cancelled, [id("t2"), id("t4")]);
 
-    let purge = async |ids, matching| system.purge(ids, matching).await.expect("it purges").purged;
+    let purge =
+        async |ids, matching| system.tasks().purge(ids, matching).await.expect("it purges").purged;
     assert_eq!(purge(vec![id("t3")], None).await, 0, "the task has not ended");
     assert_eq!(purge(vec![id("t1")], Some(even.clone())).await, 0, "the filter does not match");
-    let purged = system.purge(Vec::new(), Some(even)).await;
+    let purged = system.tasks().purge(Vec::new(), Some(even)).await;
     assert_eq!(purged, Ok(Purged { purged: 3, more: false }));
-    let rest = system.list(&TaskFilter::default(), None, 9).await.expect("it lists");
+    let rest = system.tasks().list(&TaskFilter::default(), None, 9).await.expect("it lists");
     assert_eq!(names(&rest.tasks), [id("t3"), id("t1")]);
-    assert_eq!(system.result(&id("t0")).await.expect_err("forgotten").code, Code::TaskNotFound);
+    assert_eq!(
+        system.tasks().result(&id("t0")).await.expect_err("forgotten").code,
+        Code::TaskNotFound
+    );
     system.stop();
 }

@@ -60,8 +60,12 @@ async fn the_events_of_a_task_come_in_order() {
         };
         let kept = format!("{method}/kept");
         let short_lived = format!("{method}/short_lived");
-        system.submit(patient(named(&kept, method, &[]))).await.expect("it runs");
-        system.submit(patient(ephemeral(named(&short_lived, method, &[])))).await.expect("it runs");
+        system.tasks().submit(patient(named(&kept, method, &[]))).await.expect("it runs");
+        system
+            .tasks()
+            .submit(patient(ephemeral(named(&short_lived, method, &[]))))
+            .await
+            .expect("it runs");
         assert_eq!(recorder.about(&kept), TWICE);
         assert_eq!(recorder.about(&short_lived), TWICE);
     }
@@ -71,15 +75,19 @@ async fn the_events_of_a_task_come_in_order() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ephemeral_task_emits_the_same_events() {
     let (system, recorder) = start_recorded().await;
-    system.submit(ephemeral(named("succeeds", "add", &[1, 2]))).await.expect("it runs");
+    system.tasks().submit(ephemeral(named("succeeds", "add", &[1, 2]))).await.expect("it runs");
     assert_eq!(recorder.about("succeeds"), ["task.accepted", "task.started", "task.completed"]);
     let failing = with(named("failing", "announcing/second_time", &[]), |options| {
         options.durability = Some(task_scheduler::models::Durability::Ephemeral);
         options.retries = Some(0);
     });
-    system.submit(failing).await.expect("it runs");
+    system.tasks().submit(failing).await.expect("it runs");
     assert_eq!(recorder.about("failing"), ["task.accepted", "task.started", "task.failed"]);
-    system.submit(ephemeral(named("none", "no_such", &[]))).await.expect_err("no such method");
+    system
+        .tasks()
+        .submit(ephemeral(named("none", "no_such", &[])))
+        .await
+        .expect_err("no such method");
     assert_eq!(recorder.about("none"), [""; 0], "a refusal is no event");
     system.stop();
 }
@@ -92,9 +100,9 @@ async fn refused_and_unstored_tasks_emit_no_events() {
     let later = with(named("lost", "add", &[1]), |options| {
         options.start = Some(StartTime::After(Duration::from_secs(60)));
     });
-    let refused = system.enqueue(later).await.expect_err("nothing was stored");
+    let refused = system.tasks().enqueue(later).await.expect_err("nothing was stored");
     assert_eq!(refused.code, Code::StoreUnavailable);
-    system.submit(named("kept", "add", &[1])).await.expect("the store is back");
+    system.tasks().submit(named("kept", "add", &[1])).await.expect("the store is back");
     assert_eq!(recorder.about("kept"), ["task.accepted", "task.started", "task.completed"]);
     assert_eq!(recorder.about("lost"), [""; 0]);
     system.stop();
@@ -105,7 +113,8 @@ async fn an_outcome_is_announced_when_its_retried_commit_succeeds() {
     let (recorder, store) = (Recorder::default(), Arc::new(Faulty::default()));
     let system = start_on_store(store.clone(), &recorder).await;
     store.refused_commits.store(5, Ordering::SeqCst);
-    let refused = system.submit(named("t", "add", &[1])).await.expect_err("it was not stored");
+    let refused =
+        system.tasks().submit(named("t", "add", &[1])).await.expect_err("it was not stored");
     assert_eq!(refused.code, Code::OutcomeUnknown);
     outcome(&system, "t").await;
     assert_eq!(recorder.about("t"), ["task.accepted", "task.started", "task.completed"]);
@@ -117,14 +126,14 @@ async fn a_commit_or_claim_whose_answer_is_lost_is_announced_once() {
     let (recorder, store) = (Recorder::default(), Arc::new(Faulty::default()));
     let system = start_on_store(store.clone(), &recorder).await;
     store.lost_answers.store(3, Ordering::SeqCst);
-    system.submit(named("commit", "add", &[1])).await.expect("it runs");
+    system.tasks().submit(named("commit", "add", &[1])).await.expect("it runs");
     assert_eq!(recorder.about("commit"), ["task.accepted", "task.started", "task.completed"]);
 
     store.lost_claims.store(2, Ordering::SeqCst);
     let later = with(named("claim", "add", &[1]), |options| {
         options.start = Some(StartTime::After(Duration::from_millis(20)));
     });
-    system.submit(later).await.expect("it runs");
+    system.tasks().submit(later).await.expect("it runs");
     let life = ["task.accepted", "task.queued", "task.started", "task.completed"];
     assert_eq!(recorder.about("claim"), life);
     system.stop();
@@ -171,7 +180,7 @@ async fn an_interrupted_drain_is_not_a_clean_stop() {
         }
     });
     system.register_handler(handler).expect("a valid handler");
-    system.enqueue(named("endless", "tests/endless", &[])).await.expect("it is accepted");
+    system.tasks().enqueue(named("endless", "tests/endless", &[])).await.expect("it is accepted");
     starts.recv().await.expect("it runs");
     let draining = system.drain(Duration::from_secs(600));
     assert!(tokio::time::timeout(Duration::from_millis(50), draining).await.is_err());
@@ -196,7 +205,7 @@ async fn a_drain_ends_although_every_change_leaves_another_slice() {
     let recorder = Recorder::default();
     let system = start_on_store(store.clone(), &recorder).await;
     store.never_done.store(true, Ordering::SeqCst);
-    system.submit(request("add", &[1])).await.expect("it runs");
+    system.tasks().submit(request("add", &[1])).await.expect("it runs");
     assert!(system.drain(Duration::from_secs(10)).await);
     let stopped = NodeFact::Stopped { epoch: 1 };
     assert_eq!(recorder.about_nodes().last(), Some(&stopped));
@@ -210,7 +219,7 @@ async fn a_refused_last_change_is_retried_by_the_next_drain() {
     let system = start_on_store(store.clone(), &recorder).await;
     system.refuse();
     // Only the last change is left to be written.
-    system.resume(&QueueName::default()).await.expect("it is stored");
+    system.tasks().resume(&QueueName::default()).await.expect("it is stored");
     store.refused_commits.store(u32::MAX, Ordering::SeqCst);
     system.drain(Duration::from_secs(10)).await;
     assert_eq!(recorder.about_nodes().last(), Some(&NodeFact::Draining));
@@ -226,9 +235,9 @@ async fn requests_after_the_last_change_are_refused() {
     let later = with(named("later", "add", &[1]), |options| {
         options.start = Some(StartTime::After(Duration::from_secs(600)));
     });
-    system.enqueue(later).await.expect("it is accepted");
+    system.tasks().enqueue(later).await.expect("it is accepted");
     assert!(system.drain(Duration::from_secs(10)).await);
-    let refused = system.pause(&QueueName::default()).await.expect_err("it has stopped");
+    let refused = system.tasks().pause(&QueueName::default()).await.expect_err("it has stopped");
     assert_eq!(refused.code, Code::Draining);
     assert_eq!(
         recorder.events().last().map(|it| it.name().to_owned()),
@@ -245,15 +254,16 @@ async fn an_observer_may_call_the_system() {
     let tap = move |_: &task_scheduler::models::Event| {
         if let Some(system) = asks.get() {
             system.refuse();
-            assert_eq!(system.stuck_bodies(), 0);
+            assert_eq!(system.tasks().stuck_bodies(), 0);
         }
     };
     let announcer = task_scheduler::events::Announcer::default().observer(Arc::new(tap));
     let recorded = TaskSystem::in_memory().announcer(Arc::new(announcer));
     system.set(recorded.start().await.expect("it starts")).ok().expect("once");
     let system = system.get().expect("just set");
-    system.submit(request("add", &[1])).await.expect("it runs");
-    let refused = system.submit(request("add", &[1])).await.expect_err("the listener has it drain");
+    system.tasks().submit(request("add", &[1])).await.expect("it runs");
+    let refused =
+        system.tasks().submit(request("add", &[1])).await.expect_err("the listener has it drain");
     assert_eq!(refused.code, Code::Draining);
     system.stop();
 }

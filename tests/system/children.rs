@@ -41,13 +41,13 @@ async fn a_parent_that_joins_its_children_gives_back_its_slot() {
             Ok(inner.join().await?.result().cloned().unwrap_or_default())
         }))
         .expect("a valid handler");
-    system.enqueue(named("outer", "tests/outer", &[])).await.expect("it is accepted");
+    system.tasks().enqueue(named("outer", "tests/outer", &[])).await.expect("it is accepted");
     let came_to = outcome(&system, "outer").await;
     assert_eq!(came_to.result(), Some(&ArgValue::Int32(6)));
-    let child = system.find(&id("outer/inner/2")).await.expect("it is kept");
+    let child = system.tasks().find(&id("outer/inner/2")).await.expect("it is kept");
     assert_eq!(child.task.parent, Some(id("outer/inner")));
     let of_inner = TaskFilter { parent: Some(id("outer/inner")), ..TaskFilter::default() };
-    assert_eq!(system.list(&of_inner, None, 10).await.expect("it lists").tasks.len(), 3);
+    assert_eq!(system.tasks().list(&of_inner, None, 10).await.expect("it lists").tasks.len(), 3);
     system.stop();
 }
 
@@ -75,7 +75,7 @@ async fn a_retried_parent_joins_its_existing_children() {
             Ok(ArgValue::Null)
         }))
         .expect("a valid handler");
-    system.enqueue(named("parent", "tests/parent", &[])).await.expect("it is accepted");
+    system.tasks().enqueue(named("parent", "tests/parent", &[])).await.expect("it is accepted");
     assert_eq!(outcome(&system, "parent").await.attempts, 2);
     assert_eq!(CHILD_RUNS.load(Ordering::SeqCst), 2);
     system.stop();
@@ -106,10 +106,10 @@ async fn cancelling_a_parent_cancels_its_children() {
             Err(TaskError::new("cancelled"))
         }))
         .expect("a valid handler");
-    system.enqueue(named("parent", "tests/parent", &[])).await.expect("it is accepted");
+    system.tasks().enqueue(named("parent", "tests/parent", &[])).await.expect("it is accepted");
     running.notified().await;
     let request = CancelRequest { ids: vec![id("parent")], ..CancelRequest::default() };
-    system.cancel(request).await.expect("it is cancelled");
+    system.tasks().cancel(request).await.expect("it is cancelled");
     for task in ["parent", "parent/waits", "parent/runs"] {
         assert_eq!(state(&system, task).await, State::Cancelled, "{task}");
     }
@@ -126,7 +126,7 @@ async fn an_invalid_child_is_refused_like_any_task() {
             Ok(format!("{unknown} | {}", long.expect_err("too long")).into())
         }))
         .expect("a valid handler");
-    let ended = system.submit(named("p", "tests/parent", &[])).await.expect("it runs");
+    let ended = system.tasks().submit(named("p", "tests/parent", &[])).await.expect("it runs");
     let text = ended.outcome.result().expect("a result").to_string();
     assert!(text.starts_with("Method not found: no-such"), "{text}");
     assert!(text.contains("the child's id would be 302 bytes long"), "{text}");

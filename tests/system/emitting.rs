@@ -59,7 +59,7 @@ async fn a_custom_event_is_published_before_emit_returns() {
         [named("kept", "tests/pays", &[]), ephemeral(named("short_lived", "tests/pays", &[]))]
     {
         let task = request.id.clone().expect("it is named");
-        let ended = system.submit(request).await.expect("it runs");
+        let ended = system.tasks().submit(request).await.expect("it runs");
         assert_eq!(ended.outcome.result(), Some(&ArgValue::Bool(true)));
         let life = ["task.accepted", "task.started", "custom.order.paid", "task.completed"];
         assert_eq!(recorder.about(task.as_str()), life);
@@ -75,7 +75,8 @@ async fn a_custom_event_is_published_before_emit_returns() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_ended_attempt_cannot_emit_events() {
     let (system, recorder) = start_recorded().await;
-    let ended = system.submit(named("late", "emitting/emit_late", &[])).await.expect("it runs");
+    let ended =
+        system.tasks().submit(named("late", "emitting/emit_late", &[])).await.expect("it runs");
     assert!(ended.outcome.failure().is_some(), "{:?}", ended.outcome);
     while LATE.lock().expect("sound").is_empty() {
         tokio::task::yield_now().await;
@@ -100,7 +101,7 @@ async fn an_event_payload_that_is_too_large_fails_the_handler() {
         Ok(ArgValue::Null)
     });
     system.register_handler(handler).expect("a valid handler");
-    let ended = system.submit(named("flood", "tests/floods", &[])).await.expect("it runs");
+    let ended = system.tasks().submit(named("flood", "tests/floods", &[])).await.expect("it runs");
     assert_eq!(
         Outcome::failure(&ended.outcome).expect("it fails").message,
         "the event's payload has 10485771 bytes as JSON; at most 65536 are accepted: store what is \

@@ -183,7 +183,7 @@ async fn every_event_of_the_catalogue_is_emitted_as_listed() {
     emit_admin_events(&system, &log).await;
 
     // The process crashes while the task runs, and the next one finds it.
-    system.enqueue(instructed("rescued", "wait")).await.expect("it is accepted");
+    system.tasks().enqueue(instructed("rescued", "wait")).await.expect("it is accepted");
     log.wait_for("task.started", "rescued").await;
     system.stop();
     let gate = Arc::new(Notify::new());
@@ -197,7 +197,7 @@ async fn every_event_of_the_catalogue_is_emitted_as_listed() {
         log.wait_for(name, "").await;
     }
     for _ in 0..=QUEUE_EVENTS {
-        system.submit(ephemeral(request("add", &[1]))).await.expect("it is run");
+        system.tasks().submit(ephemeral(request("add", &[1]))).await.expect("it is run");
     }
     gate.notify_one();
     log.wait_for("observability.lagged", "").await;
@@ -221,7 +221,7 @@ async fn emit_task_events(system: &TaskSystem, log: &EventLog) {
         ("snoozed", "snooze once", "task.completed"),
         ("failed", "fail", "task.failed"),
     ] {
-        system.enqueue(instructed(task, order)).await.expect("it is accepted");
+        system.tasks().enqueue(instructed(task, order)).await.expect("it is accepted");
         log.wait_for(ends, task).await;
     }
     assert_eq!(log.about("done"), ["task.accepted", "task.started", "task.completed"]);
@@ -239,7 +239,7 @@ async fn emit_task_events(system: &TaskSystem, log: &EventLog) {
     for (task, args, ends) in
         [("skipped", &[][..], "task.skipped"), ("split", &[1], "task.completed")]
     {
-        system.enqueue(named(task, "tests/decide", args)).await.expect("it is accepted");
+        system.tasks().enqueue(named(task, "tests/decide", args)).await.expect("it is accepted");
         log.wait_for(ends, task).await;
     }
     let soon = |task: &str, ms| {
@@ -250,14 +250,14 @@ async fn emit_task_events(system: &TaskSystem, log: &EventLog) {
     let mut expires = soon("expired", 3_600_000);
     expires.options.as_mut().expect("it has options").expiry =
         Some(StartTime::After(Duration::from_millis(5)));
-    system.enqueue(expires).await.expect("it is accepted");
+    system.tasks().enqueue(expires).await.expect("it is accepted");
     log.wait_for("task.expired", "expired").await;
 
-    system.enqueue(instructed("cancelled", "wait")).await.expect("it is accepted");
+    system.tasks().enqueue(instructed("cancelled", "wait")).await.expect("it is accepted");
     log.wait_for("task.started", "cancelled").await;
     let reason = "not wanted".to_owned();
     let cancel = CancelRequest { ids: vec![id("cancelled")], reason, ..CancelRequest::default() };
-    system.cancel(cancel).await.expect("it is requested");
+    system.tasks().cancel(cancel).await.expect("it is requested");
     log.wait_for("task.cancelled", "cancelled").await;
 
     let unique = |task: &str| {
@@ -267,9 +267,9 @@ async fn emit_task_events(system: &TaskSystem, log: &EventLog) {
         request.options.as_mut().expect("it has options").keys.unique = Some(unique);
         request.arg(2)
     };
-    system.enqueue(unique("first")).await.expect("it is accepted");
+    system.tasks().enqueue(unique("first")).await.expect("it is accepted");
     let second = unique("second").arg(3);
-    assert!(system.enqueue(second).await.expect("it is known").replaced);
+    assert!(system.tasks().enqueue(second).await.expect("it is known").replaced);
     log.wait_for("task.replaced", "first").await;
 }
 
@@ -308,13 +308,13 @@ fn name(text: &str) -> Name {
 async fn emit_admin_events(system: &TaskSystem, log: &EventLog) {
     let hour = Duration::from_secs(3_600);
     let every = |hours| ScheduleRequest::every("nightly", hour * hours, request("add", &[1]));
-    system.put_schedule(every(1)).await.expect("a valid schedule");
-    system.put_schedule(every(2)).await.expect("another one");
+    system.schedules().put(every(1)).await.expect("a valid schedule");
+    system.schedules().put(every(2)).await.expect("another one");
     let nightly = name("nightly");
-    system.trigger_schedule(&nightly).await.expect("it runs");
-    system.disable_schedule(&nightly).await.expect("it runs no more");
-    system.enable_schedule(&nightly).await.expect("it runs again");
-    system.delete_schedule(&nightly).await.expect("it is deleted");
+    system.schedules().trigger(&nightly).await.expect("it runs");
+    system.schedules().disable(&nightly).await.expect("it runs no more");
+    system.schedules().enable(&nightly).await.expect("it runs again");
+    system.schedules().delete(&nightly).await.expect("it is deleted");
     for what in ["created", "updated", "executed", "disabled", "enabled", "deleted"] {
         log.wait_for(&format!("schedule.{what}"), "").await;
     }
@@ -322,16 +322,20 @@ async fn emit_admin_events(system: &TaskSystem, log: &EventLog) {
     let mut dead = Draft::new(name("dead"), "http://127.0.0.1:1/");
     dead.retries = Some(0);
     dead.filter.names = vec![NamePattern::parse("queue.paused")];
-    system.put_webhook(dead).await.expect("a valid webhook");
-    system.resolve(&id("failed"), "manual".into(), "by phone".into()).await.expect("it had failed");
+    system.webhooks().put(dead).await.expect("a valid webhook");
+    system
+        .tasks()
+        .resolve(&id("failed"), "manual".into(), "by phone".into())
+        .await
+        .expect("it had failed");
     log.wait_for("task.resolved", "failed").await;
-    system.retry_task(&id("failed"), "once more".into()).await.expect("it had ended");
+    system.tasks().retry(&id("failed"), "once more".into()).await.expect("it had ended");
     log.wait_for("task.retried", "failed").await;
     let queue = QueueName::parse("mail", "queue").expect("a valid name");
-    system.pause(&queue).await.expect("it pauses");
-    system.resume(&queue).await.expect("it is resumed");
+    system.tasks().pause(&queue).await.expect("it pauses");
+    system.tasks().resume(&queue).await.expect("it is resumed");
     let limits = QueueLimits { concurrency: Some(2), ..QueueLimits::default() };
-    system.limit(&queue, limits).await.expect("it is limited");
+    system.tasks().limit(&queue, limits).await.expect("it is limited");
     for name in ["queue.paused", "queue.resumed", "queue.limits_changed"] {
         log.wait_for(name, "").await;
     }
@@ -380,7 +384,7 @@ async fn a_subscriber_that_fails_or_panics_gets_all_later_events() {
     let system =
         TaskSystem::in_memory().subscriber(failing.clone()).start().await.expect("it starts");
     for task in ["a", "b", "c", "d"] {
-        system.submit(named(task, "add", &[1])).await.expect("it runs");
+        system.tasks().submit(named(task, "add", &[1])).await.expect("it runs");
     }
     // The drain delivers all events before it returns.
     assert!(system.drain(LONG).await);
@@ -422,7 +426,7 @@ async fn streams_get_events_until_the_system_stops() {
     let system = TaskSystem::in_memory().start().await.expect("it starts");
     let filter = EventFilter { names: vec![NamePattern::parse("*")], ..EventFilter::default() };
     let mut events = system.subscribe(filter, None).expect("a valid filter");
-    system.submit(named("a", "add", &[1])).await.expect("it runs");
+    system.tasks().submit(named("a", "add", &[1])).await.expect("it runs");
     assert!(system.shutdown(LONG).await);
     let mut names = Vec::new();
     while let Some((_, item)) = events.next().await {

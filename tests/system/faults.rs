@@ -14,7 +14,7 @@ async fn a_commit_that_fails_is_retried() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
     store.refused_commits.store(2, Ordering::SeqCst);
-    let ended = system.submit(request("add", &[1, 2])).await.expect("it runs");
+    let ended = system.tasks().submit(request("add", &[1, 2])).await.expect("it runs");
     assert_eq!((ended.outcome.state(), ended.outcome.attempts), (State::Succeeded, 1));
     system.stop();
 }
@@ -24,9 +24,9 @@ async fn a_commit_whose_answer_is_lost_is_not_applied_twice() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
     store.lost_answers.store(3, Ordering::SeqCst);
-    let ended = system.submit(named("once", "add", &[1, 2])).await.expect("it runs");
+    let ended = system.tasks().submit(named("once", "add", &[1, 2])).await.expect("it runs");
     assert_eq!((ended.outcome.state(), ended.outcome.attempts), (State::Succeeded, 1));
-    let kept = system.find(&id("once")).await.expect("it is kept");
+    let kept = system.tasks().find(&id("once")).await.expect("it is kept");
     assert_eq!((kept.state, kept.rescues, kept.history.len()), (State::Succeeded, 0, 2));
     system.stop();
 }
@@ -40,9 +40,9 @@ async fn an_unavailable_store_refuses_new_tasks() {
         options.start =
             Some(task_scheduler::models::StartTime::After(std::time::Duration::from_secs(60)));
     });
-    let refused = system.enqueue(later).await.expect_err("nothing was stored");
+    let refused = system.tasks().enqueue(later).await.expect_err("nothing was stored");
     assert_eq!(refused.code, Code::StoreUnavailable);
-    let ended = system.submit(request("add", &[1])).await.expect("the store is back");
+    let ended = system.tasks().submit(request("add", &[1])).await.expect("the store is back");
     assert_eq!(ended.outcome.state(), State::Succeeded);
     system.stop();
 }
@@ -52,7 +52,7 @@ async fn an_outcome_that_cannot_be_stored_is_not_reported() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
     store.refused_commits.store(5, Ordering::SeqCst);
-    let refused = system.submit(request("add", &[1])).await.expect_err("it was not stored");
+    let refused = system.tasks().submit(request("add", &[1])).await.expect_err("it was not stored");
     assert_eq!(refused.code, Code::OutcomeUnknown);
     system.stop();
 }
@@ -66,7 +66,7 @@ async fn a_failed_claim_leaves_its_task_in_the_queue() {
         options.start =
             Some(task_scheduler::models::StartTime::After(std::time::Duration::from_millis(20)));
     });
-    let ended = system.submit(later).await.expect("it runs in the end");
+    let ended = system.tasks().submit(later).await.expect("it runs in the end");
     assert_eq!(ended.outcome.result().map(ToString::to_string), Some("2".to_owned()));
     system.stop();
 }
@@ -94,10 +94,10 @@ async fn every_task_ends_once_whichever_store_operation_fails() {
         system.register_handler(yields).expect("a valid handler");
         turn(&store);
         let requests = (0..20).map(|_| Ok(request("tests/yields", &[]))).collect();
-        for accepted in system.enqueue_many(requests).await {
+        for accepted in system.tasks().enqueue_many(requests).await {
             let id = accepted.unwrap_or_else(|error| panic!("{fault}: {error}")).id;
             let ended = loop {
-                match system.wait(&id, Duration::from_secs(20)).await {
+                match system.tasks().wait(&id, Duration::from_secs(20)).await {
                     Err(error) if error.code == Code::StoreUnavailable => {}
                     ended => break ended,
                 }

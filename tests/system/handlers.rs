@@ -77,7 +77,7 @@ async fn hooks_are_called_for_each_retry_and_the_outcome() {
     let system = start().await;
     let (handler, mut calls) = Probe::new(2, Decision::Run);
     system.register_handler(handler).expect("a valid handler");
-    let ended = system.submit(probe("a", 2)).await.expect("it runs");
+    let ended = system.tasks().submit(probe("a", 2)).await.expect("it runs");
     assert_eq!((ended.outcome.state(), ended.outcome.attempts), (State::Succeeded, 3));
     // Hooks run concurrently, so their order is not fixed.
     let mut reports = Vec::new();
@@ -97,7 +97,7 @@ async fn the_failure_hook_is_called_after_the_last_attempt() {
     let system = start().await;
     let (handler, mut calls) = Probe::new(9, Decision::Run);
     system.register_handler(handler).expect("a valid handler");
-    let ended = system.submit(probe("b", 0)).await.expect("it runs");
+    let ended = system.tasks().submit(probe("b", 0)).await.expect("it runs");
     assert_eq!(ended.outcome.failure().map(|failure| failure.code), Some(Code::HandlerFailed));
     assert_eq!(calls.recv().await.as_deref(), Some("b failed after 1"));
     system.stop();
@@ -108,7 +108,7 @@ async fn a_handler_that_decides_to_skip_never_runs() {
     let system = start().await;
     let (handler, _heard) = Probe::new(0, |_| Decision::Skip);
     system.register_handler(handler.clone()).expect("a valid handler");
-    let ended = system.submit(probe("c", 0)).await.expect("it is decided");
+    let ended = system.tasks().submit(probe("c", 0)).await.expect("it is decided");
     assert_eq!((ended.outcome.state(), ended.outcome.result()), (State::Succeeded, None));
     assert!(handler.seen.lock().is_empty());
     system.stop();
@@ -123,7 +123,7 @@ async fn the_decision_of_the_first_claim_applies_to_later_attempts() {
         Decision::Run(vec![ArgValue::UInt32(times)])
     });
     system.register_handler(handler.clone()).expect("a valid handler");
-    system.submit(probe("d", 1)).await.expect("it runs");
+    system.tasks().submit(probe("d", 1)).await.expect("it runs");
     assert_eq!(*handler.seen.lock(), vec![vec![ArgValue::UInt32(0)]; 2]);
     system.stop();
 }
@@ -140,11 +140,11 @@ async fn an_expanded_task_runs_after_its_children_with_their_results() {
         Decision::Expand((0..3).map(child).collect())
     });
     system.register_handler(handler).expect("a valid handler");
-    let ended = system.submit(probe("e", 0)).await.expect("it runs");
+    let ended = system.tasks().submit(probe("e", 0)).await.expect("it runs");
     let results: Vec<ArgValue> = (100..103).map(ArgValue::Int32).collect();
     assert_eq!(ended.outcome.result(), Some(&ArgValue::Array(results)));
     assert_eq!(ended.outcome.attempts, 1);
-    let child = system.find(&id("e/2")).await.expect("children are tasks like any other");
+    let child = system.tasks().find(&id("e/2")).await.expect("children are tasks like any other");
     assert_eq!(child.state, State::Succeeded);
     system.stop();
 }
@@ -161,7 +161,7 @@ async fn a_closure_can_be_a_handler() {
         args: vec!["quiet".to_owned().into()],
         ..Request::default()
     };
-    let ended = system.submit(request).await.expect("it runs");
+    let ended = system.tasks().submit(request).await.expect("it runs");
     assert_eq!(ended.outcome.result(), Some(&ArgValue::String("QUIET".into())));
     let taken = system.register_handler(shout).expect_err("the name is taken");
     assert!(taken.message.contains("tests/shout"), "{taken}");

@@ -66,7 +66,7 @@ pub(crate) use task_scheduler::tasks::make_async_handler as async_handler;
 
 /// The outcome of a task; waits for it at most 20 s.
 pub(crate) async fn outcome(system: &TaskSystem, task: &str) -> Outcome {
-    let ended = system.wait(&id(task), Duration::from_secs(20)).await.expect("it is known");
+    let ended = system.tasks().wait(&id(task), Duration::from_secs(20)).await.expect("it is known");
     ended.unwrap_or_else(|| panic!("{task} does not end")).outcome.clone()
 }
 

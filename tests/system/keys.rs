@@ -41,7 +41,7 @@ async fn tasks_with_one_key_run_one_by_one_in_order_across_retries() {
     let (system, notes) = with_notes().await;
     let tasks = ["a", "twice", "b", "c"];
     let requests = tasks.iter().map(|task| Ok(keyed(task, "k"))).collect();
-    for accepted in system.enqueue_many(requests).await {
+    for accepted in system.tasks().enqueue_many(requests).await {
         accepted.expect("it is accepted");
     }
     for task in tasks {
@@ -57,9 +57,9 @@ async fn the_rate_limit_of_a_key_is_kept() {
     let (system, _) = with_notes().await;
     let rate = Rate { count: 2, per: Duration::from_millis(100) };
     let limits = QueueLimits { rate_per_key: Some(rate), ..QueueLimits::default() };
-    system.limit(&QueueName::default(), limits).await.expect("it is stored");
+    system.tasks().limit(&QueueName::default(), limits).await.expect("it is stored");
     for number in 0..6 {
-        system.enqueue(keyed(&format!("t{number}"), "k")).await.expect("it is accepted");
+        system.tasks().enqueue(keyed(&format!("t{number}"), "k")).await.expect("it is accepted");
     }
     let mut starts = Vec::new();
     for number in 0..6 {
@@ -95,7 +95,7 @@ async fn a_sync_handler_that_overruns_its_timeout_holds_its_key_until_it_returns
         let request = with(named(task, "tests/overrun", &[]), |it| {
             it.keys.concurrency = Some("k".into());
         });
-        system.enqueue(request).await.expect("it is accepted");
+        system.tasks().enqueue(request).await.expect("it is accepted");
     }
     for task in ["first", "second"] {
         let code = outcome(&system, task).await.failure().expect("its time is over").code;
@@ -117,26 +117,35 @@ fn unique(task: &str, argument: i32, on_conflict: OnConflict) -> Request {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_unique_key_is_held_until_its_task_has_ended() {
     let system = start().await;
-    let first =
-        system.enqueue(unique("first", 1, OnConflict::ReturnFirst)).await.expect("it is accepted");
+    let first = system
+        .tasks()
+        .enqueue(unique("first", 1, OnConflict::ReturnFirst))
+        .await
+        .expect("it is accepted");
     assert!(!first.joined);
-    let joined = system.enqueue(unique("second", 2, OnConflict::ReturnFirst)).await.expect("joins");
+    let joined =
+        system.tasks().enqueue(unique("second", 2, OnConflict::ReturnFirst)).await.expect("joins");
     assert_eq!((joined.id, joined.joined, joined.replaced), (id("first"), true, false));
     let refused =
-        system.enqueue(unique("third", 3, OnConflict::Refuse)).await.expect_err("refused");
+        system.tasks().enqueue(unique("third", 3, OnConflict::Refuse)).await.expect_err("refused");
     assert_eq!(refused.code, Code::UniqueTaken);
-    let replaced = system.enqueue(unique("fourth", 4, OnConflict::Replace)).await.expect("joins");
+    let replaced =
+        system.tasks().enqueue(unique("fourth", 4, OnConflict::Replace)).await.expect("joins");
     assert_eq!((replaced.id, replaced.joined, replaced.replaced), (id("first"), true, true));
     // A request that conflicts with the second joins it, and gets its outcome.
-    let ended = system.submit(unique("fifth", 5, OnConflict::ReturnFirst)).await.expect("it runs");
+    let ended =
+        system.tasks().submit(unique("fifth", 5, OnConflict::ReturnFirst)).await.expect("it runs");
     assert_eq!(ended.task.id, id("first"));
     assert_eq!(ended.outcome.result(), Some(&ArgValue::Int32(4)));
     for task in ["second", "third", "fourth", "fifth"] {
-        let unknown = system.find(&id(task)).await.expect_err(task);
+        let unknown = system.tasks().find(&id(task)).await.expect_err(task);
         assert_eq!(unknown.code, Code::TaskNotFound, "{task}");
     }
-    let next =
-        system.enqueue(unique("sixth", 6, OnConflict::Refuse)).await.expect("it is accepted");
+    let next = system
+        .tasks()
+        .enqueue(unique("sixth", 6, OnConflict::Refuse))
+        .await
+        .expect("it is accepted");
     assert!(!next.joined);
     system.stop();
 }
@@ -147,7 +156,7 @@ async fn of_many_concurrent_requests_with_one_unique_key_one_is_accepted() {
     let requests = (0..64).map(|number| {
         let system = system.clone();
         tokio::spawn(async move {
-            system.enqueue(unique(&format!("t{number}"), 1, OnConflict::ReturnFirst)).await
+            system.tasks().enqueue(unique(&format!("t{number}"), 1, OnConflict::ReturnFirst)).await
         })
     });
     let mut entered = 0;

@@ -26,7 +26,7 @@ async fn an_uncommitted_task_is_explained_by_the_store() {
     let (entering, request) = (system.clone(), later("new"));
     let accepted = tokio::spawn(async move { entering.enqueue(request).await });
     let explanation = loop {
-        match system.explain(&id("new")).await {
+        match system.tasks().explain(&id("new")).await {
             Ok(explanation) => break explanation,
             Err(error) => assert_eq!(error.code, Code::TaskNotFound),
         }
@@ -35,7 +35,7 @@ async fn an_uncommitted_task_is_explained_by_the_store() {
     assert_eq!(explanation.state, State::Pending);
     store.refused_commits.store(0, Ordering::SeqCst);
     if accepted.await.expect("it is no panic").is_ok() {
-        let explanation = system.explain(&id("new")).await.expect("it is kept");
+        let explanation = system.tasks().explain(&id("new")).await.expect("it is kept");
         assert_eq!(explanation.obstacles[0].kind, ObstacleKind::Time);
     }
     system.stop();
@@ -45,15 +45,15 @@ async fn an_uncommitted_task_is_explained_by_the_store() {
 async fn an_unreadable_task_is_explained_by_the_store_if_a_caller_waits_for_it() {
     let store = Arc::new(Faulty::default());
     let system = start_on(options(), store.clone()).await;
-    system.enqueue(later("later")).await.expect("it is accepted");
+    system.tasks().enqueue(later("later")).await.expect("it is accepted");
     store.refused_reads.store(1, Ordering::SeqCst);
-    let refused = system.explain(&id("later")).await.expect_err("it cannot be read");
+    let refused = system.tasks().explain(&id("later")).await.expect_err("it cannot be read");
     assert_eq!(refused.code, Code::StoreUnavailable);
     let (awaiting, request) = (system.clone(), later("awaited"));
     let waits = tokio::spawn(async move { awaiting.submit(request).await });
-    while system.find(&id("awaited")).await.is_err() {}
+    while system.tasks().find(&id("awaited")).await.is_err() {}
     store.refused_reads.store(1, Ordering::SeqCst);
-    let explanation = system.explain(&id("awaited")).await.expect("a caller waits for it");
+    let explanation = system.tasks().explain(&id("awaited")).await.expect("a caller waits for it");
     assert!(store_alone(&explanation), "{explanation:?}");
     assert_eq!(explanation.runs_at, None);
     waits.abort();
@@ -76,7 +76,7 @@ async fn a_store_that_does_not_answer_makes_the_system_unready() {
     assert!(ill.reasons[0].starts_with("the store does not answer: "), "{ill:?}");
     assert_eq!(system.health().await, healthy);
     store.refused_reads.store(1, Ordering::SeqCst);
-    let refused = system.statistics().await.expect_err("it cannot be read");
+    let refused = system.monitor().statistics().await.expect_err("it cannot be read");
     assert_eq!(refused.code, Code::StoreUnavailable);
     system.stop();
 }
@@ -87,8 +87,8 @@ async fn a_task_is_counted_before_its_caller_is_answered() {
     for number in 1..=20 {
         let request = request("add", &[1, 2]);
         let request = if number % 2 == 0 { ephemeral(request) } else { request };
-        system.submit(request).await.expect("it runs");
-        let totals = system.statistics().await.expect("it reads").totals;
+        system.tasks().submit(request).await.expect("it runs");
+        let totals = system.monitor().statistics().await.expect("it reads").totals;
         assert_eq!((totals.accepted, totals.started, totals.succeeded), (number, number, number));
     }
     system.stop();

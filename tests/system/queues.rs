@@ -16,20 +16,24 @@ fn in_slow(task: &str) -> Request {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_queue_starts_nothing_until_it_is_resumed() {
     let system = start().await;
-    let paused = system.pause(&slow()).await.expect("it is stored");
+    let paused = system.tasks().pause(&slow()).await.expect("it is stored");
     assert_eq!((paused.settings.paused, paused.waiting()), (true, 0));
     for request in [in_slow("durable"), ephemeral_in_slow("ephemeral")] {
-        system.enqueue(request).await.expect("it is accepted");
+        system.tasks().enqueue(request).await.expect("it is accepted");
     }
     // Tasks of other queues run meanwhile.
-    system.submit(named("other", "add", &[1, 2])).await.expect("it runs");
+    system.tasks().submit(named("other", "add", &[1, 2])).await.expect("it runs");
     for task in ["durable", "ephemeral"] {
-        assert_eq!(system.find(&id(task)).await.expect("known").state, State::Queued, "{task}");
+        assert_eq!(
+            system.tasks().find(&id(task)).await.expect("known").state,
+            State::Queued,
+            "{task}"
+        );
     }
-    let known = system.queues().await.expect("it lists");
+    let known = system.tasks().queues().await.expect("it lists");
     let of_slow = known.iter().find(|it| it.queue == slow()).expect("it holds something");
     assert_eq!((of_slow.waiting(), of_slow.running), (2, 0));
-    system.resume(&slow()).await.expect("it is stored");
+    system.tasks().resume(&slow()).await.expect("it is stored");
     for task in ["durable", "ephemeral"] {
         assert_eq!(state(&system, task).await, State::Succeeded, "{task}");
     }
@@ -47,9 +51,9 @@ async fn the_rate_limits_the_starts_of_a_queue() {
     let system = start().await;
     let rate = Rate { count: 2, per: Duration::from_millis(100) };
     let limits = QueueLimits { rate: Some(rate), ..QueueLimits::default() };
-    system.limit(&slow(), limits).await.expect("it is stored");
+    system.tasks().limit(&slow(), limits).await.expect("it is stored");
     for number in 0..6 {
-        system.enqueue(in_slow(&format!("t{number}"))).await.expect("it is accepted");
+        system.tasks().enqueue(in_slow(&format!("t{number}"))).await.expect("it is accepted");
     }
     let mut starts = Vec::new();
     for number in 0..6 {
@@ -66,10 +70,10 @@ async fn the_rate_limits_the_starts_of_a_queue() {
 async fn a_full_queue_refuses_tasks() {
     let system = start().await;
     let limits = QueueLimits { max_length: Some(1), ..QueueLimits::default() };
-    system.limit(&slow(), limits).await.expect("it is stored");
-    system.pause(&slow()).await.expect("it is stored");
-    system.enqueue(in_slow("a")).await.expect("it is accepted");
-    let refused = system.enqueue(in_slow("b")).await.expect_err("full");
+    system.tasks().limit(&slow(), limits).await.expect("it is stored");
+    system.tasks().pause(&slow()).await.expect("it is stored");
+    system.tasks().enqueue(in_slow("a")).await.expect("it is accepted");
+    let refused = system.tasks().enqueue(in_slow("b")).await.expect_err("full");
     assert_eq!(
         (refused.code, refused.message.as_str()),
         (Code::QueueFull, "queue slow holds 1 tasks, as many as it may")
@@ -81,7 +85,7 @@ async fn a_full_queue_refuses_tasks() {
 async fn invalid_limits_are_refused() {
     let system = start().await;
     let check = async |limits: QueueLimits, expected: &str| {
-        let refused = system.limit(&slow(), limits).await.expect_err(expected);
+        let refused = system.tasks().limit(&slow(), limits).await.expect_err(expected);
         assert_eq!((refused.code, refused.message.as_str()), (Code::InvalidArgument, expected));
     };
     let none = QueueLimits::default();
@@ -93,9 +97,9 @@ async fn invalid_limits_are_refused() {
     .await;
     let rate = Some(Rate { count: 0, per: Duration::from_secs(1) });
     check(QueueLimits { rate, ..none }, "limits.rate.count: 0; expected at least 1").await;
-    assert_eq!(system.queues().await.expect("it lists"), []);
+    assert_eq!(system.tasks().queues().await.expect("it lists"), []);
     let settings = QueueSettings::default();
-    let unpaused = system.resume(&slow()).await.expect("it is stored");
+    let unpaused = system.tasks().resume(&slow()).await.expect("it is stored");
     assert_eq!(unpaused.settings, settings);
     system.stop();
 }

@@ -20,7 +20,7 @@ async fn the_next_attempt_loads_the_saved_checkpoint() {
         .expect("a valid handler");
     for request in [named("durable", "tests/pages", &[]), ephemeral_named("ephemeral")] {
         let request = with_retries(request, 5);
-        let ended = system.submit(request).await.expect("it runs");
+        let ended = system.tasks().submit(request).await.expect("it runs");
         assert_eq!(
             (ended.outcome.attempts, ended.outcome.result()),
             (3, Some(&ArgValue::Int32(2)))
@@ -54,8 +54,8 @@ async fn progress_and_log_lines_are_stored_with_the_task() {
         }))
         .expect("a valid handler");
     let request = with_retries(named("talker", "tests/talker", &[]), 1);
-    system.submit(request).await.expect("it runs");
-    let lines = system.logs(&id("talker"), 0, 10).await.expect("it reads");
+    system.tasks().submit(request).await.expect("it runs");
+    let lines = system.tasks().logs(&id("talker"), 0, 10).await.expect("it reads");
     let lines: Vec<_> =
         lines.into_iter().map(|line| (line.number, line.attempt, line.level, line.text)).collect();
     let expected = [
@@ -64,7 +64,7 @@ async fn progress_and_log_lines_are_stored_with_the_task() {
         (3, 2, LogLevel::Info, "attempt 2".to_owned()),
     ];
     assert_eq!(lines, expected);
-    let kept = system.find(&id("talker")).await.expect("it is kept");
+    let kept = system.tasks().find(&id("talker")).await.expect("it is kept");
     assert_eq!((kept.progress, kept.log_lines), ((0.5, "half way".to_owned()), 3));
     system.stop();
 }

@@ -72,7 +72,10 @@ fn hourly(called: &str, catch_up: CatchUp, now: Timestamp) -> Change {
 async fn store_with(changes: Vec<Change>) -> Arc<MemoryStore> {
     let store = Arc::new(MemoryStore::default());
     let now = clock::now().wall;
-    store.open(OpenOptions { now, quarantine_after: 0, notify_slice: NOTIFY_SLICE }).await.expect("it opens");
+    store
+        .open(OpenOptions { now, quarantine_after: 0, notify_slice: NOTIFY_SLICE })
+        .await
+        .expect("it opens");
     store.commit(changes.into(), now).await.expect("it is stored");
     store
 }
@@ -85,7 +88,7 @@ async fn once(
 ) -> ScheduleStatus {
     let look = async {
         loop {
-            match system.schedule(&name(called)).await {
+            match system.schedules().get(&name(called)).await {
                 Ok(status) if so(&status) => return status,
                 // The store may be set to fail.
                 _ => tokio::time::sleep(POLL_INTERVAL).await,
@@ -132,11 +135,11 @@ async fn ten_thousand_due_schedules_fire_while_other_tasks_run() {
         // In its own queue: runs wait in theirs, however long it is.
         let other =
             with(request("add", &[served, 1]), |options| options.queue = Some("other".into()));
-        let ended = system.submit(other).await.expect("it is served");
+        let ended = system.tasks().submit(other).await.expect("it is served");
         assert_eq!(ended.outcome.result().unwrap().to_string(), (served + 1).to_string());
         served += 1;
         // By name, after those that have all run.
-        let page = system.schedules(after.as_ref(), MAX_PAGE).await.expect("they are there");
+        let page = system.schedules().list(after.as_ref(), MAX_PAGE).await.expect("they are there");
         if page.iter().all(|status| status.counts.executed == 1) {
             match page.last() {
                 Some(last) => after = Some(last.schedule.name.clone()),
@@ -155,7 +158,7 @@ async fn a_failing_store_delays_runs_and_loses_none() {
     let every = ScheduleRequest::every("s", Duration::from_secs(1), Request::of("add"))
         .overlap(Overlap::Allow)
         .catch_up(CatchUp::All(1_000));
-    system.put_schedule(every).await.expect("it is defined");
+    system.schedules().put(every).await.expect("it is defined");
     once(&system, "s", |status| status.counts.executed == 1).await;
     for _ in 0..2 {
         store.refused_reads.store(3, Ordering::SeqCst);
@@ -186,7 +189,7 @@ async fn a_new_description_does_not_lose_a_due_run() {
         .overlap(Overlap::Allow)
         .catch_up(CatchUp::All(9))
         .description("another");
-    let status = system.put_schedule(changed).await.expect("it is defined");
+    let status = system.schedules().put(changed).await.expect("it is defined");
     assert_eq!(status.schedule.rule, Rule::Every { interval: HOUR, anchor });
     let status = once(&system, "s", |status| status.counts.executed >= 5).await;
     assert_eq!((&*status.schedule.description, status.counts.missed), ("another", 0));

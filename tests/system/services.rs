@@ -26,7 +26,7 @@ async fn a_service_that_fails_again_without_a_success_did_not_recover() {
     let mut events = system.announcer().subscribe(failed, None);
     store.refused_commits.store(10, Ordering::SeqCst);
     for failures in [1, 2] {
-        system.submit(request("add", &[1])).await.expect_err("it was not stored");
+        system.tasks().submit(request("add", &[1])).await.expect_err("it was not stored");
         let Some((_, StreamItem::Event(event))) = events.next().await else {
             panic!("it is announced")
         };
@@ -49,7 +49,7 @@ async fn an_unavailable_store_shows_as_a_failing_service_until_it_recovers() {
     };
     let mut events = system.announcer().subscribe(failed, None);
     store.refused_commits.store(5, Ordering::SeqCst);
-    let refused = system.submit(request("add", &[1])).await.expect_err("it was not stored");
+    let refused = system.tasks().submit(request("add", &[1])).await.expect_err("it was not stored");
     assert_eq!(refused.code, Code::OutcomeUnknown);
     let Some((_, StreamItem::Event(event))) = events.next().await else {
         panic!("it is announced")
@@ -57,9 +57,9 @@ async fn an_unavailable_store_shows_as_a_failing_service_until_it_recovers() {
     let payload = event.payload();
     assert_eq!((&payload["service"], &payload["failures"]), (&"commits".into(), &1.into()));
 
-    system.submit(request("add", &[1])).await.expect("the store is back");
+    system.tasks().submit(request("add", &[1])).await.expect("the store is back");
     // The next pass reports the previous one as successful.
-    system.submit(request("add", &[1])).await.expect("the store is back");
+    system.tasks().submit(request("add", &[1])).await.expect("the store is back");
     let commits = commits(system.services());
     assert_eq!((commits.status, commits.failures), (ExecutionStatus::Running, 0));
     assert!(commits.last_error.is_some());

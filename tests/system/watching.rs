@@ -28,8 +28,9 @@ async fn a_watch_yields_states_log_lines_progress_and_the_outcome() {
             }
         }))
         .expect("a valid handler");
-    system.enqueue(named("steps", "tests/steps", &[])).await.expect("it is accepted");
-    let mut watch = system.watch(&id("steps"), WatchCursor::default()).await.expect("it is known");
+    system.tasks().enqueue(named("steps", "tests/steps", &[])).await.expect("it is accepted");
+    let mut watch =
+        system.tasks().watch(&id("steps"), WatchCursor::default()).await.expect("it is known");
     let mut seen = Vec::new();
     let mut middle = WatchCursor::default();
     let mut steps = 0;
@@ -63,7 +64,7 @@ async fn a_watch_yields_states_log_lines_progress_and_the_outcome() {
     assert_eq!(seen.last().map(String::as_str), Some("ended SUCCEEDED"));
 
     // A watch with a cursor resumes after it.
-    let mut watch = system.watch(&id("steps"), middle).await.expect("it is kept");
+    let mut watch = system.tasks().watch(&id("steps"), middle).await.expect("it is kept");
     let mut rest = Vec::new();
     while let Some(update) = watch.next().await {
         rest.push(update.expect("it reads").1);
@@ -76,9 +77,9 @@ async fn a_watch_yields_states_log_lines_progress_and_the_outcome() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unknown_task_cannot_be_watched() {
     let system = start().await;
-    let refused = system.watch(&id("unknown"), WatchCursor::default()).await.map(drop);
+    let refused = system.tasks().watch(&id("unknown"), WatchCursor::default()).await.map(drop);
     assert_eq!(refused.expect_err("unknown").code, Code::TaskNotFound);
-    let refused = system.wait(&id("unknown"), LONG).await.expect_err("unknown");
+    let refused = system.tasks().wait(&id("unknown"), LONG).await.expect_err("unknown");
     assert_eq!(refused.code, Code::TaskNotFound);
     system.stop();
 }
@@ -99,10 +100,10 @@ async fn a_wait_returns_at_the_end_or_at_its_timeout() {
         .expect("a valid handler");
     for request in [named("d", "tests/gated", &[]), ephemeral(named("e", "tests/gated", &[]))] {
         let task = request.id.clone().expect("named");
-        system.enqueue(request).await.expect("it is accepted");
+        system.tasks().enqueue(request).await.expect("it is accepted");
         let soon = Duration::from_millis(20);
-        assert_eq!(system.wait(&task, soon).await, Ok(None));
-        let waits = system.wait(&task, LONG);
+        assert_eq!(system.tasks().wait(&task, soon).await, Ok(None));
+        let waits = system.tasks().wait(&task, LONG);
         go.notify_one();
         let ended = waits.await.expect("it is known").expect("it ends");
         assert_eq!(ended.outcome.result(), Some(&ArgValue::Int32(1)));

@@ -67,7 +67,7 @@ async fn a_service_that_is_registered_later_begins_at_once() {
     let scheduler = scheduler();
     scheduler.start().await.unwrap();
     let task = scheduler.register_background_task(Scripted::new("late", &recorder)).unwrap();
-    assert_eq!(task.begun().await, ExecutionStatus::Running);
+    assert_eq!(task.started().await, ExecutionStatus::Running);
     assert_eq!(recorded.rest(), ["late begins"]);
     assert!(scheduler.shutdown().await.is_clean());
     assert_eq!(recorded.rest(), ["late ends"]);

@@ -62,7 +62,7 @@ async fn many_threads_register_while_the_scheduler_starts() {
     let mut tasks: Vec<ServiceHandle> =
         registering.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
     for task in &tasks {
-        assert_eq!(task.begun().await, ExecutionStatus::Running);
+        assert_eq!(task.started().await, ExecutionStatus::Running);
     }
     tasks.sort_by_key(ServiceHandle::id);
     let ids = |tasks: &[ServiceHandle]| tasks.iter().map(ServiceHandle::id).collect::<Vec<_>>();

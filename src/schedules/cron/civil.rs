@@ -1,15 +1,15 @@
-//! What an expression names, in local time that is never put forward or back: seconds since 1970.
+//! Matches an expression against local time without DST: seconds since 1970.
 
 use croner::Weekday;
 use croner::time::days_in_month;
 
 const DAY: i64 = 24 * 3_600;
 
-/// The local times that an expression names.
+/// The local times that match an expression.
 #[derive(Clone)]
 pub(super) struct Civil {
     days: croner::Cron,
-    /// Of the day, ascending; none of the three is empty.
+    /// Ascending; like `minutes` and `seconds` never empty.
     hours: Vec<u16>,
     minutes: Vec<u16>,
     seconds: Vec<u16>,
@@ -23,28 +23,28 @@ impl Civil {
         Self { days: cron, hours, minutes, seconds }
     }
 
-    /// As croner has it.
+    /// The text of the expression.
     pub(super) fn expression(&self) -> &str {
         self.days.as_str()
     }
 
-    /// Whether it names this second.
-    pub(super) fn names(&self, second: i64) -> bool {
+    /// Whether this second matches.
+    pub(super) fn matches(&self, second: i64) -> bool {
         self.first(second, second).is_some()
     }
 
-    /// The first second that it names, from one to another, both included.
+    /// The first matching second between two, both included.
     pub(super) fn first(&self, from: i64, to: i64) -> Option<i64> {
         let mut day = from.div_euclid(DAY);
         let last = to.div_euclid(DAY);
         let mut earliest = from.rem_euclid(DAY);
         while day <= last {
             let date = Date::of(day);
-            if !self.names_month(date) {
+            if !self.month_matches(date) {
                 (day, earliest) = (day + date.to_next_month(), 0);
                 continue;
             }
-            if self.names_day(date)
+            if self.day_matches(date)
                 && let Some(time) = self.first_time(earliest)
             {
                 let found = day * DAY + time;
@@ -55,18 +55,18 @@ impl Civil {
         None
     }
 
-    /// The last second that it names, from one to another, both included.
+    /// The last matching second between two, both included.
     pub(super) fn last(&self, from: i64, to: i64) -> Option<i64> {
         let mut day = to.div_euclid(DAY);
         let first = from.div_euclid(DAY);
         let mut latest = to.rem_euclid(DAY);
         while day >= first {
             let date = Date::of(day);
-            if !self.names_month(date) {
+            if !self.month_matches(date) {
                 (day, latest) = (day - i64::from(date.day), DAY - 1);
                 continue;
             }
-            if self.names_day(date)
+            if self.day_matches(date)
                 && let Some(time) = self.last_time(latest)
             {
                 let found = day * DAY + time;
@@ -77,7 +77,7 @@ impl Civil {
         None
     }
 
-    /// How many seconds it names, from one to another, both included.
+    /// The number of matching seconds between two, both included.
     pub(super) fn count(&self, from: i64, to: i64) -> u64 {
         if from > to {
             return 0;
@@ -87,11 +87,11 @@ impl Civil {
         let mut day = first;
         while day <= last {
             let date = Date::of(day);
-            if !self.names_month(date) {
+            if !self.month_matches(date) {
                 day += date.to_next_month();
                 continue;
             }
-            if self.names_day(date) {
+            if self.day_matches(date) {
                 count += match (day == first, day == last) {
                     (false, false) => self.times_before(DAY),
                     (begins, ends) => {
@@ -106,17 +106,17 @@ impl Civil {
         count
     }
 
-    /// What croner cannot say of a date that exists is that it is no match.
-    fn names_day(&self, date: Date) -> bool {
+    /// croner returns an error only for dates that do not exist.
+    fn day_matches(&self, date: Date) -> bool {
         let Date { year, month, day, weekday } = date;
         self.days.pattern.day_match(year, month, day, weekday).unwrap_or(false)
     }
 
-    fn names_month(&self, date: Date) -> bool {
+    fn month_matches(&self, date: Date) -> bool {
         self.days.pattern.month_match(date.month).unwrap_or(false)
     }
 
-    /// The first time of a day that is not before `earliest`.
+    /// The first matching second of a day from `earliest` on.
     fn first_time(&self, earliest: i64) -> Option<i64> {
         let (hour, minute, second) = parts(earliest);
         let of = |hour: u16, minute: u16, second: u16| Some(time(hour, minute, second));
@@ -135,7 +135,7 @@ impl Civil {
         of(*hour, *first_minute, *first_second)
     }
 
-    /// The last time of a day that is not after `latest`.
+    /// The last matching second of a day up to `latest`.
     fn last_time(&self, latest: i64) -> Option<i64> {
         let (hour, minute, second) = parts(latest);
         let of = |hour: u16, minute: u16, second: u16| Some(time(hour, minute, second));
@@ -154,7 +154,7 @@ impl Civil {
         of(*hour, *last_minute, *last_second)
     }
 
-    /// How many times of a day are before this second of it.
+    /// The number of matching seconds of a day before this one.
     fn times_before(&self, second_of_day: i64) -> u64 {
         let (hour, minute, second) = parts(second_of_day);
         let before = |values: &[u16], bound: u16| values.partition_point(|v| *v < bound) as u64;
@@ -180,7 +180,7 @@ struct Date {
 }
 
 impl Date {
-    /// The day that is so many days after 1970-01-01.
+    /// The date of a number of days since 1970-01-01.
     fn of(days: i64) -> Self {
         let (year, month, day) = calendar(days);
         // 1970-01-01 was a Thursday.
@@ -193,10 +193,10 @@ impl Date {
     }
 }
 
-/// Year, month and day of the day that is so many days after 1970-01-01, in the calendar of today.
+/// Year, month and day of a number of days since 1970-01-01 in the Gregorian calendar.
 ///
-/// Years are taken to begin in March here, so that the day that leap years have is their last; 400 of
-/// them are an era, and always have the same number of days.
+/// Years begin in March here, so that a leap day is the last day of its year. 400 years are an era and
+/// always have the same number of days.
 fn calendar(days: i64) -> (i32, u32, u32) {
     const ERA: i64 = 146_097;
     let days = days + 719_468;
@@ -211,7 +211,7 @@ fn calendar(days: i64) -> (i32, u32, u32) {
     (i32::try_from(year).unwrap_or(i32::MAX), small(month), small(day_of_month))
 }
 
-/// Hour, minute and second of a second of the day; of its end, 24:00:00.
+/// Hour, minute and second of a second of the day, up to 24:00:00.
 fn parts(second_of_day: i64) -> (u16, u16, u16) {
     let part = |number: i64| u16::try_from(number).unwrap_or(u16::MAX);
     (part(second_of_day / 3_600), part(second_of_day / 60 % 60), part(second_of_day % 60))
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_since_1970_have_the_dates_of_the_calendar() {
+    fn days_since_1970_convert_to_calendar_dates() {
         let mut date = jiff::civil::date(1970, 1, 1);
         for days in 0..366 * 140 {
             let Date { year, month, day, weekday } = Date::of(days);

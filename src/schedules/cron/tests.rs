@@ -9,7 +9,7 @@ fn cron(expression: &str, zone: &str) -> Cron {
     Cron::parse(expression, zone).unwrap()
 }
 
-/// The occurrences after a time, and the same ones when they are looked for from their end.
+/// Checks the occurrences after a time forwards, backwards and counted.
 fn check(expression: &str, zone: &str, after: &str, expected: &[&str]) {
     let cron = cron(expression, zone);
     let expected: Vec<Timestamp> = expected.iter().map(|time| at(time)).collect();
@@ -28,7 +28,7 @@ fn check(expression: &str, zone: &str, after: &str, expected: &[&str]) {
 }
 
 #[test]
-fn five_fields_six_fields_names_and_macros_are_understood() {
+fn five_fields_six_fields_names_and_macros_are_accepted() {
     let after = "2026-11-30T17:00:00Z"; // A Monday.
     check("*/20 * * * *", "", after, &["2026-11-30T17:20:00Z", "2026-11-30T17:40:00Z"]);
     check("30 * * * * *", "UTC", after, &["2026-11-30T17:00:30Z", "2026-11-30T17:01:30Z"]);
@@ -50,7 +50,7 @@ fn five_fields_six_fields_names_and_macros_are_understood() {
 }
 
 #[test]
-fn an_occurrence_is_after_the_time_that_is_asked_for_and_at_most_the_one_until_which() {
+fn the_lower_limit_of_a_search_is_excluded_and_the_upper_limit_included() {
     let cron = cron("0 12 * * *", "UTC");
     let noon = at("2026-11-30T12:00:00Z");
     let just = |micros: i64| {
@@ -67,27 +67,27 @@ fn an_occurrence_is_after_the_time_that_is_asked_for_and_at_most_the_one_until_w
 
 /// Berlin goes from 02:00 to 03:00 on 2027-03-28 at 01:00 UTC.
 #[test]
-fn a_time_of_day_that_is_left_out_runs_once_at_the_change() {
+fn a_time_of_day_in_a_gap_runs_once_at_the_change() {
     let after = "2027-03-27T12:00:00Z";
     let change = "2027-03-28T01:00:00Z";
     check("30 2 * * *", "Europe/Berlin", after, &[change, "2027-03-29T00:30:00Z"]);
     check("0 2 * * *", "Europe/Berlin", after, &[change, "2027-03-29T00:00:00Z"]);
-    // Several, and the very time to which the clock goes, are one run.
+    // Several times in the gap, and the first time after it, are one run.
     check("0,30 2,3 * * *", "Europe/Berlin", after, &[change, "2027-03-28T01:30:00Z"]);
-    // One of several times, which a rule that went by the clock would lose.
+    // Only one of several times is in the gap.
     check(
         "30 2,14 * * *",
         "Europe/Berlin",
         after,
         &["2027-03-27T13:30:00Z", change, "2027-03-28T12:30:00Z"],
     );
-    // Not on days that it does not name.
+    // Only on matching days.
     check("30 2 * * MON", "Europe/Berlin", after, &["2027-03-29T00:30:00Z"]);
     check("30 2 28 3 *", "Europe/Berlin", after, &[change, "2028-03-28T00:30:00Z"]);
 }
 
 #[test]
-fn a_rule_that_names_no_time_of_day_goes_on_after_what_is_left_out() {
+fn a_rule_that_is_no_time_of_day_continues_after_a_gap() {
     let after = "2027-03-28T00:30:00Z";
     check(
         "*/30 * * * *",
@@ -102,7 +102,7 @@ fn a_rule_that_names_no_time_of_day_goes_on_after_what_is_left_out() {
 /// Berlin goes from 03:00 back to 02:00 on 2026-10-25 at 01:00 UTC; New York from 02:00 to 01:00 on
 /// 2026-11-01 at 06:00 UTC.
 #[test]
-fn a_time_of_day_that_comes_twice_runs_once() {
+fn a_time_of_day_in_a_fold_runs_once() {
     let after = "2026-10-24T12:00:00Z";
     check("30 2 * * *", "Europe/Berlin", after, &["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]);
     check(
@@ -117,12 +117,12 @@ fn a_time_of_day_that_comes_twice_runs_once() {
         "2026-10-31T12:00:00Z",
         &["2026-11-01T05:30:00Z", "2026-11-02T06:30:00Z"],
     );
-    // Also when somebody looks in between.
+    // Also for a search that begins inside the fold.
     check("30 2 * * *", "Europe/Berlin", "2026-10-25T01:10:00Z", &["2026-10-26T01:30:00Z"]);
 }
 
 #[test]
-fn a_rule_that_names_no_time_of_day_runs_in_both_hours() {
+fn a_rule_that_is_no_time_of_day_runs_in_both_passes_of_a_fold() {
     check(
         "*/30 * * * *",
         "Europe/Berlin",
@@ -143,10 +143,10 @@ fn a_rule_that_names_no_time_of_day_runs_in_both_hours() {
     );
 }
 
-/// Lord Howe's clock is put forward by half an hour: 02:00 to 02:30 on 2026-10-04 at 15:30 UTC the
-/// day before. Samoa left out 2011-12-30 altogether.
+/// The gap of Lord Howe is half an hour: 02:00 to 02:30 on 2026-10-04, at 15:30 UTC the day before. The
+/// gap of Samoa was all of 2011-12-30.
 #[test]
-fn changes_of_other_lengths_follow_the_same_rules() {
+fn gaps_and_folds_of_other_lengths_follow_the_same_rules() {
     check(
         "15 2 * * *",
         "Australia/Lord_Howe",
@@ -169,12 +169,12 @@ fn changes_of_other_lengths_follow_the_same_rules() {
 }
 
 #[test]
-fn rules_that_never_run_are_found_out_in_bounded_time() {
+fn rules_that_never_run_are_detected_in_bounded_time() {
     for (expression, zone) in [
         ("0 0 31 2 *", "UTC"),
         ("0 0 30 2 *", "Europe/Berlin"),
         ("0 0 31 4,6,9,11 *", "UTC"),
-        // All that it names is left out, each year since the zone does it as it does.
+        // All its times are in the gap of each year.
         ("*/10 2 * 3 0#L", "Europe/Berlin"),
     ] {
         let cron = cron(expression, zone);
@@ -186,13 +186,13 @@ fn rules_that_never_run_are_found_out_in_bounded_time() {
 }
 
 #[test]
-fn the_rarest_rule_that_runs_at_all_is_found() {
+fn the_next_occurrence_of_the_rarest_rule_is_found() {
     let after = "2072-03-01T00:00:00Z";
     check("0 0 29 2 +MON", "Europe/Berlin", after, &["2112-02-28T23:00:00Z"]);
 }
 
 #[test]
-fn time_ends_before_the_year_10000() {
+fn there_are_no_occurrences_after_the_year_9999() {
     let end = Timestamp::from_micros(253_402_300_799_999_999).unwrap();
     for zone in ["UTC", "Europe/Berlin", "Pacific/Kiritimati"] {
         assert_eq!(cron("* * * * * *", zone).next_after(end), None);
@@ -201,7 +201,7 @@ fn time_ends_before_the_year_10000() {
 }
 
 #[test]
-fn what_was_missed_in_a_year_is_counted_and_not_gone_through() {
+fn missed_occurrences_of_a_year_are_counted_without_enumeration() {
     let (from, to) = (at("2026-01-01T00:00:00Z"), at("2027-01-01T00:00:00Z"));
     for zone in ["UTC", "Europe/Berlin", "Australia/Lord_Howe"] {
         assert_eq!(cron("* * * * * *", zone).count(from, to), 365 * 24 * 3_600, "{zone}");
@@ -213,25 +213,25 @@ fn what_was_missed_in_a_year_is_counted_and_not_gone_through() {
 }
 
 #[test]
-fn what_is_no_expression_is_refused_with_what_would_be_accepted() {
+fn an_invalid_expression_is_refused_with_what_is_accepted() {
     let check = |expression: &str, expected: &str| {
         let error = Cron::parse(expression, "UTC").expect_err(expression);
         assert_eq!(error.violations[0].field, "cron.expression");
         assert_eq!(error.violations[0].description, expected);
     };
-    check("", "empty; expected for example `30 4 * * MON`");
-    check(" \t", "empty; expected for example `30 4 * * MON`");
+    check("", "empty; expected an expression such as `30 4 * * MON`");
+    check(" \t", "empty; expected an expression such as `30 4 * * MON`");
     check(
         "@often",
-        r#""@often": no macro; expected one of @yearly, @annually, @monthly, @weekly, @daily, @hourly"#,
+        r#""@often": unknown macro; expected one of @yearly, @annually, @monthly, @weekly, @daily, @hourly"#,
     );
     check(
         "* * *",
-        r#""* * *": 3 fields; expected minute, hour, day of month, month and day of week, perhaps second before them"#,
+        r#""* * *": 3 fields; expected minute, hour, day of month, month and day of week, optionally second before them"#,
     );
     check(
         "* * * * * * *",
-        r#""* * * * * * *": 7 fields; expected minute, hour, day of month, month and day of week, perhaps second before them"#,
+        r#""* * * * * * *": 7 fields; expected minute, hour, day of month, month and day of week, optionally second before them"#,
     );
     check("MON * * * *", r#""MON * * * *": "MON" in the field minute, where numbers are accepted"#);
     check(
@@ -266,29 +266,30 @@ fn what_is_no_expression_is_refused_with_what_would_be_accepted() {
 }
 
 #[test]
-fn what_would_be_passed_over_in_a_list_of_days_is_refused() {
+fn elements_of_a_list_of_days_that_croner_ignores_are_refused() {
     let check = |expression: &str, why: &str| {
         let error = Cron::parse(expression, "UTC").expect_err(expression);
         assert_eq!(error.violations[0].field, "cron.expression");
         assert_eq!(error.violations[0].description, format!("{expression:?}: {why}"));
     };
-    let which = "L in the field day of week does not say of which day the last is meant; expected \
-                 for example `5#L`, the last Friday";
+    let which = "L in the field day of week names no day; expected a value such as `5#L`, the last \
+                 Friday";
     for expression in ["0 0 * * L", "0 0 * * MON,L", "0 0 * * l,mon", "0 0 1 * +L", "0 0 0 * * L"] {
         check(expression, which);
     }
-    let nth = |behind: &str| {
-        format!("{behind:?} behind `#` in the field day of week; expected 1 to 5 or L")
-    };
+    let nth =
+        |nth: &str| format!("{nth:?} after `#` in the field day of week; expected 1 to 5 or L");
     check("0 0 * * 1#2L", &nth("2L"));
     check("0 0 * * MON,FRI#2#L", &nth("2#L"));
     check("0 0 * * 1#6", &nth("6"));
-    let behind = |behind: &str| {
-        format!("{behind:?} behind W in the field day of month; expected for example `15W` or `LW`")
+    let after_w = |rest: &str| {
+        format!(
+            "{rest:?} after W in the field day of month; expected a value such as `15W` or `LW`"
+        )
     };
-    check("0 0 15W3 * *", &behind("3"));
-    check("0 0 1,15w-20 * *", &behind("-20"));
-    check("0 0 LW3 * *", &behind("3"));
+    check("0 0 15W3 * *", &after_w("3"));
+    check("0 0 1,15w-20 * *", &after_w("-20"));
+    check("0 0 LW3 * *", &after_w("3"));
     check(
         "0 0 0 LWL * *",
         "\"LWL\" in the field day of month, where numbers and L, W, LW are accepted",
@@ -305,12 +306,12 @@ fn an_unknown_zone_is_refused_with_the_nearest_names() {
         assert_eq!(error.violations[0].field, "cron.time_zone");
         assert_eq!(error.violations[0].description, expected);
     };
-    check("Europe/Berln", r#"no time zone "Europe/Berln" is known; did you mean Europe/Berlin?"#);
-    check("Berlin", r#"no time zone "Berlin" is known; did you mean Europe/Berlin?"#);
-    check("new york", r#"no time zone "new york" is known; did you mean America/New_York?"#);
+    check("Europe/Berln", r#"unknown time zone "Europe/Berln"; did you mean Europe/Berlin?"#);
+    check("Berlin", r#"unknown time zone "Berlin"; did you mean Europe/Berlin?"#);
+    check("new york", r#"unknown time zone "new york"; did you mean America/New_York?"#);
     check(
         "Middle-earth/Shire",
-        r#"no time zone "Middle-earth/Shire" is known; expected a name of the IANA database, such as Europe/Berlin"#,
+        r#"unknown time zone "Middle-earth/Shire"; expected a name of the IANA database, such as Europe/Berlin"#,
     );
     check(&"x".repeat(65), "65 bytes long; at most 64 are accepted");
 }

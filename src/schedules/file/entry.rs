@@ -1,15 +1,15 @@
-//! One entry of the list: its keys, and what each takes.
+//! Parses one entry of the list.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::node::{Entry, Node, Spot};
-use super::{FileProblem, Places};
+use super::node::{Entry, Location, Node};
+use super::{FileProblem, Locations};
 use crate::clock::Timestamp;
 use crate::models::{CatchUp, Overlap, Request, StartTime, TaskOptions};
 use crate::schedules::{RuleRequest, STANDARD_CATCH_UP, ScheduleRequest};
 
-/// Every key, in the order of the documentation.
+/// All keys, in the order of the documentation.
 const KEYS: [&str; 19] = [
     "name",
     "description",
@@ -32,28 +32,29 @@ const KEYS: [&str; 19] = [
     "enabled",
 ];
 
-/// Reads one entry; what is wrong goes to `problems`. `None` if it is nothing that can be looked at
-/// further.
+/// Parses one entry and adds its problems to `problems`. `None` if there are any.
 pub(super) fn read(
     node: Node,
-    spot: Spot,
+    location: Location,
     problems: &mut Vec<FileProblem>,
-) -> Option<(ScheduleRequest, Places)> {
+) -> Option<(ScheduleRequest, Locations)> {
     let Node::Map(entries) = node else {
-        let why = format!("{}; expected a schedule: name, cron or every, method", node.kind());
-        problems.push(spot.problem(why));
+        let why =
+            format!("{}; expected a schedule with name, method, and cron or every", node.kind());
+        problems.push(location.problem(why));
         return None;
     };
     let before = problems.len();
     let mut keys = Keys::of(entries, problems);
     let name = keys.text("name");
     let method = keys.text("method");
-    for (key, there) in [("name", &name), ("method", &method)] {
-        if there.is_none() && !keys.spots.contains_key(key) {
-            keys.problems.push(spot.problem(format!("no `{key}`; every schedule has one")));
+    for (key, value) in [("name", &name), ("method", &method)] {
+        if value.is_none() && !keys.locations.contains_key(key) {
+            keys.problems
+                .push(location.problem(format!("`{key}` is missing; every schedule needs one")));
         }
     }
-    let rule = keys.rule(spot);
+    let rule = keys.rule(location);
     let task = Request {
         method: method.unwrap_or_default(),
         args: keys.take("args", args).unwrap_or_default(),
@@ -70,39 +71,39 @@ pub(super) fn read(
         enabled: keys.take("enabled", boolean),
         rule: rule.unwrap_or(RuleRequest::Every { interval: Duration::ZERO, anchor: None }),
     };
-    let places = Places { begin: spot, values: keys.spots };
-    // What is missing or of another kind would only be found again.
-    (problems.len() == before).then_some((request, places))
+    let locations = Locations { begin: location, values: keys.locations };
+    // Checking an incomplete request would only repeat its problems.
+    (problems.len() == before).then_some((request, locations))
 }
 
-/// What is accepted in the place of what was written.
+/// What a key accepts.
 type Expected = &'static str;
 
 struct Keys<'a> {
     values: BTreeMap<&'static str, Node>,
-    spots: BTreeMap<&'static str, Spot>,
+    locations: BTreeMap<&'static str, Location>,
     problems: &'a mut Vec<FileProblem>,
 }
 
 impl<'a> Keys<'a> {
     fn of(entries: Vec<Entry>, problems: &'a mut Vec<FileProblem>) -> Self {
-        let (mut values, mut spots) = (BTreeMap::new(), BTreeMap::new());
-        for Entry { key, key_spot, value, spot } in entries {
+        let (mut values, mut locations) = (BTreeMap::new(), BTreeMap::new());
+        for Entry { key, key_location, value, location } in entries {
             match KEYS.iter().find(|known| **known == key) {
                 Some(known) => {
-                    spots.insert(*known, spot);
-                    // `key:` with nothing behind it says nothing.
+                    locations.insert(*known, location);
+                    // `key:` without a value counts as absent.
                     if value != Node::Null {
                         values.insert(*known, value);
                     }
                 }
-                None => problems.push(key_spot.problem(unknown(&key))),
+                None => problems.push(key_location.problem(unknown(&key))),
             }
         }
-        Self { values, spots, problems }
+        Self { values, locations, problems }
     }
 
-    /// The value of a key, if it is there and sound.
+    /// Takes the value of a key; `None` if it is absent or invalid.
     fn take<T>(
         &mut self,
         key: &'static str,
@@ -113,8 +114,9 @@ impl<'a> Keys<'a> {
         match read(node) {
             Ok(value) => Some(value),
             Err(expected) => {
-                let spot = self.spots.get(key).copied().unwrap_or_default();
-                self.problems.push(spot.problem(format!("{key}: {shown}; expected {expected}")));
+                let location = self.locations.get(key).copied().unwrap_or_default();
+                self.problems
+                    .push(location.problem(format!("{key}: {shown}; expected {expected}")));
                 None
             }
         }
@@ -124,21 +126,21 @@ impl<'a> Keys<'a> {
         self.take(key, text)
     }
 
-    fn rule(&mut self, spot: Spot) -> Option<RuleRequest> {
-        let cron = self.spots.get("cron").copied();
-        let every = self.spots.get("every").copied();
+    fn rule(&mut self, location: Location) -> Option<RuleRequest> {
+        let cron = self.locations.get("cron").copied();
+        let every = self.locations.get("every").copied();
         if cron.is_some() == every.is_some() {
-            let (spot, why) = match every {
-                Some(spot) => (spot, "`cron` and `every`; expected one of them"),
-                None => (spot, "neither `cron` nor `every`; expected one of them"),
+            let (location, why) = match every {
+                Some(location) => (location, "both `cron` and `every`; expected one of them"),
+                None => (location, "neither `cron` nor `every`; expected one of them"),
             };
-            self.problems.push(spot.problem(why));
+            self.problems.push(location.problem(why));
             return None;
         }
         let stray = if cron.is_some() { "anchor" } else { "time_zone" };
-        if let Some(spot) = self.spots.get(stray) {
+        if let Some(location) = self.locations.get(stray) {
             let with = if cron.is_some() { "every" } else { "cron" };
-            self.problems.push(spot.problem(format!("`{stray}` goes with `{with}` only")));
+            self.problems.push(location.problem(format!("`{stray}` needs `{with}`")));
         }
         if cron.is_some() {
             let expression = self.text("cron")?;
@@ -150,7 +152,7 @@ impl<'a> Keys<'a> {
     }
 
     fn options(&mut self) -> Option<TaskOptions> {
-        let mut asked = TaskOptions {
+        let mut options = TaskOptions {
             queue: self.text("queue"),
             priority: self.take("priority", |node| number(node, "a whole number")),
             retries: self.take("retries", |node| number(node, "a whole number from 0 on")),
@@ -158,19 +160,19 @@ impl<'a> Keys<'a> {
             expiry: self.take("ttl", duration).map(StartTime::After),
             ..TaskOptions::default()
         };
-        asked.labels.tags = self.take("tags", texts).unwrap_or_default();
-        (asked != TaskOptions::default()).then_some(asked)
+        options.labels.tags = self.take("tags", texts).unwrap_or_default();
+        (options != TaskOptions::default()).then_some(options)
     }
 
     fn catch_up(&mut self) -> CatchUp {
-        let most = self.take("max_catch_up", |node| number(node, "1 to 1000"));
+        let max = self.take("max_catch_up", |node| number(node, "1 to 1000"));
         let policy = self.take("catch_up", catch_up).unwrap_or_default();
-        match (policy, most) {
-            (CatchUp::All(standard), most) => CatchUp::All(most.unwrap_or(standard)),
+        match (policy, max) {
+            (CatchUp::All(default), max) => CatchUp::All(max.unwrap_or(default)),
             (policy, None) => policy,
             (policy, Some(_)) => {
-                let spot = self.spots.get("max_catch_up").copied().unwrap_or_default();
-                self.problems.push(spot.problem("`max_catch_up` goes with `catch_up: all` only"));
+                let location = self.locations.get("max_catch_up").copied().unwrap_or_default();
+                self.problems.push(location.problem("`max_catch_up` needs `catch_up: all`"));
                 policy
             }
         }
@@ -178,10 +180,10 @@ impl<'a> Keys<'a> {
 }
 
 fn unknown(key: &str) -> String {
-    // One slip in three letters: farther away it is another word.
-    let farthest = (key.chars().count() / 3).max(1);
+    // At most one typo per three letters.
+    let max_distance = (key.chars().count() / 3).max(1);
     let near = KEYS.iter().map(|known| (strsim::damerau_levenshtein(key, known), known));
-    let near = near.filter(|(distance, _)| *distance <= farthest).min();
+    let near = near.filter(|(distance, _)| *distance <= max_distance).min();
     let shown: String = key.chars().take(60).collect();
     match near {
         Some((_, known)) => format!("unknown key {shown:?}; did you mean `{known}`?"),
@@ -197,7 +199,7 @@ fn text(node: Node) -> Result<String, Expected> {
 }
 
 fn texts(node: Node) -> Result<Vec<String>, Expected> {
-    const EXPECTED: Expected = "a list of words";
+    const EXPECTED: Expected = "a list of strings";
     let Node::List(values) = node else { return Err(EXPECTED) };
     values.into_iter().map(|(value, _)| text(value).map_err(|_| EXPECTED)).collect()
 }

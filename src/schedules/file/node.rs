@@ -1,14 +1,14 @@
-//! YAML as a tree that knows where each of its parts was written.
+//! YAML as a tree whose nodes know their location in the file.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Location, Spanned};
+use serde_saphyr::Spanned;
 
 use super::FileProblem;
 use crate::models::ArgValue;
 
-/// A value.
+/// A YAML value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
     Null,
@@ -17,49 +17,49 @@ pub(super) enum Node {
     UInt(u64),
     Float(f64),
     Text(String),
-    List(Vec<(Node, Spot)>),
+    List(Vec<(Node, Location)>),
     Map(Vec<Entry>),
 }
 
-/// A key and its value.
+/// A key of a map and its value.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
     pub(super) key: String,
-    pub(super) key_spot: Spot,
+    pub(super) key_location: Location,
     pub(super) value: Node,
-    pub(super) spot: Spot,
+    pub(super) location: Location,
 }
 
-/// Where something was written, from 1.
+/// A line and a column, both from 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Spot {
+pub(super) struct Location {
     pub(super) line: u64,
     pub(super) column: u64,
 }
 
-impl Spot {
+impl Location {
     pub(super) fn problem(self, message: impl Into<String>) -> FileProblem {
         FileProblem { line: self.line, column: self.column, message: message.into() }
     }
 }
 
-impl From<Location> for Spot {
-    fn from(location: Location) -> Self {
+impl From<serde_saphyr::Location> for Location {
+    fn from(location: serde_saphyr::Location) -> Self {
         Self { line: location.line(), column: location.column() }
     }
 }
 
-/// Reads one document.
+/// Parses one document.
 ///
 /// # Errors
-/// What the parser says, at its place.
-pub(super) fn read(text: &str) -> Result<(Node, Spot), FileProblem> {
-    // A file without a document is one with nothing in it.
+/// The parser's error at its location.
+pub(super) fn read(text: &str) -> Result<(Node, Location), FileProblem> {
+    // The parser refuses a file without a document.
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Ok((Node::Null, Spot::default()));
+        return Ok((Node::Null, Location::default()));
     }
     let options = serde_saphyr::options! {
-        // `yes` and `on` are words.
+        // `yes` and `on` are strings.
         strict_booleans: true,
         with_snippet: false,
         budget: serde_saphyr::budget! {
@@ -71,15 +71,15 @@ pub(super) fn read(text: &str) -> Result<(Node, Spot), FileProblem> {
     match serde_saphyr::from_str_with_options::<Spanned<Node>>(text, options) {
         Ok(read) => Ok((read.value, read.referenced.into())),
         Err(error) => {
-            let spot = error.location().map_or_else(Spot::default, Spot::from);
-            let said = error.without_snippet().to_string();
-            Err(spot.problem(said.lines().next().unwrap_or("no YAML").to_owned()))
+            let location = error.location().map_or_else(Location::default, Location::from);
+            let text = error.without_snippet().to_string();
+            Err(location.problem(text.lines().next().unwrap_or("invalid YAML").to_owned()))
         }
     }
 }
 
 impl Node {
-    /// What it is, for people.
+    /// The value for messages.
     pub(super) fn kind(&self) -> String {
         match self {
             Self::Null => "nothing".into(),
@@ -96,7 +96,7 @@ impl Node {
         }
     }
 
-    /// The value as a task's argument.
+    /// Converts the value to an argument of a task.
     pub(super) fn into_arg(self) -> ArgValue {
         match self {
             Self::Null => ArgValue::Null,
@@ -115,7 +115,7 @@ impl Node {
     }
 }
 
-/// The parser bounds how deep this goes.
+/// The parser limits the nesting.
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(NodeVisitor)
@@ -181,9 +181,9 @@ impl<'de> Visitor<'de> for NodeVisitor {
             let value = fields.next_value::<Spanned<Node>>()?;
             entries.push(Entry {
                 key: key.value,
-                key_spot: key.referenced.into(),
+                key_location: key.referenced.into(),
                 value: value.value,
-                spot: value.referenced.into(),
+                location: value.referenced.into(),
             });
         }
         Ok(Node::Map(entries))

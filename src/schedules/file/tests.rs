@@ -14,7 +14,7 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn every_key_has_its_place() {
+fn every_key_sets_its_field() {
     let text = r#"
 # What runs at night.
 - name: nightly
@@ -53,8 +53,8 @@ fn every_key_has_its_place() {
             .arg(true)
             .arg(ArgValue::Null)
             .arg(ArgValue::Map([("a".into(), ArgValue::Array(vec!["b".into()]))].into()))
-            .with(|asked| {
-                *asked = TaskOptions {
+            .with(|options| {
+                *options = TaskOptions {
                     queue: Some("reports".into()),
                     priority: Some(-3),
                     retries: Some(5),
@@ -62,7 +62,7 @@ fn every_key_has_its_place() {
                     expiry: Some(StartTime::After(Duration::from_secs(7_200))),
                     ..TaskOptions::default()
                 };
-                asked.labels.tags = vec!["nightly".into(), "2".into()];
+                options.labels.tags = vec!["nightly".into(), "2".into()];
             }),
         overlap: Overlap::Allow,
         catch_up: CatchUp::All(7),
@@ -78,14 +78,14 @@ fn every_key_has_its_place() {
 }
 
 #[test]
-fn a_file_with_nothing_in_it_declares_nothing() {
+fn an_empty_file_declares_nothing() {
     for text in ["", "# later\n", "\n\n", "[]", "---\n"] {
         assert!(parse_file(text, now()).unwrap().is_empty(), "{text:?}");
     }
 }
 
 #[test]
-fn everything_that_is_wrong_is_told_with_its_line_and_column() {
+fn all_problems_are_reported_with_line_and_column() {
     let text = "\
 - name: nightly
   crn: 30 4 * * *
@@ -125,49 +125,49 @@ fn everything_that_is_wrong_is_told_with_its_line_and_column() {
 2:3: unknown key \"crn\"; did you mean `cron`?
 4:9: name: \"no name\" is no name; expected 1 to 80 letters, digits, `_`, `-` or `.`
 5:9: cron: \"61 4 * * *\": ";
-    let said = problems(text);
-    assert_eq!(&said[..3], expected.lines().take(3).collect::<Vec<_>>());
-    assert!(said[3].starts_with("5:9: cron: \"61 4 * * *\": "), "{}", said[3]);
+    let found = problems(text);
+    assert_eq!(&found[..3], expected.lines().take(3).collect::<Vec<_>>());
+    assert!(found[3].starts_with("5:9: cron: \"61 4 * * *\": "), "{}", found[3]);
     let rest = [
-        "6:14: time_zone: no time zone \"Europe/Berln\" is known; did you mean Europe/Berlin?",
-        "8:3: no `method`; every schedule has one",
-        "8:3: no `name`; every schedule has one",
-        "9:3: \"just words\"; expected a schedule: name, cron or every, method",
-        "11:9: cron: \"0 0 31 2 *\" names no time to come; expected a rule that runs some day",
-        "15:10: `cron` and `every`; expected one of them",
-        "19:14: `time_zone` goes with `cron` only",
+        "6:14: time_zone: unknown time zone \"Europe/Berln\"; did you mean Europe/Berlin?",
+        "8:3: `method` is missing; every schedule needs one",
+        "8:3: `name` is missing; every schedule needs one",
+        "9:3: \"just words\"; expected a schedule with name, method, and cron or every",
+        "11:9: cron: \"0 0 31 2 *\" has no future occurrence; expected a rule that runs some day",
+        "15:10: both `cron` and `every`; expected one of them",
+        "19:14: `time_zone` needs `cron`",
         "20:12: retries: \"many\"; expected a whole number from 0 on",
         "21:9: args: 7; expected a list of arguments",
         "22:12: enabled: \"yes\"; expected true or false",
         "23:11: method: 12; expected text, in quotes if it looks like something else",
         "25:10: every: 5; expected a number and a unit, such as 500ms, 30s, 5m, 24h or 7d",
         "30:13: catch_up: \"sometimes\"; expected none, last or all",
-        "31:17: `max_catch_up` goes with `catch_up: all` only",
+        "31:17: `max_catch_up` needs `catch_up: all`",
     ];
-    assert_eq!(said[4..], rest);
+    assert_eq!(found[4..], rest);
 }
 
 #[test]
-fn all_that_was_missed_is_not_promised_where_runs_may_not_overlap() {
+fn catching_up_all_is_refused_where_runs_may_not_overlap() {
     let text = "- {name: a, every: 1s, method: add, catch_up: all}\n";
-    let expected = "1:47: catch_up: all needs `overlap: allow`: they are made up for at once, and \
-                    `skip` leaves out all but the first";
+    let expected = "1:47: catch_up: all needs `overlap: allow`: missed runs start at once, and `skip` \
+                    drops all but the first";
     assert_eq!(problems(text), [expected]);
 }
 
 #[test]
-fn a_name_that_is_declared_twice_is_refused_where_it_is_the_second_time() {
+fn a_duplicate_name_is_refused_at_its_second_declaration() {
     let text = "- {name: a, every: 1s, method: add}\n- {name: a, every: 2s, method: add}\n";
-    assert_eq!(problems(text), ["2:10: \"a\" is declared in line 1 too"]);
+    assert_eq!(problems(text), ["2:10: \"a\" is already declared in line 1"]);
 }
 
 #[test]
-fn what_is_no_yaml_is_told_at_its_place() {
-    let said = problems("- name: a\n  every: [1s\n");
-    assert_eq!(said.len(), 1);
-    assert!(said[0].starts_with("2:") || said[0].starts_with("3:"), "{said:?}");
-    let said = problems("name: a\nevery: 1s\n");
-    assert_eq!(said, ["1:1: a map; expected a list of schedules"]);
+fn invalid_yaml_is_reported_at_its_location() {
+    let found = problems("- name: a\n  every: [1s\n");
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with("2:") || found[0].starts_with("3:"), "{found:?}");
+    let found = problems("name: a\nevery: 1s\n");
+    assert_eq!(found, ["1:1: a map; expected a list of schedules"]);
     let twice = problems("- name: a\n  name: b\n  every: 1s\n  method: add\n");
     assert!(twice[0].starts_with("2:3: "), "{twice:?}");
     let deep = format!("- args: {}", "[".repeat(100_000));
@@ -175,12 +175,13 @@ fn what_is_no_yaml_is_told_at_its_place() {
 }
 
 #[test]
-fn what_the_engine_refuses_is_placed_at_the_key_that_said_it() {
+fn an_error_of_the_engine_is_reported_at_the_key_that_caused_it() {
     let text = "- name: a\n  every: 1s\n  method: nope\n  timeout: 9d\n  args: [x]\n  tags: [a]\n";
     let declared = parse_file(text, now()).unwrap().remove(0);
     let check = |error: Error, expected: &str| {
-        let said: Vec<String> = declared.problems(&error).iter().map(ToString::to_string).collect();
-        assert_eq!(said, [expected]);
+        let found: Vec<String> =
+            declared.problems(&error).iter().map(ToString::to_string).collect();
+        assert_eq!(found, [expected]);
     };
     let no_method = Error::new(crate::error::Code::MethodNotFound, "Method not found: nope");
     check(no_method, "3:11: schedule \"a\": Method not found: nope");

@@ -35,7 +35,7 @@ impl Drop for CancelOnDrop {
         runtime.spawn(async move {
             let reason = "its caller went away".into();
             let request = CancelRequest { ids: vec![id], matching: None, reason };
-            match system.cancel(request).await {
+            match system.tasks().cancel(request).await {
                 Ok(verdicts) => debug!(?verdicts, "cancelled a task whose caller went away"),
                 Err(error) => debug!(%error, "could not cancel a task whose caller went away"),
             }

@@ -59,12 +59,12 @@ impl Service {
     /// down before.
     async fn outcome(&self, id: &TaskId, wait: Duration) -> Result<Option<Arc<Ended>>, Error> {
         if wait.is_zero() {
-            return self.system.result(id).await;
+            return self.system.tasks().result(id).await;
         }
         tokio::select! {
-            ended = self.system.wait(id, wait) => ended,
+            ended = self.system.tasks().wait(id, wait) => ended,
             // A task that does not exist is still an error.
-            () = self.hang_up.cancelled() => self.system.result(id).await,
+            () = self.hang_up.cancelled() => self.system.tasks().result(id).await,
         }
     }
 
@@ -96,14 +96,14 @@ impl Service {
     ) -> Result<pb::TaskResponse, Status> {
         // A caller that joins an existing task must not cancel it for the first caller.
         if let Some(id) = &request.id
-            && self.system.result(id).await.is_ok()
+            && self.system.tasks().result(id).await.is_ok()
         {
-            return Ok(encode::submitted(&*self.system.submit(request).await?));
+            return Ok(encode::submitted(&*self.system.tasks().submit(request).await?));
         }
         // The guard needs the id before the engine would generate one.
         let id = request.id.get_or_insert_with(TaskId::generate).clone();
         let guard = CancelOnDrop::new(self.system.clone(), id);
-        let submitted = self.system.submit(request).await;
+        let submitted = self.system.tasks().submit(request).await;
         guard.disarm();
         let ended = submitted?;
         log_submission(&ended);
@@ -139,7 +139,7 @@ impl TaskScheduler for Service {
             // Boxed, so that the future of other calls does not contain the space for it.
             Box::pin(self.submit_cancel_on_disconnect(request)).await?
         } else {
-            let ended = self.system.submit(request).await?;
+            let ended = self.system.tasks().submit(request).await?;
             log_submission(&ended);
             encode::submitted(&ended)
         };
@@ -154,7 +154,7 @@ impl TaskScheduler for Service {
         let accepts = Accepts::of(&request);
         let (id, wait) = decode::result(request.get_ref())?;
         let ended = if wait.is_zero() {
-            self.system.result(&id).await?
+            self.system.tasks().result(&id).await?
         } else {
             Box::pin(self.outcome(&id, wait)).await?
         };
@@ -162,7 +162,7 @@ impl TaskScheduler for Service {
             return Ok(accepts.answer(encode::result(&ended.outcome)));
         }
         // The task may have ended meanwhile, or is so new that it is not stored yet.
-        Ok(accepts.answer(match self.system.find(&id).await {
+        Ok(accepts.answer(match self.system.tasks().find(&id).await {
             Ok(Snapshot { outcome: Some(outcome), .. }) => encode::result(&outcome),
             Ok(snapshot) => encode::no_result_yet(snapshot.state),
             Err(error) if error.code == Code::TaskNotFound => encode::no_result_yet(State::Pending),
@@ -177,7 +177,7 @@ impl TaskScheduler for Service {
         may_run(&request, request.get_ref())?;
         let accepts = Accepts::of(&request);
         let request = decode::request_without_wait(request.into_inner())?;
-        let accepted = self.system.enqueue(request).await?;
+        let accepted = self.system.tasks().enqueue(request).await?;
         tracing::debug!(task_id = %accepted.id, state = %accepted.state, "accepted a task");
         Ok(accepts.answer(encode::accepted(&accepted)))
     }
@@ -192,7 +192,7 @@ impl TaskScheduler for Service {
         if let Err(refusal) = allowed {
             refuse_reserved(&mut requests, &refusal);
         }
-        Ok(accepts.answer(encode::enqueued(self.system.enqueue_many(requests).await)))
+        Ok(accepts.answer(encode::enqueued(self.system.tasks().enqueue_many(requests).await)))
     }
 
     async fn get_task(
@@ -201,7 +201,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::GetTaskResponse>, Status> {
         let accepts = Accepts::of(&request);
         let id = TaskId::parse(&request.get_ref().task_id, "task_id")?;
-        let snapshot = self.system.find(&id).await?;
+        let snapshot = self.system.tasks().find(&id).await?;
         Ok(accepts.answer(pb::GetTaskResponse { task: Some(encode::task(snapshot)) }))
     }
 
@@ -211,7 +211,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::ListTasksResponse>, Status> {
         let accepts = Accepts::of(&request);
         let Listing { filter, before, limit, tokens } = decode::list(request.into_inner())?;
-        let page = self.system.list(&filter, before, limit).await?;
+        let page = self.system.tasks().list(&filter, before, limit).await?;
         Ok(accepts.answer(encode::page(page, &tokens, self.max_message_size)))
     }
 
@@ -225,7 +225,7 @@ impl TaskScheduler for Service {
         let id = TaskId::parse(&request.get_ref().task_id, "task_id")?;
         let cursors = WatchCursors::of(&id);
         let cursor = cursors.decode(&request.get_ref().cursor)?;
-        let watch = self.system.watch(&id, cursor).await?;
+        let watch = self.system.tasks().watch(&id, cursor).await?;
         Ok(ends.updates(watch, cursors))
     }
 
@@ -236,7 +236,14 @@ impl TaskScheduler for Service {
         let accepts = Accepts::of(&request);
         let request = decode::cancel(request.into_inner())?;
         Ok(accepts.answer(pb::CancelTasksResponse {
-            outcomes: self.system.cancel(request).await?.into_iter().map(Into::into).collect(),
+            outcomes: self
+                .system
+                .tasks()
+                .cancel(request)
+                .await?
+                .into_iter()
+                .map(Into::into)
+                .collect(),
         }))
     }
 
@@ -246,7 +253,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::RetryTaskResponse>, Status> {
         let accepts = Accepts::of(&request);
         let (id, reason) = decode::retry_task(request.into_inner())?;
-        let result = self.system.retry_task(&id, reason).await?;
+        let result = self.system.tasks().retry(&id, reason).await?;
         tracing::info!(task_id = %id, "retried a task on request");
         Ok(accepts.answer(encode::retried(result)))
     }
@@ -257,7 +264,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::ResolveTaskResponse>, Status> {
         let accepts = Accepts::of(&request);
         let Resolve { id, result, reason } = decode::resolve(request.into_inner())?;
-        let result = self.system.resolve(&id, result, reason).await?;
+        let result = self.system.tasks().resolve(&id, result, reason).await?;
         tracing::info!(task_id = %id, "resolved a task manually");
         Ok(accepts.answer(encode::resolved(result)))
     }
@@ -268,7 +275,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::PurgeTasksResponse>, Status> {
         let accepts = Accepts::of(&request);
         let (ids, matching) = decode::purge(request.into_inner())?;
-        let models::Purged { purged, more } = self.system.purge(ids, matching).await?;
+        let models::Purged { purged, more } = self.system.tasks().purge(ids, matching).await?;
         tracing::info!(purged, more, "purged tasks on request");
         Ok(accepts.answer(pb::PurgeTasksResponse { purged, more }))
     }
@@ -280,7 +287,7 @@ impl TaskScheduler for Service {
         may_run_all(&request, &request.get_ref().tasks)?;
         let accepts = Accepts::of(&request);
         let Chain { tasks, wait } = decode::chain(request.into_inner())?;
-        let ids = self.system.chain(tasks).await?;
+        let ids = self.system.tasks().chain(tasks).await?;
         let ended = self.outcome_of_all(&ids[ids.len().saturating_sub(1)..], wait).await;
         Ok(accepts.answer(encode::chain(&ids, ended.as_deref(), self.max_message_size)))
     }
@@ -293,7 +300,7 @@ impl TaskScheduler for Service {
         may_run_all(&request, message.tasks.iter().chain(&message.callback))?;
         let accepts = Accepts::of(&request);
         let Group { tasks, callback, wait } = decode::group(request.into_inner())?;
-        let (ids, callback) = self.system.group(tasks, callback).await?;
+        let (ids, callback) = self.system.tasks().group(tasks, callback).await?;
         let ended = match &callback {
             Some(id) => self.outcome_of_all(std::slice::from_ref(id), wait).await,
             None => {
@@ -310,7 +317,7 @@ impl TaskScheduler for Service {
         request: Request<pb::ListQueuesRequest>,
     ) -> Result<Response<pb::ListQueuesResponse>, Status> {
         let accepts = Accepts::of(&request);
-        let queues = self.system.queues().await?.into_iter().map(encode::queue).collect();
+        let queues = self.system.tasks().queues().await?.into_iter().map(encode::queue).collect();
         Ok(accepts.answer(pb::ListQueuesResponse { queues }))
     }
 
@@ -320,7 +327,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::PauseQueueResponse>, Status> {
         let accepts = Accepts::of(&request);
         let queue = decode::queue(&request.get_ref().queue)?;
-        let status = self.system.pause(&queue).await?;
+        let status = self.system.tasks().pause(&queue).await?;
         tracing::info!(%queue, "paused a queue on request");
         Ok(accepts.answer(pb::PauseQueueResponse { queue: Some(encode::queue(status)) }))
     }
@@ -331,7 +338,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::ResumeQueueResponse>, Status> {
         let accepts = Accepts::of(&request);
         let queue = decode::queue(&request.get_ref().queue)?;
-        let status = self.system.resume(&queue).await?;
+        let status = self.system.tasks().resume(&queue).await?;
         tracing::info!(%queue, "resumed a queue on request");
         Ok(accepts.answer(pb::ResumeQueueResponse { queue: Some(encode::queue(status)) }))
     }
@@ -344,7 +351,7 @@ impl TaskScheduler for Service {
         let request = request.into_inner();
         let queue = decode::queue(&request.queue)?;
         let limits = decode::limits(request.limits)?;
-        let status = self.system.limit(&queue, limits).await?;
+        let status = self.system.tasks().limit(&queue, limits).await?;
         tracing::info!(%queue, ?limits, "changed the limits of a queue on request");
         Ok(accepts.answer(pb::SetQueueLimitsResponse { queue: Some(encode::queue(status)) }))
     }
@@ -413,7 +420,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::PutWebhookResponse>, Status> {
         let accepts = Accepts::of(&request);
         let webhook = decode::webhook(request.into_inner())?;
-        let (status, generated) = self.system.put_webhook(webhook).await?;
+        let (status, generated) = self.system.webhooks().put(webhook).await?;
         tracing::info!(webhook = %status.webhook.name, "defined a webhook on request");
         Ok(accepts.answer(pb::PutWebhookResponse {
             webhook: Some(encode::webhook(&status)),
@@ -427,7 +434,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::GetWebhookResponse>, Status> {
         let accepts = Accepts::of(&request);
         let name = Name::parse(&request.get_ref().name, "name")?;
-        let webhook = Some(encode::webhook(&self.system.webhook(&name).await?));
+        let webhook = Some(encode::webhook(&self.system.webhooks().get(&name).await?));
         Ok(accepts.answer(pb::GetWebhookResponse { webhook }))
     }
 
@@ -438,7 +445,7 @@ impl TaskScheduler for Service {
         let accepts = Accepts::of(&request);
         let limit = decode::page_size(request.get_ref().page_size, "webhooks")?;
         let after = page_token::WEBHOOKS.decode(&request.get_ref().page_token)?;
-        let mut found = self.system.webhooks().await?;
+        let mut found = self.system.webhooks().list().await?;
         found.retain(|status| after.as_ref().is_none_or(|after| status.webhook.name > *after));
         Ok(accepts.answer(encode::webhooks(&found, limit, self.max_message_size)))
     }
@@ -449,7 +456,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::DeleteWebhookResponse>, Status> {
         let accepts = Accepts::of(&request);
         let name = Name::parse(&request.get_ref().name, "name")?;
-        self.system.delete_webhook(&name).await?;
+        self.system.webhooks().delete(&name).await?;
         tracing::info!(webhook = %name, "deleted a webhook on request");
         Ok(accepts.answer(pb::DeleteWebhookResponse {}))
     }
@@ -460,7 +467,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::PutScheduleResponse>, Status> {
         let accepts = Accepts::of(&request);
         let request = decode::schedule(request.into_inner().schedule)?;
-        let put = self.system.put_schedule(request).await;
+        let put = self.system.schedules().put(request).await;
         let status = put.map_err(|error| nested(SCHEDULE, error))?;
         let name = &status.schedule.name;
         tracing::info!(schedule = %name, next = ?status.next, "defined a schedule on request");
@@ -475,7 +482,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::GetScheduleResponse>, Status> {
         let accepts = Accepts::of(&request);
         let name = Name::parse(&request.get_ref().name, "name")?;
-        let status = self.system.schedule(&name).await?;
+        let status = self.system.schedules().get(&name).await?;
         let next_times = encode::times(next_times(&status, NEXT_TIMES));
         let schedule = Some(encode::schedule(&status));
         Ok(accepts.answer(pb::GetScheduleResponse { schedule, next_times }))
@@ -489,7 +496,7 @@ impl TaskScheduler for Service {
         let limit = decode::page_size(request.get_ref().page_size, "schedules")?;
         let after = page_token::SCHEDULES.decode(&request.get_ref().page_token)?;
         // One more than the page shows whether there is another page.
-        let mut found = self.system.schedules(after.as_ref(), limit + 1).await?;
+        let mut found = self.system.schedules().list(after.as_ref(), limit + 1).await?;
         let more = found.len() > limit;
         found.truncate(limit);
         Ok(accepts.answer(encode::schedules(&found, more, self.max_message_size)))
@@ -501,7 +508,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::DeleteScheduleResponse>, Status> {
         let accepts = Accepts::of(&request);
         let name = Name::parse(&request.get_ref().name, "name")?;
-        self.system.delete_schedule(&name).await?;
+        self.system.schedules().delete(&name).await?;
         tracing::info!(schedule = %name, "deleted a schedule on request");
         Ok(accepts.answer(pb::DeleteScheduleResponse {}))
     }
@@ -512,7 +519,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::EnableScheduleResponse>, Status> {
         let accepts = Accepts::of(&request);
         let name = Name::parse(&request.get_ref().name, "name")?;
-        let status = self.system.enable_schedule(&name).await?;
+        let status = self.system.schedules().enable(&name).await?;
         tracing::info!(schedule = %name, next = ?status.next, "enabled a schedule on request");
         let schedule = Some(encode::schedule(&status));
         Ok(accepts.answer(pb::EnableScheduleResponse { schedule }))
@@ -524,7 +531,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::DisableScheduleResponse>, Status> {
         let accepts = Accepts::of(&request);
         let name = Name::parse(&request.get_ref().name, "name")?;
-        let status = self.system.disable_schedule(&name).await?;
+        let status = self.system.schedules().disable(&name).await?;
         tracing::info!(schedule = %name, "disabled a schedule on request");
         let schedule = Some(encode::schedule(&status));
         Ok(accepts.answer(pb::DisableScheduleResponse { schedule }))
@@ -536,7 +543,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::TriggerScheduleResponse>, Status> {
         let accepts = Accepts::of(&request);
         let name = Name::parse(&request.get_ref().name, "name")?;
-        let id = self.system.trigger_schedule(&name).await?;
+        let id = self.system.schedules().trigger(&name).await?;
         tracing::info!(schedule = %name, task_id = %id, "triggered a schedule on request");
         Ok(accepts.answer(pb::TriggerScheduleResponse { task_id: id.as_str().into() }))
     }
@@ -547,7 +554,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::PreviewScheduleResponse>, Status> {
         let accepts = Accepts::of(&request);
         let (request, after, count) = decode::preview(request.into_inner())?;
-        let times = self.system.preview_schedule(request, after, count).await;
+        let times = self.system.schedules().preview(request, after, count).await;
         let next_times = encode::times(times.map_err(|error| nested(SCHEDULE, error))?);
         Ok(accepts.answer(pb::PreviewScheduleResponse { next_times }))
     }
@@ -557,7 +564,7 @@ impl TaskScheduler for Service {
         request: Request<pb::GetStatisticsRequest>,
     ) -> Result<Response<pb::GetStatisticsResponse>, Status> {
         let accepts = Accepts::of(&request);
-        let statistics = Some(encode::statistics(self.system.statistics().await?));
+        let statistics = Some(encode::statistics(self.system.monitor().statistics().await?));
         Ok(accepts.answer(pb::GetStatisticsResponse { statistics }))
     }
 
@@ -577,7 +584,7 @@ impl TaskScheduler for Service {
     ) -> Result<Response<pb::ExplainTaskResponse>, Status> {
         let accepts = Accepts::of(&request);
         let id = TaskId::parse(&request.get_ref().task_id, "task_id")?;
-        Ok(accepts.answer(encode::explanation(self.system.explain(&id).await?)))
+        Ok(accepts.answer(encode::explanation(self.system.tasks().explain(&id).await?)))
     }
 
     async fn get_health(

@@ -80,7 +80,7 @@ impl Ends {
     ) -> Response<BoxStream<pb::WatchStatisticsResponse>> {
         let samples = unfold((system, Instant::now()), move |(system, due)| async move {
             sleep_until(due).await;
-            let statistics = system.statistics().await;
+            let statistics = system.monitor().statistics().await;
             let next = (due + interval).max(Instant::now());
             Some((statistics, (system, next)))
         });

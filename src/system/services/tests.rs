@@ -14,20 +14,20 @@ use crate::system::TaskSystem;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Fails once, if it is to, and then waits for its end.
-struct Waits {
+/// Fails in the first turn if `fails` is set, then waits until it is stopped.
+struct Waiting {
     name: &'static str,
     fails: bool,
 }
 
-impl Executable for Waits {
+impl Executable for Waiting {
     fn name(&self) -> &str {
         self.name
     }
 }
 
 #[async_trait]
-impl BackgroundTask for Waits {
+impl BackgroundTask for Waiting {
     async fn execute(&mut self) -> Result<(), SchedulerError> {
         if std::mem::take(&mut self.fails) {
             return Err(SchedulerError::TaskExecution("no disk".to_owned()));
@@ -41,7 +41,7 @@ async fn system() -> TaskSystem {
 }
 
 #[tokio::test]
-async fn the_engine_s_services_are_listed_while_they_run_and_afterwards() {
+async fn services_of_the_engine_are_listed_while_they_run_and_after_their_end() {
     let system = system().await;
     let listed = |status| {
         ["commits", "dispatcher", "upkeep"].map(|name| Service {
@@ -58,18 +58,18 @@ async fn the_engine_s_services_are_listed_while_they_run_and_afterwards() {
 }
 
 #[tokio::test]
-async fn services_that_make_tasks_stop_when_tasks_are_refused_and_those_that_watch_at_the_end() {
+async fn producers_stop_when_tasks_are_refused_and_watchers_after_the_drain() {
     let system = system().await;
     let services = &system.services;
-    let maker = Waits { name: "maker", fails: false };
-    let maker = services.makers.register_background_task(maker).unwrap();
-    let watcher = Waits { name: "watcher", fails: false };
+    let producer = Waiting { name: "producer", fails: false };
+    let producer = services.producers.register_background_task(producer).unwrap();
+    let watcher = Waiting { name: "watcher", fails: false };
     let watcher = services.watchers.register_background_task(watcher).unwrap();
-    assert_eq!(maker.begun().await, ExecutionStatus::Running);
-    assert_eq!(watcher.begun().await, ExecutionStatus::Running);
+    assert_eq!(producer.started().await, ExecutionStatus::Running);
+    assert_eq!(watcher.started().await, ExecutionStatus::Running);
 
     system.refuse();
-    assert_eq!(maker.ended().await, ExecutionStatus::Stopped);
+    assert_eq!(producer.ended().await, ExecutionStatus::Stopped);
     assert_eq!(watcher.status(), ExecutionStatus::Running);
     assert!(system.drain(PATIENCE).await);
     assert_eq!(watcher.status(), ExecutionStatus::Stopped);
@@ -79,7 +79,7 @@ async fn services_that_make_tasks_stop_when_tasks_are_refused_and_those_that_wat
 }
 
 #[tokio::test]
-async fn a_start_that_nobody_waits_for_any_more_ends_wherever_it_is() {
+async fn a_start_can_be_dropped_at_every_await() {
     for most in 1.. {
         let mut start = Box::pin(TaskSystem::in_memory().start());
         let mut polls = 0;
@@ -95,17 +95,17 @@ async fn a_start_that_nobody_waits_for_any_more_ends_wherever_it_is() {
             system.unwrap().stop();
             break;
         }
-        // Where a runtime must not be waited for.
+        // Inside a runtime, where blocking panics.
         drop(start);
     }
 }
 
 #[tokio::test]
-async fn a_system_that_is_stopped_at_once_takes_its_services_along() {
+async fn stopping_a_system_at_once_ends_its_services() {
     let system = system().await;
-    let watcher = Waits { name: "watcher", fails: false };
+    let watcher = Waiting { name: "watcher", fails: false };
     let watcher = system.services.watchers.register_background_task(watcher).unwrap();
-    assert_eq!(watcher.begun().await, ExecutionStatus::Running);
+    assert_eq!(watcher.started().await, ExecutionStatus::Running);
     system.stop();
     assert_eq!(watcher.ended().await, ExecutionStatus::Stopped);
 }
@@ -118,20 +118,20 @@ async fn a_service_that_fails_is_announced_and_listed() {
         ..EventFilter::default()
     };
     let mut events = system.announcer().subscribe(failed, None);
-    let maker = Waits { name: "maker", fails: true };
-    system.services.makers.register_background_task(maker).unwrap();
+    let producer = Waiting { name: "producer", fails: true };
+    system.services.producers.register_background_task(producer).unwrap();
     let Some((_, StreamItem::Event(event))) = events.next().await else {
-        panic!("it is announced")
+        panic!("the failure is announced")
     };
     let expected = serde_json::json!({
-        "service": "maker",
+        "service": "producer",
         "error": "Task execution error: no disk",
         "failures": 1,
     });
     assert_eq!(serde_json::Value::Object(event.payload().clone()), expected);
     let listed = system.services();
-    let maker = listed.iter().find(|service| service.name == "maker").unwrap();
+    let producer = listed.iter().find(|service| service.name == "producer").unwrap();
     let error = SchedulerError::TaskExecution("no disk".to_owned());
-    assert_eq!(maker.state.last_error, Some(error));
+    assert_eq!(producer.state.last_error, Some(error));
     system.shutdown(PATIENCE).await;
 }

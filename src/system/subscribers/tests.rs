@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::{Listening, SubscriberService};
+use super::{SubscriberService, Subscriptions};
 use crate::clock::now;
 use crate::events::subscriber::Registered;
 use crate::events::{Announced, Announcer, QUEUE_EVENTS, Subscriber, SubscriberError, Subscribers};
@@ -12,12 +12,12 @@ use crate::models::{Event, EventFilter, Fact, Location, NamePattern, NodeFact};
 use crate::orchestrator::{BackgroundTask, Executable};
 use crate::system::TaskSystem;
 
-/// Far more than a handler needs, so that a test that waits for it has failed.
+/// A test that waits this long has failed.
 const LONG: Duration = Duration::from_secs(3_600);
 const SHORT: Duration = Duration::from_millis(20);
 const LOST: usize = 3;
 
-/// Never returns from the first event, if it is to, and adds up what it missed.
+/// Never returns from the first event if `sticks` is set, and records missed events.
 #[derive(Default)]
 struct Stuck {
     sticks: Mutex<bool>,
@@ -61,8 +61,8 @@ impl Ready {
         let mut subscribers = Subscribers::default();
         subscribers.register(stuck, Location::caller()).unwrap();
         let registered = subscribers.list()[0].clone();
-        let listening = Listening::begin(subscribers.list(), &announcer);
-        let service = listening.services(&system.engine).next().unwrap();
+        let subscriptions = Subscriptions::open(subscribers.list(), &announcer);
+        let service = subscriptions.services(system.tasks()).next().unwrap();
         Self { announcer, system, registered, service }
     }
 
@@ -75,13 +75,13 @@ impl Ready {
 }
 
 #[tokio::test]
-async fn a_handler_that_never_returns_is_a_failure_and_the_next_event_comes() {
+async fn a_handler_that_never_returns_is_aborted_and_the_next_event_is_handled() {
     let stuck = Stuck { sticks: Mutex::new(true), ..Stuck::default() };
     let mut ready = Ready::with(Arc::new(stuck)).await;
     ready.announce(2);
-    ready.service.patience = SHORT;
+    ready.service.timeout = SHORT;
     ready.service.execute().await.unwrap();
-    ready.service.patience = LONG;
+    ready.service.timeout = LONG;
     ready.service.execute().await.unwrap();
     let status = ready.registered.status();
     assert_eq!((status.handled, status.failed), (1, 1));
@@ -90,7 +90,7 @@ async fn a_handler_that_never_returns_is_a_failure_and_the_next_event_comes() {
 }
 
 #[tokio::test]
-async fn a_subscriber_is_told_how_many_events_it_missed() {
+async fn a_subscriber_receives_the_number_of_missed_events() {
     let stuck = Arc::new(Stuck::default());
     let mut ready = Ready::with(stuck.clone()).await;
     ready.announce(QUEUE_EVENTS + LOST);
@@ -98,12 +98,12 @@ async fn a_subscriber_is_told_how_many_events_it_missed() {
         ready.service.execute().await.unwrap();
     }
     assert_eq!(*stuck.missed.lock(), [LOST as u64]);
-    // The same at the end.
+    // The same during shutdown.
     ready.announce(QUEUE_EVENTS + LOST);
     ready.service.shutdown().await.unwrap();
     assert_eq!(*stuck.missed.lock(), [LOST as u64; 2]);
     let status = ready.registered.status();
-    let told = (status.handled, status.failed, status.missed);
-    assert_eq!(told, (2 * QUEUE_EVENTS as u64, 0, 2 * LOST as u64));
+    let counts = (status.handled, status.failed, status.missed);
+    assert_eq!(counts, (2 * QUEUE_EVENTS as u64, 0, 2 * LOST as u64));
     ready.system.stop();
 }

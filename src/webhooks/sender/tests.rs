@@ -18,8 +18,8 @@ use receiver::{Answer, Receiver};
 
 const SECRET: &str = "a secret of 27 characters..";
 
-/// When there would be a next try anyway.
-const LEAST: Duration = Duration::from_secs(25);
+/// The delay of the next retry without a `Retry-After`.
+const MIN_DELAY: Duration = Duration::from_secs(25);
 
 fn webhook(url: &str) -> Webhook {
     Webhook {
@@ -35,8 +35,8 @@ fn webhook(url: &str) -> Webhook {
     }
 }
 
-fn notice() -> Notice {
-    Notice {
+fn payload() -> DeliveryPayload {
+    DeliveryPayload {
         webhook: "crm".into(),
         id: "evt_1".into(),
         event: "task.completed".into(),
@@ -46,14 +46,14 @@ fn notice() -> Notice {
 }
 
 async fn send(webhook: &Webhook) -> Result<StatusCode, TaskError> {
-    Sender::default().send(webhook, &notice(), clock::now().wall, LEAST).await
+    Sender::default().send(webhook, &payload(), clock::now().wall, MIN_DELAY).await
 }
 
-/// Told that once, with this answer.
-async fn told(answer: Answer) -> Result<StatusCode, TaskError> {
+/// Sends one event to a receiver with this response.
+async fn send_once(answer: Answer) -> Result<StatusCode, TaskError> {
     let receiver = Receiver::that_answers(answer).await;
-    let said = send(&webhook(&receiver.url())).await;
-    said.map_err(|error| {
+    let result = send(&webhook(&receiver.url())).await;
+    result.map_err(|error| {
         let message = error.message().replace(&receiver.addr().to_string(), "HOST");
         match error.disposition() {
             Disposition::Retry => TaskError::new(message),
@@ -64,7 +64,7 @@ async fn told(answer: Answer) -> Result<StatusCode, TaskError> {
     })
 }
 
-/// HMAC-SHA256 as RFC 2104 spells it out, by nobody's library.
+/// HMAC-SHA256 as in RFC 2104, without a library.
 fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
     let mut block = [0_u8; 64];
     block[..key.len()].copy_from_slice(key);
@@ -78,7 +78,7 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_request_says_what_happened_and_is_signed() {
+async fn a_request_contains_the_event_and_is_signed() {
     let mut receiver = Receiver::that_answers(Answer::status(204)).await;
     assert_eq!(send(&webhook(&receiver.url())).await, Ok(StatusCode::NO_CONTENT));
     let request = receiver.next().await;
@@ -104,26 +104,26 @@ async fn a_request_says_what_happened_and_is_signed() {
 }
 
 #[tokio::test]
-async fn only_a_2xx_means_that_the_event_was_taken() {
+async fn only_a_2xx_response_is_a_success() {
     for status in [200, 201, 202, 204, 299] {
-        assert_eq!(told(Answer::status(status)).await.unwrap().as_u16(), status);
+        assert_eq!(send_once(Answer::status(status)).await.unwrap().as_u16(), status);
     }
     for status in [300, 304, 400, 401, 404, 408, 422, 500, 502, 503, 504] {
-        let refused = told(Answer::status(status)).await.expect_err("refused");
+        let refused = send_once(Answer::status(status)).await.expect_err("refused");
         assert_eq!(refused.disposition(), Disposition::Retry, "{status}: {refused}");
         assert!(refused.message().starts_with(&format!("HOST answered {status}")), "{refused}");
     }
 }
 
 #[tokio::test]
-async fn a_receiver_that_is_gone_for_good_is_not_asked_again() {
-    let refused = told(Answer::Status(410, "", "moved\n\r\0 out")).await;
+async fn status_410_is_a_permanent_failure() {
+    let refused = send_once(Answer::Status(410, "", "moved\n\r\0 out")).await;
     assert_eq!(refused, Err(TaskError::permanent("HOST answered 410 Gone: moved out")));
 }
 
 #[tokio::test]
-async fn a_receiver_with_too_much_to_do_says_when_to_come_back() {
-    let busy = |status, headers| told(Answer::Status(status, headers, "busy"));
+async fn an_overloaded_receiver_delays_the_retry_with_retry_after() {
+    let busy = |status, headers| send_once(Answer::Status(status, headers, "busy"));
     let after = |status: &str, wait| {
         Err(TaskError::retry_after(format!("HOST answered {status}: busy"), wait))
     };
@@ -138,7 +138,7 @@ async fn a_receiver_with_too_much_to_do_says_when_to_come_back() {
             "{headers:?}"
         );
     }
-    // Nor sooner than it would be tried anyway: all tries would be used up at once.
+    // A shorter delay than the backoff is ignored: it would use up all attempts.
     let past = "retry-after: Wed, 21 Oct 2015 07:28:00 GMT\r\n";
     for headers in ["retry-after: 0\r\n", "retry-after: 25\r\n", past] {
         assert_eq!(
@@ -149,7 +149,7 @@ async fn a_receiver_with_too_much_to_do_says_when_to_come_back() {
     }
     let later = Duration::from_secs(26);
     assert_eq!(busy(503, "Retry-After: 26\r\n").await, after("503 Service Unavailable", later));
-    // Only those two statuses say it.
+    // Only 429 and 503 set the delay.
     assert_eq!(
         busy(500, "retry-after: 60\r\n").await.unwrap_err().disposition(),
         Disposition::Retry
@@ -157,12 +157,12 @@ async fn a_receiver_with_too_much_to_do_says_when_to_come_back() {
 }
 
 #[test]
-fn a_time_to_come_back_can_be_a_date() {
+fn retry_after_can_be_a_date() {
     let mut headers = HeaderMap::new();
     headers.insert(RETRY_AFTER, "Wed, 21 Oct 2015 07:28:00 GMT".parse().unwrap());
     let at = |seconds: u64| Timestamp::from_micros(seconds * 1_000_000).unwrap();
     let date = 1_445_412_480;
-    let wait = |now| wait(StatusCode::SERVICE_UNAVAILABLE, &headers, at(now));
+    let wait = |now| retry_after(StatusCode::SERVICE_UNAVAILABLE, &headers, at(now));
     assert_eq!(wait(date - 90), Some(Duration::from_secs(90)));
     assert_eq!(wait(date + 90), Some(Duration::ZERO));
 }
@@ -171,24 +171,24 @@ fn a_time_to_come_back_can_be_a_date() {
 async fn a_redirect_is_not_followed() {
     let elsewhere = Receiver::that_answers(Answer::status(200)).await;
     let location = format!("location: {}\r\n", elsewhere.url());
-    let refused = told(Answer::Status(307, location.leak(), "")).await;
+    let refused = send_once(Answer::Status(307, location.leak(), "")).await;
     assert_eq!(refused, Err(TaskError::new("HOST answered 307 Temporary Redirect")));
     assert_eq!(elsewhere.connections(), 0);
 }
 
 #[tokio::test]
-async fn a_receiver_that_does_not_answer_costs_no_more_than_its_time() {
+async fn a_receiver_that_does_not_answer_costs_at_most_its_timeout() {
     let receiver = Receiver::that_answers(Answer::Stall).await;
     let patient = Webhook { timeout: Duration::from_millis(200), ..webhook(&receiver.url()) };
-    let begun = Instant::now();
+    let start = Instant::now();
     let refused = send(&patient).await;
     let expected = format!("{} did not answer within 200ms", receiver.addr());
     assert_eq!(refused, Err(TaskError::new(expected)));
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 #[tokio::test]
-async fn an_answer_that_drips_is_cut_off_and_its_status_counts() {
+async fn a_slow_response_is_cut_off_and_its_status_counts() {
     let receiver = Receiver::that_answers(Answer::Drip(500)).await;
     let patient = Webhook { timeout: Duration::from_millis(300), ..webhook(&receiver.url()) };
     let refused = send(&patient).await.expect_err("refused");
@@ -201,27 +201,27 @@ async fn an_answer_that_drips_is_cut_off_and_its_status_counts() {
 }
 
 #[tokio::test]
-async fn of_an_answer_of_5_mb_only_the_beginning_is_read() {
-    let refused = told(Answer::Flood(500, 5 << 20)).await.expect_err("refused");
+async fn only_the_beginning_of_a_large_response_is_read() {
+    let refused = send_once(Answer::Flood(500, 5 << 20)).await.expect_err("refused");
     let expected =
         format!("HOST answered 500 Internal Server Error: {}", "x".repeat(EXCERPT_BYTES));
     assert_eq!(refused.message(), expected);
-    assert_eq!(told(Answer::Flood(200, 5 << 20)).await, Ok(StatusCode::OK));
+    assert_eq!(send_once(Answer::Flood(200, 5 << 20)).await, Ok(StatusCode::OK));
 }
 
 #[tokio::test]
-async fn a_connection_that_cannot_be_made_or_breaks_is_tried_again() {
-    let refused = told(Answer::Reset).await.expect_err("refused");
+async fn a_connection_that_fails_or_breaks_is_retried() {
+    let refused = send_once(Answer::Reset).await.expect_err("refused");
     assert_eq!(refused.disposition(), Disposition::Retry);
     assert!(refused.message().starts_with("HOST: error sending request: "), "{refused}");
 
-    let nobody = send(&webhook(&receiver::nobody())).await.expect_err("refused");
-    assert_eq!(nobody.disposition(), Disposition::Retry);
-    assert!(nobody.message().contains("Connection refused"), "{nobody}");
+    let unreachable = send(&webhook(&receiver::nobody())).await.expect_err("refused");
+    assert_eq!(unreachable.disposition(), Disposition::Retry);
+    assert!(unreachable.message().contains("Connection refused"), "{unreachable}");
 }
 
 #[tokio::test]
-async fn a_receiver_that_speaks_no_tls_is_tried_again() {
+async fn a_receiver_without_tls_is_retried() {
     let receiver = Receiver::that_answers(Answer::status(200)).await;
     let url = receiver.url().replace("http:", "https:");
     let refused = send(&webhook(&url)).await.expect_err("refused");
@@ -229,21 +229,21 @@ async fn a_receiver_that_speaks_no_tls_is_tried_again() {
 }
 
 #[tokio::test]
-async fn what_went_wrong_does_not_give_away_paths_queries_and_secrets() {
+async fn error_messages_do_not_reveal_paths_queries_and_secrets() {
     let closed = Receiver::that_answers(Answer::Reset).await;
     let url = format!("http://{}/services/T0/B0/KEY?token=KEY", closed.addr());
-    let said = send(&webhook(&url)).await.expect_err("refused");
-    assert!(!said.message().contains("KEY") && !said.message().contains(SECRET), "{said}");
+    let result = send(&webhook(&url)).await.expect_err("refused");
+    assert!(!result.message().contains("KEY") && !result.message().contains(SECRET), "{result}");
 }
 
 #[tokio::test]
-async fn connections_are_kept_for_the_next_event() {
+async fn connections_are_reused_for_the_next_event() {
     let mut receiver = Receiver::that_answers(Answer::Status(200, "", "thanks")).await;
     let sender = Sender::default();
     for _ in 0..5 {
         let webhook = webhook(&receiver.url());
-        let told = sender.send(&webhook, &notice(), Timestamp::EPOCH, LEAST).await;
-        assert_eq!(told, Ok(StatusCode::OK));
+        let result = sender.send(&webhook, &payload(), Timestamp::EPOCH, MIN_DELAY).await;
+        assert_eq!(result, Ok(StatusCode::OK));
         receiver.next().await;
     }
     assert!(receiver.connections() < 5, "{} connections", receiver.connections());

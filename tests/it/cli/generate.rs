@@ -27,7 +27,8 @@ fn the_compiled_files_are_what_generate_writes() {
     let binary = Binary::new();
     for (file, args) in GENERATED {
         let ran = binary.run(&[&["generate"], args, &["--out", file]].concat());
-        let expected_stdout = format!("wrote {file}; add it to your crate with a `mod` declaration\n");
+        let expected_stdout =
+            format!("wrote {file}; add it to your crate with a `mod` declaration\n");
         assert_eq!((ran.code, &*ran.stdout, &*ran.stderr), (Some(0), &*expected_stdout, ""));
         let made = fs::read_to_string(binary.path().join(file)).unwrap();
         let shown = binary.run(&[&["generate"], args].concat());

@@ -13,18 +13,18 @@ fn queue() -> QueueName {
 }
 
 async fn limits(system: &task_scheduler::TaskSystem) -> Option<QueueLimits> {
-    let queues = system.queues().await.unwrap();
+    let queues = system.tasks().queues().await.unwrap();
     queues.into_iter().find(|it| it.queue == queue()).map(|it| it.settings.limits)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_deliveries_are_concurrent_by_default() {
     let system = system().await;
-    system.put_webhook(draft("crm", URL)).await.unwrap();
+    system.webhooks().put(draft("crm", URL)).await.unwrap();
     assert_eq!(limits(&system).await.unwrap().concurrency, Some(8));
     let mine = QueueLimits { concurrency: Some(1), ..QueueLimits::default() };
-    system.limit(&queue(), mine).await.unwrap();
-    system.put_webhook(draft("crm", URL)).await.unwrap();
+    system.tasks().limit(&queue(), mine).await.unwrap();
+    system.webhooks().put(draft("crm", URL)).await.unwrap();
     assert_eq!(limits(&system).await, Some(mine));
     system.stop();
 }
@@ -32,12 +32,12 @@ async fn eight_deliveries_are_concurrent_by_default() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_webhook_that_is_deleted_leaves_no_queue_behind() {
     let system = system().await;
-    system.put_webhook(draft("crm", URL)).await.unwrap();
-    system.delete_webhook(&name("crm")).await.unwrap();
+    system.webhooks().put(draft("crm", URL)).await.unwrap();
+    system.webhooks().delete(&name("crm")).await.unwrap();
     assert_eq!(limits(&system).await, None);
     for refused in [
-        system.delete_webhook(&name("crm")).await.expect_err("the webhook is deleted"),
-        system.webhook(&name("crm")).await.expect_err("the webhook is deleted"),
+        system.webhooks().delete(&name("crm")).await.expect_err("the webhook is deleted"),
+        system.webhooks().get(&name("crm")).await.expect_err("the webhook is deleted"),
     ] {
         assert_eq!(refused.code, Code::WebhookNotFound);
         assert_eq!(refused.message, "no webhook crm is known");
@@ -50,9 +50,9 @@ async fn webhooks_are_listed_by_name() {
     let system = system().await;
     for name in ["b", "a", "c"] {
         let described = Draft { description: format!("the {name}"), ..draft(name, URL) };
-        system.put_webhook(described).await.unwrap();
+        system.webhooks().put(described).await.unwrap();
     }
-    let listed = system.webhooks().await.unwrap();
+    let listed = system.webhooks().list().await.unwrap();
     let shown: Vec<_> = listed
         .iter()
         .map(|it| (it.webhook.name.as_str(), &*it.webhook.description, &*it.queue))
@@ -67,7 +67,7 @@ async fn webhooks_are_listed_by_name() {
 #[tokio::test(flavor = "multi_thread")]
 async fn webhooks_are_among_the_subscribers() {
     let system = system().await;
-    system.put_webhook(draft("crm", URL)).await.unwrap();
+    system.webhooks().put(draft("crm", URL)).await.unwrap();
     let subscribers = system.subscribers().await.unwrap();
     let found: Vec<_> = subscribers.iter().filter(|it| it.name == "crm").collect();
     assert_eq!(found.len(), 1, "{subscribers:?}");
@@ -79,10 +79,10 @@ async fn webhooks_are_among_the_subscribers() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refused_webhook_leaves_nothing_behind() {
     let system = system().await;
-    let refused = system.put_webhook(draft("crm", "ftp://h/")).await.expect_err("refused");
+    let refused = system.webhooks().put(draft("crm", "ftp://h/")).await.expect_err("refused");
     assert_eq!(refused.code, Code::InvalidArgument);
     assert_eq!(refused.violations[0].field, "webhook.url");
-    assert_eq!(system.webhooks().await.unwrap().len(), 0);
+    assert_eq!(system.webhooks().list().await.unwrap().len(), 0);
     assert_eq!(limits(&system).await, None);
     system.stop();
 }
@@ -91,12 +91,12 @@ async fn a_refused_webhook_leaves_nothing_behind() {
 async fn a_webhook_beyond_the_limit_is_refused_and_leaves_no_queue_behind() {
     let system = system().await;
     for number in 0..MAX_WEBHOOKS {
-        system.put_webhook(draft(&format!("w{number}"), URL)).await.unwrap();
+        system.webhooks().put(draft(&format!("w{number}"), URL)).await.unwrap();
     }
-    let refused = system.put_webhook(draft("crm", URL)).await.expect_err("one too many");
+    let refused = system.webhooks().put(draft("crm", URL)).await.expect_err("one too many");
     assert_eq!(refused.code, Code::WrongState);
     assert_eq!(limits(&system).await, None);
     // Replacing an existing webhook is allowed at the limit.
-    system.put_webhook(draft("w0", URL)).await.unwrap();
+    system.webhooks().put(draft("w0", URL)).await.unwrap();
     system.stop();
 }

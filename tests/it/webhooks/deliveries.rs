@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use task_scheduler::models::{Durability, Secret, State};
-use task_scheduler::webhooks::Draft;
+use task_scheduler::webhooks::WebhookRequest;
 
 use super::given::*;
 use super::is_genuine::is_genuine;
@@ -21,7 +21,7 @@ fn headers(request: &Received) -> HeaderMap {
 async fn a_webhook_gets_signed_requests() {
     let mut receiver = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
-    let (_, secret) = system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    let (_, secret) = system.webhooks().put(draft("crm", &receiver.url())).await.unwrap();
     run(&system, add("a")).await;
 
     let request = receiver.next().await;
@@ -53,7 +53,7 @@ async fn a_webhook_gets_signed_requests() {
 async fn events_of_ephemeral_tasks_are_not_delivered() {
     let mut receiver = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
-    system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    system.webhooks().put(draft("crm", &receiver.url())).await.unwrap();
     let brief = add("brief").with(|it| it.durability = Some(Durability::Ephemeral));
     run(&system, brief).await;
     run(&system, add("lasting")).await;
@@ -67,7 +67,7 @@ async fn each_webhook_gets_its_own_delivery_with_one_id_per_event() {
     let mut other = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
     for (name, receiver) in [("one", &one), ("other", &other)] {
-        system.put_webhook(draft(name, &receiver.url())).await.unwrap();
+        system.webhooks().put(draft(name, &receiver.url())).await.unwrap();
     }
     run(&system, add("a")).await;
     let (one, other) = (one.next().await, other.next().await);
@@ -81,17 +81,17 @@ async fn a_secret_is_shown_once_and_stays_until_it_is_replaced() {
     let mut receiver = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
     let first = draft("crm", &receiver.url());
-    let (_, made) = system.put_webhook(first.clone()).await.unwrap();
+    let (_, made) = system.webhooks().put(first.clone()).await.unwrap();
     let made = made.unwrap();
-    let (_, again) = system.put_webhook(first.clone()).await.unwrap();
+    let (_, again) = system.webhooks().put(first.clone()).await.unwrap();
     assert_eq!(again, None);
     run(&system, add("a")).await;
     let request = receiver.next().await;
     assert!(is_genuine(made.reveal(), &headers(&request), &request.body));
 
     let mine = Secret::new("a secret of my own");
-    let replaced = Draft { secret: Some(mine.clone()), ..first };
-    assert_eq!(system.put_webhook(replaced).await.unwrap().1, None);
+    let replaced = WebhookRequest { secret: Some(mine.clone()), ..first };
+    assert_eq!(system.webhooks().put(replaced).await.unwrap().1, None);
     run(&system, add("b")).await;
     let request = receiver.next().await;
     assert!(is_genuine(mine.reveal(), &headers(&request), &request.body));
@@ -103,9 +103,9 @@ async fn outbox_entries_are_delivered_after_a_restart() {
     let mut receiver = Receiver::that_answers(Answer::status(200)).await;
     let dir = tempfile::tempdir().unwrap();
     let first = task_scheduler::TaskSystem::in_directory(dir.path()).start().await.unwrap();
-    first.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    first.webhooks().put(draft("crm", &receiver.url())).await.unwrap();
     let queue = task_scheduler::models::QueueName::parse("webhook.crm", "queue").unwrap();
-    first.pause(&queue).await.unwrap();
+    first.tasks().pause(&queue).await.unwrap();
     run(&first, add("a")).await;
     assert!(first.shutdown(PATIENCE).await);
     drop(first);
@@ -116,7 +116,7 @@ async fn outbox_entries_are_delivered_after_a_restart() {
         task_scheduler::TaskSystem::in_directory(dir.path()).start().await.ok()
     });
     let second = second.await;
-    second.resume(&queue).await.unwrap();
+    second.tasks().resume(&queue).await.unwrap();
     assert_eq!(receiver.next().await.json()["payload"]["task_id"], "a");
     second.stop();
 }

@@ -17,7 +17,7 @@ const BUSY: Answer = Answer::Status(503, "retry-after: 0\r\n", "busy");
 async fn a_retry_after_of_zero_does_not_skip_the_backoff() {
     let mut receiver = Receiver::that_answers(BUSY).await;
     let system = system().await;
-    system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    system.webhooks().put(draft("crm", &receiver.url())).await.unwrap();
     run(&system, add("a")).await;
     receiver.next().await;
     let waits = delivery(&system, "crm", State::Retrying).await;
@@ -34,7 +34,7 @@ async fn a_refused_delivery_is_retried_unchanged() {
     let mut receiver =
         Receiver::start(|before, _| if before < 2 { BUSY } else { Answer::status(204) }).await;
     let system = system().await;
-    system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    system.webhooks().put(draft("crm", &receiver.url())).await.unwrap();
     run(&system, add("a")).await;
     let first = receiver.next().await;
     for _ in 0..2 {
@@ -53,7 +53,7 @@ async fn a_refused_delivery_is_retried_unchanged() {
 async fn the_backoff_between_delivery_attempts_grows() {
     let mut receiver = Receiver::that_answers(Answer::status(500)).await;
     let system = system().await;
-    system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    system.webhooks().put(draft("crm", &receiver.url())).await.unwrap();
     run(&system, add("a")).await;
     receiver.next().await;
     let delays = async |attempts: u32| {
@@ -85,7 +85,7 @@ async fn a_receiver_that_stalls_resets_and_recovers_gets_the_event() {
     let system = system().await;
     let impatient = Some(Duration::from_millis(100));
     let webhook = Draft { timeout: impatient, ..draft("crm", &receiver.url()) };
-    system.put_webhook(webhook.clone()).await.unwrap();
+    system.webhooks().put(webhook.clone()).await.unwrap();
     run(&system, add("a")).await;
     for _ in 0..3 {
         assert_eq!(receiver.next().await.json()["payload"]["task_id"], "a");
@@ -109,7 +109,7 @@ async fn a_receiver_whose_answers_have_no_end_gets_the_event_again() {
         let receiver = Receiver::start(decide).await;
         let impatient = Some(Duration::from_millis(300));
         let webhook = Draft { timeout: impatient, ..draft(name, &receiver.url()) };
-        system.put_webhook(webhook).await.unwrap();
+        system.webhooks().put(webhook).await.unwrap();
         receivers.push((name, receiver));
     }
     run(&system, add("a")).await;
@@ -136,7 +136,7 @@ async fn an_abandoned_delivery_is_listed_and_can_be_retried() {
     .await;
     let system = system().await;
     let hasty = Draft { retries: Some(0), ..draft("crm", &receiver.url()) };
-    system.put_webhook(hasty).await.unwrap();
+    system.webhooks().put(hasty).await.unwrap();
     run(&system, add("a")).await;
     let first = receiver.next().await;
     let dead = delivery(&system, "crm", State::Failed).await;
@@ -149,7 +149,7 @@ async fn an_abandoned_delivery_is_listed_and_can_be_retried() {
     assert_eq!(counted.await.last_error, error);
 
     fixed.store(true, Ordering::Release);
-    system.retry_task(&dead.task.id, "it is mended".into()).await.unwrap();
+    system.tasks().retry(&dead.task.id, "it is mended".into()).await.unwrap();
     let again = receiver.next().await;
     assert_eq!(again.header("webhook-id"), first.header("webhook-id"));
     delivery(&system, "crm", State::Succeeded).await;
@@ -159,7 +159,7 @@ async fn an_abandoned_delivery_is_listed_and_can_be_retried() {
 #[tokio::test(flavor = "multi_thread")]
 async fn deliveries_to_an_unreachable_host_are_abandoned_and_listed() {
     let system = system().await;
-    system.put_webhook(Draft { retries: Some(1), ..draft("crm", &nobody()) }).await.unwrap();
+    system.webhooks().put(Draft { retries: Some(1), ..draft("crm", &nobody()) }).await.unwrap();
     run(&system, add("a")).await;
     let dead = delivery(&system, "crm", State::Failed).await;
     assert_eq!(dead.attempts, 2);
@@ -172,7 +172,7 @@ async fn deliveries_to_an_unreachable_host_are_abandoned_and_listed() {
 async fn a_receiver_that_answers_410_gets_one_request() {
     let mut receiver = Receiver::that_answers(Answer::status(410)).await;
     let system = system().await;
-    system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    system.webhooks().put(draft("crm", &receiver.url())).await.unwrap();
     run(&system, add("a")).await;
     let dead = delivery(&system, "crm", State::Failed).await;
     assert_eq!(dead.attempts, 1);
@@ -185,7 +185,7 @@ async fn abandoned_deliveries_emit_one_event_and_no_endless_chain() {
     let mut receiver = Receiver::that_answers(Answer::status(410)).await;
     let system = system().await;
     let filter = of(["task.completed", "observability.webhook_abandoned"]);
-    system.put_webhook(Draft { filter, ..draft("crm", &receiver.url()) }).await.unwrap();
+    system.webhooks().put(Draft { filter, ..draft("crm", &receiver.url()) }).await.unwrap();
     for (round, id) in ["a", "b", "c"].into_iter().enumerate() {
         run(&system, add(id)).await;
         let completed = receiver.next().await;
@@ -214,8 +214,8 @@ async fn a_dead_receiver_does_not_delay_other_webhooks() {
     let mut alive = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
     let patient = Some(Duration::from_secs(60));
-    system.put_webhook(Draft { timeout: patient, ..draft("dead", &dead.url()) }).await.unwrap();
-    system.put_webhook(draft("alive", &alive.url())).await.unwrap();
+    system.webhooks().put(Draft { timeout: patient, ..draft("dead", &dead.url()) }).await.unwrap();
+    system.webhooks().put(draft("alive", &alive.url())).await.unwrap();
     let start = Instant::now();
     for number in 0..30 {
         run(&system, add(&format!("task-{number}"))).await;
@@ -239,13 +239,17 @@ async fn cancelling_a_delivery_ends_its_request() {
     let mut receiver = Receiver::that_answers(Answer::Stall).await;
     let system = system().await;
     let patient = Some(Duration::from_secs(60));
-    system.put_webhook(Draft { timeout: patient, ..draft("crm", &receiver.url()) }).await.unwrap();
+    system
+        .webhooks()
+        .put(Draft { timeout: patient, ..draft("crm", &receiver.url()) })
+        .await
+        .unwrap();
     run(&system, add("a")).await;
     receiver.next().await;
     let running = delivery(&system, "crm", State::Running).await;
     let start = Instant::now();
     let ids = vec![running.task.id.clone()];
-    system.cancel(CancelRequest { ids, ..CancelRequest::default() }).await.unwrap();
+    system.tasks().cancel(CancelRequest { ids, ..CancelRequest::default() }).await.unwrap();
     delivery(&system, "crm", State::Cancelled).await;
     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
     assert_eq!(status(&system, "crm").await.abandoned, 0);
@@ -256,15 +260,15 @@ async fn cancelling_a_delivery_ends_its_request() {
 async fn deleting_a_webhook_cancels_its_waiting_deliveries() {
     let mut receiver = Receiver::that_answers(Answer::status(500)).await;
     let system = system().await;
-    system.put_webhook(draft("crm", &receiver.url())).await.unwrap();
+    system.webhooks().put(draft("crm", &receiver.url())).await.unwrap();
     run(&system, add("a")).await;
     receiver.next().await;
     delivery(&system, "crm", State::Retrying).await;
-    system.delete_webhook(&name("crm")).await.unwrap();
+    system.webhooks().delete(&name("crm")).await.unwrap();
     let cancelled = delivery(&system, "crm", State::Cancelled).await;
     let why = cancelled.outcome.unwrap().failure().unwrap().message;
     assert_eq!(why, "webhook crm was deleted");
-    assert_eq!(system.webhooks().await.unwrap().len(), 0);
+    assert_eq!(system.webhooks().list().await.unwrap().len(), 0);
     system.stop();
 }
 
@@ -273,12 +277,12 @@ async fn a_full_webhook_queue_delays_no_other_webhook_and_is_no_failure() {
     let mut full = Receiver::that_answers(Answer::status(200)).await;
     let mut alive = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
-    system.put_webhook(draft("full", &full.url())).await.unwrap();
-    system.put_webhook(draft("other", &alive.url())).await.unwrap();
+    system.webhooks().put(draft("full", &full.url())).await.unwrap();
+    system.webhooks().put(draft("other", &alive.url())).await.unwrap();
     let queue = QueueName::parse("webhook.full", "queue").unwrap();
     let one = QueueLimits { max_length: Some(1), ..QueueLimits::default() };
-    system.limit(&queue, one).await.unwrap();
-    system.pause(&queue).await.unwrap();
+    system.tasks().limit(&queue, one).await.unwrap();
+    system.tasks().pause(&queue).await.unwrap();
     let start = Instant::now();
     for number in 0..20 {
         run(&system, add(&format!("task-{number}"))).await;
@@ -296,8 +300,8 @@ async fn a_full_webhook_queue_delays_no_other_webhook_and_is_no_failure() {
     assert_eq!(courier.state.last_error, None);
 
     // No delivery is lost, and they follow without a new event in the outbox.
-    system.limit(&queue, QueueLimits::default()).await.unwrap();
-    system.resume(&queue).await.unwrap();
+    system.tasks().limit(&queue, QueueLimits::default()).await.unwrap();
+    system.tasks().resume(&queue).await.unwrap();
     let mut delivered = BTreeSet::new();
     for _ in 0..20 {
         delivered.insert(full.next().await.json()["payload"]["task_id"].to_string());
@@ -311,17 +315,17 @@ async fn deleting_a_webhook_cancels_any_number_of_deliveries() {
     // More than one batch of the cancellation.
     const MANY: usize = 10_001;
     let system = system().await;
-    system.put_webhook(draft("crm", &nobody())).await.unwrap();
+    system.webhooks().put(draft("crm", &nobody())).await.unwrap();
     let queue = QueueName::parse("webhook.crm", "queue").unwrap();
-    system.pause(&queue).await.unwrap();
+    system.tasks().pause(&queue).await.unwrap();
     let delivery = || {
         let request = Request::of("system/webhook").arg(1);
         Ok(request.with(|it| it.queue = Some("webhook.crm".into())))
     };
-    let accepted = system.enqueue_many((0..MANY).map(|_| delivery()).collect()).await;
+    let accepted = system.tasks().enqueue_many((0..MANY).map(|_| delivery()).collect()).await;
     assert_eq!(accepted.iter().filter(|it| it.is_ok()).count(), MANY);
-    system.delete_webhook(&name("crm")).await.unwrap();
-    let queues = system.queues().await.unwrap();
+    system.webhooks().delete(&name("crm")).await.unwrap();
+    let queues = system.tasks().queues().await.unwrap();
     let waiting = queues.iter().find(|it| it.queue == queue).map_or(0, |it| it.waiting());
     assert_eq!(waiting, 0);
     system.stop();

@@ -12,7 +12,7 @@ use super::receiver::{Answer, Received, Receiver};
 async fn delivered(filter: EventFilter) -> Vec<(String, String)> {
     let mut receiver = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
-    system.put_webhook(Draft { filter, ..draft("crm", &receiver.url()) }).await.unwrap();
+    system.webhooks().put(Draft { filter, ..draft("crm", &receiver.url()) }).await.unwrap();
     let queued = |request: Request, queue: &str| request.with(|it| it.queue = Some(queue.into()));
     let tagged = |request: Request| request.with(|it| it.labels.tags = vec!["vip".into()]);
     run(&system, add("plain")).await;
@@ -88,7 +88,8 @@ async fn deliveries_emit_no_task_events_to_webhooks() {
     let system = system().await;
     let everything = EventFilter::default();
     system
-        .put_webhook(Draft { filter: everything, ..draft("all", &receiver.url()) })
+        .webhooks()
+        .put(Draft { filter: everything, ..draft("all", &receiver.url()) })
         .await
         .unwrap();
     run(&system, add("a")).await;
@@ -115,19 +116,19 @@ async fn a_disabled_webhook_gets_no_events_and_its_waiting_deliveries_are_cancel
     let mut receiver = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
     let enabled = draft("crm", &receiver.url());
-    system.put_webhook(enabled.clone()).await.unwrap();
+    system.webhooks().put(enabled.clone()).await.unwrap();
     let queue = QueueName::parse("webhook.crm", "queue").unwrap();
-    system.pause(&queue).await.unwrap();
+    system.tasks().pause(&queue).await.unwrap();
     run(&system, add("waits")).await;
     delivery(&system, "crm", task_scheduler::models::State::Queued).await;
-    system.put_webhook(Draft { enabled: false, ..enabled.clone() }).await.unwrap();
+    system.webhooks().put(Draft { enabled: false, ..enabled.clone() }).await.unwrap();
     run(&system, add("while-disabled")).await;
-    system.resume(&queue).await.unwrap();
+    system.tasks().resume(&queue).await.unwrap();
     let cancelled = delivery(&system, "crm", task_scheduler::models::State::Cancelled).await;
     let why = cancelled.outcome.unwrap().failure().unwrap().message;
     assert_eq!(why, "webhook crm is disabled");
 
-    system.put_webhook(enabled).await.unwrap();
+    system.webhooks().put(enabled).await.unwrap();
     run(&system, add("enabled")).await;
     assert_eq!(receiver.next().await.json()["payload"]["task_id"], "enabled");
     assert_eq!(status(&system, "crm").await.abandoned, 0);

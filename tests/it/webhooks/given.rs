@@ -31,7 +31,7 @@ pub(crate) fn draft(webhook: &str, url: &str) -> Draft {
 
 /// Runs a task to its end.
 pub(crate) async fn run(system: &TaskSystem, request: Request) {
-    system.submit(request).await.unwrap();
+    system.tasks().submit(request).await.unwrap();
 }
 
 /// A task `add` with this id; it succeeds.
@@ -41,14 +41,14 @@ pub(crate) fn add(id: &str) -> Request {
 }
 
 pub(crate) async fn status(system: &TaskSystem, webhook: &str) -> Status {
-    system.webhook(&name(webhook)).await.unwrap()
+    system.webhooks().get(&name(webhook)).await.unwrap()
 }
 
 /// The deliveries of a webhook that are in this state.
 pub(crate) async fn deliveries(system: &TaskSystem, webhook: &str, state: State) -> Vec<Snapshot> {
     let queue = QueueName::parse(&format!("webhook.{webhook}"), "queue").unwrap();
     let filter = TaskFilter { states: vec![state], queue: Some(queue), ..TaskFilter::default() };
-    system.list(&filter, None, 1_000).await.unwrap().tasks
+    system.tasks().list(&filter, None, 1_000).await.unwrap().tasks
 }
 
 /// The only delivery of a webhook that is in this state, once there is one.

@@ -1,7 +1,7 @@
 //! Encodes statistics and health.
 
 use crate::pb;
-use crate::system::monitor::{
+use crate::system::{
     Health, MethodStatistics, Percentiles, QueueStatistics, Rates, Service, Statistics, Totals,
 };
 use crate::system::{ExecutionStatus, Workers};
