@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_override_the_environment_overrides_the_file_overrides_defaults() {
+    fn flags_win_over_environment_over_file_over_defaults() {
         let retries = |flags, variables, file| config(flags, variables, file).engine.retries;
         let env = &[("TASK_SCHEDULER_RETRIES", "6")][..];
         assert_eq!(retries(&["--retries", "7"], env, "retries = 5"), 7);

@@ -17,7 +17,7 @@ use crate::models::{Fact, ServerFact};
 #[derive(Clone, Debug)]
 pub struct ServiceFailure {
     /// The service's id.
-    pub task: ServiceId,
+    pub id: ServiceId,
     /// The service's name.
     pub name: Arc<str>,
     /// What went wrong.
@@ -169,7 +169,7 @@ impl StatusReporter {
         let failures = self.failures;
         tracing::warn!(service = %self.name, %error, failures, panicked, "service failed");
         let failure = ServiceFailure {
-            task: self.id,
+            id: self.id,
             name: self.name.clone(),
             error: error.clone(),
             failures,

@@ -84,7 +84,7 @@ async fn a_service_that_fails_is_reported_and_recovers() {
         let reported = std::mem::take(&mut *reported.lock());
         let failures = reported
             .iter()
-            .map(|it| (it.task, &*it.name, it.error.clone(), it.failures, it.panicked))
+            .map(|it| (it.id, &*it.name, it.error.clone(), it.failures, it.panicked))
             .collect::<Vec<_>>();
         // A successful turn resets the count.
         let expected = [1, 2, 1].map(|count| (task.id(), "sampler", error.clone(), count, panics));
