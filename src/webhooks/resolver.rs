@@ -15,7 +15,8 @@ const MAX_LOOKUPS: usize = 64;
 /// Looks up the addresses of a host; blocks.
 type LookUp = Arc<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>;
 
-/// Resolves host names for the HTTP clients.
+/// Resolves host names for the HTTP clients. Clones share the limit.
+#[derive(Clone)]
 pub(super) struct Resolver {
     permits: Arc<Semaphore>,
     look_up: LookUp,

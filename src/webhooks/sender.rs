@@ -32,6 +32,7 @@ const SHOWN_HOST_BYTES: usize = 255;
 /// certificates, and one for `http`, which works without any.
 #[derive(Default)]
 pub(super) struct Sender {
+    resolver: Resolver,
     plain: OnceLock<Client>,
     secure: OnceLock<Client>,
 }
@@ -43,7 +44,8 @@ impl Sender {
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let builder = if is_plain { client().tls_certs_only([]) } else { client() };
+        let builder = client(self.resolver.clone());
+        let builder = if is_plain { builder.tls_certs_only([]) } else { builder };
         let client = builder.build()?;
         Ok(cell.get_or_init(|| client))
     }
@@ -105,7 +107,7 @@ impl Sender {
     }
 }
 
-fn client() -> ClientBuilder {
+fn client(resolver: Resolver) -> ClientBuilder {
     Client::builder()
         .user_agent(concat!("task-scheduler/", env!("CARGO_PKG_VERSION")))
         .redirect(Policy::none())
@@ -113,7 +115,7 @@ fn client() -> ClientBuilder {
         .retry(reqwest::retry::never())
         // Only the configured URL receives events, whatever the environment sets.
         .no_proxy()
-        .dns_resolver(Resolver::default())
+        .dns_resolver(resolver)
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(MAX_IDLE)
         .pool_idle_timeout(IDLE_TIMEOUT)
