@@ -74,7 +74,7 @@ Queues that are not declared keep the limits set over the API.
 
 RUST_LOG sets the log filter: info (default), debug, task_scheduler=trace, and so on.
 
-Exit codes: 0 stopped on request, 1 failed, 2 wrong options, 78 wrong configuration or unusable data.";
+Exit codes: 0 stopped on request, 1 failed, 2 wrong options, 78 bad configuration or data.";
 
 fn command() -> Command {
     let serve = Command::new("task-scheduler")

@@ -28,7 +28,7 @@ async fn acknowledged_tasks_survive_a_restart() {
     let binary = Binary::new();
     let data = directory(&binary, "deep/down");
     let mut server = serve(&data);
-    assert!(server.log().contains(&format!("tasks are kept in SQLite dir={data}")));
+    assert!(server.log().contains(&format!("tasks are stored in SQLite dir={data}")));
     let client = server.client().await;
     assert_eq!(client.run(named("sum", "add", [1, 2, 3])).await, "6");
     let later = with(named("later", "add", [1, 2]), |o| o.delay = an_hour());
