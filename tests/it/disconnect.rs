@@ -64,7 +64,7 @@ async fn cancel_on_disconnect_cancels_the_task_when_its_caller_disconnects() {
         });
         disconnect(submit(&server, request).await).await;
         let task = client.once(&id, TaskState::Cancelled).await;
-        assert_eq!(task.failure.unwrap().message, "its caller went away");
+        assert_eq!(task.failure.unwrap().message, "the caller disconnected");
         eventually("its handler is dropped", async || {
             (server.ledger(&id) == ["started", "dropped"]).then_some(())
         })

@@ -148,7 +148,7 @@ async fn a_purge_without_filters_or_of_unfinished_states_is_refused() {
     check(
         pb::PurgeTasksRequest { states: vec![6, 3], ..none() },
         "states[1]",
-        "RUNNING is not an end; expected SUCCEEDED (5), FAILED (6), CANCELLED (7) or EXPIRED (8)",
+        "RUNNING is not a final state; expected SUCCEEDED (5), FAILED (6), CANCELLED (7) or EXPIRED (8)",
     )
     .await;
     check(

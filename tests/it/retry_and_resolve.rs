@@ -182,7 +182,7 @@ async fn a_manual_result_that_no_handler_could_return_is_refused() {
     let client = server.client().await;
     client.fail(named("one", "remove", [1])).await;
     let refused = Refused::from(client.resolve("one", Some(result_of("one"))).await.unwrap_err());
-    let why = "has a taskscheduler.ResultOf in it; expected a result of its own";
+    let why = "contains a taskscheduler.ResultOf; expected a plain value";
     assert_eq!(refused, Refused::invalid("result", why));
     let large = "x".repeat((4 << 20) - (64 << 10) + 1);
     let refused = Refused::from(client.resolve("one", Some(large.into())).await.unwrap_err());

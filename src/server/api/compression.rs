@@ -1,22 +1,23 @@
-//! Which answers are worth compressing.
+//! Compression only of answers that are large enough.
 //!
-//! Most clients say that they accept gzip (Python's grpcio always does), and tonic would compress
-//! every answer to them: for the usual answer of thirty bytes that costs more than the whole call
-//! and saves nothing.
+//! Most clients accept gzip (Python's grpcio always does), and tonic would compress every answer to
+//! them: for the usual answer of thirty bytes that costs more CPU than the whole call and saves
+//! nothing. tonic decides when it encodes the typed response, inside its generated service, so a
+//! tower layer around that service cannot do this without encoding every message a second time.
 
 use prost::Message;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response};
 
-/// The smallest answer that is compressed, in bytes: about what fits into one packet anyway.
-const WORTH_COMPRESSING: usize = 1_024;
+/// The smallest answer that is compressed, in bytes: a smaller one fits into one packet anyway.
+const MIN_COMPRESSED_BYTES: usize = 1_024;
 
-/// Whether a client takes compressed answers.
+/// Whether a client accepts compressed answers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Accepts(bool);
 
 impl Accepts {
-    /// What the caller of `request` takes.
+    /// Reads it from the headers of `request`.
     pub(super) fn of<T>(request: &Request<T>) -> Self {
         Self::from_metadata(request.metadata())
     }
@@ -25,9 +26,9 @@ impl Accepts {
         Self(metadata.contains_key("grpc-accept-encoding"))
     }
 
-    /// An answer, compressed if it is worth it.
+    /// An answer, compressed if the client accepts that and the answer is large enough.
     pub(super) fn answer<T: Message>(self, message: T) -> Response<T> {
-        let small = self.0 && message.encoded_len() < WORTH_COMPRESSING;
+        let small = self.0 && message.encoded_len() < MIN_COMPRESSED_BYTES;
         let mut response = Response::new(message);
         if small {
             response.disable_compression();

@@ -1,4 +1,4 @@
-//! `cancel_on_disconnect`: a task that stops when nobody waits for it any more.
+//! `cancel_on_disconnect`: cancels a task when its caller disconnects.
 
 use tokio::runtime::Handle;
 use tracing::debug;
@@ -6,7 +6,7 @@ use tracing::debug;
 use crate::models::{CancelRequest, TaskId};
 use crate::system::TaskSystem;
 
-/// Cancels a task when it is dropped before [`disarm`](Self::disarm): when the caller went away, or
+/// Cancels a task when it is dropped before [`disarm`](Self::disarm): when the caller disconnected or
 /// its deadline passed.
 pub(super) struct CancelOnDrop {
     system: TaskSystem,
@@ -14,12 +14,12 @@ pub(super) struct CancelOnDrop {
 }
 
 impl CancelOnDrop {
-    /// Watches over the task `id`.
+    /// Guards the task `id`.
     pub(super) fn new(system: TaskSystem, id: TaskId) -> Self {
         Self { system, id: Some(id) }
     }
 
-    /// The answer is there.
+    /// Disables the guard: the task has ended.
     pub(super) fn disarm(mut self) {
         self.id = None;
     }
@@ -28,16 +28,16 @@ impl CancelOnDrop {
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         let Some(id) = self.id.take() else { return };
-        // A serving thread that stops takes its calls with it; what becomes of their tasks is the
-        // drain's decision, and a runtime that shuts down does not start this.
+        // When a worker stops, its calls are dropped, and the drain decides about their tasks; a
+        // runtime that shuts down does not start this.
         let Ok(runtime) = Handle::try_current() else { return };
         let system = self.system.clone();
         runtime.spawn(async move {
-            let reason = "its caller went away".into();
+            let reason = "the caller disconnected".into();
             let request = CancelRequest { ids: vec![id], matching: None, reason };
             match system.tasks().cancel(request).await {
-                Ok(verdicts) => debug!(?verdicts, "cancelled a task whose caller went away"),
-                Err(error) => debug!(%error, "could not cancel a task whose caller went away"),
+                Ok(verdicts) => debug!(?verdicts, "cancelled a task whose caller disconnected"),
+                Err(error) => debug!(%error, "cannot cancel a task whose caller disconnected"),
             }
         });
     }

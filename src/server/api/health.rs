@@ -1,4 +1,4 @@
-//! The standard services beside ours: health and reflection, v1 and v1alpha.
+//! The standard gRPC services: health, and reflection v1 and v1alpha.
 
 use tonic::metadata::{AsciiMetadataValue, MetadataMap};
 use tonic::{Request, Response, Status};
@@ -12,13 +12,13 @@ use tonic_reflection::server::{self, v1alpha};
 use crate::pb;
 use crate::pb::task_scheduler_server::SERVICE_NAME;
 
-/// The server as a whole, and the one service that can be asked about by name.
+/// The names that a health check accepts: the server as a whole, and its service.
 const SERVICES: [&str; 2] = ["", SERVICE_NAME];
 
-/// The header of every answer that names what keeps tasks: `memory` promises less than others.
+/// The header of health answers that names the store. Tasks in `memory` do not survive a restart.
 const STORE: &str = "task-scheduler-store";
 
-/// What the health service says.
+/// The status that the health service reports.
 #[derive(Clone, Debug)]
 pub(in crate::server) struct Health {
     reporter: HealthReporter,
@@ -26,19 +26,19 @@ pub(in crate::server) struct Health {
 }
 
 impl Health {
-    /// `SERVING`, with tasks that `store` keeps.
+    /// Reports `SERVING`, and the name of the store.
     pub(in crate::server) async fn serving(store: &'static str) -> Self {
         let health = Self { reporter: HealthReporter::new(), store };
-        health.say(ServingStatus::Serving).await;
+        health.report(ServingStatus::Serving).await;
         health
     }
 
-    /// `NOT_SERVING`, from now on.
+    /// Reports `NOT_SERVING` from now on.
     pub(in crate::server) async fn refuse(&self) {
-        self.say(ServingStatus::NotServing).await;
+        self.report(ServingStatus::NotServing).await;
     }
 
-    /// Ends the streams of those who watch; they would keep their connections open for ever.
+    /// Ends the health streams; they would keep their connections open forever.
     pub(in crate::server) async fn hang_up(&self) {
         let mut reporter = self.reporter.clone();
         for service in SERVICES {
@@ -46,28 +46,28 @@ impl Health {
         }
     }
 
-    /// The service that says so.
+    /// The gRPC service that reports the status.
     pub(in crate::server) fn service(&self) -> HealthServer<impl health_server::Health + use<>> {
-        HealthServer::new(Answering {
+        HealthServer::new(HealthWithStore {
             statuses: HealthService::from_health_reporter(self.reporter.clone()),
             store: AsciiMetadataValue::from_static(self.store),
         })
     }
 
-    async fn say(&self, status: ServingStatus) {
+    async fn report(&self, status: ServingStatus) {
         for service in SERVICES {
             self.reporter.set_service_status(service, status).await;
         }
     }
 }
 
-/// The health service, with the store's name in the header of its answers.
-struct Answering {
+/// The health service with the store's name in the headers of its answers.
+struct HealthWithStore {
     statuses: HealthService,
     store: AsciiMetadataValue,
 }
 
-impl Answering {
+impl HealthWithStore {
     fn name_store<T>(
         &self,
         mut answer: Result<Response<T>, Status>,
@@ -82,7 +82,7 @@ impl Answering {
 }
 
 #[tonic::async_trait]
-impl health_server::Health for Answering {
+impl health_server::Health for HealthWithStore {
     type WatchStream = <HealthService as health_server::Health>::WatchStream;
 
     async fn check(
@@ -100,12 +100,12 @@ impl health_server::Health for Answering {
     }
 }
 
-/// Tells clients our schema.
+/// The reflection service, which returns the compiled schema.
 pub(super) fn reflection() -> Result<ServerReflectionServer<impl ServerReflection>, server::Error> {
     schema().build_v1()
 }
 
-/// The same for clients that know only the version before it.
+/// The same for clients of the older v1alpha protocol.
 pub(super) fn reflection_v1alpha()
 -> Result<v1alpha::ServerReflectionServer<impl v1alpha::ServerReflection>, server::Error> {
     schema().build_v1alpha()

@@ -1,4 +1,4 @@
-//! Refusals as gRPC statuses with google.rpc details.
+//! Encodes errors as gRPC statuses with google.rpc details.
 
 use tonic::Status;
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -7,19 +7,19 @@ use tracing::debug;
 use crate::error::{Code, Error};
 use crate::pb;
 
-/// The domain of every ErrorInfo.
+/// The domain of every google.rpc.ErrorInfo.
 const DOMAIN: &str = "taskscheduler";
-/// The longest message of a status, in bytes. It travels in a header, where each byte may become
-/// three, and once more in the details; clients take 8 kB of headers.
+/// The longest message of a status, in bytes. A header contains it percent-encoded, at up to three
+/// bytes for one, and again in the details; clients accept 8 kB of headers.
 const MAX_MESSAGE_BYTES: usize = 1_024;
-/// The most that the violations in a status may take, in bytes.
+/// The largest size of all violations in a status, in bytes.
 const MAX_VIOLATIONS_BYTES: usize = 2_048;
-/// The longest path of a field in a violation, in bytes.
+/// The longest field path in a violation, in bytes.
 const MAX_FIELD_BYTES: usize = 256;
-/// The longest message of a [`pb::Refusal`]: an answer may have ten thousand.
+/// The longest message of a [`pb::Refusal`], in bytes: one answer may have 10,000.
 const MAX_REFUSAL_BYTES: usize = 256;
 
-/// The gRPC status of a reason.
+/// The gRPC code for a reason.
 fn grpc(code: Code) -> tonic::Code {
     match code {
         Code::MethodNotFound
@@ -34,8 +34,7 @@ fn grpc(code: Code) -> tonic::Code {
         Code::DeadlineExceeded => tonic::Code::DeadlineExceeded,
         Code::PermissionDenied => tonic::Code::PermissionDenied,
         Code::Internal => tonic::Code::Internal,
-        // What ended a task. As a refusal it would mean that the task could not be asked about,
-        // which no caller can do anything about.
+        // Reasons of failed tasks, which do not occur as refusals of calls.
         Code::Cancelled => tonic::Code::Cancelled,
         Code::HandlerFailed
         | Code::Panicked
@@ -85,7 +84,7 @@ impl From<Error> for pb::Refusal {
     }
 }
 
-/// At most `max` bytes of `text`; what is left out becomes `…`.
+/// At most `max` bytes of `text`; `…` replaces the rest.
 pub(super) fn cut(text: &str, max: usize) -> String {
     const MARK: &str = "…";
     if text.len() <= max {
@@ -105,7 +104,7 @@ mod tests {
     use crate::error::Violation;
 
     #[test]
-    fn every_refusal_has_its_status_and_reason() {
+    fn every_refusal_has_a_status_and_a_reason() {
         let check = |code: Code, expected: tonic::Code| {
             let status = Status::from(Error::new(code, "why"));
             let details = status.get_error_details();
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn details_name_the_field_and_when_to_ask_again() {
+    fn details_contain_the_field_and_the_retry_delay() {
         let invalid = Status::from(Error::invalid("args[2]", "text; expected integer"));
         let details = invalid.get_error_details();
         let violations = &details.bad_request().expect("a BadRequest").field_violations;

@@ -201,3 +201,71 @@ where
         Poll::Ready(Some(item))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio_stream::{iter, pending};
+
+    use super::*;
+
+    /// The items of a stream with these ends, and the code of the error that it ends with.
+    async fn collect(
+        items: impl Stream<Item = Result<i32, Error>> + Unpin + Send + 'static,
+        deadline: Option<Instant>,
+        shuts_down: bool,
+    ) -> (Vec<i32>, Option<tonic::Code>) {
+        let hang_up = CancellationToken::new();
+        if shuts_down {
+            hang_up.cancel();
+        }
+        let mut stream = Ends { deadline, hang_up }.end(items, "late", "closing");
+        let mut received = Vec::new();
+        while let Some(item) = stream.next().await {
+            match item {
+                Ok(item) => received.push(item),
+                Err(status) => {
+                    assert!(stream.next().await.is_none(), "an error is the last item");
+                    return (received, Some(status.code()));
+                }
+            }
+        }
+        (received, None)
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_after_its_last_item() {
+        assert_eq!(collect(iter([Ok(1), Ok(2)]), None, false).await, (vec![1, 2], None));
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_ends_a_stream_after_the_items_that_are_ready() {
+        let items = iter([Ok(1), Ok(2)]).chain(pending());
+        let unavailable = Some(tonic::Code::Unavailable);
+        assert_eq!(collect(items, None, true).await, (vec![1, 2], unavailable));
+    }
+
+    #[tokio::test]
+    async fn a_deadline_ends_a_stream_even_if_items_are_ready() {
+        let exceeded = Some(tonic::Code::DeadlineExceeded);
+        let now = Some(Instant::now());
+        assert_eq!(collect(iter([Ok(1)]), now, false).await, (vec![], exceeded));
+        let soon = Some(Instant::now() + Duration::from_millis(1));
+        assert_eq!(collect(pending(), soon, false).await, (vec![], exceeded));
+    }
+
+    #[tokio::test]
+    async fn a_panic_ends_a_stream_with_internal() {
+        let items =
+            iter([1, 2]).map(|item| if item == 1 { Ok(item) } else { panic!("on purpose") });
+        assert_eq!(collect(items, None, false).await, (vec![1], Some(tonic::Code::Internal)));
+    }
+
+    #[tokio::test]
+    async fn unfold_hands_the_state_from_step_to_step() {
+        let numbers = unfold(1, |number| async move {
+            tokio::task::yield_now().await;
+            (number < 4).then_some((number, number + 1))
+        });
+        assert_eq!(numbers.collect::<Vec<i32>>().await, [1, 2, 3]);
+    }
+}

@@ -1,4 +1,4 @@
-//! Calls, as clients see them: the whole service in front of a system on a memory store.
+//! Calls as a client sees them: the whole service in front of a system on a memory store.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -32,9 +32,9 @@ use crate::tasks::{HandlerResult, TaskContext, TaskHandler, TaskRegistry, collec
 /// Longer than any test may take.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Says when it has begun, and ends when it may.
+/// A handler that signals when it starts, and ends when the test permits.
 struct Gate {
-    begun: Semaphore,
+    started: Semaphore,
     may_end: Semaphore,
 }
 
@@ -45,15 +45,15 @@ impl TaskHandler for Arc<Gate> {
     }
 
     async fn execute(&self, _: &Task, _: &TaskContext, _: Vec<ArgValue>) -> HandlerResult {
-        self.begun.add_permits(1);
+        self.started.add_permits(1);
         self.may_end.acquire().await.expect("never closed").forget();
         Ok(ArgValue::String("through".into()))
     }
 }
 
 impl Gate {
-    async fn has_begun(&self) {
-        self.begun.acquire().await.expect("never closed").forget();
+    async fn has_started(&self) {
+        self.started.acquire().await.expect("never closed").forget();
     }
 }
 
@@ -78,7 +78,7 @@ async fn start() -> Running {
     let system = TaskSystem::start(options, registry, cache, Arc::new(MemoryStore::default()))
         .await
         .unwrap();
-    let gate = Arc::new(Gate { begun: Semaphore::new(0), may_end: Semaphore::new(0) });
+    let gate = Arc::new(Gate { started: Semaphore::new(0), may_end: Semaphore::new(0) });
     system.register_handler(Arc::new(Arc::clone(&gate))).unwrap();
 
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -93,7 +93,7 @@ async fn channel(handle: &Handle) -> Channel {
     Endpoint::try_from(url).unwrap().connect().await.unwrap()
 }
 
-fn ask(task_id: &str, method: &str, args: Vec<prost_types::Any>) -> TaskRequest {
+fn task(task_id: &str, method: &str, args: Vec<prost_types::Any>) -> TaskRequest {
     TaskRequest { task_id: task_id.into(), method: method.into(), args, ..Default::default() }
 }
 
@@ -111,18 +111,25 @@ fn text(value: &str) -> prost_types::Any {
     }
 }
 
-fn attended(request: TaskRequest) -> TaskRequest {
+/// A request that a proxy has passed on.
+fn proxied<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("x-forwarded-for", "10.0.0.1".parse().unwrap());
+    request
+}
+
+fn cancelled_on_disconnect(request: TaskRequest) -> TaskRequest {
     let options = TaskOptions { cancel_on_disconnect: true, ..Default::default() };
     TaskRequest { options: Some(options), ..request }
 }
 
 #[tokio::test]
-async fn a_plain_client_submits_and_asks_again() {
+async fn a_plain_client_submits_and_reads_the_result_again() {
     let Running { handle: _handle, mut client, .. } = start().await;
-    let added = client.submit_task(ask("", "add", vec![int(1), int(2), int(3)])).await.unwrap();
+    let added = client.submit_task(task("", "add", vec![int(1), int(2), int(3)])).await.unwrap();
     let added = added.into_inner();
     assert_eq!((added.status(), added.result.as_str()), (Status::Success, "6"));
-    assert_eq!(added.task_id.len(), 36, "the server gave it an id");
+    assert_eq!(added.task_id.len(), 36, "the server generated an id");
 
     let task_id = added.task_id;
     let again =
@@ -138,13 +145,13 @@ async fn a_plain_client_submits_and_asks_again() {
 }
 
 #[tokio::test]
-async fn refusals_carry_a_reason_and_the_field_at_fault() {
+async fn refusals_have_a_reason_and_the_field_at_fault() {
     let Running { handle: _handle, mut client, .. } = start().await;
-    let unknown = client.submit_task(ask("", "ad", vec![])).await.unwrap_err();
+    let unknown = client.submit_task(task("", "ad", vec![])).await.unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);
     assert_eq!(unknown.get_error_details().error_info().unwrap().reason, "METHOD_NOT_FOUND");
 
-    let wrong = client.submit_task(ask("", "add", vec![int(1), text("x")])).await.unwrap_err();
+    let wrong = client.submit_task(task("", "add", vec![int(1), text("x")])).await.unwrap_err();
     assert_eq!(wrong.code(), Code::InvalidArgument);
     let details = wrong.get_error_details();
     assert_eq!(details.bad_request().unwrap().field_violations[0].field, "args[1]");
@@ -157,11 +164,12 @@ async fn refusals_carry_a_reason_and_the_field_at_fault() {
 }
 
 #[tokio::test]
-async fn each_of_many_tasks_has_its_own_answer() {
+async fn each_task_of_a_batch_has_its_own_outcome() {
     let Running { handle: _handle, mut client, .. } = start().await;
-    let tasks = vec![ask("a", "add", vec![]), ask("b", "nothing", vec![]), ask("c", "add", vec![])];
+    let tasks =
+        vec![task("a", "add", vec![]), task("b", "nothing", vec![]), task("c", "add", vec![])];
     let answer = client.enqueue_tasks(EnqueueTasksRequest { tasks }).await.unwrap().into_inner();
-    let said: Vec<_> = answer
+    let results: Vec<_> = answer
         .outcomes
         .into_iter()
         .map(|one| match one.outcome.unwrap() {
@@ -169,23 +177,24 @@ async fn each_of_many_tasks_has_its_own_answer() {
             enqueue_outcome::Outcome::Refused(refusal) => refusal.reason,
         })
         .collect();
-    assert_eq!(said, ["a", "METHOD_NOT_FOUND", "c"]);
+    assert_eq!(results, ["a", "METHOD_NOT_FOUND", "c"]);
 }
 
 #[tokio::test]
-async fn a_task_outlives_its_caller_unless_it_is_to_go_with_it() {
+async fn a_task_continues_after_its_caller_disconnects_unless_it_is_cancelled_then() {
     let Running { handle: _handle, client, gate } = start().await;
     let submit = |request| {
         let mut client = client.clone();
         tokio::spawn(async move { client.submit_task(request).await })
     };
-    let (stays, goes) = (ask("stays", "gate", vec![]), attended(ask("goes", "gate", vec![])));
+    let (stays, goes) =
+        (task("stays", "gate", vec![]), cancelled_on_disconnect(task("goes", "gate", vec![])));
     let callers = [submit(stays.clone()), submit(goes.clone())];
-    gate.has_begun().await;
-    gate.has_begun().await;
+    gate.has_started().await;
+    gate.has_started().await;
     callers.iter().for_each(tokio::task::JoinHandle::abort);
 
-    // Asking for the same again joins what is under way, and learns how it ends.
+    // The same request joins the running task.
     let gone = submit(goes).await.unwrap().unwrap().into_inner();
     assert_eq!(gone.failure.unwrap().code, "CANCELLED");
     let joined = submit(stays);
@@ -196,14 +205,14 @@ async fn a_task_outlives_its_caller_unless_it_is_to_go_with_it() {
 #[tokio::test]
 async fn a_deadline_ends_the_wait_and_not_the_task() {
     let Running { handle: _handle, mut client, gate } = start().await;
-    let mut hasty = Request::new(ask("long", "gate", vec![]));
+    let mut hasty = Request::new(task("long", "gate", vec![]));
     hasty.set_timeout(Duration::from_millis(200));
     assert!(client.submit_task(hasty).await.is_err());
-    gate.has_begun().await;
-    let asked = ResultRequest { task_id: "long".into(), wait: None };
-    assert_eq!(client.get_result(asked).await.unwrap().into_inner().status(), Status::Pending);
+    gate.has_started().await;
+    let request = ResultRequest { task_id: "long".into(), wait: None };
+    assert_eq!(client.get_result(request).await.unwrap().into_inner().status(), Status::Pending);
     gate.may_end.add_permits(1);
-    let joined = client.submit_task(ask("long", "gate", vec![])).await.unwrap().into_inner();
+    let joined = client.submit_task(task("long", "gate", vec![])).await.unwrap().into_inner();
     assert_eq!(joined.result, "through");
 }
 
@@ -213,35 +222,35 @@ async fn messages_are_compressed_both_ways() {
     let long = "x".repeat(100_000);
     for encoding in [CompressionEncoding::Gzip, CompressionEncoding::Zstd] {
         let mut client = client.clone().accept_compressed(encoding).send_compressed(encoding);
-        let echoed = client.submit_task(ask("", "echo_string", vec![text(&long)])).await.unwrap();
+        let echoed = client.submit_task(task("", "echo_string", vec![text(&long)])).await.unwrap();
         assert!(echoed.metadata().contains_key("grpc-encoding"));
         assert!(echoed.into_inner().result.contains(&long));
-        let short = client.submit_task(ask("", "add", vec![int(1)])).await.unwrap();
+        let short = client.submit_task(task("", "add", vec![int(1)])).await.unwrap();
         assert_eq!(short.into_inner().result, "1");
     }
 }
 
 #[tokio::test]
-async fn a_message_that_is_too_large_ends_its_call_alone() {
+async fn a_message_that_is_too_large_fails_its_call_only() {
     let Running { handle: _handle, mut client, .. } = start().await;
     let huge = text(&"x".repeat(5_000_000));
-    let refused = client.submit_task(ask("", "echo_string", vec![huge])).await.unwrap_err();
+    let refused = client.submit_task(task("", "echo_string", vec![huge])).await.unwrap_err();
     assert_eq!(refused.code(), Code::OutOfRange);
-    client.submit_task(ask("", "add", vec![])).await.unwrap();
+    client.submit_task(task("", "add", vec![])).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_stop_lets_calls_under_way_finish() {
+async fn a_stop_lets_running_calls_finish() {
     let Running { handle, mut client, gate } = start().await;
     let mut health = HealthClient::new(channel(&handle).await);
     handle.refuse().await;
     for service in ["", "taskscheduler.TaskScheduler"] {
-        let asked = HealthCheckRequest { service: service.into() };
-        let answer = health.check(asked).await.unwrap().into_inner();
+        let request = HealthCheckRequest { service: service.into() };
+        let answer = health.check(request).await.unwrap().into_inner();
         assert_eq!(answer.status().as_str_name(), "NOT_SERVING");
     }
-    let call = tokio::spawn(async move { client.submit_task(ask("late", "gate", vec![])).await });
-    gate.has_begun().await;
+    let call = tokio::spawn(async move { client.submit_task(task("late", "gate", vec![])).await });
+    gate.has_started().await;
     let stopping = tokio::spawn(handle.stop(LONG));
     gate.may_end.add_permits(1);
     assert_eq!(call.await.unwrap().unwrap().into_inner().result, "through");
@@ -249,18 +258,16 @@ async fn a_stop_lets_calls_under_way_finish() {
 }
 
 #[tokio::test]
-async fn who_comes_through_a_proxy_can_submit_and_nothing_else() {
+async fn a_caller_behind_a_proxy_may_call_open_methods_only() {
     let Running { handle: _handle, client, .. } = start().await;
-    /// Says whether it may be called.
+    /// Whether a caller behind a proxy may call the method.
     macro_rules! may {
         ($call:ident, $message:expr) => {{
-            let mut asked = Request::new($message);
-            asked.metadata_mut().insert("x-forwarded-for", "10.0.0.1".parse().unwrap());
-            let answer = client.clone().$call(asked).await;
+            let answer = client.clone().$call(proxied($message)).await;
             answer.err().is_none_or(|status| status.code() != Code::PermissionDenied)
         }};
     }
-    let one = || ask("one", "add", vec![int(1)]);
+    let one = || task("one", "add", vec![int(1)]);
     assert!(may!(submit_task, one()));
     assert!(may!(get_result, ResultRequest { task_id: "one".into(), wait: None }));
     assert!(may!(enqueue_task, one()));
@@ -271,45 +278,45 @@ async fn who_comes_through_a_proxy_can_submit_and_nothing_else() {
         pb::SubmitGroupRequest { tasks: vec![one()], ..Default::default() }
     ));
 
+    // The policy's own test walks all methods.
+    let watched = pb::WatchTaskRequest { task_id: "one".into(), ..Default::default() };
+    assert!(!may!(get_task, GetTaskRequest { task_id: "one".into() }));
+    assert!(!may!(cancel_tasks, CancelTasksRequest::default()));
+    assert!(!may!(watch_task, watched));
+    assert!(!may!(stream_events, pb::StreamEventsRequest::default()));
+    assert!(!may!(watch_statistics, pb::WatchStatisticsRequest::default()));
+
     for id in ["schedule/a/1", "webhook/a/evt_1"] {
         assert!(!may!(get_result, ResultRequest { task_id: id.into(), wait: None }));
-        assert!(!may!(submit_task, ask(id, "add", vec![int(1)])));
-        assert!(!may!(enqueue_task, ask(id, "add", vec![int(1)])));
+        assert!(!may!(submit_task, task(id, "add", vec![int(1)])));
+        assert!(!may!(enqueue_task, task(id, "add", vec![int(1)])));
     }
-    assert!(!may!(get_task, GetTaskRequest { task_id: "one".into() }));
-    assert!(!may!(list_tasks, pb::ListTasksRequest::default()));
-    assert!(!may!(
-        watch_task,
-        pb::WatchTaskRequest { task_id: "one".into(), ..Default::default() }
-    ));
-    assert!(!may!(cancel_tasks, CancelTasksRequest::default()));
-    assert!(!may!(retry_task, pb::RetryTaskRequest::default()));
-    assert!(!may!(resolve_task, pb::ResolveTaskRequest::default()));
-    assert!(!may!(purge_tasks, pb::PurgeTasksRequest::default()));
-    assert!(!may!(list_queues, pb::ListQueuesRequest::default()));
-    assert!(!may!(pause_queue, pb::PauseQueueRequest::default()));
-    assert!(!may!(resume_queue, pb::ResumeQueueRequest::default()));
-    assert!(!may!(set_queue_limits, pb::SetQueueLimitsRequest::default()));
-    assert!(!may!(list_methods, ListMethodsRequest::default()));
-    assert!(!may!(put_webhook, pb::PutWebhookRequest::default()));
-    assert!(!may!(get_webhook, pb::GetWebhookRequest::default()));
-    assert!(!may!(list_webhooks, pb::ListWebhooksRequest::default()));
-    assert!(!may!(delete_webhook, pb::DeleteWebhookRequest::default()));
 }
 
 #[tokio::test]
-async fn who_comes_through_a_proxy_cannot_run_what_is_the_server_s_own() {
+async fn a_refusal_by_the_access_policy_has_its_reason() {
+    let Running { handle: _handle, mut client, .. } = start().await;
+    let refused = client.list_queues(proxied(pb::ListQueuesRequest {})).await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    assert_eq!(
+        refused.message(),
+        "this call is for clients on the server's own machine, and this one came through a proxy"
+    );
+    assert_eq!(refused.get_error_details().error_info().unwrap().reason, "PERMISSION_DENIED");
+    client.list_queues(pb::ListQueuesRequest {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_caller_behind_a_proxy_cannot_run_reserved_tasks() {
     let Running { handle: _handle, client, .. } = start().await;
-    /// What becomes of it, asked from there.
-    macro_rules! asked {
-        ($call:ident, $message:expr) => {{
-            let mut asked = Request::new($message);
-            asked.metadata_mut().insert("x-forwarded-for", "10.0.0.1".parse().unwrap());
-            client.clone().$call(asked).await.map(tonic::Response::into_inner)
-        }};
+    /// Calls the method from behind a proxy.
+    macro_rules! call {
+        ($call:ident, $message:expr) => {
+            client.clone().$call(proxied($message)).await.map(tonic::Response::into_inner)
+        };
     }
-    let own = |id: &str| ask(id, "system/webhook", vec![int(1)]);
-    let open = |id: &str| ask(id, "add", vec![int(1)]);
+    let own = |id: &str| task(id, "system/webhook", vec![int(1)]);
+    let open = |id: &str| task(id, "add", vec![int(1)]);
     let both = || vec![open("open"), own("own")];
     let chain = pb::SubmitChainRequest { tasks: both(), wait: None };
     let group = pb::SubmitGroupRequest { tasks: both(), ..Default::default() };
@@ -319,15 +326,15 @@ async fn who_comes_through_a_proxy_cannot_run_what_is_the_server_s_own() {
         wait: None,
     };
     for refused in [
-        asked!(submit_task, own("own")).map(drop),
-        asked!(enqueue_task, own("own")).map(drop),
-        asked!(submit_chain, chain).map(drop),
-        asked!(submit_group, group).map(drop),
-        asked!(submit_group, callback).map(drop),
+        call!(submit_task, own("own")).map(drop),
+        call!(enqueue_task, own("own")).map(drop),
+        call!(submit_chain, chain).map(drop),
+        call!(submit_group, group).map(drop),
+        call!(submit_group, callback).map(drop),
     ] {
         assert_eq!(refused.expect_err("refused").code(), Code::PermissionDenied);
     }
-    let outcomes = asked!(enqueue_tasks, EnqueueTasksRequest { tasks: both() }).unwrap().outcomes;
+    let outcomes = call!(enqueue_tasks, EnqueueTasksRequest { tasks: both() }).unwrap().outcomes;
     let reasons: Vec<_> = outcomes
         .into_iter()
         .map(|one| match one.outcome.unwrap() {
@@ -336,23 +343,23 @@ async fn who_comes_through_a_proxy_cannot_run_what_is_the_server_s_own() {
         })
         .collect();
     assert_eq!(reasons, ["open", "PERMISSION_DENIED"]);
-    // On this machine it is a method like others, whose arguments make no sense here.
+    // For a local caller it is a method like others; these arguments are not valid for it.
     let failed = client.clone().submit_task(own("own")).await.unwrap().into_inner();
     assert_eq!(failed.status(), Status::Failed);
     assert!(failed.result.contains("1 arguments; expected webhook"), "{}", failed.result);
 }
 
 #[tokio::test]
-async fn a_stop_ends_watches_and_waits() {
+async fn a_stop_ends_streams_and_waits() {
     let Running { handle, mut client, gate } = start().await;
     let waits = || ResultRequest {
         task_id: "slow".into(),
         wait: Some(prost_types::Duration { seconds: 600, nanos: 0 }),
     };
-    client.enqueue_task(ask("slow", "gate", vec![])).await.unwrap();
-    gate.has_begun().await;
-    let asked = pb::WatchTaskRequest { task_id: "slow".into(), ..Default::default() };
-    let mut updates = client.watch_task(asked).await.unwrap().into_inner();
+    client.enqueue_task(task("slow", "gate", vec![])).await.unwrap();
+    gate.has_started().await;
+    let request = pb::WatchTaskRequest { task_id: "slow".into(), ..Default::default() };
+    let mut updates = client.watch_task(request).await.unwrap().into_inner();
     assert!(updates.message().await.unwrap().is_some());
     let waiting = tokio::spawn({
         let mut client = client.clone();
@@ -360,10 +367,10 @@ async fn a_stop_ends_watches_and_waits() {
     });
     let chain = tokio::spawn({
         let mut client = client.clone();
-        let tasks = vec![ask("slow", "gate", vec![])];
+        let tasks = vec![task("slow", "gate", vec![])];
         async move { client.submit_chain(pb::SubmitChainRequest { tasks, wait: waits().wait }).await }
     });
-    // It is asked after those, on the same connection, so they have come when it is answered.
+    // This call follows those on the same connection, so they have arrived when it is answered.
     for _ in 0..10 {
         tokio::task::yield_now().await;
     }

@@ -1,4 +1,4 @@
-//! Connections, as peers see them: a bare server, real sockets.
+//! Connections as a peer sees them: a bare server and real sockets.
 
 use std::io::ErrorKind;
 use std::iter;
@@ -24,7 +24,7 @@ const OPENING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x0
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(100);
 
-/// Options under which nothing happens for want of patience.
+/// Options without short timeouts.
 fn patient() -> Options {
     Options {
         serve_threads: NonZeroUsize::MIN,
@@ -51,19 +51,19 @@ async fn is_served(client: &mut HealthClient<Channel>) -> bool {
     client.check(HealthCheckRequest::default()).await.is_ok()
 }
 
-/// Sends `opening` and nothing more.
+/// A peer that sends `opening` and nothing else.
 async fn peer(serving: &Serving, opening: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(serving.local_addr()).await.unwrap();
     stream.write_all(opening).await.unwrap();
     stream
 }
 
-/// Whether the server answers a peer's SETTINGS.
+/// Whether the server acknowledges the peer's SETTINGS.
 async fn is_acknowledged(mut stream: TcpStream) -> bool {
     const ACK: &[u8] = b"\x00\x00\x00\x04\x01\x00\x00\x00\x00";
-    let mut came = Vec::new();
-    while !came.windows(ACK.len()).any(|frame| frame == ACK) {
-        if stream.read_buf(&mut came).await.unwrap() == 0 {
+    let mut received = Vec::new();
+    while !received.windows(ACK.len()).any(|frame| frame == ACK) {
+        if stream.read_buf(&mut received).await.unwrap() == 0 {
             return false;
         }
     }
@@ -86,11 +86,11 @@ async fn a_peer_that_does_not_open_http2_in_time_is_closed() {
     for opening in [&b""[..], b"P", &OPENING[..24], &OPENING[..32]] {
         closed(peer(&serving, opening).await).await;
     }
-    assert!(is_served(&mut honest).await, "who opened in time stays");
+    assert!(is_served(&mut honest).await, "a peer that opened HTTP/2 in time stays");
 }
 
 #[tokio::test]
-async fn a_peer_that_speaks_something_else_is_closed() {
+async fn a_peer_that_sends_another_protocol_is_closed() {
     let (serving, _health) = start(patient()).await;
     closed(peer(&serving, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await).await;
     closed(peer(&serving, &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc]).await).await;
@@ -104,25 +104,25 @@ async fn a_peer_that_stalls_within_a_frame_is_closed() {
     // The head of a HEADERS frame of 100 bytes, and none of them.
     let half = [OPENING, b"\x00\x00\x64\x01\x04\x00\x00\x00\x01"].concat();
     closed(peer(&serving, &half).await).await;
-    assert!(is_served(&mut honest).await, "who answers pings stays");
+    assert!(is_served(&mut honest).await, "a peer that answers pings stays");
 }
 
 #[tokio::test]
-async fn a_newcomer_takes_the_place_of_the_peer_that_was_silent_longest() {
+async fn a_new_connection_evicts_the_peer_that_was_silent_longest() {
     let (serving, _health) = start(Options { max_connections: 3, ..patient() }).await;
     let mut honest = client(&serving).await;
     assert!(is_served(&mut honest).await);
     let first = peer(&serving, b"").await;
     let mut second = peer(&serving, b"").await;
-    let mut newcomer = client(&serving).await;
-    assert!(is_served(&mut newcomer).await);
+    let mut next = client(&serving).await;
+    assert!(is_served(&mut next).await);
     closed(first).await;
     second.write_all(OPENING).await.unwrap();
-    assert!(is_acknowledged(second).await, "who was silent for less is served on");
+    assert!(is_acknowledged(second).await, "a peer that was silent for less time stays");
 }
 
 #[tokio::test]
-async fn when_every_peer_has_spoken_a_newcomer_is_closed() {
+async fn a_new_connection_is_closed_when_every_peer_has_opened_http2() {
     let (serving, _health) = start(Options { max_connections: 1, ..patient() }).await;
     let mut honest = client(&serving).await;
     assert!(is_served(&mut honest).await);
@@ -136,11 +136,11 @@ async fn when_every_peer_has_spoken_a_newcomer_is_closed() {
             break next;
         }
     };
-    assert!(is_served(&mut next).await, "the place is free again");
+    assert!(is_served(&mut next).await, "the slot is free again");
 }
 
 #[tokio::test]
-async fn connections_are_spread_over_the_threads() {
+async fn connections_are_spread_over_the_workers() {
     let (serving, _health) =
         start(Options { serve_threads: NonZeroUsize::new(3).unwrap(), ..patient() }).await;
     let mut clients = Vec::new();
@@ -160,9 +160,9 @@ async fn stopping_closes_idle_connections_and_counts_what_it_cuts() {
     let watching = honest.watch(HealthCheckRequest::default()).await.unwrap();
     let silent = peer(&serving, b"").await;
     health.hang_up().await;
-    let begun = Instant::now();
+    let started = Instant::now();
     assert_eq!(serving.stop(LONG).await, 0);
-    assert!(begun.elapsed() < LONG / 2, "nobody had to be waited for");
+    assert!(started.elapsed() < LONG / 2, "no peer delays the stop");
     closed(silent).await;
     drop(watching);
 
@@ -200,11 +200,11 @@ async fn ten_thousand_silent_peers_do_not_keep_a_client_out() {
     assert!(is_served(&mut honest).await);
 }
 
-/// Never answers a check, and answers a watch without end.
-struct Odd;
+/// A health service that never answers a check and streams without end.
+struct Endless;
 
 #[tonic::async_trait]
-impl health_server::Health for Odd {
+impl health_server::Health for Endless {
     type WatchStream = tokio_stream::Iter<iter::RepeatWith<fn() -> Answer>>;
 
     async fn check(
@@ -228,9 +228,9 @@ type Answer = Result<HealthCheckResponse, Status>;
 /// An empty message, framed.
 const EMPTY: &[u8] = &[0; 5];
 
-fn odd_server(options: Options) -> Serving {
+fn endless_server(options: Options) -> Serving {
     let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    serve(listener, &options, || Routes::new(health_server::HealthServer::new(Odd)).prepare())
+    serve(listener, &options, || Routes::new(health_server::HealthServer::new(Endless)).prepare())
         .unwrap()
 }
 
@@ -239,10 +239,10 @@ fn call(method: &str) -> http::request::Builder {
         .header("content-type", "application/grpc")
 }
 
-/// Bare HTTP/2, because tonic's client does not wait for the server's answer.
+/// Plain HTTP/2, because tonic's client does not wait for the server's answer.
 #[tokio::test]
-async fn an_expired_deadline_is_answered_by_us_and_not_by_tonic() {
-    let serving = odd_server(patient());
+async fn an_expired_deadline_is_answered_deadline_exceeded() {
+    let serving = endless_server(patient());
     let stream = TcpStream::connect(serving.local_addr()).await.unwrap();
     let (calls, connection) =
         h2::client::Builder::new().handshake::<_, &[u8]>(stream).await.unwrap();
@@ -262,7 +262,7 @@ async fn an_expired_deadline_is_answered_by_us_and_not_by_tonic() {
 #[tokio::test]
 async fn a_peer_that_stops_reading_is_closed() {
     let quick = Options { keepalive_interval: SHORT, keepalive_timeout: SHORT, ..patient() };
-    let serving = odd_server(quick);
+    let serving = endless_server(quick);
     let stream = TcpStream::connect(serving.local_addr()).await.unwrap();
     let mut builder = h2::client::Builder::new();
     builder.initial_window_size(1 << 30).initial_connection_window_size(1 << 30);
@@ -270,7 +270,7 @@ async fn a_peer_that_stops_reading_is_closed() {
     let (answer, mut body) =
         calls.ready().await.unwrap().send_request(call("Watch").body(()).unwrap(), false).unwrap();
     body.send_data(EMPTY, true).unwrap();
-    // The answer has begun; from here on nobody reads.
+    // The answer has started; from here on the client does not read.
     tokio::select! {
         answer = answer => assert!(answer.is_ok()),
         _ = &mut connection => panic!("the connection ended"),

@@ -1,4 +1,4 @@
-//! The door as its peers see it: real sockets, in this process.
+//! The server as its clients see it: real sockets, in this process.
 
 mod calls;
 mod connections;
