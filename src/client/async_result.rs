@@ -1,4 +1,4 @@
-//! A task that was sent: how it stands, and what becomes of it.
+//! A handle to a task: its state, progress, logs and result.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::client::{Callbacks, ClientError, TaskClient, TaskList, TaskOutcome, T
 use crate::models::{CancelRequest, CancelVerdict, LogLine, State, TaskId};
 use crate::{pb, wire};
 
-/// The longest that one call waits for a task's end; a longer wait is several calls.
+/// The longest wait of one GetResult call; a longer wait takes several calls.
 const LONGEST_POLL: Duration = Duration::from_secs(60);
-/// What a call gets at least, however little time is left.
+/// The shortest timeout of a call, however little time is left.
 const LEAST_CALL: Duration = Duration::from_secs(1);
 
-/// Follows one task. Cheap to clone; dropping it leaves the task alone.
+/// A handle to one task on the server. It is cheap to clone; dropping it has no effect on the task.
 #[derive(Clone, Debug)]
 pub struct AsyncResult {
     client: TaskClient,
@@ -26,12 +26,12 @@ pub struct AsyncResult {
     replaced: bool,
 }
 
-/// How far a body says it is.
+/// The progress that a handler reports.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
     /// 0 to 1.
     pub fraction: f64,
-    /// A few words; empty before it says anything.
+    /// A short message; empty before the handler reports one.
     pub message: String,
 }
 
@@ -40,38 +40,38 @@ impl AsyncResult {
         Self { client, id, joined: false, replaced: false }
     }
 
-    /// What the server said when it accepted the task.
-    pub(super) fn entered(self, joined: bool, replaced: bool) -> Self {
+    /// Sets how the server accepted the task.
+    pub(super) fn accepted_as(self, joined: bool, replaced: bool) -> Self {
         Self { joined, replaced, ..self }
     }
 
-    /// The task.
+    /// The id of the task.
     pub fn id(&self) -> &TaskId {
         &self.id
     }
 
-    /// Whether the server had the task already: sent before under this id (by an earlier try of the
-    /// same call, too), or another one with the same unique key.
+    /// Whether the server had the task already: an earlier request had the same id (also an earlier
+    /// attempt of the same call) or the same unique key.
     pub fn joined(&self) -> bool {
         self.joined
     }
 
-    /// Whether the first task with the same unique key got this one's arguments.
+    /// Whether the first task with the same unique key got the arguments of this one.
     pub fn replaced(&self) -> bool {
         self.replaced
     }
 
-    /// Where it stands.
+    /// The state of the task.
     ///
     /// # Errors
-    /// `TASK_NOT_FOUND` when it was never accepted or is not kept any more.
+    /// `TASK_NOT_FOUND` when it was never accepted or is no longer kept.
     pub async fn state(&self) -> Result<State, ClientError> {
         let within = self.client.call_timeout();
-        let answer = self.ask(Duration::ZERO, within, self.client.tries()).await?;
+        let answer = self.get_result(Duration::ZERO, within, self.client.tries()).await?;
         state("GetResult", answer.state)
     }
 
-    /// How far its body says it is.
+    /// The progress that its handler last reported.
     ///
     /// # Errors
     /// As [`state`](Self::state).
@@ -80,7 +80,7 @@ impl AsyncResult {
         Ok(Progress { fraction: task.progress, message: task.progress_message })
     }
 
-    /// Whether it has ended.
+    /// Whether the task has ended.
     ///
     /// # Errors
     /// As [`state`](Self::state).
@@ -88,13 +88,13 @@ impl AsyncResult {
         Ok(self.state().await?.has_ended())
     }
 
-    /// Its result, once it has one. Waits through lost connections and restarts of the server, as long
-    /// as `timeout` lasts; asks once however short that is.
+    /// Waits for the task to end and returns its result. The wait survives lost connections and restarts
+    /// of the server; with a zero `timeout` it makes one call.
     ///
     /// # Errors
-    /// [`Failed`](ClientError::Failed) when it ended badly; [`Timeout`](ClientError::Timeout) when it has
-    /// not ended in time; `TASK_NOT_FOUND`; [`Transport`](ClientError::Transport) when the server could
-    /// not be reached in that time.
+    /// [`Failed`](ClientError::Failed) when the task did not succeed; [`Timeout`](ClientError::Timeout)
+    /// when it has not ended within `timeout`; `TASK_NOT_FOUND`; [`Transport`](ClientError::Transport)
+    /// when the server could not be reached within `timeout`.
     pub async fn get(&self, timeout: Duration) -> Result<TaskOutcome, ClientError> {
         match self.ended(timeout).await? {
             Some(Ok(outcome)) => Ok(outcome),
@@ -103,16 +103,16 @@ impl AsyncResult {
         }
     }
 
-    /// Waits until it has ended, well or badly; `false` when it has not in that time.
+    /// Waits for the task to end, successfully or not; `false` when it has not ended within `timeout`.
     ///
     /// # Errors
-    /// As [`get`](Self::get), but neither of the first two.
+    /// As [`get`](Self::get), without `Failed` and `Timeout`.
     pub async fn wait(&self, timeout: Duration) -> Result<bool, ClientError> {
         Ok(self.ended(timeout).await?.is_some())
     }
 
-    /// Calls one of the two when it has ended, in a task of its own, for as long as what this returns
-    /// is kept. `on_failure` is also told when the server cannot be reached any more.
+    /// Calls one of the two functions when the task has ended, on a spawned Tokio task that runs until the
+    /// returned value is dropped. `on_failure` is also called when the server cannot be reached.
     ///
     /// # Panics
     /// Outside of a Tokio runtime.
@@ -131,20 +131,20 @@ impl AsyncResult {
         })
     }
 
-    /// What happens to it as it happens, from the beginning.
+    /// A stream of its state changes, progress and log lines, from the beginning.
     pub fn watch(&self) -> TaskWatch {
         self.watch_from(String::new())
     }
 
-    /// The same, after what the watch with this [`cursor`](TaskWatch::cursor) has told.
+    /// The same, from the position of an earlier watch with this [`cursor`](TaskWatch::cursor) on.
     pub fn watch_from(&self, cursor: String) -> TaskWatch {
         TaskWatch::new(self.client.clone(), self.id.clone(), cursor)
     }
 
-    /// Asks for it to stop, and says what that did. The reason is kept with it.
+    /// Cancels the task and returns the effect. The server keeps the reason in the task's history.
     ///
     /// # Errors
-    /// When the server cannot be asked, or refuses.
+    /// When the server cannot be reached, or refuses.
     pub async fn revoke(&self, reason: impl Into<String>) -> Result<CancelVerdict, ClientError> {
         let request = CancelRequest {
             ids: vec![self.id.clone()],
@@ -155,14 +155,15 @@ impl AsyncResult {
         part("CancelTasks", verdict, "no outcome")
     }
 
-    /// The tasks that its body spawned or that it was expanded into, newest first. Asks nothing yet.
+    /// Lists the tasks that its handler spawned or that it was expanded into, newest first. The first call
+    /// is made when the list is read.
     pub fn children(&self) -> TaskList {
         let parent_id = self.id.as_str().to_owned();
         let request = pb::ListTasksRequest { parent_id, ..pb::ListTasksRequest::default() };
         TaskList::new(self.client.clone(), request)
     }
 
-    /// The lines of its log that are there now, at most 1,000.
+    /// The lines of its log so far, at most 1,000.
     ///
     /// # Errors
     /// As [`state`](Self::state).
@@ -185,16 +186,16 @@ impl AsyncResult {
         Ok(lines)
     }
 
-    /// What it came to, if it does so in time.
+    /// The outcome if the task ends within `timeout`.
     async fn ended(&self, timeout: Duration) -> Result<Option<Ended>, ClientError> {
         let until = deadline(timeout);
         let mut early = 0;
         loop {
-            let begun = Instant::now();
-            let left = until.saturating_duration_since(begun);
+            let started = Instant::now();
+            let left = until.saturating_duration_since(started);
             let wait = left.min(LONGEST_POLL);
-            // Faults are outlived: the time is the only bound.
-            let answer = match self.ask(wait, left.max(LEAST_CALL), u32::MAX).await {
+            // The time is the only bound: faults do not end the wait.
+            let answer = match self.get_result(wait, left.max(LEAST_CALL), u32::MAX).await {
                 Err(ClientError::Timeout { .. }) => return Ok(None),
                 answer => answer?,
             };
@@ -202,25 +203,25 @@ impl AsyncResult {
             if ended.is_some() || Instant::now() >= until {
                 return Ok(ended);
             }
-            early = self.pause(begun, wait, early, until).await;
+            early = self.pause(started, wait, early, until).await;
         }
     }
 
-    /// What it came to, whenever that is.
+    /// The outcome, however long the task takes.
     async fn outcome(&self) -> Result<Ended, ClientError> {
         let mut early = 0;
         loop {
-            let begun = Instant::now();
+            let started = Instant::now();
             let within = LONGEST_POLL + self.client.call_timeout();
-            let answer = self.ask(LONGEST_POLL, within, self.client.tries()).await?;
+            let answer = self.get_result(LONGEST_POLL, within, self.client.tries()).await?;
             if let Some(ended) = outcome::ended("GetResult", &self.id, answer)? {
                 return Ok(ended);
             }
-            early = self.pause(begun, LONGEST_POLL, early, deadline(Duration::MAX)).await;
+            early = self.pause(started, LONGEST_POLL, early, deadline(Duration::MAX)).await;
         }
     }
 
-    async fn ask(
+    async fn get_result(
         &self,
         wait: Duration,
         within: Duration,
@@ -230,7 +231,7 @@ impl AsyncResult {
         let request = pb::ResultRequest { task_id: self.id.as_str().into(), wait };
         self.client
             .call_within(
-                Limits { within, tries, repeat: Repeat::HARMLESS },
+                Limits { within, tries, repeat: Repeat::IDEMPOTENT },
                 &request,
                 |mut rpc, it| async move { rpc.get_result(it).await },
             )
@@ -238,10 +239,10 @@ impl AsyncResult {
             .map_err(|error| error.about(&self.id))
     }
 
-    /// A server that drains, or that does not know how to wait, answers early: asking again at once
-    /// would keep it from its work. Returns how often in a row that was so.
-    async fn pause(&self, begun: Instant, wait: Duration, early: u32, until: Instant) -> u32 {
-        if begun.elapsed() >= wait / 2 {
+    /// Waits before the next call if the server answered early, which it does while it drains, or if it
+    /// does not support waiting. Returns the number of early answers in a row.
+    async fn pause(&self, started: Instant, wait: Duration, early: u32, until: Instant) -> u32 {
+        if started.elapsed() >= wait / 2 {
             return 0;
         }
         let early = early.saturating_add(1);

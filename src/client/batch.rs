@@ -1,4 +1,4 @@
-//! Many tasks, in as few calls as hold them.
+//! Enqueues many tasks in as few calls as possible.
 
 use std::iter;
 
@@ -13,23 +13,23 @@ use crate::pb::enqueue_outcome::Outcome;
 
 /// The most tasks in one call.
 const MAX_TASKS: usize = 10_000;
-/// What a task takes in a call beside its own bytes, at most: a tag and a length.
+/// What one task takes in a message beside its own bytes, at most: a tag and a length.
 const FRAME_BYTES: usize = 6;
 
 const CALL: &str = "EnqueueTasks";
 
-/// Tasks that go out together.
+/// The tasks of one call.
 struct Chunk {
     requests: Vec<pb::TaskRequest>,
-    /// Where each stood in the batch.
-    places: Vec<usize>,
+    /// The position of each in the batch.
+    positions: Vec<usize>,
     bytes: usize,
     repeat: Repeat,
 }
 
 impl Chunk {
     fn new() -> Self {
-        Self { requests: Vec::new(), places: Vec::new(), bytes: 0, repeat: Repeat::HARMLESS }
+        Self { requests: Vec::new(), positions: Vec::new(), bytes: 0, repeat: Repeat::IDEMPOTENT }
     }
 
     fn has_room(&self, bytes: usize, bound: usize) -> bool {
@@ -38,20 +38,20 @@ impl Chunk {
 }
 
 impl TaskClient {
-    /// Sends many tasks off; each is accepted or refused on its own, in the order given. They go out
-    /// in calls of at most 10,000 tasks and
-    /// [`max_request_bytes`](crate::client::ClientBuilder::max_request_bytes), one after the other, so that a
-    /// task may depend on one that stands before it. When a call comes to nothing, those after it
-    /// are not made, and all of their tasks are told why.
+    /// Enqueues many tasks. The server accepts or refuses each one individually; the results are in the
+    /// order of `tasks`. The calls, of at most 10,000 tasks and
+    /// [`max_request_bytes`](crate::client::ClientBuilder::max_request_bytes), are made in sequence, so a
+    /// task may depend on an earlier one. When a call fails, the calls after it are not made, and all
+    /// their tasks get its error.
     pub async fn batch(
         &self,
         tasks: impl IntoIterator<Item = TaskBuilder>,
     ) -> Vec<Result<AsyncResult, ClientError>> {
         let mut results = Vec::new();
         let mut chunk = Chunk::new();
-        let mut broken = None;
-        for (place, task) in tasks.into_iter().enumerate() {
-            let twice = repeat(&task);
+        let mut failed = None;
+        for (position, task) in tasks.into_iter().enumerate() {
+            let repeatable = repeat(&task);
             let request = match self.build(task) {
                 Ok((_, request)) => request,
                 Err(refused) => {
@@ -63,14 +63,14 @@ impl TaskClient {
             let bytes = request.encoded_len() + FRAME_BYTES;
             if !chunk.has_room(bytes, self.shared.max_request_bytes) {
                 let full = std::mem::replace(&mut chunk, Chunk::new());
-                self.send_chunk(full, &mut results, &mut broken).await;
+                self.send_chunk(full, &mut results, &mut failed).await;
             }
             chunk.bytes += bytes;
             chunk.requests.push(request);
-            chunk.places.push(place);
-            chunk.repeat = chunk.repeat.and(twice);
+            chunk.positions.push(position);
+            chunk.repeat = chunk.repeat.and(repeatable);
         }
-        self.send_chunk(chunk, &mut results, &mut broken).await;
+        self.send_chunk(chunk, &mut results, &mut failed).await;
         let unanswered = || {
             let what = "fewer outcomes than tasks";
             Err(ClientError::BadAnswer { call: CALL, what })
@@ -78,19 +78,19 @@ impl TaskClient {
         results.into_iter().map(|result| result.unwrap_or_else(unanswered)).collect()
     }
 
-    /// Fills in what became of the chunk's tasks. Sends nothing more once a call is `broken`.
+    /// Makes the call of a chunk and fills in its results. Makes no call once one has failed (`failed`).
     async fn send_chunk(
         &self,
         chunk: Chunk,
         results: &mut [Option<Result<AsyncResult, ClientError>>],
-        broken: &mut Option<ClientError>,
+        failed: &mut Option<ClientError>,
     ) {
-        let Chunk { requests, places, repeat, .. } = chunk;
+        let Chunk { requests, positions, repeat, .. } = chunk;
         if requests.is_empty() {
             return;
         }
         let message = pb::EnqueueTasksRequest { tasks: requests };
-        let answer = match broken.clone() {
+        let answer = match failed.clone() {
             None => {
                 self.call(
                     repeat,
@@ -103,15 +103,15 @@ impl TaskClient {
         };
         match answer {
             Ok(answer) => {
-                for (place, outcome) in iter::zip(places, answer.outcomes) {
-                    results[place] = Some(self.enqueued(outcome));
+                for (position, outcome) in iter::zip(positions, answer.outcomes) {
+                    results[position] = Some(self.enqueued(outcome));
                 }
             }
             Err(error) => {
-                for place in places {
-                    results[place] = Some(Err(error.clone()));
+                for position in positions {
+                    results[position] = Some(Err(error.clone()));
                 }
-                *broken = Some(error);
+                *failed = Some(error);
             }
         }
     }

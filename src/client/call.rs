@@ -1,4 +1,4 @@
-//! One call: made, and made again where that is safe and may help.
+//! One call, with retries where those are safe and can help.
 
 use std::time::Duration;
 
@@ -13,26 +13,26 @@ use crate::pb::task_scheduler_client::TaskSchedulerClient;
 /// The generated client, for one call.
 pub(super) type Rpc = TaskSchedulerClient<Channel>;
 
-/// A deadline that is further away than this is this far away: tokio's clock has an end.
-const NEVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
+/// The longest timeout: tokio's clock overflows later.
+const MAX_TIMEOUT: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 
-/// The time that is this far away.
+/// The end of a timeout that starts now.
 pub(super) fn deadline(within: Duration) -> Instant {
-    Instant::now() + within.min(NEVER)
+    Instant::now() + within.min(MAX_TIMEOUT)
 }
 
-/// How often and for how long one call is made.
+/// How often and for how long one call is attempted.
 pub(super) struct Limits {
-    /// All tries and the waits between them.
+    /// The time for all attempts and the waits between them.
     pub(super) within: Duration,
-    /// The most tries, the first included.
+    /// The most attempts, including the first.
     pub(super) tries: u32,
-    /// After what it may be made again.
+    /// When the call may be repeated.
     pub(super) repeat: Repeat,
 }
 
 impl TaskClient {
-    /// Makes a call that does not wait for a body. `send` makes one try, with a request of its own.
+    /// Makes a call that does not wait for a task. `send` makes one attempt with its own request.
     pub(super) async fn call<Q, A, F>(
         &self,
         repeat: Repeat,
@@ -48,8 +48,7 @@ impl TaskClient {
         self.call_within(limits, request, send).await
     }
 
-    /// Makes a call until it is answered, refused for good, or was made as often and for as long as
-    /// the limits allow.
+    /// Attempts a call until it is answered, fails permanently, or reaches the limits.
     pub(super) async fn call_within<Q, A, F>(
         &self,
         limits: Limits,
@@ -63,19 +62,19 @@ impl TaskClient {
         let Limits { within, tries, repeat } = limits;
         let patience = Patience { tries, ..self.shared.patience };
         let until = deadline(within);
-        let mut made = 0;
+        let mut attempts = 0;
         loop {
-            made += 1;
+            attempts += 1;
             let error =
                 match timeout_at(until, send(self.shared.rpc.clone(), request.clone())).await {
                     Ok(Ok(response)) => return Ok(response.into_inner()),
                     Ok(Err(status)) => ClientError::from(status),
                     Err(_) => return Err(ClientError::Timeout { id: None, waited: within }),
                 };
-            let Some(wait) = patience.wait(&error, repeat, made, fastrand::f64()) else {
+            let Some(wait) = patience.wait(&error, repeat, attempts, fastrand::f64()) else {
                 return Err(error);
             };
-            if Instant::now() + wait.min(NEVER) >= until {
+            if Instant::now() + wait.min(MAX_TIMEOUT) >= until {
                 return Err(error);
             }
             sleep(wait).await;

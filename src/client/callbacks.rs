@@ -1,4 +1,4 @@
-//! Functions that wait for a task's end, and who owns them.
+//! Callbacks for the end of a task.
 
 use std::panic;
 use std::pin::Pin;
@@ -6,9 +6,8 @@ use std::task::{Context, Poll};
 
 use tokio::task::{JoinError, JoinHandle};
 
-/// Owns the callbacks of [`AsyncResult::then`](crate::client::AsyncResult::then): they wait for as long as
-/// this is kept. Dropping it calls neither. Awaiting it waits until one was called, and panics if
-/// that one did.
+/// Owns the callbacks of [`AsyncResult::then`](crate::client::AsyncResult::then). Dropping it cancels
+/// them. Awaiting it waits until one of them has returned, and panics if that one panicked.
 #[derive(Debug)]
 #[must_use = "dropping it cancels the callbacks"]
 pub struct Callbacks(JoinHandle<()>);
@@ -18,7 +17,7 @@ impl Callbacks {
         Self(tokio::spawn(work))
     }
 
-    /// Whether one was called and has returned.
+    /// Whether one of them was called and has returned.
     pub fn is_done(&self) -> bool {
         self.0.is_finished()
     }
@@ -29,7 +28,7 @@ impl Future for Callbacks {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         Pin::new(&mut self.0).poll(cx).map(|joined| {
-            // A runtime that shuts down cancels what runs on it, which is no panic.
+            // A runtime that shuts down cancels its tasks, which is not a panic.
             if let Err(Ok(payload)) = joined.map_err(JoinError::try_into_panic) {
                 panic::resume_unwind(payload)
             }

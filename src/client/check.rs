@@ -1,4 +1,7 @@
-//! What a server would refuse whatever methods it has, found before it is sent; in its words.
+//! Checks of a task before it is sent: what every server refuses, with the same messages.
+//!
+//! They repeat checks of the engine's gate. The client must not depend on the engine, and the gate
+//! works on values that it has resolved with the method's defaults, so the two do not share code.
 
 use std::collections::HashSet;
 
@@ -10,6 +13,8 @@ use crate::models::{
     MAX_TIMEOUT, MethodRef, QueueName, TaskId, TaskOptions,
 };
 
+/// Checks a task.
+///
 /// # Errors
 /// `INVALID_ARGUMENT`, naming the field at fault as the wire has it.
 pub(super) fn task(id: &TaskId, task: &TaskBuilder) -> Result<(), Error> {
@@ -23,7 +28,7 @@ pub(super) fn task(id: &TaskId, task: &TaskBuilder) -> Result<(), Error> {
             return Err(Error::invalid(field(), why));
         }
     }
-    mentions(&task.args, &task.deps)?;
+    result_references(&task.args, &task.deps)?;
     options(&task.options)
 }
 
@@ -44,10 +49,10 @@ fn dependencies(id: &TaskId, deps: &[String]) -> Result<(), Error> {
     }
 }
 
-fn mentions(args: &[ArgValue], deps: &[String]) -> Result<(), Error> {
+fn result_references(args: &[ArgValue], deps: &[String]) -> Result<(), Error> {
     let known: HashSet<&str> = deps.iter().map(String::as_str).collect();
     for (at, arg) in args.iter().enumerate() {
-        if let Some((path, id)) = unmet_mention(arg, &known) {
+        if let Some((path, id)) = missing_dependency(arg, &known) {
             return Err(Error::invalid(
                 format!("args[{at}]{path}"),
                 format!("the result of {id}, which is not among deps; add it there"),
@@ -57,53 +62,56 @@ fn mentions(args: &[ArgValue], deps: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The first result that is not a dependency's, and where it stands. Recursion is bounded: nothing
-/// deeper than [`MAX_DEPTH`] comes here.
-fn unmet_mention<'a>(arg: &'a ArgValue, known: &HashSet<&str>) -> Option<(String, &'a TaskId)> {
+/// The first `ResultOf` that is not in `known`, and its path. Recursion is bounded: the depth was
+/// checked before.
+fn missing_dependency<'a>(
+    arg: &'a ArgValue,
+    known: &HashSet<&str>,
+) -> Option<(String, &'a TaskId)> {
     match arg {
         ArgValue::ResultOf(id) => (!known.contains(id.as_str())).then(|| (String::new(), id)),
         ArgValue::Array(values) => values.iter().enumerate().find_map(|(at, value)| {
-            let (path, id) = unmet_mention(value, known)?;
+            let (path, id) = missing_dependency(value, known)?;
             Some((format!(".values[{at}]{path}"), id))
         }),
         ArgValue::Map(fields) => fields.iter().find_map(|(key, value)| {
-            let (path, id) = unmet_mention(value, known)?;
+            let (path, id) = missing_dependency(value, known)?;
             Some((format!(".fields[{key:?}]{path}"), id))
         }),
         _ => None,
     }
 }
 
-fn options(asked: &TaskOptions) -> Result<(), Error> {
-    if let Some(queue) = &asked.queue {
+fn options(options: &TaskOptions) -> Result<(), Error> {
+    if let Some(queue) = &options.queue {
         QueueName::parse(queue, "options.queue")?;
     }
-    if let Some(timeout) = asked.timeout
+    if let Some(timeout) = options.timeout
         && (timeout.is_zero() || timeout > MAX_TIMEOUT)
     {
         let why = format!("{timeout:?}; expected more than 0 and at most 7 days");
         return Err(Error::invalid("options.timeout", why));
     }
-    labels(&asked.labels)?;
-    retry(asked)?;
-    asked.keys.check("options")
+    labels(&options.labels)?;
+    retry(options)?;
+    options.keys.check("options")
 }
 
-fn retry(asked: &TaskOptions) -> Result<(), Error> {
+fn retry(options: &TaskOptions) -> Result<(), Error> {
     let refuse =
         |field: &str, why: String| Err(Error::invalid(format!("options.retry.{field}"), why));
-    if let Some(retries) = asked.retries.filter(|retries| *retries > MAX_RETRIES) {
+    if let Some(retries) = options.retries.filter(|retries| *retries > MAX_RETRIES) {
         return refuse("retries", format!("{retries}; at most {MAX_RETRIES} are accepted"));
     }
-    for (field, delay) in [("base", asked.backoff_base), ("max", asked.backoff_max)] {
+    for (field, delay) in [("base", options.backoff_base), ("max", options.backoff_max)] {
         if let Some(delay) = delay.filter(|delay| *delay > MAX_BACKOFF) {
             return refuse(field, format!("{delay:?}; at most 24 hours are accepted"));
         }
     }
-    if let Some(multiplier) = asked.backoff_multiplier.filter(|it| !(1.0..=100.0).contains(it)) {
+    if let Some(multiplier) = options.backoff_multiplier.filter(|it| !(1.0..=100.0).contains(it)) {
         return refuse("multiplier", format!("{multiplier}; expected 1 to 100"));
     }
-    if let Some(jitter) = asked.jitter.filter(|it| !(0.0..=1.0).contains(it)) {
+    if let Some(jitter) = options.jitter.filter(|it| !(0.0..=1.0).contains(it)) {
         return refuse("jitter", format!("{jitter}; expected 0 to 1"));
     }
     Ok(())

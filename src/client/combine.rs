@@ -1,4 +1,4 @@
-//! Tasks that belong together: one after the other, side by side, and one for the end.
+//! Chains, groups and chords.
 
 use crate::client::answers::id;
 use crate::client::retry::Repeat;
@@ -10,18 +10,19 @@ use crate::wire::nested;
 
 const GROUP: &str = "SubmitGroup";
 
-/// Tasks that run side by side and the one that gets all their results.
+/// A group with a callback that gets all its results.
 #[derive(Clone, Debug)]
 pub struct Chord {
-    /// In the order asked.
+    /// The tasks, in the order of the request.
     pub tasks: Vec<AsyncResult>,
-    /// Starts when all of them have succeeded.
+    /// The task that starts when all of them have succeeded.
     pub callback: AsyncResult,
 }
 
 impl TaskClient {
-    /// Sends off 1 to 1,000 tasks that run one after the other; each gets the result of the one before
-    /// it as its first argument. All are accepted, or none. The last one's result is the chain's.
+    /// Enqueues 1 to 1,000 tasks that run in sequence. Each gets the result of the previous one as its
+    /// first argument; the last result is the chain's. If one is refused, the call fails and those
+    /// accepted before it are cancelled.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -37,7 +38,8 @@ impl TaskClient {
         self.handles("SubmitChain", &answer.task_ids, request.tasks.len())
     }
 
-    /// Sends off 1 to 1,000 tasks that run side by side. All are accepted, or none.
+    /// Enqueues 1 to 1,000 tasks that run in parallel. If one is refused, the call fails and those
+    /// accepted before it are cancelled.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -48,8 +50,8 @@ impl TaskClient {
         Ok(self.submit_group(tasks, None).await?.0)
     }
 
-    /// The same, and one that starts when all have succeeded, with the list of their results, in the
-    /// order asked, as its first argument.
+    /// Enqueues a group and a callback that starts when all tasks of the group have succeeded. Its first
+    /// argument is the list of their results, in the order of the request.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -68,14 +70,14 @@ impl TaskClient {
         tasks: impl IntoIterator<Item = TaskBuilder>,
         callback: Option<TaskBuilder>,
     ) -> Result<(Vec<AsyncResult>, String), ClientError> {
-        let twice =
+        let repeatable =
             callback.as_ref().map_or(Repeat::TOGETHER, |task| Repeat::TOGETHER.and(repeat(task)));
         let build = |task| match self.build(task) {
             Ok((_, request)) => Ok(request),
             Err(refused) => Err(nested("callback", refused)),
         };
         let callback = callback.map(build).transpose()?;
-        let (tasks, repeat) = self.requests(tasks, twice)?;
+        let (tasks, repeat) = self.requests(tasks, repeatable)?;
         let request = pb::SubmitGroupRequest { tasks, callback, wait: None };
         let answer = self
             .call(repeat, &request, |mut rpc, it| async move { rpc.submit_group(it).await })
@@ -84,29 +86,28 @@ impl TaskClient {
         Ok((handles, answer.callback_id))
     }
 
-    /// The messages, and after what they may be sent twice, together with something else of which that
-    /// is known.
+    /// The messages, and when a call with them, and with a task that has `repeatable`, may be repeated.
     fn requests(
         &self,
         tasks: impl IntoIterator<Item = TaskBuilder>,
-        mut twice: Repeat,
+        mut repeatable: Repeat,
     ) -> Result<(Vec<pb::TaskRequest>, Repeat), Error> {
         let mut requests = Vec::new();
         for (at, task) in tasks.into_iter().enumerate() {
-            twice = twice.and(repeat(&task));
+            repeatable = repeatable.and(repeat(&task));
             let built = self.build(task).map_err(|error| nested(&format!("tasks[{at}]"), error));
             requests.push(built?.1);
         }
-        Ok((requests, twice))
+        Ok((requests, repeatable))
     }
 
     fn handles(
         &self,
         call: &'static str,
         ids: &[String],
-        asked: usize,
+        expected: usize,
     ) -> Result<Vec<AsyncResult>, ClientError> {
-        if ids.len() != asked {
+        if ids.len() != expected {
             return Err(ClientError::BadAnswer { call, what: "not as many ids as tasks" });
         }
         ids.iter().map(|text| Ok(self.handle(id(call, text)?))).collect()

@@ -1,4 +1,4 @@
-//! What a call of the client can come to when it does not come to an answer.
+//! The errors of a client call.
 
 use std::error::Error as _;
 use std::fmt;
@@ -14,43 +14,42 @@ use crate::error::{Code, Error, Violation};
 use crate::models::{State, TaskId};
 use crate::pb;
 
-/// The domain of the details that a task server puts into its refusals.
+/// The domain of the error details of a task server.
 const DOMAIN: &str = "taskscheduler";
 
-/// Why there is no answer, or no result.
+/// Why a call has no answer, or a task no result.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// The server did not take the request, or this client saw that it would not.
+    /// The server refused the request, or this client found that it would.
     #[error("{0}")]
     Refused(Box<Refusal>),
-    /// The task ended, and not well.
+    /// The task did not succeed.
     #[error("{0}")]
     Failed(Box<TaskFailed>),
-    /// No answer in the time that was given. A task that was sent goes on.
+    /// No answer within the timeout. A task that was sent continues.
     #[error("no answer within {waited:?}")]
     Timeout {
-        /// The task that was waited for; ask for its result later.
+        /// The task of the call; its result can be read later.
         id: Option<TaskId>,
-        /// The time that was given.
+        /// The timeout.
         waited: Duration,
     },
-    /// The server could not be reached, the connection broke, or something between answered in the
-    /// server's stead.
-    #[error("the call did not get through: {}", .0.message())]
+    /// The server could not be reached, the connection broke, or a proxy answered instead of the server.
+    #[error("cannot reach the server: {}", .0.message())]
     Transport(#[source] Status),
-    /// The server answered, and not as the contract says; it may be a newer one.
-    #[error("the answer to {call} is not understood: {what}")]
+    /// The answer does not follow the contract of this client; the server may be newer.
+    #[error("cannot read the answer to {call}: {what}")]
     BadAnswer {
         /// The RPC.
         call: &'static str,
-        /// What is missing or unknown.
+        /// The part that is missing or unknown.
         what: &'static str,
     },
 }
 
 impl ClientError {
-    /// Why the server refused, if it did.
+    /// The refusal, if the server refused.
     pub fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) => Some(refusal),
@@ -58,7 +57,7 @@ impl ClientError {
         }
     }
 
-    /// How the task failed, if it did.
+    /// The failure, if the task did not succeed.
     pub fn failure(&self) -> Option<&TaskFailed> {
         match self {
             Self::Failed(failed) => Some(failed),
@@ -66,7 +65,7 @@ impl ClientError {
         }
     }
 
-    /// Whether the server refused for this reason, or the task failed for it.
+    /// Whether the server refused, or the task failed, with this code.
     pub fn is(&self, code: Code) -> bool {
         let reason = match self {
             Self::Refused(refusal) => &refusal.reason,
@@ -76,7 +75,7 @@ impl ClientError {
         *reason == Reason::Known(code)
     }
 
-    /// Whether the request certainly never left this process.
+    /// Whether the request was certainly not sent.
     pub(super) fn was_never_sent(&self) -> bool {
         let Self::Transport(status) = self else { return false };
         let mut source = status.source();
@@ -89,7 +88,7 @@ impl ClientError {
         false
     }
 
-    /// The same, about this task.
+    /// The same error with the task that it is about.
     pub(super) fn about(mut self, task: &TaskId) -> Self {
         if let Self::Timeout { id, .. } = &mut self {
             *id = Some(task.clone());
@@ -127,7 +126,7 @@ impl From<Status> for ClientError {
 }
 
 impl From<pb::Refusal> for ClientError {
-    /// One task of many.
+    /// The refusal of one task of a batch.
     fn from(refusal: pb::Refusal) -> Self {
         Self::Refused(Box::new(Refusal {
             reason: Reason::from(refusal.reason),
@@ -138,62 +137,62 @@ impl From<pb::Refusal> for ClientError {
     }
 }
 
-/// A request that the server did not take.
+/// A request that the server refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 #[non_exhaustive]
 pub struct Refusal {
     /// The stable reason.
     pub reason: Reason,
-    /// For people.
+    /// The message, for people.
     pub message: String,
     /// The fields at fault, for `INVALID_ARGUMENT`. Empty for one task of a batch: its message names
     /// the field.
     pub violations: Vec<Violation>,
-    /// When it is worth asking again.
+    /// When to repeat the call.
     pub retry_after: Option<Duration>,
 }
 
-/// A task that ended badly.
+/// A task that did not succeed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the task {id} ended {state} with {reason} (attempts: {attempts}): {message}")]
+#[error("task {id} ended {state} with {reason} (attempts: {attempts}): {message}")]
 #[non_exhaustive]
 pub struct TaskFailed {
-    /// The task.
+    /// The id of the task.
     pub id: TaskId,
     /// `FAILED`, `CANCELLED` or `EXPIRED`.
     pub state: State,
     /// The stable reason.
     pub reason: Reason,
-    /// For people: the body's error, or why it was cancelled.
+    /// The handler's error, or the reason of the cancel; for people.
     pub message: String,
-    /// How many attempts were made.
+    /// The number of attempts.
     pub attempts: u32,
 }
 
-/// Why something was refused or failed, in a stable word.
+/// The stable code of a refusal or failure.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// One that this client knows.
+    /// A code that this client knows.
     Known(Code),
-    /// One that a newer server has.
+    /// A code of a newer server.
     Other(String),
 }
 
 impl Reason {
-    /// The word: `METHOD_NOT_FOUND`.
+    /// The code as text: `METHOD_NOT_FOUND`.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Known(code) => code.as_str(),
-            Self::Other(word) => word,
+            Self::Other(code) => code,
         }
     }
 }
 
 impl From<String> for Reason {
-    fn from(word: String) -> Self {
-        let read: Result<Code, Unread> = Code::deserialize(word.as_str().into_deserializer());
-        read.map_or(Self::Other(word), Self::Known)
+    fn from(code: String) -> Self {
+        let read: Result<Code, Unread> = Code::deserialize(code.as_str().into_deserializer());
+        read.map_or(Self::Other(code), Self::Known)
     }
 }
 
@@ -208,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reason_that_is_known_becomes_its_code_and_another_stays_a_word() {
+    fn a_known_reason_becomes_its_code_and_another_stays_text() {
         let check = |word: &str, expected: Reason| {
             assert_eq!(Reason::from(word.to_owned()), expected);
             assert_eq!(expected.as_str(), word);
@@ -220,9 +219,9 @@ mod tests {
     }
 
     #[test]
-    fn a_status_of_somebody_else_is_no_refusal() {
-        let stranger = ClientError::from(Status::unavailable("no healthy upstream"));
-        assert!(matches!(&stranger, ClientError::Transport(_)), "{stranger:?}");
-        assert!(!stranger.was_never_sent());
+    fn a_status_of_a_proxy_is_not_a_refusal() {
+        let status = ClientError::from(Status::unavailable("no healthy upstream"));
+        assert!(matches!(&status, ClientError::Transport(_)), "{status:?}");
+        assert!(!status.was_never_sent());
     }
 }

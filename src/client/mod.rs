@@ -1,31 +1,31 @@
-//! A client of a task server: asks for tasks, waits for their results, steers what runs.
+//! A client of a task server: submits tasks, waits for their results, and manages tasks and queues.
 //!
-//! [`TaskClient`] makes the calls, [`TaskBuilder`] says what a task is, [`AsyncResult`] follows one
-//! that was sent. This module knows the wire contract and nothing of the server's inside.
+//! [`TaskClient`] makes the calls, [`TaskBuilder`] builds a task request, and [`AsyncResult`] is the
+//! handle to a task. This module depends on the wire contract, not on the server.
 //!
-//! # What is tried again
+//! # Retries and idempotency
 //!
-//! A connection that breaks is made anew by the next call. Whether a call that came to nothing is
-//! *made* again depends on what making it twice would do. The client gives every task an id of its
-//! own (a UUIDv7) before the first try, so that a second one joins the first instead of doubling it.
+//! The next call reconnects after a connection broke. Whether the client repeats a failed call depends
+//! on the effect of a second one. The client gives every task an id (a UUIDv7) before the first
+//! attempt, so that a second attempt joins the first task instead of creating another one.
 //!
-//! | what came back | reads; what carries ids (submit, send, batch); cancel; what is set on a queue | chain, group, chord | `retry_task`, `resolve_task`, `purge`; a task with [`OnConflict::Replace`](crate::models::OnConflict::Replace), or submitted with `cancel_on_disconnect` |
+//! | failure | reads; what carries ids (submit, send, batch); cancel; queue settings | chain, group, chord | `retry_task`, `resolve_task`, `purge`; a task with [`OnConflict::Replace`](crate::models::OnConflict::Replace), or submitted with `cancel_on_disconnect` |
 //! |---|---|---|---|
-//! | no connection could be made | again | again | again |
-//! | refused: `DRAINING`, `STORE_UNAVAILABLE`, anything with a RetryInfo | again | told | again |
-//! | connection lost, `UNAVAILABLE` of a stranger, `OUTCOME_UNKNOWN` | again | again | told |
-//! | no answer in time, any other refusal or status | told | told | told |
+//! | no connection | repeated | repeated | repeated |
+//! | refused: `DRAINING`, `STORE_UNAVAILABLE`, or with a RetryInfo | repeated | returned | repeated |
+//! | connection lost, `UNAVAILABLE` of a proxy, `OUTCOME_UNKNOWN` | repeated | repeated | returned |
+//! | timeout, any other refusal or status | returned | returned | returned |
 //!
-//! (Of tasks that are refused together, those that had come in may be kept as cancelled, and a second
-//! call would join them: send them under new ids.)
+//! (When tasks are refused together, the server may keep some as cancelled, and a second call would
+//! join those: send them under new ids.)
 //!
-//! Between two tries it waits: 100 ms, doubling, at most 5 s, up to half of that left to chance; and
-//! never shorter than a RetryInfo says. A call is made at most ten times, within 30 s (`submit`: 10
-//! minutes); all of that can be set ([`ClientBuilder`]). Waiting for a result or watching a task
-//! outlives connections and restarts of the server, within the time that was given.
+//! Between two attempts the client waits with exponential backoff: 100 ms, doubling, at most 5 s, of
+//! which up to half is random, and never less than a RetryInfo requests. It makes at most ten attempts
+//! within 30 s (`submit`: 10 minutes); [`ClientBuilder`] changes these settings. Waiting for a result
+//! and watching a task survive lost connections and restarts of the server, within their timeout.
 //!
-//! What a server may do twice it may still do twice: if it dies before it has stored anything of a
-//! task, the try that comes after is the first that it knows of.
+//! Delivery is at-least-once: if the server dies before it has stored anything of a task, the next
+//! attempt is the first one that it knows.
 
 mod answers;
 mod async_result;
@@ -61,8 +61,8 @@ pub use watch::{TaskWatch, Update};
 
 use crate::models::TaskId;
 
-/// Makes the calls. Cheap to clone; clones share one connection, which is made when it is first
-/// needed and again when it broke.
+/// A client of one server. It is cheap to clone; clones share one connection, which is opened by the
+/// first call and reopened after it broke.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -89,10 +89,10 @@ struct Shared {
 }
 
 impl TaskClient {
-    /// A client with the standard settings, see [`ClientBuilder::connect`].
+    /// Creates a client with the default settings; see [`ClientBuilder::connect`].
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` when `addr` is no address.
+    /// `INVALID_ARGUMENT` when `addr` is not a server address.
     ///
     /// # Panics
     /// Outside of a Tokio runtime.
@@ -100,20 +100,20 @@ impl TaskClient {
         Self::builder().connect(addr)
     }
 
-    /// Settings to change before connecting.
+    /// The settings, to be changed before connecting.
     pub fn builder() -> ClientBuilder {
         ClientBuilder::default()
     }
 
-    /// Follows the task with this id, which may be anybody's. Asks nothing yet.
+    /// The handle to the task with this id, also of another client. Makes no call.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` when it cannot be an id.
+    /// `INVALID_ARGUMENT` when it is not a valid id.
     pub fn result(&self, id: &str) -> Result<AsyncResult, ClientError> {
         Ok(self.handle(TaskId::parse(id, "task_id")?))
     }
 
-    /// Follows the task with this id. Asks nothing yet.
+    /// The handle to the task with this id. Makes no call.
     pub fn handle(&self, id: TaskId) -> AsyncResult {
         AsyncResult::new(self.clone(), id)
     }

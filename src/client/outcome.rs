@@ -1,4 +1,4 @@
-//! How a task ended, as the wire tells it.
+//! Decodes the outcome of a task.
 
 use std::str::FromStr;
 
@@ -18,44 +18,44 @@ pub struct TaskOutcome {
 }
 
 impl TaskOutcome {
-    /// The task.
+    /// The id of the task.
     pub fn id(&self) -> &TaskId {
         &self.id
     }
 
-    /// The result as the wire has it: text as itself, nothing as empty text, numbers and booleans as
-    /// they are written, bytes as base64, times as RFC 3339 and `1.500s`, lists and maps as JSON.
+    /// The result as text: null is empty, bytes are base64, times RFC 3339, durations `1.500s`, lists and
+    /// maps JSON.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// The same, taken out.
+    /// The same, without a copy.
     pub fn into_text(self) -> String {
         self.text
     }
 
-    /// The result read as JSON, for numbers, booleans, lists, maps and `Json<T>`; empty text is
-    /// `null`. A result that is text is itself and no JSON: use [`text`](Self::text).
+    /// The result parsed as JSON, for numbers, booleans, lists, maps and `Json<T>`; empty text is `null`. A
+    /// text result is not JSON: use [`text`](Self::text).
     ///
     /// # Errors
-    /// When the text is no JSON, or not of a `T`.
+    /// When the text is not the JSON of a `T`.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(if self.text.is_empty() { "null" } else { &self.text })
     }
 
-    /// The result read as `T` reads text.
+    /// The result parsed with [`FromStr`].
     ///
     /// # Errors
-    /// Those of `T`.
+    /// The errors of `T`.
     pub fn parse<T: FromStr>(&self) -> Result<T, T::Err> {
         self.text.parse()
     }
 }
 
-/// What a task came to.
+/// The outcome of a task.
 pub(super) type Ended = Result<TaskOutcome, TaskFailed>;
 
-/// The outcome in an answer of `call` about `id`; `None` while there is none.
+/// The outcome in an answer of `call` about the task `id`; `None` while it has not ended.
 pub(super) fn ended(
     call: &'static str,
     id: &TaskId,
@@ -74,7 +74,7 @@ pub(super) fn ended(
                 .unwrap_or(pb::TaskFailure { message: result, ..pb::TaskFailure::default() });
             Ok(Some(Err(TaskFailed {
                 id: id.clone(),
-                // A server of the first contract does not say more than that it failed.
+                // A server of the first contract does not send a state.
                 state: if at == 0 { State::Failed } else { state(call, at)? },
                 reason: Reason::from(failure.code),
                 message: failure.message,
@@ -96,7 +96,7 @@ mod tests {
     fn success(text: &str) -> TaskOutcome {
         let status = pb::task_response::Status::Success as i32;
         let answer = pb::ResultResponse { status, result: text.into(), ..Default::default() };
-        read(answer).expect("understood").expect("ended").expect("well")
+        read(answer).expect("readable").expect("ended").expect("success")
     }
 
     #[test]
@@ -106,14 +106,14 @@ mod tests {
         assert_eq!(success("6").json::<i64>().expect("a number"), 6);
         assert_eq!(success("6").parse::<u8>(), Ok(6));
         success("").json::<()>().expect("nothing");
-        assert!(success("hello").json::<String>().is_err(), "text is no JSON");
+        assert!(success("hello").json::<String>().is_err(), "text is not JSON");
     }
 
     #[test]
-    fn a_failure_is_told_with_its_reason_as_far_as_it_is_known() {
+    fn a_failure_has_its_reason_as_far_as_the_server_sends_it() {
         let status = pb::task_response::Status::Failed as i32;
         let old = pb::ResultResponse { status, result: "it broke".into(), ..Default::default() };
-        let failed = read(old.clone()).expect("understood").expect("ended").expect_err("badly");
+        let failed = read(old.clone()).expect("readable").expect("ended").expect_err("failure");
         assert_eq!((failed.state, failed.reason.as_str()), (State::Failed, ""));
         assert_eq!(failed.message, "it broke");
 
@@ -121,7 +121,7 @@ mod tests {
             pb::TaskFailure { code: "CANCELLED".into(), message: "why".into(), attempts: 2 };
         let at = pb::TaskState::Cancelled as i32;
         let new = pb::ResultResponse { failure: Some(failure), state: at, ..old.clone() };
-        let failed = read(new).expect("understood").expect("ended").expect_err("badly");
+        let failed = read(new).expect("readable").expect("ended").expect_err("failure");
         assert_eq!(failed.state, State::Cancelled);
         assert_eq!(failed.reason, Reason::Known(Code::Cancelled));
         assert_eq!((failed.message.as_str(), failed.attempts), ("why", 2));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_pending_has_not_ended() {
-        assert!(read(pb::ResultResponse::default()).expect("understood").is_none());
+    fn a_pending_task_has_no_outcome() {
+        assert!(read(pb::ResultResponse::default()).expect("readable").is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a call that came to nothing is made again, and when. Pure: chance is handed in.
+//! Whether and when a failed call is repeated. Pure functions: the caller passes randomness in.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -9,26 +9,25 @@ use tonic_types::StatusExt as _;
 use crate::client::{ClientError, Reason};
 use crate::error::Code;
 
-/// After what a call may be made a second time.
+/// When a call may be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Repeat {
-    /// After a refusal that passes. Not where a refusal of one of many may leave traces of others.
+    /// After a temporary refusal. Not for tasks that are refused together, where others may be stored.
     pub(super) when_refused: bool,
-    /// When the first one may have arrived: where a second does nothing more, because it reads, sets,
-    /// or carries the task's id.
+    /// When the first call may have arrived: for idempotent calls, which read, set, or have a task id.
     pub(super) when_in_doubt: bool,
 }
 
 impl Repeat {
-    /// After both.
-    pub(super) const HARMLESS: Self = Self { when_refused: true, when_in_doubt: true };
-    /// Only if nothing was done.
-    pub(super) const HARMFUL: Self = Self { when_refused: true, when_in_doubt: false };
-    /// Tasks that are accepted together: of those that were refused together, some may be kept as
-    /// cancelled, and a second call would join them.
+    /// Idempotent calls.
+    pub(super) const IDEMPOTENT: Self = Self { when_refused: true, when_in_doubt: true };
+    /// Calls that must not be executed twice.
+    pub(super) const ONCE: Self = Self { when_refused: true, when_in_doubt: false };
+    /// Calls with several tasks that are accepted together: after a refusal some may be stored as
+    /// cancelled, and a second call would join those.
     pub(super) const TOGETHER: Self = Self { when_refused: false, when_in_doubt: true };
 
-    /// After what is fine for both.
+    /// Repeatable only when both are.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             when_refused: self.when_refused && other.when_refused,
@@ -37,83 +36,83 @@ impl Repeat {
     }
 }
 
-/// How long to go on.
+/// How often and how fast to repeat.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Patience {
-    /// The most tries of one call, the first included.
+    /// The most attempts of one call, including the first.
     pub(super) tries: u32,
-    /// The wait before the second try; it doubles from one to the next.
+    /// The wait before the second attempt; it doubles with each attempt.
     pub(super) first_wait: Duration,
-    /// The longest wait, unless the server asks for a longer one.
+    /// The longest wait, unless the server requests a longer one.
     pub(super) longest_wait: Duration,
 }
 
-/// What a try came to, as far as trying again goes.
+/// How a call failed, with regard to repeating it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
-    /// It never left.
+    /// The request was not sent.
     NotSent,
-    /// The server did not take it, and that may change.
-    NotTaken,
-    /// Perhaps it was done, and its answer was lost.
+    /// The server refused it temporarily.
+    Refused,
+    /// The call may have been executed, and its answer lost.
     InDoubt,
-    /// It will not be different the next time.
-    Lasting,
+    /// A second call would fail, too.
+    Permanent,
 }
 
 impl Patience {
-    /// How long to wait before the next try, or `None` to tell the caller. `tries` were made;
-    /// `chance` is from 0 to 1.
+    /// The wait before the next attempt, after `tries` attempts; `None`: return the error. `random` is 0
+    /// to 1.
     pub(super) fn wait(
         &self,
         error: &ClientError,
         repeat: Repeat,
         tries: u32,
-        chance: f64,
+        random: f64,
     ) -> Option<Duration> {
-        let again = match fault(error) {
+        let repeatable = match fault(error) {
             Fault::NotSent => true,
-            Fault::NotTaken => repeat.when_refused,
+            Fault::Refused => repeat.when_refused,
             Fault::InDoubt => repeat.when_in_doubt,
-            Fault::Lasting => false,
+            Fault::Permanent => false,
         };
-        if !again || tries >= self.tries {
+        if !repeatable || tries >= self.tries {
             return None;
         }
-        let backoff = self.backoff(tries, chance);
-        Some(asked_wait(error).map_or(backoff, |asked| asked.max(backoff)))
+        let backoff = self.backoff(tries, random);
+        Some(requested_wait(error).map_or(backoff, |wait| wait.max(backoff)))
     }
 
-    /// The wait after this many tries: doubling, between half of it and the whole.
-    pub(super) fn backoff(&self, tries: u32, chance: f64) -> Duration {
+    /// Exponential backoff after this many attempts, reduced by a random part of up to half.
+    pub(super) fn backoff(&self, tries: u32, random: f64) -> Duration {
         let doubled = 2_u32.saturating_pow(tries.saturating_sub(1).min(31));
         let whole = self.first_wait.saturating_mul(doubled).min(self.longest_wait);
-        whole.mul_f64(1.0 - chance.clamp(0.0, 1.0) / 2.0)
+        whole.mul_f64(1.0 - random.clamp(0.0, 1.0) / 2.0)
     }
 }
 
 fn fault(error: &ClientError) -> Fault {
     match error {
         ClientError::Refused(refusal) => match refusal.reason {
-            Reason::Known(Code::Draining | Code::StoreUnavailable) => Fault::NotTaken,
+            Reason::Known(Code::Draining | Code::StoreUnavailable) => Fault::Refused,
             Reason::Known(Code::OutcomeUnknown) => Fault::InDoubt,
-            // The server says so itself.
-            _ if refusal.retry_after.is_some() => Fault::NotTaken,
-            _ => Fault::Lasting,
+            // A RetryInfo says that a retry can succeed.
+            _ if refusal.retry_after.is_some() => Fault::Refused,
+            _ => Fault::Permanent,
         },
         ClientError::Transport(_) if error.was_never_sent() => Fault::NotSent,
-        // One with a source was made on this side, of a connection that broke.
+        // A status with a source was created by the client, for a connection that broke.
         ClientError::Transport(status)
             if status.code() == Grpc::Unavailable || status.source().is_some() =>
         {
             Fault::InDoubt
         }
-        _ => Fault::Lasting,
+        _ => Fault::Permanent,
     }
 }
 
-/// What whoever answered asks to wait.
-fn asked_wait(error: &ClientError) -> Option<Duration> {
+/// The wait that the server or a proxy requests.
+fn requested_wait(error: &ClientError) -> Option<Duration> {
     match error {
         ClientError::Refused(refusal) => refusal.retry_after,
         ClientError::Transport(status) => status.get_details_retry_info()?.retry_delay,
@@ -143,22 +142,22 @@ mod tests {
             .map(|tries| PATIENCE.wait(error, repeat, tries, 0.0).map(|wait| wait.as_millis()))
     }
 
-    const GOES_ON: [Option<u128>; 4] = [Some(100), Some(200), Some(300), None];
-    const GIVES_UP: [Option<u128>; 4] = [None; 4];
+    const REPEATED: [Option<u128>; 4] = [Some(100), Some(200), Some(300), None];
+    const RETURNED: [Option<u128>; 4] = [None; 4];
 
     #[test]
-    fn what_is_tried_again() {
+    fn which_calls_are_repeated() {
         let check = |error: ClientError, expected: [[Option<u128>; 4]; 3]| {
-            let repeats = [Repeat::HARMLESS, Repeat::HARMFUL, Repeat::TOGETHER];
+            let repeats = [Repeat::IDEMPOTENT, Repeat::ONCE, Repeat::TOGETHER];
             assert_eq!(repeats.map(|repeat| waits(&error, repeat)), expected, "{error:?}");
         };
-        check(refused(Code::Draining), [GOES_ON, GOES_ON, GIVES_UP]);
-        check(refused(Code::StoreUnavailable), [GOES_ON, GOES_ON, GIVES_UP]);
-        check(refused(Code::OutcomeUnknown), [GOES_ON, GIVES_UP, GOES_ON]);
-        check(ClientError::from(Status::unavailable("a proxy")), [GOES_ON, GIVES_UP, GOES_ON]);
+        check(refused(Code::Draining), [REPEATED, REPEATED, RETURNED]);
+        check(refused(Code::StoreUnavailable), [REPEATED, REPEATED, RETURNED]);
+        check(refused(Code::OutcomeUnknown), [REPEATED, RETURNED, REPEATED]);
+        check(ClientError::from(Status::unavailable("a proxy")), [REPEATED, RETURNED, REPEATED]);
 
         let waited = Duration::from_secs(1);
-        for lasting in [
+        for permanent in [
             refused(Code::MethodNotFound),
             refused(Code::InvalidArgument),
             refused(Code::IdTaken),
@@ -167,38 +166,38 @@ mod tests {
             Status::unimplemented("old").into(),
             ClientError::Timeout { id: None, waited },
         ] {
-            check(lasting, [GIVES_UP; 3]);
+            check(permanent, [RETURNED; 3]);
         }
     }
 
     #[test]
-    fn what_is_fine_for_both_is_fine_for_neither_more() {
+    fn two_calls_together_are_repeatable_when_both_are() {
         let neither = Repeat { when_refused: false, when_in_doubt: false };
-        assert_eq!(Repeat::HARMFUL.and(Repeat::TOGETHER), neither);
-        assert_eq!(Repeat::HARMLESS.and(Repeat::TOGETHER), Repeat::TOGETHER);
-        assert_eq!(Repeat::HARMFUL.and(Repeat::HARMLESS), Repeat::HARMFUL);
+        assert_eq!(Repeat::ONCE.and(Repeat::TOGETHER), neither);
+        assert_eq!(Repeat::IDEMPOTENT.and(Repeat::TOGETHER), Repeat::TOGETHER);
+        assert_eq!(Repeat::ONCE.and(Repeat::IDEMPOTENT), Repeat::ONCE);
     }
 
     #[test]
-    fn a_wait_that_the_server_asks_for_is_kept() {
+    fn a_wait_that_the_server_requests_is_respected() {
         let full = |wait| {
             let wait = Duration::from_millis(wait);
             ClientError::from(Error::new(Code::QueueFull, "full").retry_after(wait))
         };
         assert_eq!(
-            waits(&full(250), Repeat::HARMFUL),
+            waits(&full(250), Repeat::ONCE),
             [Some(250), Some(250), Some(300), None],
             "at least that long"
         );
         assert_eq!(
-            waits(&full(9_000), Repeat::HARMFUL),
+            waits(&full(9_000), Repeat::ONCE),
             [Some(9_000), Some(9_000), Some(9_000), None]
         );
     }
 
     #[test]
-    fn chance_takes_up_to_half_of_a_wait() {
-        let wait = |chance| PATIENCE.backoff(2, chance).as_millis();
+    fn up_to_half_of_a_wait_is_random() {
+        let wait = |random| PATIENCE.backoff(2, random).as_millis();
         assert_eq!([wait(0.0), wait(0.5), wait(1.0)], [200, 150, 100]);
         assert_eq!(PATIENCE.backoff(u32::MAX, 0.0), PATIENCE.longest_wait);
     }

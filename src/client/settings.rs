@@ -1,4 +1,4 @@
-//! How a client connects, how long it waits and how often it tries.
+//! The settings of a client: connection, timeouts and retries.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use crate::client::{ClientError, Shared, TaskClient};
 use crate::error::Error;
 use crate::pb::task_scheduler_client::TaskSchedulerClient;
 
-/// A ping goes out when nothing was heard for this long while a call is under way.
+/// The interval of keepalive pings while a call is running and the server is silent.
 const PING_EVERY: Duration = Duration::from_secs(20);
-/// A connection that does not answer a ping for this long is given up.
-const PING_PATIENCE: Duration = Duration::from_secs(10);
+/// The client closes a connection that does not answer a ping within this time.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Sets a client up. What is not set has the value named with it.
+/// Builds a client. Each setter documents its default.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct ClientBuilder {
@@ -46,56 +46,56 @@ impl Default for ClientBuilder {
 }
 
 impl ClientBuilder {
-    /// The bound on making a connection: 5 s.
+    /// The longest time to connect: 5 s.
     pub fn connect_timeout(mut self, bound: Duration) -> Self {
         self.connect_timeout = bound;
         self
     }
 
-    /// The bound on a call that does not wait for a body, with all its tries: 30 s.
+    /// The longest time of a call that does not wait for a task, with all its attempts: 30 s.
     pub fn call_timeout(mut self, bound: Duration) -> Self {
         self.call_timeout = bound;
         self
     }
 
-    /// The bound on [`TaskClient::submit`], which waits for the task's end: 10 minutes.
+    /// The longest time of [`TaskClient::submit`], which waits for the task to end: 10 minutes.
     pub fn submit_timeout(mut self, bound: Duration) -> Self {
         self.submit_timeout = bound;
         self
     }
 
-    /// The largest request in bytes, 4 MiB: what a server takes unless it was told otherwise. A batch
-    /// is sent in as many calls as it needs.
+    /// The largest request in bytes: 4 MiB, which is the default limit of a server. A batch is split into
+    /// several calls.
     pub fn max_request_bytes(mut self, bound: usize) -> Self {
         self.max_request_bytes = bound;
         self
     }
 
-    /// The largest answer that is read, in bytes: 16 MiB.
+    /// The largest answer in bytes: 16 MiB.
     pub fn max_answer_bytes(mut self, bound: usize) -> Self {
         self.max_answer_bytes = bound;
         self
     }
 
-    /// The most tries of one call, the first included: 10. 1 or 0 is: never again.
+    /// The most attempts of one call, including the first: 10. With 1 or 0 the client never retries.
     pub fn tries(mut self, most: u32) -> Self {
         self.patience.tries = most;
         self
     }
 
-    /// The wait before the second try, which doubles from one to the next, and its bound: 100 ms and
-    /// 5 s. Up to half of it is left to chance.
+    /// Exponential backoff: the wait before the second attempt, which doubles with each attempt, and its
+    /// bound: 100 ms and 5 s. Up to half of it is random.
     pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
         self.patience.first_wait = first;
         self.patience.longest_wait = longest;
         self
     }
 
-    /// A client of the server at `addr`: `127.0.0.1:50051`, `host:50051` or `http://host:50051`.
-    /// Connects when it is first used.
+    /// Creates a client of the server at `addr`: `127.0.0.1:50051`, `host:50051` or
+    /// `http://host:50051`. It connects with its first call.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` when `addr` is none of these.
+    /// `INVALID_ARGUMENT` when `addr` has another form.
     ///
     /// # Panics
     /// Outside of a Tokio runtime.
@@ -104,7 +104,7 @@ impl ClientBuilder {
             .connect_timeout(self.connect_timeout)
             .tcp_nodelay(true)
             .http2_keep_alive_interval(PING_EVERY)
-            .keep_alive_timeout(PING_PATIENCE);
+            .keep_alive_timeout(PING_TIMEOUT);
         let rpc = TaskSchedulerClient::new(endpoint.connect_lazy())
             .max_encoding_message_size(self.max_request_bytes)
             .max_decoding_message_size(self.max_answer_bytes);
@@ -123,7 +123,7 @@ impl ClientBuilder {
 fn endpoint(addr: &str) -> Result<Endpoint, Error> {
     let refuse = || {
         let why =
-            format!("{addr:?} is no address of a server; expected host:port or http://host:port");
+            format!("{addr:?} is not a server address; expected host:port or http://host:port");
         Error::invalid("addr", why)
     };
     let address = addr.strip_prefix("http://").unwrap_or(addr);
@@ -147,7 +147,7 @@ mod tests {
                 None => assert_eq!(
                     read.expect_err("refused").message,
                     format!(
-                        "addr: {addr:?} is no address of a server; expected host:port or http://host:port"
+                        "addr: {addr:?} is not a server address; expected host:port or http://host:port"
                     )
                 ),
             }

@@ -1,4 +1,4 @@
-//! One task: run it, or send it off.
+//! Submits or enqueues one task.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ use crate::models::TaskId;
 use crate::pb;
 
 impl TaskClient {
-    /// Runs a task and answers with its result. Whoever drops this call does not stop the task, unless
-    /// it [says so](TaskBuilder::cancel_on_disconnect).
+    /// Runs a task and returns its result. Dropping this call does not stop the task, unless
+    /// [`cancel_on_disconnect`](TaskBuilder::cancel_on_disconnect) is set.
     ///
     /// # Errors
-    /// [`Refused`](ClientError::Refused) before it ran, [`Failed`](ClientError::Failed) after,
-    /// [`Timeout`](ClientError::Timeout) when it has not ended within
-    /// [`submit_timeout`](crate::client::ClientBuilder::submit_timeout): it goes on, and its result can be
-    /// asked for by its id.
+    /// [`Refused`](ClientError::Refused) when the server did not accept it, [`Failed`](ClientError::Failed)
+    /// when it did not succeed, [`Timeout`](ClientError::Timeout) when it has not ended within
+    /// [`submit_timeout`](crate::client::ClientBuilder::submit_timeout): it continues, and
+    /// [`TaskClient::result`] returns its result by its id.
     pub async fn submit(&self, task: TaskBuilder) -> Result<TaskOutcome, ClientError> {
         let repeat = repeat(&task);
         let (own_id, request) = self.build(task)?;
@@ -39,11 +39,11 @@ impl TaskClient {
         }
     }
 
-    /// Sends a task off and answers when the server has stored it.
+    /// Enqueues a task and returns when the server has stored it.
     ///
     /// # Errors
     /// [`Refused`](ClientError::Refused); [`Timeout`](ClientError::Timeout) and
-    /// [`Transport`](ClientError::Transport) when it is not known whether it arrived.
+    /// [`Transport`](ClientError::Transport) when it is unknown whether the task arrived.
     pub async fn send(&self, task: TaskBuilder) -> Result<AsyncResult, ClientError> {
         let repeat = repeat(&task);
         let (own_id, request) = self.build(task)?;
@@ -54,7 +54,7 @@ impl TaskClient {
         self.accepted("EnqueueTask", &answer)
     }
 
-    /// The same; the task starts this long after it is accepted at the earliest.
+    /// Enqueues a task that starts at the earliest `delay` after it is accepted.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -66,7 +66,7 @@ impl TaskClient {
         self.send(task.delay(delay)).await
     }
 
-    /// The same; the task starts at this time at the earliest.
+    /// Enqueues a task that starts at the earliest at `time`.
     ///
     /// # Errors
     /// As [`send`](Self::send).
@@ -78,32 +78,31 @@ impl TaskClient {
         self.send(task.run_at(time)).await
     }
 
-    /// The message of a task, if it can be taken.
+    /// The message of a task, if the server can accept it.
     pub(super) fn build(&self, task: TaskBuilder) -> Result<(TaskId, pb::TaskRequest), Error> {
         let (own_id, request) = task.build()?;
         let (bytes, bound) = (request.encoded_len(), self.shared.max_request_bytes);
         if bytes > bound {
-            let why = format!("{bytes} bytes with everything else; at most {bound} are sent");
+            let why = format!("the request has {bytes} bytes; at most {bound} are sent");
             return Err(Error::invalid("args", why));
         }
         Ok((own_id, request))
     }
 
-    /// A task that was accepted, which need not be the one that was sent: see
-    /// [`unique`](TaskBuilder::unique).
+    /// The handle to the accepted task, which can be another one: see [`unique`](TaskBuilder::unique).
     pub(super) fn accepted(
         &self,
         call: &'static str,
         answer: &pb::EnqueueTaskResponse,
     ) -> Result<AsyncResult, ClientError> {
         let result = self.handle(id(call, &answer.task_id)?);
-        Ok(result.entered(answer.joined, answer.replaced))
+        Ok(result.accepted_as(answer.joined, answer.replaced))
     }
 }
 
-/// After what this task may be sent twice.
+/// When a call with this task may be repeated.
 pub(super) fn repeat(task: &TaskBuilder) -> Repeat {
-    if task.is_harmful_twice() { Repeat::HARMFUL } else { Repeat::HARMLESS }
+    if task.runs_once() { Repeat::ONCE } else { Repeat::IDEMPOTENT }
 }
 
 fn submitted(answer: pb::TaskResponse) -> Result<Ended, ClientError> {
@@ -112,5 +111,5 @@ fn submitted(answer: pb::TaskResponse) -> Result<Ended, ClientError> {
     let pb::TaskResponse { status, result, failure, state, .. } = answer;
     let answer = pb::ResultResponse { status, result, failure, state };
     let ended = outcome::ended(CALL, &id, answer)?;
-    super::answers::part(CALL, ended, "a task that has not ended")
+    super::answers::part(CALL, ended, "no outcome")
 }

@@ -1,4 +1,4 @@
-//! What a task is, said step by step.
+//! The builder of a task request.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::models::{
 };
 use crate::{pb, wire};
 
-/// A task to ask for. What is not said comes from the method, then from the server. What the server
-/// would refuse is refused when the task is sent, before it leaves, in the server's words.
+/// Builds a task request. Options that are not set have the defaults of the method, then of the server.
+/// An invalid task is refused when it is sent, before the call, with the server's message.
 ///
 /// ```
 /// use std::time::Duration;
@@ -40,7 +40,7 @@ pub struct TaskBuilder {
 }
 
 impl TaskBuilder {
-    /// A task of this method: `[namespace/]name[@version]`.
+    /// A task of the method `[namespace/]name[@version]`.
     pub fn new(method: impl Into<String>) -> Self {
         Self {
             id: None,
@@ -52,32 +52,32 @@ impl TaskBuilder {
         }
     }
 
-    /// One more argument.
+    /// Adds an argument.
     pub fn arg(mut self, value: impl Into<ArgValue>) -> Self {
         self.args.push(value.into());
         self
     }
 
-    /// More arguments.
+    /// Adds arguments.
     pub fn args<T: Into<ArgValue>>(mut self, values: impl IntoIterator<Item = T>) -> Self {
         self.args.extend(values.into_iter().map(Into::into));
         self
     }
 
-    /// The task's id, 1 to 255 bytes; a new UUIDv7 unless set. The same id with the same content joins
-    /// the first such task.
+    /// Sets the task's id, the idempotency key: 1 to 255 bytes; a new UUIDv7 unless set. A request with the
+    /// same id and content joins the first one.
     pub fn id(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
         self
     }
 
-    /// Starts after that task succeeded. If that has not ended yet, the task is refused unless it
-    /// [waits](Self::wait_for_dependencies).
+    /// Adds a dependency: the task starts after `other` has succeeded. If `other` has not ended yet, the
+    /// server refuses the task unless it [waits](Self::wait_for_dependencies).
     pub fn depends_on(self, other: &AsyncResult) -> Self {
         self.depends_on_id(other.id().as_str())
     }
 
-    /// The same, by id.
+    /// Adds a dependency by its id.
     pub fn depends_on_id(mut self, id: impl Into<String>) -> Self {
         let id = id.into();
         if !self.deps.contains(&id) {
@@ -86,79 +86,78 @@ impl TaskBuilder {
         self
     }
 
-    /// One more argument, which is the result of that task; and a dependency on it.
+    /// Adds an argument that is the result of `other`, and a dependency on it.
     pub fn result_of(self, other: &AsyncResult) -> Self {
         self.result_of_id(other.id().clone())
     }
 
-    /// The same, by id.
+    /// Adds the result of a task by its id.
     pub fn result_of_id(self, id: TaskId) -> Self {
         self.depends_on_id(id.as_str()).arg(ArgValue::ResultOf(id))
     }
 
-    /// Waits for dependencies that have not ended, instead of being refused.
+    /// Lets the task wait for dependencies that have not ended.
     pub fn wait_for_dependencies(mut self) -> Self {
         self.options.wait_for_dependencies = true;
         self
     }
 
-    /// What becomes of it when a dependency ends badly.
+    /// Sets what happens to the task when a dependency does not succeed.
     pub fn on_dependency_failure(mut self, choice: OnDependencyFailure) -> Self {
         self.options.on_dependency_failure = Some(choice);
         self
     }
 
-    /// The queue that it stands in: at most 100 letters, digits, `_`, `-`, `.`.
+    /// Sets the queue: at most 100 letters, digits, `_`, `-` or `.`.
     pub fn queue(mut self, name: impl Into<String>) -> Self {
         self.options.queue = Some(name.into());
         self
     }
 
-    /// Higher first; 0 is usual.
+    /// Sets the priority: higher first; 0 unless set.
     pub fn priority(mut self, priority: i32) -> Self {
         self.options.priority = Some(priority);
         self
     }
 
-    /// Not before this long after it is accepted. Replaces [`run_at`](Self::run_at).
+    /// Sets the earliest start, relative to the acceptance. Replaces [`run_at`](Self::run_at).
     pub fn delay(mut self, delay: Duration) -> Self {
         self.options.start = Some(StartTime::After(delay));
         self
     }
 
-    /// Not before this time. Replaces [`delay`](Self::delay).
+    /// Sets the earliest start. Replaces [`delay`](Self::delay).
     pub fn run_at(mut self, time: impl Into<Timestamp>) -> Self {
         self.options.start = Some(StartTime::At(time.into()));
         self
     }
 
-    /// Not started after this time. Replaces [`ttl`](Self::ttl).
+    /// Sets the latest start, after which the task expires. Replaces [`ttl`](Self::ttl).
     pub fn expires_at(mut self, time: impl Into<Timestamp>) -> Self {
         self.options.expiry = Some(StartTime::At(time.into()));
         self
     }
 
-    /// Not started later than this long after it is accepted. Replaces
-    /// [`expires_at`](Self::expires_at).
+    /// Sets the latest start, relative to the acceptance. Replaces [`expires_at`](Self::expires_at).
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options.expiry = Some(StartTime::After(ttl));
         self
     }
 
-    /// The bound on one attempt: more than 0, at most 7 days.
+    /// Sets the longest time of one attempt: more than 0, at most 7 days.
     pub fn timeout(mut self, bound: Duration) -> Self {
         self.options.timeout = Some(bound);
         self
     }
 
-    /// Attempts after the first: at most 1,000.
+    /// Sets the number of retries: at most 1,000.
     pub fn retries(mut self, retries: u32) -> Self {
         self.options.retries = Some(retries);
         self
     }
 
-    /// After attempt n the next waits `min(base · multiplier^(n-1), max)`: `base` and `max` at most 24
-    /// hours, `multiplier` 1 to 100.
+    /// Sets the exponential backoff: after attempt n the delay is `min(base · multiplier^(n-1), max)`; `base`
+    /// and `max` at most 24 hours, `multiplier` 1 to 100.
     pub fn backoff(mut self, base: Duration, multiplier: f64, max: Duration) -> Self {
         self.options.backoff_base = Some(base);
         self.options.backoff_multiplier = Some(multiplier);
@@ -166,46 +165,46 @@ impl TaskBuilder {
         self
     }
 
-    /// The part of the backoff that is random: 0 to 1.
+    /// Sets the random part of the backoff: 0 to 1.
     pub fn jitter(mut self, part: f64) -> Self {
         self.options.jitter = Some(part);
         self
     }
 
-    /// One more tag to find it by: at most 16, each at most 100 bytes.
+    /// Adds a tag: at most 16 of at most 100 bytes each.
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.options.labels.tags.push(tag.into());
         self
     }
 
-    /// Whether it outlives the server's process.
+    /// Sets whether the task survives a restart of the server.
     pub fn durability(mut self, durability: Durability) -> Self {
         self.options.durability = Some(durability);
         self
     }
 
-    /// Kept in the server's memory only.
+    /// Keeps the task in the server's memory only.
     pub fn ephemeral(self) -> Self {
         self.durability(Durability::Ephemeral)
     }
 
-    /// Tasks of one queue with the same key share the queue's limits per key; unless the queue says
-    /// otherwise, one of them runs at a time, in order. At most 255 bytes.
+    /// Sets the concurrency key: tasks of one queue with the same key share the queue's limits per key. By
+    /// default one of them runs at a time, in order. At most 255 bytes.
     pub fn concurrency_key(mut self, key: impl Into<String>) -> Self {
         self.options.keys.concurrency = Some(key.into());
         self
     }
 
-    /// At most one task with this key that has not ended; whoever asks second is told of the first. At
-    /// most 255 bytes, durable tasks only.
+    /// Sets a unique key: while a task with the key has not ended, a second request returns the first task.
+    /// At most 255 bytes; durable tasks only.
     pub fn unique(mut self, key: impl Into<String>) -> Self {
         let unique = Unique { key: key.into(), window: None, on_conflict: OnConflict::default() };
         self.options.keys.unique = Some(unique);
         self
     }
 
-    /// The same, and for `window` (at most 366 days) after the first was accepted; `on_conflict` says
-    /// what becomes of a second.
+    /// Sets a unique key that also stays taken for `window` (at most 366 days) after the first task was
+    /// accepted, and what happens to a second task.
     pub fn unique_for(
         mut self,
         key: impl Into<String>,
@@ -217,46 +216,46 @@ impl TaskBuilder {
         self
     }
 
-    /// Who asks: at most 100 bytes, as the other three.
-    pub fn initiator(mut self, word: impl Into<String>) -> Self {
-        self.options.labels.initiator = word.into();
+    /// Sets who submits the task: at most 100 bytes.
+    pub fn initiator(mut self, text: impl Into<String>) -> Self {
+        self.options.labels.initiator = text.into();
         self
     }
 
-    /// Why.
-    pub fn reason(mut self, word: impl Into<String>) -> Self {
-        self.options.labels.reason = word.into();
+    /// Sets why the task is submitted: at most 100 bytes.
+    pub fn reason(mut self, text: impl Into<String>) -> Self {
+        self.options.labels.reason = text.into();
         self
     }
 
-    /// From where.
-    pub fn source_system(mut self, word: impl Into<String>) -> Self {
-        self.options.labels.source_system = word.into();
+    /// Sets where the request comes from: at most 100 bytes.
+    pub fn source_system(mut self, text: impl Into<String>) -> Self {
+        self.options.labels.source_system = text.into();
         self
     }
 
-    /// Joins what belongs together across systems.
-    pub fn correlation_id(mut self, word: impl Into<String>) -> Self {
-        self.options.labels.correlation_id = word.into();
+    /// Sets an id that correlates the task with work in other systems: at most 100 bytes.
+    pub fn correlation_id(mut self, text: impl Into<String>) -> Self {
+        self.options.labels.correlation_id = text.into();
         self
     }
 
-    /// Cancels the task when the caller of [`submit`](crate::client::TaskClient::submit) goes away: drops
-    /// the call, or loses the connection. Only `submit` takes such a task.
+    /// Cancels the task when the caller of [`submit`](crate::client::TaskClient::submit) drops the call or
+    /// loses the connection. Only `submit` accepts such a task.
     pub fn cancel_on_disconnect(mut self) -> Self {
         self.cancel_on_disconnect = true;
         self
     }
 
-    /// Whether a second request that arrives does more than the first.
-    pub(super) fn is_harmful_twice(&self) -> bool {
-        // The first one's end of the connection cancels what the second would join.
+    /// Whether a second request that arrives has another effect than the first.
+    pub(super) fn runs_once(&self) -> bool {
+        // The disconnect of the first request cancels the task that the second would join.
         self.cancel_on_disconnect
-            // What the first replaced may run by then, and the second would enter beside it.
+            // The task that the first request changed may have started; the second would add another.
             || self.options.keys.unique.as_ref().is_some_and(|it| it.on_conflict == OnConflict::Replace)
     }
 
-    /// The message, with an id in any case.
+    /// The message; it always has an id.
     pub(super) fn build(self) -> Result<(TaskId, pb::TaskRequest), Error> {
         let id = match &self.id {
             Some(id) => TaskId::parse(id, "task_id")?,

@@ -1,4 +1,4 @@
-//! What becomes of tasks that are there: look, cancel, repeat, settle by hand, forget.
+//! Calls about existing tasks: get, list, cancel, retry, resolve, purge.
 
 use prost_types::Any;
 
@@ -13,22 +13,22 @@ use crate::models::{
 use crate::pb;
 
 impl TaskClient {
-    /// Everything known about one task, as the wire has it.
+    /// Returns all details of one task.
     ///
     /// # Errors
     /// `TASK_NOT_FOUND`.
     pub async fn get_task(&self, id: &TaskId) -> Result<pb::Task, ClientError> {
         let request = pb::GetTaskRequest { task_id: id.as_str().into() };
         let answer = self
-            .call(Repeat::HARMLESS, &request, |mut rpc, it| async move { rpc.get_task(it).await })
+            .call(Repeat::IDEMPOTENT, &request, |mut rpc, it| async move { rpc.get_task(it).await })
             .await?;
         part("GetTask", answer.task, "no task")
     }
 
-    /// The tasks that match, newest first. Asks nothing yet.
+    /// Lists the tasks that match, newest first. The first call is made when the list is read.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` for `ended_before`, which listings do not know.
+    /// `INVALID_ARGUMENT` for `ended_before`, which listings do not support.
     pub fn list(&self, filter: TaskFilter) -> Result<TaskList, ClientError> {
         let filter = only(Some(filter), "listings", |filter| TaskFilter {
             ended_before: None,
@@ -47,11 +47,11 @@ impl TaskClient {
         Ok(TaskList::new(self.clone(), request))
     }
 
-    /// Cancels the tasks that are named (at most 1,000) and the first 10,000 of those that match by
-    /// tag, queue and method, and says what that did to each.
+    /// Cancels the tasks with the given ids (at most 1,000) and the first 10,000 unfinished tasks that match
+    /// by tag, queue and method. Returns the effect on each.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` when it names nothing, or filters by something else.
+    /// `INVALID_ARGUMENT` when it selects nothing, or filters by another field.
     pub async fn cancel(
         &self,
         request: CancelRequest,
@@ -72,19 +72,19 @@ impl TaskClient {
             method: method.unwrap_or_default(),
         };
         let answer =
-            self.call(Repeat::HARMLESS, &request, |mut rpc, it| async move {
+            self.call(Repeat::IDEMPOTENT, &request, |mut rpc, it| async move {
                 rpc.cancel_tasks(it).await
             })
             .await?;
         answer.outcomes.iter().map(cancel_outcome).collect()
     }
 
-    /// Runs a task that has ended once more, with all its retries. What ended only because it had is
-    /// brought back.
+    /// Runs an ended task again, with all its retries. Dependants that failed only because of it wait for
+    /// it again.
     ///
     /// # Errors
-    /// `TASK_NOT_FOUND`, `WRONG_STATE`. Sent again only if it was not sent: on
-    /// [`Transport`](ClientError::Transport), look before asking again.
+    /// `TASK_NOT_FOUND`, `WRONG_STATE`. The client does not repeat the call if it may have arrived: after
+    /// [`Transport`](ClientError::Transport), check the state first.
     pub async fn retry_task(
         &self,
         id: &TaskId,
@@ -93,7 +93,7 @@ impl TaskClient {
         const CALL: &str = "RetryTask";
         let request = pb::RetryTaskRequest { task_id: id.as_str().into(), reason: reason.into() };
         let answer = self
-            .call(Repeat::HARMFUL, &request, |mut rpc, it| async move { rpc.retry_task(it).await })
+            .call(Repeat::ONCE, &request, |mut rpc, it| async move { rpc.retry_task(it).await })
             .await?;
         Ok(AdminResult {
             state: state(CALL, answer.state)?,
@@ -101,7 +101,7 @@ impl TaskClient {
         })
     }
 
-    /// Gives a task that ended badly a result by hand.
+    /// Sets the result of a task that did not succeed, manually.
     ///
     /// # Errors
     /// As [`retry_task`](Self::retry_task).
@@ -117,10 +117,8 @@ impl TaskClient {
             result: Some(Any::from(&result.into())),
             reason: reason.into(),
         };
-        let answer =
-            self.call(Repeat::HARMFUL, &request, |mut rpc, it| async move {
-                rpc.resolve_task(it).await
-            })
+        let answer = self
+            .call(Repeat::ONCE, &request, |mut rpc, it| async move { rpc.resolve_task(it).await })
             .await?;
         Ok(AdminResult {
             state: state(CALL, answer.state)?,
@@ -128,11 +126,11 @@ impl TaskClient {
         })
     }
 
-    /// Forgets tasks that have ended: those among the ids (at most 1,000; none: any) that match by
-    /// state, queue, method, tag and the time when they ended. Ask again while there is more.
+    /// Deletes ended tasks: those among the ids (at most 1,000; none: any) that match by state, queue,
+    /// method, tag and end time. Repeat the call while [`Purged::more`] is set.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` when it names nothing, or filters by something else.
+    /// `INVALID_ARGUMENT` when it selects nothing, or filters by another field.
     pub async fn purge(
         &self,
         ids: &[TaskId],
@@ -153,32 +151,32 @@ impl TaskClient {
             ended_before: filter.ended_before.map(Into::into),
         };
         let answer = self
-            .call(Repeat::HARMFUL, &request, |mut rpc, it| async move { rpc.purge_tasks(it).await })
+            .call(Repeat::ONCE, &request, |mut rpc, it| async move { rpc.purge_tasks(it).await })
             .await?;
         Ok(Purged { purged: answer.purged, more: answer.more })
     }
 }
 
-/// The filter, if what the call knows is all that it asks for: nothing is left out silently.
+/// The filter, if the call supports all of its fields: none is ignored silently.
 fn only(
     filter: Option<TaskFilter>,
     call: &str,
-    known: impl FnOnce(&TaskFilter) -> TaskFilter,
+    supported: impl FnOnce(&TaskFilter) -> TaskFilter,
 ) -> Result<TaskFilter, Error> {
     let filter = filter.unwrap_or_default();
-    let kept = known(&filter);
-    if kept == filter {
-        return Ok(kept);
+    let supported_part = supported(&filter);
+    if supported_part == filter {
+        return Ok(supported_part);
     }
     let rows = [
-        ("states", filter.states != kept.states),
-        ("parent", filter.parent != kept.parent),
-        ("submitted_after", filter.submitted_after != kept.submitted_after),
-        ("submitted_before", filter.submitted_before != kept.submitted_before),
+        ("states", filter.states != supported_part.states),
+        ("parent", filter.parent != supported_part.parent),
+        ("submitted_after", filter.submitted_after != supported_part.submitted_after),
+        ("submitted_before", filter.submitted_before != supported_part.submitted_before),
     ];
     let field =
         rows.iter().find(|(_, differs)| *differs).map_or("ended_before", |(field, _)| field);
-    Err(Error::invalid(field, format!("set, but {call} cannot be narrowed by it; leave it out")))
+    Err(Error::invalid(field, format!("set, but {call} cannot filter by it; leave it unset")))
 }
 
 fn state_number(state: State) -> i32 {
@@ -189,7 +187,7 @@ fn texts(ids: &[TaskId]) -> Vec<String> {
     ids.iter().map(|id| id.as_str().to_owned()).collect()
 }
 
-/// What is empty on the wire is not set.
+/// The name of a queue; empty when there is none.
 fn name(queue: Option<QueueName>) -> String {
     queue.map(|queue| queue.as_str().to_owned()).unwrap_or_default()
 }
@@ -199,14 +197,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_call_cannot_filter_by_is_refused() {
-        let known = |filter: &TaskFilter| TaskFilter {
+    fn a_filter_field_that_a_call_does_not_support_is_refused() {
+        let supported = |filter: &TaskFilter| TaskFilter {
             queue: filter.queue.clone(),
             ..TaskFilter::default()
         };
         let check = |filter: TaskFilter, expected: &str| {
-            let refused = only(Some(filter), "cancels", known).expect_err("refused");
-            let why = "set, but cancels cannot be narrowed by it; leave it out";
+            let refused = only(Some(filter), "cancels", supported).expect_err("refused");
+            let why = "set, but cancels cannot filter by it; leave it unset";
             assert_eq!(refused.message, format!("{expected}: {why}"));
         };
         let none = TaskFilter::default();
@@ -216,6 +214,6 @@ mod tests {
         check(TaskFilter { submitted_before: time, ..none.clone() }, "submitted_before");
         check(TaskFilter { ended_before: time, ..none.clone() }, "ended_before");
         let queue = TaskFilter { queue: Some(QueueName::default()), ..none };
-        assert_eq!(only(Some(queue.clone()), "cancels", known), Ok(queue));
+        assert_eq!(only(Some(queue.clone()), "cancels", supported), Ok(queue));
     }
 }

@@ -1,4 +1,4 @@
-//! What happens to one task as it happens, whatever happens to the connection.
+//! A stream of the updates of one task that survives lost connections.
 
 use std::time::Duration;
 
@@ -16,24 +16,24 @@ use crate::pb;
 use crate::pb::watch_task_response::Update as Wire;
 
 const CALL: &str = "WatchTask";
-/// A stream that lived for this long had a healthy server at its end, whoever cut it.
+/// A stream that lasted this long resets the count of faults.
 const HEALTHY_AFTER: Duration = Duration::from_secs(30);
 
-/// One thing that happened to a task.
+/// An update about a task.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Update {
-    /// It entered a state.
+    /// The task entered a state.
     Entered(HistoryEntry),
-    /// Its body said how far it is.
+    /// Its handler reported progress.
     Progress(Progress),
-    /// Its body wrote a line.
+    /// Its handler logged a line.
     Log(LogLine),
-    /// It ended; nothing comes after this.
+    /// The task ended; this is the last update.
     Outcome(Ended),
 }
 
-/// Tells what happens to a task. Goes on from where it was when the connection breaks, so that nothing
-/// is told twice and nothing is missed that the server still knows.
+/// The updates of one task. When the connection breaks, the next stream continues after the last
+/// update, so that none is repeated and none is lost that the server still keeps.
 #[derive(Debug)]
 #[must_use]
 pub struct TaskWatch {
@@ -42,7 +42,7 @@ pub struct TaskWatch {
     cursor: String,
     stream: Option<Streaming<pb::WatchTaskResponse>>,
     opened_at: Instant,
-    /// Streams that broke, or were not had, since the latest update.
+    /// Streams that broke, or could not be opened, since the latest update.
     faults: u32,
     not_before: Option<Instant>,
     is_over: bool,
@@ -62,16 +62,17 @@ impl TaskWatch {
         }
     }
 
-    /// Where it stands, for [`watch_from`](crate::client::AsyncResult::watch_from). Empty before the first
+    /// The position, for [`watch_from`](crate::client::AsyncResult::watch_from). Empty before the first
     /// update.
     pub fn cursor(&self) -> &str {
         &self.cursor
     }
 
-    /// The next update; `None` after the outcome, or after an error. Dropping the future loses nothing.
+    /// The next update; `None` after the outcome or an error. Cancel safe: dropping the future loses no
+    /// update.
     ///
     /// # Errors
-    /// `TASK_NOT_FOUND`, and what a read comes to when the server stays away.
+    /// `TASK_NOT_FOUND`, and the error of the last attempt when the server cannot be reached.
     pub async fn next(&mut self) -> Option<Result<Update, ClientError>> {
         while !self.is_over {
             let error = match self.advance().await {
@@ -87,7 +88,7 @@ impl TaskWatch {
             }
             self.faults += 1;
             let patience = &self.client.shared.patience;
-            match patience.wait(&error, Repeat::HARMLESS, self.faults, fastrand::f64()) {
+            match patience.wait(&error, Repeat::IDEMPOTENT, self.faults, fastrand::f64()) {
                 Some(wait) => self.not_before = Some(deadline(wait)),
                 None => {
                     self.is_over = true;
@@ -102,7 +103,7 @@ impl TaskWatch {
         let stream = match &mut self.stream {
             Some(stream) => stream,
             none => {
-                // Kept until it is over, for whoever drops this future and asks again.
+                // Kept until the wait is over: the caller may drop this future and call again.
                 if let Some(time) = self.not_before {
                     sleep_until(time).await;
                     self.not_before = None;
@@ -114,7 +115,7 @@ impl TaskWatch {
             }
         };
         let Some(message) = stream.message().await? else {
-            // It drains, perhaps: not before the outcome would a server that goes on end a stream.
+            // The server may be draining: otherwise a stream ends only after the outcome.
             let status = tonic::Status::unavailable("the stream ended before the task did");
             return Err(ClientError::Transport(status));
         };
@@ -127,7 +128,7 @@ impl TaskWatch {
             Wire::Log(line) => Update::Log(log_line(CALL, line)?),
             Wire::Outcome(answer) => {
                 let ended = outcome::ended(CALL, &self.id, answer)?;
-                Update::Outcome(part(CALL, ended, "an outcome that is none")?)
+                Update::Outcome(part(CALL, ended, "no outcome")?)
             }
         };
         self.cursor = cursor;
@@ -135,7 +136,7 @@ impl TaskWatch {
     }
 }
 
-/// Opens a stream with one try: whoever asks counts the faults.
+/// Opens a stream with one attempt; the caller counts the faults.
 async fn open(
     client: &TaskClient,
     within: Duration,
@@ -143,7 +144,7 @@ async fn open(
     cursor: &str,
 ) -> Result<Streaming<pb::WatchTaskResponse>, ClientError> {
     let request = pb::WatchTaskRequest { task_id: id.as_str().into(), cursor: cursor.to_owned() };
-    let limits = Limits { within, tries: 1, repeat: Repeat::HARMLESS };
+    let limits = Limits { within, tries: 1, repeat: Repeat::IDEMPOTENT };
     client
         .call_within(limits, &request, |mut rpc, it| async move { rpc.watch_task(it).await })
         .await

@@ -61,23 +61,17 @@ async fn a_failure_has_its_attempts() {
     let failed = error.failure().unwrap();
     assert_eq!((failed.id.as_str(), failed.state, failed.attempts), ("t", State::Failed, 3));
     assert!(error.is(Code::Panicked));
-    assert_eq!(
-        error.to_string(),
-        "the task t ended FAILED with PANICKED (attempts: 3): it panicked"
-    );
+    assert_eq!(error.to_string(), "task t ended FAILED with PANICKED (attempts: 3): it panicked");
 }
 
 #[tokio::test]
 async fn an_invalid_answer_is_an_error_that_names_it() {
     let check = |error: ClientError, expected: &str| assert_eq!(error.to_string(), expected);
     let pending = pb::TaskResponse { task_id: "t".into(), ..Default::default() };
-    check(
-        error_after(answer(&pending)).await,
-        "the answer to SubmitTask is not understood: a task that has not ended",
-    );
+    check(error_after(answer(&pending)).await, "cannot read the answer to SubmitTask: no outcome");
     check(
         error_after(answer(&pb::TaskResponse { status: 1, ..Default::default() })).await,
-        "the answer to SubmitTask is not understood: no id of a task",
+        "cannot read the answer to SubmitTask: an invalid task id",
     );
     assert!(matches!(
         error_after(Step::Refuse(Status::aborted("odd"))).await,

@@ -129,7 +129,7 @@ async fn one_of_the_two_callbacks_is_called() {
     check(answer(&success()), "succeeded: 6").await;
     check(
         answer(&failed()),
-        "failed: the task t ended CANCELLED with CANCELLED (attempts: 1): on request",
+        "failed: task t ended CANCELLED with CANCELLED (attempts: 1): on request",
     )
     .await;
     let unknown = Step::Refuse(refusal(Grpc::NotFound, "TASK_NOT_FOUND"));
