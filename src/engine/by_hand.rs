@@ -33,7 +33,7 @@ impl Engine {
         limit: usize,
     ) -> Result<TaskPage, Error> {
         // The durable ones last: one that comes in meanwhile is newer than all that is asked for.
-        let ephemeral = self.0.core.lock().list(filter, before, limit);
+        let ephemeral = self.0.core.lock().ephemeral().list(filter, before, limit);
         let stored = self.0.store.list(filter, before, limit).await?;
         Ok(merge(ephemeral, stored, limit))
     }
@@ -43,7 +43,11 @@ impl Engine {
     /// # Errors
     /// `STORE_UNAVAILABLE`.
     pub async fn logs(&self, id: &TaskId, after: u32, limit: usize) -> Result<Vec<LogLine>, Error> {
-        let ephemeral = self.0.core.lock().log(id, after, limit);
+        let ephemeral = {
+            let core = self.0.core.lock();
+            let tasks = core.ephemeral();
+            tasks.knows(id).then(|| tasks.log(id, after, limit))
+        };
         match ephemeral {
             Some(lines) => Ok(lines),
             None => Ok(self.0.store.logs(id, after, limit).await?),
@@ -177,7 +181,9 @@ impl Engine {
             match receiver.await {
                 Ok(Answer::Result(ChangeResult::Done)) => purged += 1,
                 // Of an ephemeral task that has ended, only the cache knows.
-                Ok(Answer::Result(ChangeResult::NotFound)) if !self.0.core.lock().is_active(id) => {
+                Ok(Answer::Result(ChangeResult::NotFound))
+                    if !self.0.core.lock().active.contains(id) =>
+                {
                     purged += u64::from(self.0.cache.get(id).is_some());
                     self.0.cache.remove(id);
                 }

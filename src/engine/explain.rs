@@ -77,7 +77,7 @@ impl Engine {
             (State::Queued, None, Some(sequence)) => {
                 let position = Position { priority: task.options.priority, sequence };
                 let stored = self.0.store.window(queue, None, MAX_BEFORE).await?;
-                let here = self.0.core.lock().ephemeral_window(queue, MAX_BEFORE);
+                let here = self.0.core.lock().ephemeral().window(queue, None, MAX_BEFORE);
                 let before = |ready: &&store::ClaimableTask| ready.position < position;
                 stored.iter().filter(before).count() + here.iter().filter(before).count()
             }
@@ -133,7 +133,11 @@ impl Engine {
                 self.0.store.holders(queue, key, most).await?,
                 self.0.store.key_free_at(queue, key, now).await?,
             ),
-            Durability::Ephemeral => self.0.core.lock().ephemeral_key(queue, key, most, now),
+            Durability::Ephemeral => {
+                let core = self.0.core.lock();
+                let tasks = core.ephemeral();
+                (tasks.holding(queue, key, most), tasks.key_free_at(queue, key, now))
+            }
         };
         holders.retain(|holder| *holder != task.id);
         let count = u32::try_from(holders.len()).unwrap_or(u32::MAX);

@@ -41,7 +41,7 @@ pub use schedules::Firing;
 pub use watch::Watch;
 pub use weak::WeakEngine;
 
-use self::core::{Core, Settings};
+use self::core::{Core, Limits, Settings};
 use crate::cache::ResultsCache;
 use crate::clock::now;
 use crate::error::{Code, Error};
@@ -192,6 +192,7 @@ impl Engine {
                 .into_iter()
                 .map(|(queue, limits)| (queue, QueueSettings { limits, paused: false }))
                 .collect(),
+            limits: Limits::default(),
         };
         let seed = fastrand::u64(..);
         let core = Core::new(settings, registry.clone(), cache.clone(), &opened, seed, started);
@@ -291,7 +292,7 @@ impl Engine {
         }
         let (ephemeral, live) = {
             let core = self.0.core.lock();
-            (core.find(id).0.is_some(), core.is_active(id))
+            (core.find(id).0.is_some(), core.active.contains(id))
         };
         if ephemeral {
             return Ok(None);
@@ -322,7 +323,7 @@ impl Engine {
 
     /// How many bodies were given up and have not returned.
     pub fn stuck_bodies(&self) -> usize {
-        self.0.core.lock().stuck_handlers()
+        self.0.core.lock().workers().stuck
     }
 
     /// From now on nothing is taken in.
@@ -369,7 +370,7 @@ impl Engine {
         loop {
             let wake = self.0.quiet.notified();
             // What is claimed now goes back, which is a write.
-            if !self.0.core.lock().has_pending_claims() {
+            if !self.0.core.lock().dispatch.has_pending_claims() {
                 // `commits` says that it is at work while it holds this, too.
                 let writes = self.0.writes.lock();
                 let busy = self.0.committing.load(std::sync::atomic::Ordering::Acquire);

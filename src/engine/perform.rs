@@ -58,8 +58,8 @@ impl Shared {
         tell: impl FnOnce(&mut Core<Caller>, Now, &mut Vec<Command>) -> T,
     ) -> (T, bool) {
         let mut core = self.core.lock();
-        core.listened_to(self.announcements.listened_to());
-        let was_stopped = core.is_stopped();
+        core.notifications.observe_events(self.announcements.listened_to());
+        let was_stopped = core.shutdown.is_stopped();
         let told = tell(&mut core, now, commands);
         if was_stopped {
             refuse_writes(&mut core, commands, now);

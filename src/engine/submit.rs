@@ -374,7 +374,7 @@ fn hand_in(
 ) -> Admission {
     // A task of this name may have come and gone since the store said that it knows none.
     let unsure = !submission.must_read && !submission.fresh;
-    if unsure && !core.is_active(&checked.id) && shared.store.may_know(&checked.id) {
+    if unsure && !core.active.contains(&checked.id) && shared.store.may_know(&checked.id) {
         return Admission::Resubmit;
     }
     core.submit(submission, now, || waiter(receiver), out)

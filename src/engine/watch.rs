@@ -88,7 +88,7 @@ struct Watcher {
 
 impl Watcher {
     fn of(shared: &Arc<Shared>, id: &TaskId) -> Self {
-        shared.core.lock().watch_for(true);
+        shared.core.lock().notifications.watcher_added();
         let wake = shared.watches.begin(id);
         Self { shared: shared.clone(), id: id.clone(), wake }
     }
@@ -97,7 +97,7 @@ impl Watcher {
 impl Drop for Watcher {
     fn drop(&mut self) {
         self.shared.watches.end(&self.id);
-        self.shared.core.lock().watch_for(false);
+        self.shared.core.lock().notifications.watcher_removed();
     }
 }
 

@@ -1,13 +1,16 @@
-//! What people do: to tasks that have ended, and to queues.
+//! Writes of operators: to tasks that have ended, to schedules, to webhooks and to queues.
 
-use super::{Command, Core, QueueChange, Tag, Waiter, WatchKey};
+use super::step::Step;
+use super::{Command, Core, QueueChange, Tag, Waiter};
 use crate::clock::Now;
-use crate::models::{QueueName, QueueSettings};
-use crate::store::Change;
+use crate::error::Error;
+use crate::models::{Durability, QueueName, QueueSettings};
+use crate::store::memory::Tables;
+use crate::store::{Change, ClaimableTask};
 
 impl<W: Waiter> Core<W> {
-    /// Has something done to a durable task that has ended, to a schedule or to a webhook; or has
-    /// something announced.
+    /// Writes a change to a durable task that has ended, to a schedule or to a webhook, or an event.
+    /// The waiter gets the store's result.
     pub(crate) fn admin_write(&mut self, change: Change, waiter: W, out: &mut Vec<Command<W>>) {
         let tag = match &change {
             Change::Purge { id } => Tag::Purge { waiter, id: id.clone() },
@@ -20,84 +23,57 @@ impl<W: Waiter> Core<W> {
         out.push(Command::Write(change, tag));
     }
 
-    /// What was decided about a queue, if anything was.
-    pub(crate) fn settings_of(&self, queue: &QueueName) -> QueueSettings {
-        self.settings.queues.get(queue).copied().unwrap_or_default()
-    }
-
-    /// How many queues something was decided about.
-    pub(crate) fn configured_queues(&self) -> usize {
-        self.settings.queues.len()
-    }
-
-    /// Somebody decided about a queue. It holds once it is stored.
+    /// Changes the settings of a queue. The change takes effect when it is stored.
+    ///
+    /// # Errors
+    /// `QUEUE_FULL` when as many queues as may have settings of their own; then the waiter is not
+    /// answered.
     pub(crate) fn change_queue(
         &mut self,
         queue: QueueName,
-        decided: QueueChange,
+        change: QueueChange,
         waiter: W,
         out: &mut Vec<Command<W>>,
-    ) {
-        let change = match decided {
+    ) -> Result<(), Error> {
+        self.dispatch.check_configure(&queue)?;
+        let write = match change {
             QueueChange::Limits(limits) => Change::SetQueue { queue: queue.clone(), limits },
             QueueChange::Paused(paused) => Change::PauseQueue { queue: queue.clone(), paused },
         };
-        out.push(Command::Write(change, Tag::Queue { waiter, queue, decided }));
+        out.push(Command::Write(write, Tag::Queue { waiter, queue, change }));
+        Ok(())
     }
+}
 
-    /// That is stored. Whoever calls this gives slots out afterwards.
-    pub(super) fn apply_queue_change(&mut self, name: &QueueName, decided: QueueChange, now: Now) {
-        // Somebody else may have decided about the rest of it meanwhile.
-        let before = self.settings_of(name);
-        let settings = match decided {
+impl<W: Waiter> Step<'_, W> {
+    /// The change of a queue is stored. Call [`dispatch`](Self::dispatch) afterwards.
+    pub(super) fn queue_changed(&mut self, name: &QueueName, change: QueueChange) {
+        // Another change may have set the other half meanwhile.
+        let before = self.core.dispatch.settings_of(name);
+        let settings = match change {
             QueueChange::Limits(limits) => QueueSettings { limits, ..before },
             QueueChange::Paused(paused) => QueueSettings { paused, ..before },
         };
-        if settings == QueueSettings::default() {
-            self.settings.queues.remove(name);
-        } else {
-            self.settings.queues.insert(name.clone(), settings);
+        let ready = configure_ephemeral(&mut self.core.ephemeral, name, settings, self.now);
+        for ready in ready {
+            self.push(ready, Durability::Ephemeral);
         }
-        for ready in self.change_ephemeral_queue(name, settings, now) {
-            self.arrive(ready, crate::models::Durability::Ephemeral);
-        }
-        self.queue(name).decide(settings, now);
-        self.rescan(name);
+        self.core.dispatch.configure(name, settings, self.now);
     }
+}
 
-    /// Ephemeral tasks stand in the same queues.
-    pub(super) fn change_ephemeral_queue(
-        &mut self,
-        queue: &QueueName,
-        settings: QueueSettings,
-        now: Now,
-    ) -> Vec<crate::store::ClaimableTask> {
-        let QueueSettings { limits, paused } = settings;
-        let changes = [
-            Change::SetQueue { queue: queue.clone(), limits },
-            Change::PauseQueue { queue: queue.clone(), paused },
-        ];
-        let applied = changes.map(|change| self.ephemeral.apply(&change, now.wall));
-        applied.into_iter().flat_map(|applied| applied.ready).collect()
-    }
-
-    /// Somebody begins to watch a task, or ends.
-    pub(crate) fn watch_for(&mut self, begins: bool) {
-        if begins {
-            self.watched += 1;
-        } else {
-            self.watched -= 1;
-        }
-    }
-
-    /// Something about a task changed that whoever watches it should see.
-    pub(super) fn notify_watchers(
-        &self,
-        touched: impl FnOnce() -> WatchKey,
-        out: &mut Vec<Command<W>>,
-    ) {
-        if self.watched > 0 {
-            out.push(Command::NotifyWatchers(touched()));
-        }
-    }
+/// Sets the settings of a queue for its ephemeral tasks; returns those that become claimable.
+pub(super) fn configure_ephemeral(
+    ephemeral: &mut Tables,
+    queue: &QueueName,
+    settings: QueueSettings,
+    now: Now,
+) -> Vec<ClaimableTask> {
+    let QueueSettings { limits, paused } = settings;
+    let changes = [
+        Change::SetQueue { queue: queue.clone(), limits },
+        Change::PauseQueue { queue: queue.clone(), paused },
+    ];
+    let applied = changes.map(|change| ephemeral.apply(&change, now.wall));
+    applied.into_iter().flat_map(|applied| applied.ready).collect()
 }

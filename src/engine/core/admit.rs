@@ -1,47 +1,43 @@
-//! Admission: is this id known, may this task enter, and may it start at once?
+//! Admission: idempotency by id, bounds on new tasks, and early starts.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::active::{ActiveTask, Phase, WaitFor};
-use super::{Answer, Attempt, Command, Core, StartAttempt, Tag, Waiter, draining};
+use super::active::{Phase, WaitFor};
+use super::attempts::Attempt;
+use super::queue::Queue;
+use super::step::Step;
+use super::{Command, Core, Settings, StartAttempt, Tag, Waiter, draining};
 use crate::clock::Now;
 use crate::error::{Code, Error};
 use crate::models::{
-    Accepted, Digest, Durability, Ended, QueueName, Snapshot, State, Task, TaskId,
+    Accepted, Digest, Durability, Ended, Fence, QueueName, Sequence, Snapshot, State, Task, TaskId,
 };
 use crate::store::{Change, Claimed, Insert};
 use crate::tasks::{HandlerKind, Method};
 
-/// When a full queue is worth another try.
+/// When a caller whose task was refused with `QUEUE_FULL` should try again.
 const QUEUE_FULL_WAIT: Duration = Duration::from_secs(1);
 
-/// The most ephemeral tasks that have not ended: they live in memory, however long queues may be.
-const MAX_EPHEMERAL: usize = 100_000;
-
-/// The most durable tasks on their way to the store: a store that does not get on must not fill the
-/// memory.
-const MAX_UNSTORED: usize = 100_000;
-
-/// A request that passed the gate, or what the gate said.
+/// A request, and what the gate decided about it.
 pub(crate) struct Submission {
     pub(crate) id: TaskId,
-    /// The server gave the id just now: nobody else can know it.
+    /// The server generated the id: no other request can have it.
     pub(crate) fresh: bool,
     pub(crate) digest: Digest,
     pub(crate) wait_for: WaitFor,
     /// The store has to be read first: for the id, or for dependencies.
     pub(crate) must_read: bool,
-    /// It was read, under an [`IdReservation::Reserved`], and this has the id.
+    /// The store was read under a reservation, and has this task with the id.
     pub(crate) looked_up: Option<Option<Snapshot>>,
-    /// The number of that hold.
+    /// The number of that reservation.
     pub(crate) reservation: u64,
-    /// Dependencies that were on their way into the store when that was read.
+    /// Dependencies whose inserts were on their way to the store when it was read.
     pub(crate) inserting: Vec<TaskId>,
     pub(crate) gate: Result<Admittable, Error>,
 }
 
-/// A task that may enter as far as the gate could see.
+/// A task that the gate admits.
 #[derive(Clone)]
 pub(crate) struct Admittable {
     pub(crate) task: Arc<Task>,
@@ -50,53 +46,138 @@ pub(crate) struct Admittable {
     pub(crate) deps: Vec<(TaskId, Option<State>)>,
 }
 
-/// What the core says to a submission.
+/// The core's answer to a submission.
 pub(crate) enum Admission {
-    /// It had ended before.
+    /// The task had ended before.
     Ended(Arc<Ended>),
-    /// It was refused.
+    /// The task was refused.
     Refused(Error),
-    /// Run this body at once, on this thread, and tell [`Core::ended_inline`].
+    /// Run this inline handler now, on this thread; then call [`Core::ended_inline`].
     Run(Box<StartAttempt>),
-    /// It had been accepted before.
+    /// The task had been accepted before.
     Accepted(Accepted),
     /// The waiter will be answered.
     Wait,
-    /// Something changed while the store was read: ask again.
+    /// Something changed while the store was read: read it and submit again.
     Resubmit,
 }
 
-/// What the core says to somebody who has to read the store before it can submit.
+/// The core's answer to a request to reserve an id.
 pub(crate) enum IdReservation {
-    /// The id is held: read the store, then submit. These dependencies are on their way into it.
+    /// The id is reserved: read the store, then submit. The inserts of these dependencies are on
+    /// their way to the store.
     Reserved { inserting: Vec<TaskId>, number: u64 },
-    /// Another request with this id is ahead, or the task is known: submit without reading.
+    /// Another request has reserved the id, or its task is known: submit without reading.
     Taken,
 }
 
+/// Bounds on the number of tasks that the core admits.
+#[derive(Debug)]
+pub(super) struct Admissions {
+    max_ephemeral: usize,
+    max_unstored: usize,
+    queue_length: u64,
+    /// Durable tasks on their way to the store.
+    unstored: usize,
+}
+
+impl Admissions {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            max_ephemeral: settings.limits.ephemeral_tasks,
+            max_unstored: settings.limits.unstored_tasks,
+            queue_length: settings.queue_length,
+            unstored: 0,
+        }
+    }
+
+    /// Checks whether one more task may enter. `ephemeral` is the number of unfinished ephemeral
+    /// tasks.
+    ///
+    /// # Errors
+    /// `QUEUE_FULL`.
+    pub(super) fn check(
+        &self,
+        durability: Durability,
+        ephemeral: usize,
+        name: &QueueName,
+        queue: Option<&Queue>,
+    ) -> Result<(), Error> {
+        let why = match durability {
+            Durability::Ephemeral if ephemeral >= self.max_ephemeral => {
+                format!("{} ephemeral tasks are unfinished, the most allowed", self.max_ephemeral)
+            }
+            Durability::Durable if self.unstored >= self.max_unstored => {
+                format!("{} tasks wait for the store, the most allowed", self.max_unstored)
+            }
+            _ => {
+                let Some(queue) = queue else { return Ok(()) };
+                let most = queue.settings.limits.max_length.unwrap_or(self.queue_length);
+                if queue.known_to_wait() < most {
+                    return Ok(());
+                }
+                format!("queue {name} holds {most} tasks, as many as it may")
+            }
+        };
+        Err(Error::new(Code::QueueFull, why).retry_after(QUEUE_FULL_WAIT))
+    }
+
+    /// The insert of a durable task is on its way to the store.
+    pub(super) fn insert_sent(&mut self) {
+        self.unstored += 1;
+    }
+
+    /// The insert of a durable task is stored, or was rejected.
+    pub(super) fn insert_done(&mut self) {
+        self.unstored -= 1;
+    }
+}
+
 impl<W: Waiter> Core<W> {
-    /// Holds an id while the store is read for it and for those that it depends on.
+    /// Reserves an id while the store is read for it and for the dependencies of its task.
     pub(crate) fn reserve_id(
         &mut self,
         id: &TaskId,
         digest: Digest,
         deps: &[TaskId],
     ) -> IdReservation {
-        if self.active.contains_key(id) || self.ephemeral.knows(id) || self.cache.get(id).is_some()
-        {
+        if self.active.contains(id) || self.ephemeral.knows(id) || self.cache.get(id).is_some() {
             return IdReservation::Taken;
         }
-        // Nothing is known of its class yet, and nobody asks before it has entered.
-        self.reservations += 1;
-        let mut active = ActiveTask::new(digest, Durability::Durable, Phase::Reserved);
-        active.reservation = self.reservations;
-        self.active.insert(id.clone(), active);
-        let inserting = deps.iter().filter(|dep| self.is_inserting(dep)).cloned().collect();
-        IdReservation::Reserved { inserting, number: self.reservations }
+        let number = self.active.reserve(id, digest);
+        let inserting = deps.iter().filter(|dep| self.active.is_inserting(dep)).cloned().collect();
+        IdReservation::Reserved { inserting, number }
     }
 
-    /// Decides about a request. A known id is answered even while draining, full, or when its
-    /// method is gone.
+    /// The caller went away before it submitted: its reservation ends, unless another request has
+    /// the id by now.
+    pub(crate) fn release_reservation(
+        &mut self,
+        id: &TaskId,
+        reservation: u64,
+        out: &mut Vec<Command<W>>,
+    ) {
+        if self.active.is_reserved(id, reservation) {
+            self.release_id(id, out);
+        }
+    }
+
+    /// Frees an id that was reserved; its waiters submit again.
+    pub(super) fn release_id(&mut self, id: &TaskId, out: &mut Vec<Command<W>>) {
+        self.active.release(id, out);
+        // Ephemeral tasks may wait for it because its id was reserved.
+        self.recheck_if_awaited(id, out);
+    }
+
+    /// A durable task that ephemeral tasks wait for may not have been inserted.
+    pub(super) fn recheck_if_awaited(&self, id: &TaskId, out: &mut Vec<Command<W>>) {
+        if self.ephemeral.waits_for(id) {
+            out.push(Command::Recheck(vec![id.clone()]));
+        }
+    }
+
+    /// Decides about a request. A known id is answered even while the engine drains, while the queue
+    /// is full, or when the method is gone.
     pub(crate) fn submit(
         &mut self,
         submission: Submission,
@@ -104,6 +185,7 @@ impl<W: Waiter> Core<W> {
         waiter: impl FnOnce() -> W,
         out: &mut Vec<Command<W>>,
     ) -> Admission {
+        let mut step = self.step(now, out);
         let Submission {
             id,
             fresh,
@@ -115,18 +197,17 @@ impl<W: Waiter> Core<W> {
             inserting,
             gate,
         } = submission;
-        // What was read under a hold that is over may not be so any more.
-        let others = |active: &ActiveTask<W>| {
-            active.phase == Phase::Reserved && active.reservation != reservation
-        };
-        let looked_up = looked_up.filter(|_| !self.active.get(&id).is_some_and(others));
+        let id = &id;
+        // What was read under a reservation that is over may be stale.
+        let stale = step.core.active.is_reserved_by_other(id, reservation);
+        let looked_up = looked_up.filter(|_| !stale);
         let unread = must_read && looked_up.is_none();
         if !fresh {
-            match self.known(&id, digest, wait_for, looked_up, out) {
-                Known::No => {}
-                Known::Answered(admission) => return admission,
-                Known::Joins(wait_for) => {
-                    self.wait(&id, digest, wait_for, waiter());
+            match step.look_up(id, digest, wait_for, looked_up) {
+                Lookup::Unknown => {}
+                Lookup::Answered(admission) => return admission,
+                Lookup::Joins(wait_for) => {
+                    step.core.active.wait(id, digest, wait_for, waiter());
                     return Admission::Wait;
                 }
             }
@@ -134,154 +215,134 @@ impl<W: Waiter> Core<W> {
         if unread {
             return Admission::Resubmit;
         }
-        let gate = if self.draining { Err(draining()) } else { gate };
-        let admitted = gate.and_then(|admittable| {
-            let newcomer = Newcomer { digest, wait_for, admittable, inserting };
-            self.admit(newcomer, now, waiter, out)
-        });
+        let gate = if step.core.shutdown.is_draining() { Err(draining()) } else { gate };
+        let admitted = gate
+            .and_then(|admittable| step.admit(admittable, digest, wait_for, &inserting, waiter));
+        // Requests that joined may have come later, or may have other options: they submit again.
         match admitted {
             Ok(Admission::Resubmit) => {
-                self.release_id(&id, out);
+                step.core.release_id(id, step.out);
                 Admission::Resubmit
             }
             Ok(admission) => admission,
             Err(error) => {
-                // Those who joined may have asked later, or for other options.
-                self.release_id(&id, out);
+                step.core.release_id(id, step.out);
                 Admission::Refused(error)
             }
         }
     }
 
-    fn known(
+    /// Checks the bounds on one more task in a queue.
+    ///
+    /// # Errors
+    /// `QUEUE_FULL`.
+    pub(super) fn check_room(&self, name: &QueueName, durability: Durability) -> Result<(), Error> {
+        let queue = self.dispatch.get(name);
+        self.admissions.check(durability, self.ephemeral.len(), name, queue)
+    }
+}
+
+/// What the core knows of an id.
+enum Lookup {
+    Unknown,
+    Answered(Admission),
+    /// The request joins another one, and waits for this.
+    Joins(WaitFor),
+}
+
+impl<W: Waiter> Step<'_, W> {
+    fn look_up(
         &mut self,
         id: &TaskId,
         digest: Digest,
         wait_for: WaitFor,
         looked_up: Option<Option<Snapshot>>,
-        out: &mut Vec<Command<W>>,
-    ) -> Known {
-        if let Some(ended) = self.cache.get(id) {
-            return Known::Answered(same(ended, digest));
+    ) -> Lookup {
+        if let Some(ended) = self.core.cache.get(id) {
+            return Lookup::Answered(same(ended, digest));
         }
-        if let Some(active) = self.active.get(id) {
+        if let Some(active) = self.core.active.get(id) {
             return match (active.phase, looked_up) {
-                (Phase::Reserved, Some(None)) => Known::No,
-                (Phase::Reserved, Some(Some(stored))) => self.stored(digest, wait_for, stored, out),
+                (Phase::Reserved, Some(None)) => Lookup::Unknown,
+                (Phase::Reserved, Some(Some(stored))) => self.stored(digest, wait_for, stored),
                 (Phase::Reserved, None) if active.digest != digest => {
-                    Known::Joins(WaitFor::IdDecision)
+                    Lookup::Joins(WaitFor::IdDecision)
                 }
-                _ if active.digest != digest => Known::Answered(Admission::Refused(id_taken(id))),
+                _ if active.digest != digest => Lookup::Answered(Admission::Refused(id_taken(id))),
                 (Phase::Accepted, _) if wait_for == WaitFor::Acceptance => {
-                    Known::Answered(joined(id))
+                    Lookup::Answered(joined(id))
                 }
-                _ => Known::Joins(wait_for),
+                _ => Lookup::Joins(wait_for),
             };
         }
-        if let Some(snapshot) = self.ephemeral.find(id) {
-            return self.stored(digest, wait_for, snapshot, out);
+        if let Some(snapshot) = self.core.ephemeral.find(id) {
+            return self.stored(digest, wait_for, snapshot);
         }
         match looked_up {
-            // While the store was read, the task that came in under this id ended.
-            Some(_) => Known::Answered(Admission::Resubmit),
-            None => Known::No,
+            // While the store was read, the task with this id was inserted and ended.
+            Some(_) => Lookup::Answered(Admission::Resubmit),
+            None => Lookup::Unknown,
         }
     }
 
-    /// The id is taken by a task that a store holds.
-    fn stored(
-        &mut self,
-        digest: Digest,
-        wait_for: WaitFor,
-        stored: Snapshot,
-        out: &mut Vec<Command<W>>,
-    ) -> Known {
-        let id = stored.task.id.clone();
-        let durability = stored.task.options.durability;
+    /// A store has a task with the id.
+    fn stored(&mut self, digest: Digest, wait_for: WaitFor, stored: Snapshot) -> Lookup {
         if let Some(outcome) = stored.outcome {
             let ended = Arc::new(Ended { task: stored.task, outcome });
-            self.answer_ended(&id, &ended, out);
-            return Known::Answered(same(ended, digest));
+            self.core.active.ended(&ended, self.out);
+            return Lookup::Answered(same(ended, digest));
         }
-        if let Some(active) = self.active.get_mut(&id) {
-            active.phase = Phase::Accepted;
-            active.durability = durability;
-            active.digest = stored.task.digest;
-            for (wait_for, waiter) in std::mem::take(&mut active.waiters) {
-                match wait_for {
-                    WaitFor::Outcome if active.digest == digest => active.wait(wait_for, waiter),
-                    WaitFor::Acceptance if active.digest == digest => {
-                        let accepted = Accepted::joined(&id, stored.state);
-                        out.push(Command::Answer(waiter, Answer::Accepted(accepted)));
-                    }
-                    _ => out.push(Command::Answer(waiter, Answer::Resubmit)),
-                }
-            }
+        let id = &stored.task.id;
+        self.core.active.found_stored(&stored, digest, self.out);
+        if stored.task.digest == digest && wait_for != WaitFor::Acceptance {
+            return Lookup::Joins(wait_for);
         }
-        if stored.task.digest != digest {
-            self.forget_if_idle(&id);
-            return Known::Answered(Admission::Refused(id_taken(&id)));
-        }
-        match wait_for {
-            WaitFor::Outcome | WaitFor::IdDecision => Known::Joins(wait_for),
-            WaitFor::Acceptance => {
-                self.forget_if_idle(&id);
-                Known::Answered(joined(&id))
-            }
-        }
+        self.core.active.remove_if_idle(id);
+        Lookup::Answered(if stored.task.digest == digest {
+            joined(id)
+        } else {
+            Admission::Refused(id_taken(id))
+        })
     }
 
     fn admit(
         &mut self,
-        newcomer: Newcomer,
-        now: Now,
+        admittable: Admittable,
+        digest: Digest,
+        wait_for: WaitFor,
+        inserting: &[TaskId],
         waiter: impl FnOnce() -> W,
-        out: &mut Vec<Command<W>>,
     ) -> Result<Admission, Error> {
-        let Newcomer { digest, wait_for, admittable, inserting } = newcomer;
+        let core = &mut *self.core;
         let Admittable { task, method, deps } = admittable;
-        let id = &task.id;
-        let durability = task.options.durability;
-        let queue_name = &task.options.queue;
-        let Some(deps) = self.check_dependencies(&task, deps, &inserting)? else {
+        let (id, durability, queue) = (&task.id, task.options.durability, &task.options.queue);
+        let Some(deps) = core.check_dependencies(&task, deps, inserting)? else {
             return Ok(Admission::Resubmit);
         };
-        self.check_length(queue_name, durability)?;
+        core.check_room(queue, durability)?;
         let kind = method.handler.kind();
         let starts = deps.none_unfinished
-            && task.options.run_at.is_none_or(|at| at <= now.wall)
-            && task.options.expires_at.is_none_or(|at| at > now.wall)
-            // Whether keys allow it is for the store to say.
+            && task.options.run_at.is_none_or(|at| at <= self.now.wall)
+            && task.options.expires_at.is_none_or(|at| at > self.now.wall)
+            // The store decides whether keys allow a start.
             && task.options.keys.is_none()
-            && (durability == Durability::Ephemeral || self.may_start_early())
-            && self.may_start_at_once(queue_name, kind, now);
-        let sequence = self.take_sequence();
-        let fence = starts.then(|| self.claim_at_once(queue_name, kind, now));
-        let start = fence.map(|fence| {
-            Box::new(StartAttempt {
-                claimed: Claimed {
-                    sequence,
-                    fence,
-                    task: task.clone(),
-                    attempt: 1,
-                    resolved_args: None,
-                    children: Vec::new(),
-                    checkpoint: None,
-                    log_lines: 0,
-                    attempts_before_retry: 0,
-                },
-                durability,
-                method,
-            })
+            // Whether the handler of a durable task may start before its insert is stored.
+            && (durability == Durability::Ephemeral
+                || (core.settings.early_start && !core.store.is_paused()))
+            && core.dispatch.may_start_at_once(queue, kind, self.now, &core.slots);
+        let sequence = core.numbers.sequence();
+        let fence = starts.then(|| {
+            core.slots.take(kind);
+            core.dispatch.queue(queue).start(self.now);
+            core.numbers.fence()
         });
-        let active = self
-            .active
-            .entry(id.clone())
-            .and_modify(|active| (active.phase, active.durability) = (Phase::Inserting, durability))
-            .or_insert_with(|| ActiveTask::new(digest, durability, Phase::Inserting));
-        active.fence = fence;
+        let start = fence.map(|fence| {
+            let claimed = first_claim(sequence, fence, task.clone());
+            Box::new(StartAttempt { claimed, durability, method })
+        });
+        let active = core.active.insert(&task, digest, fence);
         let start = match start {
-            // Nobody needs it stored: it will have ended before anybody could look.
+            // It needs no row: it ends before a read could find it.
             Some(start)
                 if durability == Durability::Ephemeral
                     && kind == HandlerKind::Inline
@@ -294,17 +355,18 @@ impl<W: Waiter> Core<W> {
         };
         active.wait(wait_for, waiter());
         if durability == Durability::Ephemeral {
-            // Not the durable one that others may count on.
-            self.recheck_if_awaited(id, out);
+            // Ephemeral tasks may wait for a durable task with this id, which is not inserted now.
+            self.core.recheck_if_awaited(id, self.out);
         }
+        let core = &mut *self.core;
         if start.is_none() {
-            self.queue(queue_name).waiting += 1;
+            core.dispatch.add_waiting(queue);
         }
-        // Those that are on their way in tell of themselves.
+        // A dependency whose insert is on its way is reported when that is stored.
         let recheck: Vec<TaskId> =
-            deps.foreign.iter().filter(|dep| !self.is_inserting(dep)).cloned().collect();
+            deps.foreign.iter().filter(|dep| !core.active.is_inserting(dep)).cloned().collect();
         if !recheck.is_empty() {
-            out.push(Command::Recheck(recheck));
+            self.out.push(Command::Recheck(recheck));
         }
         let insert = Insert {
             sequence,
@@ -314,60 +376,33 @@ impl<W: Waiter> Core<W> {
             claim: fence,
         };
         if let Some(start) = &start {
-            let attempt = Attempt::new(start, kind, now);
-            self.watch(start.claimed.fence, attempt);
+            let attempt = Attempt::new(start, kind, self.now);
+            core.attempts.insert(start.claimed.fence, attempt, &mut core.timers);
         }
-        let tag = Tag::Insert { id: id.clone(), queue: queue_name.clone(), fence };
+        let tag = Tag::Insert { id: id.clone(), queue: queue.clone(), fence };
         if durability == Durability::Durable {
-            self.unstored += 1;
+            core.admissions.insert_sent();
         }
-        self.write(durability, Change::Insert(insert), tag, now, out);
-        out.extend(start.map(Command::Start));
-        self.dispatch(now, out);
+        self.write(durability, Change::Insert(insert), tag);
+        self.out.extend(start.map(Command::Start));
+        self.dispatch();
         Ok(Admission::Wait)
     }
-
-    pub(super) fn check_length(
-        &self,
-        name: &QueueName,
-        durability: Durability,
-    ) -> Result<(), Error> {
-        if durability == Durability::Ephemeral && self.ephemeral.len() >= MAX_EPHEMERAL {
-            let why = format!("{MAX_EPHEMERAL} ephemeral tasks have not ended, as many as may be");
-            return Err(Error::new(Code::QueueFull, why).retry_after(QUEUE_FULL_WAIT));
-        }
-        if durability == Durability::Durable && self.unstored >= MAX_UNSTORED {
-            let why = format!("{MAX_UNSTORED} tasks wait for the store, as many as may");
-            return Err(Error::new(Code::QueueFull, why).retry_after(QUEUE_FULL_WAIT));
-        }
-        let Some(queue) = self.queues.get(name) else { return Ok(()) };
-        let most = queue.settings.limits.max_length.unwrap_or(self.settings.queue_length);
-        if queue.known_to_wait() < most {
-            return Ok(());
-        }
-        let why = format!("queue {name} holds {most} tasks, as many as it may");
-        Err(Error::new(Code::QueueFull, why).retry_after(QUEUE_FULL_WAIT))
-    }
-
-    /// Whether the body of a durable task may start beside its insert.
-    fn may_start_early(&self) -> bool {
-        self.settings.early_start && !self.store_pauses
-    }
 }
 
-/// A request whose id nobody has.
-struct Newcomer {
-    digest: Digest,
-    wait_for: WaitFor,
-    admittable: Admittable,
-    inserting: Vec<TaskId>,
-}
-
-/// What is known of an id.
-enum Known {
-    No,
-    Answered(Admission),
-    Joins(WaitFor),
+/// The claim of a task that is inserted already claimed.
+fn first_claim(sequence: Sequence, fence: Fence, task: Arc<Task>) -> Claimed {
+    Claimed {
+        sequence,
+        fence,
+        task,
+        attempt: 1,
+        resolved_args: None,
+        children: Vec::new(),
+        checkpoint: None,
+        log_lines: 0,
+        attempts_before_retry: 0,
+    }
 }
 
 fn same(ended: Arc<Ended>, digest: Digest) -> Admission {
@@ -378,12 +413,69 @@ fn same(ended: Arc<Ended>, digest: Digest) -> Admission {
     }
 }
 
-/// The state is filled in by whoever can look it up.
+/// The caller of [`Core::submit`] fills in the state.
 fn joined(id: &TaskId) -> Admission {
     Admission::Accepted(Accepted::joined(id, State::Pending))
 }
 
-/// A task with other content has the id. Says nothing about that task: it may be somebody else's.
+/// A task with other content has the id. The error tells nothing of that task, which may belong to
+/// another caller.
 pub(crate) fn id_taken(id: &TaskId) -> Error {
     Error::new(Code::IdTaken, format!("task id {id} is taken by a task with other content"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::core::tests::settings;
+    use crate::models::QueueSettings;
+
+    fn queue() -> QueueName {
+        QueueName::parse("q", "").expect("a name")
+    }
+
+    fn refusal(result: Result<(), Error>) -> (Code, String, Option<Duration>) {
+        let error = result.expect_err("there is no room");
+        (error.code, error.message, error.retry_after)
+    }
+
+    #[test]
+    fn ephemeral_tasks_are_refused_at_their_bound() {
+        let admissions = Admissions::new(&settings());
+        let most = settings().limits.ephemeral_tasks;
+        let check = |ephemeral| admissions.check(Durability::Ephemeral, ephemeral, &queue(), None);
+        check(most - 1).expect("there is room");
+        let why = format!("{most} ephemeral tasks are unfinished, the most allowed");
+        assert_eq!(refusal(check(most)), (Code::QueueFull, why, Some(QUEUE_FULL_WAIT)));
+        admissions.check(Durability::Durable, most, &queue(), None).expect("it is durable");
+    }
+
+    #[test]
+    fn durable_tasks_are_refused_while_too_many_are_on_their_way_to_the_store() {
+        let mut admissions = Admissions::new(&settings());
+        let most = settings().limits.unstored_tasks;
+        (0..most).for_each(|_| admissions.insert_sent());
+        let check =
+            |admissions: &Admissions, durability| admissions.check(durability, 0, &queue(), None);
+        let why = format!("{most} tasks wait for the store, the most allowed");
+        let refused = refusal(check(&admissions, Durability::Durable));
+        assert_eq!(refused, (Code::QueueFull, why, Some(QUEUE_FULL_WAIT)));
+        check(&admissions, Durability::Ephemeral).expect("it is ephemeral");
+        admissions.insert_done();
+        check(&admissions, Durability::Durable).expect("there is room again");
+    }
+
+    #[test]
+    fn a_full_queue_refuses_tasks() {
+        let admissions = Admissions::new(&Settings { queue_length: 2, ..settings() });
+        let mut full = Queue::new(QueueSettings::default(), 8);
+        let check = |full: &Queue| admissions.check(Durability::Durable, 0, &queue(), Some(full));
+        full.waiting = 1;
+        check(&full).expect("there is room");
+        full.waiting = 2;
+        let why = "queue q holds 2 tasks, as many as it may".to_owned();
+        assert_eq!(refusal(check(&full)), (Code::QueueFull, why, Some(QUEUE_FULL_WAIT)));
+        full.settings.limits.max_length = Some(3);
+        check(&full).expect("its own limit is higher");
+    }
 }

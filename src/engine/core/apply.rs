@@ -1,37 +1,19 @@
-//! Consequences: what follows, for callers, queues and caches, from what a store has made of a change.
+//! Effects of a commit: what follows from a store's result for waiters, queues and the cache.
 
 use std::sync::Arc;
 
-use super::active::{Phase, WaitFor};
 use super::admit::id_taken;
 use super::dependencies::unmet;
+use super::step::Step;
 use super::{Answer, Command, Core, Hook, Tag, Waiter, WakeTarget, WatchKey};
 use crate::clock::Now;
 use crate::error::{Code, Error};
-use crate::models::{Accepted, CancelVerdict, Durability, Ended, Snapshot, State, Task, TaskId};
-use crate::store::{Applied, Change, ChangeResult, Commit, NOTIFY_SLICE};
+use crate::models::{CancelVerdict, Durability, Ended, Fence, QueueName, State, TaskId};
+use crate::store::{Applied, Change, ChangeResult, Commit};
 use crate::tasks::Handler;
 
 impl<W: Waiter> Core<W> {
-    /// Has a change made, in the store of its class. Ephemeral ones are made at once.
-    pub(super) fn write(
-        &mut self,
-        durability: Durability,
-        change: Change,
-        tag: Tag<W>,
-        now: Now,
-        out: &mut Vec<Command<W>>,
-    ) {
-        match durability {
-            Durability::Durable => out.push(Command::Write(change, tag)),
-            Durability::Ephemeral => {
-                let applied = self.ephemeral.apply(&change, now.wall);
-                self.on_applied(durability, applied, tag, now, out);
-            }
-        }
-    }
-
-    /// The store made these changes. One tag for each, in the same order.
+    /// The store committed changes; `tags` has one tag for each, in the same order.
     pub(crate) fn committed(
         &mut self,
         tags: Vec<Tag<W>>,
@@ -39,16 +21,16 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
-        self.due = commit.due;
+        self.store.set_due(commit.due);
+        let mut step = self.step(now, out);
         for (tag, applied) in tags.into_iter().zip(commit.applied) {
-            self.on_applied(Durability::Durable, applied, tag, now, out);
+            step.on_applied(Durability::Durable, applied, tag);
         }
-        self.dispatch(now, out);
+        step.dispatch();
     }
 
-    /// Nothing of this was stored. Answers what has to be tried again, ahead of everything else and
-    /// in this order: what bodies have come to must not be lost, and their callers are told that
-    /// nobody knows. All other changes are given up.
+    /// The commit failed as a whole. Returns the writes to retry first and in order, among them the
+    /// results of handlers, whose waiters get `OUTCOME_UNKNOWN`. All other writes are rejected.
     pub(crate) fn commit_failed(
         &mut self,
         writes: Vec<(Change, Tag<W>)>,
@@ -56,48 +38,49 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) -> Vec<(Change, Tag<W>)> {
-        let mut again = Vec::new();
+        let mut step = self.step(now, out);
+        let mut retry = Vec::new();
         for (change, tag) in writes {
             match tag {
                 Tag::Insert { id, queue, fence: None } => {
-                    self.unstored -= 1;
-                    self.queue(&queue).waiting -= 1;
-                    self.reject(&id, error, out);
-                    self.recheck_if_awaited(&id, out);
+                    step.core.admissions.insert_done();
+                    step.core.dispatch.remove_waiting(&queue);
+                    step.core.active.reject(&id, error, step.out);
+                    step.core.recheck_if_awaited(&id, step.out);
                 }
                 Tag::Insert { .. } | Tag::Attempt { .. } => {
-                    self.answer_outcome_unknown(&tag, error, out);
-                    again.push((change, tag));
+                    step.answer_unknown(&tag, error);
+                    retry.push((change, tag));
                 }
                 Tag::HostCall { waiter, enqueued } => {
                     if let Some(queue) = enqueued {
-                        self.queue(&queue).waiting -= 1;
+                        step.core.dispatch.remove_waiting(&queue);
                     }
-                    out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
+                    step.refuse(waiter, error);
                 }
                 Tag::Firing { waiter, queues } => {
-                    self.uncount_runs(&queues, &ChangeResult::Stale);
-                    out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
+                    step.uncount_runs(&queues, &ChangeResult::Stale);
+                    step.refuse(waiter, error);
                 }
                 Tag::Cancel { waiter, .. }
                 | Tag::Admin(waiter)
                 | Tag::Schedule(waiter)
                 | Tag::Purge { waiter, .. }
-                | Tag::Queue { waiter, .. } => {
-                    out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
-                }
-                Tag::Promote => self.promoting = false,
-                // Said in vain, a rest would leave a place taken, or free, for ever.
-                Tag::Background | Tag::Output(_) | Tag::Node => again.push((change, tag)),
-                Tag::Stop => self.stop_answered(Err(error), out),
+                | Tag::Queue { waiter, .. } => step.refuse(waiter, error),
+                Tag::Promote => step.core.store.promoted(),
+                // Must be retried: a lost suspend or resume would leak a concurrency slot, or free
+                // it twice.
+                Tag::Background | Tag::Output(_) | Tag::Node => retry.push((change, tag)),
+                Tag::Stop => step.stop_written(Err(error)),
                 Tag::Prune => {}
             }
         }
-        self.pause_store(now);
-        again
+        step.pause_store();
+        retry
     }
 
-    /// The answer to a commit was lost, and asking again has not helped so far.
+    /// The answer to a commit was lost, and retries have failed so far: waiters get
+    /// `OUTCOME_UNKNOWN`.
     pub(crate) fn commit_uncertain(
         &mut self,
         tags: &[Tag<W>],
@@ -105,286 +88,15 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
+        let mut step = self.step(now, out);
         for tag in tags {
-            self.answer_outcome_unknown(tag, error, out);
+            step.answer_unknown(tag, error);
         }
-        self.pause_store(now);
+        step.pause_store();
     }
 
-    fn answer_outcome_unknown(&mut self, tag: &Tag<W>, error: &Error, out: &mut Vec<Command<W>>) {
-        let (Tag::Insert { id, .. } | Tag::Attempt { id, .. }) = tag else { return };
-        let Some(active) = self.active.get_mut(id) else { return };
-        let unknown = Error::new(Code::OutcomeUnknown, error.message.clone());
-        for (wait_for, waiter) in std::mem::take(&mut active.waiters) {
-            match wait_for {
-                // It asks again when the id is decided.
-                WaitFor::IdDecision => active.wait(wait_for, waiter),
-                _ => out.push(Command::Answer(waiter, Answer::Refused(unknown.clone()))),
-            }
-        }
-    }
-
-    pub(super) fn on_applied(
-        &mut self,
-        durability: Durability,
-        applied: Applied,
-        tag: Tag<W>,
-        now: Now,
-        out: &mut Vec<Command<W>>,
-    ) {
-        let Applied { result, ready, ended, retried, signals, more, events, outbox_written } =
-            applied;
-        self.announce(events, outbox_written, out);
-        for task in retried {
-            self.task_retried(&task);
-        }
-        for ready in ready {
-            self.notify_watchers(|| WatchKey::Sequence(ready.position.sequence), out);
-            self.arrive(ready, durability);
-        }
-        let own = match &tag {
-            Tag::Attempt { fence, id } => {
-                // Somebody's wish to cancel was stored first, or the claim is over.
-                if result == ChangeResult::Stale || ended.iter().any(|it| it.task.id == *id) {
-                    self.uncount(*fence);
-                }
-                Some(id)
-            }
-            _ => None,
-        };
-        for ended in ended {
-            self.task_ended(ended, durability, own, now, out);
-        }
-        for (fence, reason) in signals {
-            self.cancel_attempt(fence, &reason, now, out);
-        }
-        // The last change would never come while slices follow each other. The next boot goes on with
-        // what is stored.
-        if more && !(self.draining && durability == Durability::Durable) {
-            let (change, tag) = match tag {
-                Tag::Prune => (self.prune(), Tag::Prune),
-                _ => (Change::NotifyDependants { limit: NOTIFY_SLICE }, Tag::Background),
-            };
-            self.write(durability, change, tag, now, out);
-        }
-        match tag {
-            Tag::Insert { id, queue, fence } => {
-                if durability == Durability::Durable {
-                    self.unstored -= 1;
-                }
-                if let (Some(fence), ChangeResult::Inserted(state)) = (fence, &result)
-                    && !state.has_ended()
-                    && *state != State::Running
-                {
-                    self.detach(fence, &queue, out);
-                }
-                if let Some(error) = self.inserted(&id, result, out) {
-                    if fence.is_none() {
-                        self.queue(&queue).waiting -= 1;
-                    }
-                    self.reject(&id, &error, out);
-                    self.recheck_if_awaited(&id, out);
-                }
-            }
-            Tag::Attempt { fence, id } => {
-                if let ChangeResult::Expanded { joined } = result {
-                    for queue in joined {
-                        self.queue(&queue).waiting -= 1;
-                    }
-                }
-                if let Some(active) = self.active.get_mut(&id)
-                    && active.fence == Some(fence)
-                {
-                    active.fence = None;
-                    self.forget_if_idle(&id);
-                }
-                if let Some(attempt) = self.attempts.get(&fence) {
-                    let sequence = attempt.sequence;
-                    self.notify_watchers(|| WatchKey::Sequence(sequence), out);
-                }
-                self.attempt_stored(fence, out);
-            }
-            Tag::HostCall { waiter, enqueued } => {
-                if let Some(queue) = enqueued
-                    && !matches!(result, ChangeResult::Inserted(_))
-                {
-                    self.queue(&queue).waiting -= 1;
-                }
-                out.push(Command::Answer(waiter, Answer::Result(result)));
-            }
-            Tag::Output(sequence) => self.notify_watchers(|| WatchKey::Sequence(sequence), out),
-            Tag::Firing { waiter, queues } => {
-                self.uncount_runs(&queues, &result);
-                out.push(Command::Wake(WakeTarget::Schedules));
-                out.push(Command::Answer(waiter, Answer::Result(result)));
-            }
-            Tag::Schedule(waiter) => {
-                out.push(Command::Wake(WakeTarget::Schedules));
-                out.push(Command::Answer(waiter, Answer::Result(result)));
-            }
-            Tag::Purge { waiter, id } => {
-                if result == ChangeResult::Done {
-                    self.cache.remove(&id);
-                }
-                out.push(Command::Answer(waiter, Answer::Result(result)));
-            }
-            Tag::Admin(waiter) => {
-                if let ChangeResult::Changed { ended: Some(ended), .. } = &result {
-                    self.notify_watchers(|| WatchKey::Id(ended.task.id.clone()), out);
-                    self.cache.put(ended.clone());
-                    // Whoever looks the id up just now finds it in the cache.
-                    self.answer_ended(&ended.task.id, ended, out);
-                }
-                out.push(Command::Answer(waiter, Answer::Result(result)));
-            }
-            Tag::Queue { waiter, queue, decided } => {
-                self.apply_queue_change(&queue, decided, now);
-                out.push(Command::Answer(waiter, Answer::Result(result)));
-            }
-            Tag::Cancel { waiter, reason } => {
-                if let ChangeResult::Cancel { result, running } = result {
-                    if let Some(fence) = running {
-                        self.cancel_attempt(fence, &reason, now, out);
-                    }
-                    out.push(Command::Answer(waiter, Answer::Cancel(result)));
-                }
-            }
-            Tag::Promote => self.promoting = false,
-            Tag::Stop => self.stop_answered(Ok(()), out),
-            Tag::Prune | Tag::Background | Tag::Node => {}
-        }
-    }
-
-    /// What came of an insert. Answers why the task is not in, if it is not.
-    fn inserted(
-        &mut self,
-        id: &TaskId,
-        result: ChangeResult,
-        out: &mut Vec<Command<W>>,
-    ) -> Option<Error> {
-        match result {
-            ChangeResult::Inserted(state) => {
-                self.notify_watchers(|| WatchKey::Id(id.clone()), out);
-                if let Some(active) = self.active.get_mut(id) {
-                    active.phase = Phase::Accepted;
-                    let mut joined = false;
-                    for (wait_for, waiter) in std::mem::take(&mut active.waiters) {
-                        if wait_for == WaitFor::Acceptance {
-                            let accepted = Accepted { joined, ..Accepted::joined(id, state) };
-                            out.push(Command::Answer(waiter, Answer::Accepted(accepted)));
-                            joined = true;
-                        } else {
-                            active.wait(wait_for, waiter);
-                        }
-                    }
-                    self.forget_if_idle(id);
-                }
-                None
-            }
-            ChangeResult::UniqueConflict { first, replaced } => {
-                self.unique_conflict(id, &first, replaced, out);
-                Some(unique_taken())
-            }
-            ChangeResult::UniqueRefused => Some(unique_taken()),
-            // A body had a child of that name meanwhile; or, on a store that others write to, somebody
-            // else was first.
-            ChangeResult::IdConflict(_) => {
-                self.release_id(id, out);
-                Some(id_taken(id))
-            }
-            ChangeResult::Unmet { dependency, problem } => Some(unmet(&dependency, problem)),
-            _ => None,
-        }
-    }
-
-    /// The unique key belongs to another task: those who asked for this one are told of that one, or
-    /// wait for it.
-    fn unique_conflict(
-        &mut self,
-        id: &TaskId,
-        first: &Snapshot,
-        replaced: bool,
-        out: &mut Vec<Command<W>>,
-    ) {
-        let other = &first.task.id;
-        let Some(active) = self.active.get_mut(id) else { return };
-        for (wait_for, waiter) in std::mem::take(&mut active.waiters) {
-            let answer = match (wait_for, &first.outcome) {
-                (WaitFor::Acceptance, _) => {
-                    let joined = Accepted::joined(other, first.state);
-                    Answer::Accepted(Accepted { replaced, ..joined })
-                }
-                (WaitFor::Outcome, Some(outcome)) => Answer::Ended(Arc::new(Ended {
-                    task: first.task.clone(),
-                    outcome: outcome.clone(),
-                })),
-                (WaitFor::Outcome, None) => {
-                    self.wait(other, first.task.digest, WaitFor::Outcome, waiter);
-                    continue;
-                }
-                (WaitFor::IdDecision, _) => Answer::Resubmit,
-            };
-            out.push(Command::Answer(waiter, answer));
-        }
-    }
-
-    /// A task that had ended has not any more.
-    fn task_retried(&mut self, task: &Task) {
-        self.queue(&task.options.queue).waiting += 1;
-        self.cache.remove(&task.id);
-    }
-
-    /// A task has its outcome, and that is stored: the cache, its callers and whoever waits for it
-    /// learn of it. `own` is the task whose attempt ended; all others ended without running.
-    pub(super) fn task_ended(
-        &mut self,
-        ended: Arc<Ended>,
-        durability: Durability,
-        own: Option<&TaskId>,
-        now: Now,
-        out: &mut Vec<Command<W>>,
-    ) {
-        let id = &ended.task.id;
-        if own != Some(id) {
-            let queue = ended.task.options.queue.clone();
-            self.queue(&queue).waiting -= 1;
-            self.forget_if_empty(&queue);
-        }
-        self.notify_watchers(|| WatchKey::Id(id.clone()), out);
-        let well = ended.outcome.state() == State::Succeeded;
-        if well || durability == Durability::Ephemeral {
-            self.cache.put(ended.clone());
-        }
-        self.answer_ended(id, &ended, out);
-        if let Some(method) = self.resolve(&ended.task.method)
-            && let Handler::Object(_) = method.handler
-        {
-            let (task, outcome) = (ended.task.clone(), ended.outcome.clone());
-            let hook =
-                if well { Hook::Success(task, outcome) } else { Hook::Failure(task, outcome) };
-            out.push(Command::Hook(method, hook));
-        }
-        if durability == Durability::Durable {
-            self.foreign_ended(id, well, now, out);
-        }
-    }
-
-    /// A durable task ended that ephemeral ones may wait for.
-    fn foreign_ended(&mut self, id: &TaskId, succeeded: bool, now: Now, out: &mut Vec<Command<W>>) {
-        if self.ephemeral.waits_for(id) {
-            let change = Change::ForeignEnded { id: id.clone(), succeeded };
-            self.write(Durability::Ephemeral, change, Tag::Background, now, out);
-        }
-    }
-
-    /// A durable task that ephemeral ones wait for may not have come in after all.
-    pub(super) fn recheck_if_awaited(&self, id: &TaskId, out: &mut Vec<Command<W>>) {
-        if self.ephemeral.waits_for(id) {
-            out.push(Command::Recheck(vec![id.clone()]));
-        }
-    }
-
-    /// What a [`Command::Recheck`] found: the state of a task in the store, if it is there.
+    /// Handles the result of a [`Command::Recheck`]: the state of a task in the store, if it is
+    /// there.
     pub(crate) fn rechecked(
         &mut self,
         id: &TaskId,
@@ -392,46 +104,26 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
+        let mut step = self.step(now, out);
         match stored {
             Some(state) if state.has_ended() => {
-                self.foreign_ended(id, state == State::Succeeded, now, out);
+                step.foreign_ended(id, state == State::Succeeded);
             }
             Some(_) => {}
-            // It comes in once more: that will tell.
-            None if self.active.get(id).is_some_and(|it| it.durability == Durability::Durable) => {}
             None => {
-                let ended = self.cache.get(id);
-                let well = ended.is_some_and(|it| it.outcome.state() == State::Succeeded);
-                self.foreign_ended(id, well, now, out);
+                let active = step.core.active.get(id);
+                // A durable task with this id is being inserted: that insert leads to a recheck.
+                if active.is_none_or(|it| it.durability != Durability::Durable) {
+                    let ended = step.core.cache.get(id);
+                    let succeeded = ended.is_some_and(|it| it.outcome.state() == State::Succeeded);
+                    step.foreign_ended(id, succeeded);
+                }
             }
         }
-        self.dispatch(now, out);
+        step.dispatch();
     }
 
-    pub(super) fn answer_ended(
-        &mut self,
-        id: &TaskId,
-        ended: &Arc<Ended>,
-        out: &mut Vec<Command<W>>,
-    ) {
-        let Some(active) = self.active.remove(id) else { return };
-        // While an id is looked up, those who ask for the same as the first one join it. None of them
-        // may have asked for this.
-        let alike = active.digest == ended.task.digest;
-        for (wait_for, waiter) in active.waiters {
-            let answer = match wait_for {
-                _ if !alike => Answer::Resubmit,
-                WaitFor::Outcome => Answer::Ended(ended.clone()),
-                WaitFor::Acceptance => {
-                    Answer::Accepted(Accepted::joined(id, ended.outcome.state()))
-                }
-                WaitFor::IdDecision => Answer::Resubmit,
-            };
-            out.push(Command::Answer(waiter, answer));
-        }
-    }
-
-    /// Somebody wishes a task cancelled.
+    /// Cancels a task. If it runs, that is stored first, and then its handler is told to stop.
     pub(crate) fn cancel(
         &mut self,
         id: TaskId,
@@ -447,25 +139,251 @@ impl<W: Waiter> Core<W> {
                 return;
             }
             None if self.ephemeral.knows(&id) => Durability::Ephemeral,
-            None => self.active.get(&id).map_or(Durability::Durable, |active| active.durability),
+            None => self.active.get(&id).map_or(Durability::Durable, |it| it.durability),
         };
         if durability == Durability::Ephemeral && !self.ephemeral.knows(&id) {
-            // An inline body, at work on another thread. It will be over before it could be told, but
-            // it will not be tried again.
-            if let Some(active) = self.active.get_mut(&id) {
-                active.cancel = Some(reason.into());
-            }
+            // Its inline handler runs on another thread, and has returned before it could be told to
+            // stop. But it is not retried.
+            self.active.cancel_inline(&id, reason);
             out.push(Command::Answer(waiter, Answer::Cancel(CancelVerdict::Requested)));
             return;
         }
         let tag = Tag::Cancel { waiter, reason: reason.clone() };
-        self.write(durability, Change::Cancel { id, reason }, tag, now, out);
-        self.dispatch(now, out);
+        let mut step = self.step(now, out);
+        step.write(durability, Change::Cancel { id, reason }, tag);
+        step.dispatch();
+    }
+
+    /// A change that prunes one slice of ended tasks past their retention.
+    pub(super) fn prune(&self) -> Change {
+        let limit = self.settings.limits.prune_slice;
+        Change::Prune { retention: self.settings.retention, limit }
     }
 }
 
+impl<W: Waiter> Step<'_, W> {
+    fn refuse(&mut self, waiter: W, error: &Error) {
+        self.out.push(Command::Answer(waiter, Answer::Refused(error.clone())));
+    }
+
+    fn answer(&mut self, waiter: W, result: ChangeResult) {
+        self.out.push(Command::Answer(waiter, Answer::Result(result)));
+    }
+
+    fn answer_unknown(&mut self, tag: &Tag<W>, error: &Error) {
+        if let Tag::Insert { id, .. } | Tag::Attempt { id, .. } = tag {
+            self.core.active.answer_unknown(id, error, self.out);
+        }
+    }
+
+    pub(super) fn wake_watchers(&mut self, key: impl FnOnce() -> WatchKey) {
+        self.core.notifications.wake_watchers(key, self.out);
+    }
+
+    /// Applies the effects of a change that its store has applied.
+    pub(super) fn on_applied(&mut self, durability: Durability, applied: Applied, tag: Tag<W>) {
+        let Applied { result, ready, ended, retried, signals, more, events, outbox_written } =
+            applied;
+        self.core.notifications.publish(events, outbox_written, self.out);
+        for task in retried {
+            self.core.dispatch.add_waiting(&task.options.queue);
+            self.core.cache.remove(&task.id);
+        }
+        for ready in ready {
+            self.wake_watchers(|| WatchKey::Sequence(ready.position.sequence));
+            self.push(ready, durability);
+        }
+        let own = match &tag {
+            Tag::Attempt { fence, id } => {
+                // A cancel was stored first, or the claim is over.
+                if result == ChangeResult::Stale || ended.iter().any(|it| it.task.id == *id) {
+                    self.uncount(*fence);
+                }
+                Some(id)
+            }
+            _ => None,
+        };
+        for ended in ended {
+            self.task_ended(ended, durability, own);
+        }
+        for (fence, reason) in signals {
+            self.cancel_attempt(fence, &reason);
+        }
+        // While the engine drains, slices that follow each other would delay the last change. The
+        // next boot goes on with them.
+        if more && !(self.core.shutdown.is_draining() && durability == Durability::Durable) {
+            let limit = self.core.settings.limits.notify_slice;
+            let (change, tag) = match tag {
+                Tag::Prune => (self.core.prune(), Tag::Prune),
+                _ => (Change::NotifyDependants { limit }, Tag::Background),
+            };
+            self.write(durability, change, tag);
+        }
+        self.tag_applied(durability, result, tag);
+    }
+
+    /// Applies the effects that depend on what the change was for.
+    fn tag_applied(&mut self, durability: Durability, result: ChangeResult, tag: Tag<W>) {
+        match tag {
+            Tag::Insert { id, queue, fence } => {
+                if durability == Durability::Durable {
+                    self.core.admissions.insert_done();
+                }
+                self.inserted(&id, &queue, fence, result);
+            }
+            Tag::Attempt { fence, id } => {
+                if let ChangeResult::Expanded { joined } = result {
+                    for queue in joined {
+                        self.core.dispatch.remove_waiting(&queue);
+                    }
+                }
+                self.core.active.attempt_over(&id, fence);
+                if let Some(sequence) = self.core.attempts.get(&fence).map(|it| it.sequence) {
+                    self.wake_watchers(|| WatchKey::Sequence(sequence));
+                }
+                self.attempt_stored(fence);
+            }
+            Tag::HostCall { waiter, enqueued } => {
+                if let Some(queue) = enqueued
+                    && !matches!(result, ChangeResult::Inserted(_))
+                {
+                    self.core.dispatch.remove_waiting(&queue);
+                }
+                self.answer(waiter, result);
+            }
+            Tag::Output(sequence) => self.wake_watchers(|| WatchKey::Sequence(sequence)),
+            Tag::Firing { waiter, queues } => {
+                self.uncount_runs(&queues, &result);
+                self.out.push(Command::Wake(WakeTarget::Schedules));
+                self.answer(waiter, result);
+            }
+            Tag::Schedule(waiter) => {
+                self.out.push(Command::Wake(WakeTarget::Schedules));
+                self.answer(waiter, result);
+            }
+            Tag::Purge { waiter, id } => {
+                if result == ChangeResult::Done {
+                    self.core.cache.remove(&id);
+                }
+                self.answer(waiter, result);
+            }
+            Tag::Admin(waiter) => {
+                if let ChangeResult::Changed { ended: Some(ended), .. } = &result {
+                    self.wake_watchers(|| WatchKey::Id(ended.task.id.clone()));
+                    self.core.cache.put(ended.clone());
+                    // A request that reserved the id now finds the task in the cache.
+                    self.core.active.ended(ended, self.out);
+                }
+                self.answer(waiter, result);
+            }
+            Tag::Queue { waiter, queue, change } => {
+                self.queue_changed(&queue, change);
+                self.answer(waiter, result);
+            }
+            Tag::Cancel { waiter, reason } => {
+                if let ChangeResult::Cancel { result, running } = result {
+                    if let Some(fence) = running {
+                        self.cancel_attempt(fence, &reason);
+                    }
+                    self.out.push(Command::Answer(waiter, Answer::Cancel(result)));
+                }
+            }
+            Tag::Promote => self.core.store.promoted(),
+            Tag::Stop => self.stop_written(Ok(())),
+            Tag::Prune | Tag::Background | Tag::Node => {}
+        }
+    }
+
+    /// The store accepted or refused the last change.
+    fn stop_written(&mut self, result: Result<(), &Error>) {
+        for waiter in self.core.shutdown.stop_written(result.is_ok()) {
+            match result {
+                Ok(()) => self.answer(waiter, ChangeResult::Done),
+                Err(error) => self.refuse(waiter, error),
+            }
+        }
+    }
+
+    fn inserted(
+        &mut self,
+        id: &TaskId,
+        queue: &QueueName,
+        fence: Option<Fence>,
+        result: ChangeResult,
+    ) {
+        if let (Some(fence), ChangeResult::Inserted(state)) = (fence, &result)
+            && !state.has_ended()
+            && *state != State::Running
+        {
+            self.detach(fence, queue);
+        }
+        let error = match result {
+            ChangeResult::Inserted(state) => {
+                self.wake_watchers(|| WatchKey::Id(id.clone()));
+                self.core.active.inserted(id, state, self.out);
+                return;
+            }
+            ChangeResult::UniqueConflict { first, replaced } => {
+                self.core.active.unique_conflict(id, &first, replaced, self.out);
+                unique_taken()
+            }
+            ChangeResult::UniqueRefused => unique_taken(),
+            // A handler has spawned a child with this id meanwhile; or, on a shared store, another
+            // node was first.
+            ChangeResult::IdConflict(_) => {
+                self.core.release_id(id, self.out);
+                id_taken(id)
+            }
+            ChangeResult::Unmet { dependency, problem } => unmet(&dependency, problem),
+            _ => return,
+        };
+        if fence.is_none() {
+            self.core.dispatch.remove_waiting(queue);
+        }
+        self.core.active.reject(id, &error, self.out);
+        self.core.recheck_if_awaited(id, self.out);
+    }
+
+    /// A task has its outcome, and that is stored: the cache, its waiters and its ephemeral
+    /// dependants get it. `own` is the task whose attempt ended; all others ended without running.
+    fn task_ended(&mut self, ended: Arc<Ended>, durability: Durability, own: Option<&TaskId>) {
+        let id = &ended.task.id;
+        if own != Some(id) {
+            let queue = &ended.task.options.queue;
+            self.core.dispatch.remove_waiting(queue);
+            self.core.dispatch.forget_if_empty(queue);
+        }
+        self.wake_watchers(|| WatchKey::Id(id.clone()));
+        let succeeded = ended.outcome.state() == State::Succeeded;
+        if succeeded || durability == Durability::Ephemeral {
+            self.core.cache.put(ended.clone());
+        }
+        self.core.active.ended(&ended, self.out);
+        if let Some(method) = self.core.resolve(&ended.task.method)
+            && let Handler::Object(_) = method.handler
+        {
+            let (task, outcome) = (ended.task.clone(), ended.outcome.clone());
+            let hook =
+                if succeeded { Hook::Success(task, outcome) } else { Hook::Failure(task, outcome) };
+            self.out.push(Command::Hook(method, hook));
+        }
+        if durability == Durability::Durable {
+            self.foreign_ended(id, succeeded);
+        }
+    }
+
+    /// A durable task ended that ephemeral tasks may wait for.
+    fn foreign_ended(&mut self, id: &TaskId, succeeded: bool) {
+        if self.core.ephemeral.waits_for(id) {
+            let change = Change::ForeignEnded { id: id.clone(), succeeded };
+            self.write(Durability::Ephemeral, change, Tag::Background);
+        }
+    }
+}
+
+/// Names no holder: the store does not report it with a refusal.
 fn unique_taken() -> Error {
-    let why = "the unique key belongs to another task, which has not ended, or whose window is not \
-               over, or which cannot take these arguments";
+    let why = "the unique key is held by another task that has not ended, whose window is not over, \
+               or that cannot take these arguments";
     Error::new(Code::UniqueTaken, why)
 }

@@ -1,4 +1,4 @@
-//! What the core wants done. Performers carry it out and tell the core what came of it.
+//! The commands of the core. Performers carry them out and report the results to the core.
 
 use std::sync::Arc;
 
@@ -10,42 +10,42 @@ use crate::models::{
 use crate::store::{Change, ChangeResult, ClaimRequest, Claimed, Position};
 use crate::tasks::{Method, TaskError};
 
-/// Something to be done, in the order in which commands come.
+/// A command. Performers carry commands out in the order in which the core returns them.
 #[derive(Debug)]
 pub(crate) enum Command<W> {
-    /// Commit this; then tell [`Core::committed`](super::Core::committed) with its tag.
+    /// Commit this change; then call [`Core::committed`](super::Core::committed) with its tag.
     Write(Change, Tag<W>),
-    /// Claim these; then tell [`Core::claimed`](super::Core::claimed).
+    /// Claim these tasks; then call [`Core::claimed`](super::Core::claimed).
     Claim(Vec<ClaimRequest>),
-    /// Read a queue; then tell [`Core::refilled`](super::Core::refilled).
+    /// Read a queue; then call [`Core::refilled`](super::Core::refilled).
     Refill { queue: QueueName, after: Option<Position>, limit: usize },
-    /// Look again at tasks of the durable store that ephemeral ones wait for; then tell
-    /// [`Core::rechecked`](super::Core::rechecked) of each.
+    /// Read tasks of the durable store that ephemeral tasks wait for; then call
+    /// [`Core::rechecked`](super::Core::rechecked) for each.
     Recheck(Vec<TaskId>),
-    /// Run a body; then tell [`Core::ended`](super::Core::ended).
+    /// Run a handler; then call [`Core::ended`](super::Core::ended).
     Start(Box<StartAttempt>),
-    /// Tell a body to stop.
+    /// Tell a handler to stop.
     Signal(Fence),
-    /// Drop an async body.
+    /// Drop an async handler.
     Abort(Fence),
-    /// Tell somebody who waits.
+    /// Answer a waiter.
     Answer(W, Answer),
-    /// Call a handler's hook.
+    /// Call a hook of a handler.
     Hook(Arc<Method>, Hook),
-    /// Wake whoever watches it.
+    /// Wake the watchers of a task.
     NotifyWatchers(WatchKey),
-    /// Tell whoever listens of what happened, and is stored.
+    /// Publish events, which are stored.
     Announce(Vec<Event>),
-    /// Wake whoever waits for this.
+    /// Wake a service.
     Wake(WakeTarget),
 }
 
-/// What the engine's users wait for.
+/// A service that waits for changes in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WakeTarget {
     /// Schedules were defined, enabled, disabled, deleted or fired.
     Schedules,
-    /// Something was put aside for webhooks.
+    /// An entry was written to the outbox.
     Outbox,
 }
 
@@ -58,27 +58,27 @@ pub(crate) struct StartAttempt {
     pub(crate) method: Arc<Method>,
 }
 
-/// Whose state or words changed, for whoever watches.
+/// A task whose state or output changed, for its watchers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum WatchKey {
-    /// A task that has not ended, or has just come back.
+    /// A task that has not ended, or was just retried.
     Sequence(Sequence),
-    /// A task that came in or ended.
+    /// A task that was inserted or has ended.
     Id(TaskId),
 }
 
-/// What whoever waits is told.
+/// The answer to a waiter.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// The task has its outcome, and it is stored.
     Ended(Arc<Ended>),
     /// The task is stored.
     Accepted(Accepted),
-    /// The task was not taken in.
+    /// The request was refused, or its write failed.
     Refused(Error),
-    /// Another request with that id was under way and is decided now: ask again.
+    /// Another request with the id is decided now: submit again.
     Resubmit,
-    /// What a wish to cancel did.
+    /// What a cancel did.
     Cancel(CancelVerdict),
     /// The store's result of a write.
     Result(ChangeResult),
@@ -87,49 +87,47 @@ pub(crate) enum Answer {
 /// What a write was for.
 #[derive(Debug)]
 pub(crate) enum Tag<W> {
-    /// A task that enters; with a fence, if its body started beside.
+    /// The insert of a task; with a fence, if its handler started before.
     Insert { id: TaskId, queue: QueueName, fence: Option<Fence> },
-    /// The end of an attempt, or of its claim.
+    /// The conclusion of an attempt.
     Attempt { fence: Fence, id: TaskId },
-    /// Something that a running attempt waits for, or whoever has a task enter. Counted as waiting in
-    /// that queue, if it is a task that enters.
+    /// A call of a running attempt, or a task of the system. `enqueued` is the queue in which a new
+    /// task was counted as waiting.
     HostCall { waiter: W, enqueued: Option<QueueName> },
-    /// Something that a running attempt says without waiting for an answer.
+    /// Output of a running attempt, which does not wait for it.
     Output(Sequence),
-    /// Runs of a schedule, counted as waiting in these queues.
+    /// Runs of a schedule, which were counted as waiting in these queues.
     Firing { waiter: W, queues: Vec<QueueName> },
-    /// Somebody defined a schedule, or decided whether it runs.
+    /// A change of a schedule.
     Schedule(W),
-    /// What this process says about itself.
+    /// An event of this node.
     Node,
     /// The last change.
     Stop,
-    /// Something that people did.
+    /// A write of an operator.
     Admin(W),
-    /// They had a task forgotten.
+    /// The purge of a task.
     Purge { waiter: W, id: TaskId },
-    /// What people decided about a queue.
-    Queue { waiter: W, queue: QueueName, decided: QueueChange },
-    /// A wish to cancel.
+    /// A change of the settings of a queue.
+    Queue { waiter: W, queue: QueueName, change: QueueChange },
+    /// A cancel.
     Cancel { waiter: W, reason: String },
-    /// Due tasks.
+    /// The promotion of due tasks.
     Promote,
-    /// Old tasks.
+    /// The pruning of ended tasks.
     Prune,
-    /// Dependants of tasks that ended; and tasks that were claimed and put back unstarted.
+    /// A write without a waiter: notified dependants, or a claimed task that is requeued unstarted.
     Background,
 }
 
-/// What people decided about a queue.
+/// A change of the settings of a queue.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum QueueChange {
-    /// What it allows.
     Limits(QueueLimits),
-    /// Whether anything of it may start.
     Paused(bool),
 }
 
-/// A hook of a [`TaskHandler`](crate::tasks::TaskHandler) that is to be called.
+/// A hook of a [`TaskHandler`](crate::tasks::TaskHandler) to call.
 #[derive(Debug)]
 pub(crate) enum Hook {
     Retry { task: Arc<Task>, attempt: u32, error: TaskError },
@@ -137,23 +135,23 @@ pub(crate) enum Hook {
     Failure(Arc<Task>, Outcome),
 }
 
-/// How an attempt came to its end.
+/// How an attempt ended.
 #[derive(Debug)]
 pub(crate) enum AttemptEnd {
-    /// The body returned.
+    /// The handler returned.
     Returned(Result<Arc<ArgValue>, TaskError>),
-    /// It cannot have an outcome but this one: a panic may be retried, a result that is too large not.
+    /// The handler panicked, which is retryable, or its result is too large, which is not.
     Failed { failure: Failure, retryable: bool },
-    /// It was dropped after its grace.
+    /// The handler was dropped after its grace.
     Aborted,
-    /// Its handler decided not to run it.
+    /// The handler skipped the task.
     Skipped,
-    /// Its handler decided to run these first.
+    /// The handler expanded the task into these children.
     Expanded(Vec<Arc<Task>>),
 }
 
-/// Somebody who waits for an answer.
+/// A caller that waits for an answer.
 pub(crate) trait Waiter {
-    /// Nobody listens any more.
+    /// Whether the caller went away and needs no answer.
     fn is_gone(&self) -> bool;
 }

@@ -1,4 +1,4 @@
-//! What the dependencies of a new task mean for it.
+//! The check of a new task's dependencies.
 
 use super::active::Phase;
 use super::{Core, Waiter};
@@ -6,23 +6,22 @@ use crate::error::{Code, Error};
 use crate::models::{Durability, OnDependencyFailure, State, Task, TaskId};
 use crate::store::DependencyProblem;
 
+/// What the dependencies of an admitted task mean for its insert.
 #[derive(Default)]
 pub(super) struct DependencyCheck {
-    /// All have ended.
+    /// Whether every dependency has ended.
     pub(super) none_unfinished: bool,
-    /// Those that the task's own store is to look at.
+    /// The dependencies that the store of the task checks again in its transaction.
     pub(super) here: Vec<TaskId>,
-    /// Unfinished ones in the other store.
+    /// Unfinished dependencies in the other store.
     pub(super) foreign: Vec<TaskId>,
 }
 
 impl<W: Waiter> Core<W> {
-    /// Whether its insert is on its way to the store.
-    pub(super) fn is_inserting(&self, id: &TaskId) -> bool {
-        self.active.get(id).is_some_and(|active| active.phase == Phase::Inserting)
-    }
-
-    /// What the dependencies of a new task mean for it; `None` if they have to be looked at again.
+    /// Checks the dependencies of a new task; `None` if they have to be read again.
+    ///
+    /// # Errors
+    /// `DEPENDENCY_UNMET`.
     pub(super) fn check_dependencies(
         &self,
         task: &Task,
@@ -38,13 +37,13 @@ impl<W: Waiter> Core<W> {
                 || self.active.get(&id).is_some_and(|active| {
                     active.durability == Durability::Ephemeral && active.phase != Phase::Reserved
                 });
-            // What comes in ahead of this task is stored ahead of it, too.
-            let inserting = self.is_inserting(&id);
+            // Its insert is written before the insert of this task.
+            let inserting = self.active.is_inserting(&id);
             let problem = match stored {
                 _ if ephemeral || inserting => Some(DependencyProblem::Unfinished),
                 None => match self.cache.get(&id) {
                     Some(ended) => Some(DependencyProblem::Failed(ended.outcome.state())),
-                    // It came in while the store was read, or just after.
+                    // It was stored while the store was read, or just after.
                     None if were_inserting.contains(&id) => return Ok(None),
                     None => Some(DependencyProblem::Unknown),
                 },
@@ -63,7 +62,7 @@ impl<W: Waiter> Core<W> {
                             ));
                         }
                         (Durability::Ephemeral, false) => check.foreign.push(id),
-                        // An inline body, at work on another thread: it will be over in a moment.
+                        // Its inline handler runs on another thread and ends in a moment.
                         (Durability::Ephemeral, true) if !self.ephemeral.knows(&id) => {
                             return Ok(None);
                         }
@@ -71,7 +70,6 @@ impl<W: Waiter> Core<W> {
                     }
                 }
                 Some(problem) => return Err(unmet(&id, problem)),
-                // The store looks again in its transaction; it holds the durable ones.
                 None if task.options.durability == Durability::Durable => check.here.push(id),
                 None => {}
             }
@@ -85,7 +83,7 @@ fn is_met(task: &Task, state: State) -> bool {
         || state.has_ended() && task.options.on_dependency_failure == OnDependencyFailure::Run
 }
 
-/// A dependency forbids the task.
+/// The refusal of a task because of a dependency.
 pub(crate) fn unmet(dependency: &TaskId, problem: DependencyProblem) -> Error {
     let why = match problem {
         DependencyProblem::Unknown => "is not known".to_owned(),

@@ -8,7 +8,6 @@ use crate::models::{
     BlockedBy, Durability, Explanation, Fence, MAX_NAMED, Obstacle, ObstacleKind, QueueLimits,
     QueueName, Snapshot, State, Task, TaskId,
 };
-use crate::store::{ClaimableTask, QueueState};
 use crate::tasks::HandlerKind;
 
 /// What bears on one task.
@@ -122,11 +121,9 @@ impl<W: Waiter> Core<W> {
     /// What is known here that bears on a task.
     pub(crate) fn stance(&self, task: &Task, now: Now) -> Stance {
         let name = &task.options.queue;
-        let queue = self.queues.get(name);
-        let settings = queue.map_or_else(
-            || self.settings.queues.get(name).copied().unwrap_or_default(),
-            |queue| queue.settings,
-        );
+        let queue = self.dispatch.get(name);
+        let settings =
+            queue.map_or_else(|| self.dispatch.settings_of(name), |queue| queue.settings);
         let kind = self.resolve(&task.method).map(|method| method.handler.kind());
         let full = kind.filter(|kind| !self.slots.has_free(*kind)).map(|kind| {
             let Workers { async_slots, async_active, sync_slots, sync_active, .. } = self.workers();
@@ -176,7 +173,7 @@ impl<W: Waiter> Core<W> {
 
     /// What keeps everything from starting.
     pub(crate) fn pauses(&self) -> Pauses {
-        Pauses { draining: self.draining, store: self.store_pauses }
+        Pauses { draining: self.shutdown.is_draining(), store: self.store.is_paused() }
     }
 
     /// What bodies run in.
@@ -187,30 +184,8 @@ impl<W: Waiter> Core<W> {
             async_active: self.slots.taken(HandlerKind::Async, async_slots),
             sync_slots,
             sync_active: self.slots.taken(HandlerKind::Sync, sync_slots),
-            stuck: self.stuck_handlers(),
+            stuck: self.attempts.stuck(),
         }
-    }
-
-    /// The state of every queue with ephemeral tasks.
-    pub(crate) fn ephemeral_queues(&self) -> Vec<QueueState> {
-        self.ephemeral.queues()
-    }
-
-    /// The best claimable ephemeral tasks of a queue.
-    pub(crate) fn ephemeral_window(&self, queue: &QueueName, limit: usize) -> Vec<ClaimableTask> {
-        self.ephemeral.window(queue, None, limit)
-    }
-
-    /// Who holds places of a concurrency key among ephemeral tasks, and when its rate allows the next.
-    pub(crate) fn ephemeral_key(
-        &self,
-        queue: &QueueName,
-        key: &str,
-        limit: usize,
-        now: Timestamp,
-    ) -> (Vec<TaskId>, Option<Timestamp>) {
-        let holders = self.ephemeral.holding(queue, key, limit);
-        (holders, self.ephemeral.key_free_at(queue, key, now))
     }
 }
 

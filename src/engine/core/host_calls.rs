@@ -1,35 +1,36 @@
-//! What running attempts say and ask for.
+//! Calls of running handlers: arguments, checkpoints, children, events, progress and log lines.
 
 use std::sync::Arc;
 
-use super::{Answer, Attempt, Command, Core, Tag, Waiter};
+use super::step::Step;
+use super::{Answer, Command, Core, Tag, Waiter};
 use crate::clock::Now;
-use crate::models::{ArgValue, Custom, Fence, LogLine, Sequence, Task};
+use crate::models::{ArgValue, Custom, Fence, LogLine, Task};
 use crate::store::{Change, ChangeResult};
 
-/// What a running attempt has stored, and waits for.
+/// A write of a running attempt that the attempt waits for.
 pub(crate) enum HostCall {
-    /// It decided about its own arguments.
+    /// Sets the arguments that this and later attempts run with.
     SetArgs(Vec<ArgValue>),
-    /// What the next attempt is to find.
+    /// Sets the checkpoint that the next attempt gets.
     Checkpoint(Option<Arc<[u8]>>),
-    /// A child. Of the class of its parent.
+    /// Spawns a child, which has the durability of its parent.
     Spawn(Arc<Task>),
-    /// Something that is to be announced.
+    /// Publishes a custom event.
     Emit(Arc<Custom>),
 }
 
-/// What a running attempt says, and does not wait for.
+/// Output of a running attempt, which does not wait for its write.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
-    /// How far it is.
+    /// The progress from 0 to 1, and its message.
     pub(crate) progress: Option<(f64, String)>,
-    /// What it wrote down.
     pub(crate) lines: Vec<LogLine>,
 }
 
 impl<W: Waiter> Core<W> {
-    /// Something that a running attempt asks for is to be stored before it goes on.
+    /// Writes a call of a running attempt. The waiter gets the result, which is
+    /// [`ChangeResult::Stale`] if the attempt is concluded.
     pub(crate) fn host_call(
         &mut self,
         fence: Fence,
@@ -38,7 +39,7 @@ impl<W: Waiter> Core<W> {
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
-        let Some((sequence, durability)) = self.at_work(fence) else {
+        let Some((sequence, durability)) = self.attempts.task_of(fence) else {
             out.push(Command::Answer(waiter, Answer::Result(ChangeResult::Stale)));
             return;
         };
@@ -49,85 +50,63 @@ impl<W: Waiter> Core<W> {
             HostCall::Emit(custom) => Change::Emit { sequence, fence, custom },
             HostCall::Spawn(task) => {
                 let queue = task.options.queue.clone();
-                // Counted at once, as arrivals are.
-                self.queue(&queue).waiting += 1;
+                // It counts as waiting before it is stored, as submitted tasks do.
+                self.dispatch.add_waiting(&queue);
                 enqueued = Some(queue);
-                Change::Spawn { sequence, fence, child: self.child(&task) }
+                Change::Spawn { sequence, fence, child: self.numbers.insert(&task) }
             }
         };
-        self.write(durability, change, Tag::HostCall { waiter, enqueued }, now, out);
-        self.dispatch(now, out);
+        let mut step = self.step(now, out);
+        step.write(durability, change, Tag::HostCall { waiter, enqueued });
+        step.dispatch();
     }
 
-    /// A running attempt said something.
+    /// Writes the output of a running attempt.
     pub(crate) fn output(
         &mut self,
         fence: Fence,
-        said: Output,
+        output: Output,
         now: Now,
         out: &mut Vec<Command<W>>,
     ) {
-        let Some((sequence, durability)) = self.at_work(fence) else { return };
-        let Output { progress, lines } = said;
+        let Some((sequence, durability)) = self.attempts.task_of(fence) else { return };
+        let mut step = self.step(now, out);
+        let Output { progress, lines } = output;
         if let Some((fraction, message)) = progress {
             let change = Change::Progress { sequence, fence, fraction, message };
-            self.write(durability, change, Tag::Output(sequence), now, out);
+            step.write(durability, change, Tag::Output(sequence));
         }
         if !lines.is_empty() {
             let change = Change::Log { sequence, fence, lines };
-            self.write(durability, change, Tag::Output(sequence), now, out);
+            step.write(durability, change, Tag::Output(sequence));
         }
     }
 
-    /// A body begins to wait for children; it may wait for several at a time. Meanwhile it has no slot,
-    /// so that they can have it.
+    /// A handler begins to wait for children; it may wait for several at the same time. Meanwhile it
+    /// gives its slot back, so that its children can have it.
     pub(crate) fn suspend(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
-        // Something that a body left behind may wait on after it: that holds no slot.
-        let Some(attempt) = self.attempts.get_mut(&fence).filter(|it| !it.gone) else { return };
-        attempt.joins += 1;
-        if attempt.joins > 1 {
-            return;
+        if let Some(queue) = self.attempts.suspend(fence, &mut self.slots) {
+            self.dispatch.queue(&queue).running -= 1;
+            self.step(now, out).write_suspended(fence, true);
         }
-        attempt.suspended = true;
-        // The slot of a body whose thread was replaced is another's by now.
-        let slot = (!attempt.replaced).then_some(attempt.slot);
-        let queue = attempt.task.options.queue.clone();
-        if let Some(slot) = slot {
-            self.slots.free(slot);
-        }
-        self.queue(&queue).running -= 1;
-        self.write_rest(fence, true, now, out);
     }
 
-    /// One of those is over. A body that goes on has a slot in any case, and others have to wait.
+    /// A join of a handler is over. When none is left, the handler takes its slot back even if that
+    /// exceeds the limit.
     pub(crate) fn resume(&mut self, fence: Fence, now: Now, out: &mut Vec<Command<W>>) {
-        let suspended = |it: &&mut Attempt| it.joins > 0 && !it.gone;
-        let Some(attempt) = self.attempts.get_mut(&fence).filter(suspended) else { return };
-        attempt.joins -= 1;
-        if attempt.joins > 0 {
-            return;
+        if let Some(queue) = self.attempts.resume(fence, &mut self.slots) {
+            self.dispatch.queue(&queue).running += 1;
+            self.step(now, out).write_suspended(fence, false);
         }
-        attempt.suspended = false;
-        let slot = (!attempt.replaced).then_some(attempt.slot);
-        let queue = attempt.task.options.queue.clone();
-        if let Some(slot) = slot {
-            self.slots.take(slot);
-        }
-        self.queue(&queue).running += 1;
-        self.write_rest(fence, false, now, out);
     }
+}
 
-    fn write_rest(&mut self, fence: Fence, suspended: bool, now: Now, out: &mut Vec<Command<W>>) {
-        if let Some((sequence, durability)) = self.at_work(fence) {
-            let change = Change::Suspend { sequence, fence, suspended: suspended };
-            self.write(durability, change, Tag::Output(sequence), now, out);
+impl<W: Waiter> Step<'_, W> {
+    fn write_suspended(&mut self, fence: Fence, suspended: bool) {
+        if let Some((sequence, durability)) = self.core.attempts.task_of(fence) {
+            let change = Change::Suspend { sequence, fence, suspended };
+            self.write(durability, change, Tag::Output(sequence));
         }
-        self.dispatch(now, out);
-    }
-
-    /// The task of an attempt of which nothing is decided yet.
-    fn at_work(&self, fence: Fence) -> Option<(Sequence, crate::models::Durability)> {
-        let attempt = self.attempts.get(&fence).filter(|it| !it.is_concluded())?;
-        Some((attempt.sequence, attempt.durability))
+        self.dispatch();
     }
 }

@@ -1,8 +1,8 @@
-//! One queue as the core sees it: a window of its best tasks, and what it may run.
+//! One queue as the core sees it: a window of its best claimable tasks, and what it may run.
 //!
-//! However long the backlog, memory holds at most [`WINDOW`] tasks of a queue. What lies behind the
-//! `horizon` stays in the store and is read when the window runs low. The window is a hint: what it
-//! offers may be gone, and claiming tells.
+//! However long the backlog, memory holds at most [`Limits::window`](super::Limits::window) tasks of
+//! a queue. Tasks behind the `horizon` stay in the store; the core reads them when the window is low.
+//! The window is a hint: the claim decides whether a task can still be had.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,17 +12,12 @@ use crate::models::{Durability, QueueSettings};
 use crate::store::Position;
 use crate::tasks::HandlerKind;
 
-/// The most tasks of one queue that are held in memory. Tests see what lies behind it sooner.
-pub(crate) const WINDOW: usize = if cfg!(test) { 8 } else { 1_024 };
-/// A window that is smaller than this is refilled, if there is more.
-const LOW_WATER: usize = WINDOW / 4;
-
 /// How far into the queue the window reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Horizon {
-    /// To the end: everything claimable is in the window.
+    /// To the end: every claimable task is in the window.
     End,
-    /// To this place; `None`: not even the first is known.
+    /// To this position; `None`: not even the first task is known.
     After(Option<Position>),
 }
 
@@ -37,34 +32,36 @@ pub(crate) struct Candidate {
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) settings: QueueSettings,
-    /// By kind, so that tasks whose kind has no free thread do not hold up the others.
+    /// How many tasks are held in memory. A window with less than a quarter of them is refilled.
+    window: usize,
+    /// By kind of handler, so that tasks whose kind has no free slot do not hold up the others.
     by_kind: BTreeMap<HandlerKind, BTreeMap<Position, Durability>>,
     horizon: Horizon,
-    /// Whether a read behind the horizon is under way; and whether the horizon was moved since it
-    /// began, so that what was read does not join on.
+    /// Whether a read behind the horizon is under way.
     refilling: bool,
+    /// Whether the horizon has moved since the read began; then its result does not fit.
     moved: bool,
-    /// What arrived behind the horizon since then: the read may have missed it. At most [`WINDOW`];
-    /// `arrivals_end` is the best of those that had no room.
+    /// Arrivals behind the horizon since the read began, which it may have missed. At most a window;
+    /// `arrivals_end` is the best of those that found no room.
     arrivals: BTreeMap<Position, (HandlerKind, Durability)>,
     arrivals_end: Option<Position>,
-    /// Claimed, or about to be, and not yet stored as ended.
+    /// Tasks that are claimed, or about to be, and whose end is not stored yet.
     pub(crate) running: u32,
-    /// Accepted, and neither running nor ended.
-    /// Less than none for a moment, where the claim of a task that came back is heard of before its
-    /// coming back is.
+    /// Tasks that are accepted and neither run nor have ended. Negative for a moment when the claim
+    /// of a retried task is reported before its retry.
     pub(crate) waiting: i64,
     /// Credit in the weighted round robin.
     pub(crate) credit: i64,
-    /// When the next would start if they had started evenly, on the steady clock; where a rate is
-    /// limited (the theoretical arrival time of the generic cell rate algorithm).
+    /// For a rate limit: the theoretical arrival time of the generic cell rate algorithm, on the
+    /// steady clock.
     next_start: Duration,
 }
 
 impl Queue {
-    pub(crate) fn new(settings: QueueSettings) -> Self {
+    pub(crate) fn new(settings: QueueSettings, window: usize) -> Self {
         Self {
             settings,
+            window,
             by_kind: BTreeMap::new(),
             horizon: Horizon::End,
             refilling: false,
@@ -78,11 +75,12 @@ impl Queue {
         }
     }
 
+    /// How many tasks are in the window.
     pub(crate) fn held(&self) -> usize {
         self.by_kind.values().map(BTreeMap::len).sum()
     }
 
-    /// Whether one more may start as far as the queue is concerned.
+    /// Whether the limits of the queue allow one more start.
     pub(crate) fn has_room(&self, now: Now) -> bool {
         let limits = &self.settings.limits;
         !self.settings.paused
@@ -90,22 +88,22 @@ impl Queue {
             && self.wait_for_rate(now).is_none()
     }
 
-    /// What holds from now on. A slower rate before does not delay anything any more.
-    pub(crate) fn decide(&mut self, settings: QueueSettings, now: Now) {
+    /// Sets the settings. A slower rate that held before delays no start any more.
+    pub(crate) fn apply_settings(&mut self, settings: QueueSettings, now: Now) {
         self.settings = settings;
         if let Some(rate) = settings.limits.rate {
             self.next_start = self.next_start.min(now.steady + rate.interval() * rate.count);
         }
     }
 
-    /// When the rate allows the next start, if not at once.
+    /// When the rate limit allows the next start, if not at once.
     pub(crate) fn wait_for_rate(&self, now: Now) -> Option<Duration> {
         let rate = self.settings.limits.rate?;
         let free = self.next_start.saturating_sub(rate.interval() * (rate.count - 1));
         (free > now.steady).then_some(free)
     }
 
-    /// One more starts.
+    /// One more task starts.
     pub(crate) fn start(&mut self, now: Now) {
         self.running += 1;
         if let Some(rate) = self.settings.limits.rate {
@@ -113,31 +111,32 @@ impl Queue {
         }
     }
 
-    /// Whether something claimable of that kind waits, or may wait behind the horizon.
+    /// Whether a claimable task of this kind waits, or may wait behind the horizon.
     pub(crate) fn has_claimable(&self, kind: HandlerKind) -> bool {
         self.by_kind.contains_key(&kind) || self.horizon != Horizon::End
     }
 
-    /// How many wait, as far as was heard.
+    /// How many tasks wait, as far as is known.
     pub(crate) fn known_to_wait(&self) -> u64 {
         u64::try_from(self.waiting).unwrap_or(0)
     }
 
-    /// Whether nothing is known to wait.
+    /// Whether no claimable task is known, nor may lie behind the horizon.
     pub(crate) fn is_idle(&self) -> bool {
         self.by_kind.is_empty() && self.horizon == Horizon::End && !self.refilling
     }
 
-    /// Whether it can be forgotten: nothing waits, nothing runs.
-    ///
-    /// Where a rate is limited, how fast tasks started is remembered.
+    /// Whether it can be forgotten: no task waits or runs, and no rate limit needs the times of past
+    /// starts.
     pub(crate) fn is_empty(&self) -> bool {
-        let rests = self.is_idle() && self.running == 0 && self.waiting == 0;
-        rests && self.settings.limits.rate.is_none()
+        self.is_idle()
+            && self.running == 0
+            && self.waiting == 0
+            && self.settings.limits.rate.is_none()
     }
 
-    /// Takes a task in, unless it belongs behind the horizon.
-    pub(crate) fn arrive(&mut self, candidate: Candidate) {
+    /// Adds a claimable task, unless it belongs behind the horizon.
+    pub(crate) fn push(&mut self, candidate: Candidate) {
         if let Horizon::After(last) = self.horizon
             && last.is_none_or(|last| candidate.position > last)
         {
@@ -146,22 +145,22 @@ impl Queue {
             }
             return;
         }
-        self.hold(candidate);
-        if self.held() > WINDOW {
+        self.insert(candidate);
+        if self.held() > self.window {
             self.drop_worst();
         }
     }
 
     fn add_arrival(&mut self, candidate: Candidate) {
         self.arrivals.insert(candidate.position, (candidate.kind, candidate.durability));
-        if self.arrivals.len() > WINDOW
+        if self.arrivals.len() > self.window
             && let Some((worst, _)) = self.arrivals.pop_last()
         {
             self.arrivals_end = Some(self.arrivals_end.map_or(worst, |end| end.min(worst)));
         }
     }
 
-    fn hold(&mut self, candidate: Candidate) {
+    fn insert(&mut self, candidate: Candidate) {
         self.by_kind
             .entry(candidate.kind)
             .or_default()
@@ -197,7 +196,7 @@ impl Queue {
         durability
     }
 
-    /// The best task whose kind `may_start`.
+    /// The best task whose kind of handler `may_start`.
     pub(crate) fn best(&self, may_start: impl Fn(HandlerKind) -> bool) -> Option<Candidate> {
         self.by_kind
             .iter()
@@ -209,15 +208,15 @@ impl Queue {
             .min_by_key(|candidate| candidate.position)
     }
 
-    /// Takes a task out, to claim it.
+    /// Removes a task, to claim it.
     pub(crate) fn take(&mut self, candidate: Candidate) {
         self.remove(candidate.position, candidate.kind);
     }
 
-    /// Where to go on reading, if the window is low and there may be more.
+    /// The position to read on from, if the window is low and more tasks may lie behind the horizon.
     pub(crate) fn wants_refill(&mut self) -> Option<Option<Position>> {
         match self.horizon {
-            Horizon::After(after) if !self.refilling && self.held() < LOW_WATER => {
+            Horizon::After(after) if !self.refilling && self.held() < self.window / 4 => {
                 self.refilling = true;
                 self.moved = false;
                 Some(after)
@@ -226,8 +225,8 @@ impl Queue {
         }
     }
 
-    /// What was read behind the horizon: `last` is the last place that was looked at, `complete`
-    /// whether nothing more stood behind it.
+    /// Adds the result of a read behind the horizon: `last` is the last position read, `complete`
+    /// whether it was the last of the queue.
     pub(crate) fn refilled(
         &mut self,
         candidates: impl IntoIterator<Item = Candidate>,
@@ -239,25 +238,25 @@ impl Queue {
             return;
         }
         for candidate in candidates {
-            self.hold(candidate);
+            self.insert(candidate);
         }
         let covers = |position: Position| complete || last.is_some_and(|last| position <= last);
         for (position, (kind, durability)) in arrivals {
             if covers(position) {
-                self.hold(Candidate { position, kind, durability });
+                self.insert(Candidate { position, kind, durability });
             }
         }
         let reached = last.map_or(self.horizon, |last| Horizon::After(Some(last)));
         self.horizon = if complete { Horizon::End } else { reached };
         if let Some(end) = arrivals_end.filter(|end| covers(*end)) {
-            // Everything that is better than this did have room.
+            // Every arrival better than this one found room.
             while self.worst().is_some_and(|(position, _)| position > end) {
                 self.drop_worst();
             }
             let last = self.worst().map(|(position, _)| position);
             self.move_horizon(last);
         }
-        while self.held() > WINDOW {
+        while self.held() > self.window {
             self.drop_worst();
         }
     }
@@ -267,14 +266,15 @@ impl Queue {
         (std::mem::take(&mut self.arrivals), self.arrivals_end.take())
     }
 
-    /// A read failed: it is to be asked for again.
+    /// A read failed; [`wants_refill`](Self::wants_refill) asks for it again.
     pub(crate) fn refill_failed(&mut self) {
         self.end_refill();
     }
 
-    /// Forgets how far the window reaches: something before it may have become claimable unseen.
+    /// Empties the window and reads the queue from its start: a task before the horizon may have
+    /// become claimable without a report.
     pub(crate) fn rescan(&mut self) {
-        // What was known is a hint, and read again: to keep it would put better arrivals behind it.
+        // If the window kept its tasks, better arrivals would be put behind the horizon.
         self.by_kind.clear();
         self.move_horizon(None);
     }

@@ -1,16 +1,17 @@
-//! Tasks that enter without a caller: runs of schedules, deliveries to webhooks. Whether they come in is
-//! for the store to say, in the transaction that also takes note of why they do.
+//! Tasks of the system: runs of schedules and deliveries to webhooks. They have no caller; the store
+//! inserts them in the transaction that also records why.
 
 use std::sync::Arc;
 
+use super::step::Step;
 use super::{Command, Core, Tag, Waiter, draining};
 use crate::error::Error;
 use crate::models::{Durability, QueueName, Task};
 use crate::store::{Change, ChangeResult, Insert};
 
 impl<W: Waiter> Core<W> {
-    /// Has tasks enter by a change that is made of them. Runs of schedules are owed: they come in
-    /// however full their queues are.
+    /// Inserts runs of a schedule, with the change that `change` makes of them. No bound on queues
+    /// holds for them.
     ///
     /// # Errors
     /// `DRAINING`; then the waiter is not answered.
@@ -21,16 +22,18 @@ impl<W: Waiter> Core<W> {
         waiter: W,
         out: &mut Vec<Command<W>>,
     ) -> Result<(), Error> {
-        if self.draining {
+        if self.shutdown.is_draining() {
             return Err(draining());
         }
-        let queues = runs.iter().map(|task| self.count_entering(task)).collect();
-        let inserts = runs.iter().map(|task| self.child(task)).collect();
+        // They count as waiting before they are stored, as submitted tasks do.
+        let queues: Vec<_> = runs.iter().map(|task| task.options.queue.clone()).collect();
+        queues.iter().for_each(|queue| self.dispatch.add_waiting(queue));
+        let inserts = runs.iter().map(|task| self.numbers.insert(task)).collect();
         out.push(Command::Write(change(inserts), Tag::Firing { waiter, queues }));
         Ok(())
     }
 
-    /// Has a task enter by a change that is made of it.
+    /// Inserts a task, with the change that `change` makes of it.
     ///
     /// # Errors
     /// `DRAINING`, `QUEUE_FULL`; then the waiter is not answered.
@@ -41,24 +44,20 @@ impl<W: Waiter> Core<W> {
         waiter: W,
         out: &mut Vec<Command<W>>,
     ) -> Result<(), Error> {
-        if self.draining {
+        if self.shutdown.is_draining() {
             return Err(draining());
         }
-        self.check_length(&task.options.queue, Durability::Durable)?;
-        let enqueued = Some(self.count_entering(task));
-        let insert = self.child(task);
-        out.push(Command::Write(change(insert), Tag::HostCall { waiter, enqueued }));
+        let queue = task.options.queue.clone();
+        self.check_room(&queue, Durability::Durable)?;
+        self.dispatch.add_waiting(&queue);
+        let insert = self.numbers.insert(task);
+        out.push(Command::Write(change(insert), Tag::HostCall { waiter, enqueued: Some(queue) }));
         Ok(())
     }
+}
 
-    /// Counted at once, as arrivals are.
-    fn count_entering(&mut self, task: &Task) -> QueueName {
-        let queue = task.options.queue.clone();
-        self.queue(&queue).waiting += 1;
-        queue
-    }
-
-    /// Runs that did not come in do not wait.
+impl<W: Waiter> Step<'_, W> {
+    /// Runs that the store did not insert do not wait.
     pub(super) fn uncount_runs(&mut self, queues: &[QueueName], result: &ChangeResult) {
         let entered: &[bool] = match result {
             ChangeResult::Fired { entered } => entered,
@@ -66,8 +65,8 @@ impl<W: Waiter> Core<W> {
         };
         for (at, queue) in queues.iter().enumerate() {
             if !entered.get(at).copied().unwrap_or(false) {
-                self.queue(queue).waiting -= 1;
-                self.forget_if_empty(queue);
+                self.core.dispatch.remove_waiting(queue);
+                self.core.dispatch.forget_if_empty(queue);
             }
         }
     }

@@ -1,7 +1,6 @@
 //! What must hold at every moment, and what when everything has ended.
 
 use super::world::{Work, World};
-use crate::engine::core::queue::WINDOW;
 use crate::models::{Fence, QueueName};
 
 impl World {
@@ -12,8 +11,9 @@ impl World {
         };
         self.handlers.check(&self.settings, abandoned);
         self.check_counters();
-        for (name, queue) in &self.core.queues {
-            assert!(queue.held() <= WINDOW, "the window of {name} is bounded");
+        let limits = self.settings.limits;
+        for (name, queue) in self.core.dispatch.queues() {
+            assert!(queue.held() <= limits.window, "the window of {name} is bounded");
         }
     }
 
@@ -23,8 +23,8 @@ impl World {
         self.requests.check_the_end();
         self.events.check_the_end();
         let core = &self.core;
-        assert!(core.attempts.is_empty(), "{:#?}", core.attempts);
-        assert!(core.pending_claims.is_empty(), "{:?}", core.pending_claims);
+        assert!(core.attempts.iter().next().is_none(), "{:#?}", core.attempts);
+        assert!(!core.dispatch.has_pending_claims(), "{:?}", core.dispatch);
         assert!(core.active.is_empty(), "{:#?}", core.active);
         assert!(core.ephemeral.is_empty(), "{:#?}", core.ephemeral);
         assert!(self.store.nobody_waits() && core.ephemeral.nobody_waits(), "lists of dependants");
@@ -32,7 +32,7 @@ impl World {
         let settings = &self.settings;
         let free = (slots(settings.async_slots), slots(settings.sync_slots), 0);
         assert_eq!(core.slots.counts(), free, "async, sync, replaced");
-        for (name, queue) in &core.queues {
+        for (name, queue) in core.dispatch.queues() {
             assert_eq!((queue.running, queue.waiting), (0, 0), "running, waiting in {name}");
         }
     }

@@ -92,7 +92,7 @@ fn unfinished(store: &Tables) -> Vec<Snapshot> {
 impl World {
     /// The core gave a start away. Queues and rates allow it at that moment.
     pub(super) fn check_reservation(&mut self, queue: &QueueName) {
-        let known = &self.core.queues[queue];
+        let known = &self.core.dispatch.queues()[queue];
         let limits = known.settings.limits;
         assert!(!known.settings.paused, "{queue} is paused and starts something");
         let running = known.running;
@@ -238,18 +238,23 @@ impl World {
                 let counts = stored.entry(status.queue.clone()).or_default();
                 counts.0 += status.waiting();
                 counts.1 += status.running;
-                assert_eq!(status.settings, self.core.settings_of(&status.queue), "{status:?}");
+                assert_eq!(
+                    status.settings,
+                    self.core.dispatch.settings_of(&status.queue),
+                    "{status:?}"
+                );
             }
         }
-        for name in self.core.queues.keys() {
+        for name in self.core.dispatch.queues().keys() {
             stored.entry(name.clone()).or_default();
         }
         for (name, (waiting, running)) in stored {
-            let queue = self.core.queues.get(&name);
+            let queue = self.core.dispatch.get(&name);
             let counted = queue.map_or(0, |it| it.waiting);
             assert_eq!(u64::try_from(counted), Ok(waiting), "waiting in {name}");
             let in_it = |task: &Task| task.options.queue == name;
-            let attempts = || self.core.attempts.values().filter(|it| in_it(&it.task));
+            let attempts =
+                || self.core.attempts.iter().map(|(_, it)| it).filter(|it| in_it(&it.task));
             let undecided = attempts().filter(|it| !it.is_concluded()).count() as u64;
             assert_eq!(undecided, running, "running in {name}");
             let inline = self.inline_under_way(&name);

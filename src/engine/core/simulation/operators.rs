@@ -68,7 +68,8 @@ impl World {
     pub(super) fn decide(&mut self, queue: QueueName, decided: QueueChange) -> Ticket {
         let ticket = self.requests.ticket(&mut self.rng);
         self.requests.waiting.insert(ticket, Waiting::Queue);
-        self.act(|core, _, out| core.change_queue(queue, decided, ticket, out));
+        let changed = self.act(|core, _, out| core.change_queue(queue, decided, ticket, out));
+        changed.expect("few queues have settings of their own");
         ticket
     }
 
@@ -97,7 +98,7 @@ impl World {
             ..TaskFilter::default()
         };
         let mut listed = self.store.list(&filter, None, usize::MAX).tasks;
-        listed.extend(self.core.list(&filter, None, usize::MAX).tasks);
+        listed.extend(self.core.ephemeral().list(&filter, None, usize::MAX).tasks);
         let listed: std::collections::BTreeSet<TaskId> =
             listed.into_iter().map(|it| it.task.id.clone()).collect();
         for id in self.ledger.ids() {

@@ -312,7 +312,7 @@ impl World {
         let ticket = asking.ticket;
         let id = &asking.task.id;
         let unsure = !asking.must_read && !asking.fresh;
-        if unsure && !self.core.is_active(id) && self.store.knows(id) {
+        if unsure && !self.core.active.contains(id) && self.store.knows(id) {
             self.work.push(Work::Ask(asking));
             return;
         }
@@ -334,7 +334,7 @@ impl World {
                 let id = &asking.task.id;
                 // Who joins another request's look-up is not in yet; who has another's unique key waits
                 // for that one.
-                let phase = self.core.active.get(id).map(|active| active.phase);
+                let phase = self.core.active.get(id).map(|it| it.phase);
                 let not_in = match phase {
                     Some(phase) => phase == Phase::Reserved,
                     None => self.known(id).is_none(),
@@ -375,7 +375,8 @@ impl World {
                     self.ledger.accepted(&task);
                 } else {
                     // An inline body is at work that nobody needs stored.
-                    let known = self.core.is_active(id) || self.ledger.was_forgotten(&accepted.id);
+                    let known =
+                        self.core.active.contains(id) || self.ledger.was_forgotten(&accepted.id);
                     assert!(known, "{id} was accepted and is not known");
                 }
             }
@@ -425,7 +426,7 @@ impl World {
                 let forgotten = self.ledger.was_forgotten(id);
                 let is_child = self.known(id).is_some_and(|it| it.parent.is_some());
                 assert!(
-                    taken || self.core.is_active(id) || forgotten || is_child,
+                    taken || self.core.active.contains(id) || forgotten || is_child,
                     "nobody else has {id}"
                 );
             }

@@ -407,11 +407,8 @@ impl World {
                 self.time_passes();
             }
         }
-        let Core { queues, ready_queues, pending_claims, attempts, .. } = &self.core;
-        panic!(
-            "it does not come to rest: {:#?}\n{queues:#?}\n{ready_queues:?} {pending_claims:?} {attempts:?}",
-            self.unfinished()
-        );
+        let Core { dispatch, attempts, .. } = &self.core;
+        panic!("it does not come to rest: {:#?}\n{dispatch:#?}\n{attempts:?}", self.unfinished());
     }
 
     fn everything_has_ended(&self) -> bool {
@@ -467,6 +464,7 @@ fn settings(rng: &mut fastrand::Rng) -> Settings {
             },
         },
         queues,
+        limits: crate::engine::core::tests::limits(),
     }
 }
 
