@@ -79,7 +79,7 @@ async fn a_sync_handler_that_never_returns_is_stuck_and_its_thread_is_replaced()
     });
     for task in stuck {
         let failed = crate::waiting::soon(task).await.unwrap();
-        let message = "the body did not return within 200ms after it was told to stop";
+        let message = "the handler did not return within 200ms after it was signalled to stop";
         assert_eq!(failed, Failed::new("STUCK", message, 1));
     }
     // The replaced threads run sync handlers.

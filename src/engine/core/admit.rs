@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::active::{Phase, WaitFor};
+use super::active::{ActiveTasks, Phase, WaitFor};
 use super::attempts::Attempt;
+use super::dependencies::KnownTasks;
 use super::queue::Queue;
 use super::step::Step;
 use super::{Command, Core, Settings, StartAttempt, Tag, Waiter, draining};
@@ -13,6 +14,7 @@ use crate::error::{Code, Error};
 use crate::models::{
     Accepted, Digest, Durability, Ended, Fence, QueueName, Sequence, Snapshot, State, Task, TaskId,
 };
+use crate::store::memory::Tables;
 use crate::store::{Change, Claimed, Insert};
 use crate::tasks::{HandlerKind, Method};
 
@@ -158,21 +160,7 @@ impl<W: Waiter> Core<W> {
         out: &mut Vec<Command<W>>,
     ) {
         if self.active.is_reserved(id, reservation) {
-            self.release_id(id, out);
-        }
-    }
-
-    /// Frees an id that was reserved; its waiters submit again.
-    pub(super) fn release_id(&mut self, id: &TaskId, out: &mut Vec<Command<W>>) {
-        self.active.release(id, out);
-        // Ephemeral tasks may wait for it because its id was reserved.
-        self.recheck_if_awaited(id, out);
-    }
-
-    /// A durable task that ephemeral tasks wait for may not have been inserted.
-    pub(super) fn recheck_if_awaited(&self, id: &TaskId, out: &mut Vec<Command<W>>) {
-        if self.ephemeral.waits_for(id) {
-            out.push(Command::Recheck(vec![id.clone()]));
+            release_id(&mut self.active, &self.ephemeral, id, out);
         }
     }
 
@@ -221,24 +209,34 @@ impl<W: Waiter> Core<W> {
         // Requests that joined may have come later, or may have other options: they submit again.
         match admitted {
             Ok(Admission::Resubmit) => {
-                step.core.release_id(id, step.out);
+                release_id(&mut step.core.active, &step.core.ephemeral, id, step.out);
                 Admission::Resubmit
             }
             Ok(admission) => admission,
             Err(error) => {
-                step.core.release_id(id, step.out);
+                release_id(&mut step.core.active, &step.core.ephemeral, id, step.out);
                 Admission::Refused(error)
             }
         }
     }
+}
 
-    /// Checks the bounds on one more task in a queue.
-    ///
-    /// # Errors
-    /// `QUEUE_FULL`.
-    pub(super) fn check_room(&self, name: &QueueName, durability: Durability) -> Result<(), Error> {
-        let queue = self.dispatch.get(name);
-        self.admissions.check(durability, self.ephemeral.len(), name, queue)
+/// Frees an id that was reserved; its waiters submit again.
+pub(super) fn release_id<W: Waiter>(
+    active: &mut ActiveTasks<W>,
+    ephemeral: &Tables,
+    id: &TaskId,
+    out: &mut Vec<Command<W>>,
+) {
+    active.release(id, out);
+    // Ephemeral tasks may wait for it because its id was reserved.
+    recheck_if_awaited(ephemeral, id, out);
+}
+
+/// A durable task that ephemeral tasks wait for may not have been inserted.
+pub(super) fn recheck_if_awaited<W>(ephemeral: &Tables, id: &TaskId, out: &mut Vec<Command<W>>) {
+    if ephemeral.waits_for(id) {
+        out.push(Command::Recheck(vec![id.clone()]));
     }
 }
 
@@ -316,10 +314,13 @@ impl<W: Waiter> Step<'_, W> {
         let core = &mut *self.core;
         let Admittable { task, method, deps } = admittable;
         let (id, durability, queue) = (&task.id, task.options.durability, &task.options.queue);
-        let Some(deps) = core.check_dependencies(&task, deps, inserting)? else {
+        let known =
+            KnownTasks { cache: &core.cache, ephemeral: &core.ephemeral, active: &core.active };
+        let Some(deps) = known.check(&task, deps, inserting)? else {
             return Ok(Admission::Resubmit);
         };
-        core.check_room(queue, durability)?;
+        let unfinished = core.ephemeral.len();
+        core.admissions.check(durability, unfinished, queue, core.dispatch.get(queue))?;
         let kind = method.handler.kind();
         let starts = deps.none_unfinished
             && task.options.run_at.is_none_or(|at| at <= self.now.wall)
@@ -356,7 +357,7 @@ impl<W: Waiter> Step<'_, W> {
         active.wait(wait_for, waiter());
         if durability == Durability::Ephemeral {
             // Ephemeral tasks may wait for a durable task with this id, which is not inserted now.
-            self.core.recheck_if_awaited(id, self.out);
+            recheck_if_awaited(&self.core.ephemeral, id, self.out);
         }
         let core = &mut *self.core;
         if start.is_none() {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::admit::id_taken;
+use super::admit::{id_taken, recheck_if_awaited, release_id};
 use super::dependencies::unmet;
 use super::step::Step;
-use super::{Answer, Command, Core, Hook, Tag, Waiter, WakeTarget, WatchKey};
+use super::{Answer, Command, Core, Hook, Tag, Waiter, WakeTarget, WatchKey, resolve};
 use crate::clock::Now;
 use crate::error::{Code, Error};
 use crate::models::{CancelVerdict, Durability, Ended, Fence, QueueName, State, TaskId};
@@ -46,7 +46,7 @@ impl<W: Waiter> Core<W> {
                     step.core.admissions.insert_done();
                     step.core.dispatch.remove_waiting(&queue);
                     step.core.active.reject(&id, error, step.out);
-                    step.core.recheck_if_awaited(&id, step.out);
+                    recheck_if_awaited(&step.core.ephemeral, &id, step.out);
                 }
                 Tag::Insert { .. } | Tag::Attempt { .. } => {
                     step.answer_unknown(&tag, error);
@@ -123,7 +123,7 @@ impl<W: Waiter> Core<W> {
         step.dispatch();
     }
 
-    /// Cancels a task. If it runs, that is stored first, and then its handler is told to stop.
+    /// Cancels a task. If it runs, that is stored first, and then its handler is signalled to stop.
     pub(crate) fn cancel(
         &mut self,
         id: TaskId,
@@ -142,7 +142,7 @@ impl<W: Waiter> Core<W> {
             None => self.active.get(&id).map_or(Durability::Durable, |it| it.durability),
         };
         if durability == Durability::Ephemeral && !self.ephemeral.knows(&id) {
-            // Its inline handler runs on another thread, and has returned before it could be told to
+            // Its inline handler runs on another thread, and has returned before it could be signalled to
             // stop. But it is not retried.
             self.active.cancel_inline(&id, reason);
             out.push(Command::Answer(waiter, Answer::Cancel(CancelVerdict::Requested)));
@@ -152,12 +152,6 @@ impl<W: Waiter> Core<W> {
         let mut step = self.step(now, out);
         step.write(durability, Change::Cancel { id, reason }, tag);
         step.dispatch();
-    }
-
-    /// A change that prunes one slice of ended tasks past their retention.
-    pub(super) fn prune(&self) -> Change {
-        let limit = self.settings.limits.prune_slice;
-        Change::Prune { retention: self.settings.retention, limit }
     }
 }
 
@@ -214,7 +208,7 @@ impl<W: Waiter> Step<'_, W> {
         if more && !(self.core.shutdown.is_draining() && durability == Durability::Durable) {
             let limit = self.core.settings.limits.notify_slice;
             let (change, tag) = match tag {
-                Tag::Prune => (self.core.prune(), Tag::Prune),
+                Tag::Prune => (self.core.settings.prune(), Tag::Prune),
                 _ => (Change::NotifyDependants { limit }, Tag::Background),
             };
             self.write(durability, change, tag);
@@ -331,7 +325,7 @@ impl<W: Waiter> Step<'_, W> {
             // A handler has spawned a child with this id meanwhile; or, on a shared store, another
             // node was first.
             ChangeResult::IdConflict(_) => {
-                self.core.release_id(id, self.out);
+                release_id(&mut self.core.active, &self.core.ephemeral, id, self.out);
                 id_taken(id)
             }
             ChangeResult::Unmet { dependency, problem } => unmet(&dependency, problem),
@@ -341,7 +335,7 @@ impl<W: Waiter> Step<'_, W> {
             self.core.dispatch.remove_waiting(queue);
         }
         self.core.active.reject(id, &error, self.out);
-        self.core.recheck_if_awaited(id, self.out);
+        recheck_if_awaited(&self.core.ephemeral, id, self.out);
     }
 
     /// A task has its outcome, and that is stored: the cache, its waiters and its ephemeral
@@ -359,7 +353,7 @@ impl<W: Waiter> Step<'_, W> {
             self.core.cache.put(ended.clone());
         }
         self.core.active.ended(&ended, self.out);
-        if let Some(method) = self.core.resolve(&ended.task.method)
+        if let Some(method) = resolve(&self.core.registry, &ended.task.method)
             && let Handler::Object(_) = method.handler
         {
             let (task, outcome) = (ended.task.clone(), ended.outcome.clone());

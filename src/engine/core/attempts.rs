@@ -1,7 +1,7 @@
 //! Attempts: executions of handlers, their timeouts, and how the engine stops them.
 //!
 //! An attempt lives from its claim until its conclusion is stored and its handler has returned. A
-//! handler that runs into its timeout, or whose task is cancelled, is told to stop. After a grace
+//! handler that runs into its timeout, or whose task is cancelled, is signalled to stop. After a grace
 //! the core drops an async handler. A sync handler cannot be dropped: after a longer time the core
 //! abandons it, and it is stuck until it returns.
 
@@ -16,7 +16,9 @@ use super::timers::{Timer, Timers};
 use super::{Hook, Settings, StartAttempt};
 use crate::clock::Now;
 use crate::error::Code;
-use crate::models::{Durability, Failure, Fence, QueueName, RetryPolicy, Sequence, Task};
+use crate::models::{
+    Durability, Failure, Fence, MAX_NAMED, QueueName, RetryPolicy, Sequence, Task, TaskId,
+};
 use crate::tasks::{Handler, HandlerKind, Method, TaskError};
 
 /// One execution of the handler of a task.
@@ -151,6 +153,7 @@ impl Attempts {
         self.attempts.get(fence)
     }
 
+    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Fence, &Attempt)> {
         self.attempts.iter()
     }
@@ -160,6 +163,16 @@ impl Attempts {
         let mut fences: Vec<Fence> = self.attempts.keys().copied().collect();
         fences.sort_unstable();
         fences
+    }
+
+    /// The tasks of the attempts that match, in the order of their claims, as many as are named.
+    pub(super) fn ids_of(&self, matches: impl Fn(&Attempt) -> bool) -> Vec<TaskId> {
+        let matching = self.attempts.iter().filter(|(_, attempt)| matches(attempt));
+        let mut matching: Vec<(Fence, &TaskId)> =
+            matching.map(|(fence, attempt)| (*fence, &attempt.task.id)).collect();
+        matching.sort_unstable();
+        matching.truncate(MAX_NAMED);
+        matching.into_iter().map(|(_, id)| id.clone()).collect()
     }
 
     /// Whether every attempt is over but for stuck handlers, for which a drain does not wait.
@@ -268,7 +281,7 @@ impl Attempts {
         self.attempts.remove(&fence)
     }
 
-    /// The attempt ran into its timeout: its handler is told to stop. Returns the conclusion of an
+    /// The attempt ran into its timeout: its handler is signalled to stop. Returns the conclusion of an
     /// attempt that ends although its handler still runs.
     pub(super) fn timed_out(
         &mut self,
@@ -293,7 +306,7 @@ impl Attempts {
         Some(None)
     }
 
-    /// The task is cancelled, and that is stored. Returns whether the handler is told to stop.
+    /// The task is cancelled, and that is stored. Returns whether the handler is signalled to stop.
     pub(super) fn cancel(
         &mut self,
         fence: Fence,
@@ -341,7 +354,7 @@ impl Attempts {
             _ => Conclusion::Fail(Failure {
                 code: Code::Stuck,
                 message: format!(
-                    "the handler did not return within {stuck_after:?} after it was told to stop"
+                    "the handler did not return within {stuck_after:?} after it was signalled to stop"
                 ),
             }),
         })

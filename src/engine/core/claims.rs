@@ -6,7 +6,7 @@ use super::dispatch::PendingClaim;
 use super::queue::Candidate;
 use super::step::Step;
 use super::timers::Timer;
-use super::{Command, Core, Tag, Waiter};
+use super::{Command, Core, Tag, Waiter, resolve};
 use crate::clock::Now;
 use crate::models::{Durability, Event, Fact, QueueName, TaskFact};
 use crate::store::{Change, ClaimRequest, ClaimableTask, Claims, Position};
@@ -92,7 +92,7 @@ impl<W: Waiter> Core<W> {
                 continue;
             }
             last = last.max(Some(ready.position));
-            if let Some(method) = self.resolve(&ready.method) {
+            if let Some(method) = resolve(&self.registry, &ready.method) {
                 let kind = method.handler.kind();
                 candidates.push(Candidate { position: ready.position, kind, durability });
             }
@@ -112,7 +112,7 @@ impl<W: Waiter> Core<W> {
 impl<W: Waiter> Step<'_, W> {
     /// A task has become claimable. Without its method on this node it stays in its store.
     pub(super) fn push(&mut self, ready: ClaimableTask, durability: Durability) {
-        if let Some(method) = self.core.resolve(&ready.method) {
+        if let Some(method) = resolve(&self.core.registry, &ready.method) {
             self.core.dispatch.push(ready, method.handler.kind(), durability);
         }
     }
@@ -179,7 +179,8 @@ impl<W: Waiter> Step<'_, W> {
                 continue;
             };
             let draining = self.core.shutdown.is_draining();
-            let method = if draining { None } else { self.core.resolve(&claimed.task.method) };
+            let method =
+                if draining { None } else { resolve(&self.core.registry, &claimed.task.method) };
             let method = method.filter(|method| method.handler.kind() == pending.kind);
             let Some(method) = method else {
                 // The engine drains; or the method was replaced by one of another kind, which needs

@@ -24,7 +24,7 @@ pub(crate) enum Command<W> {
     Recheck(Vec<TaskId>),
     /// Run a handler; then call [`Core::ended`](super::Core::ended).
     Start(Box<StartAttempt>),
-    /// Tell a handler to stop.
+    /// Signal a handler to stop.
     Signal(Fence),
     /// Drop an async handler.
     Abort(Fence),

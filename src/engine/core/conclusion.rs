@@ -13,10 +13,10 @@ use crate::tasks::{Disposition, TaskError};
 /// and an answer must have room for it.
 const MAX_FAILURE_BYTES: usize = 8 << 10;
 
-/// Why the engine told a handler to stop, if it did.
+/// Why the engine signalled a handler to stop, if it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StopReason {
-    /// The engine did not tell it to stop.
+    /// The engine did not signal it.
     Nothing,
     /// The attempt ran into its timeout, which is this long.
     OutOfTime(Duration),
@@ -70,7 +70,7 @@ pub(crate) fn conclude(
         (StopReason::Nothing, AttemptEnd::Failed { failure, retryable }) => {
             (failure, if retryable { Disposition::Retry } else { Disposition::Fail })
         }
-        // Only a runtime that shuts down drops a handler that was not told to stop.
+        // Only a runtime that shuts down drops a handler that was not signalled to stop.
         (StopReason::Nothing, AttemptEnd::Aborted) => {
             let message = "the handler was dropped before it returned".to_owned();
             (Failure { code: Code::Internal, message }, Disposition::Retry)

@@ -1,10 +1,12 @@
 //! The check of a new task's dependencies.
 
-use super::active::Phase;
-use super::{Core, Waiter};
+use super::Waiter;
+use super::active::{ActiveTasks, Phase};
+use crate::cache::ResultsCache;
 use crate::error::{Code, Error};
 use crate::models::{Durability, OnDependencyFailure, State, Task, TaskId};
 use crate::store::DependencyProblem;
+use crate::store::memory::Tables;
 
 /// What the dependencies of an admitted task mean for its insert.
 #[derive(Default)]
@@ -17,12 +19,19 @@ pub(super) struct DependencyCheck {
     pub(super) foreign: Vec<TaskId>,
 }
 
-impl<W: Waiter> Core<W> {
+/// The tasks that the core knows.
+pub(super) struct KnownTasks<'a, W> {
+    pub(super) cache: &'a ResultsCache,
+    pub(super) ephemeral: &'a Tables,
+    pub(super) active: &'a ActiveTasks<W>,
+}
+
+impl<W: Waiter> KnownTasks<'_, W> {
     /// Checks the dependencies of a new task; `None` if they have to be read again.
     ///
     /// # Errors
     /// `DEPENDENCY_UNMET`.
-    pub(super) fn check_dependencies(
+    pub(super) fn check(
         &self,
         task: &Task,
         deps: Vec<(TaskId, Option<State>)>,

@@ -158,7 +158,7 @@ impl<W: Waiter> Step<'_, W> {
         }
     }
 
-    /// The task of an attempt is cancelled, and that is stored: the handler is told to stop.
+    /// The task of an attempt is cancelled, and that is stored: the handler is signalled to stop.
     pub(super) fn cancel_attempt(&mut self, fence: Fence, reason: &str) {
         let core = &mut *self.core;
         core.dispatch.cancel_claim(fence, reason);
@@ -167,7 +167,7 @@ impl<W: Waiter> Step<'_, W> {
         }
     }
 
-    /// The grace of a handler is over that was told to stop.
+    /// The grace of a handler is over that was signalled to stop.
     pub(super) fn grace_over(&mut self, fence: Fence) {
         let core = &mut *self.core;
         match core.attempts.grace_over(fence, self.now, &mut core.timers) {
@@ -177,7 +177,7 @@ impl<W: Waiter> Step<'_, W> {
         }
     }
 
-    /// A handler did not return for too long after it was told to stop.
+    /// A handler did not return for too long after it was signalled to stop.
     pub(super) fn abandon(&mut self, fence: Fence) {
         let core = &mut *self.core;
         if let Some(conclusion) = core.attempts.abandon(fence, &mut core.slots) {

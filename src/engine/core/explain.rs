@@ -2,11 +2,11 @@
 //! means.
 
 use super::active::Phase;
-use super::{Attempt, Core, Pauses, Waiter, Workers};
+use super::{Core, Pauses, Waiter, Workers, resolve};
 use crate::clock::{Now, Timestamp};
 use crate::models::{
-    BlockedBy, Durability, Explanation, Fence, MAX_NAMED, Obstacle, ObstacleKind, QueueLimits,
-    QueueName, Snapshot, State, Task, TaskId,
+    BlockedBy, Durability, Explanation, MAX_NAMED, Obstacle, ObstacleKind, QueueLimits, QueueName,
+    Snapshot, State, Task, TaskId,
 };
 use crate::tasks::HandlerKind;
 
@@ -124,14 +124,14 @@ impl<W: Waiter> Core<W> {
         let queue = self.dispatch.get(name);
         let settings =
             queue.map_or_else(|| self.dispatch.settings_of(name), |queue| queue.settings);
-        let kind = self.resolve(&task.method).map(|method| method.handler.kind());
+        let kind = resolve(&self.registry, &task.method).map(|method| method.handler.kind());
         let full = kind.filter(|kind| !self.slots.has_free(*kind)).map(|kind| {
             let Workers { async_slots, async_active, sync_slots, sync_active, .. } = self.workers();
             let (slots, taken) = match kind {
                 HandlerKind::Async => (async_slots, async_active),
                 _ => (sync_slots, sync_active),
             };
-            let ids = self.attempts_that(|it| it.slot == kind && !it.suspended && !it.gone);
+            let ids = self.attempts.ids_of(|it| it.slot == kind && !it.suspended && !it.gone);
             Full { kind, slots, taken, ids }
         });
         let rate_free_at = queue
@@ -143,21 +143,11 @@ impl<W: Waiter> Core<W> {
             paused: settings.paused,
             limits: settings.limits,
             running: queue.map_or(0, |queue| queue.running),
-            running_ids: self.attempts_that(|it| it.task.options.queue == *name),
+            running_ids: self.attempts.ids_of(|it| it.task.options.queue == *name),
             rate_free_at,
             full,
             suspended: own.and_then(|own| self.attempts.get(&own)).is_some_and(|it| it.suspended),
         }
-    }
-
-    /// The tasks of some attempts, by when they were claimed.
-    fn attempts_that(&self, are_meant: impl Fn(&Attempt) -> bool) -> Vec<TaskId> {
-        let meant = self.attempts.iter().filter(|(_, attempt)| are_meant(attempt));
-        let mut meant: Vec<(Fence, &TaskId)> =
-            meant.map(|(fence, attempt)| (*fence, &attempt.task.id)).collect();
-        meant.sort_unstable();
-        meant.truncate(MAX_NAMED);
-        meant.into_iter().map(|(_, id)| id.clone()).collect()
     }
 
     /// What is known here of a task that the store could not tell of.

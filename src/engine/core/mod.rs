@@ -52,7 +52,6 @@ use std::time::Duration;
 
 pub(crate) use active::{ActiveTasks, WaitFor};
 pub(crate) use admit::{Admission, Admittable, IdReservation, Submission, id_taken};
-pub(crate) use attempts::Attempt;
 pub(crate) use command::{
     Answer, AttemptEnd, Command, Hook, QueueChange, StartAttempt, Tag, Waiter, WakeTarget, WatchKey,
 };
@@ -295,11 +294,11 @@ impl<W: Waiter> Core<W> {
     fn step<'a>(&'a mut self, now: Now, out: &'a mut Vec<Command<W>>) -> Step<'a, W> {
         Step { core: self, now, out }
     }
+}
 
-    /// The method of a task, if this node has it.
-    fn resolve(&self, method: &str) -> Option<Arc<Method>> {
-        self.registry.resolve(&MethodRef::parse(method).ok()?)
-    }
+/// The method of a task, if this node has it.
+fn resolve(registry: &TaskRegistry, method: &str) -> Option<Arc<Method>> {
+    registry.resolve(&MethodRef::parse(method).ok()?)
 }
 
 /// Adds what the store knows of queues to the settings.

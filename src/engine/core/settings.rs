@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::models::{QueueName, QueueSettings};
-use crate::store::Retention;
+use crate::store::{Change, Retention};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
@@ -16,7 +16,7 @@ pub(crate) struct Settings {
     pub(crate) spare_threads: usize,
     /// How many tasks may wait in one queue that has no limit of its own.
     pub(crate) queue_length: u64,
-    /// How long a handler may go on after it was told to stop.
+    /// How long a handler may go on after it was signalled to stop.
     pub(crate) cancel_grace: Duration,
     /// How long after that the engine abandons it.
     pub(crate) stuck_after: Duration,
@@ -29,6 +29,13 @@ pub(crate) struct Settings {
     /// Queues with settings of their own.
     pub(crate) queues: BTreeMap<QueueName, QueueSettings>,
     pub(crate) limits: Limits,
+}
+
+impl Settings {
+    /// A change that prunes one slice of the tasks past their retention.
+    pub(super) fn prune(&self) -> Change {
+        Change::Prune { retention: self.retention, limit: self.limits.prune_slice }
+    }
 }
 
 /// Bounds on memory and on the size of one step. Tests set small ones.

@@ -34,7 +34,7 @@ impl<W: Waiter> Step<'_, W> {
             // The next boot prunes.
             Timer::Prune if self.core.shutdown.is_draining() => {}
             Timer::Prune => {
-                self.out.push(Command::Write(self.core.prune(), Tag::Prune));
+                self.out.push(Command::Write(self.core.settings.prune(), Tag::Prune));
                 self.core.timers.set(self.now.steady + PRUNE_EVERY, Timer::Prune);
             }
             Timer::StoreRetry => self.core.store.resume(),

@@ -48,7 +48,8 @@ impl<W: Waiter> Core<W> {
             return Err(draining());
         }
         let queue = task.options.queue.clone();
-        self.check_room(&queue, Durability::Durable)?;
+        let known = self.dispatch.get(&queue);
+        self.admissions.check(Durability::Durable, self.ephemeral.len(), &queue, known)?;
         self.dispatch.add_waiting(&queue);
         let insert = self.numbers.insert(task);
         out.push(Command::Write(change(insert), Tag::HostCall { waiter, enqueued: Some(queue) }));

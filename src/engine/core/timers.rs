@@ -10,7 +10,7 @@ use crate::models::Fence;
 pub(super) enum Timer {
     /// An attempt runs into its timeout.
     Deadline(Fence),
-    /// The grace of a handler that was told to stop is over.
+    /// The grace of a handler that was signalled to stop is over.
     Grace(Fence),
     /// A handler that still has not returned is abandoned.
     Stuck(Fence),
