@@ -21,7 +21,7 @@ use task_scheduler::store::{Change, MemoryStore, Store};
 use task_scheduler::system::{Builder, SubscriberKind, TaskSystem};
 use task_scheduler::tasks::{Child, Decision, HandlerResult, TaskContext, TaskError, TaskHandler};
 use task_scheduler::testing::TaskMaker;
-use task_scheduler::webhooks::Draft;
+use task_scheduler::webhooks::WebhookRequest;
 use tokio::sync::Notify;
 
 use crate::harness::*;
@@ -319,7 +319,7 @@ async fn emit_admin_events(system: &TaskSystem, log: &EventLog) {
         log.wait_for(&format!("schedule.{what}"), "").await;
     }
     // No process listens on this port.
-    let mut dead = Draft::new(name("dead"), "http://127.0.0.1:1/");
+    let mut dead = WebhookRequest::new(name("dead"), "http://127.0.0.1:1/");
     dead.retries = Some(0);
     dead.filter.names = vec![NamePattern::parse("queue.paused")];
     system.webhooks().put(dead).await.expect("a valid webhook");

@@ -102,7 +102,7 @@ async fn a_run_of_a_schedule_is_a_task_and_its_schedule_continues() {
 #[tokio::test(flavor = "multi_thread")]
 async fn skipped_runs_are_not_counted_as_waiting() {
     let (engine, recorder) = start_engine().await;
-    engine.pause(&QueueName::default(), true).await.expect("it is stored");
+    engine.pause(&QueueName::default()).await.expect("it is stored");
     let due = now().wall;
     let status = engine.set_schedule(schedule(&engine, Overlap::Skip), true, Some(due)).await;
     let status = status.expect("it is stored");
@@ -119,7 +119,7 @@ async fn skipped_runs_are_not_counted_as_waiting() {
     assert_eq!(fired.expect("it is stored"), [Some(2)]);
     assert_eq!(waiting(&engine).await, 1, "each run replaces the previous one");
     assert_eq!(recorder.about("a").last().map(String::as_str), Some("task.cancelled"));
-    engine.pause(&QueueName::default(), false).await.expect("it is stored");
+    engine.resume(&QueueName::default()).await.expect("it is stored");
     let ended = engine.wait(&id("d"), Duration::from_secs(20)).await.expect("it is known");
     assert!(ended.expect("it ends").outcome.result().is_some());
     assert_eq!(waiting(&engine).await, 0);
@@ -280,7 +280,7 @@ async fn an_outbox_entry_becomes_one_delivery_task() {
 async fn a_refused_delivery_stays_in_the_outbox() {
     let (engine, _) = start_engine().await;
     engine.set_webhook(webhook("queue.*")).await.expect("it is stored");
-    engine.pause(&QueueName::default(), true).await.expect("it is stored");
+    engine.pause(&QueueName::default()).await.expect("it is stored");
     let posted = engine.outbox(0, 10).await.expect("it is read");
     let unique = |task: &str| {
         with(named(task, "add", &[1]), |it| {
@@ -303,10 +303,10 @@ async fn the_outbox_entry_of_a_claim_whose_answer_is_lost_is_announced() {
     let queue = QueueName::default();
     engine.set_webhook(webhook("task.started")).await.expect("it is stored");
     // With the queue paused, the task is claimed later instead of at its insert.
-    engine.pause(&queue, true).await.expect("it is stored");
+    engine.pause(&queue).await.expect("it is stored");
     engine.enqueue(named("a", "add", &[1])).await.expect("it is accepted");
     store.lost_claims.store(1, Ordering::SeqCst);
-    engine.pause(&queue, false).await.expect("it is stored");
+    engine.resume(&queue).await.expect("it is stored");
     let posted = tokio::time::timeout(Duration::from_secs(20), engine.posted()).await;
     posted.expect("the outbox entry is announced");
     let posted = engine.outbox(0, 10).await.expect("it is read");
@@ -318,7 +318,7 @@ async fn the_outbox_entry_of_a_claim_whose_answer_is_lost_is_announced() {
 async fn waiting_for_the_id_of_a_run_returns_its_outcome() {
     let (engine, _) = start_engine().await;
     let due = now().wall;
-    engine.pause(&QueueName::default(), true).await.expect("it is stored");
+    engine.pause(&QueueName::default()).await.expect("it is stored");
     let status = engine.set_schedule(schedule(&engine, Overlap::Allow), true, Some(due)).await;
     let status = status.expect("it is stored");
     engine.fire(vec![firing(&status, &["run"], due)]).await.expect("it is stored");
@@ -332,7 +332,7 @@ async fn waiting_for_the_id_of_a_run_returns_its_outcome() {
     waits.deps.push(TaskId::clone(&id("run")));
     waits.options.get_or_insert_default().wait_for_dependencies = true;
     let waits = engine.enqueue(waits).await.expect("it is accepted");
-    engine.pause(&QueueName::default(), false).await.expect("it is stored");
+    engine.resume(&QueueName::default()).await.expect("it is stored");
     let ended = joins.await.expect("it does not panic").expect("it runs");
     assert_eq!(ended.task.id, id("run"));
     let ended = engine.wait(&waits.id, Duration::from_secs(20)).await.expect("it is known");

@@ -24,7 +24,7 @@ async fn an_uncommitted_task_is_explained_by_the_store() {
     let system = start_on(options(), store.clone()).await;
     store.refused_commits.store(u32::MAX, Ordering::SeqCst);
     let (entering, request) = (system.clone(), later("new"));
-    let accepted = tokio::spawn(async move { entering.enqueue(request).await });
+    let accepted = tokio::spawn(async move { entering.tasks().enqueue(request).await });
     let explanation = loop {
         match system.tasks().explain(&id("new")).await {
             Ok(explanation) => break explanation,
@@ -50,7 +50,7 @@ async fn an_unreadable_task_is_explained_by_the_store_if_a_caller_waits_for_it()
     let refused = system.tasks().explain(&id("later")).await.expect_err("it cannot be read");
     assert_eq!(refused.code, Code::StoreUnavailable);
     let (awaiting, request) = (system.clone(), later("awaited"));
-    let waits = tokio::spawn(async move { awaiting.submit(request).await });
+    let waits = tokio::spawn(async move { awaiting.tasks().submit(request).await });
     while system.tasks().find(&id("awaited")).await.is_err() {}
     store.refused_reads.store(1, Ordering::SeqCst);
     let explanation = system.tasks().explain(&id("awaited")).await.expect("a caller waits for it");

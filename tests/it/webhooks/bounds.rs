@@ -2,7 +2,7 @@
 
 use task_scheduler::error::Code;
 use task_scheduler::models::{MAX_WEBHOOKS, QueueLimits, QueueName};
-use task_scheduler::webhooks::Draft;
+use task_scheduler::webhooks::WebhookRequest;
 
 use super::given::*;
 
@@ -49,7 +49,7 @@ async fn a_webhook_that_is_deleted_leaves_no_queue_behind() {
 async fn webhooks_are_listed_by_name() {
     let system = system().await;
     for name in ["b", "a", "c"] {
-        let described = Draft { description: format!("the {name}"), ..draft(name, URL) };
+        let described = WebhookRequest { description: format!("the {name}"), ..draft(name, URL) };
         system.webhooks().put(described).await.unwrap();
     }
     let listed = system.webhooks().list().await.unwrap();

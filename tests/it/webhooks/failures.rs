@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use task_scheduler::models::{CancelRequest, QueueLimits, QueueName, Request, State};
-use task_scheduler::webhooks::Draft;
+use task_scheduler::webhooks::WebhookRequest;
 
 use super::given::*;
 use super::receiver::{Answer, Receiver, nobody};
@@ -84,7 +84,7 @@ async fn a_receiver_that_stalls_resets_and_recovers_gets_the_event() {
     .await;
     let system = system().await;
     let impatient = Some(Duration::from_millis(100));
-    let webhook = Draft { timeout: impatient, ..draft("crm", &receiver.url()) };
+    let webhook = WebhookRequest { timeout: impatient, ..draft("crm", &receiver.url()) };
     system.webhooks().put(webhook.clone()).await.unwrap();
     run(&system, add("a")).await;
     for _ in 0..3 {
@@ -108,7 +108,7 @@ async fn a_receiver_whose_answers_have_no_end_gets_the_event_again() {
         };
         let receiver = Receiver::start(decide).await;
         let impatient = Some(Duration::from_millis(300));
-        let webhook = Draft { timeout: impatient, ..draft(name, &receiver.url()) };
+        let webhook = WebhookRequest { timeout: impatient, ..draft(name, &receiver.url()) };
         system.webhooks().put(webhook).await.unwrap();
         receivers.push((name, receiver));
     }
@@ -135,7 +135,7 @@ async fn an_abandoned_delivery_is_listed_and_can_be_retried() {
     })
     .await;
     let system = system().await;
-    let hasty = Draft { retries: Some(0), ..draft("crm", &receiver.url()) };
+    let hasty = WebhookRequest { retries: Some(0), ..draft("crm", &receiver.url()) };
     system.webhooks().put(hasty).await.unwrap();
     run(&system, add("a")).await;
     let first = receiver.next().await;
@@ -159,7 +159,7 @@ async fn an_abandoned_delivery_is_listed_and_can_be_retried() {
 #[tokio::test(flavor = "multi_thread")]
 async fn deliveries_to_an_unreachable_host_are_abandoned_and_listed() {
     let system = system().await;
-    system.webhooks().put(Draft { retries: Some(1), ..draft("crm", &nobody()) }).await.unwrap();
+    system.webhooks().put(WebhookRequest { retries: Some(1), ..draft("crm", &nobody()) }).await.unwrap();
     run(&system, add("a")).await;
     let dead = delivery(&system, "crm", State::Failed).await;
     assert_eq!(dead.attempts, 2);
@@ -185,7 +185,7 @@ async fn abandoned_deliveries_emit_one_event_and_no_endless_chain() {
     let mut receiver = Receiver::that_answers(Answer::status(410)).await;
     let system = system().await;
     let filter = of(["task.completed", "observability.webhook_abandoned"]);
-    system.webhooks().put(Draft { filter, ..draft("crm", &receiver.url()) }).await.unwrap();
+    system.webhooks().put(WebhookRequest { filter, ..draft("crm", &receiver.url()) }).await.unwrap();
     for (round, id) in ["a", "b", "c"].into_iter().enumerate() {
         run(&system, add(id)).await;
         let completed = receiver.next().await;
@@ -214,7 +214,7 @@ async fn a_dead_receiver_does_not_delay_other_webhooks() {
     let mut alive = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
     let patient = Some(Duration::from_secs(60));
-    system.webhooks().put(Draft { timeout: patient, ..draft("dead", &dead.url()) }).await.unwrap();
+    system.webhooks().put(WebhookRequest { timeout: patient, ..draft("dead", &dead.url()) }).await.unwrap();
     system.webhooks().put(draft("alive", &alive.url())).await.unwrap();
     let start = Instant::now();
     for number in 0..30 {
@@ -241,7 +241,7 @@ async fn cancelling_a_delivery_ends_its_request() {
     let patient = Some(Duration::from_secs(60));
     system
         .webhooks()
-        .put(Draft { timeout: patient, ..draft("crm", &receiver.url()) })
+        .put(WebhookRequest { timeout: patient, ..draft("crm", &receiver.url()) })
         .await
         .unwrap();
     run(&system, add("a")).await;

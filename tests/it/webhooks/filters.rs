@@ -2,7 +2,7 @@
 
 use task_scheduler::TaskSystem;
 use task_scheduler::models::{Category, EventFilter, QueueName, Request};
-use task_scheduler::webhooks::Draft;
+use task_scheduler::webhooks::WebhookRequest;
 
 use super::given::*;
 use super::receiver::{Answer, Received, Receiver};
@@ -12,7 +12,7 @@ use super::receiver::{Answer, Received, Receiver};
 async fn delivered(filter: EventFilter) -> Vec<(String, String)> {
     let mut receiver = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
-    system.webhooks().put(Draft { filter, ..draft("crm", &receiver.url()) }).await.unwrap();
+    system.webhooks().put(WebhookRequest { filter, ..draft("crm", &receiver.url()) }).await.unwrap();
     let queued = |request: Request, queue: &str| request.with(|it| it.queue = Some(queue.into()));
     let tagged = |request: Request| request.with(|it| it.labels.tags = vec!["vip".into()]);
     run(&system, add("plain")).await;
@@ -89,7 +89,7 @@ async fn deliveries_emit_no_task_events_to_webhooks() {
     let everything = EventFilter::default();
     system
         .webhooks()
-        .put(Draft { filter: everything, ..draft("all", &receiver.url()) })
+        .put(WebhookRequest { filter: everything, ..draft("all", &receiver.url()) })
         .await
         .unwrap();
     run(&system, add("a")).await;
@@ -121,7 +121,7 @@ async fn a_disabled_webhook_gets_no_events_and_its_waiting_deliveries_are_cancel
     system.tasks().pause(&queue).await.unwrap();
     run(&system, add("waits")).await;
     delivery(&system, "crm", task_scheduler::models::State::Queued).await;
-    system.webhooks().put(Draft { enabled: false, ..enabled.clone() }).await.unwrap();
+    system.webhooks().put(WebhookRequest { enabled: false, ..enabled.clone() }).await.unwrap();
     run(&system, add("while-disabled")).await;
     system.tasks().resume(&queue).await.unwrap();
     let cancelled = delivery(&system, "crm", task_scheduler::models::State::Cancelled).await;

@@ -5,7 +5,7 @@ use task_scheduler::models::{
     EventFilter, Name, NamePattern, QueueName, Request, Snapshot, State, TaskFilter,
 };
 use task_scheduler::tasks::make_handler;
-use task_scheduler::webhooks::{Draft, Status};
+use task_scheduler::webhooks::{WebhookRequest, WebhookStatus};
 
 pub(crate) use crate::waiting::{PATIENCE, eventually};
 
@@ -25,8 +25,8 @@ pub(crate) fn of<const N: usize>(names: [&str; N]) -> EventFilter {
 }
 
 /// A webhook for completed tasks.
-pub(crate) fn draft(webhook: &str, url: &str) -> Draft {
-    Draft { filter: of(["task.completed"]), ..Draft::new(name(webhook), url) }
+pub(crate) fn draft(webhook: &str, url: &str) -> WebhookRequest {
+    WebhookRequest { filter: of(["task.completed"]), ..WebhookRequest::new(name(webhook), url) }
 }
 
 /// Runs a task to its end.
@@ -40,7 +40,7 @@ pub(crate) fn add(id: &str) -> Request {
     Request::of("add").arg(1).named(TaskId::parse(id, "a test's id").unwrap())
 }
 
-pub(crate) async fn status(system: &TaskSystem, webhook: &str) -> Status {
+pub(crate) async fn status(system: &TaskSystem, webhook: &str) -> WebhookStatus {
     system.webhooks().get(&name(webhook)).await.unwrap()
 }
 
