@@ -1,4 +1,4 @@
-//! Wishes to cancel.
+//! Cancels, and answers to writes.
 
 use super::requests::Waiting;
 use super::world::{Ticket, World};
@@ -7,8 +7,8 @@ use crate::models::{CancelVerdict, State, TaskId};
 use crate::store::ChangeResult;
 
 impl World {
-    /// Somebody wishes some task cancelled.
-    pub(super) fn wish_to_cancel(&mut self) {
+    /// A caller cancels a task.
+    pub(super) fn cancel_something(&mut self) {
         let id = self.rng.choice(self.ledger.ids().cloned().collect::<Vec<_>>());
         let Some(id) = id else { return };
         self.cancel(id);
@@ -17,40 +17,40 @@ impl World {
     pub(super) fn cancel(&mut self, id: TaskId) {
         let ticket = self.requests.ticket(&mut self.rng);
         self.requests.waiting.insert(ticket, Waiting::Cancel(id.clone()));
-        self.act(|core, now, out| core.cancel(id, "tired".into(), ticket, now, out));
+        self.act(|core, now, out| core.cancel(id, "not needed".into(), ticket, now, out));
     }
 
-    pub(super) fn said_or_cancel_answered(&mut self, ticket: Ticket, answer: Answer) {
+    pub(super) fn write_answered(&mut self, ticket: Ticket, answer: Answer) {
         match (self.requests.waiting.remove(&ticket), answer) {
             (Some(Waiting::Queue), Answer::Result(ChangeResult::Done)) => {}
-            (Some(Waiting::ByHand { id, forgets }), Answer::Result(result)) => {
-                self.changed_by_hand(&id, forgets, &result);
+            (Some(Waiting::Admin { id, purges }), Answer::Result(result)) => {
+                self.admin_answered(&id, purges, &result);
             }
-            (Some(waiting @ Waiting::During { .. }), Answer::Result(result)) => {
-                self.heard(ticket, waiting, result);
+            (Some(waiting @ Waiting::HostCall { .. }), Answer::Result(result)) => {
+                self.host_call_answered(ticket, waiting, result);
             }
             (Some(Waiting::Cancel(id)), Answer::Cancel(result)) => match result {
                 CancelVerdict::AlreadyEnded(state) => {
                     let stored = self.store.find(&id).map(|it| it.state);
                     let kept = || self.cache.get(&id).map(|it| it.outcome.state());
-                    let changed = self.ledger.came_back.contains(&id);
-                    let gone = self.ledger.was_forgotten(&id);
+                    let changed = self.ledger.retried.contains(&id);
+                    let gone = self.ledger.was_purged(&id);
                     assert!(changed || gone || stored.or_else(kept) == Some(state), "{id}");
                 }
-                // People may have had it run again in the same commit.
+                // An operator may have retried it in the same commit.
                 CancelVerdict::Cancelled => {
                     let state = self.known_state(&id);
-                    let gone = self.ledger.was_forgotten(&id);
+                    let gone = self.ledger.was_purged(&id);
                     if !gone && state.is_none_or(|state| state == State::Cancelled) {
                         self.ledger.cancelled(&id);
                     }
                 }
                 CancelVerdict::Requested => {
-                    // Of a durable one the store has said so, and it may have been forgotten since.
-                    if self.store.find(&id).is_none() && !self.ledger.was_forgotten(&id) {
-                        self.ledger.wished_away(&id);
+                    // A durable task is recorded when the store applies the cancel.
+                    if self.store.find(&id).is_none() && !self.ledger.was_purged(&id) {
+                        self.ledger.cancelled_running(&id);
                     }
-                    self.ledger.promised_to_signal(&id);
+                    self.ledger.must_signal(&id);
                 }
                 CancelVerdict::NotFound => {}
             },

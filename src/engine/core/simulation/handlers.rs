@@ -1,4 +1,4 @@
-//! Bodies, what they come to, and the methods that they belong to.
+//! Handlers, their ends, and the methods that they belong to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::tasks::{
 
 pub(super) const METHODS: [&str; 4] = ["sync", "async", "inline", "handler"];
 
-/// A method of each kind. The simulation decides what bodies do; none of this is ever called.
+/// A method of each kind. The simulation decides how handlers end; these are never called.
 pub(super) fn methods() -> TaskRegistry {
     let registry = TaskRegistry::default();
     let handlers = [
@@ -29,7 +29,7 @@ pub(super) fn methods() -> TaskRegistry {
         ("inline", Handler::Inline(|_, _| Ok(ArgValue::Null))),
         ("handler", Handler::Object(Arc::new(Idle))),
     ];
-    for (name, body) in handlers {
+    for (name, handler) in handlers {
         let name = MethodName {
             namespace: "default".into(),
             name: name.into(),
@@ -37,7 +37,7 @@ pub(super) fn methods() -> TaskRegistry {
         };
         let method = Method {
             name,
-            handler: body,
+            handler,
             signature: Signature::ANY,
             defaults: MethodDefaults::default(),
             description: String::new(),
@@ -61,27 +61,27 @@ impl TaskHandler for Idle {
     }
 }
 
-/// Bodies under way.
+/// Handlers that run.
 #[derive(Default)]
 pub(super) struct Handlers {
     pub(super) running: BTreeMap<Fence, RunningHandler>,
-    /// Told to stop, or dropped, before they were started.
-    told_early: BTreeSet<Fence>,
+    /// Handlers that were signalled to stop, or dropped, before they started.
+    signalled_early: BTreeSet<Fence>,
     aborted_early: BTreeSet<Fence>,
     gone: BTreeSet<Fence>,
 }
 
 pub(super) struct RunningHandler {
     pub(super) start: StartAttempt,
-    pub(super) told: bool,
+    pub(super) signalled: bool,
     aborted: bool,
-    /// Does not return before the world is calm, whatever it is told.
+    /// Does not return before the world is calm.
     stubborn: bool,
-    /// How many lines its task's log has.
+    /// How many lines the log of its task has.
     pub(super) lines: u32,
-    /// What it has spawned.
+    /// The children that it has spawned.
     pub(super) children: Vec<TaskId>,
-    /// Waits for them; or did.
+    /// It waits for them now, or has waited.
     pub(super) suspended: bool,
     pub(super) was_suspended: bool,
 }
@@ -93,45 +93,45 @@ impl RunningHandler {
 }
 
 impl Handlers {
-    pub(super) fn tell(&mut self, fence: Fence) {
+    pub(super) fn signal(&mut self, fence: Fence) {
         match self.running.get_mut(&fence) {
-            Some(body) => body.told = true,
-            None => drop(self.told_early.insert(fence)),
+            Some(handler) => handler.signalled = true,
+            None => drop(self.signalled_early.insert(fence)),
         }
     }
 
     pub(super) fn abort(&mut self, fence: Fence) {
         match self.running.get_mut(&fence) {
-            Some(body) => body.aborted = true,
+            Some(handler) => handler.aborted = true,
             None => drop(self.aborted_early.insert(fence)),
         }
     }
 
-    /// Whether none does anything but wait for its children.
-    pub(super) fn only_wait(&self) -> bool {
-        self.running.values().all(|body| body.suspended)
+    /// Whether every handler waits for children.
+    pub(super) fn all_suspended(&self) -> bool {
+        self.running.values().all(|handler| handler.suspended)
     }
 
-    pub(super) fn are_gone(&self) -> bool {
+    pub(super) fn all_returned(&self) -> bool {
         self.running.is_empty()
     }
 
-    pub(super) fn die(&mut self) {
+    pub(super) fn crash(&mut self) {
         *self = Self::default();
     }
 
     pub(super) fn check(&self, settings: &Settings, abandoned: impl Fn(&Fence) -> bool) {
         let mut sequences: BTreeSet<Sequence> = BTreeSet::new();
         let mut kinds: BTreeMap<HandlerKind, usize> = BTreeMap::new();
-        for (fence, body) in &self.running {
-            // A task can be made to run again whose body was given up and is still there.
-            let alone = abandoned(fence) || sequences.insert(body.start.claimed.sequence);
-            assert!(alone, "two bodies of {:?}", body.start.claimed.task);
-            if body.was_suspended {
-                // It goes on whether or not there is a slot.
+        for (fence, handler) in &self.running {
+            // A task can be retried while its abandoned handler still runs.
+            let alone = abandoned(fence) || sequences.insert(handler.start.claimed.sequence);
+            assert!(alone, "two handlers of {:?}", handler.start.claimed.task);
+            if handler.was_suspended {
+                // It resumes with or without a free slot.
                 continue;
             }
-            *kinds.entry(body.start.method.handler.kind()).or_default() += 1;
+            *kinds.entry(handler.start.method.handler.kind()).or_default() += 1;
         }
         let sync = settings.sync_slots + settings.spare_threads;
         assert!(kinds.get(&HandlerKind::Sync).is_none_or(|running| *running <= sync));
@@ -144,8 +144,8 @@ impl Handlers {
 impl World {
     pub(super) fn start(&mut self, start: StartAttempt) {
         let fence = start.claimed.fence;
-        let body = RunningHandler {
-            told: self.handlers.told_early.remove(&fence),
+        let handler = RunningHandler {
+            signalled: self.handlers.signalled_early.remove(&fence),
             aborted: self.handlers.aborted_early.remove(&fence),
             stubborn: self.rng.u32(0..20) == 0,
             lines: start.claimed.log_lines,
@@ -154,43 +154,43 @@ impl World {
             was_suspended: false,
             start,
         };
-        self.handlers.running.insert(fence, body);
+        self.handlers.running.insert(fence, handler);
     }
 
-    /// Some body returns. All but stubborn ones do so soon after they were told.
-    pub(super) fn end_some_body(&mut self) {
+    /// A handler returns. All but stubborn ones do so soon after they were signalled to stop.
+    pub(super) fn handler_returns(&mut self) {
         let calm = self.calm;
-        let may_end = |body: &RunningHandler| calm || !body.stubborn;
+        let may_end = |handler: &RunningHandler| calm || !handler.stubborn;
         let fences: Vec<Fence> = self
             .handlers
             .running
             .iter()
-            .filter(|(_, body)| may_end(body))
+            .filter(|(_, handler)| may_end(handler))
             .map(|(fence, _)| *fence)
             .collect();
         let Some(fence) = self.rng.choice(fences) else { return };
-        let body = &self.handlers.running[&fence];
-        let dropped = body.aborted && body.start.method.handler.kind() == HandlerKind::Async;
-        if body.suspended && !dropped {
-            self.go_on_if_children_ended(fence);
+        let handler = &self.handlers.running[&fence];
+        let dropped = handler.aborted && handler.start.method.handler.kind() == HandlerKind::Async;
+        if handler.suspended && !dropped {
+            self.resume_if_children_ended(fence);
             if self.rng.bool() || self.handlers.running[&fence].suspended {
                 return;
             }
         }
-        // What it has left behind may go on waiting.
+        // A future that it left behind may still wait.
         if self.handlers.running[&fence].suspended && self.rng.bool() {
-            self.go_on(fence);
+            self.resume(fence);
         }
-        let body = self.handlers.running.remove(&fence).expect("just listed");
-        let left_behind = body.suspended && self.rng.bool();
+        let handler = self.handlers.running.remove(&fence).expect("just listed");
+        let left_behind = handler.suspended && self.rng.bool();
         self.ledger.ends(fence);
-        let ran = if body.aborted && body.start.method.handler.kind() == HandlerKind::Async {
+        let end = if handler.aborted && handler.start.method.handler.kind() == HandlerKind::Async {
             AttemptEnd::Aborted
         } else {
-            self.result(&body.start)
+            self.result(&handler.start)
         };
         self.handlers.gone.insert(fence);
-        self.act(|core, now, out| core.ended(fence, ran, now, out));
+        self.act(|core, now, out| core.ended(fence, end, now, out));
         if left_behind {
             self.act(|core, now, out| core.resume(fence, now, out));
         }
@@ -202,12 +202,13 @@ impl World {
         let soon = Duration::from_millis(self.rng.u64(0..300));
         match self.rng.u32(0..20) {
             0..3 => AttemptEnd::Returned(Err(TaskError::new("try again"))),
-            3 => AttemptEnd::Returned(Err(TaskError::permanent("hopeless"))),
+            3 => AttemptEnd::Returned(Err(TaskError::permanent("no such file"))),
             4 => AttemptEnd::Returned(Err(TaskError::retry_after("later", soon))),
             5 | 6 if !self.calm => AttemptEnd::Returned(Err(TaskError::snooze(soon))),
-            7 => AttemptEnd::Returned(Err(TaskError::cancel("not wanted"))),
+            7 => AttemptEnd::Returned(Err(TaskError::cancel("not needed"))),
             8 => {
-                let failure = Failure { code: Code::Panicked, message: "oh".into() };
+                let failure =
+                    Failure { code: Code::Panicked, message: "index out of bounds".into() };
                 AttemptEnd::Failed { failure, retryable: self.rng.bool() }
             }
             9 if is_handler && undecided => AttemptEnd::Skipped,
@@ -235,7 +236,7 @@ impl World {
                     queue: self.queue_of_child(parent),
                     ..parent.options.clone()
                 };
-                self.ledger.asked(&id);
+                self.ledger.submitted(&id);
                 Arc::new(Task {
                     digest: Digest::of(method, &[], &[]),
                     id,
@@ -277,38 +278,39 @@ impl World {
             let stored = self.store.find(dependency).map(|it| it.state);
             let ephemeral = self.core.find(dependency).0.map(|it| it.state);
             let unfinished = stored.or(ephemeral).is_some_and(|state| !state.has_ended());
-            // A later process may know another task by that name; and another may have come in after
-            // the first did not.
-            let forgotten = start.claimed.fence.epoch > 1 && self.ledger.is_forgettable(dependency);
+            // In a later process another task may have the id; or another task was admitted after the
+            // first was rejected.
+            let forgotten =
+                start.claimed.fence.epoch > 1 && self.ledger.is_ephemeral_id(dependency);
             let another = forgotten
-                || self.requests.was_put_out(dependency)
-                || self.ledger.was_forgotten(dependency)
-                || self.ledger.came_back.contains(dependency);
+                || self.requests.was_rejected(dependency)
+                || self.ledger.was_purged(dependency)
+                || self.ledger.retried.contains(dependency);
             assert!(!unfinished || another, "{dependency} has not ended and {task:?} starts");
         }
     }
 }
 
 impl World {
-    /// An inline body on the thread that asked for it.
-    pub(super) fn run_inline(&mut self, start: StartAttempt, asking: super::requests::Asking) {
-        let ran = self.result(&start);
-        let (ticket, wait_for) = (asking.ticket, asking.wait_for);
+    /// Runs an inline handler on the thread of its caller.
+    pub(super) fn run_inline(&mut self, start: StartAttempt, request: super::requests::Request) {
+        let end = self.result(&start);
+        let (ticket, wait_for) = (request.ticket, request.wait_for);
         let admission = self
-            .act(|core, now, out| core.ended_inline(&start, wait_for, ran, now, || ticket, out));
+            .act(|core, now, out| core.ended_inline(&start, wait_for, end, now, || ticket, out));
         if let Admission::Ended(_) = admission {
             self.events.ended_inline(&start.claimed.task);
         }
-        self.admitted(asking, admission);
+        self.admitted(request, admission);
     }
 
     pub(super) fn run_inline_later(
         &mut self,
         start: Box<StartAttempt>,
-        asking: super::requests::Asking,
+        request: super::requests::Request,
     ) {
         self.check_start(&start);
-        self.events.began_inline(&start.claimed.task);
-        self.work.push(Work::Inline(start, asking));
+        self.events.started_inline(&start.claimed.task);
+        self.work.push(Work::Inline(start, request));
     }
 }

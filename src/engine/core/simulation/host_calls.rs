@@ -1,4 +1,4 @@
-//! What bodies say and ask for while they run: decisions, checkpoints, progress, log lines, children.
+//! Calls of running handlers: arguments, checkpoints, progress, log lines, children, joins.
 
 use std::sync::Arc;
 
@@ -13,83 +13,83 @@ use crate::models::{
 use crate::store::ChangeResult;
 use crate::tasks::HandlerKind;
 
-/// The most children that one body asks for: each attempt asks for some of the same.
+/// How many children one handler spawns at most: each attempt spawns some of the same.
 const CHILDREN: usize = 3;
-/// How deep children have children.
+/// How many generations of children there are.
 const DEPTH: usize = 2;
 
-/// What a body waits for the answer to.
+/// The call whose answer a handler waits for.
 #[derive(Debug)]
-pub(super) enum Heard {
-    Decided,
-    Saved,
-    Announced,
+pub(super) enum HostCallKind {
+    ArgsSet,
+    CheckpointSet,
+    Emitted,
     Child(Arc<Task>),
 }
 
 impl World {
-    /// Some body says something.
-    pub(super) fn some_body_speaks(&mut self) {
+    /// A handler calls its host.
+    pub(super) fn handler_calls_host(&mut self) {
         let fences: Vec<Fence> = self.handlers.running.keys().copied().collect();
         let Some(fence) = self.rng.choice(fences) else { return };
-        let body = &self.handlers.running[&fence];
-        if body.suspended {
-            self.go_on_if_children_ended(fence);
+        let handler = &self.handlers.running[&fence];
+        if handler.suspended {
+            self.resume_if_children_ended(fence);
             return;
         }
-        let number = body.start.claimed.attempt;
+        let number = handler.start.claimed.attempt;
         match self.rng.u32(0..10) {
             0 => {
                 let args = vec![ArgValue::Int32(7)];
-                self.ask_for(fence, HostCall::SetArgs(args), Heard::Decided);
+                self.call_host(fence, HostCall::SetArgs(args), HostCallKind::ArgsSet);
             }
             1 => {
-                let body = &self.handlers.running[&fence].start.claimed;
+                let handler = &self.handlers.running[&fence].start.claimed;
                 let custom = Custom {
-                    name: "custom.said".into(),
+                    name: "custom.emitted".into(),
                     payload: Payload::new(),
-                    task: body.task.clone(),
+                    task: handler.task.clone(),
                     attempt: number,
                 };
-                self.ask_for(fence, HostCall::Emit(Arc::new(custom)), Heard::Announced);
+                self.call_host(fence, HostCall::Emit(Arc::new(custom)), HostCallKind::Emitted);
             }
             2 => {
                 let saved = (self.rng.u32(0..6) > 0).then(|| self.ledger.next_checkpoint());
-                self.ask_for(fence, HostCall::Checkpoint(saved), Heard::Saved);
+                self.call_host(fence, HostCall::Checkpoint(saved), HostCallKind::CheckpointSet);
             }
-            3..5 => self.say(fence, number),
+            3..5 => self.write_output(fence, number),
             5..8 => self.spawn(fence),
-            _ => self.rest(fence),
+            _ => self.suspend(fence),
         }
     }
 
-    fn ask_for(&mut self, fence: Fence, asked: HostCall, heard: Heard) {
+    fn call_host(&mut self, fence: Fence, call: HostCall, kind: HostCallKind) {
         let id = self.handlers.running[&fence].start.claimed.task.id.clone();
-        let ephemeral = match (&asked, self.handlers.running[&fence].is_ephemeral()) {
+        let ephemeral = match (&call, self.handlers.running[&fence].is_ephemeral()) {
             (HostCall::Checkpoint(saved), true) => Some(saved.clone()),
             _ => None,
         };
         let ticket = self.requests.ticket(&mut self.rng);
-        let waiting = Waiting::During { fence, id, heard, ephemeral };
+        let waiting = Waiting::HostCall { fence, id, kind, ephemeral };
         self.requests.waiting.insert(ticket, waiting);
-        self.act(|core, now, out| core.host_call(fence, asked, ticket, now, out));
+        self.act(|core, now, out| core.host_call(fence, call, ticket, now, out));
     }
 
-    fn say(&mut self, fence: Fence, attempt: u32) {
+    fn write_output(&mut self, fence: Fence, attempt: u32) {
         let count = self.rng.u32(0..3);
         let at = self.now.wall;
-        let body = self.handlers.running.get_mut(&fence).expect("it runs");
+        let handler = self.handlers.running.get_mut(&fence).expect("it runs");
         let lines = (0..count).map(|_| {
-            body.lines += 1;
-            let text = format!("{fence} line {}", body.lines);
-            LogLine { number: body.lines, at, level: LogLevel::Info, attempt, text }
+            handler.lines += 1;
+            let text = format!("{fence} line {}", handler.lines);
+            LogLine { number: handler.lines, at, level: LogLevel::Info, attempt, text }
         });
         let lines: Vec<LogLine> = lines.collect();
-        let said = body.lines;
+        let lines_written = handler.lines;
         let progress = self.rng.bool().then(|| (self.rng.f64(), String::new()));
         let decided = self.core.attempts.get(&fence).is_none_or(|it| it.is_concluded());
         if !decided {
-            self.ledger.said(fence, said);
+            self.ledger.logged(fence, lines_written);
         }
         self.act(|core, now, out| core.output(fence, Output { progress, lines }, now, out));
     }
@@ -122,14 +122,14 @@ impl World {
             parent: Some(parent.id.clone()),
             options,
         });
-        self.ledger.asked(&child.id);
+        self.ledger.submitted(&child.id);
         if parent.options.durability == Durability::Ephemeral {
-            self.ledger.may_be_forgotten(&child.id);
+            self.ledger.add_ephemeral_id(&child.id);
         }
-        self.ask_for(fence, HostCall::Spawn(child.clone()), Heard::Child(child));
+        self.call_host(fence, HostCall::Spawn(child.clone()), HostCallKind::Child(child));
     }
 
-    /// Mostly none; else the parent's, so that a child stands in its way.
+    /// Mostly none; else the keys of the parent, so that parent and child compete.
     pub(super) fn keys_of_child(&mut self, parent: &Task) -> Option<Box<crate::models::Keys>> {
         match self.rng.u32(0..8) {
             0 => parent.options.keys.clone(),
@@ -141,78 +141,84 @@ impl World {
         }
     }
 
-    /// A body begins to wait for its children.
-    fn rest(&mut self, fence: Fence) {
-        let body = self.handlers.running.get_mut(&fence).expect("it runs");
-        if body.start.method.handler.kind() == HandlerKind::Inline {
+    /// A handler begins to wait for its children.
+    fn suspend(&mut self, fence: Fence) {
+        let handler = self.handlers.running.get_mut(&fence).expect("it runs");
+        if handler.start.method.handler.kind() == HandlerKind::Inline {
             return;
         }
-        body.suspended = true;
-        body.was_suspended = true;
-        self.ledger.was_suspended.insert(body.start.claimed.task.id.clone());
+        handler.suspended = true;
+        handler.was_suspended = true;
+        self.ledger.was_suspended.insert(handler.start.claimed.task.id.clone());
         self.act(|core, now, out| core.suspend(fence, now, out));
     }
 
-    /// Whether nothing that it waits for is unfinished.
-    pub(super) fn children_ended(&self, body: &RunningHandler) -> bool {
-        body.children.iter().all(|id| {
+    /// Whether every child that it waits for has ended.
+    pub(super) fn children_ended(&self, handler: &RunningHandler) -> bool {
+        handler.children.iter().all(|id| {
             let stored = self.store.find(id).map(|it| it.state);
             let state = stored.or_else(|| self.core.find(id).0.map(|it| it.state));
             state.is_none_or(State::has_ended)
         })
     }
 
-    pub(super) fn go_on_if_children_ended(&mut self, fence: Fence) {
-        let body = &self.handlers.running[&fence];
-        if body.told || self.children_ended(body) {
-            self.go_on(fence);
+    pub(super) fn resume_if_children_ended(&mut self, fence: Fence) {
+        let handler = &self.handlers.running[&fence];
+        if handler.signalled || self.children_ended(handler) {
+            self.resume(fence);
         }
     }
 
-    pub(super) fn go_on(&mut self, fence: Fence) {
-        if let Some(body) = self.handlers.running.get_mut(&fence) {
-            body.suspended = false;
+    pub(super) fn resume(&mut self, fence: Fence) {
+        if let Some(handler) = self.handlers.running.get_mut(&fence) {
+            handler.suspended = false;
         }
         self.act(|core, now, out| core.resume(fence, now, out));
     }
 
-    /// A body is answered.
-    pub(super) fn heard(&mut self, ticket: Ticket, waiting: Waiting, result: ChangeResult) {
-        let Waiting::During { fence, id, heard, ephemeral } = waiting else {
+    /// A handler gets an answer.
+    pub(super) fn host_call_answered(
+        &mut self,
+        ticket: Ticket,
+        waiting: Waiting,
+        result: ChangeResult,
+    ) {
+        let Waiting::HostCall { fence, id, kind, ephemeral } = waiting else {
             panic!("{ticket:?} does not wait for {result:?}");
         };
-        match (heard, result) {
-            (Heard::Saved, ChangeResult::Done) => {
+        match (kind, result) {
+            (HostCallKind::CheckpointSet, ChangeResult::Done) => {
                 if let Some(saved) = ephemeral {
                     self.ledger.saved(&id, saved);
                 }
             }
-            (Heard::Decided | Heard::Announced, ChangeResult::Done) | (_, ChangeResult::Stale) => {}
-            (Heard::Child(child), ChangeResult::Inserted(_)) => {
+            (HostCallKind::ArgsSet | HostCallKind::Emitted, ChangeResult::Done)
+            | (_, ChangeResult::Stale) => {}
+            (HostCallKind::Child(child), ChangeResult::Inserted(_)) => {
                 self.is_child(fence, child.id.clone())
             }
-            (Heard::Child(child), ChangeResult::IdConflict(known)) => {
+            (HostCallKind::Child(child), ChangeResult::IdConflict(known)) => {
                 if known.task.digest == child.digest {
                     if child.options.durability == Durability::Ephemeral && !known.state.has_ended()
                     {
-                        // It may have come back; nobody tells of that.
-                        self.ledger.may_have_come_back(&child.id);
+                        // It may have been retried; no event reports that.
+                        self.ledger.may_be_retried(&child.id);
                     }
                     self.is_child(fence, child.id.clone());
                 }
             }
-            (Heard::Child(child), ChangeResult::UniqueConflict { first, .. }) => {
+            (HostCallKind::Child(child), ChangeResult::UniqueConflict { first, .. }) => {
                 let key = |task: &Task| task.options.unique().map(|it| it.key.clone());
                 assert_eq!(key(&first.task), key(&child));
             }
-            (Heard::Child(_), ChangeResult::UniqueRefused) => {}
-            (heard, result) => panic!("{result:?} is no answer to {heard:?}"),
+            (HostCallKind::Child(_), ChangeResult::UniqueRefused) => {}
+            (kind, result) => panic!("{result:?} is no answer to {kind:?}"),
         }
     }
 
     fn is_child(&mut self, fence: Fence, child: TaskId) {
-        if let Some(body) = self.handlers.running.get_mut(&fence) {
-            body.children.push(child);
+        if let Some(handler) = self.handlers.running.get_mut(&fence) {
+            handler.children.push(child);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What was promised to whom, kept outside of everything that is tested.
+//! The simulation's own record of what callers were promised.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,35 +16,34 @@ use crate::store::{Applied, Change, ChangeResult, Claimed, OpenReport};
 pub(super) struct Ledger {
     epoch: u64,
     pub(super) rescued: u64,
-    asked: BTreeSet<TaskId>,
+    submitted: BTreeSet<TaskId>,
     accepted: BTreeMap<TaskId, Durability>,
-    /// Ids under which ephemeral tasks were asked for: they may come to mean others.
-    forgettable: BTreeSet<TaskId>,
+    /// Ids of ephemeral tasks: another task may get them later.
+    ephemeral_ids: BTreeSet<TaskId>,
     cancelled: BTreeSet<TaskId>,
-    /// Those that were running when somebody wished them cancelled, and under which fence. They
-    /// must not start again.
-    wished_away: BTreeMap<TaskId, Option<Fence>>,
+    /// Tasks that ran when they were cancelled, and their fences. They must not start again.
+    cancelled_running: BTreeMap<TaskId, Option<Fence>>,
     to_signal: BTreeSet<Fence>,
     signalled: BTreeSet<Fence>,
     fences: BTreeSet<Fence>,
     claimed: BTreeSet<Fence>,
     ever_claimed: BTreeSet<Sequence>,
-    /// Which task ran under each id, and its latest start.
+    /// The task that ran under each id, and its latest start.
     started: BTreeMap<TaskId, (Sequence, Fence)>,
     returned: BTreeMap<TaskId, BTreeSet<u64>>,
     values: u64,
-    /// Had ended, and were made to run again.
-    pub(super) came_back: BTreeSet<TaskId>,
-    /// Somebody had them forgotten: their names may come to mean others.
-    forgotten: BTreeSet<TaskId>,
-    /// What each task of the durable store has come to, of which it is unfinished now.
+    /// Tasks that were retried or resolved after their end.
+    pub(super) retried: BTreeSet<TaskId>,
+    /// Purged tasks: another task may get their ids.
+    purged: BTreeSet<TaskId>,
+    /// Every outcome of each durable task.
     outcomes: BTreeMap<TaskId, Vec<Outcome>>,
     ended: BTreeSet<TaskId>,
-    /// The last checkpoint that is stored.
+    /// The checkpoint that is stored.
     saved: BTreeMap<TaskId, Arc<[u8]>>,
-    /// How many lines the log has by what the body under that fence said.
-    said: BTreeMap<Fence, u32>,
-    /// Tasks whose bodies have waited for children.
+    /// How many lines the log has after the handler under a fence wrote to it.
+    logged: BTreeMap<Fence, u32>,
+    /// Tasks whose handlers have waited for children.
     pub(super) was_suspended: BTreeSet<TaskId>,
 }
 
@@ -53,11 +52,11 @@ impl Ledger {
         Self {
             epoch,
             rescued: 0,
-            asked: BTreeSet::new(),
+            submitted: BTreeSet::new(),
             accepted: BTreeMap::new(),
-            forgettable: BTreeSet::new(),
+            ephemeral_ids: BTreeSet::new(),
             cancelled: BTreeSet::new(),
-            wished_away: BTreeMap::new(),
+            cancelled_running: BTreeMap::new(),
             to_signal: BTreeSet::new(),
             signalled: BTreeSet::new(),
             fences: BTreeSet::new(),
@@ -66,34 +65,34 @@ impl Ledger {
             started: BTreeMap::new(),
             returned: BTreeMap::new(),
             values: 0,
-            came_back: BTreeSet::new(),
-            forgotten: BTreeSet::new(),
+            retried: BTreeSet::new(),
+            purged: BTreeSet::new(),
             outcomes: BTreeMap::new(),
             ended: BTreeSet::new(),
             saved: BTreeMap::new(),
-            said: BTreeMap::new(),
+            logged: BTreeMap::new(),
             was_suspended: BTreeSet::new(),
         }
     }
 
     pub(super) fn ids(&self) -> impl Iterator<Item = &TaskId> {
-        self.asked.iter()
+        self.submitted.iter()
     }
 
-    pub(super) fn asked(&mut self, id: &TaskId) {
-        self.asked.insert(id.clone());
+    pub(super) fn submitted(&mut self, id: &TaskId) {
+        self.submitted.insert(id.clone());
     }
 
-    pub(super) fn may_be_forgotten(&mut self, id: &TaskId) {
-        self.forgettable.insert(id.clone());
+    pub(super) fn add_ephemeral_id(&mut self, id: &TaskId) {
+        self.ephemeral_ids.insert(id.clone());
     }
 
-    pub(super) fn is_forgettable(&self, id: &TaskId) -> bool {
-        self.forgettable.contains(id)
+    pub(super) fn is_ephemeral_id(&self, id: &TaskId) -> bool {
+        self.ephemeral_ids.contains(id)
     }
 
     pub(super) fn accepted(&mut self, task: &Task) {
-        if self.forgotten.contains(&task.id) {
+        if self.purged.contains(&task.id) {
             return;
         }
         self.accepted.insert(task.id.clone(), task.options.durability);
@@ -107,25 +106,25 @@ impl Ledger {
         self.cancelled.insert(id.clone());
     }
 
-    /// An ephemeral task was running when somebody wished it cancelled.
-    pub(super) fn wished_away(&mut self, id: &TaskId) {
+    /// An ephemeral task ran when it was cancelled.
+    pub(super) fn cancelled_running(&mut self, id: &TaskId) {
         let fence = self.started.get(id).map(|(_, fence)| *fence);
-        self.wished_away.insert(id.clone(), fence);
+        self.cancelled_running.insert(id.clone(), fence);
     }
 
-    /// A body of the task returns well, with this value.
+    /// A handler of the task succeeds; returns its result.
     pub(super) fn returned(&mut self, id: &TaskId) -> u64 {
         self.values += 1;
         self.returned.entry(id.clone()).or_default().insert(self.values);
         self.values
     }
 
-    /// The durable store gave a task away; whether for the first time.
+    /// The durable store claimed a task; returns whether for the first time.
     pub(super) fn claimed(&mut self, claimed: &Claimed) -> bool {
         self.claimed.insert(claimed.fence) && self.ever_claimed.insert(claimed.sequence)
     }
 
-    /// Whether that body starts under a claim that the durable store has made.
+    /// Whether the durable store made the claim with this fence.
     pub(super) fn is_claimed(&self, fence: Fence) -> bool {
         self.claimed.contains(&fence)
     }
@@ -135,16 +134,16 @@ impl Ledger {
         assert!(self.fences.insert(start.claimed.fence), "{} starts twice", start.claimed.fence);
         assert_eq!(start.claimed.fence.epoch, self.epoch);
         if let Some((sequence, _)) = self.started.get(id) {
-            assert_eq!(*sequence, start.claimed.sequence, "{id} runs once more as another task");
+            assert_eq!(*sequence, start.claimed.sequence, "{id} runs again as another task");
         }
-        if let Some(fence) = self.wished_away.get(id) {
+        if let Some(fence) = self.cancelled_running.get(id) {
             assert_eq!(*fence, Some(start.claimed.fence), "{id} was cancelled and starts again");
         }
         assert!(!self.cancelled.contains(id), "{id} is cancelled and starts");
         if start.durability == Durability::Ephemeral
             && start.claimed.attempt == start.claimed.attempts_before_retry + 1
         {
-            // Its parent may have had it run again after its end: that begins anew.
+            // Its parent may have retried it after its end: then it has no checkpoint.
             if start.claimed.checkpoint.is_none() {
                 self.saved.remove(id);
             }
@@ -154,22 +153,22 @@ impl Ledger {
         self.started.insert(id.clone(), (start.claimed.sequence, start.claimed.fence));
     }
 
-    /// Somebody was told that a running task is asked to stop.
-    pub(super) fn promised_to_signal(&mut self, id: &TaskId) {
-        self.to_signal.extend(self.wished_away.get(id).copied().flatten());
+    /// A caller learned that a running task is signalled to stop.
+    pub(super) fn must_signal(&mut self, id: &TaskId) {
+        self.to_signal.extend(self.cancelled_running.get(id).copied().flatten());
     }
 
     pub(super) fn signalled(&mut self, fence: Fence) {
         self.signalled.insert(fence);
     }
 
-    /// A body that is there returns.
+    /// A handler returns.
     pub(super) fn ends(&self, fence: Fence) {
         let kept = !self.to_signal.contains(&fence) || self.signalled.contains(&fence);
-        assert!(kept, "the body under {fence} was not told to stop");
+        assert!(kept, "the handler under {fence} was not signalled to stop");
     }
 
-    /// A checkpoint that nobody had before.
+    /// A checkpoint that is different from all others.
     pub(super) fn next_checkpoint(&mut self) -> Arc<[u8]> {
         self.values += 1;
         self.values.to_be_bytes().into()
@@ -183,51 +182,51 @@ impl Ledger {
         }
     }
 
-    pub(super) fn said(&mut self, fence: Fence, lines: u32) {
-        self.said.insert(fence, lines);
+    pub(super) fn logged(&mut self, fence: Fence, lines: u32) {
+        self.logged.insert(fence, lines);
     }
 
-    /// Whether that task was stored as having come to that.
-    pub(super) fn has_come_to(&self, id: &TaskId, outcome: &Outcome) -> bool {
+    /// Whether the task had this outcome in the store.
+    pub(super) fn had_outcome(&self, id: &TaskId, outcome: &Outcome) -> bool {
         self.outcomes.get(id).is_some_and(|it| it.contains(outcome))
     }
 
-    pub(super) fn was_forgotten(&self, id: &TaskId) -> bool {
-        self.forgotten.contains(id)
+    pub(super) fn was_purged(&self, id: &TaskId) -> bool {
+        self.purged.contains(id)
     }
 
-    fn forget(&mut self, id: &TaskId) {
-        self.forgotten.insert(id.clone());
+    fn purge(&mut self, id: &TaskId) {
+        self.purged.insert(id.clone());
         self.accepted.remove(id);
         self.cancelled.remove(id);
-        self.wished_away.remove(id);
+        self.cancelled_running.remove(id);
         self.started.remove(id);
         self.saved.remove(id);
         self.ended.remove(id);
         self.was_suspended.remove(id);
     }
 
-    /// An ephemeral child that had ended may run again for its parent.
-    pub(super) fn may_have_come_back(&mut self, id: &TaskId) {
+    /// An ephemeral child that had ended may be retried for its parent.
+    pub(super) fn may_be_retried(&mut self, id: &TaskId) {
         self.cancelled.remove(id);
-        self.wished_away.remove(id);
+        self.cancelled_running.remove(id);
     }
 
-    /// A boot ended what ran when the process before it died.
+    /// A boot ended a task that ran when the process before it crashed.
     pub(super) fn ended_at_boot(&mut self, id: &TaskId, outcome: Outcome) {
         self.ended.insert(id.clone());
         self.saved.remove(id);
         self.outcomes.entry(id.clone()).or_default().push(outcome);
     }
 
-    /// What a change made tasks come to, and which it made run again.
-    fn followed(&mut self, applied: &Applied) {
+    /// Records the tasks that a change ended or retried.
+    fn apply_outcomes(&mut self, applied: &Applied) {
         for task in &applied.retried {
             let id = &task.id;
-            assert!(self.ended.remove(id), "{id} comes back and had not ended");
-            self.came_back.insert(id.clone());
+            assert!(self.ended.remove(id), "{id} is retried and had not ended");
+            self.retried.insert(id.clone());
             self.cancelled.remove(id);
-            self.wished_away.remove(id);
+            self.cancelled_running.remove(id);
         }
         for ended in &applied.ended {
             let id = &ended.task.id;
@@ -237,26 +236,26 @@ impl Ledger {
         }
     }
 
-    /// The durable store has made a change, about a task that stands so now.
+    /// The durable store applied a change; `now` is its task after that.
     pub(super) fn applied(&mut self, change: &Change, applied: &Applied, now: Option<&Snapshot>) {
-        self.followed(applied);
+        self.apply_outcomes(applied);
         let stale = applied.result == ChangeResult::Stale;
         match change {
             Change::Checkpoint { data, .. } if !stale => {
                 let id = now.expect("its task is there").task.id.clone();
                 self.saved(&id, data.clone());
             }
-            Change::Purge { id } if applied.result == ChangeResult::Done => self.forget(id),
+            Change::Purge { id } if applied.result == ChangeResult::Done => self.purge(id),
             Change::Resolve { id, .. } => {
                 if let ChangeResult::Changed { ended: Some(ended), .. } = &applied.result {
                     self.cancelled.remove(id);
-                    self.came_back.insert(id.clone());
+                    self.retried.insert(id.clone());
                     self.outcomes.entry(id.clone()).or_default().push(ended.outcome.clone());
                 }
             }
             Change::Complete { fence, .. } | Change::Retry { fence, .. } if !stale => {
-                if let (Some(said), Some(now)) = (self.said.get(fence), now) {
-                    assert_eq!(*said, now.log_lines, "lines of the log under {fence}");
+                if let (Some(logged), Some(now)) = (self.logged.get(fence), now) {
+                    assert_eq!(*logged, now.log_lines, "lines of the log under {fence}");
                 }
             }
             _ => {}
@@ -272,33 +271,33 @@ impl Ledger {
         ) = (change, &applied.result)
         {
             assert!(running.is_some(), "{id} runs");
-            self.wished_away.insert(id.clone(), *running);
+            self.cancelled_running.insert(id.clone(), *running);
         }
     }
 
-    /// Another process opened the store: what was in memory alone is gone.
+    /// Another process opened the store: ephemeral tasks are lost.
     pub(super) fn reopened(&mut self, opened: &OpenReport, store: &Tables) {
         assert!(opened.epoch > self.epoch);
         self.epoch = opened.epoch;
-        self.said.clear();
+        self.logged.clear();
         self.rescued = opened.rescued;
         for (id, durability) in &self.accepted {
-            let kept = store.knows(id) || self.forgotten.contains(id);
+            let kept = store.knows(id) || self.purged.contains(id);
             assert!(*durability == Durability::Ephemeral || kept, "{id} was accepted");
         }
         self.accepted.retain(|id, _| store.knows(id));
         self.cancelled.retain(|id| store.knows(id));
-        self.wished_away.retain(|id, _| store.knows(id));
+        self.cancelled_running.retain(|id, _| store.knows(id));
         self.started.retain(|id, _| store.knows(id));
         self.returned.retain(|id, _| store.knows(id));
         self.saved.retain(|id, _| store.knows(id));
-        for snapshot in self.asked.iter().filter_map(|id| store.find(id)) {
+        for snapshot in self.submitted.iter().filter_map(|id| store.find(id)) {
             let sequence = opened.next_sequence;
             assert_ne!(snapshot.state, State::Running, "{snapshot:?} before {sequence:?}");
         }
     }
 
-    pub(super) fn check_the_end(&self, store: &Tables, cache: &ResultsCache) {
+    pub(super) fn check_end(&self, store: &Tables, cache: &ResultsCache) {
         for id in self.accepted.keys() {
             let outcome = store.find(id).and_then(|it| it.outcome);
             let outcome = outcome.or_else(|| cache.get(id).map(|it| it.outcome.clone()));
@@ -306,7 +305,7 @@ impl Ledger {
             if self.cancelled.contains(id) {
                 assert_eq!(outcome.state(), State::Cancelled, "{id}");
             }
-            if self.forgotten.contains(id) {
+            if self.purged.contains(id) {
                 continue;
             }
             if let Some(ArgValue::UInt64(value)) = outcome.result() {
@@ -314,7 +313,7 @@ impl Ledger {
                 assert!(values.is_some_and(|it| it.contains(value)), "{id} never returned {value}");
             }
         }
-        for snapshot in self.asked.iter().filter_map(|id| store.find(id)) {
+        for snapshot in self.submitted.iter().filter_map(|id| store.find(id)) {
             check_life(&snapshot);
             let log = store.log(&snapshot.task.id, 0, usize::MAX);
             let numbers: Vec<u32> = log.iter().map(|line| line.number).collect();
@@ -323,16 +322,17 @@ impl Ledger {
             let failure = snapshot.outcome.as_ref().and_then(Outcome::failure);
             if failure.is_some_and(|failure| failure.code == Code::TimedOut) {
                 let retries = snapshot.task.options.retry.retries;
-                if self.came_back.contains(&snapshot.task.id) {
+                if self.retried.contains(&snapshot.task.id) {
                     continue;
                 }
-                assert_eq!(snapshot.attempts, retries + 1, "given up too early: {snapshot:#?}");
+                assert_eq!(snapshot.attempts, retries + 1, "failed too early: {snapshot:#?}");
             }
         }
     }
 }
 
-/// Only legal steps. What has ended is left only by hand, or with what it had ended for.
+/// Checks the state transitions in the history. Only an operator, or the retry of a dependency,
+/// leads out of an ended state.
 fn check_life(snapshot: &Snapshot) {
     use State::{Cancelled, Expired, Failed, Pending, Queued, Retrying, Running, Succeeded};
     let history: &[HistoryEntry] = &snapshot.history;

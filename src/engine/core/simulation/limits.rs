@@ -1,5 +1,5 @@
-//! What limits and keys promise, checked from outside: starts per time, places per key, one holder of
-//! a unique key, suspects one at a time.
+//! Limits, checked from outside the core: rate limits, concurrency per queue and key, one holder of a
+//! unique key, one quarantine candidate at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::models::{
 use crate::store::memory::Tables;
 use crate::store::{ChangeResult, Claimed};
 
-/// When something started, while nothing changed about how fast it may.
+/// Times of starts under one rate limit.
 #[derive(Default)]
 struct Starts {
     rate: Option<Rate>,
@@ -20,7 +20,7 @@ struct Starts {
 }
 
 impl Starts {
-    /// One more. In any time `t` at most `count` and one every `per / count` may start.
+    /// Adds a start. In any time `t` at most `count`, and one every `per / count`, may start.
     fn add(&mut self, at: Duration, rate: Option<Rate>, what: &dyn std::fmt::Debug) {
         if self.rate != rate || self.times.last().is_some_and(|last| at < *last) {
             *self = Self { rate, times: Vec::new() };
@@ -44,12 +44,12 @@ impl Starts {
 pub(super) struct Limits {
     queues: BTreeMap<QueueName, Starts>,
     keys: BTreeMap<(QueueName, String), Starts>,
-    /// Their unique key was given to a newcomer while they ran.
+    /// Tasks whose unique key went to a new task while they ran.
     lost_key: BTreeSet<TaskId>,
-    /// Their claims were lost or given back: they have started, and start again when they can.
+    /// Tasks whose claims were lost or given back: they were counted as starts, and start again.
     lost_claim: BTreeSet<Sequence>,
-    /// Ends of processes at which they ran.
-    deaths: BTreeMap<TaskId, u32>,
+    /// In how many crashes each task ran.
+    crashes: BTreeMap<TaskId, u32>,
 }
 
 impl Limits {
@@ -62,24 +62,24 @@ impl Limits {
         self.lost_claim.insert(sequence);
     }
 
-    /// Civil time was set.
+    /// The wall clock was set.
     pub(super) fn clock_was_set(&mut self) {
         self.keys.clear();
     }
 
-    pub(super) fn is_no_suspect(&mut self, id: &TaskId) {
-        self.deaths.remove(id);
+    pub(super) fn clear_crashes(&mut self, id: &TaskId) {
+        self.crashes.remove(id);
     }
 
-    /// A process ended while it ran. How often that was.
-    pub(super) fn died_with(&mut self, id: &TaskId) -> u32 {
-        let deaths = self.deaths.entry(id.clone()).or_default();
-        *deaths += 1;
-        *deaths
+    /// A process crashed while the task ran; returns how often that was.
+    pub(super) fn crashed_with(&mut self, id: &TaskId) -> u32 {
+        let crashes = self.crashes.entry(id.clone()).or_default();
+        *crashes += 1;
+        *crashes
     }
 
-    pub(super) fn forget(&mut self, id: &TaskId) {
-        self.deaths.remove(id);
+    pub(super) fn purge(&mut self, id: &TaskId) {
+        self.crashes.remove(id);
         self.lost_key.remove(id);
     }
 }
@@ -90,8 +90,8 @@ fn unfinished(store: &Tables) -> Vec<Snapshot> {
 }
 
 impl World {
-    /// The core gave a start away. Queues and rates allow it at that moment.
-    pub(super) fn check_reservation(&mut self, queue: &QueueName) {
+    /// The core started or claimed a task: the limits of its queue allow that at this moment.
+    pub(super) fn check_start_allowed(&mut self, queue: &QueueName) {
         let known = &self.core.dispatch.queues()[queue];
         let limits = known.settings.limits;
         assert!(!known.settings.paused, "{queue} is paused and starts something");
@@ -104,16 +104,16 @@ impl World {
         starts.add(self.now.steady, limits.rate, queue);
     }
 
-    /// The queue that a durable task stands in.
+    /// The queue of a durable task.
     pub(super) fn queue_of(&self, sequence: Sequence) -> Option<QueueName> {
-        self.stands(sequence).map(|it| it.task.options.queue.clone())
+        self.snapshot_at(sequence).map(|it| it.task.options.queue.clone())
     }
 
-    /// Whether anything unfinished depends on it, or is its parent.
+    /// Whether an unfinished task depends on it, or is its parent.
     pub(super) fn is_needed(&self, id: &TaskId) -> bool {
         let Some(task) = self.store.find(id).map(|it| it.task) else { return false };
         let sequence = self.store.find(id).and_then(|it| it.sequence);
-        // Somebody may count on an earlier one of that name.
+        // A task may depend on an earlier one with this id.
         let later = |other: &&Snapshot| other.sequence > sequence;
         let dependant = |other: &Snapshot| other.task.deps.contains(id);
         let spawned = |other: &Snapshot| {
@@ -128,18 +128,21 @@ impl World {
         unfinished.iter().filter(later).any(dependant) || unfinished.iter().any(spawned)
     }
 
-    /// A store gave a task away just now.
+    /// A store has just claimed a task.
     pub(super) fn check_claim(&mut self, claimed: &Claimed, wall: Timestamp) {
         let task = &claimed.task;
         let quarantine_after = self.quarantine_after;
         let is_suspect = |limits: &Limits, id: &TaskId| {
-            quarantine_after > 0 && limits.deaths.get(id).is_some_and(|it| *it >= quarantine_after)
+            quarantine_after > 0 && limits.crashes.get(id).is_some_and(|it| *it >= quarantine_after)
         };
         if is_suspect(&self.limits, &task.id) {
             let others = unfinished(&self.store).into_iter().filter(|it| it.task.id != task.id);
             let others = others.filter(|it| !self.ledger.was_suspended.contains(&it.task.id));
             for other in others.filter(|it| it.state == State::Running) {
-                assert!(!is_suspect(&self.limits, &other.task.id), "two suspects run: {other:?}");
+                assert!(
+                    !is_suspect(&self.limits, &other.task.id),
+                    "two quarantine candidates run: {other:?}"
+                );
             }
         }
         let Some(key) = task.options.concurrency_key() else { return };
@@ -164,8 +167,8 @@ impl World {
         (limits.concurrency_per_key, limits.rate_per_key)
     }
 
-    /// Of tasks with one key no more run than may; and with a limit of one nothing overtakes what
-    /// waits to be tried again. Those that waited for children have lent their places.
+    /// Of the tasks with one key no more run than the limit allows; with a limit of one no task
+    /// overtakes one that waits for its retry. Tasks that waited for children do not count.
     fn check_places(&self, task: &Task, sequence: Sequence, key: &str) {
         let most = self.key_limits(&task.options.queue).0;
         let alike: Vec<Snapshot> = unfinished(&self.store)
@@ -184,7 +187,7 @@ impl World {
         assert!(most > 1 || retrying.is_none(), "{} overtakes {retrying:?}", task.id);
     }
 
-    /// A store took a task in, or says whose key it has.
+    /// A store inserted a task, or refused it because of its unique key.
     pub(super) fn check_unique(&mut self, task: &Task, result: &ChangeResult) {
         let Some(unique) = task.options.unique() else { return };
         let has_key = |other: &Task| other.options.unique().is_some_and(|it| it.key == unique.key);
@@ -199,7 +202,7 @@ impl World {
                     let replaces = unique.on_conflict == OnConflict::Replace;
                     assert!(
                         replaces && holder.started_at.is_some(),
-                        "{} comes in beside {holder:?}",
+                        "{} is inserted beside {holder:?}",
                         task.id
                     );
                     self.limits.lost_key.insert(holder.task.id.clone());
@@ -220,15 +223,15 @@ impl World {
                 assert!(unique.on_conflict != OnConflict::ReturnFirst);
                 let kept = self.ledger.ids().filter_map(|id| self.store.find(id));
                 let kept = kept.filter(|it| has_key(&it.task)).count();
-                assert!(kept > 0, "nobody else has the key of {}", task.id);
+                assert!(kept > 0, "no other task has the key of {}", task.id);
             }
             _ => {}
         }
     }
 
-    /// Everything in every queue is counted as the stores have it; whenever nothing is on its way.
+    /// The counters of every queue equal those of the stores, whenever no write is on its way.
     pub(super) fn check_counters(&self) {
-        let claims = self.claims_are_under_way();
+        let claims = self.has_pending_claims();
         if !self.writes.is_empty() || self.committing.is_some() || claims {
             return;
         }
@@ -257,9 +260,9 @@ impl World {
                 || self.core.attempts.iter().map(|(_, it)| it).filter(|it| in_it(&it.task));
             let undecided = attempts().filter(|it| !it.is_concluded()).count() as u64;
             assert_eq!(undecided, running, "running in {name}");
-            let inline = self.inline_under_way(&name);
-            let at_work = attempts().filter(|it| !it.suspended).count() + inline;
-            assert_eq!(queue.map_or(0, |it| it.running) as usize, at_work, "at work in {name}");
+            let inline = self.inline_running(&name);
+            let taken = attempts().filter(|it| !it.suspended).count() + inline;
+            assert_eq!(queue.map_or(0, |it| it.running) as usize, taken, "slots taken in {name}");
         }
         for id in self.ledger.ids() {
             let (Some(cached), Some(stored)) = (self.cache.get(id), self.store.find(id)) else {
@@ -272,21 +275,21 @@ impl World {
         self.check_children();
     }
 
-    /// The children of what ended badly have ended, or are told to.
+    /// The children of a task that failed have ended, or are signalled to stop.
     fn check_children(&self) {
         for tables in [&self.store, &self.core.ephemeral] {
             for child in unfinished(tables) {
                 let Some(parent) = child.task.parent.as_ref().and_then(|id| tables.find(id)) else {
                     continue;
                 };
-                // Another may have its name by now.
+                // Another task may have its id by now.
                 if parent.sequence > child.sequence {
                     continue;
                 }
-                let badly = parent.state.has_ended() && parent.state != State::Succeeded;
-                let told = child.state == State::Running && child.cancel_requested;
-                let alone = self.ledger.came_back.contains(&child.task.id);
-                assert!(!badly || told || alone, "{child:#?} outlives {parent:#?}");
+                let failed = parent.state.has_ended() && parent.state != State::Succeeded;
+                let signalled = child.state == State::Running && child.cancel_requested;
+                let alone = self.ledger.retried.contains(&child.task.id);
+                assert!(!failed || signalled || alone, "{child:#?} outlives {parent:#?}");
             }
         }
     }

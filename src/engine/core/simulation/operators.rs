@@ -1,4 +1,4 @@
-//! What people do: to tasks that have ended, to queues, and to whatever matches.
+//! Operators: writes to tasks that have ended, settings of queues, lists and cancels by filter.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use crate::engine::core::QueueChange;
 use crate::models::{ArgValue, QueueLimits, QueueName, Rate, TaskFilter, TaskId};
 use crate::store::{Change, ChangeResult};
 
-/// The queues that something is decided about.
-pub(super) const DECIDED: [&str; 3] = ["wide", "narrow", "heavy"];
+/// The queues whose settings change.
+pub(super) const CONFIGURED: [&str; 3] = ["wide", "narrow", "heavy"];
 
 impl World {
-    /// Somebody changes what has ended; or tries to.
-    pub(super) fn change_by_hand(&mut self) {
+    /// An operator retries, resolves or purges a task.
+    pub(super) fn operator_writes(&mut self) {
         let ids: Vec<TaskId> = self.ledger.ids().cloned().collect();
         let Some(id) = self.rng.choice(ids) else { return };
         let reason = String::new();
@@ -27,19 +27,19 @@ impl World {
             _ => Change::Purge { id: id.clone() },
         };
         let ticket = self.requests.ticket(&mut self.rng);
-        let forgets = matches!(change, Change::Purge { .. });
-        self.requests.waiting.insert(ticket, Waiting::ByHand { id, forgets });
+        let purges = matches!(change, Change::Purge { .. });
+        self.requests.waiting.insert(ticket, Waiting::Admin { id, purges });
         self.act(|core, _, out| core.admin_write(change, ticket, out));
     }
 
-    pub(super) fn changed_by_hand(&mut self, id: &TaskId, forgets: bool, result: &ChangeResult) {
+    pub(super) fn admin_answered(&mut self, id: &TaskId, purges: bool, result: &ChangeResult) {
         match result {
-            ChangeResult::Done if forgets => self.cache.remove(id),
+            ChangeResult::Done if purges => self.cache.remove(id),
             ChangeResult::Changed { state, ended, .. } => {
-                // One that came back may have been cancelled with its parent at once.
+                // A retried task may have been cancelled with its parent at once.
                 assert!(ended.is_none() || state.has_ended(), "{id}");
                 if let Some(cached) = self.cache.get(id) {
-                    let known = self.ledger.has_come_to(id, &cached.outcome);
+                    let known = self.ledger.had_outcome(id, &cached.outcome);
                     assert!(known, "{id} was changed, and the cache has {cached:?}");
                 }
             }
@@ -48,49 +48,49 @@ impl World {
             | ChangeResult::InUse
             | ChangeResult::UniqueRefused
             | ChangeResult::Unmet { .. } => {}
-            result => panic!("{result:?} is no answer to people"),
+            result => panic!("{result:?} is no answer to an operator"),
         }
     }
 
-    /// Somebody decides about a queue.
-    pub(super) fn decide_about_a_queue(&mut self) {
-        let name = self.rng.choice(DECIDED).expect("some");
+    /// An operator changes the settings of a queue.
+    pub(super) fn operator_changes_queue(&mut self) {
+        let name = self.rng.choice(CONFIGURED).expect("some");
         let queue = QueueName::parse(name, "").expect("a name");
-        let decided = if self.rng.bool() {
+        let change = if self.rng.bool() {
             QueueChange::Paused(self.rng.bool())
         } else {
             let fixed = self.limits_of(&queue);
             QueueChange::Limits(limits(&mut self.rng, name, self.changes_keys, fixed))
         };
-        self.decide(queue, decided);
+        self.change_queue(queue, change);
     }
 
-    pub(super) fn decide(&mut self, queue: QueueName, decided: QueueChange) -> Ticket {
+    pub(super) fn change_queue(&mut self, queue: QueueName, change: QueueChange) -> Ticket {
         let ticket = self.requests.ticket(&mut self.rng);
         self.requests.waiting.insert(ticket, Waiting::Queue);
-        let changed = self.act(|core, _, out| core.change_queue(queue, decided, ticket, out));
+        let changed = self.act(|core, _, out| core.change_queue(queue, change, ticket, out));
         changed.expect("few queues have settings of their own");
         ticket
     }
 
-    /// What the store was told of a queue.
+    /// The limits of a queue in the store.
     pub(super) fn limits_of(&self, queue: &QueueName) -> QueueLimits {
-        let told = self.store.queues().into_iter().find(|it| it.queue == *queue);
-        told.map(|it| it.settings.limits).unwrap_or_default()
+        let status = self.store.queues().into_iter().find(|it| it.queue == *queue);
+        status.map(|it| it.settings.limits).unwrap_or_default()
     }
 
-    /// Whatever was paused goes on.
+    /// Resumes every queue.
     pub(super) fn resume_all(&mut self) {
         for status in self.store.queues() {
             if status.settings.paused {
-                self.decide(status.queue, QueueChange::Paused(false));
+                self.change_queue(status.queue, QueueChange::Paused(false));
             }
         }
     }
 
-    /// Somebody lists what matches, and at times has it cancelled.
+    /// An operator lists tasks by a filter, and at times cancels them.
     pub(super) fn list_something(&mut self) {
-        let queue = self.rng.choice(DECIDED).expect("some");
+        let queue = self.rng.choice(CONFIGURED).expect("some");
         let filter = TaskFilter {
             states: if self.rng.bool() { TaskFilter::UNFINISHED.to_vec() } else { Vec::new() },
             queue: Some(QueueName::parse(queue, "").expect("a name")),
@@ -102,7 +102,7 @@ impl World {
         let listed: std::collections::BTreeSet<TaskId> =
             listed.into_iter().map(|it| it.task.id.clone()).collect();
         for id in self.ledger.ids() {
-            // An ephemeral parent can have a child of a name that the durable store knows, too.
+            // An ephemeral child can have an id that the durable store knows, too.
             let known = [self.store.find(id), self.core.find(id).0];
             let matches = known.into_iter().flatten().any(|it| {
                 let ended_at = it.outcome.map(|outcome| outcome.ended_at);
@@ -118,8 +118,8 @@ impl World {
     }
 }
 
-/// What a queue may allow. Limits per key stay as they were where they are not to change: so what
-/// they promise can be checked to the letter.
+/// Random limits of a queue. Unless limits per key may change, they stay as they were, so that they can
+/// be checked exactly.
 pub(super) fn limits(
     rng: &mut fastrand::Rng,
     name: &str,

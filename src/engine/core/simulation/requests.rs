@@ -1,12 +1,12 @@
-//! Those who ask: what for, in which steps, and what they are told. The steps are those of
-//! `Engine::begin`, with time between them.
+//! Callers: their requests, the steps of a submission, and the answers. The steps are those of the
+//! engine's `submit.rs`, with time between them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::handlers::METHODS;
-use super::host_calls::Heard;
+use super::host_calls::HostCallKind;
 use super::world::{Ticket, Work, World};
 use crate::engine::core::active::Phase;
 use crate::engine::core::{Admission, Admittable, Answer, IdReservation, Submission, WaitFor};
@@ -16,12 +16,12 @@ use crate::models::{
     RetryPolicy, Snapshot, State, Task, TaskId, Unique,
 };
 
-/// How many ids are asked for again and again.
+/// How many ids are submitted again and again.
 const POOL: usize = 40;
 
-/// A request on its way in.
+/// A request that is being submitted.
 #[derive(Clone, Debug)]
-pub(super) struct Asking {
+pub(super) struct Request {
     pub(super) ticket: Ticket,
     pub(super) wait_for: WaitFor,
     task: Arc<Task>,
@@ -31,15 +31,15 @@ pub(super) struct Asking {
     reservation: u64,
     inserting: Vec<TaskId>,
     deps: Vec<(TaskId, Option<State>)>,
-    /// Ids that somebody was told of, or that stood before it in its own call.
+    /// Ids that were accepted before, or come before it in its own call.
     known_before: Arc<BTreeSet<TaskId>>,
 }
 
 pub(super) enum Waiting {
-    Request(Box<Asking>),
+    Request(Box<Request>),
     Cancel(TaskId),
-    During { fence: Fence, id: TaskId, heard: Heard, ephemeral: Option<Option<Arc<[u8]>>> },
-    ByHand { id: TaskId, forgets: bool },
+    HostCall { fence: Fence, id: TaskId, kind: HostCallKind, ephemeral: Option<Option<Arc<[u8]>>> },
+    Admin { id: TaskId, purges: bool },
     Queue,
 }
 
@@ -48,10 +48,10 @@ pub(super) struct Requests {
     tickets: u64,
     fresh: u64,
     pub(super) waiting: BTreeMap<Ticket, Waiting>,
-    /// Let in.
-    let_in: BTreeSet<TaskId>,
-    /// Refused after they had been let in: it was not worth anything.
-    put_out: BTreeSet<TaskId>,
+    /// Ids of admitted tasks.
+    admitted: BTreeSet<TaskId>,
+    /// Ids of tasks that were rejected after they had been admitted.
+    rejected: BTreeSet<TaskId>,
 }
 
 #[derive(Clone)]
@@ -76,8 +76,8 @@ impl Requests {
             tickets: 0,
             fresh: 0,
             waiting: BTreeMap::new(),
-            let_in: BTreeSet::new(),
-            put_out: BTreeSet::new(),
+            admitted: BTreeSet::new(),
+            rejected: BTreeSet::new(),
         }
     }
 
@@ -86,27 +86,27 @@ impl Requests {
         Ticket(self.tickets + u64::from(rng.u32(0..8) == 0))
     }
 
-    /// A task of that name is not in after all.
-    pub(super) fn put_out(&mut self, id: &TaskId) {
-        if self.let_in.contains(id) {
-            self.put_out.insert(id.clone());
+    /// An admitted task was rejected.
+    pub(super) fn rejected(&mut self, id: &TaskId) {
+        if self.admitted.contains(id) {
+            self.rejected.insert(id.clone());
         }
     }
 
-    /// Whether a task of that name was refused after it had been let in.
-    pub(super) fn was_put_out(&self, id: &TaskId) -> bool {
-        self.put_out.contains(id)
+    /// Whether an admitted task with this id was rejected.
+    pub(super) fn was_rejected(&self, id: &TaskId) -> bool {
+        self.rejected.contains(id)
     }
 
-    /// The process has died, and with it everybody's connection.
-    pub(super) fn die(&mut self) {
+    /// The process crashed, and every connection is lost.
+    pub(super) fn crash(&mut self) {
         self.waiting.clear();
-        self.let_in.clear();
+        self.admitted.clear();
     }
 
-    pub(super) fn check_the_end(&self) {
-        let forgotten: Vec<_> = self.waiting.keys().filter(|it| it.0 % 2 == 0).collect();
-        assert!(forgotten.is_empty(), "nobody answered {forgotten:?}");
+    pub(super) fn check_end(&self) {
+        let unanswered: Vec<_> = self.waiting.keys().filter(|it| it.0 % 2 == 0).collect();
+        assert!(unanswered.is_empty(), "no answer to {unanswered:?}");
     }
 }
 
@@ -129,8 +129,8 @@ fn pool_id(number: usize) -> TaskId {
 }
 
 impl World {
-    /// Somebody asks for something; at times for several things in one call.
-    pub(super) fn ask_something(&mut self) {
+    /// A caller submits a task; at times several in one call.
+    pub(super) fn submit_something(&mut self) {
         let mut numbers = vec![self.rng.usize(0..POOL)];
         match self.rng.u32(0..8) {
             0 => numbers.extend((0..self.rng.usize(1..5)).map(|_| self.rng.usize(0..POOL))),
@@ -139,27 +139,29 @@ impl World {
         }
         let count = numbers.len();
         for number in numbers {
-            let asking = self.request(number);
-            self.ledger.asked(&asking.task.id);
-            if asking.task.options.durability == Durability::Ephemeral {
-                self.ledger.may_be_forgotten(&asking.task.id);
+            let request = self.new_request(number);
+            self.ledger.submitted(&request.task.id);
+            if request.task.options.durability == Durability::Ephemeral {
+                self.ledger.add_ephemeral_id(&request.task.id);
             }
-            self.requests.waiting.insert(asking.ticket, Waiting::Request(Box::new(asking.clone())));
+            self.requests
+                .waiting
+                .insert(request.ticket, Waiting::Request(Box::new(request.clone())));
             if count == 1 && self.rng.bool() {
-                self.work.push(Work::Ask(asking));
+                self.work.push(Work::Reserve(request));
             } else {
-                self.ask_and_stay(asking);
+                self.submit_in_one_call(request);
             }
         }
     }
 
-    /// Nothing but the core's other callers comes between the steps of this one: so a later request
-    /// of the same call finds this one let in.
-    fn ask_and_stay(&mut self, asking: Asking) {
-        let ticket = asking.ticket;
-        self.ask(asking);
+    /// Only commits come between the steps of this request, so that a later request of the same call
+    /// finds this one admitted.
+    fn submit_in_one_call(&mut self, request: Request) {
+        let ticket = request.ticket;
+        self.reserve(request);
         let own = |work: &Work| match work {
-            Work::LookUp(asking) | Work::Submit(asking) => asking.ticket == ticket,
+            Work::LookUp(request) | Work::Submit(request) => request.ticket == ticket,
             _ => false,
         };
         while let Some(at) = self.work.iter().position(own) {
@@ -171,7 +173,7 @@ impl World {
         }
     }
 
-    /// Something that has dependencies, behind all of them.
+    /// Replaces the requests by one that has dependencies, and puts all of them before it.
     fn put_dependencies_first(&mut self, numbers: &mut Vec<usize>) {
         let contents = &self.requests.contents;
         let dependants = (0..POOL).filter(|number| !contents[*number].deps.is_empty());
@@ -182,7 +184,7 @@ impl World {
         }
     }
 
-    fn request(&mut self, number: usize) -> Asking {
+    fn new_request(&mut self, number: usize) -> Request {
         let ticket = self.requests.ticket(&mut self.rng);
         let rng = &mut self.rng;
         let fresh = rng.u32(0..5) == 0;
@@ -227,7 +229,7 @@ impl World {
         };
         let known_before = deps
             .iter()
-            .filter(|id| self.ledger.is_accepted(id) || self.requests.let_in.contains(*id))
+            .filter(|id| self.ledger.is_accepted(id) || self.requests.admitted.contains(*id))
             .cloned()
             .collect();
         let task = Arc::new(Task {
@@ -240,7 +242,7 @@ impl World {
             parent: None,
             options,
         });
-        Asking {
+        Request {
             ticket,
             wait_for: if rng.bool() { WaitFor::Acceptance } else { WaitFor::Outcome },
             task,
@@ -254,10 +256,10 @@ impl World {
         }
     }
 
-    /// The first part of `Engine::begin`: what is to be read?
-    pub(super) fn ask(&mut self, mut asking: Asking) {
+    /// The first step of a submission: what has to be read?
+    pub(super) fn reserve(&mut self, mut request: Request) {
         let cache = &self.cache;
-        asking.deps = asking
+        request.deps = request
             .task
             .deps
             .iter()
@@ -266,103 +268,103 @@ impl World {
             })
             .map(|dep| (dep.clone(), None))
             .collect();
-        asking.looked_up = None;
-        let id_unread = !asking.fresh && self.store.knows(&asking.task.id);
-        asking.must_read = id_unread || !asking.deps.is_empty();
-        let (id, digest) = (&asking.task.id, asking.task.digest);
-        let deps: Vec<TaskId> = asking.deps.iter().map(|(dep, _)| dep.clone()).collect();
-        let entry = asking.must_read.then(|| self.core.reserve_id(id, digest, &deps));
+        request.looked_up = None;
+        let id_unread = !request.fresh && self.store.knows(&request.task.id);
+        request.must_read = id_unread || !request.deps.is_empty();
+        let (id, digest) = (&request.task.id, request.task.digest);
+        let deps: Vec<TaskId> = request.deps.iter().map(|(dep, _)| dep.clone()).collect();
+        let entry = request.must_read.then(|| self.core.reserve_id(id, digest, &deps));
         self.work.push(match entry {
             Some(IdReservation::Reserved { inserting, number }) => {
-                (asking.inserting, asking.reservation) = (inserting, number);
-                Work::LookUp(asking)
+                (request.inserting, request.reservation) = (inserting, number);
+                Work::LookUp(request)
             }
-            _ => Work::Submit(asking),
+            _ => Work::Submit(request),
         });
     }
 
-    pub(super) fn look_up(&mut self, mut asking: Asking) {
+    pub(super) fn look_up(&mut self, mut request: Request) {
         if !self.calm && self.rng.u32(0..15) == 0 {
             // The store cannot be read, or the caller goes away.
-            let (id, reservation) = (asking.task.id.clone(), asking.reservation);
+            let (id, reservation) = (request.task.id.clone(), request.reservation);
             self.act(|core, _, out| core.release_reservation(&id, reservation, out));
-            self.requests.waiting.remove(&asking.ticket);
+            self.requests.waiting.remove(&request.ticket);
             return;
         }
-        for (id, state) in &mut asking.deps {
+        for (id, state) in &mut request.deps {
             *state = self.store.find(id).map(|it| it.state);
         }
-        asking.looked_up = Some(self.store.find(&asking.task.id));
-        self.work.push(Work::Submit(asking));
+        request.looked_up = Some(self.store.find(&request.task.id));
+        self.work.push(Work::Submit(request));
     }
 
-    pub(super) fn submit(&mut self, asking: Asking) {
-        let method = self.registry.find(&asking.task.method).expect("it is registered");
+    pub(super) fn submit(&mut self, request: Request) {
+        let method = self.registry.find(&request.task.method).expect("it is registered");
         let submission = Submission {
-            id: asking.task.id.clone(),
-            fresh: asking.fresh,
-            digest: asking.task.digest,
-            wait_for: asking.wait_for,
-            must_read: asking.must_read,
-            looked_up: asking.looked_up.clone(),
-            reservation: asking.reservation,
-            inserting: asking.inserting.clone(),
-            gate: Ok(Admittable { task: asking.task.clone(), method, deps: asking.deps.clone() }),
+            id: request.task.id.clone(),
+            fresh: request.fresh,
+            digest: request.task.digest,
+            wait_for: request.wait_for,
+            must_read: request.must_read,
+            looked_up: request.looked_up.clone(),
+            reservation: request.reservation,
+            inserting: request.inserting.clone(),
+            gate: Ok(Admittable { task: request.task.clone(), method, deps: request.deps.clone() }),
         };
-        let ticket = asking.ticket;
-        let id = &asking.task.id;
-        let unsure = !asking.must_read && !asking.fresh;
+        let ticket = request.ticket;
+        let id = &request.task.id;
+        let unsure = !request.must_read && !request.fresh;
         if unsure && !self.core.active.contains(id) && self.store.knows(id) {
-            self.work.push(Work::Ask(asking));
+            self.work.push(Work::Reserve(request));
             return;
         }
         let admission = self.act(|core, now, out| core.submit(submission, now, || ticket, out));
-        self.admitted(asking, admission);
+        self.admitted(request, admission);
     }
 
-    pub(super) fn admitted(&mut self, asking: Asking, admission: Admission) {
+    pub(super) fn admitted(&mut self, request: Request, admission: Admission) {
         match admission {
-            Admission::Ended(ended) => self.request_answered(asking.ticket, Answer::Ended(ended)),
+            Admission::Ended(ended) => self.request_answered(request.ticket, Answer::Ended(ended)),
             Admission::Accepted(accepted) => {
-                self.request_answered(asking.ticket, Answer::Accepted(accepted));
+                self.request_answered(request.ticket, Answer::Accepted(accepted));
             }
             Admission::Refused(error) => {
-                self.request_answered(asking.ticket, Answer::Refused(error));
+                self.request_answered(request.ticket, Answer::Refused(error));
             }
-            Admission::Resubmit => self.work.push(Work::Ask(asking)),
+            Admission::Resubmit => self.work.push(Work::Reserve(request)),
             Admission::Wait => {
-                let id = &asking.task.id;
-                // Who joins another request's look-up is not in yet; who has another's unique key waits
-                // for that one.
+                let id = &request.task.id;
+                // A request that joins a reservation is not admitted yet; one whose unique key another
+                // task holds waits for that task.
                 let phase = self.core.active.get(id).map(|it| it.phase);
                 let not_in = match phase {
                     Some(phase) => phase == Phase::Reserved,
                     None => self.known(id).is_none(),
                 };
                 if !not_in {
-                    self.requests.let_in.insert(id.clone());
+                    self.requests.admitted.insert(id.clone());
                 }
             }
-            Admission::Run(start) => self.run_inline_later(start, asking),
+            Admission::Run(start) => self.run_inline_later(start, request),
         }
     }
 
     pub(super) fn request_answered(&mut self, ticket: Ticket, answer: Answer) {
-        let Some(Waiting::Request(asking)) = self.requests.waiting.remove(&ticket) else {
+        let Some(Waiting::Request(request)) = self.requests.waiting.remove(&ticket) else {
             panic!("{ticket:?} does not wait for {answer:?}");
         };
-        let id = &asking.task.id;
+        let id = &request.task.id;
         let of_another = match &answer {
             Answer::Ended(ended) => ended.task.id != *id,
             Answer::Accepted(accepted) => accepted.id != *id,
             _ => false,
         };
         if of_another {
-            self.requests.put_out(id);
+            self.requests.rejected(id);
         }
         match answer {
             Answer::Ended(ended) => {
-                self.check_is_meant(&asking, &ended.task);
+                self.check_same_request(&request, &ended.task);
                 self.check_is_stored(&ended.task.id, &ended.outcome);
                 self.ledger.accepted(&ended.task);
             }
@@ -371,37 +373,37 @@ impl World {
                     assert!(accepted.joined, "{accepted:?}");
                 }
                 if let Some(task) = self.known(&accepted.id) {
-                    self.check_is_meant(&asking, &task);
+                    self.check_same_request(&request, &task);
                     self.ledger.accepted(&task);
                 } else {
-                    // An inline body is at work that nobody needs stored.
+                    // An inline handler runs whose task needs no row.
                     let known =
-                        self.core.active.contains(id) || self.ledger.was_forgotten(&accepted.id);
+                        self.core.active.contains(id) || self.ledger.was_purged(&accepted.id);
                     assert!(known, "{id} was accepted and is not known");
                 }
             }
-            Answer::Refused(error) => self.check_refusal(&asking, &error),
+            Answer::Refused(error) => self.check_refusal(&request, &error),
             Answer::Resubmit => {
-                self.requests.waiting.insert(ticket, Waiting::Request(asking.clone()));
-                self.work.push(Work::Ask(*asking));
+                self.requests.waiting.insert(ticket, Waiting::Request(request.clone()));
+                self.work.push(Work::Reserve(*request));
             }
             answer => panic!("{answer:?} is no answer to a request"),
         }
     }
 
-    /// Whoever asks is told of what he asked for, or of what has the same unique key.
-    fn check_is_meant(&self, asking: &Asking, task: &Task) {
-        if task.id == asking.task.id {
-            // Its arguments may be a newcomer's by now, and a forgotten one's name another's.
+    /// The answer is about the task of the request, or about the holder of its unique key.
+    fn check_same_request(&self, request: &Request, task: &Task) {
+        if task.id == request.task.id {
+            // A replacement may have changed its arguments, and another task may have a purged id.
             let key = task.options.unique();
             let replaced = key.is_some();
-            let another = self.ledger.was_forgotten(&task.id);
-            let same = task.digest == asking.task.digest;
+            let another = self.ledger.was_purged(&task.id);
+            let same = task.digest == request.task.digest;
             assert!(same || replaced || another, "{} has other content", task.id);
         } else {
             let key = |task: &Task| task.options.unique().map(|it| it.key.clone());
-            // Whoever joined another's request shares its fate, whatever key he asked with.
-            assert!(key(task).is_some(), "{task:?} {asking:?}");
+            // A request that joined another one gets its answer, whatever its own key is.
+            assert!(key(task).is_some(), "{task:?} {request:?}");
         }
     }
 
@@ -417,56 +419,56 @@ impl World {
         stored.or_else(|| self.core.find(id).0.map(|it| it.state))
     }
 
-    fn check_refusal(&mut self, asking: &Asking, error: &Error) {
-        let id = &asking.task.id;
-        self.requests.put_out(id);
+    fn check_refusal(&mut self, request: &Request, error: &Error) {
+        let id = &request.task.id;
+        self.requests.rejected(id);
         match error.code {
             Code::IdTaken => {
-                let taken = self.known(id).is_some_and(|it| it.digest != asking.task.digest);
-                let forgotten = self.ledger.was_forgotten(id);
+                let taken = self.known(id).is_some_and(|it| it.digest != request.task.digest);
+                let forgotten = self.ledger.was_purged(id);
                 let is_child = self.known(id).is_some_and(|it| it.parent.is_some());
                 assert!(
                     taken || self.core.active.contains(id) || forgotten || is_child,
-                    "nobody else has {id}"
+                    "no other task has {id}"
                 );
             }
             Code::DependencyUnmet => {
                 if error.message.ends_with("is not known") {
-                    for dependency in asking.known_before.iter() {
+                    for dependency in request.known_before.iter() {
                         let named = error.message.contains(&format!("dependency {dependency} "));
                         assert!(
                             !named
                                 || self.known(dependency).is_none()
-                                || self.ledger.was_forgotten(dependency)
-                                || self.requests.put_out.contains(dependency),
+                                || self.ledger.was_purged(dependency)
+                                || self.requests.rejected.contains(dependency),
                             "{id} was refused: {error}"
                         );
                     }
                 }
             }
-            // The store's word for it is checked where it is said; those who joined share it.
+            // `check_unique` checks the store's refusal; requests that joined share it.
             Code::UniqueTaken => {}
             Code::QueueFull | Code::Draining | Code::StoreUnavailable | Code::OutcomeUnknown => {}
             _ => panic!("{id} was refused: {error:?}"),
         }
     }
 
-    /// Nobody learns of an outcome that is not stored.
+    /// An outcome that a caller learns is stored.
     pub(super) fn check_is_stored(&self, id: &TaskId, outcome: &crate::models::Outcome) {
         let stored = self.store.find(id).and_then(|it| it.outcome);
         let kept = || self.cache.get(id).map(|it| it.outcome.clone());
         let is = stored.or_else(kept).as_ref() == Some(outcome);
-        // Somebody may have changed that since.
-        let was = self.ledger.has_come_to(id, outcome);
-        assert!(is || was, "what {id} came to is stored: {outcome:?}");
+        // An operator may have changed it since.
+        let was = self.ledger.had_outcome(id, outcome);
+        assert!(is || was, "the outcome of {id} is stored: {outcome:?}");
     }
 
-    /// Cancels and records whose change was not stored are refused, too.
+    /// Cancels and other writes that fail are refused, too.
     pub(super) fn is_request(&self, ticket: Ticket) -> bool {
         matches!(self.requests.waiting.get(&ticket), Some(Waiting::Request(_)))
     }
 
-    pub(super) fn forget_refused(&mut self, ticket: Ticket) {
+    pub(super) fn drop_refused(&mut self, ticket: Ticket) {
         assert!(self.requests.waiting.remove(&ticket).is_some(), "{ticket:?} does not wait");
     }
 }

@@ -1,4 +1,4 @@
-//! What happens on the way to the store and back.
+//! Commits, claims and reads, with faults on the way to the store and back.
 
 use std::sync::Arc;
 
@@ -9,20 +9,20 @@ use crate::error::{Code, Error};
 use crate::models::{QueueName, State, TaskId};
 use crate::store::{Applied, Change, ChangeResult, ClaimRequest, Claims, Commit, Insert, Position};
 
-/// How often a commit of which nothing was stored is tried.
+/// How often a commit is tried that stores nothing.
 const TRIES: u32 = 3;
 
-/// A commit under way: one at a time, as in production.
+/// A commit on its way: one at a time, as in production.
 pub(super) struct Committing {
     changes: Arc<[Change]>,
     tags: Vec<Tag<Ticket>>,
     tries: u32,
-    /// What the store has made of it; it would say the same again.
-    made: Option<Commit>,
+    /// The store's result; a retry gets the same.
+    result: Option<Commit>,
 }
 
 impl World {
-    /// One step on the way of a commit.
+    /// Does one step of a commit.
     pub(super) fn commit_step(&mut self) {
         let Some(mut committing) = self.committing.take() else {
             self.begin_commit();
@@ -30,7 +30,7 @@ impl World {
         };
         let fault = if self.calm { u32::MAX } else { self.rng.u32(0..10) };
         match fault {
-            _ if fault < self.full_disk && committing.made.is_none() => {
+            _ if fault < self.full_disk && committing.result.is_none() => {
                 committing.tries += 1;
                 if committing.tries < TRIES {
                     self.committing = Some(committing);
@@ -39,19 +39,19 @@ impl World {
                 }
             }
             9 => {
-                // It is made, but the answer is lost.
-                self.make(&mut committing);
+                // It is committed, but the answer is lost.
+                self.store_commit(&mut committing);
                 if self.rng.u32(0..3) == 0 {
                     let tags = &committing.tags;
-                    let error = Error::new(Code::OutcomeUnknown, "nobody answers");
+                    let error = Error::new(Code::OutcomeUnknown, "no answer");
                     self.act(|core, now, out| core.commit_uncertain(tags, &error, now, out));
                 }
                 self.committing = Some(committing);
             }
             _ => {
-                self.make(&mut committing);
-                let Committing { made, tags, .. } = committing;
-                let commit = made.expect("just made");
+                self.store_commit(&mut committing);
+                let Committing { result, tags, .. } = committing;
+                let commit = result.expect("just committed");
                 self.act(|core, now, out| core.committed(tags, commit, now, out));
             }
         }
@@ -63,19 +63,20 @@ impl World {
         }
         let size = self.rng.usize(1..=self.writes.len());
         let (changes, tags): (Vec<Change>, Vec<Tag<Ticket>>) = self.writes.drain(..size).unzip();
-        self.committing = Some(Committing { changes: changes.into(), tags, tries: 0, made: None });
+        self.committing =
+            Some(Committing { changes: changes.into(), tags, tries: 0, result: None });
     }
 
-    fn make(&mut self, committing: &mut Committing) {
-        if committing.made.is_none() {
+    fn store_commit(&mut self, committing: &mut Committing) {
+        if committing.result.is_none() {
             let wall = self.now.wall;
             let changes = committing.changes.clone();
             let applied = changes.iter().map(|change| self.apply(change, wall)).collect();
-            committing.made = Some(Commit { applied, due: self.store.due() });
+            committing.result = Some(Commit { applied, due: self.store.due() });
         }
     }
 
-    /// The store makes a change.
+    /// The store applies a change.
     pub(super) fn apply(&mut self, change: &Change, wall: Timestamp) -> Applied {
         let needed = match change {
             Change::Purge { id } => self.is_needed(id),
@@ -86,7 +87,7 @@ impl World {
         let about = match change {
             Change::Checkpoint { sequence, .. }
             | Change::Complete { sequence, .. }
-            | Change::Retry { sequence, .. } => self.stands(*sequence),
+            | Change::Retry { sequence, .. } => self.snapshot_at(*sequence),
             _ => None,
         };
         self.ledger.applied(change, &applied, about.as_ref());
@@ -96,12 +97,12 @@ impl World {
             | Change::Spawn { child: Insert { task, .. }, .. } => {
                 self.check_unique(task, &applied.result);
                 if !matches!(applied.result, ChangeResult::Inserted(_)) {
-                    self.requests.put_out(&task.id);
+                    self.requests.rejected(&task.id);
                 }
             }
             Change::Expand { children, .. } => {
                 for child in children {
-                    if let Some(entered) = self.stands(child.sequence) {
+                    if let Some(entered) = self.snapshot_at(child.sequence) {
                         self.check_unique(&child.task, &ChangeResult::Inserted(entered.state));
                     }
                 }
@@ -110,25 +111,25 @@ impl World {
                 self.limits.claim_was_lost(*sequence);
             }
             Change::Checkpoint { data: Some(_), .. } if applied.result == ChangeResult::Done => {
-                self.limits.is_no_suspect(&about.expect("it runs").task.id);
+                self.limits.clear_crashes(&about.expect("it runs").task.id);
             }
             Change::Purge { id } if applied.result == ChangeResult::Done => {
-                assert!(!needed, "{id} is needed and forgotten");
-                self.limits.forget(id);
-                self.events.forget(id);
+                assert!(!needed, "{id} is needed and purged");
+                self.limits.purge(id);
+                self.events.purge(id);
             }
             _ => {}
         }
         for task in &applied.retried {
-            self.limits.is_no_suspect(&task.id);
+            self.limits.clear_crashes(&task.id);
         }
         for ended in &applied.ended {
-            self.limits.is_no_suspect(&ended.task.id);
+            self.limits.clear_crashes(&ended.task.id);
         }
         applied
     }
 
-    /// Nothing of it was stored.
+    /// The commit stored nothing.
     fn commit_failed(&mut self, committing: Committing) {
         let Committing { changes, tags, .. } = committing;
         let writes = changes.iter().cloned().zip(tags).collect();
@@ -139,24 +140,24 @@ impl World {
         }
     }
 
-    /// The store makes what is on its way, and nobody is there to hear.
-    pub(super) fn commit_unheard(&mut self) {
+    /// The store commits what is on its way, and the process crashes before the answer.
+    pub(super) fn commit_without_answer(&mut self) {
         if let Some(mut committing) = self.committing.take() {
-            self.make(&mut committing);
+            self.store_commit(&mut committing);
         }
     }
 
-    pub(super) fn claim(&mut self, wanted: Vec<ClaimRequest>, maybe_made: bool) {
+    pub(super) fn claim(&mut self, wanted: Vec<ClaimRequest>, maybe_claimed: bool) {
         let fault = if self.calm { 0 } else { self.rng.u32(0..12) };
         match fault {
-            10 if !maybe_made => self.act(|core, now, _| core.claim_failed(&wanted, now)),
+            10 if !maybe_claimed => self.act(|core, now, _| core.claim_failed(&wanted, now)),
             11 => {
                 self.store_claims(&wanted);
-                self.work.push(Work::Claim { wanted, maybe_made: true });
+                self.work.push(Work::Claim { wanted, maybe_claimed: true });
             }
             _ => {
                 let claims = self.store_claims(&wanted);
-                self.work.push(Work::Claimed { wanted, claims, again: maybe_made });
+                self.work.push(Work::Claimed { wanted, claims, again: maybe_claimed });
             }
         }
     }
@@ -168,7 +169,7 @@ impl World {
             let first = self.ledger.claimed(claimed);
             let expires_at = claimed.task.options.expires_at;
             let late = expires_at.is_some_and(|at| at <= self.now.wall);
-            let again = self.ledger.came_back.contains(&claimed.task.id);
+            let again = self.ledger.retried.contains(&claimed.task.id);
             assert!(!first || !late || again, "{claimed:?}");
             if self.fences.insert(claimed.fence) {
                 self.check_claim(claimed, self.now.wall);

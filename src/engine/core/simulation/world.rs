@@ -1,4 +1,4 @@
-//! The world around the core: what is under way in it, and its end.
+//! The world around the core: the work on its way, and the end of a run.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroUsize;
@@ -9,8 +9,8 @@ use super::events::Events;
 use super::handlers::{Handlers, methods};
 use super::ledger::Ledger;
 use super::limits::Limits;
-use super::operators::{DECIDED, limits};
-use super::requests::{Asking, Requests};
+use super::operators::{CONFIGURED, limits};
+use super::requests::{Request, Requests};
 use super::stores::Committing;
 use crate::cache::ResultsCache;
 use crate::clock::{Now, Timestamp};
@@ -27,10 +27,10 @@ use crate::store::{
 use crate::tasks::TaskRegistry;
 
 const STEPS: u32 = 600;
-/// More than enough for whatever is left to come to its end.
+/// More than enough for every task to end.
 const QUIET_ROUNDS: u32 = 3_000;
 
-/// Somebody who waits. Those with odd numbers went away at once.
+/// A waiter. Those with odd numbers go away at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ticket(pub(super) u64);
 
@@ -40,10 +40,10 @@ impl Waiter for Ticket {
     }
 }
 
-/// Something that will be done, at any time and in any order.
+/// Work that is done at any time and in any order.
 #[derive(Debug)]
 pub(super) enum Work {
-    Claim { wanted: Vec<ClaimRequest>, maybe_made: bool },
+    Claim { wanted: Vec<ClaimRequest>, maybe_claimed: bool },
     Claimed { wanted: Vec<ClaimRequest>, claims: Claims, again: bool },
     Refill { queue: QueueName, after: Option<Position>, limit: usize },
     Refilled(QueueName, Option<Position>, Vec<ClaimableTask>),
@@ -52,16 +52,16 @@ pub(super) enum Work {
     Start(Box<StartAttempt>),
     Signal(Fence),
     Abort(Fence),
-    Ask(Asking),
-    LookUp(Asking),
-    Submit(Asking),
-    Inline(Box<StartAttempt>, Asking),
+    Reserve(Request),
+    LookUp(Request),
+    Submit(Request),
+    Inline(Box<StartAttempt>, Request),
 }
 
 pub(super) struct World {
     pub(super) rng: fastrand::Rng,
     pub(super) now: Now,
-    /// Nothing new is asked for and nothing fails any more.
+    /// Nothing new is submitted, and nothing fails.
     pub(super) calm: bool,
     /// In how many of ten commits the disk is full.
     pub(super) full_disk: u32,
@@ -79,15 +79,15 @@ pub(super) struct World {
     pub(super) ledger: Ledger,
     pub(super) limits: Limits,
     pub(super) events: Events,
-    /// Claims that were checked.
+    /// Fences of claims that were checked.
     pub(super) fences: BTreeSet<Fence>,
-    /// Starts that claims were asked for.
+    /// Fences of claims that the core sent.
     reserved: BTreeSet<Fence>,
     /// Whether the latest boot found that the one before it had crashed.
     pub(super) found_a_crash: bool,
     /// Whether limits per key change.
     pub(super) changes_keys: bool,
-    /// After how many ends of the process a task is a suspect; 0: never.
+    /// After how many crashes a task is a quarantine candidate; 0: never.
     pub(super) quarantine_after: u32,
 }
 
@@ -139,49 +139,49 @@ impl World {
     pub(super) fn run(mut self) {
         for _ in 0..STEPS {
             match self.rng.u32(0..1_000) {
-                0..140 => self.ask_something(),
-                140..160 => self.wish_to_cancel(),
+                0..140 => self.submit_something(),
+                140..160 => self.cancel_something(),
                 160..165 => self.list_something(),
-                165..240 => self.some_body_speaks(),
-                240..260 => self.change_by_hand(),
-                260..270 => self.decide_about_a_queue(),
+                165..240 => self.handler_calls_host(),
+                240..260 => self.operator_writes(),
+                260..270 => self.operator_changes_queue(),
                 270..460 => self.commit_step(),
                 460..790 => self.work_step(),
-                790..920 => self.end_some_body(),
+                790..920 => self.handler_returns(),
                 920..995 => self.time_passes(),
                 995..998 => self.crash(),
                 _ => self.drain(),
             }
             self.check();
         }
-        self.come_to_rest();
-        self.check_the_end();
+        self.finish();
+        self.check_end();
     }
 
-    /// Tells the core something and takes on what it wants done.
+    /// Gives the core an input and keeps the work of its commands.
     pub(super) fn act<T>(
         &mut self,
-        tell: impl FnOnce(&mut Core<Ticket>, Now, &mut Vec<Command<Ticket>>) -> T,
+        input: impl FnOnce(&mut Core<Ticket>, Now, &mut Vec<Command<Ticket>>) -> T,
     ) -> T {
         let mut out = Vec::new();
-        let told = tell(&mut self.core, self.now, &mut out);
+        let result = input(&mut self.core, self.now, &mut out);
         for command in out {
-            self.take_on(command);
+            self.perform(command);
         }
-        told
+        result
     }
 
-    fn take_on(&mut self, command: Command<Ticket>) {
+    fn perform(&mut self, command: Command<Ticket>) {
         match command {
             Command::Write(change, tag) => self.writes.push_back((change, tag)),
             Command::Claim(wanted) => {
                 for claim in &wanted {
                     self.reserved.insert(claim.fence);
                     if let Some(queue) = self.queue_of(claim.sequence) {
-                        self.check_reservation(&queue);
+                        self.check_start_allowed(&queue);
                     }
                 }
-                self.work.push(Work::Claim { wanted, maybe_made: false });
+                self.work.push(Work::Claim { wanted, maybe_claimed: false });
             }
             Command::Refill { queue, after, limit } => {
                 self.work.push(Work::Refill { queue, after, limit });
@@ -212,9 +212,9 @@ impl World {
     fn answered(&mut self, ticket: Ticket, answer: Answer) {
         match answer {
             Answer::Result(_) | Answer::Cancel(_) => {
-                self.said_or_cancel_answered(ticket, answer);
+                self.write_answered(ticket, answer);
             }
-            Answer::Refused(_) if !self.is_request(ticket) => self.forget_refused(ticket),
+            Answer::Refused(_) if !self.is_request(ticket) => self.drop_refused(ticket),
             _ => self.request_answered(ticket, answer),
         }
     }
@@ -231,7 +231,7 @@ impl World {
     pub(super) fn do_work(&mut self, work: Work) {
         self.trace(&work);
         match work {
-            Work::Claim { wanted, maybe_made } => self.claim(wanted, maybe_made),
+            Work::Claim { wanted, maybe_claimed } => self.claim(wanted, maybe_claimed),
             Work::Claimed { wanted, claims, again: false } => {
                 self.act(|core, now, out| core.claimed(&wanted, claims, now, out));
             }
@@ -245,12 +245,12 @@ impl World {
             Work::Recheck(ids) => self.recheck(ids),
             Work::Rechecked(found) => self.rechecked(found),
             Work::Start(start) => self.start(*start),
-            Work::Signal(fence) => self.handlers.tell(fence),
+            Work::Signal(fence) => self.handlers.signal(fence),
             Work::Abort(fence) => self.handlers.abort(fence),
-            Work::Ask(asking) => self.ask(asking),
-            Work::LookUp(asking) => self.look_up(asking),
-            Work::Submit(asking) => self.submit(asking),
-            Work::Inline(start, asking) => self.run_inline(*start, asking),
+            Work::Reserve(request) => self.reserve(request),
+            Work::LookUp(request) => self.look_up(request),
+            Work::Submit(request) => self.submit(request),
+            Work::Inline(start, request) => self.run_inline(*start, request),
         }
     }
 
@@ -262,7 +262,7 @@ impl World {
         self.now.steady += step;
         self.now.wall = self.now.wall.plus(step);
         if !self.calm && self.rng.u32(0..20) == 0 {
-            // Somebody sets the clock.
+            // The wall clock is set.
             self.limits.clock_was_set();
             let jump = Duration::from_millis(self.rng.u64(0..2_000));
             self.now.wall = if self.rng.bool() {
@@ -281,13 +281,13 @@ impl World {
         self.writes.clear();
         self.committing = None;
         self.work.clear();
-        self.handlers.die();
-        self.requests.die();
+        self.handlers.crash();
+        self.requests.crash();
         self.cache = Arc::new(cache());
         self.limits.reopened();
-        let expected = self.who_dies();
+        let expected = self.interrupted_tasks();
         if self.rng.u32(0..3) == 0 {
-            self.declare_otherwise();
+            self.change_settings();
         }
         let opened = self.store.open(options(self.now.wall, self.quarantine_after));
         self.ledger.reopened(&opened, &self.store);
@@ -306,16 +306,16 @@ impl World {
         self.declare();
     }
 
-    /// Who runs while the process ends, and what is to become of it.
-    fn who_dies(&mut self) -> Vec<(TaskId, State)> {
+    /// The tasks that run while the process crashes, and their states after the next boot.
+    fn interrupted_tasks(&mut self) -> Vec<(TaskId, State)> {
         let filter = TaskFilter { states: vec![State::Running], ..TaskFilter::default() };
         let mut dying = Vec::new();
         for snapshot in self.store.list(&filter, None, usize::MAX).tasks {
             let id = snapshot.task.id.clone();
-            let deaths = self.limits.died_with(&id);
+            let crashes = self.limits.crashed_with(&id);
             let state = if snapshot.cancel_requested {
                 State::Cancelled
-            } else if self.quarantine_after > 0 && deaths > self.quarantine_after {
+            } else if self.quarantine_after > 0 && crashes > self.quarantine_after {
                 State::Failed
             } else {
                 State::Queued
@@ -330,18 +330,18 @@ impl World {
 
     fn check_rescued(&mut self, expected: Vec<(TaskId, State)>) {
         for (id, state) in expected {
-            let found = self.store.find(&id).expect("what ran is there");
+            let found = self.store.find(&id).expect("it ran");
             assert_eq!(found.state, state, "{found:#?}");
             if state.has_ended() {
                 self.ledger.ended_at_boot(&id, found.outcome.expect("it has ended"));
-                self.limits.is_no_suspect(&id);
+                self.limits.clear_crashes(&id);
             }
         }
     }
 
-    /// The next process is started with other settings.
-    fn declare_otherwise(&mut self) {
-        let name = self.rng.choice(DECIDED).expect("some");
+    /// The next process starts with other settings.
+    fn change_settings(&mut self) {
+        let name = self.rng.choice(CONFIGURED).expect("some");
         let queue = QueueName::parse(name, "").expect("a name");
         let before = self.limits_of(&queue);
         let limits = limits(&mut self.rng, name, self.changes_keys, before);
@@ -357,16 +357,16 @@ impl World {
         }
     }
 
-    /// A body starts: at once, or under a claim that was checked when it was asked for.
+    /// A handler starts: early, or under a claim that was checked when the core sent it.
     pub(super) fn check_reserved(&mut self, start: &StartAttempt) {
         if !self.reserved.remove(&start.claimed.fence) {
             let queue = start.claimed.task.options.queue.clone();
-            self.check_reservation(&queue);
+            self.check_start_allowed(&queue);
         }
     }
 
-    /// How a durable task stands.
-    pub(super) fn stands(&self, sequence: Sequence) -> Option<Snapshot> {
+    /// A durable task.
+    pub(super) fn snapshot_at(&self, sequence: Sequence) -> Option<Snapshot> {
         let before = Some(Sequence(sequence.0 + 1));
         let task = self.store.list(&TaskFilter::default(), before, 1).tasks;
         task.into_iter().find(|it| it.sequence == Some(sequence))
@@ -380,8 +380,8 @@ impl World {
         self.act(|core, now, out| core.start(declared, now, out));
     }
 
-    /// Lets everything that is under way come to its end.
-    fn come_to_rest(&mut self) {
+    /// Lets every task end.
+    fn finish(&mut self) {
         self.calm = true;
         self.resume_all();
         for _ in 0..QUIET_ROUNDS {
@@ -393,22 +393,23 @@ impl World {
                 self.commit_step();
             }
             self.check();
-            self.end_some_body();
+            self.handler_returns();
             self.check();
-            let idle = self.work.is_empty() && self.writes.is_empty() && self.handlers.only_wait();
+            let idle =
+                self.work.is_empty() && self.writes.is_empty() && self.handlers.all_suspended();
             if idle {
-                // Those that have ended may be kept for their unique keys.
+                // Ephemeral tasks are kept after their end while their unique keys are held.
                 let forgotten = self.core.ephemeral.is_empty();
-                if forgotten && self.everything_has_ended() && self.handlers.are_gone() {
+                if forgotten && self.everything_has_ended() && self.handlers.all_returned() {
                     return;
                 }
-                // It may have been paused again by what was on its way.
+                // A write on its way may have paused a queue again.
                 self.resume_all();
                 self.time_passes();
             }
         }
         let Core { dispatch, attempts, .. } = &self.core;
-        panic!("it does not come to rest: {:#?}\n{dispatch:#?}\n{attempts:?}", self.unfinished());
+        panic!("tasks do not end: {:#?}\n{dispatch:#?}\n{attempts:?}", self.unfinished());
     }
 
     fn everything_has_ended(&self) -> bool {
@@ -425,7 +426,7 @@ impl World {
             .collect()
     }
 
-    /// Tells what happens, for whoever looks at a single seed.
+    /// Prints what happens if `SIMULATION_TRACE` is set.
     pub(super) fn trace(&self, event: &dyn std::fmt::Debug) {
         if self.traced {
             eprintln!("{:?} {event:?}", self.now.steady);
@@ -439,7 +440,7 @@ fn cache() -> ResultsCache {
 
 fn settings(rng: &mut fastrand::Rng) -> Settings {
     let mut queues = BTreeMap::new();
-    for name in DECIDED {
+    for name in CONFIGURED {
         let limits = limits(rng, name, true, QueueLimits::default());
         let settings = QueueSettings { limits, paused: false };
         queues.insert(QueueName::parse(name, "").expect("a name"), settings);
