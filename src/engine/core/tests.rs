@@ -1,5 +1,7 @@
 //! What the tests of the core's parts share.
 
+mod bounds;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
