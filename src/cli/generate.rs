@@ -203,7 +203,7 @@ METHODS
 
 #[cfg(test)]
 mod tests {
-    use task_scheduler::testing::tell;
+    use task_scheduler::testing::deliver_event;
 
     use super::*;
 
@@ -211,7 +211,7 @@ mod tests {
     fn every_event_is_handled() {
         for name in [EXAMPLES] {
             let event = Announced::example(name).expect(\"it is in the catalogue\");
-            tell(&TYPE, &event).expect(\"it is handled\");
+            deliver_event(&TYPE, &event).expect(\"it is handled\");
         }
     }
 }

@@ -1,10 +1,10 @@
-//! Events on their way from the core to whoever listens.
+//! Publishes events in the order in which the core decides them.
 //!
-//! Each thread that tells the core something tells of what came of it, too. They are told in the order in
-//! which the core decided: what is announced is taken over while the core is held, and told by one
-//! thread at a time once it is not. A thread goes on only when what it took over was told, so whoever
-//! is answered after an event can rely on its having been announced. (The core hears of commits and
-//! claims in the order in which the store made them: both loops run on one thread.)
+//! A thread that changes the core also publishes the events of that change. While it holds the core, it
+//! queues them; after it releases the core, one thread at a time publishes what is queued. A thread
+//! continues only after its own events are published, so a caller that gets an answer after an event
+//! can rely on the event. (The core learns of commits and claims in the store's order, because
+//! both services run on one thread.)
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -18,81 +18,82 @@ use crate::models::{Ended, Event, Fact, Fence, State, Task, TaskFact};
 
 pub(super) struct Announcements {
     announcer: Arc<Announcer>,
-    /// In the order in which they are to be told. Bounded by what threads that wait to tell bring.
-    waiting: Mutex<VecDeque<Vec<Event>>>,
-    /// Whether the thread that holds this is telling: whoever listens may tell the engine something.
-    telling: ReentrantMutex<Cell<bool>>,
+    /// In the order to publish. Holds one entry at most for each thread that waits to publish.
+    queued: Mutex<VecDeque<Vec<Event>>>,
+    /// True while the thread that holds the lock publishes. The lock is reentrant because an observer
+    /// may call the engine.
+    publishing: ReentrantMutex<Cell<bool>>,
 }
 
 impl Announcements {
     pub(super) fn new(announcer: Arc<Announcer>) -> Self {
         Self {
             announcer,
-            waiting: Mutex::default(),
-            telling: ReentrantMutex::new(Cell::new(false)),
+            queued: Mutex::default(),
+            publishing: ReentrantMutex::new(Cell::new(false)),
         }
     }
 
-    /// Who tells.
     pub(super) fn announcer(&self) -> &Arc<Announcer> {
         &self.announcer
     }
 
-    /// Whether anybody listens.
-    pub(super) fn listened_to(&self) -> bool {
+    /// Whether there is any subscriber or observer.
+    pub(super) fn has_listeners(&self) -> bool {
         self.announcer.has_subscribers()
     }
 
-    /// Takes events over from the core, which is held meanwhile.
-    pub(super) fn take_over(&self, events: Vec<Event>) {
-        self.waiting.lock().push_back(events);
+    /// Queues events of the core. Call it while the core is held.
+    pub(super) fn queue(&self, events: Vec<Event>) {
+        self.queued.lock().push_back(events);
     }
 
-    /// Tells of everything that was taken over. The core must not be held.
-    pub(super) fn tell(&self) {
-        let telling = self.telling.lock();
-        // What a listener brought about is told when it is done with what it was told.
-        if telling.replace(true) {
+    /// Publishes everything that is queued. Call it while the core is not held.
+    pub(super) fn publish(&self) {
+        let publishing = self.publishing.lock();
+        // An observer on this thread caused these events: the outer call publishes them.
+        if publishing.replace(true) {
             return;
         }
-        let _told = Told(&telling);
+        let _guard = ReentryGuard(&publishing);
         loop {
-            let Some(events) = self.waiting.lock().pop_front() else { return };
+            let Some(events) = self.queued.lock().pop_front() else { return };
             for event in events {
                 self.announcer.announce(event);
             }
         }
     }
 
-    /// Tells of one thing that happened outside of the core.
-    pub(super) fn tell_of(&self, event: Event) {
+    /// Publishes one event that does not come from the core.
+    pub(super) fn publish_now(&self, event: Event) {
         self.announcer.announce(event);
     }
 
-    /// A task that has no row begins. Nobody else tells of it, so its order is that of this thread.
-    pub(super) fn began_inline(&self, task: &Arc<Task>, fence: Fence, now: Now) {
-        if self.listened_to() {
+    /// Publishes the start of a task that has no row. Only this thread publishes its events, so they
+    /// are in order.
+    pub(super) fn inline_started(&self, task: &Arc<Task>, fence: Fence, now: Now) {
+        if self.has_listeners() {
             for fact in
                 [TaskFact::Accepted(State::Running), TaskFact::Started { attempt: 1, fence }]
             {
-                self.tell_of(Event { at: now.wall, fact: Fact::Task(task.clone(), fact) });
+                self.publish_now(Event { at: now.wall, fact: Fact::Task(task.clone(), fact) });
             }
         }
     }
 
-    /// And has ended.
-    pub(super) fn ended_inline(&self, ended: &Arc<Ended>) {
-        if self.listened_to() {
+    /// Publishes the end of a task that has no row.
+    pub(super) fn inline_ended(&self, ended: &Arc<Ended>) {
+        if self.has_listeners() {
             let fact = Fact::Task(ended.task.clone(), TaskFact::Ended(ended.clone()));
-            self.tell_of(Event { at: ended.outcome.ended_at, fact });
+            self.publish_now(Event { at: ended.outcome.ended_at, fact });
         }
     }
 }
 
-/// Also when a listener panics.
-struct Told<'a>(&'a Cell<bool>);
+/// Clears the flag also when an observer panics.
+struct ReentryGuard<'a>(&'a Cell<bool>);
 
-impl Drop for Told<'_> {
+impl Drop for ReentryGuard<'_> {
     fn drop(&mut self) {
         self.0.set(false);
     }

@@ -1,4 +1,4 @@
-//! Runs bodies: prepares their arguments and reports what became of them.
+//! Runs attempts: reads what the handler needs, calls it and reports how the attempt ended.
 
 use std::sync::Arc;
 
@@ -6,29 +6,27 @@ use super::core::{Answer, AttemptEnd, HostCall, Output, StartAttempt};
 use super::{Caller, Shared, gate};
 use crate::clock::Now;
 use crate::error::Code;
-use crate::models::wrappers::MAX_DEPTH;
 use crate::models::{self, ArgValue, Failure, Fence, MAX_DEPENDENCIES, Outcome, Request, TaskId};
 use crate::store::ChangeResult;
 use crate::tasks::{
-    AttemptInfo, Child, Decision, Handler, HandlerResult, Host, TaskContext, UnwrittenOutput,
-    calling, catching, check_result, fill_in,
+    AttemptInfo, CallEnd, Child, Earlier, Handler, HandlerResult, Host, Prepared, TaskContext,
+    UnwrittenOutput, catch_panic, catch_panic_async, prepare,
 };
 
-/// Whether the body's arguments are known without reading or deciding anything.
+/// Whether the arguments of the attempt are known without reading or deciding anything.
 pub(super) fn is_ready(start: &StartAttempt) -> bool {
     start.claimed.task.deps.is_empty()
         && start.claimed.children.is_empty()
         && !matches!(start.method.handler, Handler::Object(_))
 }
 
-/// The arguments of a body that [`is_ready`].
+/// The arguments of an attempt that [`is_ready`].
 pub(super) fn args(start: &StartAttempt) -> Vec<ArgValue> {
     start.claimed.resolved_args.as_ref().unwrap_or(&start.claimed.task.args).clone()
 }
 
-/// What an attempt's body is given to know itself by.
 pub(super) fn context(start: &StartAttempt, host: Arc<dyn Host>, now: Now) -> TaskContext {
-    let begun = AttemptInfo {
+    let info = AttemptInfo {
         number: start.claimed.attempt,
         fence: start.claimed.fence,
         started: now.steady,
@@ -36,34 +34,34 @@ pub(super) fn context(start: &StartAttempt, host: Arc<dyn Host>, now: Now) -> Ta
         checkpoint: start.claimed.checkpoint.clone(),
         log_lines: start.claimed.log_lines,
     };
-    TaskContext::new(start.claimed.task.clone(), begun, host)
+    TaskContext::new(start.claimed.task.clone(), info, host)
 }
 
-/// Runs an inline body on this thread. Answers also what it said.
+/// Runs an inline handler on this thread. Returns its output, too.
 pub(super) fn run_inline(
     start: &StartAttempt,
     host: Arc<dyn Host>,
     now: Now,
 ) -> (AttemptEnd, Output) {
     let context = context(start, host, now);
-    let ran = match start.method.handler {
+    let end = match start.method.handler {
         Handler::Inline(run) | Handler::Sync(run) => {
             let context = context.clone();
-            ran(calling(|| run(context, args(start))))
+            end_of_call(catch_panic(|| run(context, args(start))))
         }
-        Handler::Async(_) | Handler::Object(_) => unreachable!("only inline bodies run inline"),
+        Handler::Async(_) | Handler::Object(_) => unreachable!("only inline handlers run inline"),
     };
-    (ran, said(&context))
+    (end, take_output(&context))
 }
 
-/// What a body said that nobody has taken yet.
-pub(super) fn said(context: &TaskContext) -> Output {
+/// Takes the output that the handler has produced since the last call.
+pub(super) fn take_output(context: &TaskContext) -> Output {
     let UnwrittenOutput { progress, lines } = context.take_unwritten();
     let progress = progress.map(|progress| (progress.fraction, progress.message));
     Output { progress, lines }
 }
 
-/// Runs a sync body on this thread and reports its end.
+/// Runs a sync handler on this thread and reports its end.
 pub(super) fn run_sync(
     shared: &Arc<Shared>,
     run: fn(TaskContext, Vec<ArgValue>) -> HandlerResult,
@@ -71,104 +69,85 @@ pub(super) fn run_sync(
     args: Vec<ArgValue>,
 ) {
     let report = Report::new(shared.clone(), context.fence());
-    report.send(ran(calling(|| run(context, args))));
+    report.send(end_of_call(catch_panic(|| run(context, args))));
 }
 
-/// Prepares and runs any body, and reports its end.
+/// Prepares an attempt, runs its handler and reports its end.
 ///
-/// The report comes from outside: a body that is dropped before it was ever polled has ended, too.
+/// The caller makes the report: the attempt must end also when this future is dropped before its first
+/// poll.
 pub(super) async fn run_async(
     shared: Arc<Shared>,
     start: StartAttempt,
     context: TaskContext,
     report: Report,
 ) {
-    let ran = match prepare(&shared, &start, &context).await {
-        Err(ran) => ran,
+    let end = match resolve(&shared, &start, &context).await {
+        Err(end) => end,
         Ok(args) => match &start.method.handler {
-            Handler::Async(run) => match calling(|| run(context, args)) {
-                Ok(body) => ran(catching(body).await),
-                Err(failure) => AttemptEnd::Failed { failure, retryable: true },
+            Handler::Async(run) => match catch_panic(|| run(context, args)) {
+                Ok(handler) => end_of_call(catch_panic_async(handler).await),
+                Err(failure) => end_of_call(Err(failure)),
             },
             Handler::Object(handler) => {
-                ran(catching(handler.execute(&start.claimed.task, &context, args)).await)
+                let handler = handler.execute(&start.claimed.task, &context, args);
+                end_of_call(catch_panic_async(handler).await)
             }
-            // It takes microseconds, wherever it runs.
-            Handler::Inline(run) => ran(calling(|| run(context, args))),
+            // It takes microseconds, so it may run on this thread.
+            Handler::Inline(run) => end_of_call(catch_panic(|| run(context, args))),
             Handler::Sync(run) => {
                 let run = *run;
-                let body = move || ran(calling(|| run(context, args)));
-                // The thread reports by itself: nobody can take it back.
+                let call = move || end_of_call(catch_panic(|| run(context, args)));
+                // A blocking thread cannot be aborted, so it reports by itself.
                 let report = report.detach();
-                shared.on_bodies.spawn_blocking(move || report.send(body()));
+                shared.handler_threads.spawn_blocking(move || report.send(call()));
                 return;
             }
         },
     };
-    report.send(ran);
+    report.send(end);
 }
 
-/// Gathers what the body is called with; or says how the attempt ends without it.
-async fn prepare(
+/// Reads the outcomes of dependencies and children and [prepares](prepare) the attempt. Returns the
+/// arguments of the handler, or how the attempt ends without it.
+async fn resolve(
     shared: &Arc<Shared>,
     start: &StartAttempt,
     context: &TaskContext,
 ) -> Result<Vec<ArgValue>, AttemptEnd> {
-    let wanted: Vec<TaskId> =
+    let needed: Vec<TaskId> =
         start.claimed.task.deps.iter().chain(&start.claimed.children).cloned().collect();
-    let dependencies = outcomes(shared, &wanted).await?;
-    let asked = match &start.claimed.resolved_args {
-        Some(decided) => decided.clone(),
-        None => fill_in(&start.claimed.task.args, &dependencies)
-            .map_err(|error| hopeless(error.code(), error.to_string()))?,
-    };
-    context.set_dependencies(dependencies);
-    let decided_before =
-        start.claimed.resolved_args.is_some() || !start.claimed.children.is_empty();
-    let args = match &start.method.handler {
-        Handler::Object(handler) if !decided_before => {
-            let undecided = asked.clone();
-            match calling(|| handler.decide(&start.claimed.task, context, asked)) {
-                Ok(Decision::Run(args)) => args,
-                Ok(Decision::Skip) => return Err(AttemptEnd::Skipped),
-                // What is expanded into nothing has nothing to wait for.
-                Ok(Decision::Expand(children)) if children.is_empty() => undecided,
-                Ok(Decision::Expand(children)) => return Err(expand(shared, start, children)),
-                Err(failure) => return Err(AttemptEnd::Failed { failure, retryable: true }),
+    context.set_dependencies(outcomes(shared, &needed).await?);
+    let stored = start.claimed.resolved_args.as_deref();
+    let earlier = Earlier { args: stored, expanded: !start.claimed.children.is_empty() };
+    match prepare(&start.method, context, earlier) {
+        Prepared::Run(args) => {
+            if stored.is_none() && args != start.claimed.task.args {
+                store_args(shared, start.claimed.fence, args.clone()).await?;
             }
+            Ok(args)
         }
-        _ => asked,
-    };
-    // Results may nest as deep as arguments, but not arguments with results in them deeper.
-    if args.iter().any(|arg| arg.is_deeper_than(MAX_DEPTH)) {
-        let message =
-            format!("with results in their places, arguments nest deeper than {MAX_DEPTH}");
-        return Err(hopeless(Code::InvalidArgument, message));
+        Prepared::Skip => Err(AttemptEnd::Skipped),
+        Prepared::Expand(children) => Err(expand(shared, start, children)),
+        Prepared::Fail { failure, retryable } => Err(AttemptEnd::Failed { failure, retryable }),
     }
-    // The method may have changed since the gate looked, and values that were not known are now.
-    if let Err(error) = (start.method.signature.check)(&args) {
-        return Err(hopeless(Code::InvalidArgument, error.message));
-    }
-    if start.claimed.resolved_args.is_none() && args != start.claimed.task.args {
-        record(shared, start.claimed.fence, args.clone()).await?;
-    }
-    Ok(args)
 }
 
-/// Turns what a handler wants done first into tasks.
+/// Makes tasks of the children that a handler wants to run first.
 fn expand(shared: &Shared, start: &StartAttempt, children: Vec<Child>) -> AttemptEnd {
     let options = &start.claimed.task.options;
     if children.len() > MAX_DEPENDENCIES {
-        let message = format!("{} children; at most {MAX_DEPENDENCIES} are taken", children.len());
-        return hopeless(Code::InvalidArgument, message);
+        let message =
+            format!("{} children; at most {MAX_DEPENDENCIES} are accepted", children.len());
+        return permanent_failure(Code::InvalidArgument, message);
     }
     let mut tasks = Vec::with_capacity(children.len());
     for Child { name, method, args } in children {
         let id = match TaskId::parse(&format!("{}/{name}", start.claimed.task.id), "child.name") {
             Ok(id) => id,
-            Err(error) => return hopeless(error.code, error.message),
+            Err(error) => return permanent_failure(error.code, error.message),
         };
-        let asked = models::TaskOptions {
+        let options = models::TaskOptions {
             queue: Some(options.queue.as_str().to_owned()),
             durability: Some(options.durability),
             ..models::TaskOptions::default()
@@ -178,17 +157,17 @@ fn expand(shared: &Shared, start: &StartAttempt, children: Vec<Child>) -> Attemp
             method,
             args,
             deps: Vec::new(),
-            options: Some(Box::new(asked)),
+            options: Some(Box::new(options)),
         };
         match gate::check_child(request, &start.claimed.task.id, shared) {
             Ok(task) => tasks.push(task),
-            Err(error) => return hopeless(error.code, error.message),
+            Err(error) => return permanent_failure(error.code, error.message),
         }
     }
     AttemptEnd::Expanded(tasks)
 }
 
-/// The outcomes of those tasks, in that order.
+/// The outcomes of ended tasks, in the order of the ids.
 async fn outcomes(shared: &Shared, ids: &[TaskId]) -> Result<Vec<(TaskId, Outcome)>, AttemptEnd> {
     let mut found: Vec<Option<Outcome>> =
         ids.iter().map(|id| shared.cache.get(id).map(|ended| ended.outcome.clone())).collect();
@@ -207,7 +186,7 @@ async fn outcomes(shared: &Shared, ids: &[TaskId]) -> Result<Vec<(TaskId, Outcom
         .zip(found)
         .map(|(id, outcome)| match outcome {
             Some(outcome) => Ok((id.clone(), outcome)),
-            None => Err(hopeless(
+            None => Err(permanent_failure(
                 Code::DependencyFailed,
                 format!("the outcome of dependency {id} is no longer kept"),
             )),
@@ -215,12 +194,16 @@ async fn outcomes(shared: &Shared, ids: &[TaskId]) -> Result<Vec<(TaskId, Outcom
         .collect()
 }
 
-/// Stores what the attempt runs with, so that later attempts run with the same.
-async fn record(shared: &Arc<Shared>, fence: Fence, args: Vec<ArgValue>) -> Result<(), AttemptEnd> {
+/// Stores the resolved arguments, so that later attempts run with the same.
+async fn store_args(
+    shared: &Arc<Shared>,
+    fence: Fence,
+    args: Vec<ArgValue>,
+) -> Result<(), AttemptEnd> {
     let (sender, receiver) = Caller::new();
     shared.act(|core, now, out| core.host_call(fence, HostCall::SetArgs(args), sender, now, out));
     match receiver.await {
-        Ok(Answer::Result(verdict)) if verdict != ChangeResult::Stale => Ok(()),
+        Ok(Answer::Result(result)) if result != ChangeResult::Stale => Ok(()),
         Ok(Answer::Refused(error)) => Err(AttemptEnd::Failed {
             failure: Failure { code: error.code, message: error.message },
             retryable: true,
@@ -229,23 +212,19 @@ async fn record(shared: &Arc<Shared>, fence: Fence, args: Vec<ArgValue>) -> Resu
     }
 }
 
-/// A panic may not happen again, a result that is too large will.
-fn ran(returned: Result<HandlerResult, Failure>) -> AttemptEnd {
-    match returned {
-        Ok(Ok(result)) => match check_result(&result) {
-            Ok(()) => AttemptEnd::Returned(Ok(Arc::new(result))),
-            Err(failure) => AttemptEnd::Failed { failure, retryable: false },
-        },
-        Ok(Err(error)) => AttemptEnd::Returned(Err(error)),
-        Err(failure) => AttemptEnd::Failed { failure, retryable: true },
+fn end_of_call(returned: Result<HandlerResult, Failure>) -> AttemptEnd {
+    match CallEnd::of(returned) {
+        CallEnd::Succeeded(result) => AttemptEnd::Returned(Ok(Arc::new(result))),
+        CallEnd::Failed(error) => AttemptEnd::Returned(Err(error)),
+        CallEnd::Broken { failure, retryable } => AttemptEnd::Failed { failure, retryable },
     }
 }
 
-fn hopeless(code: Code, message: String) -> AttemptEnd {
+fn permanent_failure(code: Code, message: String) -> AttemptEnd {
     AttemptEnd::Failed { failure: Failure { code, message }, retryable: false }
 }
 
-/// Tells the core how an attempt ended: also when its body is dropped.
+/// Reports the end of an attempt to the core, also when it is dropped.
 pub(super) struct Report {
     shared: Option<Arc<Shared>>,
     fence: Fence,
@@ -256,24 +235,24 @@ impl Report {
         Self { shared: Some(shared), fence }
     }
 
-    fn send(mut self, ran: AttemptEnd) {
-        self.tell(ran);
+    fn send(mut self, end: AttemptEnd) {
+        self.deliver(end);
     }
 
-    /// The same report, to be made by somebody else.
+    /// The same report for another thread to send. Dropping `self` then reports nothing.
     fn detach(mut self) -> Self {
         Self { shared: self.shared.take(), fence: self.fence }
     }
 
-    fn tell(&mut self, ran: AttemptEnd) {
+    fn deliver(&mut self, end: AttemptEnd) {
         if let Some(shared) = self.shared.take() {
             let fence = self.fence;
             let context = shared.running.lock().remove(&fence).map(|it| it.context);
             shared.act(|core, now, out| {
                 if let Some(context) = context {
-                    core.output(fence, said(&context), now, out);
+                    core.output(fence, take_output(&context), now, out);
                 }
-                core.ended(fence, ran, now, out);
+                core.ended(fence, end, now, out);
             });
         }
     }
@@ -281,6 +260,9 @@ impl Report {
 
 impl Drop for Report {
     fn drop(&mut self) {
-        self.tell(AttemptEnd::Aborted);
+        self.deliver(AttemptEnd::Aborted);
     }
 }
+
+#[cfg(test)]
+mod tests;

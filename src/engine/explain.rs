@@ -1,7 +1,12 @@
-//! Finds out why a task is not running: reads what the decision needs, and has the core decide.
+//! Explains why a task does not run now: reads what the decision needs, lets the core decide, and words
+//! the answer.
+
+mod sentences;
+
+use sentences::explanation;
 
 use super::Engine;
-use super::core::{Fate, KeyStance, MAX_BEFORE, Situation, explain};
+use super::core::{CoreStatus, ExplainInput, KeyUsage, MAX_BEFORE};
 use crate::clock::now;
 use crate::error::{Code, Error};
 use crate::models::{
@@ -10,13 +15,13 @@ use crate::models::{
 };
 use crate::store::{self, Position};
 
-/// How many pages of a listing are looked through for children that have not ended.
+/// How many pages of a listing are read to find children that have not ended.
 const CHILD_PAGES: usize = 20;
-/// How many that hold places of a key are counted: as many as have bodies that run, and more.
+/// Up to how many users of a concurrency key are counted. Fewer handlers can run at once.
 const MAX_HOLDERS: usize = 100_000;
 
 impl Engine {
-    /// Why a task is not running now, and when it will, as far as is known.
+    /// Why a task does not run now, and when it will, as far as is known.
     ///
     /// # Errors
     /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
@@ -24,39 +29,40 @@ impl Engine {
         let found = match self.find(id).await {
             Ok(snapshot) => snapshot,
             Err(error) => {
-                let fate = self.0.core.lock().fate(id);
-                return match fate {
-                    // Whoever waits for it may wait for what is not there.
-                    Some(Fate::Awaited) if error.code == Code::TaskNotFound => Err(error),
-                    Some(fate) => Ok(explain(&Situation::unread(fate, now().wall))),
+                let status = self.0.core.lock().status(id);
+                return match status {
+                    // A caller may wait for a task that does not exist.
+                    Some(CoreStatus::Awaited) if error.code == Code::TaskNotFound => Err(error),
+                    Some(status) => Ok(explanation(&ExplainInput::unread(status, now().wall))),
                     None => Err(error),
                 };
             }
         };
         if found.state.has_ended() {
-            return Ok(explain(&Situation::of(found, now().wall)));
+            return Ok(explanation(&ExplainInput::of(found, now().wall)));
         }
-        match self.situation(found.clone()).await {
-            Ok(situation) => Ok(explain(&situation)),
+        match self.read_input(found.clone()).await {
+            Ok(input) => Ok(explanation(&input)),
             Err(error) if error.code == Code::StoreUnavailable => {
-                Ok(explain(&Situation { store_fails: true, ..self.at_hand(found) }))
+                Ok(explanation(&ExplainInput { store_fails: true, ..self.input_at_hand(found) }))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// What is known without reading any more.
-    fn at_hand(&self, found: Snapshot) -> Situation {
+    /// What is known without another read of the store.
+    fn input_at_hand(&self, found: Snapshot) -> ExplainInput {
         let now = now();
-        let stance = self.0.core.lock().stance(&found.task, now);
-        Situation { stance: Some(stance), ..Situation::of(found, now.wall) }
+        let view = self.0.core.lock().view(&found.task, now);
+        ExplainInput { view: Some(view), ..ExplainInput::of(found, now.wall) }
     }
 
-    async fn situation(&self, found: Snapshot) -> Result<Situation, Error> {
+    async fn read_input(&self, found: Snapshot) -> Result<ExplainInput, Error> {
         let task = found.task.clone();
         let (queue, waits) = (&task.options.queue, found.unmet > 0);
         let dependencies = if waits { self.unfinished(&task.deps).await? } else { Vec::new() };
-        // It waits for children only beside those: nearly no task has any, and to find none takes pages.
+        // Nearly no task has children, and a search that finds none reads pages: skip it unless some
+        // unmet dependency is not explained yet.
         let has_children = usize::try_from(found.unmet).is_ok_and(|it| it > dependencies.len());
         let children =
             if has_children { self.unfinished_children(&task.id).await? } else { Vec::new() };
@@ -65,11 +71,8 @@ impl Engine {
                 if found.blocked_by == Some(BlockedBy::ConcurrencyKey)
                     || found.state != State::Queued =>
             {
-                let limit = self
-                    .at_hand(found.clone())
-                    .stance
-                    .map_or(1, |it| it.limits.concurrency_per_key);
-                Some(self.key(&task, key, limit).await?)
+                let limits = self.0.core.lock().view(&task, now()).limits;
+                Some(self.key_usage(&task, key, limits.concurrency_per_key).await?)
             }
             _ => None,
         };
@@ -77,27 +80,27 @@ impl Engine {
             (State::Queued, None, Some(sequence)) => {
                 let position = Position { priority: task.options.priority, sequence };
                 let stored = self.0.store.window(queue, None, MAX_BEFORE).await?;
-                let here = self.0.core.lock().ephemeral().window(queue, None, MAX_BEFORE);
+                let ephemeral = self.0.core.lock().ephemeral().window(queue, None, MAX_BEFORE);
                 let before = |ready: &&store::ClaimableTask| ready.position < position;
-                stored.iter().filter(before).count() + here.iter().filter(before).count()
+                stored.iter().filter(before).count() + ephemeral.iter().filter(before).count()
             }
             _ => 0,
         };
         let missing = match MethodRef::parse(&task.method) {
-            Ok(wish) if self.0.registry.resolve(&wish).is_some() => None,
+            Ok(method) if self.0.registry.resolve(&method).is_some() => None,
             _ => Some(self.0.registry.not_found(&task.method).message),
         };
-        let situation = self.at_hand(found);
-        Ok(Situation { dependencies, children, key, before, missing, ..situation })
+        let input = self.input_at_hand(found);
+        Ok(ExplainInput { dependencies, children, key, before, missing, ..input })
     }
 
-    /// Those that have not ended.
+    /// The tasks that have not ended.
     async fn unfinished(&self, ids: &[TaskId]) -> Result<Vec<TaskId>, Error> {
         let stored = self.0.store.find(ids).await?;
         let core = self.0.core.lock();
         let unfinished = ids.iter().zip(stored).filter(|(id, stored)| {
-            let here = core.find(id).0;
-            here.as_ref().or(stored.as_ref()).is_some_and(|found| !found.state.has_ended())
+            let ephemeral = core.find(id).0;
+            ephemeral.as_ref().or(stored.as_ref()).is_some_and(|found| !found.state.has_ended())
         });
         Ok(unfinished.map(|(id, _)| id.clone()).collect())
     }
@@ -122,11 +125,11 @@ impl Engine {
         Ok(children)
     }
 
-    /// Counts as many as are needed to know whether `limit` is reached.
-    async fn key(&self, task: &Task, key: &str, limit: u32) -> Result<KeyStance, Error> {
+    /// Counts the users of a key, up to the number that shows whether `limit` is reached.
+    async fn key_usage(&self, task: &Task, key: &str, limit: u32) -> Result<KeyUsage, Error> {
         let queue = &task.options.queue;
         let now = now().wall;
-        // It may be one of them itself.
+        // One more, because the task itself may be among them.
         let most = usize::try_from(limit).unwrap_or(usize::MAX).clamp(MAX_NAMED, MAX_HOLDERS) + 1;
         let (mut holders, free_at) = match task.options.durability {
             Durability::Durable => (
@@ -142,6 +145,6 @@ impl Engine {
         holders.retain(|holder| *holder != task.id);
         let count = u32::try_from(holders.len()).unwrap_or(u32::MAX);
         holders.truncate(MAX_NAMED);
-        Ok(KeyStance { holders, count, free_at })
+        Ok(KeyUsage { holders, count, free_at })
     }
 }

@@ -1,4 +1,4 @@
-//! What running bodies ask of the engine.
+//! Performs the calls that running handlers make through their [`TaskContext`](crate::tasks::TaskContext).
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,13 +13,14 @@ use crate::models::{Custom, Fence, Outcome, Request, TaskId};
 use crate::store::ChangeResult;
 use crate::tasks::{Host, HostError};
 
-/// How long what a body says may wait to be stored: however much it says, it is four writes a second.
+/// How long the output of a handler is collected before it is stored: at most four writes a second for
+/// each attempt.
 const WRITE_EVERY: Duration = Duration::from_millis(250);
 
-/// The engine, as its bodies see it. Does not keep it alive.
-pub(super) struct ForBodies(Weak<Shared>);
+/// The engine as its handlers see it. Does not keep the engine alive.
+pub(super) struct EngineHost(Weak<Shared>);
 
-impl ForBodies {
+impl EngineHost {
     pub(super) fn of(shared: &Weak<Shared>) -> Arc<dyn Host> {
         Arc::new(Self(shared.clone()))
     }
@@ -30,9 +31,9 @@ impl ForBodies {
 }
 
 #[async_trait]
-impl Host for ForBodies {
+impl Host for EngineHost {
     async fn checkpoint(&self, fence: Fence, data: Option<Arc<[u8]>>) -> Result<(), HostError> {
-        match ask(&self.shared()?, fence, HostCall::Checkpoint(data)).await? {
+        match host_call(&self.shared()?, fence, HostCall::Checkpoint(data)).await? {
             ChangeResult::Stale => Err(HostError::Stale),
             _ => Ok(()),
         }
@@ -46,12 +47,12 @@ impl Host for ForBodies {
         };
         let mut child = child;
         let options = child.options.get_or_insert_default();
-        // They are told of each other's ends in one transaction, so one store has both.
+        // One transaction ends a task and notifies its relatives, so one store must have both.
         options.durability = Some(parent.options.durability);
         options.wait_for_dependencies = true;
         let task = gate::check_child(child, &parent.id, &shared)?;
         let (id, digest) = (task.id.clone(), task.digest);
-        match ask(&shared, fence, HostCall::Spawn(task)).await? {
+        match host_call(&shared, fence, HostCall::Spawn(task)).await? {
             ChangeResult::Inserted(_) => Ok(id),
             ChangeResult::IdConflict(known)
                 if known.task.digest == digest
@@ -59,10 +60,10 @@ impl Host for ForBodies {
             {
                 Ok(id)
             }
-            ChangeResult::IdConflict(_) => Err(HostError::Refused(taken(&id))),
-            // It would be somebody else's task that the parent waits for, and its children are its own.
+            ChangeResult::IdConflict(_) => Err(HostError::Refused(id_taken(&id))),
+            // A parent cannot wait for the existing task: it is not its child.
             ChangeResult::UniqueConflict { .. } | ChangeResult::UniqueRefused => {
-                let why = "the child's unique key belongs to another task";
+                let why = format!("the unique key of child {id} is held by another task");
                 Err(HostError::Refused(Error::new(Code::UniqueTaken, why)))
             }
             ChangeResult::Unmet { dependency, problem } => {
@@ -79,11 +80,11 @@ impl Host for ForBodies {
         let is_child = |id: &TaskId| {
             id.as_str().strip_prefix(parent.as_str()).is_some_and(|rest| rest.starts_with('/'))
         };
-        if let Some(stranger) = children.iter().find(|id| !is_child(id)) {
-            let why = format!("{stranger} is no child of {parent}");
+        if let Some(other) = children.iter().find(|id| !is_child(id)) {
+            let why = format!("{other} is no child of {parent}");
             return Err(HostError::Refused(Error::invalid("children", why)));
         }
-        let _rest = Rest::begin(&shared, fence);
+        let _suspension = Suspension::begin(&shared, fence);
         let mut outcomes = Vec::with_capacity(children.len());
         for id in &children {
             outcomes.push(shared.outcome(id).await?.outcome.clone());
@@ -92,7 +93,7 @@ impl Host for ForBodies {
     }
 
     async fn emit(&self, fence: Fence, custom: Arc<Custom>) -> Result<(), HostError> {
-        match ask(&self.shared()?, fence, HostCall::Emit(custom)).await? {
+        match host_call(&self.shared()?, fence, HostCall::Emit(custom)).await? {
             ChangeResult::Stale => Err(HostError::Stale),
             _ => Ok(()),
         }
@@ -100,16 +101,16 @@ impl Host for ForBodies {
 
     fn output_available(&self, fence: Fence) {
         let Some(shared) = self.0.upgrade() else { return };
-        // What an inline body says goes with its end.
-        if !shared.touch_running(fence) {
+        // The output of an inline handler is stored with its end.
+        if !shared.wake_watchers(fence) {
             return;
         }
-        let loops = shared.on_loops.clone();
+        let service_thread = shared.service_thread.clone();
         let shared = self.0.clone();
-        loops.spawn(async move {
+        service_thread.spawn(async move {
             tokio::time::sleep(WRITE_EVERY).await;
             if let Some(shared) = shared.upgrade() {
-                shared.take_words(fence);
+                shared.store_output(fence);
             }
         });
     }
@@ -120,65 +121,66 @@ impl Host for ForBodies {
 }
 
 impl Shared {
-    /// Has stored what a body said.
-    fn take_words(self: &Arc<Self>, fence: Fence) {
+    /// Stores the output of a running handler. The report of its end stores the last output.
+    fn store_output(self: &Arc<Self>, fence: Fence) {
         let context = self.running.lock().get(&fence).map(|it| it.context.clone());
-        // What it says at its end goes with its end.
         if let Some(context) = context {
-            // Taken while the core is held, so that the end of the body does not come in between.
-            self.act(|core, now, out| core.output(fence, attempt::said(&context), now, out));
+            // Taken while the core is held, so that the attempt cannot end in between.
+            self.act(|core, now, out| core.output(fence, attempt::take_output(&context), now, out));
         }
     }
 
-    /// Whoever watches a running task sees what its body says as it says it. Answers whether it runs.
-    fn touch_running(&self, fence: Fence) -> bool {
+    /// Wakes the watchers of a running task, which see its output before it is stored. Returns whether the
+    /// attempt is registered as running.
+    fn wake_watchers(&self, fence: Fence) -> bool {
         let id = self.running.lock().get(&fence).map(|it| it.context.task_id().clone());
         let runs = id.is_some();
         if let Some(id) = id {
-            self.watches.touch(&WatchKey::Id(id));
+            self.watches.wake(&WatchKey::Id(id));
         }
         runs
     }
 }
 
-/// A body waits for its children and has no slot meanwhile; also when it is dropped while it waits.
-struct Rest {
+/// An attempt that waits for its children without a slot. Resumes when it is dropped, also when the
+/// handler is dropped while it waits.
+struct Suspension {
     shared: Arc<Shared>,
     fence: Fence,
 }
 
-impl Rest {
+impl Suspension {
     fn begin(shared: &Arc<Shared>, fence: Fence) -> Self {
         shared.act(|core, now, out| core.suspend(fence, now, out));
         Self { shared: shared.clone(), fence }
     }
 }
 
-impl Drop for Rest {
+impl Drop for Suspension {
     fn drop(&mut self) {
         self.shared.act(|core, now, out| core.resume(self.fence, now, out));
     }
 }
 
-async fn ask(
+async fn host_call(
     shared: &Arc<Shared>,
     fence: Fence,
-    asked: HostCall,
+    call: HostCall,
 ) -> Result<ChangeResult, HostError> {
     let (sender, receiver) = Caller::new();
-    shared.act(|core, now, out| core.host_call(fence, asked, sender, now, out));
+    shared.act(|core, now, out| core.host_call(fence, call, sender, now, out));
     match receiver.await {
-        Ok(Answer::Result(verdict)) => Ok(verdict),
+        Ok(Answer::Result(result)) => Ok(result),
         Ok(Answer::Refused(error)) => Err(HostError::Refused(error)),
-        Ok(answer) => unreachable!("{answer:?} is no answer to a running body"),
+        Ok(answer) => unreachable!("{answer:?} does not answer a host call"),
         // The engine stopped.
         Err(_) => Err(HostError::Stale),
     }
 }
 
-fn taken(id: &TaskId) -> Error {
+fn id_taken(id: &TaskId) -> Error {
     Error::new(
         Code::IdTaken,
-        format!("{id} is another task already: another's, or with other content"),
+        format!("the id {id} belongs to a task of another parent, or with other content"),
     )
 }

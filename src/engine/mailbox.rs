@@ -1,5 +1,5 @@
-//! Answers on their way back to the threads that asked: a commit may bring many, and each thread is
-//! woken once for all of its own. To wake it for each costs more than the rest of the call.
+//! Delivers answers to the threads of their callers. One commit may answer many callers; each thread is
+//! woken once for all of its callers, because waking it for each costs more than the rest of the call.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ thread_local! {
     static HERE: RefCell<Option<Arc<Mailbox>>> = const { RefCell::new(None) };
 }
 
-/// What has come for the callers of one thread. At most one answer for each of them.
+/// The replies for the callers of one thread: at most one for each caller.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
-    letters: Mutex<Vec<(oneshot::Sender<Answer>, Answer)>>,
+    replies: Mutex<Vec<(oneshot::Sender<Answer>, Answer)>>,
     wake: Notify,
 }
 
-/// Somebody who waits for an answer, and on which thread.
+/// A caller that waits for an answer, and the mailbox of its thread.
 #[derive(Debug)]
 pub(super) struct Caller {
     sender: oneshot::Sender<Answer>,
@@ -28,7 +28,7 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// A caller on this thread, and where it is answered.
+    /// A caller on this thread, and the receiver of its answer.
     pub(super) fn new() -> (Self, oneshot::Receiver<Answer>) {
         let (sender, receiver) = oneshot::channel();
         let mailbox = HERE.with_borrow(Clone::clone);
@@ -42,44 +42,44 @@ impl Waiter for Caller {
     }
 }
 
-/// Answers under way to their threads.
+/// A batch of answers on their way to their threads.
 #[derive(Default)]
-pub(super) struct Round {
-    /// Those to be woken at the end. There are as many as threads that serve: few.
-    woken: Vec<Arc<Mailbox>>,
+pub(super) struct Delivery {
+    /// The mailboxes to wake at the end: at most one for each serving thread.
+    mailboxes: Vec<Arc<Mailbox>>,
 }
 
-impl Round {
+impl Delivery {
     pub(super) fn answer(&mut self, caller: Caller, answer: Answer) {
         let Caller { sender, mailbox } = caller;
         let Some(mailbox) = mailbox else {
-            // A caller that went away needs no answer.
+            // Sending fails when the caller is gone, which needs no answer.
             return drop(sender.send(answer));
         };
-        mailbox.letters.lock().push((sender, answer));
-        if !self.woken.iter().any(|woken| Arc::ptr_eq(woken, &mailbox)) {
-            self.woken.push(mailbox);
+        mailbox.replies.lock().push((sender, answer));
+        if !self.mailboxes.iter().any(|known| Arc::ptr_eq(known, &mailbox)) {
+            self.mailboxes.push(mailbox);
         }
     }
 
-    /// Wakes every thread that got something.
-    pub(super) fn end(self) {
-        for mailbox in self.woken {
+    /// Wakes every thread that has a reply.
+    pub(super) fn wake(self) {
+        for mailbox in self.mailboxes {
             mailbox.wake.notify_one();
         }
     }
 }
 
-/// Hands out what comes for the callers of this thread, for as long as it is polled. To be spawned
-/// once on a runtime that has one thread; on others answers are handed out one by one.
+/// Delivers the answers of this thread's callers in batches, for as long as it is polled. Spawn it once
+/// on a current-thread runtime; on other runtimes each answer wakes its caller by itself.
 pub async fn deliver_here() {
     let mailbox = Arc::<Mailbox>::default();
     HERE.set(Some(mailbox.clone()));
     loop {
         mailbox.wake.notified().await;
-        let letters = std::mem::take(&mut *mailbox.letters.lock());
-        for (sender, answer) in letters {
-            // A caller that went away needs no answer.
+        let replies = std::mem::take(&mut *mailbox.replies.lock());
+        for (sender, answer) in replies {
+            // Sending fails when the caller is gone, which needs no answer.
             drop(sender.send(answer));
         }
     }

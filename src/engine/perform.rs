@@ -1,4 +1,4 @@
-//! Carries out what the core wants done.
+//! Performs the commands of the core.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,69 +8,70 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 
 use super::core::{Core, Hook, StartAttempt, WakeTarget, draining};
-use super::mailbox::Round;
+use super::mailbox::Delivery;
 use super::{Caller, Command, Shared, attempt};
 use crate::clock::{Now, now};
 use crate::models::{QueueName, TaskId};
 use crate::store::Position;
 use crate::tasks::{Handler, HandlerKind, Method, TaskContext};
 
-/// How long a store that could not say what became of dependencies is left alone.
+/// The pause after the store failed to read the states of dependencies.
 const RECHECK_PAUSE: Duration = Duration::from_millis(100);
 
-/// A body under way.
+/// An attempt whose handler runs.
 pub(super) struct Running {
     pub(super) context: TaskContext,
-    /// How to drop it; a sync body cannot be dropped.
+    /// Drops the handler; a sync handler cannot be dropped.
     pub(super) abort: Option<AbortHandle>,
-    /// It was to be dropped before that was known.
+    /// The core aborted it before `abort` was known.
     pub(super) aborted: bool,
 }
 
 impl Shared {
-    /// Tells the core something and carries out what it wants done.
+    /// Changes the core and performs the commands that follow.
     pub(super) fn act<T>(
         self: &Arc<Self>,
-        tell: impl FnOnce(&mut Core<Caller>, Now, &mut Vec<Command>) -> T,
+        change: impl FnOnce(&mut Core<Caller>, Now, &mut Vec<Command>) -> T,
     ) -> T {
-        self.act_at(now(), tell)
+        self.act_at(now(), change)
     }
 
-    /// The same, for somebody who knows the time.
+    /// [`act`](Self::act) for a caller that has read the clock.
     pub(super) fn act_at<T>(
         self: &Arc<Self>,
         now: Now,
-        tell: impl FnOnce(&mut Core<Caller>, Now, &mut Vec<Command>) -> T,
+        change: impl FnOnce(&mut Core<Caller>, Now, &mut Vec<Command>) -> T,
     ) -> T {
         let mut commands = Vec::new();
-        let (told, wrote) = self.tell(&mut commands, now, tell);
+        let (result, wrote) = self.decide(&mut commands, now, change);
         if !commands.is_empty() || wrote {
             self.perform(commands, wrote);
         }
-        told
+        result
     }
 
-    /// Answers also whether something is to be written. What is to be announced was, then.
-    fn tell<T>(
+    /// Changes the core. Queues the writes and publishes the events that follow, and leaves the other
+    /// commands in `commands`. Returns also whether it queued a write.
+    fn decide<T>(
         &self,
         commands: &mut Vec<Command>,
         now: Now,
-        tell: impl FnOnce(&mut Core<Caller>, Now, &mut Vec<Command>) -> T,
+        change: impl FnOnce(&mut Core<Caller>, Now, &mut Vec<Command>) -> T,
     ) -> (T, bool) {
         let mut core = self.core.lock();
-        core.notifications.observe_events(self.announcements.listened_to());
+        core.notifications.observe_events(self.announcements.has_listeners());
         let was_stopped = core.shutdown.is_stopped();
-        let told = tell(&mut core, now, commands);
+        let result = change(&mut core, now, commands);
         if was_stopped {
             refuse_writes(&mut core, commands, now);
         }
-        let kept =
-            if commands.is_empty() { Kept::default() } else { self.keep_order(commands, now) };
+        let queued =
+            if commands.is_empty() { Queued::default() } else { self.queue_ordered(commands, now) };
         let next = core.next_tick(now);
         let draining = self.draining.load(Ordering::Acquire);
         drop(core);
-        if kept.events {
-            self.announcements.tell();
+        if queued.events {
+            self.announcements.publish();
         }
         if let Some(next) = next
             && u64::try_from(next.as_micros()).unwrap_or(u64::MAX)
@@ -81,18 +82,17 @@ impl Shared {
         if draining {
             self.quiet.notify_waiters();
         }
-        (told, kept.writes)
+        (result, queued.writes)
     }
 
-    /// What must not be overtaken is done while the core is held: writes reach the store, and events
-    /// those who listen, in the order in which they were decided, and a body can be told to stop from
-    /// the moment it is to start.
-    fn keep_order(&self, commands: &mut Vec<Command>, now: Now) -> Kept {
-        let mut kept = Kept::default();
+    /// Queues, while the core is held, the commands that must keep the core's order: writes for the store
+    /// and events for subscribers. Registers each started attempt, so that a cancel finds it.
+    fn queue_ordered(&self, commands: &mut Vec<Command>, now: Now) -> Queued {
+        let mut queued = Queued::default();
         for command in commands.iter() {
             match command {
-                Command::Write(..) => kept.writes = true,
-                Command::Announce(_) => kept.events = true,
+                Command::Write(..) => queued.writes = true,
+                Command::Announce(_) => queued.events = true,
                 Command::Start(start) if !runs_here(start) => {
                     let context = attempt::context(start, self.host.clone(), now);
                     let running = Running { context, abort: None, aborted: false };
@@ -101,50 +101,51 @@ impl Shared {
                 _ => {}
             }
         }
-        if kept.writes {
-            let mut waiting = self.writes.lock();
+        if queued.writes {
+            let mut writes = self.writes.lock();
             let is_write = |command: &mut Command| matches!(command, Command::Write(..));
             for command in commands.extract_if(.., is_write) {
                 if let Command::Write(change, tag) = command {
-                    waiting.push((change, tag));
+                    writes.push((change, tag));
                 }
             }
         }
-        if kept.events {
+        if queued.events {
             let is_event = |command: &mut Command| matches!(command, Command::Announce(_));
             for command in commands.extract_if(.., is_event) {
                 if let Command::Announce(events) = command {
-                    self.announcements.take_over(events);
+                    self.announcements.queue(events);
                 }
             }
         }
-        kept
+        queued
     }
 
-    /// A list, not recursion: an inline body's end may start the next one.
+    /// Performs commands. A loop over a list, not recursion: the end of an inline handler may start the
+    /// next one.
     ///
-    /// `commits` is woken last, so that what an inline body came to goes with its insert.
+    /// Wakes `commits` last, so that the end of an inline handler is in one commit with its insert.
     fn perform(self: &Arc<Self>, commands: Vec<Command>, mut wrote: bool) {
         let mut work = VecDeque::from(commands);
-        let mut round = Round::default();
+        let mut delivery = Delivery::default();
         while let Some(command) = work.pop_front() {
             match command {
                 Command::Write(..) | Command::Announce(_) => {
-                    unreachable!("they are taken out while the core is held")
+                    unreachable!("queued while the core was held")
                 }
-                Command::Claim(wanted) => {
-                    self.claims.lock().extend(wanted);
+                Command::Claim(claims) => {
+                    self.claims.lock().extend(claims);
                     self.claim_wake.notify_one();
                 }
                 Command::Refill { queue, after, limit } => self.refill(queue, after, limit),
                 Command::Recheck(ids) => self.recheck(ids),
                 Command::Start(start) => {
                     if runs_here(&start) {
-                        let (ran, said) = attempt::run_inline(&start, self.host.clone(), now());
+                        let (end, output) = attempt::run_inline(&start, self.host.clone(), now());
                         let mut more = Vec::new();
-                        let ((), wrote_more) = self.tell(&mut more, now(), |core, now, out| {
-                            core.output(start.claimed.fence, said, now, out);
-                            core.ended(start.claimed.fence, ran, now, out);
+                        let ((), wrote_more) = self.decide(&mut more, now(), |core, now, out| {
+                            core.output(start.claimed.fence, output, now, out);
+                            core.ended(start.claimed.fence, end, now, out);
                         });
                         wrote |= wrote_more;
                         work.extend(more);
@@ -165,30 +166,32 @@ impl Shared {
                         }
                     }
                 }
-                Command::Answer(caller, answer) => round.answer(caller, answer),
+                Command::Answer(caller, answer) => delivery.answer(caller, answer),
                 Command::Hook(method, hook) => self.hook(method, hook),
-                Command::NotifyWatchers(touched) => self.watches.touch(&touched),
+                Command::NotifyWatchers(key) => self.watches.wake(&key),
                 Command::Wake(WakeTarget::Schedules) => self.schedules_changed.notify_one(),
-                Command::Wake(WakeTarget::Outbox) => self.posted.notify_one(),
+                Command::Wake(WakeTarget::Outbox) => self.outbox_written.notify_one(),
             }
         }
-        round.end();
+        delivery.wake();
         if wrote {
             self.write_wake.notify_one();
         }
     }
 
-    /// Hands a body to where it runs.
+    /// Starts an attempt on the thread or the runtime of its handler.
     fn start(self: &Arc<Self>, start: StartAttempt) {
         let fence = start.claimed.fence;
         let Some(context) = self.running.lock().get(&fence).map(|it| it.context.clone()) else {
-            unreachable!("a body is known from the moment it is to start until it reports its end")
+            unreachable!(
+                "an attempt is registered when the core starts it, until it reports its end"
+            )
         };
         let ready = attempt::is_ready(&start);
         match start.method.handler {
             Handler::Sync(run) | Handler::Inline(run) if ready => {
                 let shared = self.clone();
-                self.on_bodies.spawn_blocking(move || {
+                self.handler_threads.spawn_blocking(move || {
                     let args = attempt::args(&start);
                     attempt::run_sync(&shared, run, context, args);
                 });
@@ -196,8 +199,8 @@ impl Shared {
             _ => {
                 let shared = self.clone();
                 let report = attempt::Report::new(shared.clone(), fence);
-                let body = attempt::run_async(shared, start, context, report);
-                let abort = self.on_bodies.spawn(body).abort_handle();
+                let attempt = attempt::run_async(shared, start, context, report);
+                let abort = self.handler_threads.spawn(attempt).abort_handle();
                 if let Some(running) = self.running.lock().get_mut(&fence) {
                     if running.aborted {
                         abort.abort();
@@ -210,7 +213,7 @@ impl Shared {
 
     fn refill(self: &Arc<Self>, queue: QueueName, after: Option<Position>, limit: usize) {
         let shared = self.clone();
-        self.on_loops.spawn(async move {
+        self.service_thread.spawn(async move {
             match shared.store.window(&queue, after, limit).await {
                 Ok(ready) => {
                     shared.act(|core, now, out| core.refilled(&queue, after, ready, now, out));
@@ -225,12 +228,12 @@ impl Shared {
 
     fn recheck(self: &Arc<Self>, ids: Vec<TaskId>) {
         let shared = self.clone();
-        self.on_loops.spawn(async move {
+        self.service_thread.spawn(async move {
             let found = loop {
                 match shared.store.find(&ids).await {
                     Ok(found) => break found,
                     Err(error) => {
-                        tracing::warn!(%error, "cannot look at dependencies again; trying again");
+                        tracing::warn!(%error, "cannot read the states of dependencies; trying again");
                         tokio::time::sleep(RECHECK_PAUSE).await;
                     }
                 }
@@ -245,7 +248,7 @@ impl Shared {
     fn hook(&self, method: Arc<Method>, hook: Hook) {
         let Handler::Object(handler) = &method.handler else { return };
         let handler = handler.clone();
-        let called = self.on_bodies.spawn(async move {
+        let called = self.handler_threads.spawn(async move {
             match hook {
                 Hook::Retry { task, attempt, error } => {
                     handler.on_retry(&task, attempt, &error).await;
@@ -254,7 +257,7 @@ impl Shared {
                 Hook::Failure(task, outcome) => handler.on_failure(&task, &outcome).await,
             }
         });
-        self.on_bodies.spawn(async move {
+        self.handler_threads.spawn(async move {
             if let Err(error) = called.await
                 && error.is_panic()
             {
@@ -264,14 +267,14 @@ impl Shared {
     }
 }
 
-/// What of the commands was kept in order, and is taken out.
+/// Which kinds of ordered commands a change of the core caused.
 #[derive(Clone, Copy, Default)]
-struct Kept {
+struct Queued {
     writes: bool,
     events: bool,
 }
 
-/// Nothing is stored after the last change: whoever waits for that is told.
+/// Refuses the writes that follow the last change, and answers their callers.
 fn refuse_writes(core: &mut Core<Caller>, commands: &mut Vec<Command>, now: Now) {
     let is_write = |command: &mut Command| matches!(command, Command::Write(..));
     let writes: Vec<_> = commands
@@ -282,12 +285,12 @@ fn refuse_writes(core: &mut Core<Caller>, commands: &mut Vec<Command>, now: Now)
         })
         .collect();
     if !writes.is_empty() {
-        // What it would try again is about what no longer matters: everything was stored before.
+        // Dropped: the writes that the core would repeat do not matter after the last change.
         drop(core.commit_failed(writes, &draining(), now, commands));
     }
 }
 
-/// Whether the body runs on the thread that performs.
+/// Whether the handler runs on the thread that performs the command.
 fn runs_here(start: &StartAttempt) -> bool {
     start.method.handler.kind() == HandlerKind::Inline && attempt::is_ready(start)
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::by_hand::said;
 use super::core::QueueChange;
+use super::reply::change_result;
 use super::{Caller, Engine};
 use crate::error::Error;
 use crate::models::{QueueLimits, QueueName};
@@ -64,7 +64,7 @@ impl Engine {
     ) -> Result<QueueState, Error> {
         let (sender, receiver) = Caller::new();
         self.0.act(|core, _, out| core.change_queue(queue.clone(), change, sender, out))?;
-        said(receiver).await?;
+        change_result(receiver).await?;
         let settings = self.0.core.lock().dispatch.settings_of(queue);
         let known = self.queues().await?.into_iter().find(|state| state.queue == *queue);
         Ok(known.unwrap_or(QueueState { settings, ..QueueState::empty(queue.clone()) }))

@@ -1,40 +1,41 @@
-//! Schedules, as far as they are tasks: their definitions, and the runs that they make.
+//! Schedules in the store: their definitions, and the runs made of them.
 
 use std::sync::Arc;
 
-use super::by_hand::{said, unexpected};
 use super::core;
+use super::reply::{change_result, unexpected};
 use super::{Caller, Engine, gate};
 use crate::clock::{Timestamp, now};
 use crate::error::{Code, Error};
 use crate::models::{Name, Request, Schedule, ScheduleStatus, Task, TaskId};
-use crate::store::{self, Change, ChangeResult, DueSchedules};
+use crate::store::{self, Change, ChangeResult};
 
-/// What becomes of the occurrences of a schedule that are over, as whoever decides it says it.
+/// The plan for the occurrences of a schedule that are due. [`store::Firing`] is the same with inserts
+/// in the place of tasks: only the core assigns the sequence number that an insert needs.
 #[derive(Clone, Debug)]
-pub struct Firing {
-    /// The schedule as it was when this was decided.
+pub struct PlannedFiring {
+    /// The schedule on which the plan is based. If it changes before the commit, the firing is stale.
     pub status: ScheduleStatus,
-    /// The occurrences that run, and each one's task.
+    /// The occurrences that run, each with its task.
     pub runs: Vec<(Timestamp, Arc<Task>)>,
-    /// How many occurrences are left out, and the last of them.
+    /// How many occurrences are skipped, and the last of them.
     pub missed: Option<(u64, Timestamp)>,
-    /// When it runs next.
+    /// The schedule's next occurrence.
     pub next: Option<Timestamp>,
 }
 
 impl Engine {
-    /// What each run of a schedule would be, if the gate lets it in. Its id is no task's; a run's time
-    /// to live is what lies between the template's `submitted_at` and its `expires_at`.
+    /// Checks the task of a schedule and returns it as the template of its runs. Each run gets its own
+    /// id; its time to live is the template's `expires_at` minus its `submitted_at`.
     ///
     /// # Errors
-    /// The gate's refusals; `INVALID_ARGUMENT` for what a run cannot have: an id, dependencies, a
-    /// time to start at or to expire at, a unique key, `EPHEMERAL`.
+    /// The gate's refusals; `INVALID_ARGUMENT` for what a run cannot have: an id, dependencies, a start
+    /// time, an expiry time, a unique key, `EPHEMERAL`.
     pub fn template(&self, request: Request) -> Result<Arc<Task>, Error> {
         gate::check_template(request, &self.0, now())
     }
 
-    /// Defines a schedule, new or in the place of one with its name.
+    /// Creates or replaces a schedule.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`.
@@ -45,12 +46,12 @@ impl Engine {
         next: Option<Timestamp>,
     ) -> Result<ScheduleStatus, Error> {
         let name = schedule.name.clone();
-        self.by_hand(Change::SetSchedule { schedule, enabled, next }).await?;
+        self.admin_write(Change::SetSchedule { schedule, enabled, next }).await?;
         self.schedule(&name).await
     }
 
-    /// Defines a schedule in the place of one of that revision. Its next time stays if it has one.
-    /// `None` if it is of another revision by now.
+    /// Replaces a schedule of this revision. Keeps its next occurrence if it has one. Returns `None` if
+    /// the schedule has another revision now.
     ///
     /// # Errors
     /// `STORE_UNAVAILABLE`.
@@ -63,13 +64,13 @@ impl Engine {
     ) -> Result<Option<ScheduleStatus>, Error> {
         let name = schedule.name.clone();
         let change = Change::RedefineSchedule { schedule, enabled, next, revision };
-        match self.by_hand(change).await? {
+        match self.admin_write(change).await? {
             ChangeResult::Stale => Ok(None),
             _ => self.schedule(&name).await.map(Some),
         }
     }
 
-    /// Has a schedule run or not.
+    /// Enables or disables a schedule.
     ///
     /// # Errors
     /// `SCHEDULE_NOT_FOUND`, `STORE_UNAVAILABLE`.
@@ -80,24 +81,24 @@ impl Engine {
         next: Option<Timestamp>,
     ) -> Result<ScheduleStatus, Error> {
         let change = Change::EnableSchedule { name: name.clone(), enabled, next };
-        match self.by_hand(change).await? {
+        match self.admin_write(change).await? {
             ChangeResult::NotFound => Err(no_schedule(name)),
             _ => self.schedule(name).await,
         }
     }
 
-    /// Deletes a schedule; what it made goes on.
+    /// Deletes a schedule. Its tasks stay.
     ///
     /// # Errors
     /// `SCHEDULE_NOT_FOUND`, `STORE_UNAVAILABLE`.
     pub async fn delete_schedule(&self, name: &Name) -> Result<(), Error> {
-        match self.by_hand(Change::DeleteSchedule { name: name.clone() }).await? {
+        match self.admin_write(Change::DeleteSchedule { name: name.clone() }).await? {
             ChangeResult::NotFound => Err(no_schedule(name)),
             _ => Ok(()),
         }
     }
 
-    /// Makes a run now. `run` is the task, with an id of its own.
+    /// Runs a schedule manually, now. `run` is the task, with an id of its own.
     ///
     /// # Errors
     /// `SCHEDULE_NOT_FOUND`, `ID_TAKEN`, `QUEUE_FULL`, `STORE_UNAVAILABLE`, `DRAINING`.
@@ -109,7 +110,7 @@ impl Engine {
             let change = |run| Change::Trigger { name, occurrence, run };
             core.enqueue_system_task(&run, change, sender, out)
         })?;
-        match said(receiver).await? {
+        match change_result(receiver).await? {
             ChangeResult::Inserted(_) => Ok(id),
             ChangeResult::NotFound => Err(no_schedule(name)),
             ChangeResult::IdConflict(_) => Err(core::id_taken(&id)),
@@ -117,7 +118,7 @@ impl Engine {
         }
     }
 
-    /// A schedule and how it stands.
+    /// The definition and the state of a schedule.
     ///
     /// # Errors
     /// `SCHEDULE_NOT_FOUND`, `STORE_UNAVAILABLE`.
@@ -125,38 +126,18 @@ impl Engine {
         self.0.store.schedule(name).await?.ok_or_else(|| no_schedule(name))
     }
 
-    /// Up to `limit` schedules whose names come after `after`, by name.
+    /// Fires schedules: one commit for each inserts its runs and sets its next occurrence. Returns for
+    /// each how many runs were inserted; `None` for a schedule that changed meanwhile, or is never due.
     ///
     /// # Errors
-    /// `STORE_UNAVAILABLE`.
-    pub async fn schedules(
-        &self,
-        after: Option<&Name>,
-        limit: usize,
-    ) -> Result<Vec<ScheduleStatus>, Error> {
-        Ok(self.0.store.schedules(after, limit).await?)
-    }
-
-    /// Up to `limit` schedules whose time has come, the earliest first, and when the next is due.
-    ///
-    /// # Errors
-    /// `STORE_UNAVAILABLE`.
-    pub async fn due_schedules(&self, now: Timestamp, limit: usize) -> Result<DueSchedules, Error> {
-        Ok(self.0.store.due_schedules(now, limit).await?)
-    }
-
-    /// Has occurrences become runs, and each schedule advance, in one commit each. Answers how many
-    /// runs came in; `None` where the schedule had changed meanwhile, or is due at no time.
-    ///
-    /// # Errors
-    /// `STORE_UNAVAILABLE`, `DRAINING`; some may have been fired before that.
-    pub async fn fire(&self, firings: Vec<Firing>) -> Result<Vec<Option<usize>>, Error> {
-        let mut fired = Vec::with_capacity(firings.len());
+    /// `STORE_UNAVAILABLE`, `DRAINING`; some schedules may have fired already.
+    pub async fn fire(&self, firings: Vec<PlannedFiring>) -> Result<Vec<Option<usize>>, Error> {
+        let mut pending = Vec::with_capacity(firings.len());
         self.0.act(|core, _, out| {
             for firing in firings {
-                let Firing { status, runs, missed, next } = firing;
+                let PlannedFiring { status, runs, missed, next } = firing;
                 let Some(due) = status.next else {
-                    fired.push(None);
+                    pending.push(None);
                     continue;
                 };
                 let (sender, receiver) = Caller::new();
@@ -168,28 +149,28 @@ impl Engine {
                     Change::Fire(store::Firing { name, revision, due, runs, missed, next })
                 };
                 core.fire(&tasks, change, sender, out)?;
-                fired.push(Some(receiver));
+                pending.push(Some(receiver));
             }
             Ok::<(), Error>(())
         })?;
-        let mut entered = Vec::with_capacity(fired.len());
-        for receiver in fired {
+        let mut inserted = Vec::with_capacity(pending.len());
+        for receiver in pending {
             let Some(receiver) = receiver else {
-                entered.push(None);
+                inserted.push(None);
                 continue;
             };
-            entered.push(match said(receiver).await? {
+            inserted.push(match change_result(receiver).await? {
                 ChangeResult::Fired { entered } => {
                     Some(entered.into_iter().filter(|it| *it).count())
                 }
                 _ => None,
             });
         }
-        Ok(entered)
+        Ok(inserted)
     }
 
-    /// Resolves when schedules were defined, enabled, disabled, deleted or fired since it was last
-    /// asked: when the next is due may be another time by now. For one listener.
+    /// Resolves after any schedule was defined, enabled, disabled, deleted or fired since the last call:
+    /// the next occurrence may have changed. For one caller.
     pub async fn schedules_changed(&self) {
         self.0.schedules_changed.notified().await;
     }

@@ -1,4 +1,4 @@
-//! Whoever watches tasks: woken when something changes, they look for themselves.
+//! Watches tasks: a change wakes the watchers of its task, and each reads what is new by itself.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use super::{Engine, Shared};
 use crate::error::Error;
 use crate::models::{Ended, Sequence, Snapshot, TaskId, Update, WatchCursor};
 
-/// How many log lines are read at a time.
+/// How many log lines one read returns.
 const LOG_PAGE: usize = 100;
 
-/// Who is to be woken for which task.
+/// The watchers to wake for each task.
 #[derive(Default)]
 pub(super) struct Watches(Mutex<ByTask>);
 
@@ -33,7 +33,7 @@ struct Watched {
 }
 
 impl Watches {
-    pub(super) fn touch(&self, touched: &WatchKey) {
+    pub(super) fn wake(&self, touched: &WatchKey) {
         let watches = self.0.lock();
         let wake = match touched {
             WatchKey::Sequence(sequence) => watches.at.get(sequence),
@@ -55,8 +55,8 @@ impl Watches {
         watched.wake.clone()
     }
 
-    /// Where the task stands became known.
-    fn place(&self, id: &TaskId, sequence: Sequence) {
+    /// The sequence number of a watched task became known.
+    fn set_sequence(&self, id: &TaskId, sequence: Sequence) {
         let mut watches = self.0.lock();
         let Some(watched) = watches.named.get_mut(id) else { return };
         let before = watched.sequence.replace(sequence);
@@ -79,7 +79,7 @@ impl Watches {
     }
 }
 
-/// One who watches a task; dropped, one fewer.
+/// One watcher of a task, for as long as it lives.
 struct Watcher {
     shared: Arc<Shared>,
     id: TaskId,
@@ -102,15 +102,15 @@ impl Drop for Watcher {
 }
 
 impl Shared {
-    /// Waits until a task has ended, however long that takes.
+    /// Waits until a task has ended.
     pub(super) async fn outcome(self: &Arc<Self>, id: &TaskId) -> Result<Arc<Ended>, Error> {
         if let Some(ended) = self.cache.get(id) {
             return Ok(ended);
         }
         let watcher = Watcher::of(self, id);
         loop {
-            // Armed before looking, so that nothing is missed in between. No state is needed but the
-            // last, which is announced by name.
+            // Armed before the read, so that no change in between is missed. The end of a task wakes
+            // by id, so the sequence number is not needed.
             let mut woken = std::pin::pin!(watcher.wake.notified());
             woken.as_mut().enable();
             if let Some(ended) = Engine(self.clone()).result(id).await? {
@@ -122,7 +122,7 @@ impl Shared {
 }
 
 impl Engine {
-    /// Waits until a task has ended, but no longer than `patience`: `None` then.
+    /// Waits until a task has ended and returns its outcome; `None` after `patience`.
     ///
     /// # Errors
     /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
@@ -130,15 +130,15 @@ impl Engine {
         tokio::time::timeout(patience, self.0.outcome(id)).await.map_or(Ok(None), |it| it.map(Some))
     }
 
-    /// What happens to a task from `cursor` on, as it happens.
+    /// Streams the updates of a task from `cursor` on.
     ///
     /// # Errors
     /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
     pub async fn watch(&self, id: &TaskId, cursor: WatchCursor) -> Result<Watch, Error> {
         let watcher = Watcher::of(&self.0, id);
-        // What happens from here on wakes it; what happened before, the first look finds.
+        // Later changes wake the watcher; earlier ones are found by its first read.
         if let Some(sequence) = self.find(id).await?.sequence {
-            self.0.watches.place(id, sequence);
+            self.0.watches.set_sequence(id, sequence);
         }
         Ok(Watch {
             engine: self.clone(),
@@ -151,20 +151,22 @@ impl Engine {
     }
 }
 
-/// What happens to one task, until it has ended.
+/// The updates of one task, until it has ended.
 pub struct Watch {
     engine: Engine,
     watcher: Watcher,
     seen: WatchCursor,
-    /// The progress message last told.
+    /// The last progress message in an update.
     message: String,
     pending: VecDeque<(WatchCursor, Update)>,
     over: bool,
 }
 
 impl Watch {
-    /// The next thing that happens, and where to go on after it; `None` after the outcome, or after an
-    /// error. Dropping the future loses nothing.
+    /// The next update, and the cursor after it; `None` after the outcome or an error. Cancel safe.
+    ///
+    /// # Errors
+    /// `TASK_NOT_FOUND`, `STORE_UNAVAILABLE`.
     pub async fn next(&mut self) -> Option<Result<(WatchCursor, Update), Error>> {
         loop {
             if let Some(update) = self.pending.pop_front() {
@@ -176,7 +178,7 @@ impl Watch {
             let wake = self.watcher.wake.clone();
             let mut woken = std::pin::pin!(wake.notified());
             woken.as_mut().enable();
-            if let Err(error) = self.look().await {
+            if let Err(error) = self.read().await {
                 self.over = true;
                 return Some(Err(error));
             }
@@ -186,14 +188,14 @@ impl Watch {
         }
     }
 
-    /// Gathers what is new.
-    async fn look(&mut self) -> Result<(), Error> {
+    /// Reads the task and queues what is new since the last read.
+    async fn read(&mut self) -> Result<(), Error> {
         let id = self.watcher.id.clone();
         let snapshot = self.engine.find(&id).await?;
         if let Some(sequence) = snapshot.sequence {
-            self.watcher.shared.watches.place(&id, sequence);
+            self.watcher.shared.watches.set_sequence(&id, sequence);
         }
-        self.see_history(&snapshot);
+        self.add_history(&snapshot);
         let (fraction, message) = &snapshot.progress;
         if *fraction != self.seen.progress || *message != self.message {
             self.seen.progress = *fraction;
@@ -201,7 +203,7 @@ impl Watch {
             let update = Update::Progress(*fraction, message.clone());
             self.pending.push_back((self.seen, update));
         }
-        self.see_log(&id).await?;
+        self.add_log(&id).await?;
         if let Some(outcome) = snapshot.outcome {
             self.over = true;
             self.pending.push_back((self.seen, Update::Outcome(outcome)));
@@ -209,8 +211,8 @@ impl Watch {
         Ok(())
     }
 
-    fn see_history(&mut self, snapshot: &Snapshot) {
-        // The first entry is kept for ever, those after it are dropped in order.
+    fn add_history(&mut self, snapshot: &Snapshot) {
+        // A task keeps its first entry and drops the oldest after it.
         let dropped = snapshot.history_dropped as usize;
         for (at, entry) in snapshot.history.iter().enumerate() {
             let number = if at == 0 { 1 } else { at + dropped + 1 };
@@ -221,7 +223,7 @@ impl Watch {
         }
     }
 
-    async fn see_log(&mut self, id: &TaskId) -> Result<(), Error> {
+    async fn add_log(&mut self, id: &TaskId) -> Result<(), Error> {
         loop {
             let lines = self.engine.logs(id, self.seen.log, LOG_PAGE).await?;
             let full = lines.len() == LOG_PAGE;

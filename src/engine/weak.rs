@@ -1,23 +1,22 @@
-//! An engine that does not stay for whoever has it.
+//! A weak reference to the engine.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use super::{Engine, Shared};
 
-/// An [`Engine`] for what the engine itself has: methods that ask it for something. Does not keep it
-/// alive.
+/// An [`Engine`] for handlers and hooks that the engine itself owns. Does not keep the engine alive.
 #[derive(Clone)]
 pub struct WeakEngine(Weak<Shared>);
 
 impl Engine {
-    /// The same engine, for what it has itself.
+    /// A weak reference to this engine.
     pub fn downgrade(&self) -> WeakEngine {
-        WeakEngine(std::sync::Arc::downgrade(&self.0))
+        WeakEngine(Arc::downgrade(&self.0))
     }
 }
 
 impl WeakEngine {
-    /// The engine, if anybody else still has it.
+    /// The engine; `None` after its last owner dropped it.
     pub fn upgrade(&self) -> Option<Engine> {
         self.0.upgrade().map(Engine)
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::clock::{self, Timestamp};
-use crate::engine::{Engine, Firing};
+use crate::engine::{Engine, PlannedFiring};
 use crate::error::{Code, Error};
 use crate::models::ScheduleStatus;
 use crate::orchestrator::{BackgroundTask, Executable, SchedulerError};
@@ -104,7 +104,7 @@ impl BackgroundTask for Ticker {
 }
 
 /// The firings of the first due schedules, with at most `max_runs` runs unless the first has more.
-fn firings(due: Vec<ScheduleStatus>, now: Timestamp, max_runs: usize) -> Vec<Firing> {
+fn firings(due: Vec<ScheduleStatus>, now: Timestamp, max_runs: usize) -> Vec<PlannedFiring> {
     let mut firings = Vec::with_capacity(due.len());
     let mut runs = 0;
     for status in due {
@@ -118,13 +118,13 @@ fn firings(due: Vec<ScheduleStatus>, now: Timestamp, max_runs: usize) -> Vec<Fir
     firings
 }
 
-fn firing(status: ScheduleStatus, now: Timestamp) -> Option<Firing> {
+fn firing(status: ScheduleStatus, now: Timestamp) -> Option<PlannedFiring> {
     let schedule = &status.schedule;
     match Timetable::of(&schedule.rule) {
         Ok(timetable) => {
             let plan = plan(&status, &timetable, now)?;
             let runs = plan.runs.iter().map(|at| (*at, run(schedule, *at, now))).collect();
-            Some(Firing { runs, missed: plan.missed, next: plan.next, status })
+            Some(PlannedFiring { runs, missed: plan.missed, next: plan.next, status })
         }
         // Another version of this program accepted the rule.
         Err(error) => {
@@ -134,7 +134,7 @@ fn firing(status: ScheduleStatus, now: Timestamp) -> Option<Firing> {
                 "this version cannot parse the rule of a schedule; it does not run until it is redefined"
             );
             let missed = status.next.map(|due| (1, due));
-            Some(Firing { runs: Vec::new(), missed, next: None, status })
+            Some(PlannedFiring { runs: Vec::new(), missed, next: None, status })
         }
     }
 }

@@ -56,7 +56,7 @@ impl Subscriptions {
             name: format!("subscriber {}", registered.name),
             registered,
             events,
-            handlers: engine.bodies(),
+            handlers: engine.handler_runtime(),
             engine: engine.clone(),
             timeout: HANDLER_TIMEOUT,
             running: None,

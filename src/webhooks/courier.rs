@@ -64,10 +64,10 @@ impl Courier {
     /// Waits for an outbox entry, or for the time to try the backlog again.
     async fn wait(&mut self) {
         let Some(retry_at) = self.backlog.as_ref().map(|backlog| backlog.retry_at) else {
-            return self.engine.posted().await;
+            return self.engine.outbox_written().await;
         };
         tokio::select! {
-            () = self.engine.posted() => {}
+            () = self.engine.outbox_written() => {}
             () = tokio::time::sleep_until(retry_at) => {}
         }
         // Not for every new entry, because the backlog may be long.

@@ -25,7 +25,7 @@ async fn a_panic_is_a_failure_and_is_retried() {
                 (o.durability, o.retry) = (durability.into(), retries(attempts - 1));
             });
             let expected =
-                Failed::new("PANICKED", &format!("the body panicked: {message}"), attempts);
+                Failed::new("PANICKED", &format!("the handler panicked: {message}"), attempts);
             assert_eq!(client.fail(request).await, expected);
         };
         for attempts in [1, 3] {

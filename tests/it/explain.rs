@@ -90,7 +90,7 @@ async fn a_start_time_and_a_backoff_are_explained() {
     client.once("fails", Retrying).await;
     let [backoff] = obstacles(&client, "fails", [Kind::Backoff]).await;
     assert_in_an_hour(&backoff);
-    assert!(backoff.description.starts_with("attempt 1 ended badly"), "{backoff:?}");
+    assert!(backoff.description.starts_with("attempt 1 failed"), "{backoff:?}");
 }
 
 #[tokio::test]
@@ -233,7 +233,7 @@ async fn a_missing_method_is_named_with_the_nearest() {
     let server = Setup::stock().flags(["--data-dir", data_dir]).start();
     let client = server.client().await;
     let [method, _] = obstacles(&client, "unknown-method", [Kind::Method, Kind::Paused]).await;
-    let expected = "no body for it is here: Method not found: until_cancelled";
+    let expected = "its method is not registered here: Method not found: until_cancelled";
     assert!(method.description.starts_with(expected), "{method:?}");
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use task_scheduler::cache::ResultsCache;
 use task_scheduler::clock::{Timestamp, now};
-use task_scheduler::engine::{Engine, Firing};
+use task_scheduler::engine::{Engine, PlannedFiring};
 use task_scheduler::error::Code;
 use task_scheduler::models::{
     CatchUp, Durability, EventFilter, Fact, Name, NamePattern, OnConflict, Overlap, QueueFact,
@@ -60,11 +60,11 @@ fn run(status: &ScheduleStatus, run_id: &str) -> Arc<Task> {
 }
 
 /// A firing of a schedule with these runs.
-fn firing(status: &ScheduleStatus, runs: &[&str], next: Timestamp) -> Firing {
+fn firing(status: &ScheduleStatus, runs: &[&str], next: Timestamp) -> PlannedFiring {
     let due = status.next.expect("it is due");
     let times = (0..).map(|seconds| due.plus(Duration::from_secs(seconds)));
     let runs = times.zip(runs).map(|(at, it)| (at, run(status, it))).collect();
-    Firing { status: status.clone(), runs, missed: None, next: Some(next) }
+    PlannedFiring { status: status.clone(), runs, missed: None, next: Some(next) }
 }
 
 async fn waiting(engine: &Engine) -> u64 {
@@ -248,7 +248,7 @@ async fn an_outbox_entry_becomes_one_delivery_task() {
     let fact = Fact::Queue(QueueName::default(), QueueFact::Paused);
     engine.announce(fact.clone()).await.expect("it is stored");
     assert_eq!(recorder.events().last().map(|event| event.fact.clone()), Some(fact));
-    engine.posted().await;
+    engine.outbox_written().await;
     let posted = engine.outbox(0, 10).await.expect("it is read");
     assert_eq!((posted.len(), posted[0].event.as_str()), (1, "queue.paused"));
 
@@ -307,8 +307,8 @@ async fn the_outbox_entry_of_a_claim_whose_answer_is_lost_is_announced() {
     engine.enqueue(named("a", "add", &[1])).await.expect("it is accepted");
     store.lost_claims.store(1, Ordering::SeqCst);
     engine.resume(&queue).await.expect("it is stored");
-    let posted = tokio::time::timeout(Duration::from_secs(20), engine.posted()).await;
-    posted.expect("the outbox entry is announced");
+    let written = tokio::time::timeout(Duration::from_secs(20), engine.outbox_written()).await;
+    written.expect("the outbox entry is announced");
     let posted = engine.outbox(0, 10).await.expect("it is read");
     assert_eq!((posted.len(), posted[0].event.as_str()), (1, "task.started"));
     engine.stop();

@@ -45,6 +45,7 @@ mod system_tasks;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod view;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -57,7 +58,10 @@ pub(crate) use command::{
 };
 pub(crate) use dependencies::unmet;
 pub(crate) use dispatch::Dispatch;
-pub(crate) use explain::{Fate, KeyStance, MAX_BEFORE, Situation, explain};
+pub(crate) use explain::{
+    CoreStatus, CoreView, ExplainInput, KeyUsage, MAX_BEFORE, Obstacle, Reason, SlotsFull, Source,
+    obstacles,
+};
 pub(crate) use host_calls::{HostCall, Output};
 pub(crate) use notifications::Notifications;
 pub(crate) use settings::{Limits, Settings};

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::engine::Firing;
+use crate::engine::PlannedFiring;
 use crate::models::{Request, ScheduleRun};
 use crate::orchestrator::BackgroundTask;
 use crate::schedules::testing::{MINUTE, engine, engine_on};
@@ -73,7 +73,7 @@ async fn a_redefinition_that_races_a_firing_does_not_move_the_next_time_back() {
     let (first, second) = (redefined("first").await, redefined("second").await);
     let due = seen.next.unwrap();
     let next = Some(due.plus(YEAR));
-    let firing = Firing { runs: Vec::new(), missed: Some((1, due)), next, status: seen };
+    let firing = PlannedFiring { runs: Vec::new(), missed: Some((1, due)), next, status: seen };
     assert_eq!(engine.fire(vec![firing]).await.unwrap(), [Some(0)]);
     for (prepared, description) in [(first, "first"), (second, "second")] {
         let status = prepared.store(&engine).await.unwrap();

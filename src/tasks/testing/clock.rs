@@ -1,4 +1,4 @@
-//! A clock that moves when it is told to.
+//! A clock that a test moves.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,12 +10,11 @@ use crate::clock::{Now, Timestamp};
 /// 2026-01-01T00:00:00Z.
 const START_MICROS: u64 = 1_767_225_600_000_000;
 
-/// How long the steady clock has gone when the first test begins, so that attempts can have begun
-/// before.
+/// Where the steady clock starts: late enough for attempts that started before the test.
 const UPTIME: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// Both clocks of a test. Its clones are the same clock. Begins on 2026-01-01 and stands still until it
-/// is moved.
+/// The wall clock and the steady clock of a test. Clones share one clock. It starts at
+/// 2026-01-01T00:00:00Z and moves only by [`advance`](Self::advance).
 #[derive(Clone, Debug)]
 pub struct ManualClock(Arc<watch::Sender<Now>>);
 
@@ -26,18 +25,18 @@ impl Default for ManualClock {
 }
 
 impl ManualClock {
-    /// A clock of its own.
+    /// A new clock, which shares nothing with others.
     pub fn new() -> Self {
         let wall = Timestamp::EPOCH.plus(Duration::from_micros(START_MICROS));
         Self(Arc::new(watch::Sender::new(Now { wall, steady: UPTIME })))
     }
 
-    /// What it shows.
+    /// The current time.
     pub fn now(&self) -> Now {
         *self.0.borrow()
     }
 
-    /// Moves it on. An attempt whose timeout is over by then is told to stop.
+    /// Moves both clocks forward. Cancels the context of an attempt whose timeout is over then.
     pub fn advance(&self, duration: Duration) {
         self.0.send_modify(|now| {
             now.wall = now.wall.plus(duration);
@@ -45,7 +44,7 @@ impl ManualClock {
         });
     }
 
-    /// Tells of every move.
+    /// Notifies of every move.
     pub(super) fn moves(&self) -> watch::Receiver<Now> {
         self.0.subscribe()
     }

@@ -1,4 +1,4 @@
-//! A context in the hands of a test.
+//! The context that a test passes to functions.
 
 use std::fmt;
 use std::ops::Deref;
@@ -8,7 +8,7 @@ use super::Recorded;
 use super::fake_host::FakeHost;
 use crate::tasks::TaskContext;
 
-/// A context to call functions with that take one; they hear what a body would. Made by
+/// A [`TaskContext`] for functions that take one; records what they do with it. Made by
 /// [`TestTask::context`](super::TestTask::context).
 pub struct TestContext {
     context: TaskContext,
@@ -17,16 +17,16 @@ pub struct TestContext {
 
 impl TestContext {
     pub(super) fn new(context: TaskContext, host: Arc<FakeHost>) -> Self {
-        host.listen(Some(context.clone()));
+        host.attach(Some(context.clone()));
         Self { context, host }
     }
 
-    /// What was said to it so far.
-    pub fn heard(&self) -> Recorded {
-        self.host.heard()
+    /// Everything recorded so far.
+    pub fn recorded(&self) -> Recorded {
+        self.host.recorded()
     }
 
-    /// Tells the body to stop.
+    /// Cancels the context, as a cancel of the task does.
     pub fn cancel(&self) {
         self.context.stop();
     }
@@ -42,7 +42,7 @@ impl Deref for TestContext {
 
 impl Drop for TestContext {
     fn drop(&mut self) {
-        self.host.listen(None);
+        self.host.attach(None);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The host of a test: remembers what a body says, and answers what it was told to.
+//! The fake host of a test: records the calls of a handler, and answers them by a script.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,48 +13,48 @@ use crate::error::{Code, Error};
 use crate::models::{Custom, Ending, Fence, LogLine, Outcome, Request, TaskId};
 use crate::tasks::{Host, HostError, Progress, TaskContext, TaskRegistry, collected};
 
-/// What a body said, in the order in which it did.
+/// The output and the host calls of a handler, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recorded {
-    /// Every report, also those that a server would have passed over for a later one.
+    /// Every progress report. A server stores only the latest of several.
     pub progress: Vec<Progress>,
-    /// Lines of its log.
+    /// Lines of the task's log.
     pub logs: Vec<LogLine>,
-    /// What it saved; `None` where it cleared it.
+    /// Every saved checkpoint; `None` where the handler cleared it.
     pub checkpoints: Vec<Option<serde_json::Value>>,
-    /// What it spawned, each once.
+    /// Spawned children, each once.
     pub children: Vec<Request>,
-    /// What it announced: the name and the payload.
+    /// Custom events: the name and the payload.
     pub events: Vec<(String, serde_json::Value)>,
 }
 
 impl Recorded {
-    /// The log's texts.
+    /// The texts of the log lines.
     pub fn lines(&self) -> Vec<&str> {
         self.logs.iter().map(|line| line.text.as_str()).collect()
     }
 }
 
-/// What a host was told to do.
+/// The answers of the fake host.
 #[derive(Debug, Default)]
 pub(super) struct Script {
-    /// How children end, by name.
+    /// The outcomes of children, by name.
     pub(super) children: HashMap<String, Ending>,
-    /// What every call is answered with.
+    /// The error of every host call.
     pub(super) error: Option<HostError>,
-    /// The word after which the body is told to stop, from 1.
-    pub(super) stop_after_words: Option<usize>,
+    /// Cancel the context after this many outputs and host calls.
+    pub(super) cancel_after_calls: Option<usize>,
 }
 
 pub(super) struct FakeHost {
     clock: ManualClock,
     script: Script,
     parent: TaskId,
-    heard: Mutex<Recorded>,
-    words: AtomicUsize,
-    /// While somebody listens: the context holds the host, too.
+    recorded: Mutex<Recorded>,
+    calls: AtomicUsize,
+    /// Detached at the end of the test: the context holds the host, too.
     context: Mutex<Option<TaskContext>>,
-    /// What the test forgot to say.
+    /// What the script lacks.
     missing: Mutex<Option<String>>,
 }
 
@@ -64,45 +64,45 @@ impl FakeHost {
             clock,
             script,
             parent,
-            heard: Mutex::default(),
-            words: AtomicUsize::new(0),
+            recorded: Mutex::default(),
+            calls: AtomicUsize::new(0),
             context: Mutex::default(),
             missing: Mutex::default(),
         })
     }
 
-    /// Whose words to take from now on.
-    pub(super) fn listen(&self, context: Option<TaskContext>) {
+    /// Records the output of this context from now on.
+    pub(super) fn attach(&self, context: Option<TaskContext>) {
         *self.context.lock() = context;
     }
 
-    /// What it heard so far.
-    pub(super) fn heard(&self) -> Recorded {
-        self.heard.lock().clone()
+    /// Everything recorded so far.
+    pub(super) fn recorded(&self) -> Recorded {
+        self.recorded.lock().clone()
     }
 
-    /// What the test forgot to say, if it matters.
+    /// What the script lacks, if the handler needed it.
     pub(super) fn missing(&self) -> Option<String> {
         self.missing.lock().clone()
     }
 
-    /// One more word; or what every word is answered with.
-    fn hear(
+    /// Records one host call; or returns the error of the script.
+    fn record(
         &self,
-        take: impl FnOnce(&mut Recorded) -> Result<(), HostError>,
+        call: impl FnOnce(&mut Recorded) -> Result<(), HostError>,
     ) -> Result<(), HostError> {
         if let Some(error) = &self.script.error {
             return Err(error.clone());
         }
-        take(&mut self.heard.lock())?;
+        call(&mut self.recorded.lock())?;
         self.count();
         Ok(())
     }
 
     fn count(&self) {
-        let words = self.words.fetch_add(1, Ordering::Relaxed) + 1;
+        let calls = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(context) = self.context.lock().clone()
-            && (self.script.stop_after_words == Some(words) || context.remaining().is_zero())
+            && (self.script.cancel_after_calls == Some(calls) || context.remaining().is_zero())
         {
             context.stop();
         }
@@ -115,8 +115,8 @@ impl FakeHost {
             return ending.clone();
         }
         let missing = format!(
-            "the body waits for its child {name:?}, and the test does not say how that ends: \
-             add `.child_result({name:?}, …)`"
+            "the handler waits for its child {name:?}, and the test has no outcome for it: add \
+             `.child_result({name:?}, …)`"
         );
         *self.missing.lock() = Some(missing.clone());
         panic!("{missing}")
@@ -126,41 +126,41 @@ impl FakeHost {
 #[async_trait]
 impl Host for FakeHost {
     async fn checkpoint(&self, _: Fence, data: Option<Arc<[u8]>>) -> Result<(), HostError> {
-        self.hear(|heard| {
+        self.record(|recorded| {
             let json = data.map(|data| serde_json::from_slice(&data)).transpose();
             let json = json.map_err(|error| Error::new(Code::Internal, error.to_string()))?;
-            heard.checkpoints.push(json);
+            recorded.checkpoints.push(json);
             Ok(())
         })
     }
 
     async fn spawn(&self, _: Fence, child: Request) -> Result<TaskId, HostError> {
         let id = child.id.clone().unwrap_or_else(TaskId::generate);
-        self.hear(|heard| {
-            if let Some(known) = heard.children.iter().find(|known| known.id == child.id) {
+        self.record(|recorded| {
+            if let Some(known) = recorded.children.iter().find(|known| known.id == child.id) {
                 let content = |it: &Request| (it.method.clone(), it.args.clone(), it.deps.clone());
-                return if content(known) == content(&child) { Ok(()) } else { Err(taken(&id)) };
+                return if content(known) == content(&child) { Ok(()) } else { Err(id_taken(&id)) };
             }
-            // A method of another program is not linked into this test.
+            // The check is skipped for a method that is not linked into this test.
             if let Ok(method) = linked().find(&child.method) {
                 (method.signature.check)(&child.args)?;
             }
-            heard.children.push(child);
+            recorded.children.push(child);
             Ok(())
         })?;
         Ok(id)
     }
 
     async fn join(&self, _: Fence, children: Vec<TaskId>) -> Result<Vec<Outcome>, HostError> {
-        self.hear(|_| Ok(()))?;
+        self.record(|_| Ok(()))?;
         let now = self.clock.now().wall;
         Ok(children.iter().map(|child| outcome(self.ending(child), now)).collect())
     }
 
     async fn emit(&self, _: Fence, custom: Arc<Custom>) -> Result<(), HostError> {
-        self.hear(|heard| {
+        self.record(|recorded| {
             let payload = serde_json::Value::Object(custom.payload.clone());
-            heard.events.push((custom.name.to_string(), payload));
+            recorded.events.push((custom.name.to_string(), payload));
             Ok(())
         })
     }
@@ -169,9 +169,9 @@ impl Host for FakeHost {
         let Some(context) = self.context.lock().clone() else { return };
         let unwritten = context.take_unwritten();
         {
-            let heard = &mut *self.heard.lock();
-            heard.progress.extend(unwritten.progress);
-            heard.logs.extend(unwritten.lines);
+            let recorded = &mut *self.recorded.lock();
+            recorded.progress.extend(unwritten.progress);
+            recorded.logs.extend(unwritten.lines);
         }
         self.count();
     }
@@ -181,12 +181,12 @@ impl Host for FakeHost {
     }
 }
 
-fn taken(id: &TaskId) -> HostError {
-    let message = format!("{id} is another task already, with other content");
+fn id_taken(id: &TaskId) -> HostError {
+    let message = format!("the id {id} belongs to a child with other content");
     Error::new(Code::IdTaken, message).into()
 }
 
-/// How something that took one attempt and no time ended.
+/// An outcome after one attempt that took no time.
 pub(super) fn outcome(ending: Ending, at: Timestamp) -> Outcome {
     Outcome { ending, attempts: 1, started_at: Some(at), ended_at: at }
 }

@@ -1,9 +1,9 @@
-//! For the tests of those who write tasks: runs a method where the test runs, with a context whose
-//! host is a fake, under a clock that the test moves.
+//! The test kit for task authors: runs one attempt of a method in the test, without a server, with a
+//! fake host and a clock that the test moves.
 //!
-//! Arguments are checked and panics are caught as a server does it, in the same words. What a server
-//! would make of the end of an attempt (a retry, a snooze) is not played through: a second attempt is
-//! a second [`TestTask`], with the [`checkpoint`](TestTask::checkpoint) that the first one left.
+//! Arguments are resolved and checked and panics are caught by the code of the server. Retries and
+//! snoozes are not performed: a second attempt is a second [`TestTask`], with the
+//! [`checkpoint`](TestTask::checkpoint) of the first one.
 //!
 //! ```
 //! use std::time::Duration;
@@ -19,7 +19,7 @@
 //!         if ctx.is_cancelled() || ctx.remaining() < Duration::from_secs(10) {
 //!             return Err(TaskError::snooze(Duration::from_secs(60)));
 //!         }
-//!         // Named: a later attempt begins in the middle.
+//!         // Named, because a later attempt starts in the middle.
 //!         let mail = Subtask::new("mail/send").arg(order).name(sent.to_string());
 //!         let outcome = ctx.spawn_subtask(mail).await?.join().await?;
 //!         if let Some(failure) = outcome.failure() {
@@ -27,7 +27,7 @@
 //!         }
 //!         sent += 1;
 //!         ctx.save_checkpoint(&sent).await?;
-//!         ctx.log_info(format!("order {order} is through"));
+//!         ctx.log_info(format!("sent the invoice of order {order}"));
 //!     }
 //!     Ok(sent)
 //! }
@@ -56,18 +56,18 @@
 //!             .run()
 //!             .await;
 //!         assert_eq!(outcome.result(), &2_i64.into());
-//!         assert_eq!(outcome.heard.children[1].args, [8_i64.into()]);
+//!         assert_eq!(outcome.recorded.children[1].args, [8_i64.into()]);
 //!     }
 //!
 //!     #[tokio::test]
-//!     async fn a_second_attempt_goes_on_where_the_first_one_stopped() {
+//!     async fn a_second_attempt_continues_where_the_first_one_stopped() {
 //!         let second = TestTask::new("billing/send_invoices").arg(vec![7, 8]).attempt(2);
 //!         let outcome = second.checkpoint(&1).child_result("1", "sent").run().await;
-//!         assert_eq!(outcome.heard.lines(), ["order 8 is through"]);
+//!         assert_eq!(outcome.recorded.lines(), ["sent the invoice of order 8"]);
 //!     }
 //!
 //!     #[tokio::test]
-//!     async fn near_its_deadline_it_puts_itself_off() {
+//!     async fn near_its_deadline_it_snoozes() {
 //!         let late = TestTask::new("billing/send_invoices").arg(vec![7]);
 //!         let outcome = late.elapsed(Duration::from_secs(55)).run().await;
 //!         assert_eq!(outcome.error(), &TaskError::snooze(Duration::from_secs(60)));
@@ -76,22 +76,22 @@
 //! # }
 //! ```
 //!
-//! A test of a sync body needs no runtime: [`run_blocking`](TestTask::run_blocking). What a body calls
-//! outside of its context (a clock of its own, the network) is not faked.
+//! A test of a sync handler needs no runtime: [`run_blocking`](TestTask::run_blocking). Only the context
+//! is fake: the network and other clocks are real.
 
 mod clock;
 mod context;
+mod deliver;
 mod fake_host;
 mod outcome;
 mod run;
 mod task;
-mod tell;
 
 pub use clock::ManualClock;
 pub use context::TestContext;
+pub use deliver::deliver_event;
 pub use fake_host::Recorded;
 pub use outcome::{TestEnding, TestOutcome};
 pub use task::TestTask;
-pub use tell::tell;
 
 pub use crate::models::TaskMaker;

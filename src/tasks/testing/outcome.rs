@@ -1,41 +1,41 @@
-//! What came of a test's attempt.
+//! The outcome of an attempt in a test.
 
 use super::Recorded;
 use crate::error::Error;
 use crate::models::{ArgValue, Failure};
 use crate::tasks::{Child, TaskError};
 
-/// What came of an attempt.
+/// The outcome of an attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TestOutcome {
-    /// How it ended.
+    /// How the attempt ended.
     pub ending: TestEnding,
-    /// What the body said meanwhile.
-    pub heard: Recorded,
+    /// The output and the host calls of the handler.
+    pub recorded: Recorded,
 }
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TestEnding {
-    /// It never began: a server would refuse the task.
+    /// A server would refuse the task: its arguments do not fit the signature.
     Refused(Error),
-    /// Its handler decided that the body need not run.
+    /// `decide` returned [`Decision::Skip`](crate::tasks::Decision::Skip).
     Skipped,
-    /// Its handler wants these run first.
+    /// `decide` returned [`Decision::Expand`](crate::tasks::Decision::Expand) with these children.
     Expanded(Vec<Child>),
-    /// The body returned this.
+    /// The handler returned this result.
     Succeeded(ArgValue),
-    /// The body returned this error, which says what should happen then.
+    /// The handler returned this error.
     Failed(TaskError),
-    /// The body panicked (`PANICKED`), or its result or its arguments cannot be taken.
+    /// The handler panicked (`PANICKED`), or its result or its resolved arguments were refused.
     Broken(Failure),
 }
 
 impl TestOutcome {
-    /// What the body returned.
+    /// The result of the handler.
     ///
     /// # Panics
-    /// When it did not succeed; the message says how it ended.
+    /// When the handler did not succeed; the message has the ending.
     #[track_caller]
     pub fn result(&self) -> &ArgValue {
         match &self.ending {
@@ -44,15 +44,15 @@ impl TestOutcome {
         }
     }
 
-    /// The error that the body returned.
+    /// The error that the handler returned.
     ///
     /// # Panics
-    /// When it ended in another way.
+    /// When the attempt ended in another way.
     #[track_caller]
     pub fn error(&self) -> &TaskError {
         match &self.ending {
             TestEnding::Failed(error) => error,
-            other => panic!("the body returned no error: {other:?}"),
+            other => panic!("the handler returned no error: {other:?}"),
         }
     }
 }

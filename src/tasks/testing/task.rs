@@ -1,4 +1,4 @@
-//! The attempt that a test asks for.
+//! Describes the attempt that a test runs.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::models::{ArgValue, Ending, Fence, Options, Outcome, RetryPolicy, Task
 use crate::tasks::context::block_on;
 use crate::tasks::{AttemptInfo, HostError, Method, TaskContext, TaskHandler, TaskRegistry};
 
-/// One attempt of a method, to be run by a test: see [`testing`](crate::testing).
+/// One attempt of a method that a test runs: see [`testing`](crate::testing).
 #[derive(Debug)]
 pub struct TestTask {
     method: Arc<Method>,
@@ -25,16 +25,16 @@ pub struct TestTask {
     clock: ManualClock,
     elapsed: Duration,
     script: Script,
-    stopped: bool,
+    cancelled: bool,
     stop_after_polls: Option<usize>,
 }
 
 impl TestTask {
-    /// Of a method that an attribute made: `[namespace/]name[@version]`.
+    /// An attempt of a method that an attribute registered: `[namespace/]name[@version]`.
     ///
     /// # Panics
-    /// When there is none, or when a server could not start with the methods that are linked into
-    /// this test.
+    /// When there is no such method, or when a server would refuse to start with the methods that are
+    /// linked into this test.
     #[track_caller]
     pub fn new(method: &str) -> Self {
         match linked().find(method) {
@@ -43,10 +43,10 @@ impl TestTask {
         }
     }
 
-    /// Of a handler.
+    /// An attempt of a [`TaskHandler`].
     ///
     /// # Panics
-    /// When a server would not register it.
+    /// When a server would refuse to register the handler.
     #[track_caller]
     pub fn of_handler(handler: Arc<dyn TaskHandler>) -> Self {
         match TaskRegistry::default().register_handler(handler) {
@@ -76,41 +76,40 @@ impl TestTask {
             clock: ManualClock::new(),
             elapsed: Duration::ZERO,
             script: Script::default(),
-            stopped: false,
+            cancelled: false,
             stop_after_polls: None,
         }
     }
 
-    /// With one more argument.
+    /// Adds an argument.
     #[must_use]
     pub fn arg(mut self, arg: impl Into<ArgValue>) -> Self {
         self.task = self.task.arg(arg);
         self
     }
 
-    /// With everything else that a task has, its id for one: `.task(|task| task.parent("p-1"))`.
+    /// Changes anything else of the task, such as its id: `.task(|task| task.parent("p-1"))`.
     #[must_use]
     pub fn task(mut self, change: impl FnOnce(TaskMaker) -> TaskMaker) -> Self {
         self.task = change(self.task);
         self
     }
 
-    /// With one more dependency, which had this result. As an argument, [`ArgValue::ResultOf`] is
-    /// replaced by it.
+    /// Adds a dependency that succeeded with this result. An argument [`ArgValue::ResultOf`] this id is
+    /// replaced by the result.
     ///
     /// # Panics
-    /// When that is no id.
+    /// When `id` is not a valid id.
     #[must_use]
     #[track_caller]
     pub fn dependency(self, id: &str, result: impl Into<ArgValue>) -> Self {
         self.dependency_ended(id, Ending::Succeeded(Arc::new(result.into())))
     }
 
-    /// With one more dependency, which ended like this: as for a task that runs however its
-    /// dependencies end.
+    /// Adds a dependency with this ending: for tasks that run also when a dependency fails.
     ///
     /// # Panics
-    /// When that is no id.
+    /// When `id` is not a valid id.
     #[must_use]
     #[track_caller]
     pub fn dependency_ended(mut self, id: &str, ending: Ending) -> Self {
@@ -119,17 +118,17 @@ impl TestTask {
         self
     }
 
-    /// As the attempt with this number, from 1.
+    /// Sets the number of the attempt, from 1.
     #[must_use]
     pub fn attempt(mut self, number: u32) -> Self {
         self.attempt = number;
         self
     }
 
-    /// After an attempt that saved this.
+    /// Sets the checkpoint that an earlier attempt saved.
     ///
     /// # Panics
-    /// When it cannot be written as JSON.
+    /// When `state` cannot be written as JSON.
     #[must_use]
     #[track_caller]
     pub fn checkpoint(mut self, state: &(impl Serialize + ?Sized)) -> Self {
@@ -140,38 +139,38 @@ impl TestTask {
         self
     }
 
-    /// Under a clock that the test moves.
+    /// Uses a clock that the test moves.
     #[must_use]
     pub fn clock(mut self, clock: &ManualClock) -> Self {
         self.clock = clock.clone();
         self
     }
 
-    /// Under way for so long when the body gets to see it.
+    /// Sets how long the attempt has run when the handler starts.
     #[must_use]
     pub fn elapsed(mut self, elapsed: Duration) -> Self {
         self.elapsed = elapsed;
         self
     }
 
-    /// A child of that name (its ordinal, if the body gives it none) has this result.
+    /// Sets the result of a child by its name, which is its ordinal if the handler gives it none.
     #[must_use]
     pub fn child_result(self, name: &str, result: impl Into<ArgValue>) -> Self {
         self.child_ended(name, Ending::Succeeded(Arc::new(result.into())))
     }
 
-    /// A child of that name ends like this.
+    /// Sets the ending of a child by its name.
     #[must_use]
     pub fn child_ended(mut self, name: &str, ending: Ending) -> Self {
         self.script.children.insert(name.to_owned(), ending);
         self
     }
 
-    /// An earlier claim expanded the task into this child, which had that result: the handler does
-    /// not decide again, and the child's outcome stands behind those of the dependencies.
+    /// Adds a child into which an earlier attempt expanded the task, and its result. `decide` is not called
+    /// again, and the outcomes of children follow those of the dependencies.
     ///
     /// # Panics
-    /// When that is no name for a child.
+    /// When `name` is not a valid name of a child.
     #[must_use]
     #[track_caller]
     pub fn expanded(mut self, name: &str, result: impl Into<ArgValue>) -> Self {
@@ -179,46 +178,46 @@ impl TestTask {
         self
     }
 
-    /// Told to stop before it begins.
+    /// Cancels the context before the handler starts.
     #[must_use]
     pub fn cancelled(mut self) -> Self {
-        self.stopped = true;
+        self.cancelled = true;
         self
     }
 
-    /// Told to stop when the body has said so many things: a report of progress, a line of its log, a
-    /// checkpoint, an event, a child or a wait for children are one each.
+    /// Cancels the context after this many calls: a progress report, a log line, a checkpoint, an event, a
+    /// spawned child and a wait for children count as one each.
     #[must_use]
-    pub fn cancelled_after_words(mut self, words: usize) -> Self {
-        self.script.stop_after_words = Some(words);
+    pub fn cancelled_after_calls(mut self, calls: usize) -> Self {
+        self.script.cancel_after_calls = Some(calls);
         self
     }
 
-    /// Told to stop when the body, an async one, has been polled so often.
+    /// Cancels the context after this many polls of an async handler.
     #[must_use]
     pub fn cancelled_after_polls(mut self, polls: usize) -> Self {
         self.stop_after_polls = Some(polls);
         self
     }
 
-    /// Every checkpoint, event, child and join is answered with this error: [`HostError::Stale`] for an
-    /// attempt that was given up.
+    /// Makes every checkpoint, event, spawn and join fail with this error; [`HostError::Stale`] is that of an
+    /// abandoned attempt.
     #[must_use]
     pub fn host_error(mut self, error: HostError) -> Self {
         self.script.error = Some(error);
         self
     }
 
-    /// Runs it on this thread, sync bodies too. A body that is told to stop is given all the time it
-    /// wants: a server would drop an async one after its grace.
+    /// Runs the attempt on this thread, also a sync handler. A cancelled handler may take as long as it
+    /// wants; a server drops an async one after the cancel grace.
     ///
     /// # Panics
-    /// When the body waits for a child and the test does not say how that ends.
+    /// When the handler waits for a child whose outcome the test does not set.
     pub fn run(self) -> impl Future<Output = TestOutcome> {
-        run(self.begin())
+        run(self.start())
     }
 
-    /// Runs it in a test without a runtime: for bodies that use none, which all sync ones are.
+    /// [`run`](Self::run) for tests without a runtime and handlers that use none, such as all sync ones.
     ///
     /// # Panics
     /// As [`run`](Self::run).
@@ -226,16 +225,16 @@ impl TestTask {
         block_on(self.run())
     }
 
-    /// A context for functions that take one.
+    /// The context of this attempt, for functions that take one.
     pub fn context(self) -> TestContext {
-        self.begin().context
+        self.start().context
     }
 
-    fn begin(self) -> Run {
+    fn start(self) -> Run {
         let task = Arc::new(self.task.make());
         let now = self.clock.now();
         let host = FakeHost::new(self.clock.clone(), self.script, task.id.clone());
-        let begun = AttemptInfo {
+        let info = AttemptInfo {
             number: self.attempt,
             fence: Fence { epoch: 1, counter: u64::from(self.attempt) },
             started: now.steady.saturating_sub(self.elapsed),
@@ -248,13 +247,13 @@ impl TestTask {
             .into_iter()
             .map(|(name, ending)| (parsed(&format!("{}/{name}", task.id)), ending));
         let children: Vec<_> = children.collect();
-        let decided = !children.is_empty();
+        let expanded = !children.is_empty();
         let ended = self.dependencies.into_iter().chain(children);
         let dependencies: Vec<(TaskId, Outcome)> =
             ended.map(|(id, ending)| (id, outcome(ending, now.wall))).collect();
-        let context = TaskContext::new(task, begun, host.clone());
+        let context = TaskContext::new(task, info, host.clone());
         context.set_dependencies(dependencies);
-        if self.stopped || context.remaining().is_zero() {
+        if self.cancelled || context.remaining().is_zero() {
             context.stop();
         }
         Run {
@@ -262,7 +261,7 @@ impl TestTask {
             context: TestContext::new(context, host.clone()),
             host,
             clock: self.clock,
-            decided,
+            expanded,
             stop_after_polls: self.stop_after_polls,
         }
     }

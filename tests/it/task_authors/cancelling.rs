@@ -26,7 +26,7 @@ fn a_sync_body_is_told_to_stop_after_so_many_words() {
     };
     check(TestTask::new("goes_on"), 5);
     check(TestTask::new("goes_on").cancelled(), 0);
-    check(TestTask::new("goes_on").cancelled_after_words(3), 3);
+    check(TestTask::new("goes_on").cancelled_after_calls(3), 3);
     check(TestTask::new("goes_on").elapsed(300 * MINUTE), 0);
 }
 

@@ -26,11 +26,11 @@ async fn count(ctx: TaskContext, to: u32) -> Result<u32, TaskError> {
 async fn the_next_attempt_goes_on_from_what_was_saved() {
     let first = TestTask::new("count").arg(5).run().await;
     assert_eq!(first.error(), &TaskError::new("stopped at 3"));
-    assert_eq!(first.heard.checkpoints, [Some(json!(1)), Some(json!(2)), Some(json!(3))]);
+    assert_eq!(first.recorded.checkpoints, [Some(json!(1)), Some(json!(2)), Some(json!(3))]);
 
     let second = TestTask::new("count").arg(5).attempt(2).checkpoint(&3).run().await;
     assert_eq!(second.result(), &5_u32.into());
-    assert_eq!(second.heard.checkpoints, [Some(json!(4)), Some(json!(5)), None]);
+    assert_eq!(second.recorded.checkpoints, [Some(json!(4)), Some(json!(5)), None]);
 }
 
 /// Saves words of that many bytes in all, and answers with the number of words that stand.
@@ -60,7 +60,7 @@ fn a_checkpoint_over_the_bound_is_refused_with_its_size_and_the_last_one_stands(
         outcome.error().message(),
         "the checkpoint has 4194305 bytes; at most 4194304 are kept"
     );
-    assert_eq!(outcome.heard.checkpoints, [Some(json!("xxxxx"))]);
+    assert_eq!(outcome.recorded.checkpoints, [Some(json!("xxxxx"))]);
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn what_cannot_be_written_or_read_is_an_error_and_changes_nothing() {
     let unwritable = ctx.save_checkpoint(&odd).await;
     assert!(matches!(unwritable, Err(CheckpointError::Unwritable(_))), "{unwritable:?}");
     assert_eq!(ctx.load_checkpoint::<String>().unwrap().as_deref(), Some("seven"));
-    assert_eq!(ctx.heard().checkpoints, []);
+    assert_eq!(ctx.recorded().checkpoints, []);
 }
 
 #[sync_task(inline)]
@@ -97,7 +97,7 @@ async fn a_body_that_was_given_up_is_told_so() {
     let outcome = given_up.run().await;
     let message = "this attempt is over: its task was given to another one, or has ended";
     assert_eq!(outcome.ending, TestEnding::Failed(TaskError::new(message)));
-    assert_eq!(outcome.heard.checkpoints, []);
+    assert_eq!(outcome.recorded.checkpoints, []);
 
     let ctx = TestTask::new("count").checkpoint(&3).host_error(HostError::Stale).context();
     let refused = ctx.save_checkpoint(&4).await;

@@ -39,7 +39,8 @@ async fn children_are_numbered_and_their_outcomes_come_in_order() {
         .run()
         .await;
     assert_eq!(outcome.result(), &2_usize.into());
-    let ids: Vec<_> = outcome.heard.children.iter().filter_map(|child| child.id.clone()).collect();
+    let ids: Vec<_> =
+        outcome.recorded.children.iter().filter_map(|child| child.id.clone()).collect();
     assert_eq!(ids.iter().map(TaskId::as_str).collect::<Vec<_>>(), ["test/1", "test/2", "test/3"]);
 }
 
@@ -50,7 +51,7 @@ async fn a_second_attempt_asks_for_the_same_children() {
         ["1", "2", "3"].into_iter().fold(task, |task, child| task.child_result(child, "done")).run()
     };
     let (first, second) = (attempt(1).await, attempt(2).await);
-    assert_eq!(first.heard.children, second.heard.children);
+    assert_eq!(first.recorded.children, second.recorded.children);
 }
 
 #[tokio::test]
@@ -115,7 +116,7 @@ async fn a_child_says_what_it_wants_and_lives_as_long_as_its_parent() {
         deps: vec![plain.id().clone()],
         options: Some(Box::new(asked)),
     };
-    assert_eq!(ctx.heard().children, [first, second]);
+    assert_eq!(ctx.recorded().children, [first, second]);
 }
 
 #[tokio::test]
@@ -126,7 +127,7 @@ async fn a_child_s_own_correlation_id_stands() {
         .context();
     let asked = TaskOptions { labels: labels("c-10"), ..TaskOptions::default() };
     ctx.spawn_subtask(Subtask::new("images/resize").options(asked)).await.unwrap();
-    let children = ctx.heard().children;
+    let children = ctx.recorded().children;
     assert_eq!(children[0].options.as_ref().unwrap().labels.correlation_id, "c-10");
 }
 
@@ -137,7 +138,7 @@ async fn a_child_is_joined_by_its_name_and_no_other_takes_it() {
     let first = ctx.spawn_subtask(child(1)).await.unwrap();
     let again = ctx.spawn_subtask(child(1)).await.unwrap();
     assert_eq!(first.id(), again.id());
-    assert_eq!(ctx.heard().children.len(), 1);
+    assert_eq!(ctx.recorded().children.len(), 1);
 
     let other = ctx.spawn_subtask(child(2)).await.unwrap_err();
     let SpawnError::Host(HostError::Refused(error)) = other else { panic!("{other:?}") };
@@ -170,7 +171,7 @@ async fn a_child_s_arguments_are_checked_if_its_method_is_linked() {
         outcome.error().message(),
         "args[0]: expected list of text, got text (parameter `images`)"
     );
-    assert_eq!(outcome.heard.children, []);
+    assert_eq!(outcome.recorded.children, []);
 }
 
 #[sync_task]

@@ -66,7 +66,7 @@ fn falls_over_on_a_thread() {
 #[tokio::test]
 async fn panics_are_caught() {
     let failure =
-        Failure { code: Code::Panicked, message: "the body panicked: over the edge".into() };
+        Failure { code: Code::Panicked, message: "the handler panicked: over the edge".into() };
     let tests = [
         TestTask::new("falls_over").arg(false),
         TestTask::new("falls_over").arg(true),
@@ -206,5 +206,5 @@ fn a_closure_is_run_like_any_handler() {
     });
     let outcome = TestTask::of_handler(double).arg(21_i64).attempt(2).run_blocking();
     assert_eq!(outcome.result(), &42_i64.into());
-    assert_eq!(outcome.heard.lines(), ["attempt 2"]);
+    assert_eq!(outcome.recorded.lines(), ["attempt 2"]);
 }

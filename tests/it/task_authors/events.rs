@@ -43,7 +43,7 @@ fn tell_inline(ctx: TaskContext) -> Result<(), TaskError> {
 async fn a_test_sees_what_a_body_announces() {
     let outcome = TestTask::new("ship").arg(7_i64).run().await;
     let shipped = json!({ "order": 7, "parcels": ["a"] });
-    assert_eq!(outcome.heard.events, [("custom.order.shipped".to_owned(), shipped)]);
+    assert_eq!(outcome.recorded.events, [("custom.order.shipped".to_owned(), shipped)]);
 }
 
 #[test]
@@ -51,12 +51,12 @@ fn what_cannot_be_announced_is_refused_and_said_why() {
     let check = |name: &str, bytes: usize, expected: &str| {
         let outcome = TestTask::new("tell").arg(name).arg(bytes).run_blocking();
         assert_eq!(outcome.error().message(), expected);
-        assert_eq!(outcome.heard.events, []);
+        assert_eq!(outcome.recorded.events, []);
     };
     // With `{"text":""}`.
     let most = MAX_CUSTOM_PAYLOAD_BYTES - 11;
     let outcome = TestTask::new("tell").arg("custom.most").arg(most).run_blocking();
-    assert_eq!(outcome.heard.events.len(), 1);
+    assert_eq!(outcome.recorded.events.len(), 1);
     check(
         "custom.flood",
         most + 1,
@@ -87,5 +87,5 @@ fn what_cannot_be_announced_is_refused_and_said_why() {
 async fn an_attempt_that_is_over_is_told_so() {
     let outcome = TestTask::new("ship").arg(7_i64).host_error(HostError::Stale).run().await;
     assert_eq!(outcome.error().message(), HostError::Stale.to_string());
-    assert_eq!(outcome.heard.events, []);
+    assert_eq!(outcome.recorded.events, []);
 }

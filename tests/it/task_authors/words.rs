@@ -26,7 +26,7 @@ fn words_of_an_inline_body_are_heard_in_order() {
         LogLine { number, at, level, attempt: 3, text }
     };
     assert_eq!(
-        outcome.heard.logs,
+        outcome.recorded.logs,
         [
             line(1, LogLevel::Debug, "waking up"),
             line(2, LogLevel::Info, "at work"),
@@ -36,7 +36,7 @@ fn words_of_an_inline_body_are_heard_in_order() {
     );
     let progress = |fraction, message: &str| Progress { fraction, message: message.into() };
     assert_eq!(
-        outcome.heard.progress,
+        outcome.recorded.progress,
         [progress(0.0, "starting"), progress(0.5, "half"), progress(1.0, "")]
     );
 }
@@ -48,7 +48,7 @@ fn a_log_is_bounded_in_lines_and_in_the_length_of_each() {
     for number in 2..MAX_LOG_LINES + 10 {
         ctx.log_info(number.to_string());
     }
-    let logs = ctx.heard().logs;
+    let logs = ctx.recorded().logs;
     assert_eq!(logs.len() as u32, MAX_LOG_LINES);
     // A character is never cut in two.
     assert_eq!(logs[0].text.len(), MAX_LOG_LINE_BYTES / 3 * 3);
@@ -64,7 +64,7 @@ fn odd_progress_is_refused_and_long_messages_are_cut() {
         let refused = ctx.update_progress(odd, "odd").map_err(|BadProgress(odd)| odd.to_bits());
         assert_eq!(refused, Err(odd.to_bits()));
     }
-    assert_eq!(ctx.heard().progress, []);
+    assert_eq!(ctx.recorded().progress, []);
     ctx.update_progress(0.5, "é".repeat(MAX_PROGRESS_MESSAGE_BYTES)).unwrap();
     assert_eq!(ctx.current_progress().message, "é".repeat(MAX_PROGRESS_MESSAGE_BYTES / 2));
 }

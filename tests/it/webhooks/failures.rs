@@ -159,7 +159,11 @@ async fn an_abandoned_delivery_is_listed_and_can_be_retried() {
 #[tokio::test(flavor = "multi_thread")]
 async fn deliveries_to_an_unreachable_host_are_abandoned_and_listed() {
     let system = system().await;
-    system.webhooks().put(WebhookRequest { retries: Some(1), ..draft("crm", &nobody()) }).await.unwrap();
+    system
+        .webhooks()
+        .put(WebhookRequest { retries: Some(1), ..draft("crm", &nobody()) })
+        .await
+        .unwrap();
     run(&system, add("a")).await;
     let dead = delivery(&system, "crm", State::Failed).await;
     assert_eq!(dead.attempts, 2);
@@ -185,7 +189,11 @@ async fn abandoned_deliveries_emit_one_event_and_no_endless_chain() {
     let mut receiver = Receiver::that_answers(Answer::status(410)).await;
     let system = system().await;
     let filter = of(["task.completed", "observability.webhook_abandoned"]);
-    system.webhooks().put(WebhookRequest { filter, ..draft("crm", &receiver.url()) }).await.unwrap();
+    system
+        .webhooks()
+        .put(WebhookRequest { filter, ..draft("crm", &receiver.url()) })
+        .await
+        .unwrap();
     for (round, id) in ["a", "b", "c"].into_iter().enumerate() {
         run(&system, add(id)).await;
         let completed = receiver.next().await;
@@ -214,7 +222,11 @@ async fn a_dead_receiver_does_not_delay_other_webhooks() {
     let mut alive = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
     let patient = Some(Duration::from_secs(60));
-    system.webhooks().put(WebhookRequest { timeout: patient, ..draft("dead", &dead.url()) }).await.unwrap();
+    system
+        .webhooks()
+        .put(WebhookRequest { timeout: patient, ..draft("dead", &dead.url()) })
+        .await
+        .unwrap();
     system.webhooks().put(draft("alive", &alive.url())).await.unwrap();
     let start = Instant::now();
     for number in 0..30 {

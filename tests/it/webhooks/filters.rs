@@ -12,7 +12,11 @@ use super::receiver::{Answer, Received, Receiver};
 async fn delivered(filter: EventFilter) -> Vec<(String, String)> {
     let mut receiver = Receiver::that_answers(Answer::status(200)).await;
     let system = system().await;
-    system.webhooks().put(WebhookRequest { filter, ..draft("crm", &receiver.url()) }).await.unwrap();
+    system
+        .webhooks()
+        .put(WebhookRequest { filter, ..draft("crm", &receiver.url()) })
+        .await
+        .unwrap();
     let queued = |request: Request, queue: &str| request.with(|it| it.queue = Some(queue.into()));
     let tagged = |request: Request| request.with(|it| it.labels.tags = vec!["vip".into()]);
     run(&system, add("plain")).await;

@@ -39,6 +39,7 @@ impl Given {
             next_sequence: Sequence(1),
             queues: Vec::new(),
             rescued: 0,
+            notify_slice: 1_000,
             quarantined: 0,
             events: Vec::new(),
             due: None,

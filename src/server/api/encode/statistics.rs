@@ -1,10 +1,10 @@
 //! Encodes statistics and health.
 
 use crate::pb;
+use crate::system::{ExecutionStatus, Workers};
 use crate::system::{
     Health, MethodStatistics, Percentiles, QueueStatistics, Rates, Service, Statistics, Totals,
 };
-use crate::system::{ExecutionStatus, Workers};
 use crate::wire::to_duration;
 
 /// The statistics of GetStatistics and WatchStatistics.

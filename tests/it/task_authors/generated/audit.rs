@@ -31,7 +31,7 @@ impl AuditSubscriber {
 
 #[cfg(test)]
 mod tests {
-    use task_scheduler::testing::tell;
+    use task_scheduler::testing::deliver_event;
 
     use super::*;
 
@@ -39,7 +39,7 @@ mod tests {
     fn every_event_is_handled() {
         for name in ["task.accepted", "node.draining", "custom.order-paid"] {
             let event = Announced::example(name).expect("it is in the catalogue");
-            tell(&AuditSubscriber, &event).expect("it is handled");
+            deliver_event(&AuditSubscriber, &event).expect("it is handled");
         }
     }
 }

@@ -27,7 +27,7 @@ impl NotificationSubscriber {
 
 #[cfg(test)]
 mod tests {
-    use task_scheduler::testing::tell;
+    use task_scheduler::testing::deliver_event;
 
     use super::*;
 
@@ -35,7 +35,7 @@ mod tests {
     fn every_event_is_handled() {
         for name in ["task.completed", "task.failed"] {
             let event = Announced::example(name).expect("it is in the catalogue");
-            tell(&NotificationSubscriber, &event).expect("it is handled");
+            deliver_event(&NotificationSubscriber, &event).expect("it is handled");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The services that run for as long as the engine does: commits, the dispatcher and upkeep.
+//! The engine's services: `commits`, the `dispatcher` and `upkeep`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,36 +18,40 @@ use crate::orchestrator::{
 };
 use crate::store::{self, Change, ClaimRequest, Claims, Commit};
 
-/// What runs the engine's own services. They hear of nothing over channels.
+/// The scheduler of the engine's services, which subscribe to no channel.
 pub(super) type Services = Scheduler<Infallible>;
 
 /// The most changes in one commit.
 const COMMIT_BATCH: usize = 4_096;
-/// How often a commit is tried before its callers are told that it failed, and the pause between.
+/// How many times a commit is tried before its callers get an error, and the pause after a failure. The
+/// pause grows by itself with each failure.
 const COMMIT_TRIES: u32 = 5;
 const COMMIT_PAUSE: Duration = Duration::from_millis(20);
-/// The most that the pause grows to, in pauses.
+/// The longest pause between tries, in multiples of the first: 1 s.
 const LONGEST_PAUSE: u32 = 50;
 
-/// What will run the engine's services, on its own runtime.
+/// A scheduler that will run the engine's services on `runtime`.
 pub(super) fn services(runtime: Handle, announcer: Arc<Announcer>) -> Services {
-    // The core knows for how long a store that fails is left alone.
+    // Constant: the core decides how long the engine waits after a failure of the store.
     let pace = Pace { first_pause: COMMIT_PAUSE, longest_pause: COMMIT_PAUSE, ..Pace::default() };
     Scheduler::new(EventBus::default()).pace(pace).on_runtime(runtime).on_failure(move |failure| {
         end_if_panicked(failure);
-        // Less and less often: a store that stays away fails many times a second. Past the store: it
-        // is what failed.
+        // At failure 1, 2, 4, 8, …: a store that is gone fails many times a second. Not stored: the
+        // store is what fails.
         if failure.failures.is_power_of_two() {
             announcer.announce(Event { at: now().wall, fact: failure.fact() });
         }
     })
 }
 
-/// A service that panics leaves the core half changed and every caller waiting: better no process than
-/// one that seems to serve.
+/// A service that panics leaves the core half changed and its callers without answers, so the process
+/// aborts.
 fn end_if_panicked(failure: &ServiceFailure) {
     if failure.panicked {
-        tracing::error!(name = &*failure.name, "a loop of the engine panicked; the process ends");
+        tracing::error!(
+            name = &*failure.name,
+            "a service of the engine panicked; the process ends"
+        );
         std::process::abort();
     }
 }
@@ -63,10 +67,9 @@ pub(super) async fn start(shared: &Arc<Shared>) -> Result<(), Error> {
     start.await.map_err(|error: SchedulerError| Error::new(Code::Internal, error.to_string()))
 }
 
-/// Commits whatever has gathered, at once and in order.
+/// Commits the queued changes in order, as one batch.
 ///
-/// A turn is dropped only with the engine, which stops when it has nothing left to write, or at once.
-/// So what a turn has taken is not lost to an engine that goes on.
+/// A turn is dropped only when the engine stops, so an engine that runs loses no batch.
 struct Commits(Arc<Shared>);
 
 impl Executable for Commits {
@@ -79,7 +82,7 @@ impl Executable for Commits {
 impl BackgroundTask for Commits {
     async fn execute(&mut self) -> Result<(), SchedulerError> {
         let shared = &self.0;
-        // A turn lasts until there is something to write: one that only waited would pass for a good one.
+        // Waits within the turn: a turn that ends counts as a success, which would reset the failures.
         let batch = loop {
             let batch = {
                 let mut writes = shared.writes.lock();
@@ -102,19 +105,19 @@ impl BackgroundTask for Commits {
             }
             Err(error) => {
                 let error = Error::from(error);
-                tracing::error!(%error, changes = tags.len(), "the store does not commit");
+                tracing::error!(%error, changes = tags.len(), "the store refused a commit");
                 let writes = changes.iter().cloned().zip(tags).collect();
-                let again =
+                let repeat =
                     shared.act(|core, now, out| core.commit_failed(writes, &error, now, out));
-                shared.writes.lock().splice(0..0, again);
+                shared.writes.lock().splice(0..0, repeat);
                 Err(SchedulerError::TaskExecution(error.to_string()))
             }
         }
     }
 }
 
-/// Changes can be repeated: a store that has made them answers the same again. So a commit whose
-/// answer was lost is asked for until the answer is there, or the process ends.
+/// Commits a batch; repeats a commit whose answer was lost until the store answers or the process ends.
+/// A repeat is safe: it changes nothing more and has the same answer.
 async fn commit(
     shared: &Arc<Shared>,
     changes: &Arc<[Change]>,
@@ -128,9 +131,9 @@ async fn commit(
             Err(error) => error,
         };
         if let store::Error::Broken(_) = error {
-            // What was not acknowledged may or may not be there: the next boot finds out.
+            // An unacknowledged change may be stored or not; the next process finds out.
             tracing::error!(%error, "the process ends");
-            // The log may not get there in time.
+            // Also to stderr: the log may not be flushed before the abort.
             eprintln!("task-scheduler: {error}; the process ends");
             std::process::abort();
         }
@@ -144,12 +147,17 @@ async fn commit(
         } else {
             tracing::warn!(%error, tries, "a commit failed; trying again");
         }
-        tokio::time::sleep(COMMIT_PAUSE * tries.min(LONGEST_PAUSE)).await;
+        tokio::time::sleep(pause_after(tries)).await;
         tries += 1;
     }
 }
 
-/// Claims whatever the core would like to start.
+/// Grows from 20 ms to 1 s.
+fn pause_after(tries: u32) -> Duration {
+    COMMIT_PAUSE * tries.min(LONGEST_PAUSE)
+}
+
+/// Claims the tasks that the core wants to start.
 struct Dispatcher(Arc<Shared>);
 
 impl Executable for Dispatcher {
@@ -162,36 +170,36 @@ impl Executable for Dispatcher {
 impl BackgroundTask for Dispatcher {
     async fn execute(&mut self) -> Result<(), SchedulerError> {
         let shared = &self.0;
-        let wanted = loop {
-            let wanted = std::mem::take(&mut *shared.claims.lock());
-            if !wanted.is_empty() {
-                break wanted;
+        let requests = loop {
+            let requests = std::mem::take(&mut *shared.claims.lock());
+            if !requests.is_empty() {
+                break requests;
             }
             shared.claim_wake.notified().await;
         };
-        match claim(shared, &wanted).await {
+        match claim(shared, &requests).await {
             Ok((claims, tries)) => {
                 shared.act(|core, now, out| match tries {
-                    1 => core.claimed(&wanted, claims, now, out),
-                    _ => core.claimed_after_retry(&wanted, claims, now, out),
+                    1 => core.claimed(&requests, claims, now, out),
+                    _ => core.claimed_after_retry(&requests, claims, now, out),
                 });
                 Ok(())
             }
             Err(error) => {
-                shared.act(|core, now, _| core.claim_failed(&wanted, now));
+                shared.act(|core, now, _| core.claim_failed(&requests, now));
                 Err(SchedulerError::TaskExecution(error.to_string()))
             }
         }
     }
 }
 
-/// A claim whose answer was lost is asked for until the answer is there: it may have been made, and
-/// then nobody else can make it. Answers how often it was asked for, too.
-async fn claim(shared: &Shared, wanted: &[ClaimRequest]) -> Result<(Claims, u32), store::Error> {
+/// Claims tasks; repeats a claim whose answer was lost until the store answers, because the store may hold
+/// the tasks for this claim already. Returns also the number of tries.
+async fn claim(shared: &Shared, requests: &[ClaimRequest]) -> Result<(Claims, u32), store::Error> {
     let mut tries = 1;
     let mut lost = false;
     loop {
-        let error = match shared.store.claim(wanted.to_vec(), now().wall).await {
+        let error = match shared.store.claim(requests.to_vec(), now().wall).await {
             Ok(claims) => return Ok((claims, tries)),
             Err(error) => error,
         };
@@ -199,14 +207,13 @@ async fn claim(shared: &Shared, wanted: &[ClaimRequest]) -> Result<(Claims, u32)
         if !lost {
             return Err(error);
         }
-        tracing::warn!(%error, tries, "the answer to a claim was lost; asking again");
-        tokio::time::sleep(COMMIT_PAUSE * tries.min(LONGEST_PAUSE)).await;
+        tracing::warn!(%error, tries, "the answer to a claim was lost; repeating the claim");
+        tokio::time::sleep(pause_after(tries)).await;
         tries += 1;
     }
 }
 
-/// Tells the core when something is due: a task's time, a body's deadline, what is old enough to be
-/// forgotten.
+/// Fires the core's timers: start times, timeouts, retention.
 struct Upkeep(Arc<Shared>);
 
 impl Executable for Upkeep {
@@ -219,7 +226,7 @@ impl Executable for Upkeep {
 impl BackgroundTask for Upkeep {
     async fn execute(&mut self) -> Result<(), SchedulerError> {
         let shared = &self.0;
-        // Until the next time is known, everything that sets a time wakes this.
+        // While the next time is unknown, every new timer wakes this service.
         shared.tick_at.store(u64::MAX, Ordering::Release);
         let next = shared.core.lock().next_tick(now());
         let at = next.map_or(u64::MAX, |next| u64::try_from(next.as_micros()).unwrap_or(u64::MAX));

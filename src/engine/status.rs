@@ -1,15 +1,15 @@
-//! What bodies run in, and what keeps the engine from starting any.
+//! The state of the engine as a whole, for monitoring.
 
 use super::Engine;
 use super::core::{Pauses, Workers};
 
 impl Engine {
-    /// What bodies run in.
+    /// The slots for handlers, and how many are taken.
     pub fn workers(&self) -> Workers {
         self.0.core.lock().workers()
     }
 
-    /// What keeps it as a whole from starting anything.
+    /// Why the engine as a whole starts nothing.
     pub fn pauses(&self) -> Pauses {
         self.0.core.lock().pauses()
     }
