@@ -1,5 +1,5 @@
-//! The gate: from a request to a task that may enter. Pure: a function of the request, the registry
-//! and the defaults.
+//! The gate: checks a request and makes a task of it. Pure: a function of the request, the registry and
+//! the defaults.
 
 use std::cell::LazyCell;
 use std::sync::Arc;
@@ -18,34 +18,34 @@ use crate::models::{
 };
 use crate::tasks::{Method, TaskRegistry};
 
-/// What tasks get that neither the request nor the method decides.
+/// Options of tasks that neither the request nor the method sets.
 #[derive(Clone, Copy, Debug)]
 pub struct Defaults {
-    /// The bound on one attempt.
+    /// The timeout of one attempt.
     pub timeout: Duration,
-    /// Attempts after the first, for tasks that nobody waits for.
+    /// The retries of tasks that are enqueued, scheduled or spawned. A submitted task has none.
     pub retries: u32,
 }
 
-/// A request, looked at.
+/// A checked request.
 #[derive(Clone)]
 pub(crate) struct Checked {
     pub(crate) id: TaskId,
-    /// The server gave the id.
+    /// The server generated the id.
     pub(crate) fresh: bool,
     pub(crate) digest: Digest,
-    /// The task, or why it may not enter (which counts only if its id is not known).
+    /// The task, or the refusal, which counts only if no task has the id yet.
     pub(crate) gate: Result<Admittable, Error>,
 }
 
 impl Checked {
-    /// Whether that is the very task that this request made, and not one from before.
+    /// Whether the ended task was made by this request, not by an earlier one with the same id.
     pub(crate) fn is(&self, ended: &Ended) -> bool {
         self.gate.as_ref().is_ok_and(|gate| Arc::ptr_eq(&gate.task, &ended.task))
     }
 }
 
-/// Looks at a request. `retries` is what it gets if nobody says.
+/// Checks a request. `retries` is the default.
 pub(crate) fn check(
     request: Request,
     registry: &TaskRegistry,
@@ -56,10 +56,10 @@ pub(crate) fn check(
     check_within(request, None, registry, defaults, retries, now)
 }
 
-/// Looks at what a running body asks for: it has the durability of its parent.
+/// Checks a child of a running task.
 ///
 /// # Errors
-/// Those of the gate.
+/// The refusals of the gate.
 pub(super) fn check_child(
     request: Request,
     parent: &TaskId,
@@ -71,11 +71,11 @@ pub(super) fn check_child(
     Ok(checked.gate?.task)
 }
 
-/// Looks at what becomes a task without a caller: a run of a schedule, a delivery. It is kept, and waits
-/// for nobody.
+/// Checks a task without a caller: a run of a schedule, or a delivery. It is durable and has no
+/// dependencies.
 ///
 /// # Errors
-/// Those of the gate; `INVALID_ARGUMENT` for what such a task cannot have.
+/// The refusals of the gate; `INVALID_ARGUMENT` for what such a task cannot have.
 pub(super) fn check_lasting(
     request: Request,
     shared: &Shared,
@@ -84,22 +84,22 @@ pub(super) fn check_lasting(
     let Shared { registry, defaults, .. } = shared;
     let mut request = request;
     if !request.deps.is_empty() {
-        return Err(Error::invalid("deps", "expected none: such a task waits for nobody"));
+        return Err(Error::invalid("deps", "expected none: such a task cannot have dependencies"));
     }
-    let asked = request.options.get_or_insert_default();
-    if asked.durability == Some(Durability::Ephemeral) {
-        let why = "EPHEMERAL; such a task is stored before anybody knows of it: expected DURABLE";
+    let requested = request.options.get_or_insert_default();
+    if requested.durability == Some(Durability::Ephemeral) {
+        let why = "EPHEMERAL; expected DURABLE: such a task must survive a restart";
         return Err(Error::invalid("options.durability", why));
     }
-    asked.durability = Some(Durability::Durable);
+    requested.durability = Some(Durability::Durable);
     Ok(check(request, registry, defaults, defaults.retries, now).gate?.task)
 }
 
-/// Looks at what each run of a schedule is to be. Its own id and time are given to a run later; a
-/// time to live is kept as what lies between the template's acceptance and its expiry.
+/// Checks the template of a schedule's runs. Each run gets its own id and times later; the time to live is
+/// the template's `expires_at` minus its `submitted_at`.
 ///
 /// # Errors
-/// Those of the gate; `INVALID_ARGUMENT` for what a run cannot have.
+/// The refusals of the gate; `INVALID_ARGUMENT` for what a run cannot have.
 pub(super) fn check_template(
     request: Request,
     shared: &Shared,
@@ -109,8 +109,8 @@ pub(super) fn check_template(
     if request.id.is_some() {
         return refuse("task_id", "expected none: each run is given its own");
     }
-    if let Some(asked) = &request.options {
-        match asked.start {
+    if let Some(requested) = &request.options {
+        match requested.start {
             Some(StartTime::At(_)) => {
                 return refuse("options.run_at", "expected none: the schedule says when");
             }
@@ -119,11 +119,11 @@ pub(super) fn check_template(
             }
             None => {}
         }
-        if let Some(StartTime::At(_)) = asked.expiry {
+        if let Some(StartTime::At(_)) = requested.expiry {
             let why = "one time for all runs; expected options.ttl, which is counted for each";
             return refuse("options.expires_at", why);
         }
-        if asked.keys.unique.is_some() {
+        if requested.keys.unique.is_some() {
             let why = "expected none: whether runs overlap is for the schedule to say";
             return refuse("options.unique", why);
         }
@@ -146,9 +146,9 @@ fn check_within(
     let gate = registry.find(&method).and_then(|found| {
         (found.signature.check)(&args)?;
         check_deps(&id, &deps)?;
-        check_mentions(&args, &deps)?;
-        let asked = options.as_deref();
-        let options = fill_in(asked, &found, defaults, retries, now.wall)?;
+        check_results(&args, &deps)?;
+        let requested = options.as_deref();
+        let options = merge_options(requested, &found, defaults, retries, now.wall)?;
         let unread = deps.iter().map(|dep| (dep.clone(), None)).collect();
         let task = Task {
             id: id.clone(),
@@ -165,8 +165,7 @@ fn check_within(
     Checked { id, fresh, digest, gate }
 }
 
-/// The method as it was written. The usual way of writing it is the method's own name, which needs no
-/// copy.
+/// The method as it was written. Shares the registered name if both are equal, which is the usual case.
 fn written(method: &str, found: &Method) -> Arc<str> {
     if *method == *found.name.name { found.name.name.clone() } else { method.into() }
 }
@@ -188,11 +187,11 @@ fn check_deps(id: &TaskId, deps: &[TaskId]) -> Result<(), Error> {
     }
 }
 
-/// A result can be an argument only where its task is waited for.
-fn check_mentions(args: &[ArgValue], deps: &[TaskId]) -> Result<(), Error> {
+/// Refuses results of tasks that are not dependencies.
+fn check_results(args: &[ArgValue], deps: &[TaskId]) -> Result<(), Error> {
     let known = LazyCell::new(|| deps.iter().collect::<HashSet<_>>());
     for (at, arg) in args.iter().enumerate() {
-        if let Some((path, id)) = unmet_mention(arg, &|id| known.contains(id)) {
+        if let Some((path, id)) = unknown_result(arg, &|id| known.contains(id)) {
             return Err(Error::invalid(
                 format!("args[{at}]{path}"),
                 format!("the result of {id}, which is not among deps; add it there"),
@@ -202,29 +201,29 @@ fn check_mentions(args: &[ArgValue], deps: &[TaskId]) -> Result<(), Error> {
     Ok(())
 }
 
-/// The first result that is not a dependency's, and where it stands. Recursion is bounded: the
-/// decoder accepts no argument deeper than it should be.
-fn unmet_mention<'a>(
+/// The first result of a task that is not a dependency, and its path. Recursion is bounded: the decoder
+/// refuses arguments that nest too deep.
+fn unknown_result<'a>(
     arg: &'a ArgValue,
     is_known: &dyn Fn(&TaskId) -> bool,
 ) -> Option<(String, &'a TaskId)> {
     match arg {
         ArgValue::ResultOf(id) => (!is_known(id)).then(|| (String::new(), id)),
         ArgValue::Array(values) => values.iter().enumerate().find_map(|(at, value)| {
-            let (path, id) = unmet_mention(value, is_known)?;
+            let (path, id) = unknown_result(value, is_known)?;
             Some((format!(".values[{at}]{path}"), id))
         }),
         ArgValue::Map(fields) => fields.iter().find_map(|(key, value)| {
-            let (path, id) = unmet_mention(value, is_known)?;
+            let (path, id) = unknown_result(value, is_known)?;
             Some((format!(".fields[{key:?}]{path}"), id))
         }),
         _ => None,
     }
 }
 
-/// The request's options, then the method's, then the server's.
-fn fill_in(
-    asked: Option<&TaskOptions>,
+/// The options of the request, else of the method, else of the server.
+fn merge_options(
+    requested: Option<&TaskOptions>,
     method: &Method,
     defaults: &Defaults,
     retries: u32,
@@ -232,60 +231,64 @@ fn fill_in(
 ) -> Result<Options, Error> {
     let of_method = &method.defaults;
     let none = TaskOptions::default();
-    let asked = asked.unwrap_or(&none);
-    let queue = match &asked.queue {
+    let requested = requested.unwrap_or(&none);
+    let queue = match &requested.queue {
         Some(name) => QueueName::parse(name, "options.queue")?,
         None => of_method.queue.clone().unwrap_or_else(default_queue),
     };
-    let at = |when: Option<StartTime>| match when {
+    let at = |time: Option<StartTime>| match time {
         None => None,
         Some(StartTime::At(at)) => Some(at),
         Some(StartTime::After(wait)) => Some(now.plus(wait)),
     };
-    let timeout = asked.timeout.or(of_method.timeout).unwrap_or(defaults.timeout);
+    let timeout = requested.timeout.or(of_method.timeout).unwrap_or(defaults.timeout);
     if timeout.is_zero() || timeout > MAX_TIMEOUT {
         return Err(Error::invalid(
             "options.timeout",
             format!("{timeout:?}; expected more than 0 and at most 7 days"),
         ));
     }
-    check_labels(asked)?;
-    asked.keys.check("options")?;
-    let durability = asked.durability.or(of_method.durability).unwrap_or_default();
-    if asked.keys.unique.is_some() && durability == Durability::Ephemeral {
+    check_labels(requested)?;
+    requested.keys.check("options")?;
+    let durability = requested.durability.or(of_method.durability).unwrap_or_default();
+    if requested.keys.unique.is_some() && durability == Durability::Ephemeral {
         let why = "an ephemeral task; a unique key is kept for durable ones";
         return Err(Error::invalid("options.unique", why));
     }
     Ok(Options {
         queue,
-        priority: asked.priority.or(of_method.priority).unwrap_or(0),
-        run_at: at(asked.start),
-        expires_at: at(asked.expiry),
+        priority: requested.priority.or(of_method.priority).unwrap_or(0),
+        run_at: at(requested.start),
+        expires_at: at(requested.expiry),
         timeout,
-        retry: retry_policy(asked, method, retries)?,
+        retry: retry_policy(requested, method, retries)?,
         durability,
-        wait_for_dependencies: asked.wait_for_dependencies,
-        on_dependency_failure: asked.on_dependency_failure.unwrap_or_default(),
-        labels: (!asked.labels.is_empty()).then(|| Box::new(asked.labels.clone())),
-        keys: (!asked.keys.is_empty()).then(|| Box::new(asked.keys.clone())),
+        wait_for_dependencies: requested.wait_for_dependencies,
+        on_dependency_failure: requested.on_dependency_failure.unwrap_or_default(),
+        labels: (!requested.labels.is_empty()).then(|| Box::new(requested.labels.clone())),
+        keys: (!requested.keys.is_empty()).then(|| Box::new(requested.keys.clone())),
     })
 }
 
-/// The name without an allocation.
+/// Cached, so that the usual case allocates nothing.
 fn default_queue() -> QueueName {
     static DEFAULT: std::sync::LazyLock<QueueName> = std::sync::LazyLock::new(QueueName::default);
     DEFAULT.clone()
 }
 
-fn retry_policy(asked: &TaskOptions, method: &Method, retries: u32) -> Result<RetryPolicy, Error> {
+fn retry_policy(
+    requested: &TaskOptions,
+    method: &Method,
+    retries: u32,
+) -> Result<RetryPolicy, Error> {
     let standard =
-        RetryPolicy::with_retries(asked.retries.or(method.defaults.retries).unwrap_or(retries));
+        RetryPolicy::with_retries(requested.retries.or(method.defaults.retries).unwrap_or(retries));
     let policy = RetryPolicy {
         retries: standard.retries,
-        base: asked.backoff_base.or(method.defaults.backoff).unwrap_or(standard.base),
-        multiplier: asked.backoff_multiplier.unwrap_or(standard.multiplier),
-        max: asked.backoff_max.unwrap_or(standard.max),
-        jitter: asked.jitter.unwrap_or(standard.jitter),
+        base: requested.backoff_base.or(method.defaults.backoff).unwrap_or(standard.base),
+        multiplier: requested.backoff_multiplier.unwrap_or(standard.multiplier),
+        max: requested.backoff_max.unwrap_or(standard.max),
+        jitter: requested.jitter.unwrap_or(standard.jitter),
     };
     let refuse =
         |field: &str, why: String| Err(Error::invalid(format!("options.retry.{field}"), why));
@@ -309,8 +312,8 @@ fn retry_policy(asked: &TaskOptions, method: &Method, retries: u32) -> Result<Re
     Ok(policy)
 }
 
-fn check_labels(asked: &TaskOptions) -> Result<(), Error> {
-    let labels = &asked.labels;
+fn check_labels(requested: &TaskOptions) -> Result<(), Error> {
+    let labels = &requested.labels;
     if labels.tags.len() > MAX_TAGS {
         return Err(Error::invalid(
             "options.tags",

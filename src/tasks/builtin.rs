@@ -1,7 +1,8 @@
-//! The methods that every server has. Existing clients know their names and results.
+//! The built-in methods of every server: fixtures of the first version, most of which only imitate work
+//! (`delete` deletes nothing). They stay because existing clients rely on their names and results.
 //!
-//! They are also the examples of what a task can look like: any arguments and typed parameters, lists,
-//! maps and types of one's own, sync, inline and async.
+//! They also show what a task can look like: any arguments and typed parameters, lists, maps and serde
+//! types, sync, inline and async.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use task_macro::{async_task, sync_task};
 use crate::models::ArgValue;
 use crate::tasks::{Json, Rest, TaskError};
 
-/// The greatest n whose Fibonacci number fits in 64 bits.
+/// The largest n whose Fibonacci number fits in 64 bits.
 const MAX_FIBONACCI: u32 = 93;
 
 /// The sum of its arguments: `add(1, 2, 3)` is 6.
@@ -66,7 +67,7 @@ pub fn process_collection(Rest(collections): Rest<ArgValue>) -> Result<String, T
     Ok(described.collect::<Result<Vec<_>, _>>()?.join(", "))
 }
 
-/// What is in a list of lists.
+/// Describes a list of lists.
 #[sync_task(inline)]
 pub fn process_nested_list(lists: Vec<Vec<ArgValue>>) -> String {
     let inner = lists.iter().enumerate().map(|(index, list)| {
@@ -75,7 +76,7 @@ pub fn process_nested_list(lists: Vec<Vec<ArgValue>>) -> String {
     format!("Received nested list with {} inner lists: {}", lists.len(), joined(inner, " "))
 }
 
-/// What [`process_complex_map`] looks for; other keys are ignored.
+/// The argument of [`process_complex_map`]; other keys are ignored.
 #[derive(Debug, Deserialize)]
 pub struct Complex {
     id: Option<i64>,
@@ -84,7 +85,7 @@ pub struct Complex {
     tags: Option<Vec<String>>,
 }
 
-/// Where a [`Complex`] comes from.
+/// The metadata of a [`Complex`].
 #[derive(Debug, Deserialize)]
 pub struct Metadata {
     source: Option<String>,
@@ -103,7 +104,7 @@ pub fn process_complex_map(Json(map): Json<Complex>) -> String {
     format!("Received complex map: {}", joined(parts.into_iter().flatten(), ", "))
 }
 
-/// What [`process_person_map`] takes; other keys are ignored.
+/// The argument of [`process_person_map`]; other keys are ignored.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Person {
@@ -113,7 +114,7 @@ pub struct Person {
     scores: Option<Vec<f64>>,
 }
 
-/// Who somebody is: `Processing person: Name=Alice, Age=30`.
+/// Describes a person: `Processing person: Name=Alice, Age=30`.
 #[sync_task(inline)]
 pub fn process_person_map(Json(person): Json<Person>) -> String {
     let scores = person.scores.map(|scores| format!("Scores=[{}]", joined(scores, ", ")));
@@ -126,7 +127,7 @@ pub fn process_person_map(Json(person): Json<Person>) -> String {
     format!("Processing person: {}", joined(parts.into_iter().flatten(), ", "))
 }
 
-/// `pong`, and what came with the call.
+/// `pong`, and the argument if there is one.
 #[sync_task(inline)]
 pub fn ping(message: Option<ArgValue>) -> String {
     match message {
@@ -142,7 +143,7 @@ pub fn sum_list(numbers: Vec<i64>) -> Result<i64, TaskError> {
     sum.ok_or_else(|| TaskError::permanent("the sum does not fit in 64 bits"))
 }
 
-/// Pretends for 100 ms to delete its arguments.
+/// Imitates a deletion: sleeps for 100 ms and returns the number of its arguments.
 #[async_task]
 pub async fn delete(Rest(items): Rest<ArgValue>) -> String {
     tokio::time::sleep(Duration::from_millis(100)).await;
@@ -164,14 +165,14 @@ pub async fn fibonacci(n: u32) -> Result<u64, TaskError> {
     Ok(this)
 }
 
-/// Works for a second on any arguments.
+/// Imitates work: sleeps for a second and returns the number of its arguments.
 #[async_task]
 pub async fn long_running_task(args: Vec<ArgValue>) -> String {
     tokio::time::sleep(Duration::from_secs(1)).await;
     format!("Processed async task with {} args", args.len())
 }
 
-/// `name=value`, if there is one.
+/// `name=value`, if there is a value.
 fn part(name: &str, value: Option<impl Display>) -> Option<String> {
     value.map(|value| format!("{name}={value}"))
 }
@@ -189,14 +190,14 @@ mod tests {
     use crate::tasks::collected;
     use crate::tasks::testing::{TestEnding, TestTask};
 
-    /// The result as callers see it, or why there is none.
+    /// The result as text, or the message of the error.
     async fn call(name: &str, args: &[ArgValue]) -> Result<String, String> {
         let test = args.iter().cloned().fold(TestTask::new(name), TestTask::arg);
         match test.run().await.ending {
             TestEnding::Succeeded(result) => Ok(result.to_string()),
             TestEnding::Failed(error) => Err(error.message().to_owned()),
             TestEnding::Refused(error) => Err(error.message),
-            other => panic!("{name} ended in an odd way: {other:?}"),
+            other => panic!("{name}: {other:?}"),
         }
     }
 
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_builtin_tasks_cannot_do_they_say() {
+    async fn builtin_tasks_refuse_bad_arguments_with_a_message() {
         let rows: Vec<(&str, Vec<ArgValue>, &str)> = vec![
             ("remove", vec![1.into()], "Need at least 2 arguments"),
             ("add", vec![i32::MAX.into(), 1.into()], "the sum does not fit in 32 bits"),

@@ -1,11 +1,11 @@
-//! The name that a declaration gives a method, checked.
+//! Checks the name of a declared method.
 
 use semver::Version;
 
 use crate::models::{MAX_METHOD_BYTES, MethodName, is_word};
 use crate::tasks::{Location, RegistryError};
 
-/// Checks what the declaration at `at` calls its method. Without a version it is `0.0.0`.
+/// Checks the name of a method declared at `at`. A missing version is `0.0.0`.
 pub(super) fn declared_name(
     namespace: &str,
     name: &str,
@@ -35,14 +35,14 @@ pub(super) fn declared_name(
     if bytes > MAX_METHOD_BYTES { Err(RegistryError::LongName { bytes, at }) } else { Ok(name) }
 }
 
-/// The nearest word: what cannot be in one becomes `_`.
+/// The nearest valid word: each invalid character becomes `_`.
 fn as_word(text: &str) -> String {
     let word: String =
         text.chars().map(|c| if is_word(c.encode_utf8(&mut [0; 4])) { c } else { '_' }).collect();
     if word.is_empty() { "default".to_owned() } else { word }
 }
 
-/// The version that was probably meant: `2` and `v2.0` are `2.0.0`.
+/// The likely version: `2` and `v2.0` are `2.0.0`.
 fn whole_version(text: &str) -> Version {
     let digits = text.trim_start_matches(['v', 'V']);
     let endings = ["", ".0", ".0.0"];
@@ -57,7 +57,7 @@ mod tests {
     const HERE: Location = Location { file: "src/x.rs", line: 12 };
 
     #[test]
-    fn sound_names_are_taken() {
+    fn valid_names_are_accepted() {
         let rows = [
             ("default", "add", None, "default/add@0.0.0"),
             ("pay.ments", "charge-2_b", Some("2.1.0-rc.1+b"), "pay.ments/charge-2_b@2.1.0-rc.1+b"),
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_to_write_instead() {
+    fn a_refusal_suggests_a_valid_name() {
         let long = "n".repeat(MAX_METHOD_BYTES);
         let rows = [
             ("default", "", None, "at src/x.rs:12 has no name; give it one"),

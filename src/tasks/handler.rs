@@ -1,4 +1,4 @@
-//! Methods that are objects: [`TaskHandler`] and closures.
+//! Handlers with state: [`TaskHandler`] and closures.
 
 use std::sync::Arc;
 
@@ -7,22 +7,23 @@ use async_trait::async_trait;
 use crate::models::{ArgValue, Outcome, Task};
 use crate::tasks::{HandlerResult, TaskContext, TaskError};
 
-/// What a handler wants done with a task that was claimed, once everything it waited for is known.
+/// What happens to a claimed task, decided by its handler when all dependencies have ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
-    /// Run the body with these arguments.
+    /// Execute the handler with these arguments.
     Run(Vec<ArgValue>),
-    /// Do not run it: the task ends `SUCCEEDED`, marked as skipped.
+    /// Skip the handler: the task ends `SUCCEEDED`, marked as skipped.
     Skip,
-    /// Run these first, then run the body: their outcomes stand behind those of its dependencies.
+    /// Run these children first, then execute the handler. Their outcomes follow those of the
+    /// dependencies in the context.
     Expand(Vec<Child>),
 }
 
-/// A task that another one is expanded into. It stands in the same queue, has the same durability
-/// and the id `parent/name`, so that a parent that runs again joins it instead of doubling it.
+/// A child that a task is expanded into. It has the queue and the durability of its parent, and the id
+/// `parent/name`: a parent that runs again joins the existing child.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Child {
-    /// Unlike its siblings'; the ordinal serves well.
+    /// Unique among its siblings, such as the ordinal.
     pub name: String,
     /// `[namespace/]name[@version]`.
     pub method: String,
@@ -30,35 +31,36 @@ pub struct Child {
     pub args: Vec<ArgValue>,
 }
 
-/// A method with a state of its own. Register it with
+/// A handler with state. Register it with
 /// [`TaskRegistry::register_handler`](crate::tasks::TaskRegistry::register_handler).
 #[async_trait]
 pub trait TaskHandler: Send + Sync + 'static {
-    /// `[namespace/]name[@version]`, the version whole.
+    /// The method's name: `[namespace/]name[@version]`, with a complete version.
     fn name(&self) -> String;
 
-    /// Performs one attempt.
+    /// Runs one attempt.
     async fn execute(&self, task: &Task, ctx: &TaskContext, args: Vec<ArgValue>) -> HandlerResult;
 
-    /// Decides late, when the task is claimed: its dependencies have ended, and arguments that were
-    /// `ResultOf` have their values. What is decided is stored before the body starts.
+    /// Decides what happens to a claimed task. Its dependencies have ended, and `args` has their results in
+    /// the place of `ResultOf`. The decision is stored before the handler executes, and later attempts
+    /// reuse it.
     fn decide(&self, _task: &Task, _ctx: &TaskContext, args: Vec<ArgValue>) -> Decision {
         Decision::Run(args)
     }
 
-    /// After an attempt failed and another was stored as coming; `attempt` is the one that failed.
-    /// Hooks are called at most once: what the end of the process cuts off is not called again.
+    /// Called after attempt number `attempt` failed and a retry is stored. At most once for each attempt: a
+    /// hook that the end of the process interrupts is not called again.
     async fn on_retry(&self, _task: &Task, _attempt: u32, _error: &TaskError) {}
 
-    /// After the task ended badly for good. At most once, as [`on_retry`](Self::on_retry).
+    /// Called after the task failed without a retry left. At most once, as [`on_retry`](Self::on_retry).
     async fn on_failure(&self, _task: &Task, _outcome: &Outcome) {}
 
-    /// After the task ended well. At most once, as [`on_retry`](Self::on_retry).
+    /// Called after the task succeeded. At most once, as [`on_retry`](Self::on_retry).
     async fn on_success(&self, _task: &Task, _outcome: &Outcome) {}
 }
 
-/// A closure as a handler: `make_handler("name", |task, ctx, args| …)`. The closure runs on the
-/// bodies' async runtime and must not block.
+/// Makes a handler of a closure: `make_handler("name", |task, ctx, args| …)`. The closure runs on the
+/// handlers' async runtime and must not block.
 pub fn make_handler<F>(name: impl Into<String>, run: F) -> Arc<dyn TaskHandler>
 where
     F: Fn(&Task, &TaskContext, Vec<ArgValue>) -> HandlerResult + Send + Sync + 'static,
@@ -85,7 +87,7 @@ where
     }
 }
 
-/// An async closure as a handler: `make_async_handler("name", |ctx, args| async move { … })`.
+/// Makes a handler of an async closure: `make_async_handler("name", |ctx, args| async move { … })`.
 ///
 /// ```
 /// use task_scheduler::tasks::make_async_handler;

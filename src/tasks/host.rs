@@ -1,7 +1,5 @@
-//! Where a body's words go: the little that bodies need of the engine.
-//!
-//! Bodies stand below the engine and do not know it; what they say goes through [`Host`], which the
-//! engine implements, and the fake one of [`testing`](crate::testing).
+//! [`Host`]: the calls that handlers make through their context. The engine implements it, and so does
+//! the fake host of [`testing`](crate::testing).
 
 use std::sync::Arc;
 
@@ -11,51 +9,51 @@ use crate::clock::Now;
 use crate::error::Error;
 use crate::models::{Custom, Fence, Outcome, Request, TaskId};
 
-/// Why a host did not do what a body asked of it.
+/// Why a host call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
-    /// The body was given up meanwhile: its task runs elsewhere or has ended, and nothing that the
-    /// body still does counts. It should return.
-    #[error("this attempt is over: its task was given to another one, or has ended")]
+    /// The attempt was abandoned: its task runs in another attempt, or has ended. Nothing that the handler
+    /// still does is stored; it should return.
+    #[error("this attempt is over: its task runs in another attempt, or has ended")]
     Stale,
-    /// It was refused, or could not be done.
+    /// The call was refused, or could not be stored.
     #[error(transparent)]
     Refused(#[from] Error),
 }
 
-/// What takes the words of bodies. Each names the claim that it is about.
+/// Performs the calls of running handlers. The fence of a call names the attempt that makes it.
 #[async_trait]
 pub trait Host: Send + Sync {
-    /// Keeps what the next attempt is to find; `None`: nothing. Stored before it returns.
+    /// Stores a checkpoint for the next attempt; `None` clears it.
     ///
     /// # Errors
-    /// [`HostError`]; whether it is stored is unknown then.
+    /// [`HostError`]; it may be stored or not.
     async fn checkpoint(&self, fence: Fence, data: Option<Arc<[u8]>>) -> Result<(), HostError>;
 
-    /// Takes a child in; one with that id and the same content is joined. Stored before it returns.
-    /// Answers the child's id.
+    /// Stores a child and returns its id. Idempotent: joins the existing child with the same id and
+    /// content.
     ///
     /// # Errors
-    /// [`HostError`]: what refuses any other request refuses a child, too.
+    /// [`HostError`], with the refusals of any request.
     async fn spawn(&self, fence: Fence, child: Request) -> Result<TaskId, HostError>;
 
-    /// Waits until those children of the attempt have ended; their slots are the attempt's
-    /// meanwhile. Answers in the order asked.
+    /// Waits until children of the attempt have ended, and returns their outcomes in the order of the ids.
+    /// The attempt has no slot while it waits.
     ///
     /// # Errors
-    /// [`HostError`], also for a task that is no child of the attempt's.
+    /// [`HostError`], also for a task that is not a child of the attempt.
     async fn join(&self, fence: Fence, children: Vec<TaskId>) -> Result<Vec<Outcome>, HostError>;
 
-    /// Announces what the body says happened. Stored before it returns.
+    /// Stores and publishes a custom event.
     ///
     /// # Errors
-    /// [`HostError`]; whether it was announced is unknown then.
+    /// [`HostError`]; it may be published or not.
     async fn emit(&self, fence: Fence, custom: Arc<Custom>) -> Result<(), HostError>;
 
-    /// The body said something: its context has progress or log lines to be taken. Not told again
-    /// before they were. Never blocks.
+    /// The context has progress or log lines to store. Not called again before the host takes them. Must
+    /// not block.
     fn output_available(&self, fence: Fence);
 
-    /// The present.
+    /// The current time.
     fn now(&self) -> Now;
 }

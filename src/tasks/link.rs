@@ -1,9 +1,9 @@
-//! Tasks that live in a library crate.
+//! Links tasks of library crates.
 
-/// Links library crates whose tasks would otherwise be left out.
+/// Links library crates whose tasks would otherwise be missing from the server.
 ///
-/// The linker takes in a library only when something in it is mentioned, and a task mentions nothing:
-/// without this line, a library's methods are missing from the server and nobody says so.
+/// The linker drops a library that the program does not refer to, and an attribute alone is no
+/// reference. Without this line the methods of the library are not registered, and no error says so.
 ///
 /// ```ignore
 /// task_scheduler::link!(tasklib);

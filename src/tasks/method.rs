@@ -1,4 +1,4 @@
-//! A method: a body, how it is called, and what its tasks ask for when they do not say.
+//! A method: a handler, its signature, and the defaults of its tasks.
 
 use std::fmt;
 use std::future::Future;
@@ -10,37 +10,37 @@ use crate::error::Error;
 use crate::models::{ArgValue, Durability, Location, MethodName, QueueName};
 use crate::tasks::{TaskContext, TaskError, TaskHandler};
 
-/// What a body returns.
+/// What a handler returns.
 pub type HandlerResult = Result<ArgValue, TaskError>;
-/// A body under way.
+/// The future of an async handler.
 pub type HandlerFuture = Pin<Box<dyn Future<Output = HandlerResult> + Send>>;
 
-/// The code behind a method.
+/// The code of a method.
 #[derive(Clone)]
 pub enum Handler {
-    /// Runs on a thread of the sync pool.
+    /// Runs on a blocking thread.
     Sync(fn(TaskContext, Vec<ArgValue>) -> HandlerResult),
-    /// Takes microseconds and never blocks: runs on whichever thread starts it.
+    /// Runs on the thread that starts it: for handlers that take microseconds and never block.
     Inline(fn(TaskContext, Vec<ArgValue>) -> HandlerResult),
-    /// Runs on the bodies' async runtime.
+    /// Runs on the handlers' async runtime.
     Async(fn(TaskContext, Vec<ArgValue>) -> HandlerFuture),
-    /// An object registered at run time; runs on the bodies' async runtime.
+    /// An object registered at run time; runs on the handlers' async runtime.
     Object(Arc<dyn TaskHandler>),
 }
 
-/// Where a body runs.
+/// Where a handler runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HandlerKind {
-    /// On a thread of its own for as long as it takes.
+    /// On a blocking thread of its own.
     Sync,
-    /// On the bodies' async runtime.
+    /// On the handlers' async runtime.
     Async,
     /// On the thread that starts it.
     Inline,
 }
 
 impl Handler {
-    /// Where it runs.
+    /// Where the handler runs.
     pub fn kind(&self) -> HandlerKind {
         match self {
             Self::Sync(_) => HandlerKind::Sync,
@@ -53,23 +53,23 @@ impl Handler {
 /// One parameter of a typed method.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parameter {
-    /// Its name in the source.
+    /// The name in the source.
     pub name: &'static str,
-    /// What it accepts, in words: `integer`, `list of text`.
+    /// The accepted type in words: `integer`, `list of text`.
     pub expects: String,
-    /// Whether it may be left out.
+    /// Whether the argument may be left out.
     pub optional: bool,
-    /// Whether it takes every argument that is left.
+    /// Whether it takes all remaining arguments.
     pub rest: bool,
 }
 
-/// What a method's arguments have to look like.
+/// The arguments that a method accepts.
 #[derive(Clone)]
 pub struct Signature {
     /// `None` for the shape `Vec<ArgValue>`: any number of arguments of any type.
     pub parameters: Option<Vec<Parameter>>,
-    /// Refuses arguments that the body could not take, naming the one at fault. An argument that is
-    /// [`ArgValue::ResultOf`] passes: its value is not known yet.
+    /// Refuses arguments that the handler does not accept, with the index of the first bad one. Accepts
+    /// [`ArgValue::ResultOf`], whose value is not known yet.
     pub check: fn(&[ArgValue]) -> Result<(), Error>,
 }
 
@@ -78,37 +78,37 @@ impl Signature {
     pub const ANY: Self = Self { parameters: None, check: |_| Ok(()) };
 }
 
-/// What the attribute said about the method's tasks; `None` leaves it to the server.
+/// The defaults of a method's tasks, from its attribute; `None` means the server's default.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MethodDefaults {
     /// The queue.
     pub queue: Option<QueueName>,
-    /// Higher first.
+    /// Higher runs first.
     pub priority: Option<i32>,
     /// Attempts after the first.
     pub retries: Option<u32>,
-    /// The delay after the first attempt.
+    /// The delay before the first retry; later delays grow exponentially.
     pub backoff: Option<Duration>,
-    /// The bound on one attempt.
+    /// The timeout of one attempt.
     pub timeout: Option<Duration>,
-    /// Whether its tasks outlive the process.
+    /// Whether the tasks survive a restart of the process.
     pub durability: Option<Durability>,
 }
 
-/// A registered function. Prints as its name.
+/// A registered method. `Debug` prints its name.
 #[derive(Clone)]
 pub struct Method {
-    /// Its whole name.
+    /// The complete name.
     pub name: MethodName,
-    /// Its code.
+    /// The code.
     pub handler: Handler,
-    /// What it accepts.
+    /// The accepted arguments.
     pub signature: Signature,
-    /// What its tasks ask for when they do not say.
+    /// The defaults of its tasks.
     pub defaults: MethodDefaults,
     /// For people.
     pub description: String,
-    /// Where it was declared.
+    /// The place of the declaration.
     pub declared_at: Location,
 }
 

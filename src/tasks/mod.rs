@@ -12,7 +12,6 @@ mod handler;
 mod host;
 mod link;
 mod method;
-mod method_key;
 mod prepare;
 mod registration;
 mod registry;

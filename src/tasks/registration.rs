@@ -1,11 +1,11 @@
-//! What `#[sync_task]` and `#[async_task]` leave behind at start-up, before `main` runs.
+//! Collects the registrations of `#[sync_task]` and `#[async_task]`, which run before `main`.
 
 use parking_lot::Mutex;
 
 use crate::tasks::{Handler, Location, MethodDefaults, Signature};
 
-/// One annotated function, as its attribute found it. Nothing is validated yet: a panic before
-/// `main` would abort without a word, so that is the registry's part.
+/// One annotated function. Not validated yet: a panic before `main` would abort without a message, so the
+/// registry validates it.
 #[derive(Clone)]
 pub struct Registration {
     /// The attribute's `namespace`.
@@ -16,26 +16,26 @@ pub struct Registration {
     pub version: Option<&'static str>,
     /// The code.
     pub handler: Handler,
-    /// What it accepts.
+    /// The accepted arguments.
     pub signature: Signature,
-    /// The rest of the attribute.
+    /// The defaults of its tasks.
     pub defaults: MethodDefaults,
     /// The attribute's `description`, else the function's doc comment.
     pub description: &'static str,
-    /// Takes the place of a method that has its name and version.
+    /// Replaces a method with the same name and version.
     pub replace: bool,
-    /// The function's place.
+    /// The place of the function.
     pub declared_at: Location,
 }
 
 static COLLECTED: Mutex<Vec<Registration>> = Mutex::new(Vec::new());
 
-/// Called by the attributes' expansion, before `main`.
+/// Collects a registration. The expansion of the attributes calls it before `main`.
 pub fn collect(registration: Registration) {
     COLLECTED.lock().push(registration);
 }
 
-/// Everything that was collected, sorted by place: constructors run in no particular order.
+/// All collected registrations, sorted by place because constructors run in no fixed order.
 pub fn collected() -> Vec<Registration> {
     let mut all = COLLECTED.lock().clone();
     all.sort_by_key(|registration| (registration.declared_at.file, registration.declared_at.line));

@@ -1,13 +1,12 @@
-//! Which methods this process can run: looked up by name and version, filled at start-up from the
-//! attributes and at run time from handlers.
+//! The methods of this process: registered at start-up from the attributes and at run time from
+//! [`TaskHandler`]s, looked up by name and version.
 //!
-//! A look-up takes one read lock of a map's shard and allocates nothing. Neither a method nor a
-//! name is ever removed; a method can be replaced by one that says so.
+//! A look-up takes one read lock and allocates nothing. Methods are never removed, only replaced.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ahash::RandomState;
+use ahash::{HashMap, RandomState};
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use semver::Version;
@@ -16,7 +15,6 @@ use crate::clock::{self, Timestamp};
 use crate::error::Error;
 use crate::models::{DEFAULT_NAMESPACE, MethodRef, VersionReq};
 use crate::tasks::declared_name::declared_name;
-use crate::tasks::method_key::{MethodKey, Probe};
 use crate::tasks::{
     Handler, Location, Method, MethodDefaults, Registration, RegistryError, Signature, TaskHandler,
 };
@@ -27,42 +25,42 @@ const MAX_NEAREST: usize = 3;
 /// The methods of this process.
 #[derive(Debug, Default)]
 pub struct TaskRegistry {
-    methods: DashMap<MethodKey, Vec<Arc<Method>>, RandomState>,
+    /// The names of each namespace, with all versions of each name, the lowest first.
+    methods: DashMap<Arc<str>, HashMap<Arc<str>, Vec<Arc<Method>>>, RandomState>,
     last_registration: Mutex<Option<Timestamp>>,
 }
 
-/// What a registry holds.
+/// The contents of a registry, for monitoring.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegistryStatistics {
-    /// Methods, each version for itself.
+    /// The number of methods; each version counts.
     pub total: usize,
     /// Every namespace, sorted.
     pub namespaces: Vec<String>,
-    /// Every version that some method has, sorted.
+    /// Every version of any method, sorted.
     pub versions: Vec<Version>,
-    /// When a method was registered last.
+    /// When the last method was registered.
     pub last_registration: Option<Timestamp>,
 }
 
 /// Whether a registry can serve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RegistryHealth {
-    /// It holds this many methods.
+    /// It has this many methods.
     Healthy(usize),
-    /// It holds none, so every task would be refused. A library of tasks that nothing mentions is
-    /// not linked at all: see `link!`.
+    /// It has no method, so every task is refused. Libraries that the program does not refer to are not
+    /// linked: see `link!`.
     Empty,
 }
 
 impl TaskRegistry {
-    /// Everything that the attributes left behind.
+    /// A registry of the methods that the attributes registered.
     ///
-    /// Methods with `replace = true` come last, wherever they stand: the order of constructors
-    /// says nothing about what was meant.
+    /// Methods with `replace = true` are registered last, because constructors run in no fixed order.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` with a violation for each registration that cannot stand: names and
-    /// versions that are none, two methods with one name and version.
+    /// `INVALID_ARGUMENT` with a violation for each bad registration: an invalid name or version, or a second
+    /// method with the same name and version.
     pub fn from_registrations(registrations: Vec<Registration>) -> Result<Self, Error> {
         let registry = Self::default();
         let mut problems = Vec::new();
@@ -73,7 +71,7 @@ impl TaskRegistry {
             let replace = registration.replace;
             let place = registration.declared_at;
             let result = method(registration).and_then(|method| {
-                // Of two that replace, neither is the last word.
+                // Two replacements of one method conflict.
                 let rival = replaced.iter().find(|other| replace && other.name == method.name);
                 if let Some(rival) = rival {
                     return Err(RegistryError::taken(&method, rival));
@@ -89,18 +87,16 @@ impl TaskRegistry {
         if problems.is_empty() { Ok(registry) } else { Err(RegistryError::all(problems)) }
     }
 
-    /// Takes a method in. With `replace`, in the place of one that has its name and version.
+    /// Registers a method. With `replace`, it replaces a method with the same name and version.
     ///
     /// # Errors
-    /// [`RegistryError::Taken`] when there is such a method and `replace` does not stand.
+    /// [`RegistryError::Taken`] when there is such a method, without `replace`.
     pub fn register(&self, method: Method, replace: bool) -> Result<Arc<Method>, RegistryError> {
         let method = Arc::new(method);
-        let key = MethodKey {
-            namespace: Arc::clone(&method.name.namespace),
-            name: Arc::clone(&method.name.name),
-        };
         {
-            let mut versions = self.methods.entry(key).or_default();
+            let (namespace, name) = (&method.name.namespace, &method.name.name);
+            let mut names = self.methods.entry(Arc::clone(namespace)).or_default();
+            let versions = names.entry(Arc::clone(name)).or_default();
             match versions.binary_search_by(|known| known.name.version.cmp(&method.name.version)) {
                 Ok(at) if replace => versions[at] = Arc::clone(&method),
                 Ok(at) => return Err(RegistryError::taken(&method, &versions[at])),
@@ -123,10 +119,10 @@ impl TaskRegistry {
         Ok(method)
     }
 
-    /// Takes a handler in, under the name that it says.
+    /// Registers a handler under its [`name`](TaskHandler::name).
     ///
     /// # Errors
-    /// [`RegistryError`] when it says no name, or not a whole one, or one that is taken.
+    /// [`RegistryError`] when the name is invalid or taken.
     #[track_caller]
     pub fn register_handler(
         &self,
@@ -135,10 +131,10 @@ impl TaskRegistry {
         self.register(handler_method(handler, Location::caller())?, false)
     }
 
-    /// Takes a handler in, in the place of a method that has its name and version.
+    /// Registers a handler, which replaces a method with the same name and version.
     ///
     /// # Errors
-    /// [`RegistryError`] when it says no name, or not a whole one.
+    /// [`RegistryError`] when the name is invalid.
     #[track_caller]
     pub fn replace_handler(
         &self,
@@ -147,19 +143,19 @@ impl TaskRegistry {
         self.register(handler_method(handler, Location::caller())?, true)
     }
 
-    /// The method that a caller means, if there is one: the highest version that fits. Pre-releases
-    /// count only where nothing else fits.
-    pub fn resolve(&self, wish: &MethodRef<'_>) -> Option<Arc<Method>> {
-        let probe: &dyn Probe = &(wish.namespace, wish.name);
-        let versions = self.methods.get(probe)?;
+    /// The highest version of a method that fits the reference; `None` if no version does. Pre-releases
+    /// count only if no release fits.
+    pub fn resolve(&self, wanted: &MethodRef<'_>) -> Option<Arc<Method>> {
+        let names = self.methods.get(wanted.namespace)?;
+        let versions = names.get(wanted.name)?;
         let fits = |method: &&Arc<Method>| {
             let version = &method.name.version;
-            match &wish.version {
+            match &wanted.version {
                 VersionReq::Highest => true,
                 VersionReq::HighestOf(major, minor) => {
                     version.major == *major && minor.is_none_or(|minor| version.minor == minor)
                 }
-                VersionReq::Exactly(wanted) => version == wanted,
+                VersionReq::Exactly(exact) => version == exact,
             }
         };
         let released = |method: &&Arc<Method>| method.name.version.pre.is_empty();
@@ -167,45 +163,49 @@ impl TaskRegistry {
         fitting.clone().find(released).or_else(|| fitting.next()).cloned()
     }
 
-    /// The method that a caller wrote as `[namespace/]name[@version]`.
+    /// Looks up a method by `[namespace/]name[@version]`.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` when it is no reference to a method; else as [`not_found`](Self::not_found).
+    /// `INVALID_ARGUMENT` when `written` is not a valid reference, else [`not_found`](Self::not_found).
     pub fn find(&self, written: &str) -> Result<Arc<Method>, Error> {
         self.resolve(&MethodRef::parse(written)?).ok_or_else(|| self.not_found(written))
     }
 
-    /// The refusal for a method that is not here: `Method not found: x`, and the nearest names.
+    /// The error for an unknown method: `Method not found: x`, and the nearest names.
     pub fn not_found(&self, written: &str) -> Error {
-        let nearest = MethodRef::parse(written).map(|wish| self.nearest(&wish));
+        let nearest = MethodRef::parse(written).map(|wanted| self.nearest(&wanted));
         RegistryError::NotFound { written: written.into(), nearest: nearest.unwrap_or_default() }
             .into()
     }
 
-    /// What a caller may have meant, likeliest first and at most three: other versions of the
-    /// method, else the same name in other namespaces and names that are a slip away.
-    pub fn nearest(&self, wish: &MethodRef<'_>) -> Vec<String> {
-        let probe: &dyn Probe = &(wish.namespace, wish.name);
-        if let Some(versions) = self.methods.get(probe) {
+    /// Up to three similar names, the most similar first: other versions of the method, else the same name in
+    /// other namespaces and names that differ by a few letters.
+    pub fn nearest(&self, wanted: &MethodRef<'_>) -> Vec<String> {
+        let names = self.methods.get(wanted.namespace);
+        if let Some(versions) = names.as_ref().and_then(|names| names.get(wanted.name)) {
             let highest_first = versions.iter().rev().take(MAX_NEAREST);
             return highest_first
                 .map(|method| {
-                    format!("{}@{}", short(wish.namespace, wish.name), method.name.version)
+                    format!("{}@{}", short(wanted.namespace, wanted.name), method.name.version)
                 })
                 .collect();
         }
-        let slips = wish.name.len().div_ceil(3);
+        // Released: the loop below locks the same map.
+        drop(names);
+        let max_distance = wanted.name.len().div_ceil(3);
         let mut near: Vec<(usize, String)> = Vec::new();
-        for entry in &self.methods {
-            let MethodKey { namespace, name } = entry.key();
-            // A distance is at least the difference of the lengths: this spares most of the work.
-            if name.len().abs_diff(wish.name.len()) > slips {
-                continue;
-            }
-            let distance = strsim::osa_distance(name, wish.name);
-            if distance <= slips {
-                let elsewhere = usize::from(**namespace != *wish.namespace);
-                near.push((2 * distance + elsewhere, short(namespace, name)));
+        for names in &self.methods {
+            let namespace = names.key();
+            for name in names.keys() {
+                // The distance is at least the difference of the lengths, which is cheaper to compute.
+                if name.len().abs_diff(wanted.name.len()) > max_distance {
+                    continue;
+                }
+                let distance = strsim::osa_distance(name, wanted.name);
+                if distance <= max_distance {
+                    let other_namespace = usize::from(**namespace != *wanted.namespace);
+                    near.push((2 * distance + other_namespace, short(namespace, name)));
+                }
             }
         }
         near.sort_unstable();
@@ -216,14 +216,14 @@ impl TaskRegistry {
     /// Every method, sorted by name and version.
     pub fn list(&self) -> Vec<Arc<Method>> {
         let mut all: Vec<Arc<Method>> = Vec::new();
-        for versions in &self.methods {
-            all.extend(versions.iter().cloned());
+        for names in &self.methods {
+            all.extend(names.values().flatten().cloned());
         }
         all.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         all
     }
 
-    /// What it holds.
+    /// The contents, for monitoring.
     pub fn statistics(&self) -> RegistryStatistics {
         let methods = self.list();
         let namespaces: BTreeSet<&str> =
@@ -238,16 +238,16 @@ impl TaskRegistry {
         }
     }
 
-    /// Whether it can serve.
+    /// Whether the registry can serve.
     pub fn health(&self) -> RegistryHealth {
-        match self.methods.iter().map(|versions| versions.len()).sum() {
+        match self.methods.iter().map(|names| names.values().map(Vec::len).sum::<usize>()).sum() {
             0 => RegistryHealth::Empty,
             methods => RegistryHealth::Healthy(methods),
         }
     }
 }
 
-/// The method that an attribute described.
+/// The method of an attribute.
 fn method(registration: Registration) -> Result<Method, RegistryError> {
     let Registration { namespace, name, version, .. } = registration;
     let at = registration.declared_at;
@@ -262,7 +262,7 @@ fn method(registration: Registration) -> Result<Method, RegistryError> {
     })
 }
 
-/// The method that a handler is.
+/// The method of a handler.
 fn handler_method(handler: Arc<dyn TaskHandler>, at: Location) -> Result<Method, RegistryError> {
     let written = handler.name();
     let (path, version) = match written.split_once('@') {
@@ -280,7 +280,7 @@ fn handler_method(handler: Arc<dyn TaskHandler>, at: Location) -> Result<Method,
     })
 }
 
-/// A name as short as it can be asked for.
+/// The shortest reference to a method: without the default namespace.
 fn short(namespace: &str, name: &str) -> String {
     if namespace == DEFAULT_NAMESPACE { name.to_owned() } else { format!("{namespace}/{name}") }
 }

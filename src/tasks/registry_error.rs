@@ -1,4 +1,4 @@
-//! Why a method cannot be registered, or is not there.
+//! Why a method cannot be registered or found.
 
 use semver::Version;
 
@@ -6,7 +6,7 @@ use crate::error::{Code, Error, Violation};
 use crate::models::{MAX_METHOD_BYTES, MethodName};
 use crate::tasks::{Location, Method};
 
-/// What a registry refuses.
+/// Why a registry refused a registration or a look-up.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
@@ -15,63 +15,63 @@ pub enum RegistryError {
         "the method declared at {at} has no name; give it one: [namespace/]name[@version], such as \"charge\" or \"payments/charge@1.0.0\""
     )]
     NoName {
-        /// Where it was declared or registered.
+        /// The place of the declaration.
         at: Location,
     },
-    /// A name or namespace with characters that it cannot have.
+    /// A name or namespace has invalid characters.
     #[error(
         "the method declared at {at} cannot be called {name:?}: names and namespaces have letters, digits, `_`, `-` and `.` only; try {suggestion:?}"
     )]
     BadName {
-        /// As it was given.
+        /// The name or version as it was written.
         name: String,
-        /// One that would do.
+        /// A valid one.
         suggestion: String,
-        /// Where it was declared or registered.
+        /// The place of the declaration.
         at: Location,
     },
-    /// A name that no request could say.
+    /// A name that is longer than a request can have.
     #[error(
         "the name of the method declared at {at} is {bytes} bytes long with its namespace and version; shorten it to at most {MAX_METHOD_BYTES}"
     )]
     LongName {
-        /// How long it is.
+        /// Its size in bytes.
         bytes: usize,
-        /// Where it was declared or registered.
+        /// The place of the declaration.
         at: Location,
     },
     /// A version that is not `major.minor.patch`.
     #[error(
-        "the method {name} declared at {at} cannot have the version {version:?}: a registered version is whole; try \"{suggestion}\""
+        "the method {name} declared at {at} cannot have the version {version:?}: expected major.minor.patch; try \"{suggestion}\""
     )]
     BadVersion {
         /// `namespace/name`.
         name: String,
-        /// As it was given.
+        /// The name or version as it was written.
         version: String,
-        /// One that would do.
+        /// A valid one.
         suggestion: Version,
-        /// Where it was declared or registered.
+        /// The place of the declaration.
         at: Location,
     },
-    /// Another method has that name and version.
+    /// Another method has the same name and version.
     #[error(
-        "{name} is declared at {first} and at {second}; give one of them another name or version, or say `replace = true` on the one that shall stand"
+        "{name} is declared at {first} and at {second}; give one of them another name or version, or write `replace = true` at the one to keep"
     )]
     Taken {
-        /// What both are called.
+        /// The name of both.
         name: MethodName,
-        /// Where the one that is registered was declared.
+        /// The place of the registered method.
         first: Location,
-        /// Where the one that is refused was declared.
+        /// The place of the refused method.
         second: Location,
     },
-    /// No such method, or no such version of it.
+    /// No such method or version is registered.
     #[error("Method not found: {written}{}", or_nearest(.nearest))]
     NotFound {
         /// As the caller wrote it.
         written: String,
-        /// What may have been meant.
+        /// Similar names.
         nearest: Vec<String>,
     },
 }
@@ -85,7 +85,7 @@ impl RegistryError {
         }
     }
 
-    /// All that is wrong with the declarations, one violation for each.
+    /// One error for all problems, with a violation for each.
     pub(super) fn all(problems: Vec<(Location, Self)>) -> Error {
         let violations: Vec<_> = problems
             .into_iter()

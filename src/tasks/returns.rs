@@ -1,4 +1,4 @@
-//! From what a function returns to what its task results in.
+//! Converts what a task function returns into the result of the task.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,10 +16,10 @@ use crate::tasks::{HandlerResult, TaskError};
     note = "others are `()`, `bool`, numbers, `String`, `&'static str`, `Vec<T>`, `BTreeMap<String, T>`, `Option<T>`, `ArgValue`, and `Result<…, TaskError>` of these"
 )]
 pub trait IntoReturn {
-    /// The result, or why there is none.
+    /// The result of the task.
     ///
     /// # Errors
-    /// What the body returned as an error, or that its result cannot be carried.
+    /// The error that the function returned, or that the value cannot be a result.
     fn into_return(self) -> HandlerResult;
 }
 
@@ -29,7 +29,7 @@ impl<T: IntoReturn, E: Into<TaskError>> IntoReturn for Result<T, E> {
     }
 }
 
-/// Types that `ArgValue` is made from.
+/// Types that convert into `ArgValue`.
 macro_rules! converted {
     ($($type:ty),* $(,)?) => {$(
         impl IntoReturn for $type {
@@ -44,7 +44,7 @@ converted! {
     (), bool, i8, i16, i32, i64, isize, u16, u32, u64, usize, f32, f64, String, &'static str, ArgValue,
 }
 
-/// `ArgValue` has no `From<u8>`, so that `Vec<u8>` can be bytes.
+/// Not by `From<u8>`, which `ArgValue` lacks so that `Vec<u8>` can be bytes.
 impl IntoReturn for u8 {
     fn into_return(self) -> HandlerResult {
         Ok(ArgValue::UInt32(self.into()))
@@ -73,7 +73,7 @@ impl<T: Into<ArgValue>, S> IntoReturn for HashMap<String, T, S> {
     }
 }
 
-/// Nothing, or the value.
+/// `Null`, or the value.
 impl<T: IntoReturn> IntoReturn for Option<T> {
     fn into_return(self) -> HandlerResult {
         self.map_or(Ok(ArgValue::Null), T::into_return)
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_function_returns_becomes_its_result() {
+    fn the_returned_value_becomes_the_result() {
         check((), ArgValue::Null);
         check(5_u8, ArgValue::UInt32(5));
         check(-5_i64, ArgValue::Int64(-5));
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_keeps_its_message_and_what_should_happen_next() {
+    fn an_error_keeps_its_message_and_its_disposition() {
         let refused = TaskError::permanent("no such account");
         assert_eq!(Err::<(), _>(refused.clone()).into_return(), Err(refused));
         let io = std::io::Error::other("disk full");

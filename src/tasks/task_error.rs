@@ -1,26 +1,27 @@
-//! How a body says that it did not succeed, and what should happen next.
+//! The error of a handler: a message, and whether to retry, fail, snooze or cancel.
 
 use std::fmt;
 use std::time::Duration;
 
-/// What should happen after a body returned an error.
+/// What happens to a task whose handler returned an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    /// Try again as the task's retry policy says.
+    /// Retry with the backoff of the task's retry policy.
     Retry,
-    /// Try again after this long, if the policy has a retry left.
+    /// Retry after this delay, if the policy has a retry left.
     RetryAfter(Duration),
-    /// Do not try again.
+    /// Fail without a retry.
     Fail,
-    /// Try again after this long; no attempt is used up.
+    /// Run again after this delay, without using a retry.
     Snooze(Duration),
-    /// End `CANCELLED`.
+    /// End as `CANCELLED`.
     Cancel,
 }
 
-/// Why a body did not succeed, and what should happen [`Disposition`].
+/// The error of a handler. Its [`Disposition`] says whether the task is retried, fails, is snoozed or
+/// cancelled.
 ///
-/// Any `std::error::Error` converts into one that is retried, so `?` works in bodies.
+/// Any `std::error::Error` converts into a `TaskError` with a retry, so `?` works in handlers.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TaskError {
     message: String,
@@ -28,37 +29,38 @@ pub struct TaskError {
 }
 
 impl TaskError {
-    /// Retried as the task's policy says.
+    /// An error that is retried with the backoff of the task's policy.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), disposition: Disposition::Retry }
     }
 
-    /// Never retried.
+    /// An error that is never retried.
     pub fn permanent(message: impl Into<String>) -> Self {
         Self { message: message.into(), disposition: Disposition::Fail }
     }
 
-    /// Retried after `wait` instead of the policy's delay, if the policy has a retry left.
+    /// An error that is retried after `wait` instead of the policy's backoff, if the policy has a retry
+    /// left.
     pub fn retry_after(message: impl Into<String>, wait: Duration) -> Self {
         Self { message: message.into(), disposition: Disposition::RetryAfter(wait) }
     }
 
-    /// Run again after `wait`, without using up an attempt.
+    /// Snoozes the task: it runs again after `wait`, without using a retry.
     pub fn snooze(wait: Duration) -> Self {
         Self { message: format!("snoozed for {wait:?}"), disposition: Disposition::Snooze(wait) }
     }
 
-    /// The task ends `CANCELLED`.
+    /// Cancels the task: it ends as `CANCELLED`.
     pub fn cancel(message: impl Into<String>) -> Self {
         Self { message: message.into(), disposition: Disposition::Cancel }
     }
 
-    /// What went wrong, for people.
+    /// The message, for people.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// What should happen next.
+    /// What happens to the task.
     pub fn disposition(&self) -> Disposition {
         self.disposition
     }
@@ -76,7 +78,7 @@ impl fmt::Debug for TaskError {
     }
 }
 
-// `TaskError` is no `std::error::Error` itself: that would clash with this conversion.
+// `TaskError` does not implement `std::error::Error`, because that would conflict with this conversion.
 impl<E: std::error::Error> From<E> for TaskError {
     /// The error and its sources, joined by `: `.
     fn from(error: E) -> Self {

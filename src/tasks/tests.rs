@@ -1,4 +1,4 @@
-//! What the attributes leave behind, seen from the registry's side.
+//! What the attributes register.
 
 use std::future::Future;
 use std::time::Duration;
@@ -49,7 +49,7 @@ fn returns_a_future(Rest(parts): Rest<String>) -> impl Future<Output = String> +
 fn nothing_in_and_out() {}
 
 #[test]
-fn an_attribute_s_words_arrive_in_the_registration() {
+fn the_options_of_an_attribute_are_in_the_registration() {
     let method = registered("charge.order");
     assert_eq!((method.namespace, method.version), (Some("payments"), Some("2.1.0-rc.1")));
     assert_eq!(
@@ -83,7 +83,7 @@ fn an_attribute_s_words_arrive_in_the_registration() {
 }
 
 #[test]
-fn an_attribute_that_says_nothing_leaves_everything_to_the_server() {
+fn an_attribute_without_options_leaves_everything_to_the_server() {
     let method = registered("with_context_and_seed_shape");
     assert_eq!((method.namespace, method.version), (None, None));
     assert_eq!(method.defaults, MethodDefaults::default());
@@ -94,7 +94,7 @@ fn an_attribute_that_says_nothing_leaves_everything_to_the_server() {
 }
 
 #[tokio::test]
-async fn bodies_are_called_with_their_arguments() {
+async fn handlers_are_called_with_their_arguments() {
     async fn check(name: &str, args: Vec<ArgValue>, expected: ArgValue) {
         let test = args.into_iter().fold(TestTask::new(name), TestTask::arg);
         assert_eq!(test.run().await.result(), &expected, "{name}");
@@ -113,7 +113,7 @@ async fn an_annotated_function_can_still_be_called() {
 }
 
 #[test]
-fn the_check_refuses_what_the_body_could_not_take() {
+fn the_check_refuses_arguments_that_do_not_fit() {
     let check = registered("charge.order").signature.check;
     assert_eq!(check(&[7.into()]), Ok(()));
     let error = check(&["seven".into()]).unwrap_err();

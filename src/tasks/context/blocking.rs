@@ -1,4 +1,4 @@
-//! Waiting on a thread that is a sync body's own.
+//! Blocking calls for sync handlers, which run on a thread of their own.
 
 use std::future::Future;
 use std::pin::pin;
@@ -10,19 +10,20 @@ use std::thread::{self, Thread};
 use super::TaskContext;
 use crate::tasks::HandlerKind;
 
-/// Why a body cannot wait for its host on the spot.
+/// Why a handler must not block on a host call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MustNotBlock {
-    /// It runs on the thread that serves calls, and its host may need that very thread.
-    #[error("an inline body must not wait for `{0}`; make it `#[sync_task]` without `inline`")]
+    /// An inline handler runs on the thread that serves calls, and its host may need that thread.
+    #[error("an inline handler must not wait for `{0}`; make it `#[sync_task]` without `inline`")]
     Inline(&'static str),
-    /// It runs on the bodies' async runtime, which others need meanwhile.
-    #[error("an async body must not block; await `{0}` instead")]
+    /// An async handler would block the handlers' async runtime.
+    #[error("an async handler must not block; await `{0}` instead")]
     Async(&'static str),
 }
 
 impl TaskContext {
-    /// Waits for a host on this thread, if it is the body's own; `verb` is the call to make instead.
+    /// Waits for a host call on this thread if the handler is sync. `verb` names the async call for the
+    /// error.
     pub(super) fn blocking<T>(
         &self,
         verb: &'static str,
@@ -36,7 +37,7 @@ impl TaskContext {
     }
 }
 
-/// Polls on this thread, which sleeps in between. Needs no runtime, and works where one is entered.
+/// Polls a future on this thread, which sleeps between polls. Needs no runtime; also works inside one.
 pub(in crate::tasks) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let sleeper = Arc::new(Sleeper { thread: thread::current(), woken: AtomicBool::new(false) });
@@ -45,7 +46,7 @@ pub(in crate::tasks) fn block_on<F: Future>(future: F) -> F::Output {
     loop {
         match future.as_mut().poll(&mut context) {
             Poll::Ready(output) => return output,
-            // Not by the thread's own token alone: what is polled may park this thread, too.
+            // A flag beside the thread's park token, because the future may park this thread, too.
             Poll::Pending => {
                 while !sleeper.woken.swap(false, Ordering::Acquire) {
                     thread::park();

@@ -1,4 +1,4 @@
-//! What a body has written as JSON: kept up to a bound, measured beyond it.
+//! A buffer for JSON: keeps bytes up to a limit, and counts those beyond it.
 
 use std::io;
 
@@ -9,15 +9,15 @@ pub(super) struct Bounded {
 }
 
 impl Bounded {
-    /// Takes at most so many bytes.
+    /// A buffer that keeps at most this many bytes.
     pub(super) fn to(most: usize) -> Self {
         Self { most, kept: Vec::new(), bytes: 0 }
     }
 
-    /// What was written.
+    /// The written bytes.
     ///
     /// # Errors
-    /// So many bytes were, which is too many.
+    /// The number of bytes, if it exceeds the limit.
     pub(super) fn written(self) -> Result<Vec<u8>, usize> {
         if self.bytes > self.most { Err(self.bytes) } else { Ok(self.kept) }
     }

@@ -1,4 +1,4 @@
-//! What an attempt leaves to the next one.
+//! Checkpoints: the state that an attempt leaves to the next one.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,27 +17,27 @@ pub const MAX_CHECKPOINT_BYTES: usize = 4 << 20;
 /// Why a checkpoint was not saved, cleared or loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// It is larger than [`MAX_CHECKPOINT_BYTES`]. The last one still stands.
-    #[error("the checkpoint has {bytes} bytes; at most {MAX_CHECKPOINT_BYTES} are kept")]
+    /// It is larger than [`MAX_CHECKPOINT_BYTES`]. The last saved checkpoint stays.
+    #[error("the checkpoint has {bytes} bytes; at most {MAX_CHECKPOINT_BYTES} are accepted")]
     TooLarge {
-        /// What it has.
+        /// Its size.
         bytes: usize,
     },
-    /// It has no form in JSON. The last one still stands.
+    /// It cannot be written as JSON. The last saved checkpoint stays.
     #[error("the checkpoint cannot be written as JSON")]
     Unwritable(#[source] serde_json::Error),
-    /// There is one, and it is something else than was asked for.
-    #[error("the checkpoint that was saved is something else")]
+    /// The saved checkpoint is not of the requested type.
+    #[error("the saved checkpoint is not of the requested type")]
     Unreadable(#[source] serde_json::Error),
-    /// The body runs where nobody may wait.
+    /// The handler runs where it must not block.
     #[error(transparent)]
     MustNotBlock(#[from] MustNotBlock),
-    /// It may have been stored or not.
+    /// The host call failed; the checkpoint may be stored or not.
     #[error(transparent)]
     Host(#[from] HostError),
 }
 
-/// The checkpoint as this attempt knows it.
+/// The checkpoint that this attempt saved or found.
 #[derive(Debug)]
 pub(super) struct Checkpoint(Mutex<Option<Arc<[u8]>>>);
 
@@ -48,9 +48,8 @@ impl Checkpoint {
 }
 
 impl TaskContext {
-    /// Saves what the next attempt is to go on from, as JSON; the last one is replaced. It is stored
-    /// when this returns, so it survives a crash from then on. One at a time: of two that are saved
-    /// at once, either may be the one that stays.
+    /// Saves a checkpoint as JSON for the next attempt, and replaces the last one. It is stored when this
+    /// returns, so it survives a crash. Of two concurrent calls, either may be the last.
     ///
     /// ```
     /// # use task_scheduler::{TaskContext, TaskError};
@@ -73,15 +72,15 @@ impl TaskContext {
     where
         T: Serialize + ?Sized,
     {
-        // Written at once, so that the state need not be shared between threads.
+        // Written before the future starts, so that `T` need not be `Sync`.
         let data = write(state);
         async move { self.put_checkpoint(Some(data?)).await }
     }
 
-    /// [`save_checkpoint`](Self::save_checkpoint) for sync bodies.
+    /// [`save_checkpoint`](Self::save_checkpoint) for sync handlers.
     ///
     /// # Errors
-    /// The same, and [`CheckpointError::MustNotBlock`] in inline and async bodies.
+    /// The same, and [`CheckpointError::MustNotBlock`] in inline and async handlers.
     pub fn save_checkpoint_blocking<T>(&self, state: &T) -> Result<(), CheckpointError>
     where
         T: Serialize + ?Sized,
@@ -89,17 +88,17 @@ impl TaskContext {
         self.blocking("save_checkpoint", self.save_checkpoint(state))?
     }
 
-    /// What this attempt last saved, else what the one before left; `None` if there is nothing.
+    /// Loads the last checkpoint of this or an earlier attempt; `None` if there is none.
     ///
     /// # Errors
-    /// [`CheckpointError::Unreadable`] when it is no `T`: an older version of the body may have left
-    /// it.
+    /// [`CheckpointError::Unreadable`] when the checkpoint is not a `T`: an older version of the handler may
+    /// have saved it.
     pub fn load_checkpoint<T: DeserializeOwned>(&self) -> Result<Option<T>, CheckpointError> {
         let Some(data) = self.0.checkpoint.0.lock().clone() else { return Ok(None) };
         serde_json::from_slice(&data).map(Some).map_err(CheckpointError::Unreadable)
     }
 
-    /// Forgets the checkpoint: the next attempt begins anew.
+    /// Deletes the checkpoint: the next attempt starts from the beginning.
     ///
     /// # Errors
     /// [`CheckpointError::Host`].
@@ -107,10 +106,10 @@ impl TaskContext {
         self.put_checkpoint(None).await
     }
 
-    /// [`clear_checkpoint`](Self::clear_checkpoint) for sync bodies.
+    /// [`clear_checkpoint`](Self::clear_checkpoint) for sync handlers.
     ///
     /// # Errors
-    /// The same, and [`CheckpointError::MustNotBlock`] in inline and async bodies.
+    /// The same, and [`CheckpointError::MustNotBlock`] in inline and async handlers.
     pub fn clear_checkpoint_blocking(&self) -> Result<(), CheckpointError> {
         self.blocking("clear_checkpoint", self.clear_checkpoint())?
     }

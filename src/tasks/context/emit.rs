@@ -1,4 +1,4 @@
-//! Events of a body's own.
+//! Custom events, which handlers emit.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -11,40 +11,40 @@ use crate::error::Error;
 use crate::models::{Custom, MAX_CUSTOM_PAYLOAD_BYTES, Payload};
 use crate::tasks::HostError;
 
-/// Why an event was not announced.
+/// Why an event was not emitted.
 #[derive(Debug, thiserror::Error)]
 pub enum EmitError {
-    /// Its name is no name of a custom event.
+    /// Its name is not a valid name of a custom event.
     #[error(transparent)]
     Invalid(Error),
     /// Its payload is larger than [`MAX_CUSTOM_PAYLOAD_BYTES`].
     #[error(
         "the event's payload has {bytes} bytes as JSON; at most {MAX_CUSTOM_PAYLOAD_BYTES} are \
-         accepted: store what is large, and announce where"
+         accepted: store large data elsewhere, and emit its place"
     )]
     TooLarge {
-        /// What it has.
+        /// Its size.
         bytes: usize,
     },
-    /// Its payload has no form in JSON, or is there no object with fields.
+    /// Its payload cannot be written as a JSON object.
     #[error("the event's payload cannot be written as a JSON object")]
     Unwritable(#[source] serde_json::Error),
-    /// The body runs where nobody may wait.
+    /// The handler runs where it must not block.
     #[error(transparent)]
     MustNotBlock(#[from] MustNotBlock),
-    /// The attempt is over; or it may have been announced or not.
+    /// The host call failed. [`HostError::Stale`]: the attempt is over. Otherwise the event may be published
+    /// or not.
     #[error(transparent)]
     Host(#[from] HostError),
 }
 
 impl TaskContext {
-    /// Announces an event of one's own: its name begins with `custom.`, its payload is a struct or
-    /// map that serde writes as a JSON object. Subscribers, streams and webhooks are told of it like of any
-    /// other, with the task and the attempt. A durable task's is stored when this returns. Of an ephemeral
-    /// task's nothing is stored, and webhooks are not told. Either way nobody is told of it by an attempt
-    /// that was given up.
+    /// Emits a custom event. Its name starts with `custom.`; its payload is a struct or map that serde writes
+    /// as a JSON object. Subscribers, streams and webhooks receive it with the task and the attempt. The
+    /// event of a durable task is stored when this returns; the event of an ephemeral task is not stored,
+    /// and webhooks do not receive it. An abandoned attempt emits nothing.
     ///
-    /// An attempt that fails afterwards has announced it nevertheless, and the next one may do so again.
+    /// The event stays published if the attempt fails later, and the next attempt may emit it again.
     ///
     /// ```
     /// use task_scheduler::{TaskContext, TaskError};
@@ -62,8 +62,8 @@ impl TaskContext {
     /// ```
     ///
     /// # Errors
-    /// [`EmitError::Invalid`], `TooLarge`, `Unwritable`, `Host`: with [`HostError::Stale`] when the attempt
-    /// is over.
+    /// [`EmitError::Invalid`], `TooLarge`, `Unwritable`, `Host`; the latter with [`HostError::Stale`] when
+    /// the attempt is over.
     pub fn emit<T>(
         &self,
         name: &str,
@@ -72,15 +72,15 @@ impl TaskContext {
     where
         T: Serialize + ?Sized,
     {
-        // Written at once, so that the payload need not be shared between threads.
+        // Written before the future starts, so that `T` need not be `Sync`.
         let custom = self.custom(name, payload);
         async move { Ok(self.0.host.emit(self.fence(), Arc::new(custom?)).await?) }
     }
 
-    /// [`emit`](Self::emit) for sync bodies.
+    /// [`emit`](Self::emit) for sync handlers.
     ///
     /// # Errors
-    /// The same, and [`EmitError::MustNotBlock`] in inline and async bodies.
+    /// The same, and [`EmitError::MustNotBlock`] in inline and async handlers.
     pub fn emit_blocking<T>(&self, name: &str, payload: &T) -> Result<(), EmitError>
     where
         T: Serialize + ?Sized,

@@ -1,7 +1,7 @@
-//! What a body knows about the attempt that it is, and what it can say meanwhile.
+//! [`TaskContext`]: what a handler knows about its attempt, and the calls that it can make.
 //!
-//! One context an attempt, made before its body starts, with one allocation: most bodies take
-//! microseconds and ask for nothing. What a body says goes to the [`Host`].
+//! Each attempt has one context, made with one allocation before its handler starts, because most
+//! handlers take microseconds and never use it. Its calls and its output go to the [`Host`].
 
 mod blocking;
 mod bounded;
@@ -30,24 +30,24 @@ use crate::tasks::{HandlerKind, Host};
 use checkpoint::Checkpoint;
 use output::OutputBuffer;
 
-/// What is known about an attempt when it begins.
+/// What is known about an attempt at its start.
 #[derive(Clone, Debug)]
 pub struct AttemptInfo {
     /// The number of the attempt, from 1.
     pub number: u32,
-    /// The number of the claim.
+    /// The fence of the claim.
     pub fence: Fence,
-    /// When, on the steady clock of the host.
+    /// The start, on the steady clock of the host.
     pub started: Duration,
-    /// Where the body runs.
+    /// Where the handler runs.
     pub kind: HandlerKind,
-    /// What an earlier attempt saved.
+    /// The checkpoint of an earlier attempt.
     pub checkpoint: Option<Arc<[u8]>>,
-    /// How many lines the task's log has.
+    /// How many lines the task's log has already.
     pub log_lines: u32,
 }
 
-/// What one attempt shares between its body and whoever watches over it.
+/// The state that an attempt shares between its handler and its host.
 struct Attempt {
     task: Arc<Task>,
     number: u32,
@@ -55,16 +55,17 @@ struct Attempt {
     started: Duration,
     kind: HandlerKind,
     host: Arc<dyn Host>,
-    /// Made when somebody asks for it or uses it: most bodies end before anybody does.
+    /// Made at its first use: most handlers return before it is needed.
     stop: OnceLock<CancellationToken>,
     dependencies: OnceLock<Vec<(TaskId, Outcome)>>,
     output: OutputBuffer,
     checkpoint: Checkpoint,
-    /// How many children without a name were asked for.
+    /// How many children without a name were spawned.
     unnamed: AtomicU32,
 }
 
-/// A body's view of its own attempt. Cheap to clone.
+/// A handler's view of its own attempt: ids, timeout, cancellation, checkpoints, progress, log, children
+/// and events. Cheap to clone.
 #[derive(Clone)]
 pub struct TaskContext(Arc<Attempt>);
 
@@ -79,9 +80,9 @@ impl fmt::Debug for TaskContext {
 }
 
 impl TaskContext {
-    /// The context of an attempt that begins.
-    pub fn new(task: Arc<Task>, begun: AttemptInfo, host: Arc<dyn Host>) -> Self {
-        let AttemptInfo { number, fence, started, kind, checkpoint, log_lines } = begun;
+    /// The context of an attempt that starts.
+    pub fn new(task: Arc<Task>, info: AttemptInfo, host: Arc<dyn Host>) -> Self {
+        let AttemptInfo { number, fence, started, kind, checkpoint, log_lines } = info;
         Self(Arc::new(Attempt {
             task,
             number,
@@ -97,19 +98,19 @@ impl TaskContext {
         }))
     }
 
-    /// Hands over the outcomes of the task's dependencies, in the order asked. Once.
+    /// Sets the outcomes of the task's dependencies. Call it once.
     pub(crate) fn set_dependencies(&self, dependencies: Vec<(TaskId, Outcome)>) {
         if self.0.dependencies.set(dependencies).is_err() {
-            unreachable!("dependencies are gathered once an attempt");
+            unreachable!("dependencies are set once for each attempt");
         }
     }
 
-    /// The task that was asked for.
+    /// The task, as it was submitted.
     pub fn task(&self) -> &Arc<Task> {
         &self.0.task
     }
 
-    /// Its id.
+    /// The task's id.
     pub fn task_id(&self) -> &TaskId {
         &self.0.task.id
     }
@@ -119,49 +120,49 @@ impl TaskContext {
         self.0.number
     }
 
-    /// The number of this claim. A later claim of the same task has a greater one, so a resource
-    /// that remembers the greatest fence it has seen can refuse a body that was given up.
+    /// The fencing token of this attempt. A later attempt of the same task has a greater one, so a resource
+    /// that remembers the greatest fence can refuse the writes of an abandoned attempt.
     pub fn fence(&self) -> Fence {
         self.0.fence
     }
 
-    /// How long the attempt has run.
+    /// How long this attempt has run.
     pub fn elapsed(&self) -> Duration {
         self.0.host.now().steady.saturating_sub(self.0.started)
     }
 
-    /// How long it may still run; zero when its time is over.
+    /// The time until the timeout; zero after it.
     pub fn remaining(&self) -> Duration {
         self.0.task.options.timeout.saturating_sub(self.elapsed())
     }
 
-    /// When the attempt's time is over.
+    /// When the attempt times out.
     pub fn deadline(&self) -> Instant {
         Instant::now() + self.remaining()
     }
 
-    /// Whether the body should stop: it was cancelled, or its time is over.
+    /// Whether the handler should return: the task was cancelled, or the attempt timed out.
     pub fn is_cancelled(&self) -> bool {
         self.0.stop.get().is_some_and(CancellationToken::is_cancelled)
     }
 
-    /// Resolves when the body should stop.
+    /// Resolves when the handler should return: the task was cancelled, or the attempt timed out.
     pub async fn cancelled(&self) {
         self.0.stop.get_or_init(CancellationToken::new).cancelled().await;
     }
 
-    /// The outcomes of the task's dependencies, in the order asked.
+    /// The outcomes of the task's dependencies, in the order of the request.
     pub fn dependencies(&self) -> &[(TaskId, Outcome)] {
         self.0.dependencies.get().map_or(&[], Vec::as_slice)
     }
 
-    /// The result of one dependency, if it succeeded.
+    /// The result of one dependency; `None` if it did not succeed.
     pub fn dependency_result(&self, id: &str) -> Option<&ArgValue> {
         let (_, outcome) = self.dependencies().iter().find(|(known, _)| known.as_str() == id)?;
         outcome.result()
     }
 
-    /// Tells the body to stop.
+    /// Requests that the handler returns.
     pub(crate) fn stop(&self) {
         self.0.stop.get_or_init(CancellationToken::new).cancel();
     }

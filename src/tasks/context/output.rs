@@ -1,5 +1,4 @@
-//! What a body says while it runs, for people: how far it is, and log lines. Kept here until the host
-//! takes it; saying never waits.
+//! Progress and log lines of a running handler. Buffered until the host takes them; writing never waits.
 
 use std::mem;
 
@@ -11,10 +10,10 @@ use crate::models::{LogLevel, LogLine, MAX_LOG_LINE_BYTES, MAX_LOG_LINES};
 /// The longest progress message that is kept, in bytes.
 pub const MAX_PROGRESS_MESSAGE_BYTES: usize = 1_024;
 
-/// Stands in the place of the last line that is kept with a task.
-const DROPPED: &str = "the log is full: what the task says from here on is dropped";
+/// Replaces the last line that a task can have.
+const DROPPED: &str = "the log is full: later lines of this task are dropped";
 
-/// How far a body says it is.
+/// The progress of a handler, as it reports it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progress {
     /// From 0 to 1.
@@ -23,26 +22,26 @@ pub struct Progress {
     pub message: String,
 }
 
-/// Why a progress report was not taken.
+/// Why a progress report was refused.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("progress must be a number from 0 to 1, not {0}")]
 pub struct BadProgress(pub f64);
 
-/// What a body said since the host last asked.
+/// The output since the host last took it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct UnwrittenOutput {
-    /// The latest, if there is a new one.
+    /// The latest report, if it is new.
     pub(crate) progress: Option<Progress>,
     /// In the order of their numbers.
     pub(crate) lines: Vec<LogLine>,
 }
 
-/// The words of one attempt. Holds at most [`MAX_LOG_LINES`] lines: a task has no more.
+/// The output of one attempt. Holds at most [`MAX_LOG_LINES`] lines, the most that a task can have.
 #[derive(Debug)]
-pub(super) struct OutputBuffer(Mutex<Words>);
+pub(super) struct OutputBuffer(Mutex<Output>);
 
 #[derive(Debug)]
-struct Words {
+struct Output {
     progress: Progress,
     progress_is_new: bool,
     lines: Vec<LogLine>,
@@ -51,9 +50,9 @@ struct Words {
 }
 
 impl OutputBuffer {
-    /// By an attempt of a task that has so many lines.
+    /// For an attempt of a task whose log has this many lines.
     pub(super) fn after(log_lines: u32) -> Self {
-        Self(Mutex::new(Words {
+        Self(Mutex::new(Output {
             progress: Progress::default(),
             progress_is_new: false,
             lines: Vec::new(),
@@ -62,20 +61,19 @@ impl OutputBuffer {
     }
 }
 
-impl Words {
+impl Output {
     fn is_new(&self) -> bool {
         self.progress_is_new || !self.lines.is_empty()
     }
 }
 
 impl TaskContext {
-    /// Says how far the body is, from 0 to 1, and what it is doing. The message is cut at
-    /// [`MAX_PROGRESS_MESSAGE_BYTES`].
-    ///
-    /// Cheap enough for a loop: whoever watches is told of the latest now and then.
+    /// Reports progress: a fraction from 0 to 1, and a message, which is cut at
+    /// [`MAX_PROGRESS_MESSAGE_BYTES`]. Cheap enough for a loop: only the latest report is stored, at most
+    /// four times a second.
     ///
     /// # Errors
-    /// [`BadProgress`] when `fraction` is not a number from 0 to 1; nothing changes then.
+    /// [`BadProgress`] when `fraction` is not a number from 0 to 1; the last report stays.
     pub fn update_progress(
         &self,
         fraction: f64,
@@ -85,14 +83,14 @@ impl TaskContext {
             return Err(BadProgress(fraction));
         }
         let message = cut(message.into(), MAX_PROGRESS_MESSAGE_BYTES);
-        self.say(|words| {
-            words.progress = Progress { fraction, message };
-            words.progress_is_new = true;
+        self.write(|output| {
+            output.progress = Progress { fraction, message };
+            output.progress_is_new = true;
         });
         Ok(())
     }
 
-    /// [`update_progress`](Self::update_progress) in a word.
+    /// Short for [`update_progress`](Self::update_progress).
     ///
     /// # Errors
     /// The same.
@@ -100,66 +98,66 @@ impl TaskContext {
         self.update_progress(fraction, message)
     }
 
-    /// What the body last said.
+    /// The latest progress report.
     pub fn current_progress(&self) -> Progress {
         self.0.output.0.lock().progress.clone()
     }
 
-    /// Adds a line to the task's log, which is kept with the task and shown to those who look at it.
-    /// (What goes to the server's own log is written with [`task_info!`](crate::task_info).)
+    /// Adds a line to the task's log, which is stored with the task. To write to the server's log instead,
+    /// use [`task_info!`](crate::task_info).
     ///
-    /// Lines are cut at [`MAX_LOG_LINE_BYTES`]. At most [`MAX_LOG_LINES`] are kept, those of earlier
-    /// attempts included; the last of them says that later ones were dropped.
+    /// A line is cut at [`MAX_LOG_LINE_BYTES`]. A task has at most [`MAX_LOG_LINES`] lines over all its
+    /// attempts; the last one says that later lines are dropped.
     pub fn log(&self, level: LogLevel, text: impl Into<String>) {
         let text = cut(text.into(), MAX_LOG_LINE_BYTES);
         let at = self.0.host.now().wall;
-        self.say(|words| {
-            let number = words.last_line.saturating_add(1);
+        self.write(|output| {
+            let number = output.last_line.saturating_add(1);
             let (level, text) = match number {
                 ..MAX_LOG_LINES => (level, text),
                 MAX_LOG_LINES => (LogLevel::Warn, DROPPED.to_owned()),
                 _ => return,
             };
-            words.last_line = number;
-            words.lines.push(LogLine { number, at, level, attempt: self.0.number, text });
+            output.last_line = number;
+            output.lines.push(LogLine { number, at, level, attempt: self.0.number, text });
         });
     }
 
-    /// A line of interest to whoever wrote the body: see [`log`](Self::log).
+    /// Logs a detail for the author of the task: see [`log`](Self::log).
     pub fn log_debug(&self, text: impl Into<String>) {
         self.log(LogLevel::Debug, text);
     }
 
-    /// A line that says what happened: see [`log`](Self::log).
+    /// Logs what happened: see [`log`](Self::log).
     pub fn log_info(&self, text: impl Into<String>) {
         self.log(LogLevel::Info, text);
     }
 
-    /// A line about an oddity that the body got over: see [`log`](Self::log).
+    /// Logs a problem that the handler recovered from: see [`log`](Self::log).
     pub fn log_warn(&self, text: impl Into<String>) {
         self.log(LogLevel::Warn, text);
     }
 
-    /// A line that somebody should look at: see [`log`](Self::log).
+    /// Logs a problem that needs attention: see [`log`](Self::log).
     pub fn log_error(&self, text: impl Into<String>) {
         self.log(LogLevel::Error, text);
     }
 
-    /// Takes what the body said since this was last asked. The host is told when there is more.
+    /// Takes the output since the last call. The host is notified when there is more.
     pub(crate) fn take_unwritten(&self) -> UnwrittenOutput {
-        let words = &mut *self.0.output.0.lock();
-        let is_new = mem::take(&mut words.progress_is_new);
-        let progress = is_new.then(|| words.progress.clone());
-        UnwrittenOutput { progress, lines: mem::take(&mut words.lines) }
+        let output = &mut *self.0.output.0.lock();
+        let is_new = mem::take(&mut output.progress_is_new);
+        let progress = is_new.then(|| output.progress.clone());
+        UnwrittenOutput { progress, lines: mem::take(&mut output.lines) }
     }
 
-    /// Takes a word down, and tells the host of the first one that it has not taken.
-    fn say(&self, word: impl FnOnce(&mut Words)) {
+    /// Adds output, and notifies the host if it had taken everything before.
+    fn write(&self, add: impl FnOnce(&mut Output)) {
         let is_first = {
-            let words = &mut *self.0.output.0.lock();
-            let knows = words.is_new();
-            word(words);
-            !knows && words.is_new()
+            let output = &mut *self.0.output.0.lock();
+            let was_new = output.is_new();
+            add(output);
+            !was_new && output.is_new()
         };
         if is_first {
             self.0.host.output_available(self.0.fence);
@@ -167,7 +165,7 @@ impl TaskContext {
     }
 }
 
-/// At most so many bytes of a text, and no memory for what was cut.
+/// Cuts a text at a number of bytes, and frees the rest.
 fn cut(mut text: String, bytes: usize) -> String {
     if text.len() > bytes {
         text.truncate(text.floor_char_boundary(bytes));

@@ -1,7 +1,7 @@
-//! Children that a body asks for while it runs.
+//! Children that a handler spawns while it runs.
 //!
-//! A child's id is its parent's, a slash, and its name or its ordinal among the children without one.
-//! So a second run of the parent asks for the same children and joins them.
+//! The id of a child is the id of its parent, a slash, and its name, or its ordinal among the children
+//! without a name. So a second attempt of the parent spawns the same children and joins them.
 
 use std::future::Future;
 use std::sync::atomic::Ordering;
@@ -14,8 +14,8 @@ use crate::tasks::HostError;
 
 /// A child to spawn: a method, its arguments and its options.
 ///
-/// What it does not say comes from the method, then from the server, as for any task. It is kept as
-/// durably as its parent, and has the parent's correlation id unless it says another one.
+/// Options that are not set come from the method, then from the server, as for any task. A child has the
+/// durability of its parent, and its correlation id unless it sets another one.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -38,86 +38,85 @@ impl Subtask {
         Self { method: method.into(), ..Self::default() }
     }
 
-    /// One more argument. What [`ArgValue::ResultOf`] a child is, has to be waited for with
-    /// [`after`](Self::after).
+    /// Adds an argument. For [`ArgValue::ResultOf`] a sibling, also call [`after`](Self::after).
     #[must_use]
     pub fn arg(mut self, arg: impl Into<ArgValue>) -> Self {
         self.args.push(arg.into());
         self
     }
 
-    /// More arguments.
+    /// Adds several arguments.
     #[must_use]
     pub fn args<T: Into<ArgValue>>(mut self, args: impl IntoIterator<Item = T>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
         self
     }
 
-    /// What it is called among its siblings. Without a name it has the next number, so a body that
-    /// does not always spawn the same children in the same order should name them.
+    /// Names the child; the name is unique among its siblings. Without a name it gets the next number, so a
+    /// handler that does not always spawn the same children in the same order should name them.
     #[must_use]
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Starts only after that sibling succeeded.
+    /// Starts the child only after this sibling has succeeded.
     #[must_use]
     pub fn after(mut self, sibling: &ChildHandle) -> Self {
         self.deps.push(sibling.id.clone());
         self
     }
 
-    /// The line to stand in.
+    /// Sets the queue.
     #[must_use]
     pub fn queue(mut self, queue: impl Into<String>) -> Self {
         self.options.queue = Some(queue.into());
         self
     }
 
-    /// Higher first.
+    /// Sets the priority; higher runs first.
     #[must_use]
     pub fn priority(mut self, priority: i32) -> Self {
         self.options.priority = Some(priority);
         self
     }
 
-    /// Starts this long after it was spawned at the earliest.
+    /// Delays the start by at least this long.
     #[must_use]
     pub fn delay(mut self, delay: Duration) -> Self {
         self.options.start = Some(StartTime::After(delay));
         self
     }
 
-    /// Starts then at the earliest.
+    /// Delays the start until this time at the earliest.
     #[must_use]
     pub fn run_at(mut self, at: Timestamp) -> Self {
         self.options.start = Some(StartTime::At(at));
         self
     }
 
-    /// The bound on one attempt.
+    /// Sets the timeout of one attempt.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
         self
     }
 
-    /// Attempts after the first.
+    /// Sets the number of retries.
     #[must_use]
     pub fn retries(mut self, retries: u32) -> Self {
         self.options.retries = Some(retries);
         self
     }
 
-    /// One more tag.
+    /// Adds a tag.
     #[must_use]
     pub fn tag(mut self, tag: impl Into<String>) -> Self {
         self.options.labels.tags.push(tag.into());
         self
     }
 
-    /// All options at once, in the place of those said so far.
+    /// Replaces all options set so far.
     #[must_use]
     pub fn options(mut self, options: TaskOptions) -> Self {
         self.options = options;
@@ -128,8 +127,10 @@ impl Subtask {
 /// Why a child was not spawned.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SpawnError {
-    /// A name that could be another child's, or none.
-    #[error("{0:?} is no name for a child; expected text without `/` and control characters")]
+    /// The name is empty, or has a slash or a control character.
+    #[error(
+        "{0:?} is not a valid name of a child; expected text without `/` and control characters"
+    )]
     BadName(String),
     /// Children nest too deep, or their names are too long.
     #[error(
@@ -137,10 +138,10 @@ pub enum SpawnError {
          are accepted: use shorter names or nest less deeply"
     )]
     IdTooLong {
-        /// What it would have.
+        /// The size of the id.
         bytes: usize,
     },
-    /// The body runs where nobody may wait.
+    /// The handler runs where it must not block.
     #[error(transparent)]
     MustNotBlock(#[from] MustNotBlock),
     /// The child was refused, or the attempt is over.
@@ -156,30 +157,30 @@ pub struct ChildHandle {
 }
 
 impl ChildHandle {
-    /// Its id: its parent's, a slash, and its name.
+    /// The child's id: its parent's id, a slash, and its name.
     pub fn id(&self) -> &TaskId {
         &self.id
     }
 
-    /// Waits until it has ended, well or badly. The parent's slot is free meanwhile.
+    /// Waits until the child has ended, and returns its outcome. The parent has no slot while it waits.
     ///
     /// # Errors
     /// [`HostError`].
     pub async fn join(&self) -> Result<Outcome, HostError> {
         let mut outcomes = self.parent.join_ids(vec![self.id.clone()]).await?;
         let Some(outcome) = outcomes.pop() else {
-            unreachable!("a host answers for each child that it was asked about")
+            unreachable!("a host returns an outcome for each child")
         };
         Ok(outcome)
     }
 }
 
 impl TaskContext {
-    /// Asks for a child, which is stored when this returns. It ends with its parent: a parent that
-    /// ends badly for good, or is cancelled, cancels its children; one that ends well leaves them be.
+    /// Spawns a child, which is stored when this returns. A parent that fails without a retry left, or is
+    /// cancelled, cancels its children; a parent that succeeds does not.
     ///
-    /// A parent that runs again joins the children that it spawned before, those that ended badly
-    /// run again. Unnamed children are numbered from 1 in the order of the calls.
+    /// Idempotent: a parent that runs again joins the children that it spawned before, and failed ones run
+    /// again. Unnamed children are numbered from 1 in the order of the calls.
     ///
     /// ```
     /// # use task_scheduler::tasks::{Subtask, TaskContext, TaskError};
@@ -200,7 +201,7 @@ impl TaskContext {
         &self,
         subtask: Subtask,
     ) -> impl Future<Output = Result<ChildHandle, SpawnError>> + Send + use<'_> {
-        // Named when it is asked for, not when it is first polled: so the order is that of the calls.
+        // Numbered now, not at the first poll, so that the numbers have the order of the calls.
         let request = self.child(subtask);
         async move {
             let id = self.0.host.spawn(self.fence(), request?).await?;
@@ -208,18 +209,18 @@ impl TaskContext {
         }
     }
 
-    /// [`spawn_subtask`](Self::spawn_subtask) for sync bodies. They cannot wait for their children:
-    /// a thread that waits would be one less for the children to run on. Make the body async, or
-    /// have another task depend on the children.
+    /// [`spawn_subtask`](Self::spawn_subtask) for sync handlers. A sync handler cannot wait for its children:
+    /// its thread might be the one that they need. Use an async handler, or another task that depends on the
+    /// children.
     ///
     /// # Errors
-    /// The same, and [`SpawnError::MustNotBlock`] in inline and async bodies.
+    /// The same, and [`SpawnError::MustNotBlock`] in inline and async handlers.
     pub fn spawn_subtask_blocking(&self, subtask: Subtask) -> Result<ChildHandle, SpawnError> {
         self.blocking("spawn_subtask", self.spawn_subtask(subtask))?
     }
 
-    /// Waits until all of them have ended, well or badly, and answers in their order. The attempt's
-    /// slot is free meanwhile.
+    /// Waits until all these children have ended, and returns their outcomes in order. The attempt has no
+    /// slot while it waits.
     ///
     /// # Errors
     /// [`HostError`].
@@ -234,7 +235,7 @@ impl TaskContext {
         self.0.host.join(self.fence(), ids).await
     }
 
-    /// The request that a subtask becomes.
+    /// The request for a child.
     fn child(&self, subtask: Subtask) -> Result<Request, SpawnError> {
         let Subtask { method, args, name, deps, mut options } = subtask;
         let name = match name {
@@ -260,7 +261,7 @@ impl TaskContext {
     }
 }
 
-/// A slash would make it look like a grandchild.
+/// No slash, which would make the id that of a grandchild.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.chars().any(|c| c == '/' || c.is_control())
 }

@@ -11,7 +11,7 @@ use crate::models::{
 };
 use crate::tasks::HostError;
 
-/// Counts how often it is told of words; everything else it answers from another thread.
+/// Counts notifications of output; answers host calls from another thread.
 #[derive(Default)]
 struct Slow {
     told: AtomicUsize,
@@ -59,7 +59,7 @@ fn context(id: &str, kind: HandlerKind, log_lines: u32) -> (TaskContext, Arc<Slo
 }
 
 #[test]
-fn a_host_is_told_of_words_once_until_it_takes_them() {
+fn a_host_is_notified_of_output_once_until_it_takes_it() {
     let (ctx, host) = context("t", HandlerKind::Inline, 0);
     let told = || host.told.load(Ordering::Relaxed);
     assert_eq!(told(), 0);
@@ -79,7 +79,7 @@ fn a_host_is_told_of_words_once_until_it_takes_them() {
 }
 
 #[test]
-fn a_log_is_numbered_on_and_bounded_and_says_that_it_is() {
+fn a_log_continues_its_numbers_and_ends_with_a_line_that_says_so() {
     let (ctx, host) = context("t", HandlerKind::Sync, MAX_LOG_LINES - 3);
     ctx.log_error("é".repeat(MAX_LOG_LINE_BYTES));
     for _ in 0..5 {
@@ -99,7 +99,7 @@ fn a_log_is_numbered_on_and_bounded_and_says_that_it_is() {
 }
 
 #[test]
-fn a_sync_body_waits_for_its_host_on_its_own_thread() {
+fn a_sync_handler_waits_for_its_host_on_its_own_thread() {
     let (ctx, _) = context("t", HandlerKind::Sync, 0);
     ctx.save_checkpoint_blocking(&[1, 2]).unwrap();
     assert_eq!(ctx.load_checkpoint().unwrap(), Some([1, 2]));
@@ -110,13 +110,13 @@ fn a_sync_body_waits_for_its_host_on_its_own_thread() {
 }
 
 #[test]
-fn other_bodies_must_not_wait_and_are_told_what_to_do() {
+fn other_handlers_must_not_block_and_get_the_call_to_use() {
     let rows = [
         (
             HandlerKind::Inline,
-            "an inline body must not wait for `save_checkpoint`; make it `#[sync_task]` without `inline`",
+            "an inline handler must not wait for `save_checkpoint`; make it `#[sync_task]` without `inline`",
         ),
-        (HandlerKind::Async, "an async body must not block; await `save_checkpoint` instead"),
+        (HandlerKind::Async, "an async handler must not block; await `save_checkpoint` instead"),
     ];
     for (kind, message) in rows {
         let (ctx, _) = context("t", kind, 0);
@@ -128,7 +128,7 @@ fn other_bodies_must_not_wait_and_are_told_what_to_do() {
 }
 
 #[test]
-fn a_child_s_id_is_bounded_and_no_grandchild_s() {
+fn the_id_of_a_child_is_bounded_and_has_no_further_slash() {
     let (ctx, _) = context(&"p".repeat(MAX_ID_BYTES - 2), HandlerKind::Sync, 0);
     let spawn = |name: &str| ctx.spawn_subtask_blocking(Subtask::new("add").name(name));
     spawn("x").unwrap();

@@ -1,4 +1,4 @@
-//! A list of arguments, taken one by one into a list of parameters.
+//! Fills the parameters of a task from its arguments, one by one.
 
 use std::slice;
 use std::vec;
@@ -8,7 +8,7 @@ use crate::error::Error;
 use crate::models::ArgValue;
 use crate::tasks::{Parameter, TaskError};
 
-/// The last parameter of a task that takes any number of arguments: all that are left.
+/// All remaining arguments: the last parameter of a task with any number of arguments.
 ///
 /// ```ignore
 /// #[sync_task]
@@ -19,8 +19,8 @@ use crate::tasks::{Parameter, TaskError};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rest<T>(pub Vec<T>);
 
-/// Fills one parameter from the arguments that are left. Written for every [`FromArg`], which takes
-/// one of them, and for [`Rest`], which takes them all.
+/// Fills one parameter from the remaining arguments. Implemented for every [`FromArg`], which takes one
+/// argument, and for [`Rest`], which takes all.
 #[diagnostic::on_unimplemented(
     message = "a task cannot take `{Self}`",
     label = "no argument becomes `{Self}`",
@@ -28,23 +28,23 @@ pub struct Rest<T>(pub Vec<T>);
     note = "others are `bool`, integers, `f64`, `String`, `Vec<T>`, `BTreeMap<String, T>`, `Option<T>`, `Rest<T>` at the end, `ArgValue`, timestamps and durations"
 )]
 pub trait FromArgs: Sized {
-    /// The parameter, for those who list methods.
+    /// The description of the parameter, for listings of methods.
     fn describe(name: &'static str) -> Parameter;
 
-    /// Moves past what the parameter takes.
+    /// Checks the arguments of the parameter and moves past them.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` naming the argument that the parameter cannot take, or misses.
+    /// `INVALID_ARGUMENT` with the argument that is missing or does not fit.
     fn check(name: &str, args: &mut ArgumentCheck<'_>) -> Result<(), Error>;
 
-    /// Takes the parameter.
+    /// Converts the arguments of the parameter.
     ///
     /// # Errors
-    /// A permanent error with the same words: a retry finds the same arguments.
+    /// A permanent error with the same message: a retry has the same arguments.
     fn take(name: &str, args: &mut Arguments) -> Result<Self, TaskError>;
 }
 
-/// Arguments that a typed method is asked to take; nobody has run it yet.
+/// The arguments of a task, to check before it is accepted.
 #[derive(Debug)]
 pub struct ArgumentCheck<'a> {
     left: slice::Iter<'a, ArgValue>,
@@ -52,15 +52,15 @@ pub struct ArgumentCheck<'a> {
 }
 
 impl<'a> ArgumentCheck<'a> {
-    /// Before the first.
+    /// At the first argument.
     pub fn new(args: &'a [ArgValue]) -> Self {
         Self { left: args.iter(), taken: 0 }
     }
 
-    /// After the last parameter.
+    /// Ends after the last parameter.
     ///
     /// # Errors
-    /// `INVALID_ARGUMENT` when arguments are left.
+    /// `INVALID_ARGUMENT` when arguments remain.
     pub fn end(self) -> Result<(), Error> {
         if self.left.len() == 0 { Ok(()) } else { Err(too_many(self.taken, self.left.len())) }
     }
@@ -72,7 +72,7 @@ impl<'a> ArgumentCheck<'a> {
     }
 }
 
-/// Arguments on their way into a body.
+/// The arguments of a task, to convert when its handler starts.
 #[derive(Debug)]
 pub struct Arguments {
     left: vec::IntoIter<ArgValue>,
@@ -80,15 +80,15 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// Before the first.
+    /// At the first argument.
     pub fn new(args: Vec<ArgValue>) -> Self {
         Self { left: args.into_iter(), taken: 0 }
     }
 
-    /// After the last parameter.
+    /// Ends after the last parameter.
     ///
     /// # Errors
-    /// A permanent error when arguments are left.
+    /// A permanent error when arguments remain.
     pub fn end(self) -> Result<(), TaskError> {
         if self.left.len() == 0 {
             Ok(())
@@ -172,7 +172,7 @@ fn too_many(accepted: usize, left: usize) -> Error {
     Error::invalid(format!("args[{accepted}]"), description)
 }
 
-/// An `Error` would convert into a `TaskError` that is retried.
+/// Explicit, because `?` would convert an `Error` into a `TaskError` with a retry.
 fn permanent(error: Error) -> TaskError {
     TaskError::permanent(error.message)
 }
@@ -183,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    /// Checks and takes; both have to agree. The message of the refusal.
+    /// Checks and converts, which must agree. Returns the message of the refusal.
     fn fill<T: FromArgs>(args: &[ArgValue]) -> Result<T, String> {
         let mut checked = ArgumentCheck::new(args);
         let check = T::check("p", &mut checked).and_then(|()| checked.end());
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_argument_is_named_by_its_place() {
+    fn a_refusal_has_the_place_of_the_argument() {
         let list: ArgValue = vec![ArgValue::from(1), "two".into()].into();
         assert_eq!(
             fill::<Vec<i32>>(&[list]).unwrap_err(),
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_that_is_not_known_yet_passes_the_check_wherever_it_stands() {
+    fn a_result_that_is_not_known_yet_passes_the_check_at_any_depth() {
         let unknown = || ArgValue::ResultOf(crate::models::TaskId::generate());
         fn check<T: FromArgs>(arg: ArgValue) -> Result<(), Error> {
             T::check("p", &mut ArgumentCheck::new(&[arg]))
@@ -252,11 +252,11 @@ mod tests {
             Ok(())
         );
         let mixed = ArgValue::Array(vec![unknown(), "no".into()]);
-        assert!(check::<Vec<bool>>(mixed).is_err(), "what is known is checked");
+        assert!(check::<Vec<bool>>(mixed).is_err(), "known values are checked");
     }
 
     #[test]
-    fn a_body_that_gets_bad_arguments_fails_for_good() {
+    fn bad_arguments_fail_the_attempt_without_a_retry() {
         let error = bool::take("p", &mut Arguments::new(vec![1.into()])).unwrap_err();
         assert_eq!(
             error,

@@ -1,4 +1,4 @@
-//! Lists, bytes and maps.
+//! Lists, bytes and maps as parameters.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasher;
@@ -40,7 +40,7 @@ impl<T: FromArg> FromArg for Vec<T> {
     }
 }
 
-/// The two maps differ in nothing but their name.
+/// Both kinds of maps are converted alike.
 macro_rules! map {
     ($map:ty, [$($generics:tt)*]) => {
         impl<T: FromArg, $($generics)*> FromArg for $map {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn maps_are_taken_whole_or_refused_by_key() {
+    fn a_map_is_converted_or_refused_with_the_bad_key() {
         let ages = || BTreeMap::from([("a".to_owned(), 1_i64), ("b".to_owned(), 300)]);
         check::<BTreeMap<String, i64>>(ages(), Ok(ages()));
         check::<HashMap<String, i64>>(ages(), Ok(ages().into_iter().collect()));

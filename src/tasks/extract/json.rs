@@ -1,4 +1,4 @@
-//! Any type that serde knows, as a parameter and as a result.
+//! Any type with serde's traits, as a parameter and as a result.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,9 +10,8 @@ use crate::tasks::{HandlerResult, IntoReturn, TaskError};
 
 /// A type of your own as a parameter or a result of a task.
 ///
-/// As a parameter it takes what `T`'s `Deserialize` takes, as if the argument had come as JSON; a
-/// number without a fraction is an integer, bytes fill a list of `u8`. Taking it apart where it is
-/// declared reads best:
+/// As a parameter it accepts what `T`'s `Deserialize` accepts, as if the argument were JSON: a number
+/// without a fraction is an integer, bytes fill a list of `u8`. Use it as a pattern:
 ///
 /// ```text
 /// #[async_task]
@@ -30,7 +29,7 @@ impl<T: DeserializeOwned> FromArg for Json<T> {
         Self::read(&arg)
     }
 
-    /// Reads the value and drops it: only `T` knows what it takes.
+    /// Reads the value and drops it: only `T` knows what it accepts.
     fn check(arg: &ArgValue) -> Result<(), BadArgument> {
         match Self::read(arg) {
             Err(_) if has_unknown(arg) => Ok(()),
@@ -57,7 +56,7 @@ impl<T: Serialize> IntoReturn for Json<T> {
     }
 }
 
-/// Whether a part of it is the result of a task that has not ended.
+/// Whether a part of the argument is the result of a task that has not ended.
 fn has_unknown(arg: &ArgValue) -> bool {
     match arg {
         ArgValue::ResultOf(_) => true,
@@ -67,7 +66,7 @@ fn has_unknown(arg: &ArgValue) -> bool {
     }
 }
 
-/// The type's own name, without the modules that it stands in and what it is generic over.
+/// The name of the type, without its modules and its type parameters.
 fn type_name<T>() -> &'static str {
     let name = std::any::type_name::<T>();
     let name = name.split('<').next().unwrap_or(name);
@@ -116,7 +115,7 @@ mod tests {
         ArgValue::Map(BTreeMap::from(entries.map(|(key, value)| (key.to_owned(), value))))
     }
 
-    /// As a client sends it through protobuf's `Struct`: every number is a double.
+    /// As clients send it in protobuf's `Struct`: every number is a double.
     fn order(cents: impl Into<ArgValue>, paid_by: ArgValue) -> ArgValue {
         let line = entries([
             ("sku", "a".into()),
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_type_of_ones_own_is_read_whatever_numbers_travelled_as() {
+    fn a_type_with_deserialize_is_read_from_any_kind_of_number() {
         let rows = [
             ("cash".into(), Method::Cash),
             (entries([("card", "4242".into())]), Method::Card("4242".into())),
@@ -144,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_where_it_is() {
+    fn an_error_has_its_place() {
         let wrong = entries([
             ("id", 7.into()),
             ("lines", ArgValue::Array(vec![entries([("sku", true.into())])])),
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_result_is_what_its_json_says() {
+    fn a_result_has_the_shape_of_its_json() {
         let paid_by = Method::Card("4242".into());
         assert_eq!(Json(&paid_by).into_return(), Ok(entries([("card", "4242".into())])));
         let unwritable = BTreeMap::from([((1, 2), 3)]);

@@ -1,7 +1,7 @@
-//! An `ArgValue` as something that serde reads from.
+//! A serde deserializer over `ArgValue`.
 //!
-//! Reading through `serde_json` would copy every text, lose the place of an error and refuse the
-//! doubles that stand for integers in protobuf's `Struct`.
+//! A detour through `serde_json` would copy every text, lose the place of an error and refuse the doubles
+//! that protobuf's `Struct` has for integers.
 
 use std::collections::btree_map;
 use std::fmt;
@@ -16,10 +16,10 @@ use serde::de::{
 use super::from_arg::BadArgument;
 use crate::models::ArgValue;
 
-/// What serde's `Deserialize` reads.
+/// The deserializer.
 pub(super) struct Source<'de>(pub(super) &'de ArgValue);
 
-/// Serde's trait needs an error type of ours that is an `Error`.
+/// serde's trait requires its own error type.
 #[derive(Debug)]
 pub(super) struct Refused(BadArgument);
 
@@ -58,8 +58,8 @@ impl<'de> Deserializer<'de> for Source<'de> {
             ArgValue::Int64(number) => visitor.visit_i64(*number),
             ArgValue::UInt32(number) => visitor.visit_u32(*number),
             ArgValue::UInt64(number) => visitor.visit_u64(*number),
-            // A float without a fraction may be an integer that travelled as protobuf's `Value`, and
-            // what wants a float takes an integer too.
+            // A float without a fraction may be an integer sent as protobuf's `Value`, and a field of type
+            // float accepts an integer, too.
             ArgValue::Float(number) => match i64::try_from(self.0.clone()) {
                 Ok(whole) => visitor.visit_i64(whole),
                 Err(_) => visitor.visit_f32(*number),
@@ -69,7 +69,7 @@ impl<'de> Deserializer<'de> for Source<'de> {
                 Err(_) => visitor.visit_f64(*number),
             },
             ArgValue::String(text) => visitor.visit_borrowed_str(text),
-            // Their JSON form is their text.
+            // In JSON both are text.
             other @ (ArgValue::Bytes(_) | ArgValue::Timestamp(_) | ArgValue::Duration(_)) => {
                 visitor.visit_string(other.to_string())
             }

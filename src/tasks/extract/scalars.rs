@@ -1,4 +1,4 @@
-//! Numbers, booleans, text, optional values, and values as they came.
+//! Numbers, booleans, text, optional values and plain `ArgValue`s as parameters.
 
 use std::fmt::Display;
 
@@ -11,7 +11,7 @@ impl From<Mismatch> for BadArgument {
     }
 }
 
-/// Types that `ArgValue` converts into. A scalar's clone is a copy, so `check` is left as it is.
+/// Types that `ArgValue` converts into. To clone a scalar is cheap, so `check` is not overridden.
 macro_rules! converted {
     ($($type:ty => $expects:literal),* $(,)?) => {$(
         impl FromArg for $type {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_is_taken_if_it_fits_however_it_was_sent() {
+    fn an_integer_is_accepted_from_any_type_if_it_fits() {
         check::<i8>(127_u64, Some(127));
         check::<i8>(128, None);
         check::<i16>(-40_000_i64, None);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn other_scalars_are_taken_as_they_are() {
+    fn other_scalars_are_accepted_as_they_are() {
         check::<f64>(1_i32, Some(1.0));
         check::<f64>("1", None);
         check::<f32>(0.1_f64, Some(0.1));

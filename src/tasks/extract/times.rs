@@ -1,4 +1,5 @@
-//! Points in time and lengths of it. JSON has neither, so text in protobuf's JSON form does as well.
+//! Timestamps and durations as parameters. JSON has neither, so text in protobuf's JSON form is accepted,
+//! too.
 
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_taken_as_themselves_and_as_text() {
+    fn times_are_accepted_as_themselves_and_as_text() {
         let noon = prost_types::Timestamp { seconds: 1_793_534_400, nanos: 0 };
         assert_eq!(prost_types::Timestamp::from_arg(noon.into()), Ok(noon));
         assert_eq!(prost_types::Timestamp::from_arg("2026-11-01T12:00:00Z".into()), Ok(noon));

@@ -3,7 +3,7 @@ use crate::error::Code;
 use crate::models::ArgValue;
 use crate::tasks::{TaskContext, make_handler};
 
-/// As an attribute leaves it behind, on the line `line` of `a.rs`.
+/// A registration at line `line` of `a.rs`.
 fn declared(name: &'static str, version: Option<&'static str>, line: u32) -> Registration {
     Registration {
         namespace: None,
@@ -26,14 +26,14 @@ fn registry(registrations: Vec<Registration>) -> TaskRegistry {
     TaskRegistry::from_registrations(registrations).expect("sound")
 }
 
-/// What a method that is written like this resolves to.
+/// What this reference resolves to.
 fn found(registry: &TaskRegistry, written: &str) -> Option<String> {
     let wish = MethodRef::parse(written).expect("well formed");
     registry.resolve(&wish).map(|method| method.name.to_string())
 }
 
 #[test]
-fn a_wish_resolves_to_the_highest_version_that_fits() {
+fn a_reference_resolves_to_the_highest_version_that_fits() {
     let versions = ["1.0.0", "2.1.9", "10.0.0", "2.1.10", "2.2.0-rc.1", "11.0.0-rc.1", "3.0.0-a"];
     let mut all: Vec<_> =
         versions.iter().map(|version| declared("add", Some(version), 1)).collect();
@@ -48,7 +48,7 @@ fn a_wish_resolves_to_the_highest_version_that_fits() {
         ("add@2", Some("default/add@2.1.10")),
         ("add@2.1", Some("default/add@2.1.10")),
         ("add@2.1.9", Some("default/add@2.1.9")),
-        // A pre-release, only where there is nothing else.
+        // A pre-release only if no release fits.
         ("add@2.2", Some("default/add@2.2.0-rc.1")),
         ("add@3", Some("default/add@3.0.0-a")),
         ("add@11.0.0-rc.1", Some("default/add@11.0.0-rc.1")),
@@ -66,7 +66,7 @@ fn a_wish_resolves_to_the_highest_version_that_fits() {
 }
 
 #[test]
-fn every_problem_at_start_up_is_told_with_its_places() {
+fn every_problem_at_start_up_is_reported_with_its_places() {
     let refused = TaskRegistry::from_registrations(vec![
         declared("add", None, 1),
         declared("add", None, 2),
@@ -88,7 +88,7 @@ fn every_problem_at_start_up_is_told_with_its_places() {
 }
 
 #[test]
-fn the_one_that_replaces_stands_wherever_it_is_declared() {
+fn the_replacing_method_wins_wherever_it_is_declared() {
     for (first, second) in [
         (replacing(declared("add", None, 1)), declared("add", None, 2)),
         (declared("add", None, 2), replacing(declared("add", None, 1))),
@@ -100,7 +100,7 @@ fn the_one_that_replaces_stands_wherever_it_is_declared() {
 }
 
 #[test]
-fn two_that_replace_collide() {
+fn two_replacements_of_one_method_conflict() {
     let refused = TaskRegistry::from_registrations(vec![
         declared("add", None, 1),
         replacing(declared("add", None, 2)),
@@ -111,7 +111,7 @@ fn two_that_replace_collide() {
 }
 
 #[test]
-fn a_method_that_is_missing_is_refused_with_the_nearest_names() {
+fn an_unknown_method_is_refused_with_the_nearest_names() {
     let registry = registry(vec![
         declared("fibonacci", None, 1),
         declared("add", Some("1.0.0"), 1),
@@ -139,7 +139,7 @@ fn handler(name: &str) -> Arc<dyn TaskHandler> {
 }
 
 #[test]
-fn a_handler_is_registered_under_the_name_that_it_says() {
+fn a_handler_is_registered_under_its_name() {
     let registry = TaskRegistry::default();
     let method = registry.register_handler(handler("pay/charge@1.2.0")).expect("sound");
     assert_eq!(method.name.to_string(), "pay/charge@1.2.0");
@@ -155,7 +155,7 @@ fn a_handler_is_registered_under_the_name_that_it_says() {
 }
 
 #[test]
-fn a_handler_without_a_sound_name_is_refused() {
+fn a_handler_with_an_invalid_name_is_refused() {
     let rows = [
         ("", "has no name; give it one"),
         ("pay/", "has no name; give it one"),
@@ -189,7 +189,7 @@ fn statistics_count_names_namespaces_and_versions() {
     assert_eq!(names, ["default/b@2.0.0", "default/b@10.0.0", "pay/a@2.0.0"]);
 }
 
-/// Where a test's log lines go.
+/// The log of a test.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

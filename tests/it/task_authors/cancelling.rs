@@ -1,4 +1,4 @@
-//! Bodies that are told to stop, and the time that they have.
+//! Cancelled handlers, and timeouts.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use task_scheduler::{TaskContext, TaskError, async_task, sync_task};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Says that it goes on, round by round, until it is told to stop.
+/// Logs a line in each round until it is cancelled.
 #[sync_task]
 fn goes_on(ctx: TaskContext, rounds: u32) -> Result<u32, TaskError> {
     for round in 0..rounds {
@@ -20,7 +20,7 @@ fn goes_on(ctx: TaskContext, rounds: u32) -> Result<u32, TaskError> {
 }
 
 #[test]
-fn a_sync_body_is_told_to_stop_after_so_many_words() {
+fn a_sync_handler_is_cancelled_after_a_number_of_calls() {
     let check = |task: TestTask, rounds: u32| {
         assert_eq!(task.arg(5).run_blocking().result(), &rounds.into());
     };
@@ -30,7 +30,7 @@ fn a_sync_body_is_told_to_stop_after_so_many_words() {
     check(TestTask::new("goes_on").elapsed(300 * MINUTE), 0);
 }
 
-/// Yields until it is told to stop; how often.
+/// Yields until it is cancelled, and returns how often.
 #[async_task]
 async fn yields(ctx: TaskContext) -> u32 {
     let mut times = 0;
@@ -42,36 +42,36 @@ async fn yields(ctx: TaskContext) -> u32 {
 }
 
 #[tokio::test]
-async fn an_async_body_is_told_to_stop_after_so_many_polls() {
+async fn an_async_handler_is_cancelled_after_a_number_of_polls() {
     let outcome = TestTask::new("yields").cancelled_after_polls(4).run().await;
     assert_eq!(outcome.result(), &4_u32.into());
 }
 
 #[async_task(timeout = "1m")]
-async fn waits_to_be_told(ctx: TaskContext) -> String {
+async fn waits_for_its_cancel(ctx: TaskContext) -> String {
     ctx.cancelled().await;
-    format!("told after {:?}", ctx.elapsed())
+    format!("cancelled after {:?}", ctx.elapsed())
 }
 
 #[tokio::test]
-async fn an_attempt_is_told_to_stop_when_its_timeout_is_over() {
+async fn an_attempt_is_cancelled_at_its_timeout() {
     let clock = ManualClock::new();
-    let body = TestTask::new("waits_to_be_told").clock(&clock).run();
+    let run = TestTask::new("waits_for_its_cancel").clock(&clock).run();
     let time = async {
         for _ in 0..4 {
             clock.advance(MINUTE / 4);
             tokio::task::yield_now().await;
         }
     };
-    let both = async { tokio::join!(body, time) };
-    let (outcome, ()) = tokio::time::timeout(MINUTE, both).await.expect("it is told");
-    assert_eq!(outcome.result(), &"told after 60s".into());
+    let both = async { tokio::join!(run, time) };
+    let (outcome, ()) = tokio::time::timeout(MINUTE, both).await.expect("it is cancelled");
+    assert_eq!(outcome.result(), &"cancelled after 60s".into());
 }
 
 #[test]
-fn time_is_that_of_the_host() {
+fn the_time_is_that_of_the_host() {
     let clock = ManualClock::new();
-    let ctx = TestTask::new("waits_to_be_told").clock(&clock).elapsed(MINUTE / 4).context();
+    let ctx = TestTask::new("waits_for_its_cancel").clock(&clock).elapsed(MINUTE / 4).context();
     assert_eq!((ctx.elapsed(), ctx.remaining()), (MINUTE / 4, MINUTE * 3 / 4));
     clock.advance(MINUTE / 4);
     assert_eq!((ctx.elapsed(), ctx.remaining()), (MINUTE / 2, MINUTE / 2));

@@ -1,4 +1,4 @@
-//! What an attempt leaves to the next one.
+//! Checkpoints.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use task_scheduler::tasks::{CheckpointError, HostError, MAX_CHECKPOINT_BYTES};
 use task_scheduler::testing::{TestEnding, TestTask};
 use task_scheduler::{TaskContext, TaskError, async_task, sync_task};
 
-/// Counts from where the last attempt stopped, and stops itself at each third number.
+/// Counts from the checkpoint on, and fails at each third number.
 #[async_task]
 async fn count(ctx: TaskContext, to: u32) -> Result<u32, TaskError> {
     let mut at: u32 = ctx.load_checkpoint()?.unwrap_or(0);
@@ -23,7 +23,7 @@ async fn count(ctx: TaskContext, to: u32) -> Result<u32, TaskError> {
 }
 
 #[tokio::test]
-async fn the_next_attempt_goes_on_from_what_was_saved() {
+async fn the_next_attempt_continues_at_the_checkpoint() {
     let first = TestTask::new("count").arg(5).run().await;
     assert_eq!(first.error(), &TaskError::new("stopped at 3"));
     assert_eq!(first.recorded.checkpoints, [Some(json!(1)), Some(json!(2)), Some(json!(3))]);
@@ -33,7 +33,7 @@ async fn the_next_attempt_goes_on_from_what_was_saved() {
     assert_eq!(second.recorded.checkpoints, [Some(json!(4)), Some(json!(5)), None]);
 }
 
-/// Saves words of that many bytes in all, and answers with the number of words that stand.
+/// Saves checkpoints of these sizes, and returns the size of the last one that stays.
 #[sync_task]
 fn keep_words(ctx: TaskContext, bytes: Vec<usize>) -> Result<usize, TaskError> {
     for bytes in bytes {
@@ -43,14 +43,14 @@ fn keep_words(ctx: TaskContext, bytes: Vec<usize>) -> Result<usize, TaskError> {
 }
 
 #[test]
-fn a_sync_body_saves_on_its_own_thread() {
+fn a_sync_handler_saves_on_its_own_thread() {
     let outcome = TestTask::new("keep_words").arg(vec![2, 3]).run_blocking();
     assert_eq!(outcome.result(), &3_usize.into());
 }
 
 #[test]
-fn a_checkpoint_over_the_bound_is_refused_with_its_size_and_the_last_one_stands() {
-    // With its quotes.
+fn a_checkpoint_over_the_limit_is_refused_with_its_size_and_the_last_one_stays() {
+    // Including the quotes.
     let most = MAX_CHECKPOINT_BYTES - 2;
     let outcome = TestTask::new("keep_words").arg(vec![most]).run_blocking();
     assert_eq!(outcome.result(), &most.into());
@@ -58,13 +58,13 @@ fn a_checkpoint_over_the_bound_is_refused_with_its_size_and_the_last_one_stands(
     let outcome = TestTask::new("keep_words").arg(vec![5, most + 1]).run_blocking();
     assert_eq!(
         outcome.error().message(),
-        "the checkpoint has 4194305 bytes; at most 4194304 are kept"
+        "the checkpoint has 4194305 bytes; at most 4194304 are accepted"
     );
     assert_eq!(outcome.recorded.checkpoints, [Some(json!("xxxxx"))]);
 }
 
 #[tokio::test]
-async fn what_cannot_be_written_or_read_is_an_error_and_changes_nothing() {
+async fn a_checkpoint_that_cannot_be_written_or_read_is_an_error_and_changes_nothing() {
     let ctx = TestTask::new("count").checkpoint("seven").context();
     let unreadable = ctx.load_checkpoint::<u32>();
     assert!(matches!(unreadable, Err(CheckpointError::Unreadable(_))), "{unreadable:?}");
@@ -83,19 +83,19 @@ fn saves_inline(ctx: TaskContext) -> Result<(), TaskError> {
 }
 
 #[test]
-fn an_inline_body_must_not_wait_for_its_checkpoint() {
+fn an_inline_handler_must_not_block_on_its_checkpoint() {
     let outcome = TestTask::new("saves_inline").run_blocking();
     assert_eq!(
         outcome.error().message(),
-        "an inline body must not wait for `save_checkpoint`; make it `#[sync_task]` without `inline`"
+        "an inline handler must not wait for `save_checkpoint`; make it `#[sync_task]` without `inline`"
     );
 }
 
 #[tokio::test]
-async fn a_body_that_was_given_up_is_told_so() {
+async fn an_abandoned_attempt_gets_an_error() {
     let given_up = TestTask::new("count").arg(5).host_error(HostError::Stale);
     let outcome = given_up.run().await;
-    let message = "this attempt is over: its task was given to another one, or has ended";
+    let message = "this attempt is over: its task runs in another attempt, or has ended";
     assert_eq!(outcome.ending, TestEnding::Failed(TaskError::new(message)));
     assert_eq!(outcome.recorded.checkpoints, []);
 

@@ -1,4 +1,4 @@
-//! Children that a body spawns and waits for.
+//! Children that a handler spawns and joins.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use task_scheduler::tasks::{HostError, SpawnError, Subtask};
 use task_scheduler::testing::TestTask;
 use task_scheduler::{ArgValue, TaskContext, TaskError, async_task, sync_task};
 
-/// Resizes each image in a child of its own, and counts those that went well.
+/// Resizes each image in a child of its own, and counts those that succeeded.
 #[async_task]
 async fn resize_all(ctx: TaskContext, images: Vec<String>) -> Result<usize, TaskError> {
     let mut children = Vec::new();
@@ -45,7 +45,7 @@ async fn children_are_numbered_and_their_outcomes_come_in_order() {
 }
 
 #[tokio::test]
-async fn a_second_attempt_asks_for_the_same_children() {
+async fn a_second_attempt_spawns_the_same_children() {
     let attempt = |number| {
         let task = TestTask::new("resize_all").arg(images()).attempt(number);
         ["1", "2", "3"].into_iter().fold(task, |task, child| task.child_result(child, "done")).run()
@@ -55,13 +55,13 @@ async fn a_second_attempt_asks_for_the_same_children() {
 }
 
 #[tokio::test]
-async fn no_children_are_waited_for_at_once() {
+async fn joining_no_children_returns_at_once() {
     let outcome = TestTask::new("resize_all").arg(ArgValue::Array(vec![])).run().await;
     assert_eq!(outcome.result(), &0_usize.into());
 }
 
 #[tokio::test]
-async fn a_child_says_what_it_wants_and_lives_as_long_as_its_parent() {
+async fn a_child_has_its_own_options_and_the_durability_of_its_parent() {
     let labels = Labels { correlation_id: "c-9".into(), ..Labels::default() };
     let ctx = TestTask::new("resize_all")
         .task(|task| {
@@ -120,7 +120,7 @@ async fn a_child_says_what_it_wants_and_lives_as_long_as_its_parent() {
 }
 
 #[tokio::test]
-async fn a_child_s_own_correlation_id_stands() {
+async fn a_child_keeps_its_own_correlation_id() {
     let labels = |id: &str| Labels { correlation_id: id.into(), ..Labels::default() };
     let ctx = TestTask::new("resize_all")
         .task(|task| task.with(|options| options.labels = Some(Box::new(labels("c-9")))))
@@ -132,7 +132,7 @@ async fn a_child_s_own_correlation_id_stands() {
 }
 
 #[tokio::test]
-async fn a_child_is_joined_by_its_name_and_no_other_takes_it() {
+async fn a_child_is_joined_by_its_name_if_its_content_is_the_same() {
     let ctx = TestTask::new("resize_all").context();
     let child = |arg: i32| Subtask::new("images/resize").name("one").arg(arg);
     let first = ctx.spawn_subtask(child(1)).await.unwrap();
@@ -146,7 +146,7 @@ async fn a_child_is_joined_by_its_name_and_no_other_takes_it() {
 }
 
 #[tokio::test]
-async fn numbers_are_given_in_the_order_of_the_calls() {
+async fn children_are_numbered_in_the_order_of_the_calls() {
     let ctx = TestTask::new("resize_all").context();
     let first = ctx.spawn_subtask(Subtask::new("a"));
     let named = ctx.spawn_subtask(Subtask::new("b").name("b"));
@@ -181,7 +181,7 @@ fn spawns_from_a_thread(ctx: TaskContext) -> Result<String, TaskError> {
 }
 
 #[test]
-fn a_sync_body_spawns_on_its_own_thread() {
+fn a_sync_handler_spawns_on_its_own_thread() {
     let outcome = TestTask::new("spawns_from_a_thread").run_blocking();
     assert_eq!(outcome.result(), &"test/a".into());
 }
@@ -200,6 +200,6 @@ async fn one_child_is_joined_by_its_handle() {
 
 #[tokio::test]
 #[should_panic(expected = "add `.child_result(\"1\", …)`")]
-async fn a_test_that_forgets_a_child_is_told_so() {
+async fn a_test_without_an_outcome_for_a_child_panics() {
     TestTask::new("waits_for_one").run().await;
 }

@@ -1,4 +1,4 @@
-//! How a test's attempt ends, and that it ends as on a server.
+//! The endings of attempts in the test kit.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ fn half(number: u8) -> Result<u8, TaskError> {
 }
 
 #[test]
-fn a_body_s_result_and_its_error_are_told() {
+fn an_outcome_has_the_result_or_the_error_of_the_handler() {
     let run = |number: i32| TestTask::new("half").arg(number).run_blocking();
     assert_eq!(run(8).result(), &4_u32.into());
     assert_eq!(run(7).error(), &TaskError::permanent("odd"));
@@ -25,12 +25,12 @@ fn a_body_s_result_and_its_error_are_told() {
 
 #[test]
 #[should_panic(expected = r#"the task did not succeed: Failed("odd" (then Fail))"#)]
-fn asking_for_a_result_that_is_not_there_says_what_is() {
+fn asking_for_the_result_of_a_failed_attempt_panics_with_its_ending() {
     TestTask::new("half").arg(7).run_blocking().result();
 }
 
 #[test]
-fn arguments_are_refused_in_the_words_of_the_server() {
+fn arguments_are_refused_with_the_message_of_the_server() {
     let TestEnding::Refused(error) = TestTask::new("half").arg("six").run_blocking().ending else {
         panic!("text is no number")
     };
@@ -46,7 +46,7 @@ fn arguments_are_refused_in_the_words_of_the_server() {
 
 #[test]
 #[should_panic(expected = "Method not found: halve; did you mean half?")]
-fn a_method_that_is_not_there_stops_the_test() {
+fn an_unknown_method_panics() {
     drop(TestTask::new("halve"));
 }
 
@@ -83,7 +83,7 @@ fn repeats(text: String, times: usize) -> String {
 }
 
 #[test]
-fn a_result_that_no_server_keeps_is_found_out() {
+fn a_result_that_is_too_large_is_refused() {
     let repeat = TestTask::new("repeats").arg("x").arg(MAX_RESULT_BYTES + 1).run_blocking();
     let message = format!(
         "the result has {} bytes; at most {} are kept",
@@ -103,7 +103,7 @@ async fn gather(ctx: TaskContext, given: Vec<ArgValue>) -> Result<String, TaskEr
 }
 
 #[tokio::test]
-async fn a_body_sees_the_outcomes_of_its_dependencies() {
+async fn a_handler_reads_the_outcomes_of_its_dependencies() {
     let result_of = ArgValue::ResultOf(TaskId::parse("b", "id").unwrap());
     let outcome = TestTask::new("gather")
         .dependency_ended("a", Ending::Skipped)
@@ -117,7 +117,7 @@ async fn a_body_sees_the_outcomes_of_its_dependencies() {
 }
 
 #[tokio::test]
-async fn a_result_that_is_not_there_cannot_be_an_argument() {
+async fn a_missing_result_cannot_be_an_argument() {
     let result_of = ArgValue::ResultOf(TaskId::parse("a", "id").unwrap());
     let outcome =
         TestTask::new("gather").dependency_ended("a", Ending::Expired).arg(result_of).run().await;
@@ -155,7 +155,7 @@ fn child() -> Child {
 }
 
 #[tokio::test]
-async fn a_handler_decides_before_its_body_runs() {
+async fn a_handler_decides_before_it_executes() {
     let decided =
         async |arg: ArgValue| TestTask::of_handler(Arc::new(Decider)).arg(arg).run().await.ending;
     let ran = |args: &str| TestEnding::Succeeded(format!("tests/decider@1.2.3 {args} 0").into());
@@ -168,7 +168,7 @@ async fn a_handler_decides_before_its_body_runs() {
 }
 
 #[tokio::test]
-async fn after_it_was_expanded_a_handler_does_not_decide_again() {
+async fn a_handler_does_not_decide_again_after_an_expansion() {
     let expanded = TestTask::of_handler(Arc::new(Decider)).arg("expand").expanded("first", 2);
     let expected = r#"tests/decider@1.2.3 [String("expand")] 1"#;
     assert_eq!(expanded.run().await.result(), &expected.into());
@@ -178,7 +178,7 @@ async fn after_it_was_expanded_a_handler_does_not_decide_again() {
 async fn particular() {}
 
 #[test]
-fn a_task_has_what_its_method_asks_for_and_what_the_test_says() {
+fn a_task_has_the_defaults_of_its_method_and_the_options_of_the_test() {
     let ctx = TestTask::new("particular").task(|task| task.id("t-7").parent("p")).context();
     let task = ctx.task();
     let options = &task.options;
@@ -189,7 +189,7 @@ fn a_task_has_what_its_method_asks_for_and_what_the_test_says() {
 }
 
 #[test]
-fn nothing_of_a_test_is_left_when_it_is_over() {
+fn a_test_frees_everything_at_its_end() {
     let ctx = TestTask::new("particular").context();
     ctx.log_info("here");
     let task = Arc::downgrade(ctx.task());
@@ -198,7 +198,7 @@ fn nothing_of_a_test_is_left_when_it_is_over() {
 }
 
 #[test]
-fn a_closure_is_run_like_any_handler() {
+fn a_closure_runs_like_any_handler() {
     let double = make_handler("double", |_, ctx, args| {
         ctx.log_info(format!("attempt {}", ctx.attempt()));
         let number = i64::try_from(args.into_iter().next().unwrap_or_default())?;

@@ -1,4 +1,4 @@
-//! Events of a body's own.
+//! Custom events.
 
 use serde::Serialize;
 use serde_json::json;
@@ -19,14 +19,14 @@ async fn ship(ctx: TaskContext, order: i64) -> Result<(), TaskError> {
     Ok(())
 }
 
-/// Announces a text of so many bytes.
+/// Emits an event with a text of this many bytes.
 #[sync_task]
 fn tell(ctx: TaskContext, name: String, bytes: usize) -> Result<(), TaskError> {
     ctx.emit_blocking(&name, &json!({ "text": "x".repeat(bytes) }))?;
     Ok(())
 }
 
-/// Announces what is no object.
+/// Emits a payload that is not an object.
 #[sync_task]
 fn tell_number(ctx: TaskContext) -> Result<(), TaskError> {
     ctx.emit_blocking("custom.number", &7)?;
@@ -40,28 +40,28 @@ fn tell_inline(ctx: TaskContext) -> Result<(), TaskError> {
 }
 
 #[tokio::test]
-async fn a_test_sees_what_a_body_announces() {
+async fn a_test_sees_the_events_of_a_handler() {
     let outcome = TestTask::new("ship").arg(7_i64).run().await;
     let shipped = json!({ "order": 7, "parcels": ["a"] });
     assert_eq!(outcome.recorded.events, [("custom.order.shipped".to_owned(), shipped)]);
 }
 
 #[test]
-fn what_cannot_be_announced_is_refused_and_said_why() {
+fn an_invalid_event_is_refused_with_the_reason() {
     let check = |name: &str, bytes: usize, expected: &str| {
         let outcome = TestTask::new("tell").arg(name).arg(bytes).run_blocking();
         assert_eq!(outcome.error().message(), expected);
         assert_eq!(outcome.recorded.events, []);
     };
-    // With `{"text":""}`.
+    // Including `{"text":""}`.
     let most = MAX_CUSTOM_PAYLOAD_BYTES - 11;
     let outcome = TestTask::new("tell").arg("custom.most").arg(most).run_blocking();
     assert_eq!(outcome.recorded.events.len(), 1);
     check(
         "custom.flood",
         most + 1,
-        "the event's payload has 65537 bytes as JSON; at most 65536 are accepted: store what is \
-         large, and announce where",
+        "the event's payload has 65537 bytes as JSON; at most 65536 are accepted: store large \
+         data elsewhere, and emit its place",
     );
     for name in ["task.completed", "custom.", "custom.Order", "custom..x", ""] {
         let expected = format!(
@@ -79,12 +79,12 @@ fn what_cannot_be_announced_is_refused_and_said_why() {
     let outcome = TestTask::new("tell_inline").run_blocking();
     assert_eq!(
         outcome.error().message(),
-        "an inline body must not wait for `emit`; make it `#[sync_task]` without `inline`"
+        "an inline handler must not wait for `emit`; make it `#[sync_task]` without `inline`"
     );
 }
 
 #[tokio::test]
-async fn an_attempt_that_is_over_is_told_so() {
+async fn an_attempt_that_is_over_cannot_emit() {
     let outcome = TestTask::new("ship").arg(7_i64).host_error(HostError::Stale).run().await;
     assert_eq!(outcome.error().message(), HostError::Stale.to_string());
     assert_eq!(outcome.recorded.events, []);

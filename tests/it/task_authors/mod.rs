@@ -1,5 +1,4 @@
-//! What the authors of tasks are promised: the context that a body gets, and the support for their
-//! own tests, both as another crate uses them.
+//! What task authors rely on: the context of handlers and the test kit, used from another crate.
 
 mod cancelling;
 mod checkpoints;

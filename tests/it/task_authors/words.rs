@@ -1,4 +1,4 @@
-//! What a body says for people: progress and log lines.
+//! Progress and log lines.
 
 use task_scheduler::models::{LogLevel, LogLine, MAX_LOG_LINE_BYTES, MAX_LOG_LINES};
 use task_scheduler::tasks::{BadProgress, MAX_PROGRESS_MESSAGE_BYTES, Progress};
@@ -18,7 +18,7 @@ fn talk(ctx: TaskContext) -> Result<(), TaskError> {
 }
 
 #[test]
-fn words_of_an_inline_body_are_heard_in_order() {
+fn the_output_of_an_inline_handler_is_recorded_in_order() {
     let clock = ManualClock::new();
     let outcome = TestTask::new("talk").attempt(3).clock(&clock).run_blocking();
     let line = |number, level, text: &str| {
@@ -42,7 +42,7 @@ fn words_of_an_inline_body_are_heard_in_order() {
 }
 
 #[test]
-fn a_log_is_bounded_in_lines_and_in_the_length_of_each() {
+fn a_log_is_bounded_in_lines_and_in_bytes_of_each_line() {
     let ctx = TestTask::new("talk").context();
     ctx.log_info("€".repeat(MAX_LOG_LINE_BYTES));
     for number in 2..MAX_LOG_LINES + 10 {
@@ -50,15 +50,15 @@ fn a_log_is_bounded_in_lines_and_in_the_length_of_each() {
     }
     let logs = ctx.recorded().logs;
     assert_eq!(logs.len() as u32, MAX_LOG_LINES);
-    // A character is never cut in two.
+    // Cut at a character boundary.
     assert_eq!(logs[0].text.len(), MAX_LOG_LINE_BYTES / 3 * 3);
     let (last, others) = logs.split_last().unwrap();
     assert_eq!(others.last().unwrap().text, (MAX_LOG_LINES - 1).to_string());
-    assert_eq!(last.text, "the log is full: what the task says from here on is dropped");
+    assert_eq!(last.text, "the log is full: later lines of this task are dropped");
 }
 
 #[test]
-fn odd_progress_is_refused_and_long_messages_are_cut() {
+fn invalid_progress_is_refused_and_long_messages_are_cut() {
     let ctx = TestTask::new("talk").context();
     for odd in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
         let refused = ctx.update_progress(odd, "odd").map_err(|BadProgress(odd)| odd.to_bits());
