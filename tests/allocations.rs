@@ -427,7 +427,7 @@ async fn live_memory_returns_to_its_level_after_any_load() {
     // The server still works.
     let client = Client::connect(addr).await;
     client.assert_served(addr).await;
-    assert_eq!(fixture.system.tasks().stuck_bodies(), 0);
+    assert_eq!(fixture.system.tasks().stuck_handlers(), 0);
     drop(client);
     fixture.system.drain(Duration::from_secs(5)).await;
     assert_eq!(fixture.server.stop(Duration::from_secs(5)).await, 0);

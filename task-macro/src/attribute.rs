@@ -1,7 +1,5 @@
-//! What stands in the brackets: `#[sync_task(queue = "mail", retries = 5)]`.
-//!
-//! Everything that can be known while compiling is checked here. The limits are those of the main
-//! crate's `models`, which a macro cannot import.
+//! Reads the options of an attribute: `#[sync_task(queue = "mail", retries = 5)]`, and checks them at
+//! compile time. The limits repeat those of the main crate's `models`, which a macro cannot import.
 
 use std::time::Duration;
 
@@ -24,7 +22,7 @@ const MAX_BACKOFF: Duration = Duration::from_secs(24 * 3600);
 /// `models::MAX_TIMEOUT`.
 const MAX_TIMEOUT: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Each key with an example of its use, for messages.
+/// Each option with an example, for messages.
 const EXAMPLES: [(&str, &str); 12] = [
     ("name", "name = \"charge\""),
     ("namespace", "namespace = \"payments\""),
@@ -40,10 +38,10 @@ const EXAMPLES: [(&str, &str); 12] = [
     ("description", "description = \"Charges an order\""),
 ];
 
-/// An attribute, checked. What is `None` was not said.
+/// The checked options; `None` for an option that is not set.
 #[derive(Default)]
 pub(crate) struct Attribute {
-    /// The attribute's, else the function's.
+    /// The option, else the function's name.
     pub(crate) name: String,
     pub(crate) namespace: Option<String>,
     pub(crate) version: Option<String>,
@@ -55,7 +53,7 @@ pub(crate) struct Attribute {
     pub(crate) durability: Option<Durability>,
     pub(crate) inline: bool,
     pub(crate) replace: bool,
-    /// The attribute's, else the function's doc comment.
+    /// The option, else the function's doc comment.
     pub(crate) description: String,
 }
 
@@ -128,7 +126,7 @@ impl Attribute {
             "inline" if flavour == Flavour::Async => {
                 return Err(Error::new(
                     key.span(),
-                    "`inline` is for `#[sync_task]`: an async body runs on the bodies' runtime",
+                    "`inline` is for `#[sync_task]`: an async handler runs on the async runtime",
                 ));
             }
             "inline" => self.inline = flag(input)?,
@@ -221,7 +219,7 @@ fn priority(key: &Ident, input: ParseStream<'_>) -> Result<i32> {
     let minus = input.parse::<Option<Token![-]>>()?.is_some();
     let number: LitInt = input.parse().map_err(wrong)?;
     let sign = if minus { "-" } else { "" };
-    // The digits and the sign are read together: `-2147483648` has no positive counterpart.
+    // The sign and the digits are parsed together, because 2147483648 alone does not fit.
     let read = number
         .suffix()
         .is_empty()
@@ -257,7 +255,7 @@ fn timeout(key: &Ident, input: ParseStream<'_>) -> Result<Duration> {
     if value.is_zero() {
         return Err(Error::new(
             text.span(),
-            "no attempt ends within no time: write a timeout from `1ms` to `168h`",
+            "a timeout of zero fails every attempt: write a timeout from `1ms` to `168h`",
         ));
     }
     if value <= MAX_TIMEOUT {
@@ -305,7 +303,7 @@ pub(crate) fn is_word(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
 }
 
-/// The function's doc comment, its lines without the space that follows `///`.
+/// The function's doc comment, without the space after each `///`.
 fn doc_comment(function: &ItemFn) -> String {
     let lines = function.attrs.iter().filter_map(|attr| match &attr.meta {
         Meta::NameValue(doc) if doc.path.is_ident("doc") => match &doc.value {

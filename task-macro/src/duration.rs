@@ -1,8 +1,8 @@
-//! Durations as they are written in an attribute.
+//! Parses durations in attributes.
 
 use std::time::Duration;
 
-/// Reads `500ms`, `30s`, `5m` or `2h`; `None` for anything else.
+/// Parses `500ms`, `30s`, `5m` or `2h`; `None` for anything else.
 pub(crate) fn parse(text: &str) -> Option<Duration> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
     let (number, unit) = text.split_at(unit_at);

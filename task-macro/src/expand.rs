@@ -1,5 +1,5 @@
-//! The code that an attribute leaves beside its function: a body that every method has the shape of,
-//! a check of the arguments, and a constructor that registers both before `main`.
+//! Writes the code beside an annotated function: a handler with the signature of all handlers, a check of
+//! the arguments, and a constructor that registers both before `main`.
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
@@ -9,7 +9,7 @@ use syn::{ItemFn, ReturnType, Type, parse_quote};
 use crate::attribute::{Attribute, Durability};
 use crate::signature::{Arguments, Flavour, Output, Parameter, Signature};
 
-/// Names start with two underscores, because the function's own types are resolved beside them.
+/// Generated names start with two underscores, because the function's types are resolved in the same scope.
 pub(crate) fn registration(
     attribute: &Attribute,
     signature: &Signature<'_>,
@@ -17,7 +17,7 @@ pub(crate) fn registration(
 ) -> TokenStream {
     let cfgs = function.attrs.iter().filter(|attr| attr.path().is_ident("cfg"));
     let check = check(&signature.arguments);
-    let body = body(signature, function);
+    let handler = handler(signature, function);
     let described = described(&signature.arguments);
     let defaults = defaults(attribute);
     let kind = match (signature.flavour, attribute.inline) {
@@ -34,7 +34,7 @@ pub(crate) fn registration(
             use ::task_scheduler::__private as __rt;
 
             #check
-            #body
+            #handler
 
             __rt::ctor::declarative::ctor! {
                 #[ctor(unsafe)]
@@ -73,8 +73,8 @@ fn check(arguments: &Arguments<'_>) -> TokenStream {
     }
 }
 
-/// `fn __handler`: takes the arguments apart, calls the function and turns what it returns into a result.
-fn body(signature: &Signature<'_>, function: &ItemFn) -> TokenStream {
+/// `fn __handler`: converts the arguments, calls the function and converts what it returns.
+fn handler(signature: &Signature<'_>, function: &ItemFn) -> TokenStream {
     let ident = &function.sig.ident;
     let context = signature.context.then(|| quote!(__ctx,));
     let (extract, passed) = match &signature.arguments {
@@ -105,7 +105,7 @@ fn body(signature: &Signature<'_>, function: &ItemFn) -> TokenStream {
     }
 }
 
-/// Takes each parameter from the arguments; the second half are the names of what was taken.
+/// The code that converts the arguments, and the names of the converted values.
 fn extract(parameters: &[Parameter<'_>]) -> (TokenStream, TokenStream) {
     let names: Vec<_> = (0..parameters.len()).map(|i| format_ident!("__arg{i}")).collect();
     let takes = parameters.iter().zip(&names).map(|(Parameter { name, ty }, taken)| {
@@ -129,7 +129,7 @@ fn returned(signature: &Signature<'_>, call: &TokenStream) -> TokenStream {
             let awaited = (flavour == Flavour::Async).then(|| quote!(.await));
             quote!(<#ty as __rt::IntoReturn>::into_return(#call #awaited))
         }
-        // Its output cannot be named, so the message has to point at the whole type.
+        // The output type has no name here, so an error points at the whole type.
         (Output::Future(ty), _) => {
             quote_spanned!(ty.span()=> __rt::IntoReturn::into_return(#call.await))
         }
@@ -154,12 +154,12 @@ fn described(arguments: &Arguments<'_>) -> TokenStream {
 
 fn defaults(attribute: &Attribute) -> TokenStream {
     let millis = |duration: std::time::Duration| {
-        // Bounded by a week, so it fits.
+        // At most a week, so it fits.
         let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         quote!(::core::time::Duration::from_millis(#millis))
     };
     let queue = match &attribute.queue {
-        // Checked while compiling; a constructor must not panic.
+        // Checked at compile time; a constructor must not panic.
         Some(queue) => quote!(__rt::QueueName::parse(#queue, "queue").ok()),
         None => quote!(::core::option::Option::None),
     };

@@ -1,9 +1,9 @@
-//! `#[sync_task]` and `#[async_task]`: a function becomes a method of the task-scheduler;
-//! `#[subscriber]`: a function or a type is told of its events.
+//! `#[sync_task]` and `#[async_task]` register a function as a method of task-scheduler; `#[subscriber]`
+//! subscribes a function or a type to events.
 //!
-//! `attribute` reads what stands in the brackets, `signature` what stands after `fn`, `expand` writes
-//! the registration. What a type may be is left to traits (`FromArg`, `IntoReturn`), which carry
-//! their own messages: a macro sees names, not types.
+//! `attribute` reads the options, `signature` the function's signature, `expand` writes the registration.
+//! Traits (`FromArg`, `IntoReturn`) decide which types are allowed, with messages of their own, because a
+//! macro sees names, not types.
 
 mod attribute;
 mod duration;
@@ -19,7 +19,7 @@ use syn::{Error, Item, ItemFn, Result, parse_macro_input};
 use crate::attribute::Attribute;
 use crate::signature::{Flavour, Signature};
 
-/// Makes a plain function a method.
+/// Registers a function as a method that runs on a blocking thread.
 ///
 /// ```text
 /// #[sync_task]                                     // any number of arguments of any type
@@ -31,37 +31,38 @@ use crate::signature::{Flavour, Signature};
 ///
 /// | attribute | meaning | default |
 /// |---|---|---|
-/// | `name = "charge"` | what callers ask for | the function's name |
-/// | `namespace = "payments"` | stands before it: `payments/charge` | `default` |
-/// | `version = "2.1.0"` | stands after it: `charge@2.1.0` | none |
-/// | `queue = "billing"` | where its tasks wait | the server's |
-/// | `priority = 5` | higher first | 0 |
-/// | `retries = 5` | attempts after the first, at most 1000 | the server's |
-/// | `backoff = "2s"` | the delay after the first attempt, at most `24h` | the server's |
-/// | `timeout = "30s"` | the bound on one attempt, at most `168h` | the server's |
-/// | `durability = "ephemeral"` | tasks live in memory only; or `"durable"` | the server's |
-/// | `inline` | takes microseconds and never blocks: runs on the thread that serves the call | no |
-/// | `replace` | takes the place of a method with this name and version | no |
-/// | `description = "…"` | for people | the doc comment |
+/// | `name = "charge"` | the method's name | the function's name |
+/// | `namespace = "payments"` | the namespace: `payments/charge` | `default` |
+/// | `version = "2.1.0"` | the version: `charge@2.1.0` | `0.0.0` |
+/// | `queue = "billing"` | the queue of its tasks | the server's |
+/// | `priority = 5` | higher runs first | 0 |
+/// | `retries = 5` | retries after the first attempt, at most 1000 | the server's |
+/// | `backoff = "2s"` | the delay before the first retry, at most `24h`; it grows exponentially | the server's |
+/// | `timeout = "30s"` | the timeout of one attempt, at most `168h` | the server's |
+/// | `durability = "ephemeral"` | keeps tasks in memory only; or `"durable"` | the server's |
+/// | `inline` | runs on the thread that serves the call: only for handlers that take microseconds and never block | no |
+/// | `replace` | replaces a method with the same name and version | no |
+/// | `description = "…"` | the description in listings | the doc comment |
 ///
 /// Durations are written `500ms`, `30s`, `5m`, `2h`.
 ///
-/// The parameters are `Vec<ArgValue>` alone, or one for each argument, of any type that is `FromArg`;
-/// a `TaskContext` may come first. It returns anything that is `IntoReturn`.
+/// The parameters are one `Vec<ArgValue>`, or one parameter for each argument, of any type that implements
+/// `FromArg`. A `TaskContext` may come first. The return type implements `IntoReturn`.
 #[proc_macro_attribute]
 pub fn sync_task(attribute: TokenStream, item: TokenStream) -> TokenStream {
     task(Flavour::Sync, attribute, item)
 }
 
-/// Makes an `async fn`, or a function that returns `impl Future + Send`, a method.
+/// Registers an `async fn`, or a function that returns `impl Future + Send`, as a method that runs on the
+/// async runtime.
 ///
-/// Takes the same attributes as [`macro@sync_task`], except `inline`.
+/// Accepts the same options as [`macro@sync_task`], except `inline`.
 #[proc_macro_attribute]
 pub fn async_task(attribute: TokenStream, item: TokenStream) -> TokenStream {
     task(Flavour::Async, attribute, item)
 }
 
-/// Has an async function, or a type with a method for each kind of event, told of events.
+/// Subscribes an async function, or a type with a method for each kind of event, to events.
 ///
 /// ```text
 /// #[subscriber(events("task.completed", "task.failed"))]
@@ -75,24 +76,24 @@ pub fn async_task(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 ///
 /// `task.completed` goes to `handle_task_completed`; events without a method of their own go to
-/// `handle`. `task.*` means all that begin like this, `*` all.
+/// `handle`. `task.*` matches every event whose name starts with `task.`, `*` every event.
 ///
 /// | attribute | meaning | default |
 /// |---|---|---|
-/// | `events("task.failed", "custom.*")` | which | must be given |
-/// | `name = "mail"` | what people see, and what another one replaces | `notification_subscriber`; the function's name |
-/// | `replace` | takes the place of one with this name | no |
-/// | `by_hand` | is not registered by itself: hand a value to `TaskSystem`'s builder | no |
+/// | `events("task.failed", "custom.*")` | the events to receive | required |
+/// | `name = "mail"` | the subscriber's name | the type's name, as in `notification_subscriber`; the function's name |
+/// | `replace` | replaces a subscriber with the same name | no |
+/// | `manual` | does not register it: pass a value to the builder of `TaskSystem` | no |
 ///
-/// A type is made with `Default`, once, before the server starts. What a handler returns is nothing, or
-/// a `Result` with any error that can be shown: errors and panics are counted and logged, and the next
-/// event comes.
+/// The server makes one value of the type with `Default` before it starts. A handler returns nothing, or a
+/// `Result` with any error that implements `Error`. Errors and panics are counted and logged, and the
+/// subscriber continues with the next event.
 #[proc_macro_attribute]
 pub fn subscriber(attribute: TokenStream, item: TokenStream) -> TokenStream {
     let item = parse_macro_input!(item as Item);
-    let beside = subscriber::expand(attribute.into(), &item);
-    let beside = beside.unwrap_or_else(Error::into_compile_error);
-    quote!(#item #beside).into()
+    let expansion = subscriber::expand(attribute.into(), &item);
+    let expansion = expansion.unwrap_or_else(Error::into_compile_error);
+    quote!(#item #expansion).into()
 }
 
 fn task(flavour: Flavour, attribute: TokenStream, item: TokenStream) -> TokenStream {
@@ -101,11 +102,11 @@ fn task(flavour: Flavour, attribute: TokenStream, item: TokenStream) -> TokenStr
         Item::Fn(function) => registration(flavour, function, attribute.into()),
         other => Err(Error::new_spanned(
             other,
-            "a task is a function with a body: put the attribute on one",
+            "a task is a function: put the attribute on a function with a body",
         )),
     };
     let registration = registration.unwrap_or_else(Error::into_compile_error);
-    // The function stays usable, also when it cannot be a method: one mistake, one error.
+    // The function is kept also after an error, so that one mistake causes one error.
     quote!(#item #registration).into()
 }
 

@@ -1,7 +1,7 @@
-//! What stands after `fn`, and whether a task can look like that.
+//! Reads the signature of a task's function, and refuses signatures that a task cannot have.
 //!
-//! Types are recognised by the last part of their path, as written: `TaskContext`,
-//! `tasks::TaskContext`. An alias hides them.
+//! Types are recognised by the last segment of their path as written: `TaskContext`,
+//! `tasks::TaskContext`. Aliases are not recognised.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens as _;
@@ -30,7 +30,7 @@ pub(crate) struct Signature<'a> {
 
 /// The parameters after the context.
 pub(crate) enum Arguments<'a> {
-    /// `Vec<ArgValue>`: whatever comes.
+    /// `Vec<ArgValue>`: any arguments.
     Any,
     /// One parameter for each argument.
     Typed(Vec<Parameter<'a>>),
@@ -41,17 +41,17 @@ pub(crate) struct Parameter<'a> {
     pub(crate) ty: &'a Type,
 }
 
-/// What a call of the function gives.
+/// What the function returns.
 pub(crate) enum Output<'a> {
     /// The result, of a plain function or, once awaited, of an `async fn`.
     Value(&'a ReturnType),
-    /// Some future.
+    /// A future of another type.
     Future(&'a Type),
 }
 
 impl<'a> Signature<'a> {
     /// # Errors
-    /// Every reason why it cannot be a task, each at its place, with what to write instead.
+    /// All reasons why the function cannot be a task, each at its place, with what to write instead.
     pub(crate) fn of(flavour: Flavour, sig: &'a syn::Signature) -> Result<Self> {
         let mut errors = Errors(None);
         refuse_qualifiers(sig, &mut errors);
@@ -85,7 +85,7 @@ impl<'a> Signature<'a> {
     }
 }
 
-/// Gathers errors, so that all of them are shown at once.
+/// Collects errors, to report all of them at once.
 struct Errors(Option<Error>);
 
 impl Errors {
@@ -118,7 +118,7 @@ fn refuse_qualifiers(sig: &syn::Signature, errors: &mut Errors) {
     if let Some(token) = &sig.unsafety {
         errors.push(
             token.span(),
-            "a task cannot be `unsafe`, since anybody may call it: write an `unsafe` block inside",
+            "a task cannot be `unsafe`, because any client may call it: write an `unsafe` block inside",
         );
     }
     if let Some(abi) = &sig.abi {
@@ -165,7 +165,7 @@ fn output(flavour: Flavour, sig: &syn::Signature) -> Result<Output<'_>> {
     }
 }
 
-/// A result's type has to be written out: the expansion repeats it.
+/// The result needs a named type, because the expansion repeats it.
 fn refuse_unnamed(ty: &Type) -> Result<()> {
     if let Type::Never(never) = ty {
         return Err(Error::new(
@@ -182,7 +182,7 @@ fn refuse_unnamed(ty: &Type) -> Result<()> {
     }
 }
 
-/// The most common type that is no error; the trait could only say that text is none.
+/// Text as the error type is a common mistake, for which the trait's message would be less helpful.
 fn refuse_text_as_error(ty: &Type) -> Result<()> {
     let Some(PathSegment { ident, arguments: PathArguments::AngleBracketed(generic) }) =
         last_segment(ty)
@@ -197,7 +197,7 @@ fn refuse_text_as_error(ty: &Type) -> Result<()> {
         Some(GenericArgument::Type(error)) if ident == "Result" && is_text(error) => {
             Err(Error::new(
                 error.span(),
-                "text does not say whether to try again: write `TaskError`, \
+                "text does not say whether to retry: write `TaskError`, \
              made by `TaskError::new(text)` or `TaskError::permanent(text)`",
             ))
         }
@@ -216,7 +216,7 @@ fn typed<'a>(inputs: &[&'a PatType], errors: &mut Errors) -> Vec<Parameter<'a>> 
             if index + 1 < inputs.len() {
                 errors.push(
                     ty.span(),
-                    "`Rest` takes every argument that is left: make it the last parameter",
+                    "`Rest` takes all remaining arguments: make it the last parameter",
                 );
             }
         } else if is_named(ty, "Option") {
@@ -234,7 +234,7 @@ fn typed<'a>(inputs: &[&'a PatType], errors: &mut Errors) -> Vec<Parameter<'a>> 
     parameters
 }
 
-/// The name that stands in messages: `order`, also for `mut order` and `Json(order)`.
+/// The parameter's name for messages: `order`, also for `mut order` and `Json(order)`.
 fn name(pattern: &Pat) -> Result<String> {
     match pattern {
         Pat::Ident(name) => Ok(name.ident.unraw().to_string()),
@@ -243,12 +243,12 @@ fn name(pattern: &Pat) -> Result<String> {
         _ => Err(Error::new(
             pattern.span(),
             "a task's parameter needs a name, which callers see when an argument is refused: \
-             take it apart in the body",
+             destructure it in the function's body",
         )),
     }
 }
 
-/// Types that no argument can become, where a better word than the trait's can be said.
+/// Refuses types for which a better message than the trait's is possible.
 fn refuse_type(ty: &Type) -> Option<Error> {
     if is_named(ty, "TaskContext") {
         return Some(Error::new(ty.span(), "`TaskContext` has to be the first parameter"));
@@ -256,7 +256,8 @@ fn refuse_type(ty: &Type) -> Option<Error> {
     if let Type::Reference(reference) = ty {
         let message = match owned(reference) {
             owned if owned == "TaskContext" => {
-                "write `TaskContext`: it is cheap to clone, and the attempt's own".to_owned()
+                "write `TaskContext`: it is cheap to clone, and and belongs to the attempt"
+                    .to_owned()
             }
             owned => format!("arguments are passed by value: write `{owned}`"),
         };
@@ -280,7 +281,7 @@ fn refuse_type(ty: &Type) -> Option<Error> {
     })
 }
 
-/// What to write instead of a reference.
+/// The owned type to write instead of a reference.
 fn owned(reference: &TypeReference) -> String {
     match &*reference.elem {
         Type::Slice(slice) => format!("Vec<{}>", shown(&slice.elem)),
@@ -290,7 +291,7 @@ fn owned(reference: &TypeReference) -> String {
     }
 }
 
-/// A type as people write it: without the spaces that tokens get.
+/// A type as written in source code, without the spaces between tokens.
 fn shown(ty: &Type) -> String {
     ty.to_token_stream().to_string().replace(' ', "")
 }
@@ -321,7 +322,7 @@ fn is_named(ty: &Type, name: &str) -> bool {
 fn last_segment(ty: &Type) -> Option<&PathSegment> {
     match ty {
         Type::Path(path) => path.path.segments.last(),
-        // What a `macro_rules!` passes on as `$ty:ty`.
+        // A `$ty:ty` of a `macro_rules!`.
         Type::Group(group) => last_segment(&group.elem),
         Type::Paren(paren) => last_segment(&paren.elem),
         _ => None,
@@ -332,7 +333,7 @@ fn is_ident(token: &TokenTree, name: &str) -> bool {
     matches!(token, TokenTree::Ident(ident) if ident == name)
 }
 
-/// The place of the first token that is `wanted`, at any depth.
+/// The span of the first matching token, at any depth.
 fn find(tokens: TokenStream, wanted: &dyn Fn(&TokenTree) -> bool) -> Option<Span> {
     tokens.into_iter().find_map(|token| match token {
         TokenTree::Group(group) => find(group.stream(), wanted),

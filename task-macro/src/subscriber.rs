@@ -1,7 +1,6 @@
-//! `#[subscriber]`: what stands in its brackets, which method is for which event, and the code that is
-//! left beside it.
+//! `#[subscriber]`: reads its options, finds the method for each event, and writes the code beside it.
 //!
-//! Which events there are is not known here: that is checked when the server starts.
+//! The macro does not know which events exist; the server checks the names when it starts.
 
 use proc_macro2::{Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -18,19 +17,19 @@ use crate::attribute::{flag, is_word, parse_key};
 
 /// `models::MAX_NAME_BYTES`.
 const MAX_NAME_BYTES: usize = 80;
-/// What a method for one kind of event is called, without the event.
+/// The prefix of methods for one kind of event.
 const PREFIX: &str = "handle_";
-const REPLACED_BY_HAND: &str = "a subscriber that is handed over takes the place of another when it is handed to \
-    `TaskSystem`'s builder with `replace_subscriber(…)`: leave `replace` out here";
+const REPLACE_WITH_MANUAL: &str = "a `manual` subscriber replaces another one by `replace_subscriber(…)` of the builder of \
+    `TaskSystem`: remove `replace` here";
 const EXAMPLE: &str = "#[subscriber(events(\"task.completed\", \"task.failed\"))]";
 
-/// The brackets.
+/// The options of the attribute.
 #[derive(Default)]
 struct Attribute {
     events: Vec<LitStr>,
     name: Option<LitStr>,
     replace: bool,
-    by_hand: bool,
+    manual: bool,
 }
 
 impl Attribute {
@@ -49,15 +48,17 @@ impl Attribute {
                     input.parse::<Token![,]>()?;
                 }
             }
-            if attribute.by_hand && attribute.replace {
+            if attribute.manual && attribute.replace {
                 let at = seen.iter().find(|key| *key == "replace").map(Ident::span);
-                return Err(Error::new(at.unwrap_or_else(Span::call_site), REPLACED_BY_HAND));
+                return Err(Error::new(at.unwrap_or_else(Span::call_site), REPLACE_WITH_MANUAL));
             }
             Ok(())
         };
         read.parse2(tokens)?;
         if attribute.events.is_empty() {
-            let message = format!("which events? Write `{EXAMPLE}`, or `events(\"*\")` for all");
+            let message = format!(
+                "no events are given: write `{EXAMPLE}`, or `events(\"*\")` for all events"
+            );
             return Err(Error::new(Span::call_site(), message));
         }
         Ok(attribute)
@@ -71,10 +72,10 @@ impl Attribute {
                 self.name = Some(input.parse()?);
             }
             "replace" => self.replace = flag(input)?,
-            "by_hand" => self.by_hand = flag(input)?,
+            "manual" => self.manual = flag(input)?,
             _ => {
                 let message = format!(
-                    "`{key}` is no attribute of a subscriber; there are `events`, `name`, `replace`, `by_hand`"
+                    "`{key}` is no attribute of a subscriber; there are `events`, `name`, `replace`, `manual`"
                 );
                 return Err(Error::new(key.span(), message));
             }
@@ -82,7 +83,7 @@ impl Attribute {
         Ok(())
     }
 
-    /// The name that was given, else `own`.
+    /// The given name, else `own`.
     fn name(&self, own: String, at: Span) -> Result<String> {
         let (name, at) = match &self.name {
             Some(name) => (name.value(), name.span()),
@@ -127,7 +128,7 @@ fn events(key: &Ident, input: ParseStream<'_>) -> Result<Vec<LitStr>> {
     Ok(all)
 }
 
-/// What is left beside the function or the `impl` block.
+/// The code beside the function or the `impl` block.
 pub(crate) fn expand(tokens: TokenStream, item: &Item) -> Result<TokenStream> {
     match item {
         Item::Fn(function) => of_function(&Attribute::parse(tokens)?, function),
@@ -144,10 +145,10 @@ fn of_function(attribute: &Attribute, function: &ItemFn) -> Result<TokenStream> 
     let ident = &function.sig.ident;
     check_handler(&function.sig, None)?;
     let name = attribute.name(ident.unraw().to_string(), ident.span())?;
-    if attribute.by_hand {
+    if attribute.manual {
         return Err(Error::new(
             ident.span(),
-            "`by_hand` is for types, which are handed over as values: a function has nothing to hand over",
+            "`manual` is for types, whose values are passed to the builder: a function has no value to pass",
         ));
     }
     let handled = quote!(__rt::IntoHandled::into_handled(#ident(__event).await));
@@ -171,13 +172,13 @@ fn of_impl(attribute: &Attribute, block: &ItemImpl) -> Result<TokenStream> {
     if let Some((_, path, _)) = &block.trait_ {
         return Err(Error::new_spanned(
             path,
-            "put the attribute on the type's own `impl` block: it writes the one for the trait",
+            "put the attribute on the type's own `impl` block, without a trait",
         ));
     }
     if !block.generics.params.is_empty() {
         return Err(Error::new_spanned(
             &block.generics,
-            "a subscriber is one value, so its type cannot be generic: write the types out",
+            "a subscriber is one value, so its type cannot be generic: write concrete types",
         ));
     }
     let ty = &*block.self_ty;
@@ -232,7 +233,7 @@ fn of_impl(attribute: &Attribute, block: &ItemImpl) -> Result<TokenStream> {
     })
 }
 
-/// Under which conditions something is there at all.
+/// The `cfg` attributes of an item.
 fn cfgs(attrs: &[Attr]) -> Vec<&Attr> {
     attrs.iter().filter(|attr| attr.path().is_ident("cfg")).collect()
 }
@@ -259,7 +260,7 @@ fn subscriber(
                 &[#routes]
             }
 
-            // As `async_trait` writes it, but whatever the names around it mean.
+            // As `async_trait` expands it, but with full paths.
             fn handle<'life0, 'life1, 'async_trait>(
                 &'life0 self,
                 __event: &'life1 __rt::Announced,
@@ -276,7 +277,7 @@ fn subscriber(
 }
 
 fn register(attribute: &Attribute, ty: &TokenStream) -> TokenStream {
-    if attribute.by_hand {
+    if attribute.manual {
         return TokenStream::new();
     }
     let replace = attribute.replace;
@@ -298,11 +299,11 @@ fn register(attribute: &Attribute, ty: &TokenStream) -> TokenStream {
     }
 }
 
-/// The methods that events go to.
+/// The methods that handle events.
 struct Handlers<'a> {
     /// `handle_task_completed`.
     routed: Vec<&'a ImplItemFn>,
-    /// `handle`; several under conditions that exclude each other.
+    /// `handle`; there may be several with exclusive `cfg`s.
     rest: Vec<&'a ImplItemFn>,
 }
 
@@ -323,7 +324,7 @@ impl<'a> Handlers<'a> {
         Ok(handlers)
     }
 
-    /// Every event has a method, and every method an event.
+    /// Checks that each event has a method and each method has an event.
     fn check(&self, events: &[LitStr]) -> Result<()> {
         let mut errors: Option<Error> = None;
         let mut add = |error: Error| match &mut errors {
@@ -361,18 +362,18 @@ impl<'a> Handlers<'a> {
     }
 }
 
-/// `task_completed` of `handle_task_completed`.
+/// The route of a method: `task_completed` for `handle_task_completed`.
 fn route(method: &ImplItemFn) -> String {
     let name = method.sig.ident.to_string();
     name.strip_prefix(PREFIX).unwrap_or(&name).to_owned()
 }
 
-/// `task_completed` of `task.completed`.
+/// The route of an event: `task_completed` for `task.completed`.
 fn routed(event: &str) -> String {
     event.replace(['.', '-'], "_")
 }
 
-/// Whether an event that is meant by `pattern` can go to the method with that route.
+/// Whether the pattern matches an event of this route.
 fn covers(pattern: &str, route: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(start) => route.starts_with(&routed(start)),
@@ -380,7 +381,7 @@ fn covers(pattern: &str, route: &str) -> bool {
     }
 }
 
-/// Whether it can be told of an event; `receiver` is what stands before it.
+/// Checks the signature of a handler; `receiver` is the text before the event.
 fn check_handler(sig: &Signature, receiver: Option<&str>) -> Result<()> {
     let expected = format!("async fn {}({}event: &Announced)", sig.ident, receiver.unwrap_or(""));
     let wrong = |span, why: &str| Err(Error::new(span, format!("{why}: write `{expected}`")));
@@ -410,7 +411,7 @@ fn check_handler(sig: &Signature, receiver: Option<&str>) -> Result<()> {
     }
 }
 
-/// `notification_subscriber` of `NotificationSubscriber`.
+/// The name of a type's subscriber: `notification_subscriber` for `NotificationSubscriber`.
 fn own_name(ty: &Type) -> String {
     let Type::Path(path) = ty else { return String::new() };
     let Some(last) = path.path.segments.last() else { return String::new() };

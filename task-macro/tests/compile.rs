@@ -1,4 +1,4 @@
-//! What compiles, and what is said where something does not.
+//! The macros accept the programs in `pass`, and refuse those in `fail` with the messages in `.stderr`.
 //!
 //! After a change of a message: `TRYBUILD=overwrite cargo test -p task-macro`, then read the diff.
 

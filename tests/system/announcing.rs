@@ -254,7 +254,7 @@ async fn an_observer_may_call_the_system() {
     let tap = move |_: &task_scheduler::models::Event| {
         if let Some(system) = asks.get() {
             system.refuse();
-            assert_eq!(system.tasks().stuck_bodies(), 0);
+            assert_eq!(system.tasks().stuck_handlers(), 0);
         }
     };
     let announcer = task_scheduler::events::Announcer::default().observer(Arc::new(tap));

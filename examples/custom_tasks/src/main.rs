@@ -1,8 +1,8 @@
-//! A server with methods of its own; it does all else that the stock binary does.
+//! A server with methods of its own, and with everything of the stock binary.
 
 use task_scheduler::sync_task;
 
-// Nothing below mentions the library, so without this its tasks would be left out.
+// Nothing below refers to the library, so the linker would drop its tasks without this.
 task_scheduler::link!(tasklib);
 
 /// `greet("Ada")` is `Hello, Ada!`.

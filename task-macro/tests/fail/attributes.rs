@@ -72,7 +72,7 @@ async fn inline_and_async() {}
 fn a_missing_comma() {}
 
 fn main() {
-    // They stay functions all the same: one mistake, one error.
+    // The functions are kept, so that one mistake causes one error.
     a_bare_string();
     an_unknown_key();
 }

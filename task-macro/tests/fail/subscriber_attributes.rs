@@ -36,12 +36,12 @@ async fn prüfung(event: &Announced) {}
 #[subscriber(events("*"), replace = "yes")]
 async fn not_a_flag(event: &Announced) {}
 
-#[subscriber(events("*"), by_hand)]
+#[subscriber(events("*"), manual)]
 async fn nothing_to_hand_over(event: &Announced) {}
 
 struct Handed;
 
-#[subscriber(events("*"), by_hand, replace)]
+#[subscriber(events("*"), manual, replace)]
 impl Handed {
     async fn handle(&self, event: &Announced) {}
 }

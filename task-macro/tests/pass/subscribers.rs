@@ -59,7 +59,7 @@ impl Audit {
     }
 }
 
-/// All that happens.
+/// Every event.
 #[subscriber(events("*"), replace)]
 pub async fn all(event: &Announced) -> Result<(), String> {
     heard("all", event);
@@ -68,7 +68,7 @@ pub async fn all(event: &Announced) -> Result<(), String> {
 
 struct Stateful(Vec<u8>);
 
-#[subscriber(events("task.failed"), by_hand)]
+#[subscriber(events("task.failed"), manual)]
 impl Stateful {
     async fn handle(&self, _event: &Announced) {
         drop(self.0.clone());
