@@ -187,7 +187,7 @@ async fn a_schedule_definition_refuses_options_that_a_run_cannot_have() {
     check(named("t", "add", &[1]), "task_id: expected none: each run is given its own");
     check(
         Request { deps: vec![id("other")], ..request("add", &[1]) },
-        "deps: expected none: such a task waits for nobody",
+        "deps: expected none: such a task cannot have dependencies",
     );
     check(
         asking(|it| it.start = Some(StartTime::After(Duration::ZERO))),
@@ -203,8 +203,8 @@ async fn a_schedule_definition_refuses_options_that_a_run_cannot_have() {
     );
     check(
         asking(|it| it.durability = Some(Durability::Ephemeral)),
-        "options.durability: EPHEMERAL; such a task is stored before anybody knows of it: expected \
-         DURABLE",
+        "options.durability: EPHEMERAL; expected DURABLE: such a task must survive a \
+         restart",
     );
     let unique = |it: &mut TaskOptions| {
         let unique = Unique { key: "k".into(), window: None, on_conflict: OnConflict::default() };

@@ -82,7 +82,7 @@ fn every_problem_at_start_up_is_reported_with_its_places() {
     assert_eq!(
         error.violations[2].description,
         "default/add@0.0.0 is declared at a.rs:1 and at a.rs:5; give one of them another name \
-         or version, or say `replace = true` on the one that shall stand"
+         or version, or write `replace = true` at the one to keep"
     );
     assert_eq!(error.message.lines().count(), 4);
 }
