@@ -256,8 +256,7 @@ fn refuse_type(ty: &Type) -> Option<Error> {
     if let Type::Reference(reference) = ty {
         let message = match owned(reference) {
             owned if owned == "TaskContext" => {
-                "write `TaskContext`: it is cheap to clone, and and belongs to the attempt"
-                    .to_owned()
+                "write `TaskContext`: it is cheap to clone, and belongs to the attempt".to_owned()
             }
             owned => format!("arguments are passed by value: write `{owned}`"),
         };
