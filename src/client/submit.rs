@@ -83,7 +83,7 @@ impl TaskClient {
         let (own_id, request) = task.build()?;
         let (bytes, bound) = (request.encoded_len(), self.shared.max_request_bytes);
         if bytes > bound {
-            let why = format!("the request has {bytes} bytes; at most {bound} are sent");
+            let why = format!("{bytes} bytes in the whole request; at most {bound} are sent");
             return Err(Error::invalid("args", why));
         }
         Ok((own_id, request))
