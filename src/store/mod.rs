@@ -57,14 +57,14 @@ pub const LIST_BUDGET: usize = 10_000;
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// Nothing was changed; a retry may succeed.
-    #[error("the store is not available: {0}")]
+    #[error("the store is unavailable: {0}")]
     Unavailable(String),
     /// The change may or may not be stored; a retry tells.
-    #[error("the store's answer was lost: {0}")]
+    #[error("the outcome of the write is unknown: {0}")]
     AnswerLost(String),
     /// Everything acknowledged is safe, but the store must not acknowledge anything more, and
     /// retries do not help: the process has to end.
-    #[error("the store cannot go on: {0}")]
+    #[error("the store is broken: {0}")]
     Broken(String),
     /// The files cannot be opened as a store; the message says why, and what to do.
     #[error("{0}")]
@@ -121,7 +121,7 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`Error`]: nothing was claimed, or whether it was is not known.
-    async fn claim(&self, wanted: Vec<ClaimRequest>, now: Timestamp) -> Result<Claims, Error>;
+    async fn claim(&self, requests: Vec<ClaimRequest>, now: Timestamp) -> Result<Claims, Error>;
 
     /// Whether a task may have this id; `false` is certain. Answers from memory.
     fn may_know(&self, id: &TaskId) -> bool;

@@ -44,11 +44,11 @@ impl Tables {
         assert_eq!(self.succeeded, fresh.succeeded);
         assert_eq!(self.others, fresh.others);
         for (sequence, lines) in &self.logs {
-            let last = lines.last().expect("no empty logs").number;
+            let last = lines.last().expect("logs are not empty").number;
             assert_eq!(self.rows[sequence].log_lines, last);
         }
         for (key, holder) in &self.uniques {
-            let unique = self.rows[holder].task.options.unique().expect("it has one");
+            let unique = self.rows[holder].task.options.unique().expect("it has a unique key");
             assert_eq!(unique.key, *key);
         }
     }
@@ -61,7 +61,7 @@ impl Tables {
             let parent = &self.rows[parent];
             assert!(
                 !parent.state.has_ended() || parent.dependants_pending,
-                "{parent:?} is waited for in vain"
+                "{parent:?} has ended, and tasks still wait for it"
             );
             for child in children {
                 assert!(self.rows[child].parents.contains(&parent.sequence));
@@ -86,7 +86,10 @@ impl Tables {
             let marks =
                 self.pending_dependants.iter().filter(|pending| *pending == sequence).count();
             assert_eq!(marks, usize::from(row.dependants_pending), "{row:?}");
-            assert!(self.keeps_ended || !self.is_over(row), "{row:?} is kept for nobody");
+            assert!(
+                self.keeps_ended || !self.is_over(row),
+                "{row:?} is kept although no task needs it"
+            );
         }
         assert!(self.pending_dependants.iter().all(|pending| self.rows.contains_key(pending)));
     }
@@ -99,7 +102,7 @@ impl Tables {
     fn check_keys(&mut self) {
         for ((queue, key), pace) in &self.paces {
             let timer = pace.wake.map(|at| (at, queue.clone(), key.clone()));
-            let timer = timer.expect("whoever has a pace is looked at again");
+            let timer = timer.expect("every pace has a timer");
             assert!(self.key_timers.contains(&timer));
         }
         assert_eq!(self.key_timers.len(), self.paces.len());
@@ -113,18 +116,18 @@ impl Tables {
             let full = holders >= limits.concurrency_per_key as usize;
             let turn = limits.rate_per_key.is_some() && claimable;
             let paced = self.paces.contains_key(&(queue, key.clone()));
-            assert!(
-                !blocked || full || turn || paced,
-                "nobody will let those with key {key} go on"
-            );
+            assert!(!blocked || full || turn || paced, "nothing will unblock key {key}");
         }
         assert!(
             self.quarantine_queue.is_empty() || !self.quarantine_slots.is_empty(),
-            "suspects for ever"
+            "quarantine candidates that wait for nothing"
         );
         for quarantine_candidate in &self.quarantine_slots {
             let row = &self.rows[quarantine_candidate];
-            assert!(row.is_claimable() || row.holds_slot(), "{row:?} keeps suspects from running");
+            assert!(
+                row.is_claimable() || row.holds_slot(),
+                "{row:?} keeps quarantine candidates from running"
+            );
         }
     }
 }

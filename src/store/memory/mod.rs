@@ -64,8 +64,8 @@ impl Store for MemoryStore {
         Ok(commit)
     }
 
-    async fn claim(&self, wanted: Vec<ClaimRequest>, now: Timestamp) -> Result<Claims, Error> {
-        Ok(self.tables.lock().claim(&wanted, now))
+    async fn claim(&self, requests: Vec<ClaimRequest>, now: Timestamp) -> Result<Claims, Error> {
+        Ok(self.tables.lock().claim(&requests, now))
     }
 
     fn may_know(&self, id: &TaskId) -> bool {

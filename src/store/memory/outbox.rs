@@ -9,7 +9,7 @@ use crate::models::{Event, Name, OutboxEntry, Webhook};
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     pub(super) webhooks: BTreeMap<Name, Arc<Webhook>>,
-    posted: BTreeMap<u64, OutboxEntry>,
+    entries: BTreeMap<u64, OutboxEntry>,
     /// The last position used.
     last: u64,
 }
@@ -20,41 +20,41 @@ impl Outbox {
     }
 
     pub(super) fn remove(&mut self, name: &Name) -> bool {
-        self.posted.retain(|_, posted| posted.webhook != *name);
+        self.entries.retain(|_, entry| entry.webhook != *name);
         self.webhooks.remove(name).is_some()
     }
 
     pub(super) fn enqueue_outbox(&mut self, webhook: &Name, event: &Event, payload: &str) {
         self.last += 1;
-        let posted = OutboxEntry {
+        let entry = OutboxEntry {
             position: self.last,
             webhook: webhook.clone(),
             event: event.name().to_owned(),
             at: event.at,
             payload: payload.to_owned(),
         };
-        self.posted.insert(self.last, posted);
+        self.entries.insert(self.last, entry);
     }
 
     pub(super) fn holds(&self, position: u64) -> bool {
-        self.posted.contains_key(&position)
+        self.entries.contains_key(&position)
     }
 
     pub(super) fn dequeue_outbox(&mut self, position: u64) {
-        self.posted.remove(&position);
+        self.entries.remove(&position);
     }
 
     pub(super) fn after(&self, position: u64, limit: usize) -> Vec<OutboxEntry> {
-        let behind = self.posted.range((Bound::Excluded(position), Bound::Unbounded));
-        behind.take(limit).map(|(_, posted)| posted.clone()).collect()
+        let behind = self.entries.range((Bound::Excluded(position), Bound::Unbounded));
+        behind.take(limit).map(|(_, entry)| entry.clone()).collect()
     }
 
     /// Panics if an entry has no webhook.
     #[cfg(test)]
     pub(super) fn check(&self) {
-        for (position, posted) in &self.posted {
-            assert!(*position == posted.position && *position <= self.last, "{posted:?}");
-            assert!(self.webhooks.contains_key(&posted.webhook), "{posted:?}");
+        for (position, entry) in &self.entries {
+            assert!(*position == entry.position && *position <= self.last, "{entry:?}");
+            assert!(self.webhooks.contains_key(&entry.webhook), "{entry:?}");
         }
     }
 }

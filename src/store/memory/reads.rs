@@ -42,8 +42,8 @@ impl Tables {
         let to = before.map_or(Bound::Unbounded, Bound::Excluded);
         let mut page = TaskPage::default();
         let rows = self.rows.range((Bound::Unbounded, to)).rev();
-        for (looked, (sequence, row)) in rows.enumerate() {
-            if looked == LIST_BUDGET || page.tasks.len() == limit {
+        for (scanned, (sequence, row)) in rows.enumerate() {
+            if scanned == LIST_BUDGET || page.tasks.len() == limit {
                 break;
             }
             page.next = Some(*sequence);

@@ -32,9 +32,9 @@ impl Rows for Tables {
         sequence: Sequence,
         change: impl FnOnce(&mut Row) -> T,
     ) -> Result<T, Infallible> {
-        let row = self.rows.get_mut(&sequence).expect("only rows that are there are changed");
+        let row = self.rows.get_mut(&sequence).expect("only existing rows are changed");
         let (before, state) = (IndexEntry::of(row), row.state);
-        let said = change(row);
+        let value = change(row);
         let after = IndexEntry::of(row);
         if row.state != state {
             let (queue, now) = (row.task.options.queue.clone(), row.state);
@@ -52,7 +52,7 @@ impl Rows for Tables {
                 Some(after),
             );
         }
-        Ok(said)
+        Ok(value)
     }
 
     fn insert(&mut self, row: Row) -> Result<(), Infallible> {

@@ -22,7 +22,7 @@ impl Schedules {
 
     /// Panics if there is no such schedule.
     pub(super) fn set_schedule_state(&mut self, state: ScheduleState) {
-        let (schedule, before) = self.all.get_mut(&state.name).expect("it is there");
+        let (schedule, before) = self.all.get_mut(&state.name).expect("the schedule exists");
         let (was, is) = (before.next, state.next);
         let name = schedule.name.clone();
         *before = state;

@@ -152,9 +152,9 @@ impl Tables {
     }
 
     /// See [`Store::claim`](crate::store::Store::claim).
-    pub fn claim(&mut self, wanted: &[ClaimRequest], now: Timestamp) -> Claims {
+    pub fn claim(&mut self, requests: &[ClaimRequest], now: Timestamp) -> Claims {
         self.last_alive = now;
-        let claims = sure(rules::claim(self, wanted, now));
+        let claims = sure(rules::claim(self, requests, now));
         Claims { due: self.due(), ..claims }
     }
 
@@ -193,12 +193,12 @@ impl Tables {
             count(&mut self.slots_taken, queue, is.holds_slot);
         }
         if was.child_of != is.child_of {
-            relate(&mut self.children, was.child_of, sequence, false);
-            relate(&mut self.children, is.child_of, sequence, true);
+            set_relation(&mut self.children, was.child_of, sequence, false);
+            set_relation(&mut self.children, is.child_of, sequence, true);
         }
         if was.failed_for != is.failed_for {
-            relate(&mut self.failed_for, was.failed_for, sequence, false);
-            relate(&mut self.failed_for, is.failed_for, sequence, true);
+            set_relation(&mut self.failed_for, was.failed_for, sequence, false);
+            set_relation(&mut self.failed_for, is.failed_for, sequence, true);
         }
         if let Some(key) = key
             && was.key_state != is.key_state
@@ -218,8 +218,8 @@ impl Tables {
         }
         if was.prunable != is.prunable {
             for (prunable, there) in [(was.prunable, false), (is.prunable, true)] {
-                if let Some((well, at)) = prunable {
-                    let ends = if well { &mut self.succeeded } else { &mut self.others };
+                if let Some((succeeded, at)) = prunable {
+                    let ends = if succeeded { &mut self.succeeded } else { &mut self.others };
                     put(ends, (at, sequence), there);
                 }
             }
@@ -272,7 +272,7 @@ fn count(counts: &mut BTreeMap<QueueName, u32>, queue: &QueueName, more: bool) {
     }
 }
 
-fn relate(
+fn set_relation(
     relatives: &mut HashMap<Sequence, BTreeSet<Sequence>>,
     parent: Option<Sequence>,
     child: Sequence,

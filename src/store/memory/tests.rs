@@ -32,14 +32,14 @@ fn try_seeds(run: impl Fn(u64)) {
     };
     for seed in seeds {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed))) {
-            eprintln!("the tables failed; again with STORE_SEED={seed}");
+            eprintln!("repeat with STORE_SEED={seed}");
             resume_unwind(panic);
         }
     }
 }
 
 /// Compares all that two tables hold.
-fn assert_alike(one: &Tables, other: &Tables) {
+fn assert_equal(one: &Tables, other: &Tables) {
     let all = TaskFilter::default();
     assert_eq!(one.list(&all, None, usize::MAX), other.list(&all, None, usize::MAX));
     assert_eq!(one.queues(), other.queues());
@@ -58,7 +58,7 @@ fn assert_alike(one: &Tables, other: &Tables) {
 }
 
 /// Applies `STEPS` steps to two copies of the tables.
-fn live(seed: u64, mut tables: Tables, mut copy: Tables) {
+fn run(seed: u64, mut tables: Tables, mut copy: Tables) {
     let mut chance = Chance::new(seed);
     let boot = |now, quarantine_after| OpenOptions { now, quarantine_after, notify_slice: SLICE };
     let opened = tables.open(boot(chance.now, 2));
@@ -88,11 +88,11 @@ fn live(seed: u64, mut tables: Tables, mut copy: Tables) {
             }
         }
         if at % 40 == 0 {
-            assert_alike(&tables, &copy);
+            assert_equal(&tables, &copy);
         }
     }
-    assert_alike(&tables, &copy);
-    come_to_an_end(&mut tables, chance);
+    assert_equal(&tables, &copy);
+    finish_everything(&mut tables, chance);
 }
 
 fn check(tables: &mut Tables, after: &impl std::fmt::Debug) {
@@ -103,15 +103,15 @@ fn check(tables: &mut Tables, after: &impl std::fmt::Debug) {
 }
 
 /// Claims and completes everything, as time goes by, until no task is left.
-fn come_to_an_end(tables: &mut Tables, mut chance: Chance) {
+fn finish_everything(tables: &mut Tables, mut chance: Chance) {
     for change in chance.lift() {
         tables.apply(&change, chance.now);
     }
     for _ in 0..ROUNDS {
         for queue in chance::queues() {
-            let wishes = chance.wishes(&tables.window(&queue, None, usize::MAX));
-            let claims = tables.claim(&wishes, chance.now);
-            check(tables, &wishes);
+            let requests = chance.requests(&tables.window(&queue, None, usize::MAX));
+            let claims = tables.claim(&requests, chance.now);
+            check(tables, &requests);
             chance.claimed(&claims);
         }
         let mut changes = chance.ends();
@@ -131,16 +131,16 @@ fn come_to_an_end(tables: &mut Tables, mut chance: Chance) {
             return;
         }
     }
-    panic!("something waits for ever: {tables:#?}");
+    panic!("a task waits for ever: {tables:#?}");
 }
 
 #[test]
-fn whatever_happens_the_tables_stay_sound_and_everything_can_go_on() {
-    try_seeds(|seed| live(seed, Tables::default(), Tables::default()));
+fn random_changes_keep_the_tables_consistent_and_every_task_can_end() {
+    try_seeds(|seed| run(seed, Tables::default(), Tables::default()));
 }
 
 #[test]
-fn tables_for_unfinished_tasks_stay_sound_and_are_empty_in_the_end() {
+fn tables_for_unfinished_tasks_stay_consistent_and_end_empty() {
     let tables = || Tables::for_unfinished_tasks(SLICE);
-    try_seeds(|seed| live(seed, tables(), tables()));
+    try_seeds(|seed| run(seed, tables(), tables()));
 }

@@ -11,23 +11,23 @@ use crate::store::{ChangeResult, DependencyProblem};
 
 impl<R: Rows> Transition<'_, R> {
     pub(super) fn cancel(&mut self, id: &TaskId, reason: &str) -> Result<(), R::Error> {
-        let said = |result, running| ChangeResult::Cancel { result, running };
+        let verdict = |result, running| ChangeResult::Cancel { result, running };
         let Some(sequence) = self.rows.sequence_of(id)? else {
-            self.applied.result = said(CancelVerdict::NotFound, None);
+            self.applied.result = verdict(CancelVerdict::NotFound, None);
             return Ok(());
         };
         let row = self.row(sequence)?;
         let (state, fence) = (row.state, row.fence);
         if state.has_ended() {
-            self.applied.result = said(CancelVerdict::AlreadyEnded(state), None);
+            self.applied.result = verdict(CancelVerdict::AlreadyEnded(state), None);
             return Ok(());
         }
         self.stop_task(sequence, reason)?;
         self.applied.result = if state == State::Running {
-            said(CancelVerdict::Requested, fence)
+            verdict(CancelVerdict::Requested, fence)
         } else {
             self.notify_dependants()?;
-            said(CancelVerdict::Cancelled, None)
+            verdict(CancelVerdict::Cancelled, None)
         };
         Ok(())
     }
@@ -67,7 +67,7 @@ impl<R: Rows> Transition<'_, R> {
             self.applied.result = refusal;
             return Ok(());
         }
-        self.retry_ended(sequence, &because("run again by hand", reason))?;
+        self.retry_ended(sequence, &history_note("retried manually", reason))?;
         let retried_dependants = self.notify_dependants()?;
         let state = self.row(sequence)?.state;
         self.applied.result = ChangeResult::Changed { state, retried_dependants, ended: None };
@@ -117,7 +117,7 @@ impl<R: Rows> Transition<'_, R> {
             return Ok(());
         }
         let now = self.now;
-        let why = because("resolved by hand", reason);
+        let why = history_note("resolved manually", reason);
         let ended = self.rows.update(sequence, |row| {
             let outcome = Outcome {
                 ending: Ending::Succeeded(result.clone()),
@@ -157,6 +157,6 @@ impl<R: Rows> Transition<'_, R> {
     }
 }
 
-fn because(what: &str, reason: &str) -> String {
+fn history_note(what: &str, reason: &str) -> String {
     if reason.is_empty() { what.to_owned() } else { format!("{what}: {reason}") }
 }

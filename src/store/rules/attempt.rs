@@ -11,12 +11,12 @@ use crate::store::{ClaimRequest, Claimed};
 
 impl<R: Rows> Transition<'_, R> {
     /// Claims a task, if it is claimable.
-    pub(super) fn claim(&mut self, wish: &ClaimRequest) -> Result<Option<Claimed>, R::Error> {
+    pub(super) fn claim(&mut self, request: &ClaimRequest) -> Result<Option<Claimed>, R::Error> {
         let now = self.now;
-        let Some(row) = self.rows.get(wish.sequence)? else { return Ok(None) };
-        if row.state == State::Running && row.fence == Some(wish.fence) {
+        let Some(row) = self.rows.get(request.sequence)? else { return Ok(None) };
+        if row.state == State::Running && row.fence == Some(request.fence) {
             // A repeated claim: the first reply was lost.
-            return Ok(Some(claimed(row, wish.fence)));
+            return Ok(Some(claimed(row, request.fence)));
         }
         // The next promotion expires an overdue task and notifies its dependants.
         if !row.is_claimable() || row.expiry().is_some_and(|expiry| expiry <= now) {
@@ -33,14 +33,14 @@ impl<R: Rows> Transition<'_, R> {
         {
             return Ok(None);
         }
-        let claimed = self.rows.update(wish.sequence, |row| {
-            row.fence = Some(wish.fence);
+        let claimed = self.rows.update(request.sequence, |row| {
+            row.fence = Some(request.fence);
             row.attempts += 1;
             row.started_at = Some(now);
             row.transition_to(State::Running, now, None);
-            claimed(row, wish.fence)
+            claimed(row, request.fence)
         })?;
-        let started = TaskFact::Started { attempt: claimed.attempt, fence: wish.fence };
+        let started = TaskFact::Started { attempt: claimed.attempt, fence: request.fence };
         self.emit(Fact::Task(task.clone(), started))?;
         if let Some(key) = task.options.concurrency_key()
             && let Some(rate) = settings.limits.rate_per_key

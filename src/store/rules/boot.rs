@@ -88,7 +88,7 @@ impl<R: Rows> Transition<'_, R> {
         }
         if quarantine_after > 0 && crash_count > quarantine_after {
             let message = format!(
-                "it ran at {crash_count} ends of the process, and may be why; retry it when it is mended"
+                "it ran at {crash_count} process ends and may be their cause; retry it when it is fixed"
             );
             let failure = Failure { code: Code::Quarantined, message };
             self.end(sequence, Ending::Failed(failure))?;

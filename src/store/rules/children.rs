@@ -56,7 +56,7 @@ impl<R: Rows> Transition<'_, R> {
         if let Some(refusal) = self.refuse_retry(child)? {
             return Ok(Some(refusal));
         }
-        self.retry_ended(child, "its parent runs again")?;
+        self.retry_ended(child, "its parent was retried")?;
         Ok(None)
     }
 
@@ -82,7 +82,8 @@ impl<R: Rows> Transition<'_, R> {
         for child in children {
             let Some(known) = self.rows.sequence_of(&child.task.id)? else { continue };
             if known == sequence || self.row(known)?.task.digest != child.task.digest {
-                let message = format!("a task that is no child of it is called {}", child.task.id);
+                let message =
+                    format!("task {} exists, and is no child of this task", child.task.id);
                 let failure = Failure { code: Code::IdTaken, message };
                 self.end_attempt(sequence, fence, Ending::Failed(failure))?;
                 return Ok(());

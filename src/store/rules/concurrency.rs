@@ -176,7 +176,7 @@ impl<R: Rows> Transition<'_, R> {
         {
             self.wait_for_the_rate(sequence, queue, key, rate)?;
         }
-        Ok(self.row(sequence)?.due.expect("it waits for its time"))
+        Ok(self.row(sequence)?.due.expect("a delayed task has a due time"))
     }
 
     fn wait_for_the_rate(

@@ -57,7 +57,7 @@ impl<R: Rows> Transition<'_, R> {
                 continue;
             };
             let (id, state) = (row.task.id.clone(), row.state);
-            let told = (!state.has_ended()
+            let done = (!state.has_ended()
                 || self.notify_waiting(marked, &id, state, &mut left)?)
                 && self.retry_failed_dependants(
                     marked,
@@ -66,7 +66,7 @@ impl<R: Rows> Transition<'_, R> {
                     &mut retried_dependants,
                 )?
                 && self.cancel_children(marked, &id, state, &mut left)?;
-            if !told {
+            if !done {
                 self.applied.more = true;
                 break;
             }
@@ -144,9 +144,9 @@ impl<R: Rows> Transition<'_, R> {
     }
 
     /// Notifies the tasks that wait for a dependency in another store.
-    pub(super) fn foreign_ended(&mut self, id: &TaskId, well: bool) -> Result<(), R::Error> {
+    pub(super) fn foreign_ended(&mut self, id: &TaskId, succeeded: bool) -> Result<(), R::Error> {
         while let Some(child) = self.rows.next_waiting(Parent::Foreign(id))? {
-            self.parent_ended(child, id, None, well)?;
+            self.parent_ended(child, id, None, succeeded)?;
         }
         self.notify_dependants()?;
         Ok(())
@@ -157,7 +157,7 @@ impl<R: Rows> Transition<'_, R> {
         child: Sequence,
         id: &TaskId,
         parent: Option<Sequence>,
-        well: bool,
+        succeeded: bool,
     ) -> Result<(), R::Error> {
         // It may have been cancelled or have expired meanwhile.
         let Some(row) = self.rows.get(child)?.filter(|row| !row.state.has_ended()) else {
@@ -166,10 +166,10 @@ impl<R: Rows> Transition<'_, R> {
         // A task reads the outcomes of children that it was expanded into itself.
         let judges_itself = row.task.options.on_dependency_failure == OnDependencyFailure::Run
             || row.children.contains(id);
-        if !well && !judges_itself {
+        if !succeeded && !judges_itself {
             let failure = Failure {
                 code: Code::DependencyFailed,
-                message: format!("dependency {id} ended badly"),
+                message: format!("dependency {id} did not succeed"),
             };
             self.rows.update(child, |row| row.failed_for = parent)?;
             return self.end(child, Ending::Failed(failure));
@@ -199,7 +199,7 @@ impl<R: Rows> Transition<'_, R> {
             self.rows.update(sequence, |row| row.failed_for = None)?;
             return Ok(false);
         }
-        self.retry_ended(sequence, "a dependency came back")?;
+        self.retry_ended(sequence, "a dependency was retried or resolved")?;
         Ok(true)
     }
 

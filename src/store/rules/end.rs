@@ -62,8 +62,8 @@ impl<R: Rows> Transition<'_, R> {
             self.give_quarantine_slot()?;
         }
         self.release_unique_key(sequence)?;
-        let badly = ended.outcome.state() != State::Succeeded;
-        if self.rows.is_awaited(sequence)? || badly && self.rows.next_child(sequence)?.is_some() {
+        let failed = ended.outcome.state() != State::Succeeded;
+        if self.rows.is_awaited(sequence)? || failed && self.rows.next_child(sequence)?.is_some() {
             self.mark_dependants_pending(sequence)?;
         } else {
             self.drop_unneeded(sequence)?;

@@ -75,13 +75,13 @@ pub(crate) fn apply<R: Rows>(
 /// Those of the rows; then the transaction must be rolled back.
 pub(crate) fn claim<R: Rows>(
     rows: &mut R,
-    wanted: &[ClaimRequest],
+    requests: &[ClaimRequest],
     now: Timestamp,
 ) -> Result<Claims, R::Error> {
     let mut transition = Transition { rows, now, applied: Applied::default() };
-    let mut claimed = Vec::with_capacity(wanted.len());
-    for wish in wanted {
-        claimed.push(transition.claim(wish)?);
+    let mut claimed = Vec::with_capacity(requests.len());
+    for request in requests {
+        claimed.push(transition.claim(request)?);
     }
     let Applied { ready, events, outbox_written, .. } = transition.applied;
     Ok(Claims { claimed, ready, events, outbox_written, due: None })
@@ -161,7 +161,7 @@ impl<R: Rows> Transition<'_, R> {
 
     /// A row that exists: the caller has its sequence number from an index.
     fn row(&mut self, sequence: Sequence) -> Result<&Row, R::Error> {
-        Ok(self.rows.get(sequence)?.expect("indexes point at rows"))
+        Ok(self.rows.get(sequence)?.expect("an index refers to existing rows"))
     }
 
     fn refuse_as_stale(&mut self) {

@@ -270,7 +270,7 @@ impl<R: Rows> Transition<'_, R> {
             }
         }
         self.notify_dependants()?;
-        Ok(self.rows.schedule_state(&name)?.expect("it is there: only its runs ended"))
+        Ok(self.rows.schedule_state(&name)?.expect("only its runs have changed"))
     }
 
     /// Records the outcome of a task that is a remembered run.
@@ -321,23 +321,23 @@ fn refusal(result: &ChangeResult) -> Option<Failure> {
     let (code, message) = match result {
         ChangeResult::Inserted(_) => return None,
         ChangeResult::IdConflict(known) => {
-            (Code::IdTaken, format!("there is a task {} already", known.task.id))
+            (Code::IdTaken, format!("task {} has the id already", known.task.id))
         }
         ChangeResult::UniqueConflict { first, .. } => {
-            (Code::UniqueTaken, format!("its unique key is task {}'s", first.task.id))
+            (Code::UniqueTaken, format!("unique key is held by task {}", first.task.id))
         }
         ChangeResult::UniqueRefused => {
-            (Code::UniqueTaken, "its unique key is another task's".to_owned())
+            (Code::UniqueTaken, "unique key is held by another task".to_owned())
         }
         ChangeResult::Unmet { dependency, problem } => {
             let why = match problem {
-                DependencyProblem::Unknown => "is not known".to_owned(),
+                DependencyProblem::Unknown => "does not exist".to_owned(),
                 DependencyProblem::Unfinished => "has not ended".to_owned(),
                 DependencyProblem::Failed(state) => format!("ended {state}"),
             };
             (Code::DependencyUnmet, format!("dependency {dependency} {why}"))
         }
-        other => (Code::Internal, format!("the store said {other:?}")),
+        other => (Code::Internal, format!("unexpected result {other:?}: a bug")),
     };
     Some(Failure { code, message })
 }

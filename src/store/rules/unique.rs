@@ -10,7 +10,7 @@ impl<R: Rows> Transition<'_, R> {
     pub(super) fn unique_conflict(
         &mut self,
         unique: &Unique,
-        newcomer: &Task,
+        new: &Task,
     ) -> Result<Option<ChangeResult>, R::Error> {
         let Some(first) = self.unique_holder(unique)? else { return Ok(None) };
         let row = self.row(first)?;
@@ -25,14 +25,14 @@ impl<R: Rows> Transition<'_, R> {
             // The latest arguments are to be used, and those of a running task cannot change.
             OnConflict::Replace if !waits => Ok(None),
             OnConflict::Replace => {
-                let alike = row.task.method == newcomer.method
+                let alike = row.task.method == new.method
                     && row.task.deps.is_empty()
-                    && newcomer.deps.is_empty();
+                    && new.deps.is_empty();
                 if !alike {
                     return Ok(Some(ChangeResult::UniqueRefused));
                 }
                 // The digest stays, so that a repetition of the first request still matches.
-                let args = newcomer.args.clone();
+                let args = new.args.clone();
                 self.rows.update(first, |row| {
                     row.task = Task { args, ..Task::clone(&row.task) }.into();
                 })?;

@@ -34,9 +34,9 @@ pub fn backup(directory: &Path, to: &Path) -> std::result::Result<(), Error> {
         let to = to.display();
         Error::Unusable(match error.kind() {
             std::io::ErrorKind::AlreadyExists => {
-                format!("{to} is there already, and is not overwritten; name a new file")
+                format!("{to} exists; name a new file")
             }
-            _ => format!("{to} cannot be made: {error}"),
+            _ => format!("{to} cannot be created: {error}"),
         })
     })?;
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -59,23 +59,23 @@ pub fn backup(directory: &Path, to: &Path) -> std::result::Result<(), Error> {
 pub fn restore(from: &Path, directory: &Path) -> std::result::Result<(), Error> {
     let problems = verify(from)?;
     if !problems.is_empty() {
-        let told: Vec<&str> =
+        let problems: Vec<&str> =
             problems.iter().take(MAX_PROBLEMS_SHOWN).map(String::as_str).collect();
         return Err(Error::Unusable(format!(
-            "{} is not sound, and nothing was put back: {}",
+            "{} is no valid backup, and nothing was restored: {}",
             from.display(),
-            told.join("; ")
+            problems.join("; ")
         )));
     }
     let cannot = |why: &dyn std::fmt::Display| {
-        Error::Unusable(format!("no store can be made in {}: {why}", directory.display()))
+        Error::Unusable(format!("no store can be created in {}: {why}", directory.display()))
     };
     std::fs::create_dir_all(directory).map_err(|error| cannot(&error))?;
     let _lock = DirectoryLock::take(directory)?;
     let path = directory.join(DATABASE);
     if path.exists() || beside(&path, "-wal").exists() {
         return Err(Error::Unusable(format!(
-            "there is a store in {} already, and it is not overwritten; name another directory, or \
+            "there is a store in {} already; name another directory, or \
              move {DATABASE} and {DATABASE}-wal away",
             directory.display()
         )));
@@ -108,7 +108,7 @@ fn copy(
     // restart the copy.
     let step = Backup::new(source, &mut copy)?.step(-1)?;
     if step != StepResult::Done {
-        return Err(SqliteError::Io(std::io::Error::other("another program has it locked")));
+        return Err(SqliteError::Io(std::io::Error::other("another program holds its lock")));
     }
     // Makes the copy a single file.
     copy.pragma_update(None, "journal_mode", "DELETE")?;
@@ -127,6 +127,6 @@ fn remove(path: &Path) {
     if let Err(error) = std::fs::remove_file(path)
         && error.kind() != std::io::ErrorKind::NotFound
     {
-        tracing::warn!(%error, path = %path.display(), "could not be removed");
+        tracing::warn!(%error, path = %path.display(), "could not remove a file");
     }
 }

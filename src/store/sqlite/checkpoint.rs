@@ -16,15 +16,15 @@ use rusqlite::Connection;
 use super::error::Result;
 
 /// A log with more pages than this is copied back.
-const PAGES: i32 = 1_000;
+const CHECKPOINT_PAGES: i32 = 1_000;
 /// The shortest time between two checkpoints.
 const EVERY: Duration = Duration::from_millis(20);
 /// How many passes run beside the writer before it has to stand still.
 const PASSES: usize = 3;
 /// If a pass leaves at most so many pages, they are copied while the writer stands still.
-const REST: i32 = 200;
+const MAX_PAGES_UNDER_LOCK: i32 = 200;
 /// With more pages than this (64 MB) the writer stands still, however many are left.
-const LONGEST: i32 = 16 << 10;
+const MAX_PAGES: i32 = 16 << 10;
 
 /// The length of the log, as the writer's connection reports it after each commit.
 #[derive(Debug, Default)]
@@ -36,9 +36,9 @@ pub(super) struct Log {
 
 impl Log {
     /// Records how many pages the log has.
-    pub(super) fn grew(&self, pages: i32) {
+    pub(super) fn set_length(&self, pages: i32) {
         let before = self.pages.swap(pages, Ordering::Relaxed);
-        if before <= PAGES && pages > PAGES || before == 0 {
+        if before <= CHECKPOINT_PAGES && pages > CHECKPOINT_PAGES || before == 0 {
             self.wake();
         }
     }
@@ -69,12 +69,12 @@ pub(super) fn run(
     *log.checkpointer.lock() = Some(std::thread::current());
     while !log.over.load(Ordering::Acquire) {
         let pages = log.pages.load(Ordering::Relaxed);
-        if pages > PAGES {
-            let begun = Instant::now();
-            report(begin_anew(connection, log, gate), broken);
-            std::thread::park_timeout(EVERY.saturating_sub(begun.elapsed()));
+        if pages > CHECKPOINT_PAGES {
+            let started = Instant::now();
+            report(restart_log(connection, log, gate), broken);
+            std::thread::park_timeout(EVERY.saturating_sub(started.elapsed()));
             // A commit ends the wait early, which is no reason to look more often.
-            std::thread::sleep(EVERY.saturating_sub(begun.elapsed()));
+            std::thread::sleep(EVERY.saturating_sub(started.elapsed()));
         } else if pages > 0 {
             std::thread::park_timeout(idle_after);
             if log.pages.load(Ordering::Relaxed) == pages {
@@ -86,18 +86,18 @@ pub(super) fn run(
     }
 }
 
-fn begin_anew(connection: &Connection, log: &Log, gate: &Mutex<()>) -> Result<()> {
+fn restart_log(connection: &Connection, log: &Log, gate: &Mutex<()>) -> Result<()> {
     let mut left = i32::MAX;
     let mut length = 0;
     for _ in 0..PASSES {
         let (pages, copied) = checkpoint(connection, "PASSIVE")?;
         (left, length) = (pages - copied, pages);
-        if left <= REST {
+        if left <= MAX_PAGES_UNDER_LOCK {
             break;
         }
     }
     // Behind a long read, such as a backup, the writer would stand still in vain.
-    if left > REST && length < LONGEST {
+    if left > MAX_PAGES_UNDER_LOCK && length < MAX_PAGES {
         return Ok(());
     }
     let guard = gate.lock();
@@ -122,10 +122,10 @@ fn cut(connection: &Connection, log: &Log, gate: &Mutex<()>) -> Result<()> {
 /// Returns how many pages the log has, and how many of them are in the file.
 fn checkpoint(connection: &Connection, mode: &str) -> Result<(i32, i32)> {
     let sql = format!("PRAGMA wal_checkpoint({mode})");
-    let said: (i32, i32, i32) = connection
+    let result: (i32, i32, i32) = connection
         .prepare_cached(&sql)?
         .query_one([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    let (busy, pages, copied) = said;
+    let (busy, pages, copied) = result;
     // A reader was in the way: some pages are left.
     Ok(if busy == 0 { (pages, copied) } else { (pages, copied.min(pages - 1)) })
 }
@@ -133,10 +133,10 @@ fn checkpoint(connection: &Connection, mode: &str) -> Result<(i32, i32)> {
 fn report(outcome: Result<()>, broken: &OnceLock<String>) {
     if let Err(error) = outcome {
         if error.is_failed_fsync() && broken.set(error.to_string()).is_ok() {
-            tracing::error!(%error, "the store acknowledges nothing more");
+            tracing::error!(%error, "the store acknowledges no more writes");
             return;
         }
         // Nothing is lost: the log has it, and the next checkpoint tries again.
-        tracing::warn!(%error, "the store's log could not be copied back");
+        tracing::warn!(%error, "cannot copy the write-ahead log back into the file");
     }
 }

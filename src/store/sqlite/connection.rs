@@ -18,9 +18,9 @@ pub(super) const READER_CACHE_BYTES: u32 = 2 << 20;
 /// A log that restarts is cut to this size.
 pub(super) const WAL_BYTES: u32 = 64 << 20;
 /// How long a connection waits for a lock of another program.
-const PATIENCE: Duration = Duration::from_secs(5);
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a checkpoint waits for readers; the writer stands still meanwhile.
-const CHECKPOINT_PATIENCE: Duration = Duration::from_millis(5);
+const CHECKPOINT_LOCK_TIMEOUT: Duration = Duration::from_millis(5);
 
 /// The connection that writes.
 ///
@@ -43,7 +43,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection> {
 /// A connection that copies the log back into the file.
 pub(super) fn checkpointer(path: &Path) -> Result<Connection> {
     let connection = writer(path)?;
-    connection.busy_timeout(CHECKPOINT_PATIENCE)?;
+    connection.busy_timeout(CHECKPOINT_LOCK_TIMEOUT)?;
     Ok(connection)
 }
 
@@ -85,7 +85,7 @@ pub(super) fn create(path: &Path) -> Result<Connection> {
 
 fn open(path: &Path, flags: OpenFlags, cache_bytes: u32) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(PATIENCE)?;
+    connection.busy_timeout(LOCK_TIMEOUT)?;
     // Negative: in KiB, not in pages.
     connection.pragma_update(None, "cache_size", -i64::from(cache_bytes >> 10))?;
     connection.pragma_update(None, "mmap_size", 0)?;

@@ -22,19 +22,19 @@ pub(super) fn read(
     stored: &rusqlite::Row<'_>,
     first: usize,
 ) -> Result<(Row, SideTables)> {
-    let unreadable = |error: Malformed| SqliteError::unreadable(sequence, error);
+    let undecodable = |error: Malformed| SqliteError::undecodable(sequence, error);
     let columns = Columns {
         id: stored.get_ref(first)?.as_str()?,
         queue,
         method: stored.get_ref(first + 2)?.as_str()?.into(),
-        submitted: time(stored.get::<_, i64>(first + 3)?.cast_unsigned()).map_err(unreadable)?,
+        submitted: time(stored.get::<_, i64>(first + 3)?.cast_unsigned()).map_err(undecodable)?,
         parent: stored.get_ref(first + 4)?.as_str_or_null()?,
     };
-    let asked = stored.get_ref(first + 5)?.as_blob()?;
-    let task = Arc::new(read_task(columns, asked).map_err(unreadable)?);
-    let state = state_of(stored.get(first + 6)?).ok_or(Malformed::Wrong("an unknown state"));
-    let body = stored.get_ref(first + 7)?.as_blob()?;
-    state.and_then(|state| read_row(sequence, task, state, body)).map_err(unreadable)
+    let request = stored.get_ref(first + 5)?.as_blob()?;
+    let task = Arc::new(read_task(columns, request).map_err(undecodable)?);
+    let state = state_of(stored.get(first + 6)?).ok_or(Malformed::Wrong("unknown state"));
+    let encoded = stored.get_ref(first + 7)?.as_blob()?;
+    state.and_then(|state| read_row(sequence, task, state, encoded)).map_err(undecodable)
 }
 
 /// The size of the encoded parts.
@@ -45,14 +45,14 @@ pub(super) fn bytes(stored: &rusqlite::Row<'_>, first: usize) -> Result<usize> {
 
 /// The name of a schedule or a webhook.
 pub(super) fn name(text: &str) -> Result<Name> {
-    Name::parse(text, "name").map_err(|error| SqliteError::Illegible("a name", error.to_string()))
+    Name::parse(text, "name").map_err(|error| SqliteError::Undecodable("a name", error.to_string()))
 }
 
 /// Decodes the state of a schedule.
 pub(super) fn schedule_state(name: Name, next: Option<i64>, bytes: &[u8]) -> Result<ScheduleState> {
     let next = next.map(|at| time(at.cast_unsigned())).transpose();
     let read = next.and_then(|next| read_schedule_state(name, next, bytes));
-    read.map_err(|error| SqliteError::Illegible("a schedule", error.to_string()))
+    read.map_err(|error| SqliteError::Undecodable("a schedule", error.to_string()))
 }
 
 /// Decodes a schedule from the columns `name, due, standing, data`.
@@ -62,7 +62,7 @@ pub(super) fn schedule(stored: &rusqlite::Row<'_>) -> Result<ScheduleStatus> {
         schedule_state(name.clone(), stored.get(1)?, stored.get_ref(2)?.as_blob()?)?;
     let defined = read_schedule(name, schedule_state.overlap, stored.get_ref(3)?.as_blob()?);
     let schedule =
-        defined.map_err(|error| SqliteError::Illegible("a schedule", error.to_string()))?;
+        defined.map_err(|error| SqliteError::Undecodable("a schedule", error.to_string()))?;
     Ok(schedule_state.status(Arc::new(schedule)))
 }
 
@@ -74,7 +74,7 @@ pub(super) fn webhooks(connection: &Connection) -> Result<Vec<Arc<Webhook>>> {
     let mut webhooks = Vec::new();
     while let Some(row) = rows.next()? {
         let name = name(row.get_ref(0)?.as_str()?)?;
-        webhooks.push(legible(name, row.get_ref(1)?.as_blob()?)?);
+        webhooks.push(decode_webhook(name, row.get_ref(1)?.as_blob()?)?);
     }
     Ok(webhooks)
 }
@@ -84,10 +84,10 @@ pub(super) fn webhook(connection: &Connection, name: &Name) -> Result<Option<Arc
     let mut statement = connection.prepare_cached("SELECT data FROM webhooks WHERE name = ?1")?;
     let mut rows = statement.query([name.as_str()])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    legible(name.clone(), row.get_ref(0)?.as_blob()?).map(Some)
+    decode_webhook(name.clone(), row.get_ref(0)?.as_blob()?).map(Some)
 }
 
-fn legible(name: Name, data: &[u8]) -> Result<Arc<Webhook>> {
+fn decode_webhook(name: Name, data: &[u8]) -> Result<Arc<Webhook>> {
     let read = read_webhook(name, data);
-    read.map(Arc::new).map_err(|error| SqliteError::Illegible("a webhook", error.to_string()))
+    read.map(Arc::new).map_err(|error| SqliteError::Undecodable("a webhook", error.to_string()))
 }

@@ -14,13 +14,13 @@ pub(crate) enum SqliteError {
     Sqlite(#[from] rusqlite::Error),
     /// A stored task cannot be decoded.
     #[error("task {0} cannot be read: {1}")]
-    Unreadable(u64, String),
+    UndecodableTask(u64, String),
     /// Something else that is stored cannot be decoded.
     #[error("{0} cannot be read: {1}")]
-    Illegible(&'static str, String),
+    Undecodable(&'static str, String),
     #[error("the store's meta row is missing")]
     NoMeta,
-    #[error("a thread could not be started: {0}")]
+    #[error("cannot start a thread: {0}")]
     Thread(std::io::Error),
     #[error(transparent)]
     Io(std::io::Error),
@@ -33,8 +33,8 @@ impl From<rusqlite::types::FromSqlError> for SqliteError {
 }
 
 impl SqliteError {
-    pub(super) fn unreadable(sequence: Sequence, why: impl ToString) -> Self {
-        Self::Unreadable(sequence.0, why.to_string())
+    pub(super) fn undecodable(sequence: Sequence, why: impl ToString) -> Self {
+        Self::UndecodableTask(sequence.0, why.to_string())
     }
 
     /// The meaning of an error before the commit: the transaction is rolled back and has no effect.
@@ -74,7 +74,7 @@ impl SqliteError {
             Self::Sqlite(_) => {
                 matches!(self.code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
             }
-            Self::Unreadable(..) | Self::Illegible(..) | Self::NoMeta => true,
+            Self::UndecodableTask(..) | Self::Undecodable(..) | Self::NoMeta => true,
             Self::Thread(_) | Self::Io(_) => false,
         }
     }
@@ -94,8 +94,8 @@ impl SqliteError {
     fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::Sqlite(error) => error.sqlite_error_code(),
-            Self::Unreadable(..)
-            | Self::Illegible(..)
+            Self::UndecodableTask(..)
+            | Self::Undecodable(..)
             | Self::NoMeta
             | Self::Thread(_)
             | Self::Io(_) => None,

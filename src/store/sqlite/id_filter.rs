@@ -42,7 +42,7 @@ impl IdFilter {
     }
 
     /// Whether a task may have an id with this key; `false` is certain.
-    pub(super) fn may_be_here(&self, key: i64) -> bool {
+    pub(super) fn may_contain(&self, key: i64) -> bool {
         if !self.complete.load(Ordering::Acquire) {
             return true;
         }
@@ -51,7 +51,7 @@ impl IdFilter {
     }
 
     /// Adds a task. Must be called before readers can see its commit.
-    pub(super) fn learn(&self, key: i64, sequence: Sequence) {
+    pub(super) fn add(&self, key: i64, sequence: Sequence) {
         let number = sequence.0 / self.generation;
         let hash = spread(key);
         {
@@ -101,35 +101,35 @@ mod tests {
     const GENERATION: u64 = 1 << 20;
 
     #[test]
-    fn what_was_learned_may_be_here_and_little_else() {
+    fn added_ids_may_be_stored_and_few_others() {
         let known = IdFilter::new(true, GENERATION);
         let keys =
             |range: std::ops::Range<i64>| range.map(|n| n.wrapping_mul(0x1234_5678_9abc_def1));
         for (n, key) in keys(0..50_000).enumerate() {
-            known.learn(key, Sequence(n as u64 * 40));
+            known.add(key, Sequence(n as u64 * 40));
         }
-        assert!(keys(0..50_000).all(|key| known.may_be_here(key)));
-        let wrong = keys(50_000..100_000).filter(|key| known.may_be_here(*key)).count();
+        assert!(keys(0..50_000).all(|key| known.may_contain(key)));
+        let wrong = keys(50_000..100_000).filter(|key| known.may_contain(*key)).count();
         assert!(wrong < 500, "{wrong} of 50,000");
     }
 
     #[test]
-    fn every_id_may_be_here_until_the_file_was_read() {
+    fn every_id_may_be_stored_until_the_scan_is_complete() {
         let known = IdFilter::new(false, GENERATION);
-        assert!(known.may_be_here(17));
+        assert!(known.may_contain(17));
         known.complete();
-        assert!(!known.may_be_here(17));
+        assert!(!known.may_contain(17));
     }
 
     #[test]
-    fn filters_of_what_was_forgotten_go() {
+    fn filters_of_deleted_tasks_are_dropped() {
         let known = IdFilter::new(true, GENERATION);
-        known.learn(1, Sequence(5));
-        known.learn(2, Sequence(GENERATION));
+        known.add(1, Sequence(5));
+        known.add(2, Sequence(GENERATION));
         known.drop_before(Sequence(GENERATION - 1));
-        assert!(known.may_be_here(1));
+        assert!(known.may_contain(1));
         known.drop_before(Sequence(GENERATION));
-        assert!(!known.may_be_here(1));
-        assert!(known.may_be_here(2));
+        assert!(!known.may_contain(1));
+        assert!(known.may_contain(2));
     }
 }

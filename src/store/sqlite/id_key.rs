@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_are_given_in_turn_have_keys_that_grow_with_their_time() {
+    fn keys_of_uuid_v7_ids_grow_with_their_time() {
         let keys = Keys { seed: [1; 16] };
         let early = keys.of(&id("01932b4c-0000-7000-8000-000000000000"));
         let late = keys.of(&id("01932b4c-0001-7000-8000-000000000000"));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_one_millisecond_have_keys_of_their_own() {
+    fn ids_of_one_millisecond_have_different_keys() {
         let keys = Keys { seed: [1; 16] };
         let mut all: Vec<i64> =
             (0..100).map(|n| keys.of(&id(&format!("01932b4c-0000-7000-8000-{n:012x}")))).collect();

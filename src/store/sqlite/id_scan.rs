@@ -23,9 +23,9 @@ pub(super) fn pending(connection: &Connection, shared: &Shared) -> Result<()> {
         let seq: i64 = row.get(0)?;
         let sequence = Sequence(seq.cast_unsigned());
         let id = TaskId::parse(row.get_ref(1)?.as_str()?, "id")
-            .map_err(|error| SqliteError::unreadable(sequence, error))?;
+            .map_err(|error| SqliteError::undecodable(sequence, error))?;
         let key = shared.keys.of(&id);
-        shared.known.learn(key, sequence);
+        shared.known.add(key, sequence);
         if !id_key::grows(key) || !is_there.exists((key, seq))? {
             shared.pending.extend([((key, sequence), IdChange::Add)]);
         }
@@ -47,15 +47,15 @@ impl IdScan {
 
     /// Scans all ids, then marks the filters as complete.
     pub(super) fn run(&self, connection: &Connection, shared: &Shared) {
-        if let Err(error) = self.learn(connection, shared) {
+        if let Err(error) = self.scan(connection, shared) {
             // Then every id may be stored: slower, and correct.
-            tracing::warn!(%error, "the ids in the store could not all be read");
+            tracing::warn!(%error, "cannot read all ids of the store");
         }
     }
 
     /// Ids of deleted tasks can be left in the table, because pending removals are in memory only.
     /// They belong to the oldest tasks, and are removed now.
-    fn learn(&self, connection: &Connection, shared: &Shared) -> Result<()> {
+    fn scan(&self, connection: &Connection, shared: &Shared) -> Result<()> {
         let lowest = "SELECT coalesce(min(seq), 0) FROM tasks";
         let lowest: i64 = connection.query_one(lowest, [], |row| row.get(0))?;
         let sql = "SELECT key, seq FROM ids WHERE (key, seq) > (?1, ?2) ORDER BY key, seq LIMIT ?3";
@@ -71,7 +71,7 @@ impl IdScan {
                 if seq < lowest {
                     shared.pending.extend([((key, sequence), IdChange::Drop)]);
                 } else {
-                    shared.known.learn(key, sequence);
+                    shared.known.add(key, sequence);
                 }
                 read += 1;
             }

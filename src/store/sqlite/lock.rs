@@ -42,13 +42,13 @@ impl DirectoryLock {
             Err(TryLockError::WouldBlock) => return Err(blocked_by(directory, &mut file)),
             Err(TryLockError::Error(error)) => return Err(unusable(&error)),
         }
-        let told = file
+        let pid_written = file
             .set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
             .and_then(|_| write!(file, "{}", std::process::id()));
         // The process id only serves a message: a full disk must not keep a server from starting.
-        if let Err(error) = told {
-            tracing::warn!(%error, path = %path.display(), "could not write the process id");
+        if let Err(error) = pid_written {
+            tracing::warn!(%error, path = %path.display(), "cannot write the process id");
         }
         Ok(Self(file))
     }
@@ -61,7 +61,7 @@ fn blocked_by(directory: &Path, file: &mut File) -> Error {
         _ => "another process".to_owned(),
     };
     Error::Unavailable(format!(
-        "{} is in use by {holder}; stop that one, or choose another directory",
+        "{} is in use by {holder}; stop it, or choose another directory",
         directory.display()
     ))
 }

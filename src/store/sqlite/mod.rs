@@ -105,7 +105,7 @@ impl SqliteStore {
     pub fn open_with(directory: &Path, options: &Options) -> std::result::Result<Self, Error> {
         std::fs::create_dir_all(directory).map_err(|error| {
             let directory = directory.display();
-            Error::Unusable(format!("the directory {directory} cannot be made: {error}"))
+            Error::Unusable(format!("the directory {directory} cannot be created: {error}"))
         })?;
         let lock = lock::DirectoryLock::take(directory)?;
         let path = schema::prepare(directory)?;
@@ -116,9 +116,9 @@ impl SqliteStore {
         let mut connection = connection::writer(path)?;
         schema::migrate(&connection)?;
         let log = Arc::new(checkpoint::Log::default());
-        let told = log.clone();
+        let length = log.clone();
         connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages| {
-            told.grew(pages);
+            length.set_length(pages);
             Ok(())
         }))?;
         let empty = !connection.prepare("SELECT 1 FROM tasks")?.exists([])?;
@@ -156,7 +156,7 @@ impl SqliteStore {
         kept_rows: usize,
     ) -> Result<()> {
         let shared = self.shared.clone();
-        let (ready, begun) = std::sync::mpsc::sync_channel(1);
+        let (ready, started) = std::sync::mpsc::sync_channel(1);
         let write = move || {
             let Shared { keys, known, pending, broken } = &*shared;
             match write_txn::WriteTxn::new(
@@ -174,7 +174,7 @@ impl SqliteStore {
             }
         };
         self.spawn("store", write)?;
-        begun.recv().map_err(|_| SqliteError::NoMeta)?
+        started.recv().map_err(|_| SqliteError::NoMeta)?
     }
 
     fn start_checkpointer(
@@ -203,7 +203,7 @@ impl SqliteStore {
     }
 
     async fn write(&self, write: Write) -> std::result::Result<Written, Error> {
-        let ended = || Error::Broken("the thread that writes the store ended".to_owned());
+        let ended = || Error::Broken("the writer thread ended".to_owned());
         let (reply, replied) = oneshot::channel();
         let requests = self.requests.as_ref().ok_or_else(ended)?;
         requests.send(Request { write, reply }).await.map_err(|_| ended())?;
@@ -275,7 +275,7 @@ impl Store for SqliteStore {
     }
 
     fn may_know(&self, id: &TaskId) -> bool {
-        self.shared.known.may_be_here(self.shared.keys.of(id))
+        self.shared.known.may_contain(self.shared.keys.of(id))
     }
 
     async fn find(&self, ids: &[TaskId]) -> std::result::Result<Vec<Option<Snapshot>>, Error> {

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use crate::models::Sequence;
 
 /// How many ids are kept before a merge begins.
-const GATHERED: usize = 16 << 10;
+const MERGE_FROM: usize = 16 << 10;
 /// The fewest ids that a commit merges during a merge.
 const SLICE: usize = 256;
 /// How far behind the watermark may be before a merge begins with fewer ids: it bounds what is read
@@ -114,7 +114,7 @@ impl Merge {
         let waiting = pending.len();
         let round = match self.round {
             Some(round) => round,
-            None if waiting >= GATHERED || waiting > 0 && last - watermark > MAX_BEHIND => {
+            None if waiting >= MERGE_FROM || waiting > 0 && last - watermark > MAX_BEHIND => {
                 Round { after: None, to: last }
             }
             None => return Slice::default(),
@@ -152,16 +152,16 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_merged_before_enough_has_gathered() {
+    fn no_merge_begins_before_enough_ids_are_pending() {
         let (pending, merge) = (Pending::default(), Merge::default());
-        pending.extend((0..GATHERED as u64 - 1).map(entry));
+        pending.extend((0..MERGE_FROM as u64 - 1).map(entry));
         assert!(merge.next(&pending, 1, 20_000, 0).entries.is_empty());
         pending.extend([entry(1 << 30)]);
         assert_eq!(merge.next(&pending, 1, 20_000, 0).entries.len(), SLICE);
     }
 
     #[test]
-    fn few_are_merged_when_the_watermark_lies_far_behind() {
+    fn few_ids_are_merged_if_the_watermark_is_far_behind() {
         let (pending, merge) = (Pending::default(), Merge::default());
         pending.extend([entry(1)]);
         let slice = merge.next(&pending, 0, MAX_BEHIND + 2, 1);
@@ -170,9 +170,9 @@ mod tests {
     }
 
     #[test]
-    fn a_round_merges_all_that_was_there_when_it_began_and_moves_the_watermark() {
+    fn a_round_merges_all_ids_that_were_pending_at_its_start_and_moves_the_watermark() {
         let (pending, mut merge) = (Pending::default(), Merge::default());
-        let mut last = GATHERED as u64;
+        let mut last = MERGE_FROM as u64;
         pending.extend((0..last).map(entry));
         let mut merged = Vec::new();
         let watermark = loop {
@@ -188,8 +188,8 @@ mod tests {
                 break watermark;
             }
         };
-        assert_eq!(watermark, GATHERED as u64);
+        assert_eq!(watermark, MERGE_FROM as u64);
         assert!((0..watermark).map(entry).all(|entry| merged.contains(&entry)));
-        assert!(pending.len() < GATHERED + 1_024, "{}", pending.len());
+        assert!(pending.len() < MERGE_FROM + 1_024, "{}", pending.len());
     }
 }

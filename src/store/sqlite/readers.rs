@@ -51,16 +51,16 @@ impl Readers {
         &self,
         query: impl for<'c> FnOnce(&mut Reader<'c>) -> Result<T> + Send + 'static,
     ) -> std::result::Result<T, Error> {
-        let (answer, answered) = oneshot::channel();
+        let (reply, replied) = oneshot::channel();
         let query: Query = Box::new(move |reader| {
-            let answered = reader.in_snapshot(query);
+            let replied = reader.in_snapshot(query);
             // The caller may have gone.
-            drop(answer.send(answered.map_err(|error| error.while_reading())));
+            drop(reply.send(replied.map_err(|error| error.while_reading())));
         });
-        let gone = || Error::Broken("the thread that reads ended".to_owned());
-        let queries = self.queries.as_ref().ok_or_else(gone)?;
-        queries.send(query).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        let ended = || Error::Broken("a reader thread ended".to_owned());
+        let queries = self.queries.as_ref().ok_or_else(ended)?;
+        queries.send(query).await.map_err(|_| ended())?;
+        replied.await.map_err(|_| ended())?
     }
 
     /// Ends the threads, after the queries that wait.
@@ -68,7 +68,7 @@ impl Readers {
         self.queries = None;
         for thread in self.threads.drain(..) {
             if thread.join().is_err() {
-                tracing::error!("a thread that reads the store panicked");
+                tracing::error!("a reader thread of the store panicked");
             }
         }
     }
@@ -83,7 +83,7 @@ fn serve(connection: &Connection, keys: Keys, queries: &Mutex<mpsc::Receiver<Que
         let Some(query) = query else { return };
         // The caller of this query gets an error; the thread goes on for the others.
         if catch_unwind(AssertUnwindSafe(|| query(&mut reader))).is_err() {
-            tracing::error!("a question to the store panicked");
+            tracing::error!("a query of the store panicked");
             reader = Reader::new(connection, keys);
         }
     }

@@ -46,10 +46,10 @@ impl<'c> Reader<'c> {
 
     fn sequence_of(&self, id: &TaskId, pending: &[Sequence]) -> Result<Option<Sequence>> {
         let key = self.keys.of(id);
-        let mut is_called =
+        let mut id_matches =
             self.connection.prepare_cached("SELECT 1 FROM tasks WHERE seq = ?1 AND id = ?2")?;
         for sequence in pending {
-            if is_called.exists((sequence.0.cast_signed(), id.as_str()))? {
+            if id_matches.exists((sequence.0.cast_signed(), id.as_str()))? {
                 return Ok(Some(*sequence));
             }
         }
@@ -92,7 +92,7 @@ impl<'c> Reader<'c> {
             self.connection.prepare_cached("SELECT name FROM queues WHERE number = ?1")?;
         let name: String = statement.query_one([number], |row| row.get(0))?;
         let name = QueueName::parse(&name, "queue")
-            .map_err(|error| SqliteError::Unreadable(0, error.to_string()))?;
+            .map_err(|error| SqliteError::UndecodableTask(0, error.to_string()))?;
         self.names.insert(number, name.clone());
         Ok(name)
     }
@@ -205,12 +205,12 @@ impl<'c> Reader<'c> {
         let mut statement = self.connection.prepare_cached(&sql)?;
         // One more row than the budget tells whether there are more.
         let mut rows = statement.query((before, LIST_BUDGET as i64 + 1))?;
-        let mut looked = 0;
+        let mut scanned = 0;
         while let Some(row) = rows.next()? {
-            if looked == LIST_BUDGET || page.tasks.len() == limit {
+            if scanned == LIST_BUDGET || page.tasks.len() == limit {
                 return Ok(page);
             }
-            looked += 1;
+            scanned += 1;
             page.next = Some(Sequence(row.get::<_, i64>(0)?.cast_unsigned()));
             if columns_match(filter, queue, row)? {
                 let snapshot = self.snapshot(row)?;
@@ -243,7 +243,7 @@ impl<'c> Reader<'c> {
             lines.push(LogLine {
                 number: row.get(0)?,
                 at: time(row.get::<_, i64>(1)?.cast_unsigned())
-                    .map_err(|error| SqliteError::unreadable(sequence, error))?,
+                    .map_err(|error| SqliteError::undecodable(sequence, error))?,
                 level: level_of(row.get(2)?),
                 attempt: row.get(3)?,
                 text: row.get(4)?,

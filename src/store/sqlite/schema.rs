@@ -282,7 +282,7 @@ pub(super) fn check(path: &Path, connection: &Connection) -> std::result::Result
     let (application, version) = look().map_err(|error| unusable(path, &error))?;
     if application != APPLICATION_ID || version == 0 {
         return Err(Error::Unusable(format!(
-            "{} is a database, but not one of tasks; choose another directory",
+            "{} is a database, but no task store; choose another directory",
             path.display()
         )));
     }
@@ -306,7 +306,7 @@ pub(super) fn unusable(path: &Path, error: &SqliteError) -> Error {
 
 fn damaged(path: &Path, why: &dyn std::fmt::Display) -> Error {
     Error::Unusable(format!(
-        "{} is damaged: {why}; restore a backup, or move the file away to begin with nothing",
+        "{} is damaged: {why}; restore a backup, or move the file away to start empty",
         path.display()
     ))
 }

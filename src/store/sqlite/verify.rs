@@ -104,7 +104,7 @@ impl Audit<'_> {
             let seq: i64 = stored.get(0)?;
             let (live, ended): (bool, bool) = (stored.get(10)?, stored.get(11)?);
             if live == ended {
-                let what = if live { "is unfinished and has ended" } else { "has no state" };
+                let what = if live { "is both unfinished and ended" } else { "has no state" };
                 self.problem(format!("task {seq} {what}"));
                 continue;
             }
@@ -117,13 +117,15 @@ impl Audit<'_> {
                     let (checkpoint, decision): (bool, bool) = (stored.get(23)?, stored.get(24)?);
                     if (side_tables.checkpoint, side_tables.resolved_args) != (checkpoint, decision)
                     {
-                        self.problem(format!("task {seq} misses its checkpoint or decision"));
+                        self.problem(format!(
+                            "task {seq} disagrees with its checkpoint or its resolved arguments"
+                        ));
                     }
                     self.row(&row, stored)?;
                 }
-                Err(error @ SqliteError::Unreadable(..)) => self.problem(error.to_string()),
+                Err(error @ SqliteError::UndecodableTask(..)) => self.problem(error.to_string()),
                 Err(SqliteError::Sqlite(rusqlite::Error::QueryReturnedNoRows)) => {
-                    self.problem(format!("task {seq} is in a queue that is not there"));
+                    self.problem(format!("task {seq} is in a queue that does not exist"));
                 }
                 Err(error) => return Err(error),
             }
@@ -136,7 +138,7 @@ impl Audit<'_> {
                 .find(|seq| needed.get(seq) != self.totals.says_needed.get(seq))
                 .copied();
             if let Some(Sequence(seq)) = differs {
-                self.problem(format!("task {seq} does not know by how many it is needed"));
+                self.problem(format!("task {seq} has a wrong count of the tasks that need it"));
             }
         }
         Ok(())
@@ -172,10 +174,10 @@ impl Audit<'_> {
         };
         let seq = row.sequence.0;
         if !agrees || row.ended.is_some() != row.state.has_ended() {
-            self.problem(format!("task {seq} does not agree with its columns"));
+            self.problem(format!("task {seq} disagrees with its columns"));
         }
         if stored.get::<_, u32>(25)? > row.log_lines {
-            self.problem(format!("task {seq} has more log lines than it knows"));
+            self.problem(format!("task {seq} has more log lines than it counts"));
         }
         self.add(row, &entry, queue);
         Ok(())
@@ -191,8 +193,10 @@ impl Audit<'_> {
         totals.timers += i64::from(entry.timer.is_some());
         totals.children += i64::from(entry.child_of.is_some());
         totals.failed_for += i64::from(entry.failed_for.is_some());
-        totals.prunable_succeeded += i64::from(entry.prunable.is_some_and(|(well, _)| well));
-        totals.prunable_others += i64::from(entry.prunable.is_some_and(|(well, _)| !well));
+        totals.prunable_succeeded +=
+            i64::from(entry.prunable.is_some_and(|(succeeded, _)| succeeded));
+        totals.prunable_others +=
+            i64::from(entry.prunable.is_some_and(|(succeeded, _)| !succeeded));
         for parent in &row.parents {
             *totals.needed.entry(*parent).or_default() += 1;
         }
@@ -214,9 +218,7 @@ impl Audit<'_> {
         }
         let counts = std::mem::take(&mut self.totals.counts);
         if stored != counts {
-            self.problem(format!(
-                "the counters of queues say {stored:?}, but there are {counts:?}"
-            ));
+            self.problem(format!("the counters of queues are {stored:?}; expected {counts:?}"));
         }
         let counted = |sql: &str| self.connection.query_one(sql, [], |row| row.get::<_, i64>(0));
         let expected = [
@@ -231,9 +233,9 @@ impl Audit<'_> {
             ("paces", counted("SELECT count(*) FROM paces")?),
         ];
         for (name, expected) in expected {
-            let said = counted(&format!("SELECT {name} FROM meta"))?;
-            if said != expected {
-                self.problem(format!("the counter {name} says {said}, but there are {expected}"));
+            let stored = counted(&format!("SELECT {name} FROM meta"))?;
+            if stored != expected {
+                self.problem(format!("the counter {name} is {stored}; expected {expected}"));
             }
         }
         Ok(())
@@ -272,12 +274,12 @@ impl Audit<'_> {
             if row.get::<_, Option<Vec<u8>>>(2)?.is_none()
                 || row.get::<_, Option<Vec<u8>>>(3)?.is_none()
             {
-                self.problem(format!("schedule {name} has no definition, or is one alone"));
+                self.problem(format!("schedule {name} lacks its definition or its state"));
                 continue;
             }
             match decode::schedule(row) {
                 Ok(status) if status.next.is_some() && !status.enabled => {
-                    self.problem(format!("schedule {name} is disabled and runs"));
+                    self.problem(format!("schedule {name} is disabled, but has a next time"));
                 }
                 Ok(_) => {}
                 Err(error) => self.problem(format!("schedule {name}: {error}")),
@@ -293,11 +295,11 @@ impl Audit<'_> {
         }
         for (wrong, sql) in [
             (
-                "is for a webhook that is not there",
+                "is for a webhook that does not exist",
                 "SELECT position FROM outbox WHERE webhook NOT IN (SELECT name FROM webhooks)",
             ),
             (
-                "stands at a place that was never given",
+                "has a position that was never used",
                 "SELECT position FROM outbox, meta WHERE position > posted",
             ),
         ] {
@@ -305,7 +307,7 @@ impl Audit<'_> {
             let mut rows = statement.query([])?;
             if let Some(row) = rows.next()? {
                 let position: i64 = row.get(0)?;
-                self.problem(format!("what was put aside at {position} {wrong}"));
+                self.problem(format!("outbox entry {position} {wrong}"));
             }
         }
         Ok(())
@@ -332,7 +334,7 @@ impl Audit<'_> {
             let mut rows = statement.query([])?;
             if let Some(row) = rows.next()? {
                 let seq: i64 = row.get(0)?;
-                self.problem(format!("{table} speaks of task {seq}, which is not there"));
+                self.problem(format!("table {table} refers to task {seq}, which does not exist"));
             }
         }
         Ok(())

@@ -81,5 +81,5 @@ pub(super) fn micros(at: Timestamp) -> i64 {
 
 /// The time in a column or field.
 pub(super) fn time(micros: u64) -> Result<Timestamp, Malformed> {
-    Timestamp::from_micros(micros).ok_or(Malformed::Wrong("a time after the year 9999"))
+    Timestamp::from_micros(micros).ok_or(Malformed::Wrong("time after the year 9999"))
 }

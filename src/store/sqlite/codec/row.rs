@@ -134,7 +134,7 @@ pub(in super::super) fn write_row(row: &Row, out: &mut Vec<u8>) {
         history_errors.extend(entry.error.clone());
         before = at;
     }
-    let body = StoredRow {
+    let stored = StoredRow {
         fence_epoch: row.fence.map(|fence| fence.epoch),
         fence_counter: row.fence.map_or(0, |fence| fence.counter),
         attempts: row.attempts,
@@ -162,7 +162,7 @@ pub(in super::super) fn write_row(row: &Row, out: &mut Vec<u8>) {
         outcome: row.ended.as_ref().map(|ended| store_outcome(&ended.outcome, row)),
         history_dropped: row.history_dropped,
     };
-    body.encode(out).expect("a vector grows");
+    stored.encode(out).expect("a vector grows");
 }
 
 fn flags(row: &Row) -> u32 {
@@ -223,44 +223,44 @@ pub(in super::super) fn read_row(
     sequence: Sequence,
     task: Arc<Task>,
     state: State,
-    body: &[u8],
+    stored: &[u8],
 ) -> Result<(Row, SideTables), Malformed> {
-    let body = StoredRow::decode(body)?;
+    let stored = StoredRow::decode(stored)?;
     let ids = |texts: &[String]| texts.iter().map(|text| id(text)).collect::<Result<_, _>>();
-    let has = |flag| body.flags & flag != 0;
-    let started_at = body.started_at.map(time).transpose()?;
-    let history = read_history(&body.history, body.history_errors)?;
-    let ended = match body.outcome {
+    let has = |flag| stored.flags & flag != 0;
+    let started_at = stored.started_at.map(time).transpose()?;
+    let history = read_history(&stored.history, stored.history_errors)?;
+    let ended = match stored.outcome {
         None => None,
-        Some(stored) => {
-            let outcome = read_outcome(stored, body.attempts, started_at)?;
+        Some(outcome) => {
+            let outcome = read_outcome(outcome, stored.attempts, started_at)?;
             Some(Arc::new(Ended { task: task.clone(), outcome }))
         }
     };
-    let counter = body.fence_counter;
+    let counter = stored.fence_counter;
     let row = Row {
         sequence,
         task,
         state,
-        fence: body.fence_epoch.map(|epoch| Fence { epoch, counter }),
-        attempts: body.attempts,
-        attempts_before_retry: body.attempts_before_retry,
-        rescues: body.rescues,
-        crash_count: body.crash_count,
+        fence: stored.fence_epoch.map(|epoch| Fence { epoch, counter }),
+        attempts: stored.attempts,
+        attempts_before_retry: stored.attempts_before_retry,
+        rescues: stored.rescues,
+        crash_count: stored.crash_count,
         started_at,
-        unmet: body.unmet,
-        needed_by: body.needed_by,
-        due: body.due.map(time).transpose()?,
-        expires_at: body.expires_at.map(time).transpose()?,
-        cancel_requested: body.cancel_requested,
+        unmet: stored.unmet,
+        needed_by: stored.needed_by,
+        due: stored.due.map(time).transpose()?,
+        expires_at: stored.expires_at.map(time).transpose()?,
+        cancel_requested: stored.cancel_requested,
         resolved_args: None,
         checkpoint: None,
-        progress: (f64::from_bits(body.progress), body.progress_message),
-        log_lines: body.log_lines,
-        children: ids(&body.children)?,
-        parents: body.parents.into_iter().map(Sequence).collect(),
-        foreign: ids(&body.foreign)?,
-        child_of: body.child_of.map(Sequence),
+        progress: (f64::from_bits(stored.progress), stored.progress_message),
+        log_lines: stored.log_lines,
+        children: ids(&stored.children)?,
+        parents: stored.parents.into_iter().map(Sequence).collect(),
+        foreign: ids(&stored.foreign)?,
+        child_of: stored.child_of.map(Sequence),
         holds_key: has(HOLDS_KEY),
         quarantine_candidate: has(QUARANTINE_CANDIDATE),
         quarantine_slot: has(QUARANTINE_SLOT),
@@ -270,13 +270,13 @@ pub(in super::super) fn read_row(
             (_, true) => Some(BlockedBy::Quarantine),
             _ => None,
         },
-        keep_until: body.keep_until.map(time).transpose()?,
+        keep_until: stored.keep_until.map(time).transpose()?,
         dependants_pending: has(DEPENDANTS_PENDING),
         resolved: has(RESOLVED),
-        failed_for: body.failed_for.map(Sequence),
+        failed_for: stored.failed_for.map(Sequence),
         ended,
         history,
-        history_dropped: body.history_dropped,
+        history_dropped: stored.history_dropped,
     };
     Ok((row, SideTables { resolved_args: has(RESOLVED_ARGS), checkpoint: has(CHECKPOINT) }))
 }
@@ -286,13 +286,13 @@ fn read_history(numbers: &[i64], errors: Vec<String>) -> Result<Vec<HistoryEntry
     let mut at = 0_i64;
     let entries = numbers.chunks(3).map(|entry| {
         let &[state, attempt, since] = entry else {
-            return Err(Malformed::Wrong("half an entry of its history"));
+            return Err(Malformed::Wrong("incomplete history entry"));
         };
         at = at.wrapping_add(since);
         Ok(HistoryEntry {
-            state: state_of(state % WITH_ERROR).ok_or(Malformed::Wrong("an unknown state"))?,
+            state: state_of(state % WITH_ERROR).ok_or(Malformed::Wrong("unknown state"))?,
             at: time(at.cast_unsigned())?,
-            attempt: u32::try_from(attempt).map_err(|_| Malformed::Wrong("a bad attempt"))?,
+            attempt: u32::try_from(attempt).map_err(|_| Malformed::Wrong("invalid attempt"))?,
             error: if state >= WITH_ERROR { errors.next() } else { None },
         })
     });
@@ -307,13 +307,13 @@ fn read_outcome(
     let ending = match stored.ending {
         0 => {
             let result = read_values(&stored.result)?.pop();
-            Ending::Succeeded(Arc::new(result.ok_or(Malformed::Wrong("no result"))?))
+            Ending::Succeeded(Arc::new(result.ok_or(Malformed::Wrong("missing result"))?))
         }
         1 => Ending::Skipped,
         2 => Ending::Failed(Failure { code: code(&stored.code), message: stored.message }),
         3 => Ending::Cancelled(stored.message),
         4 => Ending::Expired,
-        _ => return Err(Malformed::Wrong("an unknown ending")),
+        _ => return Err(Malformed::Wrong("unknown ending")),
     };
     let (attempts, started_at) = match stored.attempts {
         None => (attempts, started_at),

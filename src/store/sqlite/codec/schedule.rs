@@ -64,7 +64,7 @@ struct StoredTemplate {
     #[prost(string, optional, tag = "5")]
     parent: Option<String>,
     #[prost(bytes = "vec", tag = "6")]
-    asked: Vec<u8>,
+    request: Vec<u8>,
 }
 
 /// The state of a schedule. The name and the next time are columns.
@@ -127,15 +127,15 @@ pub(in super::super) fn write_schedule(schedule: &Schedule) -> Vec<u8> {
         CatchUp::All(runs) => (2, runs),
     };
     let task = &schedule.task;
-    let mut asked = Vec::new();
-    write_task(task, &mut asked);
+    let mut request = Vec::new();
+    write_task(task, &mut request);
     let template = StoredTemplate {
         id: task.id.as_str().to_owned(),
         method: task.method.to_string(),
         queue: task.options.queue.as_str().to_owned(),
         submitted: task.submitted_at.as_micros(),
         parent: task.parent.as_ref().map(|parent| parent.as_str().to_owned()),
-        asked,
+        request,
     };
     StoredSchedule {
         description: schedule.description.clone(),
@@ -165,14 +165,14 @@ pub(in super::super) fn read_schedule(
             interval: Duration::from_nanos(every.interval_nanos),
             anchor: time(every.anchor)?,
         },
-        _ => return Err(Malformed::Wrong("an unknown rule")),
+        _ => return Err(Malformed::Wrong("unknown rule")),
     };
-    let template = stored.task.ok_or(Malformed::Wrong("no task"))?;
+    let template = stored.task.ok_or(Malformed::Wrong("missing task"))?;
     let columns = Columns {
         id: &template.id,
         method: template.method.as_str().into(),
         queue: QueueName::parse(&template.queue, "queue")
-            .map_err(|_| Malformed::Wrong("a bad queue"))?,
+            .map_err(|_| Malformed::Wrong("invalid queue name"))?,
         submitted: time(template.submitted)?,
         parent: template.parent.as_deref(),
     };
@@ -180,13 +180,13 @@ pub(in super::super) fn read_schedule(
         name,
         description: stored.description,
         rule,
-        task: Arc::new(read_task(columns, &template.asked)?),
+        task: Arc::new(read_task(columns, &template.request)?),
         overlap,
         catch_up: match stored.catch_up {
             0 => CatchUp::None,
             1 => CatchUp::Last,
             2 => CatchUp::All(stored.catch_up_runs),
-            _ => return Err(Malformed::Wrong("an unknown way to catch up")),
+            _ => return Err(Malformed::Wrong("unknown catch-up policy")),
         },
         jitter: Duration::from_nanos(stored.jitter_nanos),
     })
@@ -236,7 +236,7 @@ pub(in super::super) fn read_schedule_state(
             0 => Overlap::Allow,
             1 => Overlap::Skip,
             2 => Overlap::Replace,
-            _ => return Err(Malformed::Wrong("an unknown overlap")),
+            _ => return Err(Malformed::Wrong("unknown overlap policy")),
         },
         revision: stored.revision,
         enabled: stored.enabled,
@@ -257,7 +257,7 @@ fn read_run(stored: StoredRun) -> Result<ScheduleRun, Malformed> {
     let ended = match stored.state {
         None => None,
         Some(state) => {
-            let state = state_of(state).ok_or(Malformed::Wrong("an unknown state"))?;
+            let state = state_of(state).ok_or(Malformed::Wrong("unknown state"))?;
             Some((state, time(stored.ended_at)?))
         }
     };

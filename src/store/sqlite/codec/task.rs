@@ -106,7 +106,7 @@ pub(in super::super) fn write_task(task: &Task, out: &mut Vec<u8>) {
     let mut args = Vec::with_capacity(16 * task.args.len());
     write_values(&task.args, &mut args);
     let [digest_head, digest_tail] = task.digest.halves();
-    let asked = StoredTask {
+    let request = StoredTask {
         args,
         deps: task.deps.iter().map(|dep| dep.as_str().to_owned()).collect(),
         digest_head,
@@ -124,7 +124,7 @@ pub(in super::super) fn write_task(task: &Task, out: &mut Vec<u8>) {
         labels: options.labels.as_deref().map(|labels| Box::new(labels.into())),
         keys: options.keys.as_deref().map(|keys| Box::new(keys.into())),
     };
-    asked.encode(out).expect("a vector grows");
+    request.encode(out).expect("a vector grows");
 }
 
 fn backoff(retry: &RetryPolicy) -> Option<Box<StoredBackoff>> {
@@ -146,52 +146,52 @@ pub(super) fn nanos(length: Duration) -> u64 {
 ///
 /// # Errors
 /// [`Malformed`].
-pub(in super::super) fn read_task(columns: Columns<'_>, asked: &[u8]) -> Result<Task, Malformed> {
-    let asked = StoredTask::decode(asked)?;
-    let retry = match asked.backoff {
-        None => RetryPolicy::with_retries(asked.retries),
+pub(in super::super) fn read_task(columns: Columns<'_>, request: &[u8]) -> Result<Task, Malformed> {
+    let request = StoredTask::decode(request)?;
+    let retry = match request.backoff {
+        None => RetryPolicy::with_retries(request.retries),
         Some(backoff) => RetryPolicy {
-            retries: asked.retries,
+            retries: request.retries,
             base: Duration::from_nanos(backoff.base_nanos),
             multiplier: f64::from_bits(backoff.multiplier),
             max: Duration::from_nanos(backoff.max_nanos),
             jitter: f64::from_bits(backoff.jitter),
         },
     };
-    let timeout = Duration::from_micros(asked.timeout_micros)
-        + Duration::from_nanos(u64::from(asked.timeout_nanos));
+    let timeout = Duration::from_micros(request.timeout_micros)
+        + Duration::from_nanos(u64::from(request.timeout_nanos));
     Ok(Task {
         id: id(columns.id)?,
         method: columns.method,
-        args: read_values(&asked.args)?,
-        deps: asked.deps.iter().map(|dep| id(dep)).collect::<Result<_, _>>()?,
-        digest: Digest::from_halves([asked.digest_head, asked.digest_tail]),
+        args: read_values(&request.args)?,
+        deps: request.deps.iter().map(|dep| id(dep)).collect::<Result<_, _>>()?,
+        digest: Digest::from_halves([request.digest_head, request.digest_tail]),
         submitted_at: columns.submitted,
         parent: columns.parent.map(id).transpose()?,
         options: Options {
             queue: columns.queue,
-            priority: asked.priority,
-            run_at: asked.run_at.map(time).transpose()?,
-            expires_at: asked.expires_at.map(time).transpose()?,
+            priority: request.priority,
+            run_at: request.run_at.map(time).transpose()?,
+            expires_at: request.expires_at.map(time).transpose()?,
             timeout,
             retry,
-            durability: match asked.ephemeral {
+            durability: match request.ephemeral {
                 true => Durability::Ephemeral,
                 false => Durability::Durable,
             },
-            wait_for_dependencies: asked.waits,
-            on_dependency_failure: match asked.runs_anyway {
+            wait_for_dependencies: request.waits,
+            on_dependency_failure: match request.runs_anyway {
                 true => OnDependencyFailure::Run,
                 false => OnDependencyFailure::Fail,
             },
-            labels: asked.labels.map(|labels| Box::new((*labels).into())),
-            keys: asked.keys.map(|keys| Box::new((*keys).into())),
+            labels: request.labels.map(|labels| Box::new((*labels).into())),
+            keys: request.keys.map(|keys| Box::new((*keys).into())),
         },
     })
 }
 
 pub(super) fn id(text: &str) -> Result<TaskId, Malformed> {
-    TaskId::parse(text, "id").map_err(|_| Malformed::Wrong("a bad task id"))
+    TaskId::parse(text, "id").map_err(|_| Malformed::Wrong("invalid task id"))
 }
 
 impl From<&Labels> for StoredLabels {

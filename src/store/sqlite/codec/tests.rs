@@ -207,7 +207,7 @@ fn same(one: &impl std::fmt::Debug, other: &impl std::fmt::Debug) -> bool {
 
 proptest! {
     #[test]
-    fn values_are_read_as_they_were_written(values in vec(value(), 0..4)) {
+    fn values_survive_a_round_trip(values in vec(value(), 0..4)) {
         let mut bytes = Vec::new();
         write_values(&values, &mut bytes);
         let read = read_values(&bytes).expect("it reads");
@@ -218,18 +218,18 @@ proptest! {
     }
 
     #[test]
-    fn rows_are_read_as_they_were_written(row in row()) {
-        let (mut asked, mut body) = (Vec::new(), Vec::new());
-        write_task(&row.task, &mut asked);
-        write_row(&row, &mut body);
-        let task = read_task(columns(&row.task), &asked).expect("it reads");
+    fn rows_survive_a_round_trip(row in row()) {
+        let (mut request, mut bytes) = (Vec::new(), Vec::new());
+        write_task(&row.task, &mut request);
+        write_row(&row, &mut bytes);
+        let task = read_task(columns(&row.task), &request).expect("it reads");
         prop_assert!(same(&task, &row.task), "{task:?}");
-        let (read, _) = read_row(row.sequence, Arc::new(task), row.state, &body).expect("it reads");
+        let (read, _) = read_row(row.sequence, Arc::new(task), row.state, &bytes).expect("it reads");
         prop_assert!(same(&read, &row), "{read:?}");
     }
 
     #[test]
-    fn schedules_are_read_as_they_were_written(
+    fn schedules_survive_a_round_trip(
         row in row(), anchor in at(), interval in length(), jitter in length(), cron in option::of("[a-z*/ ]{0,20}"),
     ) {
         let rule = match cron {
@@ -251,7 +251,7 @@ proptest! {
     }
 
     #[test]
-    fn bytes_that_nobody_wrote_are_refused_and_not_followed(bytes in any::<Vec<u8>>()) {
+    fn random_bytes_are_refused(bytes in any::<Vec<u8>>()) {
         let task = Arc::new(Task { args: Vec::new(), ..any_task() });
         drop(read_values(&bytes));
         drop(read_task(columns(&task), &bytes));
@@ -274,7 +274,7 @@ fn any_task() -> Task {
 }
 
 #[test]
-fn values_that_nest_as_deep_as_is_accepted_are_read() {
+fn values_of_the_deepest_accepted_nesting_are_decoded() {
     let depth = crate::models::wrappers::MAX_DEPTH;
     let deep = (0..depth).fold(ArgValue::Null, |inner, _| ArgValue::Array(vec![inner]));
     let mut bytes = Vec::new();
@@ -283,21 +283,21 @@ fn values_that_nest_as_deep_as_is_accepted_are_read() {
 }
 
 #[test]
-fn values_that_nest_without_end_are_refused() {
+fn values_nested_too_deep_are_refused() {
     // A list with one list with one list…
     let bytes = [13, 1].repeat(100_000);
     assert!(read_values(&bytes).is_err());
 }
 
 #[test]
-fn a_count_that_nothing_follows_makes_no_room() {
+fn a_count_without_items_reserves_little_memory() {
     let mut bytes = vec![13];
     prost::encoding::encode_varint(u64::MAX >> 1, &mut bytes);
     assert!(read_values(&bytes).is_err());
 }
 
 #[test]
-fn settings_are_read_as_they_were_written() {
+fn settings_survive_a_round_trip() {
     let rate = Rate { count: 7, per: Duration::from_millis(1_500) };
     let limits = QueueLimits {
         weight: 9,
@@ -313,7 +313,7 @@ fn settings_are_read_as_they_were_written() {
 }
 
 #[test]
-fn a_plain_task_takes_few_bytes() {
+fn a_task_with_default_options_takes_few_bytes() {
     let mut task = any_task();
     task.args = vec![ArgValue::Int32(1), ArgValue::Int32(2)];
     task.deps.clear();

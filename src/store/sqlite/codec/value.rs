@@ -114,7 +114,7 @@ fn write_bytes(tag: u8, bytes: &[u8], out: &mut Vec<u8>) {
 
 fn read(bytes: &mut &[u8], levels: usize) -> Result<ArgValue, Malformed> {
     let Some(levels) = levels.checked_sub(1) else {
-        return Err(Malformed::Wrong("values nest too deep"));
+        return Err(Malformed::Wrong("nested too deep"));
     };
     let [tag] = take(bytes)?;
     Ok(match tag {
@@ -155,13 +155,13 @@ fn read(bytes: &mut &[u8], levels: usize) -> Result<ArgValue, Malformed> {
         }
         RESULT_OF => {
             let id = TaskId::parse(text(bytes)?, "result_of");
-            ArgValue::ResultOf(id.map_err(|_| Malformed::Wrong("a bad task id"))?)
+            ArgValue::ResultOf(id.map_err(|_| Malformed::Wrong("invalid task id"))?)
         }
-        _ => return Err(Malformed::Wrong("a value of an unknown kind")),
+        _ => return Err(Malformed::Wrong("unknown kind of value")),
     })
 }
 
-const TRUNCATED: Malformed = Malformed::Wrong("a value that ends too early");
+const TRUNCATED: Malformed = Malformed::Wrong("truncated value");
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Malformed> {
     let (first, rest) = bytes.split_first_chunk().ok_or(TRUNCATED)?;
@@ -177,7 +177,7 @@ fn slice<'a>(bytes: &mut &'a [u8]) -> Result<&'a [u8], Malformed> {
 }
 
 fn text<'a>(bytes: &mut &'a [u8]) -> Result<&'a str, Malformed> {
-    std::str::from_utf8(slice(bytes)?).map_err(|_| Malformed::Wrong("text that is no UTF-8"))
+    std::str::from_utf8(slice(bytes)?).map_err(|_| Malformed::Wrong("text is not UTF-8"))
 }
 
 fn count(bytes: &mut &[u8]) -> Result<usize, Malformed> {
@@ -194,5 +194,5 @@ fn zigzag(number: i64) -> u64 {
 }
 
 fn narrow<N, T: TryFrom<N>>(number: N) -> Result<T, Malformed> {
-    T::try_from(number).map_err(|_| Malformed::Wrong("a number out of range"))
+    T::try_from(number).map_err(|_| Malformed::Wrong("number out of range"))
 }

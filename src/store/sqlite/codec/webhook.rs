@@ -81,10 +81,10 @@ pub(in super::super) fn read_webhook(name: Name, bytes: &[u8]) -> Result<Webhook
     };
     let category = |name: &String| {
         let known = Category::ALL.into_iter().find(|category| category.as_str() == name);
-        known.ok_or(Malformed::Wrong("an unknown category"))
+        known.ok_or(Malformed::Wrong("unknown category"))
     };
     let queue = |name: String| {
-        QueueName::parse(&name, "queue").map_err(|_| Malformed::Wrong("a bad queue"))
+        QueueName::parse(&name, "queue").map_err(|_| Malformed::Wrong("invalid queue name"))
     };
     Ok(Webhook {
         name,

@@ -23,7 +23,7 @@ impl Reader<'_> {
         let Some(row) = rows.next()? else { return Ok(None) };
         let settings = settings_of(row.get_ref(0)?.as_blob_or_null()?)?;
         let next = time(row.get::<_, i64>(1)?.cast_unsigned())
-            .map_err(|error| SqliteError::Unreadable(0, error.to_string()))?;
+            .map_err(|error| SqliteError::UndecodableTask(0, error.to_string()))?;
         let pace = Pace { next, wake: None };
         Ok(settings.limits.rate_per_key.and_then(|rate| pace.free_at(rate, now)))
     }
@@ -44,7 +44,7 @@ impl Reader<'_> {
         let mut holders = Vec::new();
         while let Some(row) = rows.next()? {
             let id = TaskId::parse(row.get_ref(0)?.as_str()?, "id");
-            holders.push(id.map_err(|error| SqliteError::Illegible("an id", error.to_string()))?);
+            holders.push(id.map_err(|error| SqliteError::Undecodable("an id", error.to_string()))?);
         }
         Ok(holders)
     }

@@ -38,7 +38,8 @@ impl Reader<'_> {
                 position: row.get::<_, i64>(0)?.cast_unsigned(),
                 webhook: decode::name(row.get_ref(1)?.as_str()?)?,
                 event: row.get(2)?,
-                at: at.map_err(|error| SqliteError::Illegible("the outbox", error.to_string()))?,
+                at: at
+                    .map_err(|error| SqliteError::Undecodable("the outbox", error.to_string()))?,
                 payload: row.get(4)?,
             });
         }

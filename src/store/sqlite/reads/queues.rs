@@ -27,7 +27,7 @@ pub(in super::super) fn queues(connection: &Connection) -> Result<Vec<QueueState
     while let Some(row) = rows.next()? {
         let number: i64 = row.get(0)?;
         let queue = QueueName::parse(row.get_ref(1)?.as_str()?, "queue")
-            .map_err(|error| SqliteError::Unreadable(0, error.to_string()))?;
+            .map_err(|error| SqliteError::UndecodableTask(0, error.to_string()))?;
         let mut state = QueueState::empty(queue);
         state.settings = settings_of(row.get_ref(2)?.as_blob_or_null()?)?;
         count(connection, number, &mut state)?;
@@ -76,10 +76,10 @@ fn oldest_queued(connection: &Connection, number: i64) -> Result<Option<Timestam
     let submitted: i64 = statement.query_one([seq], |row| row.get(0))?;
     time(submitted.cast_unsigned())
         .map(Some)
-        .map_err(|error| SqliteError::unreadable(Sequence(seq.cast_unsigned()), error))
+        .map_err(|error| SqliteError::undecodable(Sequence(seq.cast_unsigned()), error))
 }
 
 pub(super) fn settings_of(stored: Option<&[u8]>) -> Result<QueueSettings> {
     let Some(bytes) = stored else { return Ok(QueueSettings::default()) };
-    read_settings(bytes).map_err(|error| SqliteError::Unreadable(0, error.to_string()))
+    read_settings(bytes).map_err(|error| SqliteError::UndecodableTask(0, error.to_string()))
 }

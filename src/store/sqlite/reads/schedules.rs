@@ -48,7 +48,8 @@ impl Reader<'_> {
         let others = i64::try_from(due.len()).unwrap_or(i64::MAX);
         let next: Option<i64> = statement.query_one([others], |row| row.get(0)).optional()?;
         let next = next.map(|at| time(at.cast_unsigned())).transpose();
-        let next = next.map_err(|error| SqliteError::Illegible("a schedule", error.to_string()))?;
+        let next =
+            next.map_err(|error| SqliteError::Undecodable("a schedule", error.to_string()))?;
         Ok(DueSchedules { due, next })
     }
 

@@ -137,7 +137,7 @@ impl Cache {
     }
 
     /// Ends the transaction: keeps the rows that will be needed soon.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn evict(&mut self) {
         let full = self.rows.len() > self.kept_rows;
         for sequence in self.touched.drain(..) {
             if let Some(cached) = self.rows.get(&sequence)
@@ -345,7 +345,7 @@ impl Cached {
             let Some(stored) = rows.next()? else { continue };
             let queue: QueueNumber = stored.get(decode::QUEUE)?;
             let name = counters.name(queue).ok_or_else(|| {
-                SqliteError::unreadable(sequence, format!("its queue {queue} has no name"))
+                SqliteError::undecodable(sequence, format!("its queue {queue} has no name"))
             })?;
             let (row, side_tables) = decode::read(sequence, name.clone(), stored, 0)?;
             let (task, bytes) = (row.task.clone(), decode::bytes(stored, 0)?);
@@ -363,8 +363,8 @@ impl Cached {
             }
             if side_tables.resolved_args {
                 let data: Vec<u8> = sql.load_decision.query_one([seq], |row| row.get(0))?;
-                let args =
-                    read_values(&data).map_err(|error| SqliteError::unreadable(sequence, error))?;
+                let args = read_values(&data)
+                    .map_err(|error| SqliteError::undecodable(sequence, error))?;
                 cached.row.resolved_args = Some(Arc::new(args));
             }
             cached.written.checkpoint.clone_from(&cached.row.checkpoint);

@@ -54,7 +54,7 @@ pub(super) struct Meta {
     /// The last boot that ended by a graceful shutdown.
     pub(super) stopped: u64,
     /// The last outbox position used.
-    pub(super) posted: u64,
+    pub(super) outbox_position: u64,
 }
 
 /// How old the stored time of the last write may become, if nothing else is written.
@@ -80,12 +80,15 @@ impl Counters {
         while let Some(row) = rows.next()? {
             let (number, name): (i64, String) = (row.get(0)?, row.get(1)?);
             let name = QueueName::parse(&name, "queue").map_err(|_| {
-                SqliteError::Unreadable(0, format!("queue {number} has a bad name"))
+                SqliteError::UndecodableTask(0, format!("queue {number} has an invalid name"))
             })?;
             let settings = match row.get_ref(2)?.as_blob_or_null()? {
                 None => QueueSettings::default(),
                 Some(bytes) => read_settings(bytes).map_err(|error| {
-                    SqliteError::Unreadable(0, format!("the settings of queue {name}: {error}"))
+                    SqliteError::UndecodableTask(
+                        0,
+                        format!("the settings of queue {name}: {error}"),
+                    )
                 })?,
             };
             counters.add_queue(number, name, settings);
@@ -236,7 +239,7 @@ impl Counters {
             meta.prunable_others,
             meta.paces,
             meta.stopped.cast_signed(),
-            meta.posted.cast_signed(),
+            meta.outbox_position.cast_signed(),
         ))?;
         Ok(())
     }
@@ -269,6 +272,6 @@ fn load_meta(connection: &Connection) -> Result<Meta> {
         prunable_others: row.get(11)?,
         paces: row.get(12)?,
         stopped: number(13)?,
-        posted: number(14)?,
+        outbox_position: number(14)?,
     })
 }

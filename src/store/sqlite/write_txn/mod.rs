@@ -48,10 +48,10 @@ pub(super) struct WriteTxn<'c> {
     outbox: outbox::Outbox,
     prune: prune::PruneScan,
     /// Ids inserted in this transaction.
-    fresh: HashMap<TaskId, Sequence>,
+    inserted: HashMap<TaskId, Sequence>,
     arrived: Vec<Entry>,
     /// Ids deleted in this transaction.
-    left: Vec<Entry>,
+    deleted: Vec<Entry>,
     /// Whether memory may differ from the file.
     stale: bool,
     notify_slice: usize,
@@ -82,9 +82,9 @@ impl<'c> WriteTxn<'c> {
             pending_dependants: PendingDependants::load(connection)?,
             outbox: outbox::Outbox::load(connection)?,
             prune: prune::PruneScan::default(),
-            fresh: HashMap::new(),
+            inserted: HashMap::new(),
             arrived: Vec::new(),
-            left: Vec::new(),
+            deleted: Vec::new(),
             stale: false,
             notify_slice: NOTIFY_SLICE,
         })
@@ -154,7 +154,7 @@ impl<'c> WriteTxn<'c> {
                 later.push(((key, sequence), IdChange::Add));
             }
         }
-        for (key, sequence) in self.left.drain(..) {
+        for (key, sequence) in self.deleted.drain(..) {
             if id_key::grows(key) && !self.pending.contains((key, sequence)) {
                 self.sql.delete_id.execute((key, sequence.0.cast_signed()))?;
             } else {
@@ -184,8 +184,8 @@ impl<'c> WriteTxn<'c> {
         self.sql.commit.execute([])?;
         self.pending.extend(prepared.added);
         self.merge.done(&self.pending, &prepared.slice);
-        self.fresh.clear();
-        self.cache.settle();
+        self.inserted.clear();
+        self.cache.evict();
         Ok(())
     }
 
@@ -196,7 +196,7 @@ impl<'c> WriteTxn<'c> {
             && let Err(error) = self.sql.rollback.execute([])
         {
             // SQLite rolled back itself, or will when the next transaction cannot begin.
-            tracing::warn!(%error, "a transaction could not be rolled back");
+            tracing::warn!(%error, "cannot roll a transaction back");
         }
     }
 
@@ -206,9 +206,9 @@ impl<'c> WriteTxn<'c> {
         self.outbox = outbox::Outbox::load(self.connection)?;
         self.cache.clear();
         self.prune = prune::PruneScan::default();
-        self.fresh.clear();
+        self.inserted.clear();
         self.arrived.clear();
-        self.left.clear();
+        self.deleted.clear();
         self.stale = false;
         Ok(())
     }

@@ -34,7 +34,7 @@ impl Outbox {
             return Ok(false);
         }
         sql.delete_webhook.execute([name.as_str()])?;
-        sql.delete_posted.execute([name.as_str()])?;
+        sql.delete_outbox.execute([name.as_str()])?;
         Ok(true)
     }
 }

@@ -66,11 +66,11 @@ impl Rows for WriteTxn<'_> {
     type Error = SqliteError;
 
     fn sequence_of(&mut self, id: &TaskId) -> Result<Option<Sequence>> {
-        if let Some(sequence) = self.fresh.get(id) {
+        if let Some(sequence) = self.inserted.get(id) {
             return Ok(Some(*sequence));
         }
         let key = self.keys.of(id);
-        if !self.known.may_be_here(key) {
+        if !self.known.may_contain(key) {
             return Ok(None);
         }
         let mut found = self.pending.sequences_of(key);
@@ -82,7 +82,7 @@ impl Rows for WriteTxn<'_> {
         for sequence in found {
             let is_it = match self.cache.get(sequence) {
                 Some(cached) => cached.row.task.id == *id,
-                None => self.sql.is_called.exists((number(sequence), id.as_str()))?,
+                None => self.sql.id_matches.exists((number(sequence), id.as_str()))?,
             };
             if is_it {
                 return Ok(Some(sequence));
@@ -98,23 +98,23 @@ impl Rows for WriteTxn<'_> {
 
     fn update<T>(&mut self, sequence: Sequence, change: impl FnOnce(&mut Row) -> T) -> Result<T> {
         self.load(sequence)?;
-        let cached = self.cache.get_mut(sequence).expect("only rows that are there are changed");
+        let cached = self.cache.get_mut(sequence).expect("only existing rows are changed");
         let before = (cached.row.state, IndexEntry::of(&cached.row));
-        let said = change(&mut cached.row);
+        let value = change(&mut cached.row);
         let after = (cached.row.state, IndexEntry::of(&cached.row));
         if before != after {
             self.prune.row_changed(sequence, before.1.prunable, after.1.prunable);
             self.counters.count(cached.queue, Some(before), Some(after));
         }
-        Ok(said)
+        Ok(value)
     }
 
     fn insert(&mut self, row: Row) -> Result<()> {
         let sequence = row.sequence;
         let key = self.keys.of(&row.task.id);
         // Before readers can see the task.
-        self.known.learn(key, sequence);
-        self.fresh.insert(row.task.id.clone(), sequence);
+        self.known.add(key, sequence);
+        self.inserted.insert(row.task.id.clone(), sequence);
         self.arrived.push((key, sequence));
         let meta = &mut self.counters.meta;
         meta.last_sequence = meta.last_sequence.max(sequence.0);
@@ -131,10 +131,10 @@ impl Rows for WriteTxn<'_> {
         cached.delete(&mut self.sql)?;
         let row = &cached.row;
         self.counters.count(cached.queue, Some((row.state, IndexEntry::of(row))), None);
-        if self.fresh.remove(&row.task.id).is_some() {
+        if self.inserted.remove(&row.task.id).is_some() {
             self.arrived.retain(|(_, arrived)| *arrived != sequence);
         } else {
-            self.left.push((self.keys.of(&row.task.id), sequence));
+            self.deleted.push((self.keys.of(&row.task.id), sequence));
         }
         Ok(())
     }
@@ -305,7 +305,8 @@ impl Rows for WriteTxn<'_> {
             .query_one((queue, key), |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let read = |at: i64| {
-            time(at.cast_unsigned()).map_err(|error| SqliteError::Unreadable(0, error.to_string()))
+            time(at.cast_unsigned())
+                .map_err(|error| SqliteError::UndecodableTask(0, error.to_string()))
         };
         let Some((next, wake)) = stored else { return Ok(None) };
         Ok(Some(Pace { next: read(next)?, wake: wake.map(read).transpose()? }))
@@ -453,8 +454,14 @@ impl Rows for WriteTxn<'_> {
     }
 
     fn enqueue_outbox(&mut self, webhook: &Name, event: &Event, payload: &str) -> Result<()> {
-        self.counters.meta.posted += 1;
-        outbox::enqueue_outbox(self.counters.meta.posted, webhook, event, payload, &mut self.sql)
+        self.counters.meta.outbox_position += 1;
+        outbox::enqueue_outbox(
+            self.counters.meta.outbox_position,
+            webhook,
+            event,
+            payload,
+            &mut self.sql,
+        )
     }
 
     fn is_in_outbox(&mut self, position: u64) -> Result<bool> {

@@ -71,7 +71,7 @@ statements! {
     insert_id = "INSERT OR IGNORE INTO ids (key, seq) VALUES (?1, ?2)";
     delete_id = "DELETE FROM ids WHERE key = ?1 AND seq = ?2";
     sequences_of_key = "SELECT seq FROM ids WHERE key = ?1";
-    is_called = "SELECT 1 FROM tasks WHERE seq = ?1 AND id = ?2";
+    id_matches = "SELECT 1 FROM tasks WHERE seq = ?1 AND id = ?2";
 
     wait = "INSERT OR IGNORE INTO waits (parent, child) VALUES (?1, ?2)";
     stop_waiting = "DELETE FROM waits WHERE parent = ?1 AND child = ?2";
@@ -121,7 +121,7 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5)";
     is_in_outbox = "SELECT 1 FROM outbox WHERE position = ?1";
     dequeue_outbox = "DELETE FROM outbox WHERE position = ?1";
-    delete_posted = "DELETE FROM outbox WHERE webhook = ?1";
+    delete_outbox = "DELETE FROM outbox WHERE webhook = ?1";
 
     insert_queue = "INSERT INTO queues (name) VALUES (?1)";
     update_queue = "UPDATE queues SET settings = ?2 WHERE number = ?1";

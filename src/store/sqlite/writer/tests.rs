@@ -77,7 +77,7 @@ fn waiting(connection: &Connection) -> i64 {
 }
 
 #[test]
-fn a_full_disk_refuses_what_comes_and_keeps_what_there_is() {
+fn a_full_disk_refuses_writes_and_keeps_what_is_stored() {
     let (_directory, path) = file();
     let connection = super::super::connection::writer(&path).expect("it opens");
     let mut writer = writer(&connection);
@@ -110,7 +110,7 @@ fn a_full_disk_refuses_what_comes_and_keeps_what_there_is() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_refuses_what_comes_and_can_be_read() {
+fn a_read_only_file_refuses_writes_and_can_be_read() {
     let (_directory, path) = file();
     let connection = super::super::connection::writer(&path).expect("it opens");
     let mut writer = writer(&connection);
@@ -125,7 +125,7 @@ fn a_file_that_cannot_be_written_refuses_what_comes_and_can_be_read() {
 }
 
 #[test]
-fn what_was_committed_is_answered_again_without_being_done_again() {
+fn a_repeated_commit_returns_its_first_result() {
     let (_directory, path) = file();
     let connection = super::super::connection::writer(&path).expect("it opens");
     let mut writer = writer(&connection);
@@ -165,15 +165,15 @@ fn claims_beside_a_commit_share_its_transaction() {
 }
 
 #[test]
-fn after_an_fsync_that_failed_nobody_knows_and_after_a_write_that_failed_nothing_is_there() {
-    let said = |code| {
+fn a_failed_fsync_breaks_the_store_and_a_failed_write_does_not() {
+    let meaning = |code| {
         let error = rusqlite::ffi::Error::new(code);
         SqliteError::Sqlite(rusqlite::Error::SqliteFailure(error, None)).at_commit()
     };
     use rusqlite::ffi;
-    assert!(matches!(said(ffi::SQLITE_IOERR_FSYNC), Error::Broken(_)));
-    assert!(matches!(said(ffi::SQLITE_IOERR_WRITE), Error::Unavailable(_)));
-    assert!(matches!(said(ffi::SQLITE_FULL), Error::Unavailable(_)));
+    assert!(matches!(meaning(ffi::SQLITE_IOERR_FSYNC), Error::Broken(_)));
+    assert!(matches!(meaning(ffi::SQLITE_IOERR_WRITE), Error::Unavailable(_)));
+    assert!(matches!(meaning(ffi::SQLITE_FULL), Error::Unavailable(_)));
 }
 
 #[test]
