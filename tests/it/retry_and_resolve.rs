@@ -52,7 +52,7 @@ async fn a_failed_task_runs_again_with_all_its_retries() {
     let task = client.task("one").await.unwrap();
     assert_eq!((task.attempts, task.resolved), (5, false));
     let errors: Vec<_> = task.history.iter().map(|entry| &*entry.error).collect();
-    assert!(errors.contains(&"run again by hand: it is mended"), "{errors:?}");
+    assert!(errors.contains(&"retried manually: it is mended"), "{errors:?}");
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ def test_a_failed_task_runs_once_more(client, new_id):
     again = client.submit("remove", int32(1), task_id=task_id)
     assert (again.failure.code, again.failure.attempts) == ("HANDLER_FAILED", 2)
     errors = [entry.error for entry in client.task(task_id).history]
-    assert "run again by hand: why not" in errors
+    assert "retried manually: why not" in errors
 
 
 def test_a_retry_also_retries_dependants_that_failed_with_the_task(client, family):
@@ -48,7 +48,7 @@ def test_dependants_get_the_result_of_a_resolved_task(client, family):
     assert client.wait_for_state(child, pb.TASK_STATE_SUCCEEDED).result == "pong: manual"
     assert client.result(parent).result == "manual"
     task = client.task(parent)
-    assert task.resolved and task.history[-1].error == "resolved by hand: by phone"
+    assert task.resolved and task.history[-1].error == "resolved manually: by phone"
 
 
 def test_a_manual_result_is_encoded_like_an_argument(client, family):

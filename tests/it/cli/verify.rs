@@ -34,7 +34,7 @@ async fn each_problem_is_a_line_and_the_exit_code_is_1() {
     let ran = binary.run(&["verify", "--data-dir", "data"]);
     assert_eq!((ran.code, &*ran.stdout), (Some(1), ""), "{ran:?}");
     let lines: Vec<_> = ran.stderr.lines().collect();
-    for problem in ["task 1 has no state", "the counter alarms says 1, but there are 0"] {
+    for problem in ["task 1 has no state", "the counter alarms is 1; expected 0"] {
         let line = format!("task-scheduler: {problem}");
         assert!(lines.contains(&line.as_str()), "no {line:?} in {}", ran.stderr);
     }

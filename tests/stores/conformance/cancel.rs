@@ -4,21 +4,21 @@ use task_scheduler::store::{Applied, Change, ChangeResult};
 use super::given::*;
 
 on_every_store!(
-    a_task_that_does_not_run_is_cancelled_at_once,
-    a_task_that_nobody_knows_is_not_found,
-    a_task_that_ended_stays_as_it_is,
-    a_running_task_is_asked_and_its_claim_is_named,
-    a_running_task_that_ends_well_before_it_is_told_has_succeeded,
-    a_running_task_that_was_asked_is_cancelled_when_it_would_run_again,
-    a_cancelled_task_ends_those_that_wait_for_it_wherever_the_wish_takes_hold,
-    asking_twice_keeps_the_first_reason,
+    a_task_that_is_not_running_is_cancelled_at_once,
+    an_unknown_task_is_not_found,
+    an_ended_task_cannot_be_cancelled,
+    cancelling_a_running_task_returns_its_fence,
+    a_running_task_that_succeeds_before_it_learns_of_the_cancel_has_succeeded,
+    a_running_task_with_a_request_to_cancel_is_cancelled_when_it_would_run_again,
+    a_cancelled_task_fails_its_dependants_whichever_change_applies_the_cancel,
+    a_second_cancel_keeps_the_first_reason,
 );
 
 fn said(result: CancelVerdict, running: Option<Fence>) -> ChangeResult {
     ChangeResult::Cancel { result, running }
 }
 
-async fn a_task_that_does_not_run_is_cancelled_at_once(given: Given) {
+async fn a_task_that_is_not_running_is_cancelled_at_once(given: Given) {
     let due = given.after(SECOND);
     given.enter(task_with("later", |options| options.run_at = Some(due))).await;
     given.enter(waits("waiting", &["later"])).await;
@@ -40,13 +40,13 @@ async fn a_task_that_does_not_run_is_cancelled_at_once(given: Given) {
     assert_eq!(given.commit(Change::Promote { limit: 9 }).await, Applied::default());
 }
 
-async fn a_task_that_nobody_knows_is_not_found(given: Given) {
+async fn an_unknown_task_is_not_found(given: Given) {
     let applied = given.commit(cancel("nobody")).await;
     let result = said(CancelVerdict::NotFound, None);
     assert_eq!(applied, Applied { result, ..Applied::default() });
 }
 
-async fn a_task_that_ended_stays_as_it_is(given: Given) {
+async fn an_ended_task_cannot_be_cancelled(given: Given) {
     let over = given.after(SECOND);
     given.succeed(task("well")).await;
     given.fail(task("badly")).await;
@@ -70,7 +70,7 @@ async fn a_task_that_ended_stays_as_it_is(given: Given) {
     }
 }
 
-async fn a_running_task_is_asked_and_its_claim_is_named(given: Given) {
+async fn cancelling_a_running_task_returns_its_fence(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let applied = given.commit(cancel("a")).await;
     let result = said(CancelVerdict::Requested, Some(fence));
@@ -83,7 +83,7 @@ async fn a_running_task_is_asked_and_its_claim_is_named(given: Given) {
     assert_eq!((snapshot.state, snapshot.cancel_requested), (State::Cancelled, false));
 }
 
-async fn a_running_task_that_ends_well_before_it_is_told_has_succeeded(given: Given) {
+async fn a_running_task_that_succeeds_before_it_learns_of_the_cancel_has_succeeded(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.commit(cancel("a")).await;
     given.commit(complete(sequence, fence)).await;
@@ -91,7 +91,9 @@ async fn a_running_task_that_ends_well_before_it_is_told_has_succeeded(given: Gi
     assert_eq!((snapshot.state, snapshot.cancel_requested), (State::Succeeded, false));
 }
 
-async fn a_running_task_that_was_asked_is_cancelled_when_it_would_run_again(given: Given) {
+async fn a_running_task_with_a_request_to_cancel_is_cancelled_when_it_would_run_again(
+    given: Given,
+) {
     let due = given.after(SECOND);
     for again in ["retry", "snooze", "release", "expand"] {
         let (sequence, fence) = given.run(task(again)).await;
@@ -115,7 +117,7 @@ async fn a_running_task_that_was_asked_is_cancelled_when_it_would_run_again(give
     assert_eq!(given.commit(Change::Promote { limit: 9 }).await, Applied::default());
 }
 
-async fn a_cancelled_task_ends_those_that_wait_for_it_wherever_the_wish_takes_hold(given: Given) {
+async fn a_cancelled_task_fails_its_dependants_whichever_change_applies_the_cancel(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.enter(waits("child", &["a"])).await;
     given.commit(cancel("a")).await;
@@ -123,7 +125,7 @@ async fn a_cancelled_task_ends_those_that_wait_for_it_wherever_the_wish_takes_ho
     assert_eq!(ids(&applied.ended), ["a", "child"]);
 }
 
-async fn asking_twice_keeps_the_first_reason(given: Given) {
+async fn a_second_cancel_keeps_the_first_reason(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.commit(cancel("a")).await;
     let again = Change::Cancel { id: name("a"), reason: "once more".into() };

@@ -6,20 +6,20 @@ use task_scheduler::store::{Applied, Change, NOTIFY_SLICE};
 use super::given::*;
 
 on_every_store!(
-    a_parent_that_ends_badly_ends_those_that_wait_for_it_transitively,
-    one_that_runs_all_the_same_stops_the_cascade,
-    a_cancelled_parent_ends_those_that_wait_for_it,
-    an_expired_parent_ends_those_that_wait_for_it,
-    a_dependant_that_ended_meanwhile_is_left_as_it_is,
-    a_dependant_of_two_that_end_badly_ends_once,
-    more_dependants_than_a_slice_are_released_in_slices,
-    a_chain_that_is_longer_than_a_slice_ends_in_slices,
-    a_slice_takes_no_more_than_it_may,
-    nothing_to_release_is_said_at_once,
-    two_cascades_that_are_under_way_at_once_both_come_to_their_end,
+    a_failed_parent_fails_its_dependants_transitively,
+    a_task_with_the_run_policy_stops_the_cascade,
+    a_cancelled_parent_fails_its_dependants,
+    an_expired_parent_fails_its_dependants,
+    a_dependant_that_has_ended_is_not_changed,
+    a_dependant_of_two_failed_tasks_ends_once,
+    more_dependants_than_a_slice_are_notified_in_slices,
+    a_chain_longer_than_a_slice_ends_in_slices,
+    a_slice_has_no_more_than_its_limit,
+    without_pending_dependants_nothing_is_notified,
+    two_cascades_at_once_both_finish,
 );
 
-async fn a_parent_that_ends_badly_ends_those_that_wait_for_it_transitively(given: Given) {
+async fn a_failed_parent_fails_its_dependants_transitively(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     given.enter_all([waits("child", &["parent"]), waits("grandchild", &["child"])]).await;
     given.wait(SECOND);
@@ -34,7 +34,7 @@ async fn a_parent_that_ends_badly_ends_those_that_wait_for_it_transitively(given
     }
 }
 
-async fn one_that_runs_all_the_same_stops_the_cascade(given: Given) {
+async fn a_task_with_the_run_policy_stops_the_cascade(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     let brave = given.enter(waits_and_runs("brave", &["parent"])).await;
     given.enter(waits("grandchild", &["brave"])).await;
@@ -43,14 +43,14 @@ async fn one_that_runs_all_the_same_stops_the_cascade(given: Given) {
     assert_eq!(given.state("grandchild").await, State::Pending);
 }
 
-async fn a_cancelled_parent_ends_those_that_wait_for_it(given: Given) {
+async fn a_cancelled_parent_fails_its_dependants(given: Given) {
     given.enter_all([task("parent"), waits("child", &["parent"])]).await;
     let applied = given.commit(cancel("parent")).await;
     assert_eq!(ids(&applied.ended), ["child", "parent"]);
     assert_eq!(given.states(["parent", "child"]).await, [State::Cancelled, State::Failed]);
 }
 
-async fn an_expired_parent_ends_those_that_wait_for_it(given: Given) {
+async fn an_expired_parent_fails_its_dependants(given: Given) {
     let over = given.after(SECOND);
     given.enter(task_with("parent", |options| options.expires_at = Some(over))).await;
     let brave = given.enter(waits_and_runs("brave", &["parent"])).await;
@@ -61,7 +61,7 @@ async fn an_expired_parent_ends_those_that_wait_for_it(given: Given) {
     assert_eq!((applied.ready, applied.more), (vec![ready(brave)], false));
 }
 
-async fn a_dependant_that_ended_meanwhile_is_left_as_it_is(given: Given) {
+async fn a_dependant_that_has_ended_is_not_changed(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     given.enter(waits("child", &["parent"])).await;
     given.commit(cancel("child")).await;
@@ -71,7 +71,7 @@ async fn a_dependant_that_ended_meanwhile_is_left_as_it_is(given: Given) {
     assert_eq!(given.find("child").await, before);
 }
 
-async fn a_dependant_of_two_that_end_badly_ends_once(given: Given) {
+async fn a_dependant_of_two_failed_tasks_ends_once(given: Given) {
     let (one, one_fence) = given.run(task("one")).await;
     let (two, two_fence) = given.run(task("two")).await;
     given.enter(waits("child", &["one", "two"])).await;
@@ -81,7 +81,7 @@ async fn a_dependant_of_two_that_end_badly_ends_once(given: Given) {
     assert_eq!(given.find("child").await, before);
 }
 
-async fn more_dependants_than_a_slice_are_released_in_slices(given: Given) {
+async fn more_dependants_than_a_slice_are_notified_in_slices(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     let many = NOTIFY_SLICE + 10;
     given.enter_all((0..many).map(|number| waits(&format!("c{number}"), &["parent"]))).await;
@@ -96,7 +96,7 @@ async fn more_dependants_than_a_slice_are_released_in_slices(given: Given) {
     assert_eq!(given.claimable().await.len(), many);
 }
 
-async fn a_chain_that_is_longer_than_a_slice_ends_in_slices(given: Given) {
+async fn a_chain_longer_than_a_slice_ends_in_slices(given: Given) {
     let (parent, fence) = given.run(task("c0")).await;
     let long = 2 * NOTIFY_SLICE + 10;
     let link = |number: usize| waits(&format!("c{number}"), &[&format!("c{}", number - 1)]);
@@ -109,7 +109,7 @@ async fn a_chain_that_is_longer_than_a_slice_ends_in_slices(given: Given) {
     assert_eq!(ending, dependency_failed(&format!("c{}", long - 1)));
 }
 
-async fn a_slice_takes_no_more_than_it_may(given: Given) {
+async fn a_slice_has_no_more_than_its_limit(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     let many = NOTIFY_SLICE + 5;
     given.enter_all((0..many).map(|number| waits(&format!("c{number}"), &["parent"]))).await;
@@ -120,13 +120,13 @@ async fn a_slice_takes_no_more_than_it_may(given: Given) {
     }
 }
 
-async fn nothing_to_release_is_said_at_once(given: Given) {
+async fn without_pending_dependants_nothing_is_notified(given: Given) {
     given.enter_all([task("parent"), waits("child", &["parent"])]).await;
     let applied = given.commit(Change::NotifyDependants { limit: 9 }).await;
     assert_eq!(applied, Applied::default());
 }
 
-async fn two_cascades_that_are_under_way_at_once_both_come_to_their_end(given: Given) {
+async fn two_cascades_at_once_both_finish(given: Given) {
     let (one, one_fence) = given.run(task("one")).await;
     let (two, two_fence) = given.run(task("two")).await;
     let many = NOTIFY_SLICE + 5;

@@ -466,7 +466,7 @@ impl Chance {
     }
 
     /// Claims whatever can be had of these, and what is to become of those that could.
-    pub(crate) fn wishes(&mut self, ready: &[ClaimableTask]) -> Vec<ClaimRequest> {
+    pub(crate) fn requests(&mut self, ready: &[ClaimableTask]) -> Vec<ClaimRequest> {
         let wish = |ready: &ClaimableTask| ClaimRequest {
             sequence: ready.position.sequence,
             fence: self.fence(),

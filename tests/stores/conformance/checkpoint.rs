@@ -10,7 +10,7 @@ on_every_store!(
     a_checkpoint_can_be_replaced_and_cleared,
     a_checkpoint_under_a_stale_fence_is_refused,
     a_checkpoint_survives_the_process,
-    a_checkpoint_is_gone_at_the_end,
+    a_checkpoint_is_deleted_at_the_end,
 );
 
 fn save(sequence: Sequence, fence: Fence, data: Option<&[u8]>) -> Change {
@@ -64,7 +64,7 @@ async fn a_checkpoint_survives_the_process(mut given: Given) {
     assert_eq!(claimed.checkpoint.as_deref(), Some(&b"half"[..]));
 }
 
-async fn a_checkpoint_is_gone_at_the_end(given: Given) {
+async fn a_checkpoint_is_deleted_at_the_end(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.commit(save(sequence, fence, Some(b"half"))).await;
     given.commit(fail(sequence, fence)).await;

@@ -7,16 +7,16 @@ use super::given::*;
 
 on_every_store!(
     a_claimed_task_runs_under_the_fence_it_was_claimed_with,
-    what_cannot_be_had_is_none,
-    each_wish_has_its_own_answer,
-    of_two_that_want_a_task_one_gets_it,
-    the_same_claim_again_gives_the_same,
+    unclaimable_tasks_are_none,
+    each_claim_request_has_its_own_result,
+    of_two_claims_of_a_task_one_succeeds,
+    a_repeated_claim_returns_the_same,
     a_queue_runs_no_more_than_its_limit,
-    a_limit_counts_those_that_were_inserted_claimed,
-    a_limit_can_be_lifted,
-    one_queue_s_limit_does_not_bind_another,
-    whatever_stops_running_makes_room,
-    a_task_whose_time_to_live_is_over_cannot_be_claimed_and_ends_at_the_next_promotion,
+    a_limit_counts_tasks_that_were_inserted_claimed,
+    a_limit_can_be_removed,
+    the_limit_of_a_queue_does_not_affect_others,
+    every_way_to_stop_running_frees_the_slot,
+    an_overdue_task_cannot_be_claimed_and_expires_at_the_next_promotion,
     a_task_that_started_in_time_does_not_expire,
     a_later_claim_has_a_later_attempt,
 );
@@ -46,7 +46,7 @@ async fn a_claimed_task_runs_under_the_fence_it_was_claimed_with(given: Given) {
     assert!(given.claimable().await.is_empty());
 }
 
-async fn what_cannot_be_had_is_none(given: Given) {
+async fn unclaimable_tasks_are_none(given: Given) {
     let due = given.after(SECOND);
     let later = given.enter(task_with("later", |options| options.run_at = Some(due))).await;
     let waits = given.enter(waits("waits", &["later"])).await;
@@ -60,7 +60,7 @@ async fn what_cannot_be_had_is_none(given: Given) {
     }
 }
 
-async fn each_wish_has_its_own_answer(given: Given) {
+async fn each_claim_request_has_its_own_result(given: Given) {
     let one = given.enter(task("one")).await;
     let gone = given.succeed(task("gone")).await;
     let two = given.enter(task("two")).await;
@@ -71,7 +71,7 @@ async fn each_wish_has_its_own_answer(given: Given) {
     assert_eq!(got, [Some((two, wanted[0].fence)), None, Some((one, wanted[2].fence))]);
 }
 
-async fn of_two_that_want_a_task_one_gets_it(given: Given) {
+async fn of_two_claims_of_a_task_one_succeeds(given: Given) {
     let sequence = given.enter(task("a")).await;
     let wanted = [given.fence(), given.fence()].map(|fence| ClaimRequest { sequence, fence });
     let claims = given.claim_all(wanted.to_vec()).await;
@@ -82,7 +82,7 @@ async fn of_two_that_want_a_task_one_gets_it(given: Given) {
     assert_eq!(stale.result, task_scheduler::store::ChangeResult::Stale);
 }
 
-async fn the_same_claim_again_gives_the_same(given: Given) {
+async fn a_repeated_claim_returns_the_same(given: Given) {
     given.commit(set_queue(Some(1))).await;
     let sequence = given.enter(task("a")).await;
     let fence = given.fence();
@@ -107,7 +107,7 @@ async fn a_queue_runs_no_more_than_its_limit(given: Given) {
     assert_eq!(given.state("c").await, State::Queued);
 }
 
-async fn a_limit_counts_those_that_were_inserted_claimed(given: Given) {
+async fn a_limit_counts_tasks_that_were_inserted_claimed(given: Given) {
     given.commit(set_queue(Some(1))).await;
     let mut insert = given.insert(task("a"));
     insert.claim = Some(given.fence());
@@ -116,7 +116,7 @@ async fn a_limit_counts_those_that_were_inserted_claimed(given: Given) {
     assert_eq!(given.claim(second).await, None);
 }
 
-async fn a_limit_can_be_lifted(given: Given) {
+async fn a_limit_can_be_removed(given: Given) {
     given.commit(set_queue(Some(0))).await;
     let sequence = given.enter(task("a")).await;
     assert_eq!(given.claim(sequence).await, None);
@@ -124,13 +124,13 @@ async fn a_limit_can_be_lifted(given: Given) {
     assert!(given.claim(sequence).await.is_some());
 }
 
-async fn one_queue_s_limit_does_not_bind_another(given: Given) {
+async fn the_limit_of_a_queue_does_not_affect_others(given: Given) {
     given.commit(set_queue(Some(1))).await;
     given.run(task("a")).await;
     given.run(task_with("b", |options| options.queue = queue("other"))).await;
 }
 
-async fn whatever_stops_running_makes_room(given: Given) {
+async fn every_way_to_stop_running_frees_the_slot(given: Given) {
     given.commit(set_queue(Some(1))).await;
     let due = given.after(SECOND);
     type Ends = fn(Sequence, Fence, task_scheduler::clock::Timestamp) -> Change;
@@ -153,9 +153,7 @@ async fn whatever_stops_running_makes_room(given: Given) {
     }
 }
 
-async fn a_task_whose_time_to_live_is_over_cannot_be_claimed_and_ends_at_the_next_promotion(
-    given: Given,
-) {
+async fn an_overdue_task_cannot_be_claimed_and_expires_at_the_next_promotion(given: Given) {
     let over = given.after(SECOND);
     let sequence = given.enter(task_with("a", |options| options.expires_at = Some(over))).await;
     given.enter(waits("child", &["a"])).await;

@@ -6,20 +6,20 @@ use task_scheduler::store::{Applied, Change, ChangeResult, DependencyProblem};
 use super::given::*;
 
 on_every_store!(
-    a_dependency_that_nobody_knows_is_refused,
+    an_unknown_dependency_is_refused,
     a_task_that_depends_on_itself_is_refused,
-    an_unfinished_dependency_is_refused_unless_the_task_waits,
+    an_unfinished_dependency_is_refused_unless_the_request_permits_waiting,
     a_task_waits_for_an_unfinished_dependency_and_is_ready_in_the_commit_that_ends_it,
-    a_dependency_that_ended_well_is_not_waited_for,
-    a_dependency_that_ended_badly_is_refused,
-    a_task_that_runs_all_the_same_does_not_mind_how_its_dependency_ended,
+    a_succeeded_dependency_is_not_waited_for,
+    a_failed_dependency_is_refused,
+    a_task_with_the_run_policy_runs_after_a_failed_dependency,
     a_dependency_that_is_named_twice_is_waited_for_once,
-    a_task_can_wait_for_one_that_enters_just_before_it,
-    a_task_that_waits_for_two_is_released_by_the_second,
-    a_diamond_releases_its_end_once,
-    a_released_task_still_waits_for_its_time,
-    a_task_whose_time_has_come_still_waits_for_its_dependencies,
-    a_retry_of_the_parent_releases_nobody,
+    a_task_can_depend_on_one_inserted_just_before_it,
+    a_task_with_two_dependencies_is_queued_at_the_end_of_the_second,
+    a_diamond_queues_its_last_task_once,
+    a_task_whose_dependencies_have_ended_still_waits_for_its_time,
+    a_due_task_still_waits_for_its_dependencies,
+    a_retry_of_the_parent_queues_no_dependant,
 );
 
 async fn refused(given: &Given, task: Task) -> (String, DependencyProblem) {
@@ -36,7 +36,7 @@ async fn refused(given: &Given, task: Task) -> (String, DependencyProblem) {
     }
 }
 
-async fn a_dependency_that_nobody_knows_is_refused(given: Given) {
+async fn an_unknown_dependency_is_refused(given: Given) {
     given.succeed(task("parent")).await;
     let problem = refused(&given, waits("a", &["parent", "nobody"])).await;
     assert_eq!(problem, ("nobody".into(), DependencyProblem::Unknown));
@@ -47,7 +47,7 @@ async fn a_task_that_depends_on_itself_is_refused(given: Given) {
     assert_eq!(problem, ("a".into(), DependencyProblem::Unknown));
 }
 
-async fn an_unfinished_dependency_is_refused_unless_the_task_waits(given: Given) {
+async fn an_unfinished_dependency_is_refused_unless_the_request_permits_waiting(given: Given) {
     given.run(task("parent")).await;
     let mut impatient = waits("a", &["parent"]);
     impatient.options.wait_for_dependencies = false;
@@ -75,7 +75,7 @@ async fn a_task_waits_for_an_unfinished_dependency_and_is_ready_in_the_commit_th
     assert_eq!((given.state("a").await, given.find("a").await.unmet), (State::Queued, 0));
 }
 
-async fn a_dependency_that_ended_well_is_not_waited_for(given: Given) {
+async fn a_succeeded_dependency_is_not_waited_for(given: Given) {
     given.succeed(task("parent")).await;
     let mut impatient = waits("a", &["parent"]);
     impatient.options.wait_for_dependencies = false;
@@ -83,7 +83,7 @@ async fn a_dependency_that_ended_well_is_not_waited_for(given: Given) {
     assert_eq!(given.state("a").await, State::Queued);
 }
 
-async fn a_dependency_that_ended_badly_is_refused(given: Given) {
+async fn a_failed_dependency_is_refused(given: Given) {
     given.fail(task("failed")).await;
     given.enter(task("cancelled")).await;
     given.commit(cancel("cancelled")).await;
@@ -93,7 +93,7 @@ async fn a_dependency_that_ended_badly_is_refused(given: Given) {
     }
 }
 
-async fn a_task_that_runs_all_the_same_does_not_mind_how_its_dependency_ended(given: Given) {
+async fn a_task_with_the_run_policy_runs_after_a_failed_dependency(given: Given) {
     given.fail(task("parent")).await;
     given.enter(waits_and_runs("a", &["parent"])).await;
     assert_eq!(given.state("a").await, State::Queued);
@@ -106,13 +106,13 @@ async fn a_dependency_that_is_named_twice_is_waited_for_once(given: Given) {
     assert_eq!(given.commit(complete(parent, fence)).await.ready.len(), 1);
 }
 
-async fn a_task_can_wait_for_one_that_enters_just_before_it(given: Given) {
+async fn a_task_can_depend_on_one_inserted_just_before_it(given: Given) {
     let changes = [given.insert(task("parent")), given.insert(waits("a", &["parent"]))];
     let commit = given.commit_all(Arc::new(changes.map(Change::Insert))).await;
     assert_eq!(commit.applied[1].result, ChangeResult::Inserted(State::Pending));
 }
 
-async fn a_task_that_waits_for_two_is_released_by_the_second(given: Given) {
+async fn a_task_with_two_dependencies_is_queued_at_the_end_of_the_second(given: Given) {
     let (one, one_fence) = given.run(task("one")).await;
     let (two, two_fence) = given.run(task("two")).await;
     let child = given.enter(waits("a", &["one", "two"])).await;
@@ -121,7 +121,7 @@ async fn a_task_that_waits_for_two_is_released_by_the_second(given: Given) {
     assert_eq!(given.commit(complete(one, one_fence)).await.ready, [ready(child)]);
 }
 
-async fn a_diamond_releases_its_end_once(given: Given) {
+async fn a_diamond_queues_its_last_task_once(given: Given) {
     let (top, fence) = given.run(task("top")).await;
     let left = given.enter(waits("left", &["top"])).await;
     let right = given.enter(waits("right", &["top"])).await;
@@ -134,7 +134,7 @@ async fn a_diamond_releases_its_end_once(given: Given) {
     }
 }
 
-async fn a_released_task_still_waits_for_its_time(given: Given) {
+async fn a_task_whose_dependencies_have_ended_still_waits_for_its_time(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     let mut child = waits("a", &["parent"]);
     child.options.run_at = Some(given.after(SECOND));
@@ -145,7 +145,7 @@ async fn a_released_task_still_waits_for_its_time(given: Given) {
     assert_eq!(given.commit(Change::Promote { limit: 9 }).await.ready, [ready(child)]);
 }
 
-async fn a_task_whose_time_has_come_still_waits_for_its_dependencies(given: Given) {
+async fn a_due_task_still_waits_for_its_dependencies(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     let mut child = waits("a", &["parent"]);
     child.options.run_at = Some(given.after(SECOND));
@@ -157,7 +157,7 @@ async fn a_task_whose_time_has_come_still_waits_for_its_dependencies(given: Give
     assert_eq!(given.commit(complete(parent, fence)).await.ready, [ready(child)]);
 }
 
-async fn a_retry_of_the_parent_releases_nobody(given: Given) {
+async fn a_retry_of_the_parent_queues_no_dependant(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     given.enter_all([waits("a", &["parent"])]).await;
     let due = given.after(SECOND);

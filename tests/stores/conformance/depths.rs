@@ -4,19 +4,19 @@ use task_scheduler::store::{Change, QueueState};
 use super::given::*;
 
 on_every_store!(
-    tasks_are_counted_by_how_they_stand,
-    of_what_ended_only_failures_are_told_and_only_while_they_are_kept,
-    the_oldest_that_can_be_claimed_is_found_whatever_its_priority,
-    queues_that_were_decided_about_are_told_though_they_hold_nothing,
+    tasks_are_counted_by_state,
+    of_ended_tasks_only_kept_failures_are_counted,
+    the_longest_waiting_task_is_found_whatever_its_priority,
+    queues_with_settings_are_listed_although_they_are_empty,
     a_restart_changes_nothing,
-    a_key_is_free_when_its_rate_says_so,
+    a_key_is_free_when_its_rate_limit_permits,
 );
 
 async fn depths(given: &Given) -> Vec<QueueState> {
     given.store.queues().await.expect("it reads")
 }
 
-async fn tasks_are_counted_by_how_they_stand(given: Given) {
+async fn tasks_are_counted_by_state(given: Given) {
     assert_eq!(depths(&given).await, []);
     let first = given.now();
     let (parent, fence) = given.run(Task { submitted_at: first, ..task("runs") }).await;
@@ -42,7 +42,7 @@ async fn tasks_are_counted_by_how_they_stand(given: Given) {
     assert_eq!(depths(&given).await, [expected]);
 }
 
-async fn of_what_ended_only_failures_are_told_and_only_while_they_are_kept(given: Given) {
+async fn of_ended_tasks_only_kept_failures_are_counted(given: Given) {
     let (sequence, fence) = given.run(task("good")).await;
     given.commit(complete(sequence, fence)).await;
     given.enter(task("unwanted")).await;
@@ -56,7 +56,7 @@ async fn of_what_ended_only_failures_are_told_and_only_while_they_are_kept(given
     assert_eq!(depths(&given).await, []);
 }
 
-async fn the_oldest_that_can_be_claimed_is_found_whatever_its_priority(given: Given) {
+async fn the_longest_waiting_task_is_found_whatever_its_priority(given: Given) {
     let mut accepted = Vec::new();
     for (name, priority) in [("a", 3), ("b", -7), ("c", 9), ("d", 3)] {
         accepted.push(given.now());
@@ -72,7 +72,7 @@ async fn the_oldest_that_can_be_claimed_is_found_whatever_its_priority(given: Gi
     assert_eq!(depths(&given).await, []);
 }
 
-async fn queues_that_were_decided_about_are_told_though_they_hold_nothing(given: Given) {
+async fn queues_with_settings_are_listed_although_they_are_empty(given: Given) {
     given.commit(Change::PauseQueue { queue: queue("two"), paused: true }).await;
     let limits = QueueLimits { weight: 2, ..QueueLimits::default() };
     given.commit(Change::SetQueue { queue: queue("one"), limits }).await;
@@ -93,7 +93,7 @@ async fn a_restart_changes_nothing(mut given: Given) {
     assert_eq!(depths(&given).await, expected);
 }
 
-async fn a_key_is_free_when_its_rate_says_so(given: Given) {
+async fn a_key_is_free_when_its_rate_limit_permits(given: Given) {
     let queue_name = queue("default");
     let free_at = async |key| {
         let asked = given.store.key_free_at(&queue_name, key, given.now());

@@ -4,16 +4,16 @@ use task_scheduler::store::{Applied, Change, ChangeResult};
 use super::given::*;
 
 on_every_store!(
-    an_attempt_that_ends_well_succeeds,
-    an_attempt_that_is_skipped_succeeds_without_a_result,
-    an_attempt_that_ends_badly_fails,
-    an_attempt_that_gives_in_is_cancelled,
+    a_completed_attempt_succeeds,
+    a_skipped_attempt_succeeds_without_a_result,
+    a_failed_attempt_fails_its_task,
+    a_cancelled_attempt_cancels_its_task,
     an_end_under_a_stale_fence_is_refused,
     an_end_of_a_task_that_never_ran_is_refused,
-    an_end_of_a_task_that_nobody_knows_is_refused,
-    an_end_that_is_told_twice_counts_once,
-    what_an_attempt_decided_is_there_for_the_next_one,
-    a_decision_under_a_stale_fence_is_refused,
+    an_end_of_an_unknown_task_is_refused,
+    a_repeated_end_counts_once,
+    resolved_arguments_are_returned_by_the_next_claim,
+    resolved_arguments_under_a_stale_fence_are_refused,
 );
 
 type End = fn(Sequence, Fence) -> Change;
@@ -44,19 +44,19 @@ async fn check(given: Given, end: End, ending: Ending, state: State, error: Opti
     assert_eq!(given.claim(sequence).await, None);
 }
 
-async fn an_attempt_that_ends_well_succeeds(given: Given) {
+async fn a_completed_attempt_succeeds(given: Given) {
     check(given, ENDS[0], Ending::Succeeded(result()), State::Succeeded, None).await;
 }
 
-async fn an_attempt_that_ends_badly_fails(given: Given) {
+async fn a_failed_attempt_fails_its_task(given: Given) {
     check(given, ENDS[1], Ending::Failed(failure()), State::Failed, Some("broken")).await;
 }
 
-async fn an_attempt_that_is_skipped_succeeds_without_a_result(given: Given) {
+async fn a_skipped_attempt_succeeds_without_a_result(given: Given) {
     check(given, ENDS[2], Ending::Skipped, State::Succeeded, None).await;
 }
 
-async fn an_attempt_that_gives_in_is_cancelled(given: Given) {
+async fn a_cancelled_attempt_cancels_its_task(given: Given) {
     check(given, ENDS[3], Ending::Cancelled("tired".into()), State::Cancelled, Some("tired")).await;
 }
 
@@ -82,7 +82,7 @@ async fn an_end_of_a_task_that_never_ran_is_refused(given: Given) {
     assert_eq!(given.state("a").await, State::Queued);
 }
 
-async fn an_end_of_a_task_that_nobody_knows_is_refused(given: Given) {
+async fn an_end_of_an_unknown_task_is_refused(given: Given) {
     for end in ENDS {
         assert_eq!(
             given.commit(end(Sequence(99), given.fence())).await.result,
@@ -91,7 +91,7 @@ async fn an_end_of_a_task_that_nobody_knows_is_refused(given: Given) {
     }
 }
 
-async fn an_end_that_is_told_twice_counts_once(given: Given) {
+async fn a_repeated_end_counts_once(given: Given) {
     for (number, end) in ENDS.into_iter().enumerate() {
         let id = format!("a{number}");
         let (sequence, fence) = given.run(task(&id)).await;
@@ -103,7 +103,7 @@ async fn an_end_that_is_told_twice_counts_once(given: Given) {
     }
 }
 
-async fn what_an_attempt_decided_is_there_for_the_next_one(given: Given) {
+async fn resolved_arguments_are_returned_by_the_next_claim(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let args = vec![result().as_ref().clone()];
     let decide = Change::SetArgs { sequence, fence, args: args.clone() };
@@ -115,7 +115,7 @@ async fn what_an_attempt_decided_is_there_for_the_next_one(given: Given) {
     assert_eq!(claimed.task.args, task("a").args);
 }
 
-async fn a_decision_under_a_stale_fence_is_refused(given: Given) {
+async fn resolved_arguments_under_a_stale_fence_are_refused(given: Given) {
     let (sequence, stale) = given.run(task("a")).await;
     given.commit(release(sequence, stale)).await;
     let decide = Change::SetArgs { sequence, fence: stale, args: Vec::new() };

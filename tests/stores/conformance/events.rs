@@ -11,33 +11,33 @@ use task_scheduler::store::{Change, ChangeResult, Insert, Retention, RetentionLi
 use super::given::*;
 
 on_every_store!(
-    a_task_that_comes_in_is_accepted_in_its_state,
-    a_task_that_comes_in_claimed_is_accepted_and_started,
-    a_repeated_insert_and_a_refused_one_announce_nothing,
-    what_waited_is_queued_when_it_is_released,
-    what_is_due_is_queued,
-    a_claim_starts_an_attempt_and_once_more_announces_nothing,
-    progress_is_announced,
-    a_retry_says_why_and_when,
-    a_snooze_says_until_when_and_a_release_is_no_other_queueing,
-    an_expanded_task_and_its_children_are_announced_in_order,
-    a_wish_to_cancel_what_runs_is_announced_once,
-    what_is_cancelled_before_it_runs_ends,
-    replaced_arguments_are_announced_with_the_task_that_has_them,
-    each_way_to_end_is_announced,
-    what_is_over_expires,
-    whatever_ends_in_the_wake_of_another_is_announced_behind_it,
-    children_that_run_are_told_to_stop_in_the_wake_of_their_parent,
-    a_child_that_was_asked_to_stop_before_is_not_asked_once_more_for_its_parent,
-    a_task_that_is_run_again_returns_with_those_that_had_ended_for_it,
-    a_resolved_task_says_what_it_came_to,
-    queues_are_announced_when_what_people_decided_changes,
-    stale_writes_and_ends_that_are_told_twice_announce_nothing,
-    a_body_announces_under_its_fence,
-    whatever_else_happened_is_announced_as_it_is_told,
-    what_is_held_by_its_key_is_queued_once,
-    a_repeated_commit_announces_the_same,
-    what_is_forgotten_goes_in_silence,
+    an_insert_emits_accepted_with_the_state,
+    a_task_inserted_with_a_claim_emits_accepted_and_started,
+    a_repeated_insert_and_a_refused_one_emit_nothing,
+    a_dependant_emits_queued_when_its_dependencies_have_ended,
+    a_due_task_emits_queued,
+    a_claim_emits_started_and_a_repeated_one_nothing,
+    progress_is_emitted,
+    a_retry_emits_its_reason_and_its_time,
+    a_snooze_emits_its_time_and_a_requeue_no_second_queued_event,
+    an_expansion_emits_the_events_of_parent_and_children_in_order,
+    a_request_to_cancel_a_running_task_is_emitted_once,
+    a_task_cancelled_before_it_runs_ends,
+    replaced_arguments_are_emitted_with_their_task,
+    every_end_is_emitted,
+    overdue_tasks_expire,
+    the_end_of_a_dependant_is_emitted_after_that_of_its_parent,
+    running_children_get_a_request_to_cancel_when_their_parent_fails,
+    a_child_with_a_request_to_cancel_gets_no_second_one_for_its_parent,
+    a_retry_emits_retried_for_the_task_and_its_dependants,
+    a_resolved_task_emits_its_outcome,
+    queue_events_are_emitted_when_settings_change,
+    stale_writes_and_repeated_ends_emit_nothing,
+    a_running_attempt_emits_an_event_under_its_fence,
+    announced_events_are_emitted_as_they_are,
+    a_task_blocked_by_its_key_emits_queued_once,
+    a_repeated_commit_returns_the_same_events,
+    purging_and_pruning_emit_nothing,
 );
 
 /// What happens now to a task.
@@ -57,7 +57,7 @@ fn kept(given: &Given, task: Task, ending: Ending, attempts: u32) -> TaskFact {
     TaskFact::Ended(ended(task, ending, attempts, given.now()))
 }
 
-async fn a_task_that_comes_in_is_accepted_in_its_state(given: Given) {
+async fn an_insert_emits_accepted_with_the_state(given: Given) {
     let run_at = given.after(SECOND);
     let later = task_with("later", |options| options.run_at = Some(run_at));
     for (task, state) in [
@@ -72,7 +72,7 @@ async fn a_task_that_comes_in_is_accepted_in_its_state(given: Given) {
     }
 }
 
-async fn a_task_that_comes_in_claimed_is_accepted_and_started(given: Given) {
+async fn a_task_inserted_with_a_claim_emits_accepted_and_started(given: Given) {
     let fence = given.fence();
     let insert = Insert { claim: Some(fence), ..given.insert(task("a")) };
     let told = events(&given, Change::Insert(insert)).await;
@@ -83,7 +83,7 @@ async fn a_task_that_comes_in_claimed_is_accepted_and_started(given: Given) {
     assert_eq!(told, expected);
 }
 
-async fn a_repeated_insert_and_a_refused_one_announce_nothing(given: Given) {
+async fn a_repeated_insert_and_a_refused_one_emit_nothing(given: Given) {
     let insert = given.insert(task("a"));
     given.commit(Change::Insert(insert.clone())).await;
     assert_eq!(events(&given, Change::Insert(insert)).await, []);
@@ -92,7 +92,7 @@ async fn a_repeated_insert_and_a_refused_one_announce_nothing(given: Given) {
     assert_eq!(events(&given, Change::Insert(unmet)).await, []);
 }
 
-async fn what_waited_is_queued_when_it_is_released(given: Given) {
+async fn a_dependant_emits_queued_when_its_dependencies_have_ended(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.enter(waits("b", &["a"])).await;
     let mut abroad = given.insert(task("c"));
@@ -106,7 +106,7 @@ async fn what_waited_is_queued_when_it_is_released(given: Given) {
     assert_eq!(told, [of(&given, task("c"), TaskFact::Queued)]);
 }
 
-async fn what_is_due_is_queued(given: Given) {
+async fn a_due_task_emits_queued(given: Given) {
     let run_at = given.after(SECOND);
     let later = task_with("later", |options| options.run_at = Some(run_at));
     given.enter(later.clone()).await;
@@ -116,7 +116,7 @@ async fn what_is_due_is_queued(given: Given) {
     assert_eq!(told, [of(&given, later, TaskFact::Queued)]);
 }
 
-async fn a_claim_starts_an_attempt_and_once_more_announces_nothing(given: Given) {
+async fn a_claim_emits_started_and_a_repeated_one_nothing(given: Given) {
     let sequence = given.enter(task("a")).await;
     let wanted = |fence| vec![task_scheduler::store::ClaimRequest { sequence, fence }];
     let fence = given.fence();
@@ -126,14 +126,14 @@ async fn a_claim_starts_an_attempt_and_once_more_announces_nothing(given: Given)
     assert_eq!(given.claim_all(wanted(given.fence())).await.events, []);
 }
 
-async fn progress_is_announced(given: Given) {
+async fn progress_is_emitted(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let progress = Change::Progress { sequence, fence, fraction: 0.5, message: "half".into() };
     let expected = TaskFact::Progressed { fraction: 0.5, message: "half".into() };
     assert_eq!(events(&given, progress).await, [of(&given, task("a"), expected)]);
 }
 
-async fn a_retry_says_why_and_when(given: Given) {
+async fn a_retry_emits_its_reason_and_its_time(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let due = given.after(SECOND);
     let retry = Change::Retry { sequence, fence, failure: failure(), due };
@@ -148,7 +148,7 @@ async fn a_retry_says_why_and_when(given: Given) {
     assert_eq!(told, [of(&given, task("a"), TaskFact::Started { attempt: 2, fence })]);
 }
 
-async fn a_snooze_says_until_when_and_a_release_is_no_other_queueing(given: Given) {
+async fn a_snooze_emits_its_time_and_a_requeue_no_second_queued_event(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let due = given.after(SECOND);
     let told = events(&given, Change::Snooze { sequence, fence, due }).await;
@@ -160,7 +160,7 @@ async fn a_snooze_says_until_when_and_a_release_is_no_other_queueing(given: Give
     assert_eq!(told, [of(&given, task("a"), TaskFact::Requeued)]);
 }
 
-async fn an_expanded_task_and_its_children_are_announced_in_order(given: Given) {
+async fn an_expansion_emits_the_events_of_parent_and_children_in_order(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let children = vec![given.insert(task("a/1")), given.insert(task("a/2"))];
     let told = events(&given, Change::Expand { sequence, fence, children }).await;
@@ -183,7 +183,7 @@ async fn an_expanded_task_and_its_children_are_announced_in_order(given: Given) 
     assert_eq!(told, [of(&given, task("c/1"), TaskFact::Accepted(State::Queued))]);
 }
 
-async fn a_wish_to_cancel_what_runs_is_announced_once(given: Given) {
+async fn a_request_to_cancel_a_running_task_is_emitted_once(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let wished = TaskFact::CancelRequested { reason: "tired".into() };
     assert_eq!(events(&given, cancel("a")).await, [of(&given, task("a"), wished)]);
@@ -194,13 +194,13 @@ async fn a_wish_to_cancel_what_runs_is_announced_once(given: Given) {
     assert_eq!(events(&given, cancel("a")).await, []);
 }
 
-async fn what_is_cancelled_before_it_runs_ends(given: Given) {
+async fn a_task_cancelled_before_it_runs_ends(given: Given) {
     given.enter(task("a")).await;
     let end = kept(&given, task("a"), Ending::Cancelled("tired".into()), 0);
     assert_eq!(events(&given, cancel("a")).await, [of(&given, task("a"), end)]);
 }
 
-async fn replaced_arguments_are_announced_with_the_task_that_has_them(given: Given) {
+async fn replaced_arguments_are_emitted_with_their_task(given: Given) {
     let unique = |id: &str| {
         let unique = Unique { key: "u".into(), window: None, on_conflict: OnConflict::Replace };
         let keys = Keys { unique: Some(unique), ..Keys::default() };
@@ -214,7 +214,7 @@ async fn replaced_arguments_are_announced_with_the_task_that_has_them(given: Giv
     assert_eq!(told, [of(&given, replaced, TaskFact::Replaced)]);
 }
 
-async fn each_way_to_end_is_announced(given: Given) {
+async fn every_end_is_emitted(given: Given) {
     for (at, (ending, expected)) in [
         (Ending::Succeeded(result()), "task.completed"),
         (Ending::Skipped, "task.skipped"),
@@ -239,7 +239,7 @@ async fn each_way_to_end_is_announced(given: Given) {
     }
 }
 
-async fn what_is_over_expires(given: Given) {
+async fn overdue_tasks_expire(given: Given) {
     let expires_at = given.after(SECOND);
     let short = task_with("a", |options| options.expires_at = Some(expires_at));
     given.enter(short.clone()).await;
@@ -250,7 +250,7 @@ async fn what_is_over_expires(given: Given) {
     assert_eq!(names(&told), ["task.expired"]);
 }
 
-async fn whatever_ends_in_the_wake_of_another_is_announced_behind_it(given: Given) {
+async fn the_end_of_a_dependant_is_emitted_after_that_of_its_parent(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.enter(waits("b", &["a"])).await;
     given.enter(waits("c", &["b"])).await;
@@ -264,7 +264,7 @@ async fn whatever_ends_in_the_wake_of_another_is_announced_behind_it(given: Give
     assert_eq!(told, [of(&given, task("a"), end), failed("b", "a"), failed("c", "b")]);
 }
 
-async fn children_that_run_are_told_to_stop_in_the_wake_of_their_parent(given: Given) {
+async fn running_children_get_a_request_to_cancel_when_their_parent_fails(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let child = given.insert(task("a/1"));
     let running = child.sequence;
@@ -276,7 +276,7 @@ async fn children_that_run_are_told_to_stop_in_the_wake_of_their_parent(given: G
     assert_eq!(told[1], of(&given, task("a/1"), TaskFact::CancelRequested { reason }));
 }
 
-async fn a_child_that_was_asked_to_stop_before_is_not_asked_once_more_for_its_parent(given: Given) {
+async fn a_child_with_a_request_to_cancel_gets_no_second_one_for_its_parent(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let child = given.insert(task("a/1"));
     let running = child.sequence;
@@ -287,7 +287,7 @@ async fn a_child_that_was_asked_to_stop_before_is_not_asked_once_more_for_its_pa
     assert_eq!((names(&applied.events), applied.signals), (vec!["task.failed"], Vec::new()));
 }
 
-async fn a_task_that_is_run_again_returns_with_those_that_had_ended_for_it(given: Given) {
+async fn a_retry_emits_retried_for_the_task_and_its_dependants(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.enter(waits("b", &["a"])).await;
     given.commit(fail(sequence, fence)).await;
@@ -301,7 +301,7 @@ async fn a_task_that_is_run_again_returns_with_those_that_had_ended_for_it(given
     assert_eq!(events(&given, again("a")).await, []);
 }
 
-async fn a_resolved_task_says_what_it_came_to(given: Given) {
+async fn a_resolved_task_emits_its_outcome(given: Given) {
     given.fail(task("a")).await;
     let change = Change::Resolve { id: name("a"), result: result(), reason: "seen to".into() };
     let told = events(&given, change).await;
@@ -309,7 +309,7 @@ async fn a_resolved_task_says_what_it_came_to(given: Given) {
     assert_eq!(told, [of(&given, task("a"), TaskFact::Resolved(outcome))]);
 }
 
-async fn queues_are_announced_when_what_people_decided_changes(given: Given) {
+async fn queue_events_are_emitted_when_settings_change(given: Given) {
     let event = |fact| Event { at: given.now(), fact: Fact::Queue(queue("default"), fact) };
     let pause = |paused| Change::PauseQueue { queue: queue("default"), paused };
     let limits = QueueLimits { concurrency: Some(3), ..QueueLimits::default() };
@@ -323,7 +323,7 @@ async fn queues_are_announced_when_what_people_decided_changes(given: Given) {
     assert_eq!(events(&given, pause(false)).await, [event(QueueFact::Resumed)]);
 }
 
-async fn stale_writes_and_ends_that_are_told_twice_announce_nothing(given: Given) {
+async fn stale_writes_and_repeated_ends_emit_nothing(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.commit(complete(sequence, fence)).await;
     let again = given.tell(complete(sequence, fence)).await;
@@ -350,19 +350,19 @@ fn custom() -> Arc<Custom> {
     Arc::new(Custom { name: "custom.shipped".into(), payload, task, attempt: 1 })
 }
 
-async fn a_body_announces_under_its_fence(given: Given) {
+async fn a_running_attempt_emits_an_event_under_its_fence(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let told = events(&given, Change::Emit { sequence, fence, custom: custom() }).await;
     assert_eq!(told, [Event { at: given.now(), fact: Fact::Custom(custom()) }]);
 }
 
-async fn whatever_else_happened_is_announced_as_it_is_told(given: Given) {
+async fn announced_events_are_emitted_as_they_are(given: Given) {
     let draining = task_scheduler::models::NodeFact::Draining;
     let event = Event { at: given.after(SECOND), fact: Fact::Node(draining) };
     assert_eq!(events(&given, Change::Announce(event.clone())).await, [event]);
 }
 
-async fn what_is_held_by_its_key_is_queued_once(given: Given) {
+async fn a_task_blocked_by_its_key_emits_queued_once(given: Given) {
     let run_at = given.after(SECOND);
     let (sequence, fence) = given.run(keyed("a", "k")).await;
     let mut later = keyed("b", "k");
@@ -375,7 +375,7 @@ async fn what_is_held_by_its_key_is_queued_once(given: Given) {
     assert_eq!((names(&told.events), told.ready.len()), (vec!["task.completed"], 1));
 }
 
-async fn a_repeated_commit_announces_the_same(given: Given) {
+async fn a_repeated_commit_returns_the_same_events(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.enter(waits("b", &["a"])).await;
     let changes: Arc<[Change]> =
@@ -385,7 +385,7 @@ async fn a_repeated_commit_announces_the_same(given: Given) {
     assert_eq!(given.commit_all(changes).await, first);
 }
 
-async fn what_is_forgotten_goes_in_silence(given: Given) {
+async fn purging_and_pruning_emit_nothing(given: Given) {
     given.succeed(task("a")).await;
     given.succeed(task("b")).await;
     assert_eq!(events(&given, Change::Purge { id: name("a") }).await, []);

@@ -7,17 +7,17 @@ use task_scheduler::store::{Applied, Change, ChangeResult, Insert};
 use super::given::*;
 
 on_every_store!(
-    an_expanded_task_waits_for_its_children_and_is_told_of_them,
-    an_expanded_task_judges_its_children_itself,
-    a_child_that_is_there_already_is_joined,
-    a_child_that_ended_badly_runs_again_when_its_parent_does,
-    a_task_of_somebody_else_is_no_child,
-    children_that_have_all_ended_are_not_waited_for,
+    an_expanded_task_waits_for_its_children_and_its_next_claim_lists_them,
+    an_expanded_task_runs_after_failed_children,
+    an_existing_child_is_joined,
+    a_failed_child_is_retried_with_its_parent,
+    a_task_with_other_contents_is_no_child,
+    an_expansion_into_ended_children_is_queued_at_once,
     an_expansion_into_nothing_can_be_claimed_at_once,
     an_expansion_under_a_stale_fence_is_refused,
-    an_expansion_that_is_repeated_changes_nothing,
-    children_are_ready_with_the_commit_that_made_them,
-    a_cancelled_parent_cancels_its_children_and_is_not_released_by_them,
+    a_repeated_expansion_changes_nothing,
+    children_are_ready_in_the_commit_that_inserts_them,
+    a_cancelled_parent_cancels_its_children_and_is_not_queued_by_their_ends,
 );
 
 fn expand(sequence: Sequence, fence: Fence, children: &[Insert]) -> Change {
@@ -28,7 +28,7 @@ fn children(given: &Given) -> [Insert; 2] {
     [given.insert(task("a/1")), given.insert(task("a/2"))]
 }
 
-async fn an_expanded_task_waits_for_its_children_and_is_told_of_them(given: Given) {
+async fn an_expanded_task_waits_for_its_children_and_its_next_claim_lists_them(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let children = children(&given);
     let applied = given.commit(expand(sequence, fence, &children)).await;
@@ -45,7 +45,7 @@ async fn an_expanded_task_waits_for_its_children_and_is_told_of_them(given: Give
     assert_eq!((claimed.attempt, claimed.resolved_args), (1, None));
 }
 
-async fn an_expanded_task_judges_its_children_itself(given: Given) {
+async fn an_expanded_task_runs_after_failed_children(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let children = children(&given);
     given.commit(expand(sequence, fence, &children)).await;
@@ -56,7 +56,7 @@ async fn an_expanded_task_judges_its_children_itself(given: Given) {
     assert!(given.claim(sequence).await.is_some());
 }
 
-async fn a_child_that_is_there_already_is_joined(given: Given) {
+async fn an_existing_child_is_joined(given: Given) {
     let (child, child_fence) = given.run(task("a/1")).await;
     let (sequence, fence) = given.run(task("a")).await;
     let applied = given.commit(expand(sequence, fence, &children(&given))).await;
@@ -66,7 +66,7 @@ async fn a_child_that_is_there_already_is_joined(given: Given) {
     assert_eq!(given.find("a").await.unmet, 1);
 }
 
-async fn a_child_that_ended_badly_runs_again_when_its_parent_does(given: Given) {
+async fn a_failed_child_is_retried_with_its_parent(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let first = children(&given);
     given.commit(expand(sequence, fence, &first)).await;
@@ -91,7 +91,7 @@ async fn a_child_that_ended_badly_runs_again_when_its_parent_does(given: Given) 
     assert_eq!(given.find("a").await.unmet, 1);
 }
 
-async fn a_task_of_somebody_else_is_no_child(given: Given) {
+async fn a_task_with_other_contents_is_no_child(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let mut strange = waits("a/1", &["a"]);
     strange.digest = Digest::of("something else", &[], &[]);
@@ -102,7 +102,7 @@ async fn a_task_of_somebody_else_is_no_child(given: Given) {
     assert_eq!(given.known("a/2").await, None, "and no child entered");
 }
 
-async fn children_that_have_all_ended_are_not_waited_for(given: Given) {
+async fn an_expansion_into_ended_children_is_queued_at_once(given: Given) {
     given.succeed(task("a/1")).await;
     given.fail(task("a/2")).await;
     let (sequence, fence) = given.run(task("a")).await;
@@ -130,7 +130,7 @@ async fn an_expansion_under_a_stale_fence_is_refused(given: Given) {
     assert_eq!((given.known("a/1").await, given.state("a").await), (None, State::Running));
 }
 
-async fn an_expansion_that_is_repeated_changes_nothing(given: Given) {
+async fn a_repeated_expansion_changes_nothing(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let changes: Arc<[Change]> = Arc::new([expand(sequence, fence, &children(&given))]);
     let first = given.commit_all(changes.clone()).await;
@@ -139,7 +139,7 @@ async fn an_expansion_that_is_repeated_changes_nothing(given: Given) {
     assert_eq!([given.find("a").await, given.find("a/1").await], before);
 }
 
-async fn children_are_ready_with_the_commit_that_made_them(given: Given) {
+async fn children_are_ready_in_the_commit_that_inserts_them(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let children = children(&given);
     let applied = given.commit(expand(sequence, fence, &children)).await;
@@ -148,7 +148,7 @@ async fn children_are_ready_with_the_commit_that_made_them(given: Given) {
     assert_eq!(given.find("a/1").await.state, State::Queued);
 }
 
-async fn a_cancelled_parent_cancels_its_children_and_is_not_released_by_them(given: Given) {
+async fn a_cancelled_parent_cancels_its_children_and_is_not_queued_by_their_ends(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let children = children(&given);
     given.commit(expand(sequence, fence, &children)).await;

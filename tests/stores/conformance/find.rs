@@ -4,12 +4,12 @@ use task_scheduler::store::Change;
 use super::given::*;
 
 on_every_store!(
-    everything_about_a_task_is_found,
-    each_id_has_its_own_answer,
-    an_id_that_is_surely_unknown_is_said_to_be,
+    a_task_is_found_with_all_that_belongs_to_it,
+    each_id_has_its_own_result,
+    an_unknown_id_is_known_to_be_unknown,
 );
 
-async fn everything_about_a_task_is_found(given: Given) {
+async fn a_task_is_found_with_all_that_belongs_to_it(given: Given) {
     let now = given.now();
     let (run_at, expires_at) = (given.after(SECOND), given.after(9 * SECOND));
     given.enter(task("parent")).await;
@@ -58,7 +58,7 @@ async fn everything_about_a_task_is_found(given: Given) {
     assert_eq!(found, expected);
 }
 
-async fn each_id_has_its_own_answer(given: Given) {
+async fn each_id_has_its_own_result(given: Given) {
     given.enter_all([task("a"), task("b")]).await;
     let asked: Vec<TaskId> = ["b", "nobody", "a", "b"].map(name).into();
     let found = given.store.find(&asked).await.expect("it reads");
@@ -68,7 +68,7 @@ async fn each_id_has_its_own_answer(given: Given) {
     assert_eq!(given.store.find(&[]).await.expect("it reads"), []);
 }
 
-async fn an_id_that_is_surely_unknown_is_said_to_be(given: Given) {
+async fn an_unknown_id_is_known_to_be_unknown(given: Given) {
     assert!(!given.store.may_know(&name("a")));
     given.enter(task("a")).await;
     assert!(given.store.may_know(&name("a")));

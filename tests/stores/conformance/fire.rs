@@ -13,23 +13,23 @@ use super::defined::*;
 use super::given::*;
 
 on_every_store!(
-    a_run_comes_in_with_the_commit_that_moves_the_schedule_on,
+    a_run_is_inserted_in_the_commit_that_changes_the_next_time,
     a_stale_firing_changes_nothing,
-    a_run_is_left_out_while_one_before_it_has_not_ended,
-    of_runs_that_fire_together_only_the_first_comes_in_where_they_must_not_overlap,
-    runs_may_overlap_where_that_is_allowed,
-    a_run_that_waits_is_replaced,
-    a_run_that_runs_is_told_to_stop_for_the_next,
+    the_skip_policy_skips_a_run_while_another_one_is_unfinished,
+    the_skip_policy_inserts_only_the_first_of_several_due_runs,
+    runs_overlap_with_the_allow_policy,
+    the_replace_policy_cancels_a_waiting_run,
+    the_replace_policy_cancels_a_running_run,
     missed_occurrences_are_counted,
-    a_run_that_cannot_come_in_has_failed,
-    how_a_run_ended_is_remembered_and_counted_if_it_was_badly,
-    a_run_that_is_retried_by_hand_has_not_ended,
-    a_run_that_is_resolved_by_hand_has_ended_well,
-    a_task_that_only_says_that_it_is_a_run_is_none,
-    a_run_is_made_by_hand_whatever_else_runs,
-    a_run_by_hand_that_is_refused_leaves_nothing,
-    remembered_runs_are_bounded_and_those_that_ended_go_first,
-    a_repeated_firing_answers_the_same,
+    a_refused_run_counts_as_failed,
+    the_end_of_a_run_is_remembered_and_counted_if_it_failed,
+    a_retried_run_is_unfinished,
+    a_resolved_run_counts_as_succeeded,
+    a_task_that_claims_to_be_a_run_is_not_counted,
+    a_manual_run_ignores_the_overlap_policy,
+    a_refused_manual_run_leaves_no_trace,
+    remembered_runs_are_bounded_and_ended_ones_go_first,
+    a_repeated_firing_returns_the_same,
 );
 
 fn event(given: &Given, fact: ScheduleFact) -> Event {
@@ -67,7 +67,7 @@ async fn claimed(
     (sequence, given.claim(sequence).await.expect("it can run").fence)
 }
 
-async fn a_run_comes_in_with_the_commit_that_moves_the_schedule_on(given: Given) {
+async fn a_run_is_inserted_in_the_commit_that_changes_the_next_time(given: Given) {
     given.define("s", Overlap::Skip).await;
     let before = given.status("s").await;
     let insert = given.insert(run_of("s", "r1"));
@@ -116,7 +116,7 @@ async fn a_stale_firing_changes_nothing(given: Given) {
     assert_eq!(given.commit(Change::Fire(late)).await.result, ChangeResult::Stale);
 }
 
-async fn a_run_is_left_out_while_one_before_it_has_not_ended(given: Given) {
+async fn the_skip_policy_skips_a_run_while_another_one_is_unfinished(given: Given) {
     given.define("s", Overlap::Skip).await;
     given.fire("s", &["r1"]).await;
     let applied = given.fire("s", &["r2"]).await;
@@ -130,16 +130,14 @@ async fn a_run_is_left_out_while_one_before_it_has_not_ended(given: Given) {
     assert_eq!(given.status("s").await.counts, counts);
 }
 
-async fn of_runs_that_fire_together_only_the_first_comes_in_where_they_must_not_overlap(
-    given: Given,
-) {
+async fn the_skip_policy_inserts_only_the_first_of_several_due_runs(given: Given) {
     given.define("s", Overlap::Skip).await;
     let applied = given.fire("s", &["r1", "r2", "r3"]).await;
     assert_eq!(applied.result, fired(&[true, false, false]));
     assert_eq!(given.status("s").await.runs, [run(&given, "r1", None)]);
 }
 
-async fn runs_may_overlap_where_that_is_allowed(given: Given) {
+async fn runs_overlap_with_the_allow_policy(given: Given) {
     given.define("s", Overlap::Allow).await;
     assert_eq!(given.fire("s", &["r1", "r2"]).await.result, fired(&[true, true]));
     assert_eq!(given.fire("s", &["r3"]).await.result, fired(&[true]));
@@ -147,7 +145,7 @@ async fn runs_may_overlap_where_that_is_allowed(given: Given) {
     assert_eq!(given.status("s").await.runs.len(), 3);
 }
 
-async fn a_run_that_waits_is_replaced(given: Given) {
+async fn the_replace_policy_cancels_a_waiting_run(given: Given) {
     given.define("s", Overlap::Replace).await;
     given.fire("s", &["r1"]).await;
     given.enter(waits("child", &["r1"])).await;
@@ -171,7 +169,7 @@ async fn a_run_that_waits_is_replaced(given: Given) {
     assert_eq!(status.counts, counts, "a run that was replaced has not failed");
 }
 
-async fn a_run_that_runs_is_told_to_stop_for_the_next(given: Given) {
+async fn the_replace_policy_cancels_a_running_run(given: Given) {
     given.define("s", Overlap::Replace).await;
     given.fire("s", &["r1"]).await;
     let (sequence, fence) = claimed(&given, "r1").await;
@@ -209,7 +207,7 @@ async fn missed_occurrences_are_counted(given: Given) {
     assert_eq!((status.counts, status.next), (counts, next));
 }
 
-async fn a_run_that_cannot_come_in_has_failed(given: Given) {
+async fn a_refused_run_counts_as_failed(given: Given) {
     let with_key = |id: &str, on_conflict| {
         let unique = Unique { key: "u".into(), window: None, on_conflict };
         let mut task = run_of("s", id);
@@ -226,9 +224,13 @@ async fn a_run_that_cannot_come_in_has_failed(given: Given) {
         (
             with_key("r1", OnConflict::ReturnFirst),
             Code::UniqueTaken,
-            "its unique key is task first's",
+            "unique key is held by task first",
         ),
-        (with_key("r2", OnConflict::Refuse), Code::UniqueTaken, "its unique key is another task's"),
+        (
+            with_key("r2", OnConflict::Refuse),
+            Code::UniqueTaken,
+            "unique key is held by another task",
+        ),
         (missing, Code::DependencyUnmet, "dependency nobody is not known"),
     ];
     let inserts = runs.iter().map(|(task, ..)| (occurrence, given.insert(task.clone())));
@@ -246,7 +248,7 @@ async fn a_run_that_cannot_come_in_has_failed(given: Given) {
     assert_eq!((status.counts, status.runs), (counts, vec![]));
 }
 
-async fn how_a_run_ended_is_remembered_and_counted_if_it_was_badly(given: Given) {
+async fn the_end_of_a_run_is_remembered_and_counted_if_it_failed(given: Given) {
     given.define("s", Overlap::Allow).await;
     given.fire("s", &["well", "badly", "tired"]).await;
     let occurrence = given.now();
@@ -280,7 +282,7 @@ async fn how_a_run_ended_is_remembered_and_counted_if_it_was_badly(given: Given)
     assert_eq!(status.counts, counts);
 }
 
-async fn a_run_that_is_retried_by_hand_has_not_ended(given: Given) {
+async fn a_retried_run_is_unfinished(given: Given) {
     given.define("s", Overlap::Skip).await;
     given.fire("s", &["r1"]).await;
     let (sequence, fence) = claimed(&given, "r1").await;
@@ -293,7 +295,7 @@ async fn a_run_that_is_retried_by_hand_has_not_ended(given: Given) {
     assert_eq!(given.status("s").await.runs, [run(&given, "r1", Some(State::Succeeded))]);
 }
 
-async fn a_run_that_is_resolved_by_hand_has_ended_well(given: Given) {
+async fn a_resolved_run_counts_as_succeeded(given: Given) {
     given.define("s", Overlap::Skip).await;
     given.fire("s", &["r1"]).await;
     let (sequence, fence) = claimed(&given, "r1").await;
@@ -306,7 +308,7 @@ async fn a_run_that_is_resolved_by_hand_has_ended_well(given: Given) {
     assert_eq!(status.counts, counts);
 }
 
-async fn a_task_that_only_says_that_it_is_a_run_is_none(given: Given) {
+async fn a_task_that_claims_to_be_a_run_is_not_counted(given: Given) {
     given.define("s", Overlap::Skip).await;
     let before = given.status("s").await;
     let (sequence, fence) = given.run(run_of("s", "impostor")).await;
@@ -323,7 +325,7 @@ fn trigger(given: &Given, run: Insert) -> Change {
     Change::Trigger { name: called("s"), occurrence: given.now(), run }
 }
 
-async fn a_run_is_made_by_hand_whatever_else_runs(given: Given) {
+async fn a_manual_run_ignores_the_overlap_policy(given: Given) {
     for overlap in [Overlap::Skip, Overlap::Replace] {
         given.define("s", overlap).await;
         let before = given.status("s").await;
@@ -358,7 +360,7 @@ async fn a_run_is_made_by_hand_whatever_else_runs(given: Given) {
     }
 }
 
-async fn a_run_by_hand_that_is_refused_leaves_nothing(given: Given) {
+async fn a_refused_manual_run_leaves_no_trace(given: Given) {
     given.define("s", Overlap::Skip).await;
     given.enter(task("taken")).await;
     let before = given.status("s").await;
@@ -367,7 +369,7 @@ async fn a_run_by_hand_that_is_refused_leaves_nothing(given: Given) {
     assert_eq!((applied.events, given.status("s").await), (vec![], before));
 }
 
-async fn remembered_runs_are_bounded_and_those_that_ended_go_first(given: Given) {
+async fn remembered_runs_are_bounded_and_ended_ones_go_first(given: Given) {
     given.define("s", Overlap::Allow).await;
     let ids: Vec<String> = (0..MAX_REMEMBERED_RUNS).map(|at| format!("r{at}")).collect();
     for id in &ids {
@@ -394,7 +396,7 @@ async fn remembered_runs_are_bounded_and_those_that_ended_go_first(given: Given)
     assert_eq!(given.tell(fail(sequence, fence)).await.events.len(), 1);
 }
 
-async fn a_repeated_firing_answers_the_same(given: Given) {
+async fn a_repeated_firing_returns_the_same(given: Given) {
     given.define("s", Overlap::Replace).await;
     let insert = |id| (given.now(), given.insert(run_of("s", id)));
     let firing = given.firing("s", vec![insert("r1"), insert("r2")]).await;

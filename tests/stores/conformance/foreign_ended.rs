@@ -4,11 +4,11 @@ use task_scheduler::store::{Applied, Change, ChangeResult};
 use super::given::*;
 
 on_every_store!(
-    a_task_waits_for_one_of_another_store_until_its_end_is_told,
-    a_task_whose_dependency_ended_badly_elsewhere_fails_and_takes_others_with_it,
-    a_task_that_runs_all_the_same_is_released_by_a_bad_end_elsewhere,
-    an_end_elsewhere_that_nobody_waits_for_changes_nothing,
-    an_end_elsewhere_that_is_told_twice_counts_once,
+    a_task_waits_for_a_foreign_dependency_until_its_end_is_reported,
+    a_failed_foreign_dependency_fails_its_dependants_transitively,
+    a_task_with_the_run_policy_runs_after_a_failed_foreign_dependency,
+    a_foreign_end_without_dependants_changes_nothing,
+    a_foreign_end_that_is_reported_twice_counts_once,
 );
 
 async fn enter(given: &Given, task: Task, elsewhere: &[&str]) -> Sequence {
@@ -24,7 +24,7 @@ fn told(id: &str, succeeded: bool) -> Change {
     Change::ForeignEnded { id: name(id), succeeded }
 }
 
-async fn a_task_waits_for_one_of_another_store_until_its_end_is_told(given: Given) {
+async fn a_task_waits_for_a_foreign_dependency_until_its_end_is_reported(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     let child = enter(&given, waits("a", &["parent"]), &["far", "further"]).await;
     assert_eq!(given.find("a").await.unmet, 3);
@@ -33,9 +33,7 @@ async fn a_task_waits_for_one_of_another_store_until_its_end_is_told(given: Give
     assert_eq!(given.commit(told("further", true)).await.ready, [ready(child)]);
 }
 
-async fn a_task_whose_dependency_ended_badly_elsewhere_fails_and_takes_others_with_it(
-    given: Given,
-) {
+async fn a_failed_foreign_dependency_fails_its_dependants_transitively(given: Given) {
     enter(&given, task("a"), &["far"]).await;
     given.enter(waits("child", &["a"])).await;
     let applied = given.commit(told("far", false)).await;
@@ -44,18 +42,18 @@ async fn a_task_whose_dependency_ended_badly_elsewhere_fails_and_takes_others_wi
     assert_eq!(ending, Some(dependency_failed("far")));
 }
 
-async fn a_task_that_runs_all_the_same_is_released_by_a_bad_end_elsewhere(given: Given) {
+async fn a_task_with_the_run_policy_runs_after_a_failed_foreign_dependency(given: Given) {
     let brave = enter(&given, waits_and_runs("a", &[]), &["far"]).await;
     assert_eq!(given.commit(told("far", false)).await.ready, [ready(brave)]);
 }
 
-async fn an_end_elsewhere_that_nobody_waits_for_changes_nothing(given: Given) {
+async fn a_foreign_end_without_dependants_changes_nothing(given: Given) {
     enter(&given, task("a"), &["far"]).await;
     assert_eq!(given.commit(told("near", false)).await, Applied::default());
     assert_eq!(given.state("a").await, State::Pending);
 }
 
-async fn an_end_elsewhere_that_is_told_twice_counts_once(given: Given) {
+async fn a_foreign_end_that_is_reported_twice_counts_once(given: Given) {
     enter(&given, task("a"), &["far", "further"]).await;
     for _ in 0..2 {
         assert_eq!(given.commit(told("far", true)).await, Applied::default());

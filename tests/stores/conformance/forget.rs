@@ -4,17 +4,17 @@ use task_scheduler::store::{Applied, Change, ChangeResult};
 use super::given::*;
 
 on_every_store!(
-    what_ended_is_forgotten_with_its_log,
-    what_has_not_ended_is_not_forgotten,
-    what_somebody_unfinished_depends_on_is_not_forgotten,
-    nobody_is_not_forgotten,
+    an_ended_task_is_purged_with_its_log,
+    unfinished_tasks_cannot_be_purged,
+    a_dependency_of_an_unfinished_task_cannot_be_purged,
+    purging_an_unknown_task_finds_nothing,
 );
 
 fn forget(id: &str) -> Change {
     Change::Purge { id: name(id) }
 }
 
-async fn what_ended_is_forgotten_with_its_log(given: Given) {
+async fn an_ended_task_is_purged_with_its_log(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let line = LogLine {
         number: 1,
@@ -34,14 +34,14 @@ async fn what_ended_is_forgotten_with_its_log(given: Given) {
     assert_eq!(given.store.logs(&name("a"), 0, 9).await.expect("it reads"), []);
 }
 
-async fn what_has_not_ended_is_not_forgotten(given: Given) {
+async fn unfinished_tasks_cannot_be_purged(given: Given) {
     given.enter(task("a")).await;
     let result = ChangeResult::WrongState(State::Queued);
     assert_eq!(given.commit(forget("a")).await, Applied { result, ..Applied::default() });
     assert_eq!(given.state("a").await, State::Queued);
 }
 
-async fn what_somebody_unfinished_depends_on_is_not_forgotten(given: Given) {
+async fn a_dependency_of_an_unfinished_task_cannot_be_purged(given: Given) {
     given.succeed(task("parent")).await;
     given.enter(waits("a", &["parent"])).await;
     let result = ChangeResult::InUse;
@@ -50,7 +50,7 @@ async fn what_somebody_unfinished_depends_on_is_not_forgotten(given: Given) {
     assert_eq!(given.commit(forget("parent")).await.result, ChangeResult::Done);
 }
 
-async fn nobody_is_not_forgotten(given: Given) {
+async fn purging_an_unknown_task_finds_nothing(given: Given) {
     let result = ChangeResult::NotFound;
     assert_eq!(given.commit(forget("a")).await, Applied { result, ..Applied::default() });
 }

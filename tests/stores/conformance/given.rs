@@ -18,7 +18,7 @@ use task_scheduler::store::{
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
 /// After how many ends of a process a task is a suspect, unless a case says otherwise.
-pub(crate) const SUSPECT_AFTER: u32 = 2;
+pub(crate) const QUARANTINE_AFTER: u32 = 2;
 
 /// An open store. Its clock stands still unless a case moves it.
 pub(crate) struct Given {
@@ -75,7 +75,7 @@ impl Given {
 
     /// Begins another boot on the same store.
     pub(crate) async fn open(&self) -> OpenReport {
-        self.open_with(SUSPECT_AFTER).await
+        self.open_with(QUARANTINE_AFTER).await
     }
 
     pub(crate) async fn open_with(&self, quarantine_after: u32) -> OpenReport {
@@ -87,7 +87,7 @@ impl Given {
 
     /// The process ends, and another one opens what it kept.
     pub(crate) async fn restart(&mut self) -> OpenReport {
-        self.restart_with(SUSPECT_AFTER).await
+        self.restart_with(QUARANTINE_AFTER).await
     }
 
     pub(crate) async fn restart_with(&mut self, quarantine_after: u32) -> OpenReport {
@@ -179,9 +179,9 @@ impl Given {
     }
 
     pub(crate) async fn claim_all(&self, wanted: Vec<ClaimRequest>) -> Claims {
-        let wishes = wanted.len();
+        let requests = wanted.len();
         let claims = self.store.claim(wanted, self.now()).await.expect("it claims");
-        assert_eq!(claims.claimed.len(), wishes);
+        assert_eq!(claims.claimed.len(), requests);
         claims
     }
 
@@ -371,7 +371,7 @@ pub(crate) fn ended(task: Task, ending: Ending, attempts: u32, at: Timestamp) ->
 pub(crate) fn dependency_failed(dependency: &str) -> Ending {
     Ending::Failed(Failure {
         code: Code::DependencyFailed,
-        message: format!("dependency {dependency} ended badly"),
+        message: format!("dependency {dependency} did not succeed"),
     })
 }
 

@@ -4,11 +4,11 @@ use task_scheduler::store::Change;
 use super::given::*;
 
 on_every_store!(
-    a_life_is_told_from_its_beginning,
-    a_long_life_keeps_its_beginning_and_its_latest_part,
+    the_history_of_a_task_is_complete,
+    a_long_history_keeps_its_first_and_its_latest_entries,
 );
 
-async fn a_life_is_told_from_its_beginning(given: Given) {
+async fn the_history_of_a_task_is_complete(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     let sequence = given.enter(waits("a", &["parent"])).await;
     given.commit(complete(parent, fence)).await;
@@ -33,7 +33,7 @@ async fn a_life_is_told_from_its_beginning(given: Given) {
     assert_eq!(told, expected);
 }
 
-async fn a_long_life_keeps_its_beginning_and_its_latest_part(given: Given) {
+async fn a_long_history_keeps_its_first_and_its_latest_entries(given: Given) {
     let (sequence, mut fence) = given.run(task("a")).await;
     for _ in 0..MAX_HISTORY {
         given.wait(SECOND);

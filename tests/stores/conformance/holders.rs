@@ -4,9 +4,9 @@ use task_scheduler::models::{QueueLimits, Task};
 
 use super::given::*;
 
-on_every_store!(those_that_hold_a_place_of_a_key_are_told_in_order);
+on_every_store!(the_holders_of_a_key_are_listed_in_order);
 
-async fn those_that_hold_a_place_of_a_key_are_told_in_order(given: Given) {
+async fn the_holders_of_a_key_are_listed_in_order(given: Given) {
     given.commit(limit(QueueLimits { concurrency_per_key: 3, ..QueueLimits::default() })).await;
     let in_other_queue: Task = {
         let mut task = keyed("elsewhere", "k");

@@ -6,20 +6,20 @@ use task_scheduler::store::{Applied, Change, ChangeResult};
 use super::given::*;
 
 on_every_store!(
-    a_task_that_can_run_is_queued_and_told_to_be_ready,
+    a_task_that_can_run_is_queued_and_reported_as_ready,
     a_task_that_waits_for_its_time_is_pending,
-    a_task_whose_time_has_come_does_not_wait_for_it,
+    a_task_that_is_already_due_is_queued_at_once,
     a_task_that_is_inserted_claimed_runs_under_that_fence,
-    a_claim_that_comes_with_the_insert_starts_nothing_that_has_to_wait,
-    a_commit_that_is_repeated_changes_nothing_and_answers_the_same,
-    an_insert_that_is_repeated_in_another_commit_says_that_the_task_is_in,
-    an_id_that_is_taken_is_refused_with_the_task_that_has_it,
+    an_insert_with_a_claim_does_not_start_a_task_that_has_to_wait,
+    a_repeated_commit_changes_nothing_and_returns_the_same,
+    a_repeated_insert_reports_the_state_of_the_task,
+    an_id_conflict_returns_the_task_that_has_the_id,
     the_second_of_two_with_one_id_in_a_commit_is_refused,
-    a_refused_change_does_not_touch_its_neighbours,
-    a_refused_task_leaves_nothing_behind,
+    a_refused_change_does_not_affect_its_neighbours,
+    a_refused_task_leaves_no_trace,
 );
 
-async fn a_task_that_can_run_is_queued_and_told_to_be_ready(given: Given) {
+async fn a_task_that_can_run_is_queued_and_reported_as_ready(given: Given) {
     let insert = given.insert(task("a"));
     let sequence = insert.sequence;
     let applied = given.commit(Change::Insert(insert)).await;
@@ -45,7 +45,7 @@ async fn a_task_that_waits_for_its_time_is_pending(given: Given) {
     assert!(given.claimable().await.is_empty());
 }
 
-async fn a_task_whose_time_has_come_does_not_wait_for_it(given: Given) {
+async fn a_task_that_is_already_due_is_queued_at_once(given: Given) {
     let now = given.now();
     given.enter(task_with("a", |options| options.run_at = Some(now))).await;
     let snapshot = given.find("a").await;
@@ -70,7 +70,7 @@ async fn a_task_that_is_inserted_claimed_runs_under_that_fence(given: Given) {
     assert_eq!((applied.result, ids(&applied.ended)), (ChangeResult::Done, vec!["a"]));
 }
 
-async fn a_claim_that_comes_with_the_insert_starts_nothing_that_has_to_wait(given: Given) {
+async fn an_insert_with_a_claim_does_not_start_a_task_that_has_to_wait(given: Given) {
     given.enter(task("parent")).await;
     let mut insert = given.insert(waits("a", &["parent"]));
     let (sequence, fence) = (insert.sequence, given.fence());
@@ -82,7 +82,7 @@ async fn a_claim_that_comes_with_the_insert_starts_nothing_that_has_to_wait(give
     assert_eq!((given.state("a").await, given.find("a").await.attempts), (State::Pending, 0));
 }
 
-async fn a_commit_that_is_repeated_changes_nothing_and_answers_the_same(given: Given) {
+async fn a_repeated_commit_changes_nothing_and_returns_the_same(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     given.enter_all([waits("good", &["parent"]), waits_and_runs("brave", &["parent"])]).await;
     let changes: Arc<[Change]> = Arc::new([
@@ -102,7 +102,7 @@ async fn a_commit_that_is_repeated_changes_nothing_and_answers_the_same(given: G
     assert_eq!(after, before);
 }
 
-async fn an_insert_that_is_repeated_in_another_commit_says_that_the_task_is_in(given: Given) {
+async fn a_repeated_insert_reports_the_state_of_the_task(given: Given) {
     let insert = given.insert(task("a"));
     given.commit(Change::Insert(insert.clone())).await;
     let before = given.find("a").await;
@@ -112,7 +112,7 @@ async fn an_insert_that_is_repeated_in_another_commit_says_that_the_task_is_in(g
     assert_eq!(given.find("a").await, before);
 }
 
-async fn an_id_that_is_taken_is_refused_with_the_task_that_has_it(given: Given) {
+async fn an_id_conflict_returns_the_task_that_has_the_id(given: Given) {
     given.succeed(task("a")).await;
     let taken: Snapshot = given.find("a").await;
     let other = task_with("a", |options| options.priority = 9);
@@ -130,7 +130,7 @@ async fn the_second_of_two_with_one_id_in_a_commit_is_refused(given: Given) {
     assert_eq!(given.claimable().await.len(), 1);
 }
 
-async fn a_refused_change_does_not_touch_its_neighbours(given: Given) {
+async fn a_refused_change_does_not_affect_its_neighbours(given: Given) {
     let stale = given.fence();
     let (running, fence) = given.run(task("a")).await;
     let changes = [
@@ -147,7 +147,7 @@ async fn a_refused_change_does_not_touch_its_neighbours(given: Given) {
     assert_eq!(given.states(["a", "b"]).await, [State::Succeeded, State::Queued]);
 }
 
-async fn a_refused_task_leaves_nothing_behind(given: Given) {
+async fn a_refused_task_leaves_no_trace(given: Given) {
     given.commit(Change::Insert(given.insert(waits("a", &["nobody"])))).await;
     assert_eq!(given.known("a").await, None);
     given.enter(task("a")).await;

@@ -6,18 +6,18 @@ use task_scheduler::store::{Applied, Change, ChangeResult, NOTIFY_SLICE};
 use super::given::*;
 
 on_every_store!(
-    one_at_a_time_of_a_key_can_be_claimed_in_their_order,
-    those_that_are_held_wait_in_the_order_of_their_places,
-    a_place_is_kept_through_a_retry_and_a_snooze,
-    with_two_places_a_retry_leaves_its_place,
-    other_keys_and_queues_are_not_in_each_other_s_way,
-    a_place_is_given_on_however_its_holder_leaves_it,
-    a_raised_limit_wakes_those_that_are_held,
-    a_raised_limit_wakes_many_in_slices,
-    a_body_that_goes_on_after_a_rest_has_a_place_again,
-    whoever_has_one_place_too_many_waits_before_it_runs_again,
-    a_held_task_can_be_cancelled_and_expire,
-    a_task_has_no_place_before_it_is_claimable,
+    tasks_of_a_key_are_claimable_one_at_a_time_in_order,
+    blocked_tasks_wait_in_the_order_of_their_positions,
+    a_key_is_kept_through_a_retry_and_a_snooze,
+    with_a_limit_of_two_a_retry_releases_the_key,
+    keys_of_other_queues_are_independent,
+    a_key_passes_to_the_next_task_however_its_holder_releases_it,
+    a_raised_limit_unblocks_tasks,
+    a_raised_limit_unblocks_many_tasks_in_slices,
+    a_resumed_attempt_holds_its_slot_again,
+    a_task_beyond_a_lowered_limit_waits_before_it_runs_again,
+    a_blocked_task_can_be_cancelled_and_expire,
+    a_task_does_not_hold_its_key_before_it_is_claimable,
 );
 
 fn per_key(concurrency_per_key: u32) -> Change {
@@ -45,7 +45,7 @@ async fn enter<const N: usize>(given: &Given, ids: [&str; N]) -> [Sequence; N] {
     entered
 }
 
-async fn one_at_a_time_of_a_key_can_be_claimed_in_their_order(given: Given) {
+async fn tasks_of_a_key_are_claimable_one_at_a_time_in_order(given: Given) {
     let all = enter(&given, ["a", "b", "c"]).await;
     assert_eq!(given.claimable().await, [all[0].0]);
     assert_eq!([held(&given, "a").await, held(&given, "b").await], [FREE, HELD]);
@@ -57,7 +57,7 @@ async fn one_at_a_time_of_a_key_can_be_claimed_in_their_order(given: Given) {
     }
 }
 
-async fn those_that_are_held_wait_in_the_order_of_their_places(given: Given) {
+async fn blocked_tasks_wait_in_the_order_of_their_positions(given: Given) {
     let (first, fence) = given.run(keyed("a", "k")).await;
     enter(&given, ["b"]).await;
     let mut better = keyed("c", "k");
@@ -68,7 +68,7 @@ async fn those_that_are_held_wait_in_the_order_of_their_places(given: Given) {
     assert_eq!([held(&given, "b").await, held(&given, "c").await], [HELD, FREE]);
 }
 
-async fn a_place_is_kept_through_a_retry_and_a_snooze(given: Given) {
+async fn a_key_is_kept_through_a_retry_and_a_snooze(given: Given) {
     let (first, fence) = given.run(keyed("a", "k")).await;
     let [second] = enter(&given, ["b"]).await;
     let due = given.after(SECOND);
@@ -88,7 +88,7 @@ async fn a_place_is_kept_through_a_retry_and_a_snooze(given: Given) {
     assert_eq!(given.commit(fail(first, fence)).await.ready, [ready(second)]);
 }
 
-async fn with_two_places_a_retry_leaves_its_place(given: Given) {
+async fn with_a_limit_of_two_a_retry_releases_the_key(given: Given) {
     given.commit(per_key(2)).await;
     let all = enter(&given, ["a", "b", "c"]).await;
     assert_eq!(given.claimable().await, [all[0].0, all[1].0]);
@@ -102,7 +102,7 @@ async fn with_two_places_a_retry_leaves_its_place(given: Given) {
     assert_eq!(given.commit(cancel("b")).await.ready, [ready(all[0])]);
 }
 
-async fn other_keys_and_queues_are_not_in_each_other_s_way(given: Given) {
+async fn keys_of_other_queues_are_independent(given: Given) {
     let mut elsewhere = keyed("c", "k");
     elsewhere.options.queue = queue("other");
     given.enter_all([keyed("a", "k"), keyed("b", "l"), elsewhere, task("d")]).await;
@@ -111,7 +111,7 @@ async fn other_keys_and_queues_are_not_in_each_other_s_way(given: Given) {
     }
 }
 
-async fn a_place_is_given_on_however_its_holder_leaves_it(given: Given) {
+async fn a_key_passes_to_the_next_task_however_its_holder_releases_it(given: Given) {
     let over = given.after(SECOND);
     let next = async |given: &Given, id: &str| given.enter(keyed(&format!("{id} next"), id)).await;
     let at_once = |id: &str| keyed(id, id);
@@ -139,7 +139,7 @@ async fn a_place_is_given_on_however_its_holder_leaves_it(given: Given) {
     assert_eq!(given.commit(rest(sequence, fence, true)).await, ready_all(&[waits]));
 }
 
-async fn a_raised_limit_wakes_those_that_are_held(given: Given) {
+async fn a_raised_limit_unblocks_tasks(given: Given) {
     let all = enter(&given, ["a", "b", "c", "d"]).await;
     assert_eq!(given.commit(per_key(3)).await, ready_all(&all[1..3]));
     assert_eq!(given.claimable().await, [all[0].0, all[1].0, all[2].0]);
@@ -150,7 +150,7 @@ async fn a_raised_limit_wakes_those_that_are_held(given: Given) {
     }
 }
 
-async fn a_raised_limit_wakes_many_in_slices(given: Given) {
+async fn a_raised_limit_unblocks_many_tasks_in_slices(given: Given) {
     let many = NOTIFY_SLICE + 6;
     given.enter_all((0..many).map(|number| keyed(&format!("a{number}"), "k"))).await;
     let commit = given.commit_all(Arc::new([per_key(2_000)])).await;
@@ -163,7 +163,7 @@ async fn a_raised_limit_wakes_many_in_slices(given: Given) {
     assert_eq!(given.claimable().await.len(), many);
 }
 
-async fn a_body_that_goes_on_after_a_rest_has_a_place_again(given: Given) {
+async fn a_resumed_attempt_holds_its_slot_again(given: Given) {
     let (first, fence) = given.run(keyed("a", "k")).await;
     given.commit(rest(first, fence, true)).await;
     given.commit(rest(first, fence, false)).await;
@@ -172,7 +172,7 @@ async fn a_body_that_goes_on_after_a_rest_has_a_place_again(given: Given) {
     assert_eq!(given.commit(complete(first, fence)).await.ready, [ready(second)]);
 }
 
-async fn whoever_has_one_place_too_many_waits_before_it_runs_again(given: Given) {
+async fn a_task_beyond_a_lowered_limit_waits_before_it_runs_again(given: Given) {
     let (first, fence) = given.run(keyed("a", "k")).await;
     let all = enter(&given, ["b", "c"]).await;
     given.commit(rest(first, fence, true)).await;
@@ -183,7 +183,7 @@ async fn whoever_has_one_place_too_many_waits_before_it_runs_again(given: Given)
     assert_eq!(given.commit(complete(all[0], second)).await.ready, [ready(first)]);
 }
 
-async fn a_held_task_can_be_cancelled_and_expire(given: Given) {
+async fn a_blocked_task_can_be_cancelled_and_expire(given: Given) {
     let (first, fence) = given.run(keyed("a", "k")).await;
     let mut dies = keyed("b", "k");
     dies.options.expires_at = Some(given.after(SECOND));
@@ -197,7 +197,7 @@ async fn a_held_task_can_be_cancelled_and_expire(given: Given) {
     assert_eq!(given.commit(complete(first, fence)).await.ready, []);
 }
 
-async fn a_task_has_no_place_before_it_is_claimable(given: Given) {
+async fn a_task_does_not_hold_its_key_before_it_is_claimable(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     let waiting = Task { deps: vec![name("parent")], ..keyed("a", "k") };
     let mut later = keyed("b", "k");

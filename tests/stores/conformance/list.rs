@@ -7,8 +7,8 @@ on_every_store!(
     tasks_are_found_by_tag_until_they_end,
     tagged_tasks_come_in_pages_newest_first,
     a_tag_is_matched_whole,
-    every_filter_says_which_tasks_are_meant,
-    pages_are_sound_while_tasks_come_and_go,
+    every_filter_selects_its_tasks,
+    pages_are_consistent_while_tasks_are_inserted_and_purged,
     a_page_looks_at_a_bounded_number_of_tasks,
 );
 
@@ -69,7 +69,7 @@ async fn a_tag_is_matched_whole(given: Given) {
     assert_eq!(page(&given, &red(), None, 9).await, (Vec::new(), None));
 }
 
-async fn every_filter_says_which_tasks_are_meant(given: Given) {
+async fn every_filter_selects_its_tasks(given: Given) {
     let (start, none) = (given.now(), TaskFilter::default());
     let at = |task: Task| Task { submitted_at: given.now(), ..task };
     given.succeed(at(task("first"))).await;
@@ -103,7 +103,7 @@ async fn every_filter_says_which_tasks_are_meant(given: Given) {
     }
 }
 
-async fn pages_are_sound_while_tasks_come_and_go(given: Given) {
+async fn pages_are_consistent_while_tasks_are_inserted_and_purged(given: Given) {
     for number in 1..=6 {
         given.enter(task(&format!("a{number}"))).await;
     }

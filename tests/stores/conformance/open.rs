@@ -6,15 +6,15 @@ use task_scheduler::store::{
 use super::given::*;
 
 on_every_store!(
-    a_fresh_store_begins_at_the_beginning,
-    a_boot_puts_back_what_an_earlier_one_left_running,
+    a_new_store_begins_with_sequence_one,
+    a_boot_queues_tasks_that_an_earlier_one_left_running,
     the_fences_of_an_earlier_boot_are_stale,
-    a_task_that_was_to_be_cancelled_is_not_put_back,
-    a_boot_is_told_what_waits_in_which_queue,
-    a_boot_makes_room_in_limited_queues,
-    places_that_were_given_once_are_never_given_again,
-    what_was_not_released_before_is_released_by_the_next_boot,
-    what_a_durable_store_acknowledged_survives_the_process,
+    a_boot_cancels_a_task_with_a_request_to_cancel,
+    a_boot_reports_the_state_of_every_queue,
+    a_boot_frees_the_slots_of_limited_queues,
+    outbox_positions_are_never_used_twice,
+    pending_dependants_are_notified_by_the_next_boot,
+    acknowledged_tasks_survive_the_process_in_a_durable_store,
 );
 
 /// What other nodes run is left alone on a store that is shared.
@@ -22,7 +22,7 @@ fn left_running(given: &Given) -> u64 {
     u64::from(!given.store.properties().shared)
 }
 
-async fn a_fresh_store_begins_at_the_beginning(mut given: Given) {
+async fn a_new_store_begins_with_sequence_one(mut given: Given) {
     if !given.store.properties().durable {
         given.restart().await;
     }
@@ -42,7 +42,7 @@ async fn a_fresh_store_begins_at_the_beginning(mut given: Given) {
     assert_eq!(opened, expected);
 }
 
-async fn a_boot_puts_back_what_an_earlier_one_left_running(given: Given) {
+async fn a_boot_queues_tasks_that_an_earlier_one_left_running(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let due = given.now();
     given.commit(Change::Retry { sequence, fence, failure: failure(), due }).await;
@@ -70,7 +70,7 @@ async fn the_fences_of_an_earlier_boot_are_stale(given: Given) {
     assert_eq!(given.state("a").await, State::Running);
 }
 
-async fn a_task_that_was_to_be_cancelled_is_not_put_back(given: Given) {
+async fn a_boot_cancels_a_task_with_a_request_to_cancel(given: Given) {
     let (sequence, _) = given.run(task("a")).await;
     given.enter(waits("child", &["a"])).await;
     given.commit(cancel("a")).await;
@@ -82,7 +82,7 @@ async fn a_task_that_was_to_be_cancelled_is_not_put_back(given: Given) {
     assert_eq!(ids(&applied.ended), ["child"]);
 }
 
-async fn a_boot_is_told_what_waits_in_which_queue(given: Given) {
+async fn a_boot_reports_the_state_of_every_queue(given: Given) {
     let due = given.after(SECOND);
     let in_queue = |id: &str, name: &str| task_with(id, |options| options.queue = queue(name));
     given.enter_all([in_queue("a", "one"), in_queue("b", "two")]).await;
@@ -107,7 +107,7 @@ async fn a_boot_is_told_what_waits_in_which_queue(given: Given) {
     assert_eq!(OpenReport { events: Vec::new(), ..opened }, expected);
 }
 
-async fn a_boot_makes_room_in_limited_queues(given: Given) {
+async fn a_boot_frees_the_slots_of_limited_queues(given: Given) {
     given.commit(set_queue(Some(1))).await;
     let (sequence, _) = given.run(task("a")).await;
     given.open().await;
@@ -115,7 +115,7 @@ async fn a_boot_makes_room_in_limited_queues(given: Given) {
     assert!(given.claim(sequence).await.is_some());
 }
 
-async fn places_that_were_given_once_are_never_given_again(given: Given) {
+async fn outbox_positions_are_never_used_twice(given: Given) {
     given.succeed(task("a")).await;
     let last = given.succeed(task("b")).await;
     given.wait(5 * SECOND);
@@ -126,7 +126,7 @@ async fn places_that_were_given_once_are_never_given_again(given: Given) {
     assert_eq!(given.open().await.next_sequence, Sequence(last.0 + 1));
 }
 
-async fn what_was_not_released_before_is_released_by_the_next_boot(given: Given) {
+async fn pending_dependants_are_notified_by_the_next_boot(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     let many = NOTIFY_SLICE + 5;
     given.enter_all((0..many).map(|number| waits(&format!("c{number}"), &["parent"]))).await;
@@ -136,7 +136,7 @@ async fn what_was_not_released_before_is_released_by_the_next_boot(given: Given)
     assert_eq!((applied.ended.len(), applied.more), (5, false));
 }
 
-async fn what_a_durable_store_acknowledged_survives_the_process(mut given: Given) {
+async fn acknowledged_tasks_survive_the_process_in_a_durable_store(mut given: Given) {
     given.enter(task("a")).await;
     let before = given.find("a").await;
     given.restart().await;

@@ -9,21 +9,21 @@ use super::defined::*;
 use super::given::*;
 
 on_every_store!(
-    what_a_webhook_wants_is_put_aside_with_the_change_that_made_it,
-    nothing_is_put_aside_for_nobody,
-    each_webhook_has_what_it_wants,
-    a_refused_change_puts_nothing_aside,
-    a_repeated_commit_puts_nothing_more_aside,
-    tasks_of_the_system_are_told_to_nobody,
-    a_disabled_webhook_gets_nothing_more,
-    claims_and_boots_put_aside_too,
-    the_outbox_is_read_in_order_from_a_place_on,
-    what_is_delivered_becomes_a_task_and_leaves,
-    what_was_delivered_before_only_leaves,
-    what_is_not_there_is_not_delivered,
-    a_delivery_that_is_refused_stays,
-    places_are_never_given_twice,
-    what_is_put_aside_survives_the_process,
+    matching_events_are_written_to_the_outbox_in_the_commit_of_their_change,
+    nothing_is_written_to_the_outbox_without_webhooks,
+    each_webhook_gets_the_events_that_match,
+    a_refused_change_writes_nothing_to_the_outbox,
+    a_repeated_commit_writes_nothing_more_to_the_outbox,
+    events_of_system_tasks_are_not_written_to_the_outbox,
+    a_disabled_webhook_gets_no_more_events,
+    claims_and_boots_write_to_the_outbox_too,
+    the_outbox_is_read_in_order_from_a_position,
+    a_delivered_entry_becomes_a_task_and_leaves_the_outbox,
+    an_entry_that_was_delivered_before_only_leaves_the_outbox,
+    an_unknown_outbox_entry_is_not_delivered,
+    a_refused_delivery_stays_in_the_outbox,
+    sequence_numbers_are_never_used_twice,
+    outbox_entries_survive_the_process,
 );
 
 fn posted(position: u64, webhook: &str, event: &Event) -> OutboxEntry {
@@ -49,7 +49,7 @@ async fn places(given: &Given) -> Vec<u64> {
     given.outbox().await.into_iter().map(|posted| posted.position).collect()
 }
 
-async fn what_a_webhook_wants_is_put_aside_with_the_change_that_made_it(given: Given) {
+async fn matching_events_are_written_to_the_outbox_in_the_commit_of_their_change(given: Given) {
     given.watch(webhook("a", "task.*")).await;
     let applied = given.tell(Change::Insert(given.insert(task("t")))).await;
     assert_eq!(given.outbox().await, [posted(1, "a", &applied.events[0])]);
@@ -59,14 +59,14 @@ async fn what_a_webhook_wants_is_put_aside_with_the_change_that_made_it(given: G
     assert_eq!(given.outbox().await.len(), 1, "it is about a queue");
 }
 
-async fn nothing_is_put_aside_for_nobody(given: Given) {
+async fn nothing_is_written_to_the_outbox_without_webhooks(given: Given) {
     given.succeed(task("t")).await;
     given.watch(webhook("a", "node.*")).await;
     given.succeed(task("u")).await;
     assert_eq!(given.outbox().await, []);
 }
 
-async fn each_webhook_has_what_it_wants(given: Given) {
+async fn each_webhook_gets_the_events_that_match(given: Given) {
     given.watch(webhook("b", "task.accepted")).await;
     given.watch(webhook("a", "task.*")).await;
     given.watch(webhook("c", "task.completed")).await;
@@ -87,7 +87,7 @@ async fn each_webhook_has_what_it_wants(given: Given) {
     assert_eq!(given.outbox().await, expected);
 }
 
-async fn a_refused_change_puts_nothing_aside(given: Given) {
+async fn a_refused_change_writes_nothing_to_the_outbox(given: Given) {
     let (sequence, fence) = given.run(task("t")).await;
     given.watch(webhook("a", "*")).await;
     let stale = given.fence();
@@ -104,7 +104,7 @@ async fn a_refused_change_puts_nothing_aside(given: Given) {
     assert_eq!(given.outbox().await.len(), 2);
 }
 
-async fn a_repeated_commit_puts_nothing_more_aside(given: Given) {
+async fn a_repeated_commit_writes_nothing_more_to_the_outbox(given: Given) {
     given.watch(webhook("a", "*")).await;
     let changes: Arc<[Change]> = Arc::new([Change::Insert(given.insert(task("t")))]);
     given.commit_all(changes.clone()).await;
@@ -112,14 +112,14 @@ async fn a_repeated_commit_puts_nothing_more_aside(given: Given) {
     assert_eq!(places(&given).await, [1]);
 }
 
-async fn tasks_of_the_system_are_told_to_nobody(given: Given) {
+async fn events_of_system_tasks_are_not_written_to_the_outbox(given: Given) {
     given.watch(webhook("a", "*")).await;
     let (sequence, fence) = given.run(delivery("d")).await;
     given.commit(complete(sequence, fence)).await;
     assert_eq!(given.outbox().await, []);
 }
 
-async fn a_disabled_webhook_gets_nothing_more(given: Given) {
+async fn a_disabled_webhook_gets_no_more_events(given: Given) {
     given.watch(webhook("a", "*")).await;
     given.enter(task("t")).await;
     let before = given.outbox().await;
@@ -128,7 +128,7 @@ async fn a_disabled_webhook_gets_nothing_more(given: Given) {
     assert_eq!((before.len(), given.outbox().await), (1, before));
 }
 
-async fn claims_and_boots_put_aside_too(given: Given) {
+async fn claims_and_boots_write_to_the_outbox_too(given: Given) {
     let sequence = given.enter(task("t")).await;
     given.watch(webhook("a", "*")).await;
     let claims = given.claim_all(vec![ClaimRequest { sequence, fence: given.fence() }]).await;
@@ -147,7 +147,7 @@ async fn claims_and_boots_put_aside_too(given: Given) {
     assert_eq!(given.outbox().await[3], posted(4, "a", &draining));
 }
 
-async fn the_outbox_is_read_in_order_from_a_place_on(given: Given) {
+async fn the_outbox_is_read_in_order_from_a_position(given: Given) {
     given.watch(webhook("a", "*")).await;
     given.enter_all((0..5).map(|at| task(&format!("t{at}")))).await;
     let read = async |after, limit| {
@@ -161,7 +161,7 @@ async fn the_outbox_is_read_in_order_from_a_place_on(given: Given) {
     assert_eq!(read(u64::MAX, 2).await, [0_u64; 0]);
 }
 
-async fn what_is_delivered_becomes_a_task_and_leaves(given: Given) {
+async fn a_delivered_entry_becomes_a_task_and_leaves_the_outbox(given: Given) {
     given.watch(webhook("a", "*")).await;
     given.enter(task("t")).await;
     let insert = given.insert(delivery("d"));
@@ -178,7 +178,7 @@ async fn what_is_delivered_becomes_a_task_and_leaves(given: Given) {
     assert_eq!((given.outbox().await, given.state("d").await), (vec![], State::Queued));
 }
 
-async fn what_was_delivered_before_only_leaves(given: Given) {
+async fn an_entry_that_was_delivered_before_only_leaves_the_outbox(given: Given) {
     given.watch(webhook("a", "*")).await;
     given.enter(task("t")).await;
     given.enter(delivery("d")).await;
@@ -188,7 +188,7 @@ async fn what_was_delivered_before_only_leaves(given: Given) {
     assert_eq!((applied.events, given.outbox().await), (vec![], vec![]));
 }
 
-async fn what_is_not_there_is_not_delivered(given: Given) {
+async fn an_unknown_outbox_entry_is_not_delivered(given: Given) {
     given.watch(webhook("a", "*")).await;
     given.enter(task("t")).await;
     for position in [0, 2, u64::MAX] {
@@ -201,7 +201,7 @@ async fn what_is_not_there_is_not_delivered(given: Given) {
     assert_eq!((given.known("d").await, given.known("d2").await), (None, None));
 }
 
-async fn a_delivery_that_is_refused_stays(given: Given) {
+async fn a_refused_delivery_stays_in_the_outbox(given: Given) {
     given.watch(webhook("a", "*")).await;
     given.enter(task("t")).await;
     let unmet = given.insert(waits("d", &["nobody"]));
@@ -210,7 +210,7 @@ async fn a_delivery_that_is_refused_stays(given: Given) {
     assert_eq!(places(&given).await, [1]);
 }
 
-async fn places_are_never_given_twice(mut given: Given) {
+async fn sequence_numbers_are_never_used_twice(mut given: Given) {
     given.watch(webhook("a", "*")).await;
     given.enter_all([task("t"), task("u")]).await;
     for position in [1, 2] {
@@ -228,7 +228,7 @@ async fn places_are_never_given_twice(mut given: Given) {
     assert_eq!(places(&given).await, [4]);
 }
 
-async fn what_is_put_aside_survives_the_process(mut given: Given) {
+async fn outbox_entries_survive_the_process(mut given: Given) {
     given.watch(webhook("a", "task.*")).await;
     given.enter(task("t")).await;
     let before = given.outbox().await;

@@ -5,9 +5,9 @@ use super::given::*;
 
 on_every_store!(
     nothing_of_a_paused_queue_starts,
-    what_runs_when_its_queue_is_paused_goes_on,
-    a_pause_is_known_to_the_next_process,
-    a_pause_and_limits_do_not_touch_each_other,
+    running_tasks_of_a_paused_queue_go_on,
+    a_pause_survives_the_process,
+    a_pause_and_limits_are_independent,
 );
 
 fn pause(paused: bool) -> Change {
@@ -28,7 +28,7 @@ async fn nothing_of_a_paused_queue_starts(given: Given) {
     assert!(given.claim(sequence).await.is_some());
 }
 
-async fn what_runs_when_its_queue_is_paused_goes_on(given: Given) {
+async fn running_tasks_of_a_paused_queue_go_on(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.commit(pause(true)).await;
     assert!(given.claim_under(sequence, fence).await.is_some(), "the same claim again");
@@ -36,7 +36,7 @@ async fn what_runs_when_its_queue_is_paused_goes_on(given: Given) {
     assert_eq!(ids(&applied.ended), ["a"]);
 }
 
-async fn a_pause_is_known_to_the_next_process(mut given: Given) {
+async fn a_pause_survives_the_process(mut given: Given) {
     given.commit(pause(true)).await;
     let opened = given.restart().await;
     let settings = QueueSettings { paused: true, ..QueueSettings::default() };
@@ -45,7 +45,7 @@ async fn a_pause_is_known_to_the_next_process(mut given: Given) {
     assert_eq!(opened.queues, if durable { vec![state] } else { Vec::new() });
 }
 
-async fn a_pause_and_limits_do_not_touch_each_other(given: Given) {
+async fn a_pause_and_limits_are_independent(given: Given) {
     let limits = QueueLimits { weight: 7, ..QueueLimits::default() };
     given.commit(pause(true)).await;
     given.commit(limit(limits)).await;

@@ -4,14 +4,14 @@ use task_scheduler::store::{Applied, Change, ChangeResult};
 use super::given::*;
 
 on_every_store!(
-    the_latest_progress_is_shown,
-    lines_are_read_by_pages,
-    lines_that_are_there_already_are_dropped,
-    lines_beyond_the_most_are_dropped,
-    a_later_attempt_goes_on_with_the_numbers,
-    words_under_a_stale_fence_are_refused,
-    nobody_has_no_log,
-    lines_survive_the_process,
+    the_latest_progress_is_read,
+    log_lines_are_read_in_pages,
+    repeated_log_lines_are_dropped,
+    log_lines_beyond_the_limit_are_dropped,
+    a_later_attempt_continues_the_line_numbers,
+    log_lines_under_a_stale_fence_are_refused,
+    an_unknown_task_has_no_log,
+    log_lines_survive_the_process,
 );
 
 fn line(given: &Given, number: u32) -> LogLine {
@@ -34,7 +34,7 @@ async fn read(given: &Given, after: u32, limit: usize) -> Vec<u32> {
     lines.into_iter().map(|line| line.number).collect()
 }
 
-async fn the_latest_progress_is_shown(given: Given) {
+async fn the_latest_progress_is_read(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     for (fraction, message) in [(0.25, "on"), (0.5, "half")] {
         let message = message.to_owned();
@@ -46,7 +46,7 @@ async fn the_latest_progress_is_shown(given: Given) {
     assert_eq!(given.find("a").await.progress, (0.5, "half".to_owned()));
 }
 
-async fn lines_are_read_by_pages(given: Given) {
+async fn log_lines_are_read_in_pages(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     assert_eq!(given.commit(log(&given, sequence, fence, 1..=3)).await, Applied::default());
     given.wait(SECOND);
@@ -60,7 +60,7 @@ async fn lines_are_read_by_pages(given: Given) {
     assert_eq!(last, [line(&given, 5)]);
 }
 
-async fn lines_that_are_there_already_are_dropped(given: Given) {
+async fn repeated_log_lines_are_dropped(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.commit(log(&given, sequence, fence, [1, 2])).await;
     given.commit(log(&given, sequence, fence, [2, 3, 3, 1, 4])).await;
@@ -68,7 +68,7 @@ async fn lines_that_are_there_already_are_dropped(given: Given) {
     assert_eq!(given.find("a").await.log_lines, 4);
 }
 
-async fn lines_beyond_the_most_are_dropped(given: Given) {
+async fn log_lines_beyond_the_limit_are_dropped(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     for half in [1..=600, 601..=1_200] {
         given.commit(log(&given, sequence, fence, half)).await;
@@ -79,14 +79,14 @@ async fn lines_beyond_the_most_are_dropped(given: Given) {
     assert_eq!(read(&given, 999, 9).await, [1_000]);
 }
 
-async fn a_later_attempt_goes_on_with_the_numbers(given: Given) {
+async fn a_later_attempt_continues_the_line_numbers(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.commit(log(&given, sequence, fence, 1..=3)).await;
     given.commit(release(sequence, fence)).await;
     assert_eq!(given.claim(sequence).await.expect("it was released").log_lines, 3);
 }
 
-async fn words_under_a_stale_fence_are_refused(given: Given) {
+async fn log_lines_under_a_stale_fence_are_refused(given: Given) {
     let (sequence, stale) = given.run(task("a")).await;
     given.commit(release(sequence, stale)).await;
     given.claim(sequence).await.expect("it was released");
@@ -100,11 +100,11 @@ async fn words_under_a_stale_fence_are_refused(given: Given) {
     assert_eq!((given.find("a").await, read(&given, 0, 9).await), (before, vec![]));
 }
 
-async fn nobody_has_no_log(given: Given) {
+async fn an_unknown_task_has_no_log(given: Given) {
     assert!(read(&given, 0, 9).await.is_empty());
 }
 
-async fn lines_survive_the_process(mut given: Given) {
+async fn log_lines_survive_the_process(mut given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.commit(log(&given, sequence, fence, 1..=3)).await;
     given.restart().await;

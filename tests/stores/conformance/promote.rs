@@ -6,18 +6,18 @@ use task_scheduler::store::{Applied, Change};
 use super::given::*;
 
 on_every_store!(
-    what_is_due_is_queued_and_what_is_not_stays,
-    the_next_due_time_is_told_with_every_commit,
-    what_waits_past_its_time_to_live_expires,
-    a_task_whose_time_comes_after_its_time_to_live_expires,
+    due_tasks_are_queued_and_others_stay,
+    every_commit_returns_the_next_due_time,
+    a_task_that_waits_past_its_time_to_live_expires,
+    a_task_that_is_due_after_its_time_to_live_expires,
     no_more_than_the_limit_is_promoted_at_once,
-    a_slice_that_was_just_full_has_no_more,
-    what_was_cancelled_is_not_promoted,
+    a_slice_that_was_just_full_reports_no_more,
+    cancelled_tasks_are_not_promoted,
 );
 
 const ALL: Change = Change::Promote { limit: 100 };
 
-async fn what_is_due_is_queued_and_what_is_not_stays(given: Given) {
+async fn due_tasks_are_queued_and_others_stay(given: Given) {
     let now = given.now();
     let at = |id: &str, seconds: u32| {
         task_with(id, |options| options.run_at = Some(now.plus(seconds * SECOND)))
@@ -35,7 +35,7 @@ async fn what_is_due_is_queued_and_what_is_not_stays(given: Given) {
     assert_eq!(given.find("first").await.due_at, None);
 }
 
-async fn the_next_due_time_is_told_with_every_commit(given: Given) {
+async fn every_commit_returns_the_next_due_time(given: Given) {
     let due = |seconds: u32| given.after(seconds * SECOND);
     let (run_at, expires_at, retry_at) = (due(3), due(2), due(1));
     let commit = given.commit_all(Arc::new([ALL])).await;
@@ -55,7 +55,7 @@ async fn the_next_due_time_is_told_with_every_commit(given: Given) {
     assert_eq!(given.commit_all(Arc::new([cancel("later")])).await.due, None);
 }
 
-async fn what_waits_past_its_time_to_live_expires(given: Given) {
+async fn a_task_that_waits_past_its_time_to_live_expires(given: Given) {
     let over = given.after(SECOND);
     let dies = |mut task: task_scheduler::models::Task| {
         task.options.expires_at = Some(over);
@@ -76,7 +76,7 @@ async fn what_waits_past_its_time_to_live_expires(given: Given) {
     assert!(given.claimable().await.is_empty());
 }
 
-async fn a_task_whose_time_comes_after_its_time_to_live_expires(given: Given) {
+async fn a_task_that_is_due_after_its_time_to_live_expires(given: Given) {
     let (over, due) = (given.after(SECOND), given.after(2 * SECOND));
     for (id, run_at) in [("later", due), ("at once", over)] {
         given
@@ -106,7 +106,7 @@ async fn no_more_than_the_limit_is_promoted_at_once(given: Given) {
     assert_eq!(moved, [2, 2, 1]);
 }
 
-async fn a_slice_that_was_just_full_has_no_more(given: Given) {
+async fn a_slice_that_was_just_full_reports_no_more(given: Given) {
     let due = given.after(SECOND);
     let later = |id: &str| task_with(id, |options| options.run_at = Some(due));
     given.enter_all([later("a"), later("b")]).await;
@@ -115,7 +115,7 @@ async fn a_slice_that_was_just_full_has_no_more(given: Given) {
     assert_eq!((applied.ready.len(), applied.more), (2, false));
 }
 
-async fn what_was_cancelled_is_not_promoted(given: Given) {
+async fn cancelled_tasks_are_not_promoted(given: Given) {
     let due = given.after(SECOND);
     given.enter(task_with("a", |options| options.run_at = Some(due))).await;
     given.commit(cancel("a")).await;

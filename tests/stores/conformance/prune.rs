@@ -6,17 +6,17 @@ use task_scheduler::store::{Applied, Change, Retention, RetentionLimit};
 use super::given::*;
 
 on_every_store!(
-    tasks_that_ended_long_ago_are_forgotten,
-    each_kind_of_end_has_its_own_age,
-    the_oldest_are_forgotten_when_there_are_too_many_of_a_kind,
-    no_more_than_the_limit_is_forgotten_at_once,
-    a_parent_that_somebody_waits_behind_is_kept,
-    a_failed_parent_that_somebody_waits_behind_is_kept,
-    a_parent_that_had_ended_before_is_kept_for_those_that_read_it_later,
-    parents_that_are_kept_do_not_keep_others,
-    an_ended_child_is_kept_until_its_parent_has_read_it,
-    what_has_not_ended_is_kept_for_ever,
-    a_forgotten_id_can_be_given_again,
+    tasks_that_ended_long_ago_are_pruned,
+    each_kind_of_end_has_its_own_retention,
+    the_oldest_are_pruned_beyond_the_maximum_count,
+    no_more_than_the_limit_is_pruned_at_once,
+    a_parent_of_waiting_tasks_is_kept,
+    a_failed_parent_of_waiting_tasks_is_kept,
+    an_ended_parent_is_kept_for_dependants_that_will_read_it,
+    parents_that_are_kept_do_not_stop_the_pruning_of_others,
+    an_ended_child_is_kept_until_its_parent_ends,
+    unfinished_tasks_are_never_pruned,
+    a_purged_id_can_be_used_again,
 );
 
 const LONG: RetentionLimit =
@@ -39,7 +39,7 @@ async fn kept<const N: usize>(given: &Given, ids: [&str; N]) -> Vec<String> {
     kept
 }
 
-async fn tasks_that_ended_long_ago_are_forgotten(given: Given) {
+async fn tasks_that_ended_long_ago_are_pruned(given: Given) {
     let retention =
         Retention { succeeded: RetentionLimit { max_age: 2 * SECOND, ..LONG }, ..KEEPS_ALL };
     let gone = given.succeed(task("old")).await;
@@ -54,7 +54,7 @@ async fn tasks_that_ended_long_ago_are_forgotten(given: Given) {
     assert_eq!(given.claim(gone).await, None);
 }
 
-async fn each_kind_of_end_has_its_own_age(given: Given) {
+async fn each_kind_of_end_has_its_own_retention(given: Given) {
     given.succeed(task("well")).await;
     given.fail(task("badly")).await;
     given.enter(task("cancelled")).await;
@@ -66,7 +66,7 @@ async fn each_kind_of_end_has_its_own_age(given: Given) {
     assert!(kept(&given, ["well"]).await.is_empty());
 }
 
-async fn the_oldest_are_forgotten_when_there_are_too_many_of_a_kind(given: Given) {
+async fn the_oldest_are_pruned_beyond_the_maximum_count(given: Given) {
     for id in ["a", "b", "c", "d"] {
         given.succeed(task(id)).await;
         given.fail(task(&format!("{id} failed"))).await;
@@ -85,7 +85,7 @@ async fn the_oldest_are_forgotten_when_there_are_too_many_of_a_kind(given: Given
     assert_eq!(kept(&given, failed).await, ["c failed", "d failed"]);
 }
 
-async fn no_more_than_the_limit_is_forgotten_at_once(given: Given) {
+async fn no_more_than_the_limit_is_pruned_at_once(given: Given) {
     for number in 0..3 {
         given.succeed(task(&format!("s{number}"))).await;
         given.fail(task(&format!("f{number}"))).await;
@@ -102,7 +102,7 @@ async fn no_more_than_the_limit_is_forgotten_at_once(given: Given) {
     assert!(!prune(&given, retention, 2).await.more);
 }
 
-async fn a_parent_that_somebody_waits_behind_is_kept(given: Given) {
+async fn a_parent_of_waiting_tasks_is_kept(given: Given) {
     let (_, _) = given.run(task("slow")).await;
     let (parent, fence) = given.run(task("parent")).await;
     let child = waits("child", &["parent", "slow"]);
@@ -118,7 +118,7 @@ async fn a_parent_that_somebody_waits_behind_is_kept(given: Given) {
     assert!(kept(&given, ["parent"]).await.is_empty());
 }
 
-async fn a_failed_parent_that_somebody_waits_behind_is_kept(given: Given) {
+async fn a_failed_parent_of_waiting_tasks_is_kept(given: Given) {
     let (slow, slow_fence) = given.run(task("slow")).await;
     let (parent, fence) = given.run(task("parent")).await;
     let child = given.enter(waits_and_runs("child", &["parent", "slow"])).await;
@@ -136,7 +136,7 @@ async fn a_failed_parent_that_somebody_waits_behind_is_kept(given: Given) {
     assert_eq!(given.known("parent").await, None);
 }
 
-async fn a_parent_that_had_ended_before_is_kept_for_those_that_read_it_later(given: Given) {
+async fn an_ended_parent_is_kept_for_dependants_that_will_read_it(given: Given) {
     given.succeed(task("parent")).await;
     let mut child = given.insert(waits("child", &["parent"]));
     // Somebody else knew that it had succeeded.
@@ -151,7 +151,7 @@ async fn a_parent_that_had_ended_before_is_kept_for_those_that_read_it_later(giv
     assert_eq!(given.known("parent").await, None);
 }
 
-async fn parents_that_are_kept_do_not_keep_others(given: Given) {
+async fn parents_that_are_kept_do_not_stop_the_pruning_of_others(given: Given) {
     for number in 0..3 {
         given.succeed(task(&format!("s{number}"))).await;
         given.fail(task(&format!("f{number}"))).await;
@@ -171,7 +171,7 @@ async fn parents_that_are_kept_do_not_keep_others(given: Given) {
     assert!(kept(&given, ids).await.is_empty());
 }
 
-async fn an_ended_child_is_kept_until_its_parent_has_read_it(given: Given) {
+async fn an_ended_child_is_kept_until_its_parent_ends(given: Given) {
     given.succeed(task("a/1")).await;
     let (sequence, fence) = given.run(task("a")).await;
     let children = vec![given.insert(task("a/1"))];
@@ -182,7 +182,7 @@ async fn an_ended_child_is_kept_until_its_parent_has_read_it(given: Given) {
     assert!(given.known("a/1").await.is_some());
 }
 
-async fn what_has_not_ended_is_kept_for_ever(given: Given) {
+async fn unfinished_tasks_are_never_pruned(given: Given) {
     let due = given.after(Duration::from_secs(1_000_000));
     given.enter(task_with("pending", |options| options.run_at = Some(due))).await;
     given.enter(task("queued")).await;
@@ -196,7 +196,7 @@ async fn what_has_not_ended_is_kept_for_ever(given: Given) {
     assert_eq!(kept(&given, ids).await, ids);
 }
 
-async fn a_forgotten_id_can_be_given_again(given: Given) {
+async fn a_purged_id_can_be_used_again(given: Given) {
     let first: Sequence = given.succeed(task("a")).await;
     given.wait(5 * SECOND);
     prune(&given, Retention { succeeded: FOR_A_SECOND, ..KEEPS_ALL }, 9).await;

@@ -7,18 +7,18 @@ use task_scheduler::store::{Change, OpenReport};
 use super::given::*;
 
 on_every_store!(
-    a_task_that_runs_at_three_ends_of_the_process_is_quarantined,
-    suspects_run_one_at_a_time,
-    innocents_are_not_held_back,
-    a_checkpoint_shows_that_a_task_is_not_the_cause,
-    ten_minutes_of_running_show_that_a_task_is_not_the_cause,
-    nobody_is_a_suspect_when_that_is_switched_off,
-    suspects_go_free_when_that_is_switched_off,
-    a_suspect_that_waits_keeps_no_other_from_running,
-    a_suspect_that_rests_lets_its_child_run,
-    a_quarantined_task_can_run_again,
-    those_that_wait_for_a_quarantined_task_are_told,
-    a_task_of_the_server_itself_is_no_suspect,
+    a_task_that_runs_at_three_process_ends_is_quarantined,
+    quarantine_candidates_run_one_at_a_time,
+    tasks_that_are_no_candidates_are_not_blocked,
+    a_checkpoint_resets_the_crash_count,
+    ten_minutes_of_running_reset_the_crash_count,
+    no_task_is_a_quarantine_candidate_when_quarantine_is_off,
+    quarantine_candidates_are_freed_when_quarantine_is_off,
+    a_waiting_quarantine_candidate_does_not_block_others,
+    a_suspended_quarantine_candidate_lets_its_child_run,
+    a_quarantined_task_can_be_retried,
+    dependants_of_a_quarantined_task_are_notified,
+    a_system_task_is_no_quarantine_candidate,
 );
 
 const FREE: (State, Option<BlockedBy>) = (State::Queued, None);
@@ -39,7 +39,7 @@ async fn suspects<const N: usize>(given: &Given, ids: [&str; N]) -> [Sequence; N
     for (at, id) in ids.into_iter().enumerate() {
         all[at] = given.enter(task(id)).await;
     }
-    for _ in 0..SUSPECT_AFTER {
+    for _ in 0..QUARANTINE_AFTER {
         for sequence in all {
             claim(given, sequence).await;
         }
@@ -48,7 +48,7 @@ async fn suspects<const N: usize>(given: &Given, ids: [&str; N]) -> [Sequence; N
     all
 }
 
-async fn a_task_that_runs_at_three_ends_of_the_process_is_quarantined(given: Given) {
+async fn a_task_that_runs_at_three_process_ends_is_quarantined(given: Given) {
     let sequence = given.enter(task("a")).await;
     for rescues in 1..=2 {
         claim(&given, sequence).await;
@@ -65,7 +65,7 @@ async fn a_task_that_runs_at_three_ends_of_the_process_is_quarantined(given: Giv
     assert_eq!(outcome.failure().map(|failure| failure.code), Some(Code::Quarantined));
 }
 
-async fn suspects_run_one_at_a_time(given: Given) {
+async fn quarantine_candidates_run_one_at_a_time(given: Given) {
     let all = suspects(&given, ["a", "b", "c"]).await;
     assert_eq!(given.claimable().await, [all[0].0]);
     assert_eq!((stands(&given, "b").await, stands(&given, "c").await), (HELD, HELD));
@@ -78,7 +78,7 @@ async fn suspects_run_one_at_a_time(given: Given) {
     assert_eq!(opened.quarantined, 1);
 }
 
-async fn innocents_are_not_held_back(given: Given) {
+async fn tasks_that_are_no_candidates_are_not_blocked(given: Given) {
     let [suspect] = suspects(&given, ["a"]).await;
     claim(&given, suspect).await;
     let (innocent, _) = given.run(task("b")).await;
@@ -87,7 +87,7 @@ async fn innocents_are_not_held_back(given: Given) {
     assert!(given.claim(innocent).await.is_some());
 }
 
-async fn a_checkpoint_shows_that_a_task_is_not_the_cause(given: Given) {
+async fn a_checkpoint_resets_the_crash_count(given: Given) {
     let all = suspects(&given, ["a", "b"]).await;
     let fence = claim(&given, all[0]).await;
     let data = Some((*b"further").into());
@@ -100,7 +100,7 @@ async fn a_checkpoint_shows_that_a_task_is_not_the_cause(given: Given) {
     assert_eq!(given.open().await.quarantined, 0);
 }
 
-async fn ten_minutes_of_running_show_that_a_task_is_not_the_cause(given: Given) {
+async fn ten_minutes_of_running_reset_the_crash_count(given: Given) {
     let all = suspects(&given, ["a", "b"]).await;
     claim(&given, all[0]).await;
     given.wait(Duration::from_secs(600));
@@ -110,7 +110,7 @@ async fn ten_minutes_of_running_show_that_a_task_is_not_the_cause(given: Given) 
     assert_eq!((stands(&given, "a").await, stands(&given, "b").await), (FREE, FREE));
 }
 
-async fn nobody_is_a_suspect_when_that_is_switched_off(given: Given) {
+async fn no_task_is_a_quarantine_candidate_when_quarantine_is_off(given: Given) {
     let sequence = given.enter(task("a")).await;
     for _ in 0..5 {
         claim(&given, sequence).await;
@@ -119,13 +119,13 @@ async fn nobody_is_a_suspect_when_that_is_switched_off(given: Given) {
     assert_eq!(stands(&given, "a").await, FREE);
 }
 
-async fn suspects_go_free_when_that_is_switched_off(given: Given) {
+async fn quarantine_candidates_are_freed_when_quarantine_is_off(given: Given) {
     let all = suspects(&given, ["a", "b", "c"]).await;
     given.open_with(0).await;
     assert_eq!(given.claimable().await, all.map(|sequence| sequence.0));
 }
 
-async fn a_suspect_that_waits_keeps_no_other_from_running(given: Given) {
+async fn a_waiting_quarantine_candidate_does_not_block_others(given: Given) {
     let all = suspects(&given, ["a", "b"]).await;
     let fence = claim(&given, all[0]).await;
     let due = given.after(SECOND);
@@ -136,10 +136,10 @@ async fn a_suspect_that_waits_keeps_no_other_from_running(given: Given) {
     assert_eq!((stands(&given, "a").await, stands(&given, "b").await), (HELD, FREE));
 }
 
-async fn a_suspect_that_rests_lets_its_child_run(given: Given) {
+async fn a_suspended_quarantine_candidate_lets_its_child_run(given: Given) {
     let parent = given.enter(task("p")).await;
     let mut child = Sequence(0);
-    for _ in 0..SUSPECT_AFTER {
+    for _ in 0..QUARANTINE_AFTER {
         let fence = claim(&given, parent).await;
         let spawned = given.insert(task("p/1"));
         child = if child == Sequence(0) { spawned.sequence } else { child };
@@ -157,7 +157,7 @@ async fn a_suspect_that_rests_lets_its_child_run(given: Given) {
     assert_eq!(ids(&given.commit(complete(parent, fence)).await.ended), ["p"]);
 }
 
-async fn a_quarantined_task_can_run_again(given: Given) {
+async fn a_quarantined_task_can_be_retried(given: Given) {
     let [sequence] = suspects(&given, ["a"]).await;
     claim(&given, sequence).await;
     given.open().await;
@@ -166,7 +166,7 @@ async fn a_quarantined_task_can_run_again(given: Given) {
     assert_eq!(given.open().await.quarantined, 0, "its deaths are forgiven");
 }
 
-async fn those_that_wait_for_a_quarantined_task_are_told(given: Given) {
+async fn dependants_of_a_quarantined_task_are_notified(given: Given) {
     let [sequence] = suspects(&given, ["a"]).await;
     given.enter(waits("child", &["a"])).await;
     claim(&given, sequence).await;
@@ -175,10 +175,10 @@ async fn those_that_wait_for_a_quarantined_task_are_told(given: Given) {
     assert_eq!(ids(&applied.ended), ["child"]);
 }
 
-async fn a_task_of_the_server_itself_is_no_suspect(given: Given) {
+async fn a_system_task_is_no_quarantine_candidate(given: Given) {
     let delivery = Task { method: "system/webhook".into(), ..task("a") };
     let sequence = given.enter(delivery).await;
-    for _ in 0..=SUSPECT_AFTER {
+    for _ in 0..=QUARANTINE_AFTER {
         claim(&given, sequence).await;
         assert_eq!(given.open().await.quarantined, 0);
         assert_eq!(stands(&given, "a").await, FREE);

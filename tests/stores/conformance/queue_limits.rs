@@ -3,12 +3,12 @@ use task_scheduler::store::Applied;
 use super::given::*;
 
 on_every_store!(
-    a_body_that_rests_makes_room_in_its_queue,
-    a_rest_under_a_stale_fence_is_refused,
-    limits_are_known_to_the_next_process,
+    a_suspended_attempt_gives_back_its_slot,
+    a_suspension_under_a_stale_fence_is_refused,
+    limits_survive_the_process,
 );
 
-async fn a_body_that_rests_makes_room_in_its_queue(given: Given) {
+async fn a_suspended_attempt_gives_back_its_slot(given: Given) {
     given.commit(set_queue(Some(1))).await;
     let (first, fence) = given.run(task("a")).await;
     let [second, third] = [given.enter(task("b")).await, given.enter(task("c")).await];
@@ -23,7 +23,7 @@ async fn a_body_that_rests_makes_room_in_its_queue(given: Given) {
     assert!(given.claim(third).await.is_some());
 }
 
-async fn a_rest_under_a_stale_fence_is_refused(given: Given) {
+async fn a_suspension_under_a_stale_fence_is_refused(given: Given) {
     given.commit(set_queue(Some(1))).await;
     let (first, stale) = given.run(task("a")).await;
     given.commit(release(first, stale)).await;
@@ -35,7 +35,7 @@ async fn a_rest_under_a_stale_fence_is_refused(given: Given) {
     assert_eq!(given.claim(second).await, None);
 }
 
-async fn limits_are_known_to_the_next_process(mut given: Given) {
+async fn limits_survive_the_process(mut given: Given) {
     given.commit(set_queue(Some(1))).await;
     given.restart().await;
     let [first, second] = [given.enter(task("a")).await, given.enter(task("b")).await];

@@ -3,9 +3,9 @@ use task_scheduler::store::{Change, QueueState};
 use super::given::*;
 
 on_every_store!(
-    a_whole_life_is_counted,
-    queues_are_told_by_name,
-    those_that_rest_are_counted_as_running,
+    the_counts_follow_every_state_of_a_task,
+    queues_are_listed_by_name,
+    suspended_tasks_are_counted_as_running,
 );
 
 async fn counts(given: &Given) -> Vec<(u64, u64)> {
@@ -13,7 +13,7 @@ async fn counts(given: &Given) -> Vec<(u64, u64)> {
     queues.into_iter().map(|queue| (queue.waiting(), queue.running)).collect()
 }
 
-async fn a_whole_life_is_counted(given: Given) {
+async fn the_counts_follow_every_state_of_a_task(given: Given) {
     assert_eq!(counts(&given).await, []);
     let (parent, parent_fence) = given.run(task("parent")).await;
     assert_eq!(counts(&given).await, [(0, 1)]);
@@ -36,7 +36,7 @@ async fn a_whole_life_is_counted(given: Given) {
     assert_eq!(counts(&given).await, [(1, 1)]);
 }
 
-async fn queues_are_told_by_name(given: Given) {
+async fn queues_are_listed_by_name(given: Given) {
     for (id, name) in [("a", "two"), ("b", "one"), ("c", "two")] {
         given.enter(task_with(id, |options| options.queue = queue(name))).await;
     }
@@ -50,7 +50,7 @@ async fn queues_are_told_by_name(given: Given) {
     assert_eq!(queues, [state("one", 1), state("two", 2)]);
 }
 
-async fn those_that_rest_are_counted_as_running(given: Given) {
+async fn suspended_tasks_are_counted_as_running(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.commit(rest(sequence, fence, true)).await;
     let expected = QueueState { running: 1, suspended: 1, ..QueueState::empty(queue("default")) };

@@ -11,29 +11,29 @@ use super::chance::{self, Chance, Step};
 use super::given::*;
 
 on_every_store!(
-    a_first_random_life_is_like_the_reference,
-    a_second_random_life_is_like_the_reference,
-    a_third_random_life_is_like_the_reference,
-    a_fourth_random_life_is_like_the_reference,
+    a_first_random_run_equals_the_reference,
+    a_second_random_run_equals_the_reference,
+    a_third_random_run_equals_the_reference,
+    a_fourth_random_run_equals_the_reference,
 );
 
 const STEPS: usize = 400;
 /// More rounds than any of these lives has steps.
 const ROUNDS: usize = 1_000;
 
-async fn a_first_random_life_is_like_the_reference(given: Given) {
+async fn a_first_random_run_equals_the_reference(given: Given) {
     live(given, 1).await;
 }
 
-async fn a_second_random_life_is_like_the_reference(given: Given) {
+async fn a_second_random_run_equals_the_reference(given: Given) {
     live(given, 2).await;
 }
 
-async fn a_third_random_life_is_like_the_reference(given: Given) {
+async fn a_third_random_run_equals_the_reference(given: Given) {
     live(given, 3).await;
 }
 
-async fn a_fourth_random_life_is_like_the_reference(given: Given) {
+async fn a_fourth_random_run_equals_the_reference(given: Given) {
     live(given, 4).await;
 }
 
@@ -49,7 +49,7 @@ async fn live(given: Given, seed: u64) {
     let reference = MemoryStore::default();
     let boot = OpenOptions {
         now: given.now(),
-        quarantine_after: SUSPECT_AFTER,
+        quarantine_after: QUARANTINE_AFTER,
         notify_slice: NOTIFY_SLICE,
     };
     let opened = reference.open(boot).await.expect("it opens");
@@ -159,8 +159,8 @@ impl Life {
         for _ in 0..ROUNDS {
             for queue in chance::queues() {
                 let ready = self.reference.window(&queue, None, 1_000).await.expect("it reads");
-                let wishes = self.chance.wishes(&ready);
-                self.make(Step::Claim(wishes)).await;
+                let requests = self.chance.requests(&ready);
+                self.make(Step::Claim(requests)).await;
             }
             let mut changes = self.chance.ends();
             changes.push(Change::Promote { limit: 100 });

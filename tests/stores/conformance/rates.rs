@@ -6,12 +6,12 @@ use task_scheduler::store::{Applied, Change, ClaimRequest};
 use super::given::*;
 
 on_every_store!(
-    a_rate_lets_a_burst_start_and_then_one_after_another,
-    a_rest_saves_no_more_than_a_burst,
-    a_rate_that_does_not_come_out_even_lets_nobody_start_too_early,
-    a_rate_that_is_lifted_lets_everybody_go,
-    whoever_waits_for_its_turn_has_it_when_the_one_before_is_cancelled,
-    what_started_lately_is_known_to_the_next_process,
+    a_rate_limit_permits_a_burst_and_then_one_start_after_another,
+    idle_time_permits_no_more_than_a_burst,
+    a_rate_without_a_whole_interval_permits_no_early_start,
+    a_removed_rate_limit_unblocks_every_task,
+    a_blocked_task_is_next_when_the_one_before_it_is_cancelled,
+    the_pace_of_a_key_survives_the_process,
 );
 
 /// Two at once, then one every two seconds.
@@ -43,7 +43,7 @@ async fn start(given: &Given, sequence: Sequence) -> (Vec<u64>, Option<u64>) {
     (ready, claims.due.map(|due| due.since(given.now()).as_secs()))
 }
 
-async fn a_rate_lets_a_burst_start_and_then_one_after_another(given: Given) {
+async fn a_rate_limit_permits_a_burst_and_then_one_start_after_another(given: Given) {
     let all = five(&given).await;
     assert_eq!(given.claimable().await, [all[0].0]);
     assert_eq!(given.find("b").await.blocked_by, Some(BlockedBy::ConcurrencyKey));
@@ -57,7 +57,7 @@ async fn a_rate_lets_a_burst_start_and_then_one_after_another(given: Given) {
     }
 }
 
-async fn a_rest_saves_no_more_than_a_burst(given: Given) {
+async fn idle_time_permits_no_more_than_a_burst(given: Given) {
     let all = five(&given).await;
     start(&given, all[0]).await;
     start(&given, all[1]).await;
@@ -67,7 +67,7 @@ async fn a_rest_saves_no_more_than_a_burst(given: Given) {
     assert_eq!(start(&given, all[3]).await, (vec![], Some(2)));
 }
 
-async fn a_rate_that_does_not_come_out_even_lets_nobody_start_too_early(given: Given) {
+async fn a_rate_without_a_whole_interval_permits_no_early_start(given: Given) {
     let all = five(&given).await;
     let rate_per_key = Some(Rate { count: 3, per: SECOND });
     given.commit(limit(QueueLimits { rate_per_key, ..LIMITS })).await;
@@ -80,7 +80,7 @@ async fn a_rate_that_does_not_come_out_even_lets_nobody_start_too_early(given: G
     assert_eq!(given.commit(PROMOTE).await.ready, [ready(all[3])]);
 }
 
-async fn a_rate_that_is_lifted_lets_everybody_go(given: Given) {
+async fn a_removed_rate_limit_unblocks_every_task(given: Given) {
     let all = five(&given).await;
     start(&given, all[0]).await;
     start(&given, all[1]).await;
@@ -89,12 +89,12 @@ async fn a_rate_that_is_lifted_lets_everybody_go(given: Given) {
     assert_eq!(applied, Applied { ready: expected, ..Applied::default() });
 }
 
-async fn whoever_waits_for_its_turn_has_it_when_the_one_before_is_cancelled(given: Given) {
+async fn a_blocked_task_is_next_when_the_one_before_it_is_cancelled(given: Given) {
     let all = five(&given).await;
     assert_eq!(given.commit(cancel("a")).await.ready, [ready(all[1])]);
 }
 
-async fn what_started_lately_is_known_to_the_next_process(mut given: Given) {
+async fn the_pace_of_a_key_survives_the_process(mut given: Given) {
     let all = five(&given).await;
     start(&given, all[0]).await;
     start(&given, all[1]).await;

@@ -6,17 +6,17 @@ use task_scheduler::store::{Applied, Change, ChangeResult};
 use super::given::*;
 
 on_every_store!(
-    what_ended_badly_can_be_resolved_and_so_can_what_was,
-    what_nobody_knows_or_has_not_ended_badly_cannot_be_resolved,
-    those_that_failed_only_for_it_are_released,
-    what_was_resolved_can_run_again,
+    failed_and_resolved_tasks_can_be_resolved,
+    unknown_unfinished_and_succeeded_tasks_cannot_be_resolved,
+    tasks_that_failed_only_for_a_resolved_one_run,
+    a_resolved_task_can_be_retried,
 );
 
 fn resolve(id: &str) -> Change {
     Change::Resolve { id: name(id), result: result(), reason: "by phone".into() }
 }
 
-async fn what_ended_badly_can_be_resolved_and_so_can_what_was(given: Given) {
+async fn failed_and_resolved_tasks_can_be_resolved(given: Given) {
     given.fail(task("badly")).await;
     given.enter(task("cancelled")).await;
     given.commit(cancel("cancelled")).await;
@@ -42,7 +42,7 @@ async fn what_ended_badly_can_be_resolved_and_so_can_what_was(given: Given) {
     }
 }
 
-async fn what_nobody_knows_or_has_not_ended_badly_cannot_be_resolved(given: Given) {
+async fn unknown_unfinished_and_succeeded_tasks_cannot_be_resolved(given: Given) {
     assert_eq!(given.commit(resolve("nobody")).await.result, ChangeResult::NotFound);
     given.enter(task("a")).await;
     let result = ChangeResult::WrongState(State::Queued);
@@ -52,7 +52,7 @@ async fn what_nobody_knows_or_has_not_ended_badly_cannot_be_resolved(given: Give
     assert_eq!(given.commit(resolve("well")).await, Applied { result, ..Applied::default() });
 }
 
-async fn those_that_failed_only_for_it_are_released(given: Given) {
+async fn tasks_that_failed_only_for_a_resolved_one_run(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     let child = given.enter(waits("child", &["parent"])).await;
     given.enter(waits("grandchild", &["child"])).await;
@@ -63,7 +63,7 @@ async fn those_that_failed_only_for_it_are_released(given: Given) {
     assert_eq!(given.states(["child", "grandchild"]).await, [State::Queued, State::Pending]);
 }
 
-async fn what_was_resolved_can_run_again(given: Given) {
+async fn a_resolved_task_can_be_retried(given: Given) {
     given.fail(task("a")).await;
     given.commit(resolve("a")).await;
     given.commit(again("a")).await;

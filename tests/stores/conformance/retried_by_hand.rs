@@ -4,21 +4,21 @@ use task_scheduler::store::{Applied, Change, ChangeResult, DependencyProblem, NO
 use super::given::*;
 
 on_every_store!(
-    whatever_ended_runs_again_with_all_its_retries,
-    what_nobody_knows_or_has_not_ended_does_not_run_again,
-    an_expired_task_can_run_and_does_not_expire_again,
-    those_that_failed_only_for_it_come_back_with_it_transitively,
-    whoever_failed_for_another_too_stays_until_that_comes_back,
-    a_task_does_not_run_again_while_its_dependency_has_ended_badly,
-    a_unique_key_is_taken_again_or_refused,
-    many_come_back_in_slices,
+    any_ended_task_can_be_retried_with_all_its_retries,
+    unknown_and_unfinished_tasks_cannot_be_retried,
+    a_retried_expired_task_does_not_expire_again,
+    tasks_that_failed_only_for_a_retried_one_are_retried_transitively,
+    a_task_that_failed_for_two_dependencies_waits_for_both_retries,
+    a_task_with_a_failed_dependency_cannot_be_retried,
+    a_retry_takes_the_unique_key_again_or_is_refused,
+    many_dependants_are_retried_in_slices,
 );
 
 fn changed(state: State, retried_dependants: u32) -> ChangeResult {
     ChangeResult::Changed { state, retried_dependants, ended: None }
 }
 
-async fn whatever_ended_runs_again_with_all_its_retries(given: Given) {
+async fn any_ended_task_can_be_retried_with_all_its_retries(given: Given) {
     given.succeed(task("well")).await;
     given.fail(task("badly")).await;
     given.enter(task("cancelled")).await;
@@ -47,7 +47,7 @@ async fn whatever_ended_runs_again_with_all_its_retries(given: Given) {
     }
 }
 
-async fn what_nobody_knows_or_has_not_ended_does_not_run_again(given: Given) {
+async fn unknown_and_unfinished_tasks_cannot_be_retried(given: Given) {
     assert_eq!(given.commit(again("nobody")).await.result, ChangeResult::NotFound);
     given.run(task("a")).await;
     let applied = given.commit(again("a")).await;
@@ -55,7 +55,7 @@ async fn what_nobody_knows_or_has_not_ended_does_not_run_again(given: Given) {
     assert_eq!(applied, Applied { result, ..Applied::default() });
 }
 
-async fn an_expired_task_can_run_and_does_not_expire_again(given: Given) {
+async fn a_retried_expired_task_does_not_expire_again(given: Given) {
     let over = given.after(SECOND);
     let sequence = given.enter(task_with("a", |options| options.expires_at = Some(over))).await;
     given.wait(SECOND);
@@ -65,7 +65,7 @@ async fn an_expired_task_can_run_and_does_not_expire_again(given: Given) {
     assert!(given.claim(sequence).await.is_some());
 }
 
-async fn those_that_failed_only_for_it_come_back_with_it_transitively(given: Given) {
+async fn tasks_that_failed_only_for_a_retried_one_are_retried_transitively(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     given.enter_all([waits("child", &["parent"]), waits("grandchild", &["child"])]).await;
     given.enter(waits("tired", &["parent"])).await;
@@ -78,13 +78,13 @@ async fn those_that_failed_only_for_it_come_back_with_it_transitively(given: Giv
     let states = given.states(["child", "grandchild", "tired"]).await;
     assert_eq!(states, [State::Pending, State::Pending, State::Cancelled]);
     let last = given.find("child").await.history.pop().and_then(|entry| entry.error);
-    assert_eq!(last.as_deref(), Some("a dependency came back"));
+    assert_eq!(last.as_deref(), Some("a dependency was retried or resolved"));
     let fence = given.claim(parent).await.expect("it runs again").fence;
     assert_eq!(given.commit(complete(parent, fence)).await.ready.len(), 1);
     assert_eq!(given.states(["child", "grandchild"]).await, [State::Queued, State::Pending]);
 }
 
-async fn whoever_failed_for_another_too_stays_until_that_comes_back(given: Given) {
+async fn a_task_that_failed_for_two_dependencies_waits_for_both_retries(given: Given) {
     let (one, one_fence) = given.run(task("one")).await;
     let (two, two_fence) = given.run(task("two")).await;
     given.enter(waits("child", &["one", "two"])).await;
@@ -96,7 +96,7 @@ async fn whoever_failed_for_another_too_stays_until_that_comes_back(given: Given
     assert_eq!((given.state("child").await, given.find("child").await.unmet), (State::Pending, 2));
 }
 
-async fn a_task_does_not_run_again_while_its_dependency_has_ended_badly(given: Given) {
+async fn a_task_with_a_failed_dependency_cannot_be_retried(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     given.enter_all([waits("child", &["parent"]), waits_and_runs("brave", &["parent"])]).await;
     given.commit(fail(parent, fence)).await;
@@ -108,7 +108,7 @@ async fn a_task_does_not_run_again_while_its_dependency_has_ended_badly(given: G
     assert_eq!(given.commit(again("brave")).await.result, changed(State::Queued, 0));
 }
 
-async fn a_unique_key_is_taken_again_or_refused(given: Given) {
+async fn a_retry_takes_the_unique_key_again_or_is_refused(given: Given) {
     let unique = |id: &str| {
         let unique = Unique { key: "u".into(), window: None, on_conflict: OnConflict::Refuse };
         let keys = Keys { unique: Some(unique), ..Keys::default() };
@@ -125,7 +125,7 @@ async fn a_unique_key_is_taken_again_or_refused(given: Given) {
     assert_eq!(refused.result, ChangeResult::UniqueRefused);
 }
 
-async fn many_come_back_in_slices(given: Given) {
+async fn many_dependants_are_retried_in_slices(given: Given) {
     let (parent, fence) = given.run(task("parent")).await;
     let many = NOTIFY_SLICE + 5;
     given.enter_all((0..many).map(|number| waits(&format!("c{number}"), &["parent"]))).await;

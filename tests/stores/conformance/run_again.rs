@@ -5,11 +5,11 @@ use task_scheduler::store::{Applied, Change, ChangeResult};
 use super::given::*;
 
 on_every_store!(
-    a_failed_attempt_that_is_to_be_retried_waits_for_its_time,
+    a_failed_attempt_waits_for_its_retry,
     a_snoozed_attempt_waits_for_its_time_and_does_not_count,
-    a_released_attempt_can_be_claimed_at_once_and_does_not_count,
-    what_is_told_under_a_stale_fence_is_refused,
-    a_claim_that_was_given_back_is_over,
+    a_requeued_attempt_can_be_claimed_at_once_and_does_not_count,
+    progress_under_a_stale_fence_is_refused,
+    a_requeued_claim_is_stale,
     a_snooze_gives_back_one_attempt_only,
     a_task_that_ran_and_waits_does_not_expire,
 );
@@ -28,7 +28,7 @@ fn let_go(sequence: Sequence, fence: Fence, _: Timestamp) -> Change {
 
 const AGAIN: [fn(Sequence, Fence, Timestamp) -> Change; 3] = [retry, snooze, let_go];
 
-async fn a_failed_attempt_that_is_to_be_retried_waits_for_its_time(given: Given) {
+async fn a_failed_attempt_waits_for_its_retry(given: Given) {
     let started_at = Some(given.now());
     let (sequence, fence) = given.run(task("a")).await;
     let due = given.after(SECOND);
@@ -61,7 +61,7 @@ async fn a_snoozed_attempt_waits_for_its_time_and_does_not_count(given: Given) {
     assert_eq!(given.claim(sequence).await.map(|it| it.attempt), Some(1));
 }
 
-async fn a_released_attempt_can_be_claimed_at_once_and_does_not_count(given: Given) {
+async fn a_requeued_attempt_can_be_claimed_at_once_and_does_not_count(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     let applied = given.commit(release(sequence, fence)).await;
     assert_eq!(applied, Applied { ready: vec![ready(sequence)], ..Applied::default() });
@@ -70,7 +70,7 @@ async fn a_released_attempt_can_be_claimed_at_once_and_does_not_count(given: Giv
     assert_eq!(given.claim(sequence).await.map(|it| it.attempt), Some(1));
 }
 
-async fn what_is_told_under_a_stale_fence_is_refused(given: Given) {
+async fn progress_under_a_stale_fence_is_refused(given: Given) {
     let due = given.after(SECOND);
     for (number, again) in AGAIN.into_iter().enumerate() {
         let id = format!("a{number}");
@@ -86,7 +86,7 @@ async fn what_is_told_under_a_stale_fence_is_refused(given: Given) {
     }
 }
 
-async fn a_claim_that_was_given_back_is_over(given: Given) {
+async fn a_requeued_claim_is_stale(given: Given) {
     let due = given.after(SECOND);
     for (number, again) in AGAIN.into_iter().enumerate() {
         let id = format!("a{number}");

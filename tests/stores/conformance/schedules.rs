@@ -12,16 +12,16 @@ use super::defined::*;
 use super::given::*;
 
 on_every_store!(
-    a_schedule_is_created_and_read_as_it_was_defined,
-    every_kind_of_rule_and_policy_is_kept,
-    another_definition_keeps_what_the_schedule_did,
+    a_schedule_is_created_and_read,
+    every_rule_and_policy_is_stored,
+    another_definition_keeps_runs_and_counts,
     a_disabled_schedule_has_no_next_time,
     a_schedule_is_enabled_and_disabled,
-    a_definition_that_a_firing_overtook_does_not_put_the_next_time_back,
-    a_schedule_that_is_not_there_is_not_found,
+    a_definition_computed_before_a_firing_does_not_reset_the_next_time,
+    an_unknown_schedule_is_not_found,
     a_deleted_schedule_is_gone,
     schedules_are_paged_by_name,
-    those_that_are_due_come_earliest_first,
+    due_schedules_come_earliest_first,
     many_schedules_are_due_at_once,
     a_schedule_survives_the_process,
 );
@@ -30,7 +30,7 @@ fn told(given: &Given, fact: ScheduleFact) -> Event {
     Event { at: given.now(), fact: Fact::Schedule(called("s"), fact) }
 }
 
-async fn a_schedule_is_created_and_read_as_it_was_defined(given: Given) {
+async fn a_schedule_is_created_and_read(given: Given) {
     let next = Some(given.after(SECOND));
     let defined = schedule("s", Overlap::Skip);
     let applied = given.tell(set(&defined, true, next)).await;
@@ -50,7 +50,7 @@ async fn a_schedule_is_created_and_read_as_it_was_defined(given: Given) {
     assert_eq!(given.known("template").await, None, "its task is no task");
 }
 
-async fn every_kind_of_rule_and_policy_is_kept(given: Given) {
+async fn every_rule_and_policy_is_stored(given: Given) {
     let cron = Rule::Cron { expression: "0 4 * * MON".into(), time_zone: "Europe/Berlin".into() };
     let every = Rule::Every { interval: 3 * SECOND / 2, anchor: given.now() };
     for rule in [cron, every] {
@@ -66,7 +66,7 @@ async fn every_kind_of_rule_and_policy_is_kept(given: Given) {
     }
 }
 
-async fn another_definition_keeps_what_the_schedule_did(given: Given) {
+async fn another_definition_keeps_runs_and_counts(given: Given) {
     given.define("s", Overlap::Skip).await;
     given.fire("s", &["r1"]).await;
     let before = given.status("s").await;
@@ -112,7 +112,7 @@ async fn a_schedule_is_enabled_and_disabled(given: Given) {
     assert_eq!(given.status("s").await, before);
 }
 
-async fn a_definition_that_a_firing_overtook_does_not_put_the_next_time_back(given: Given) {
+async fn a_definition_computed_before_a_firing_does_not_reset_the_next_time(given: Given) {
     given.define("s", Overlap::Allow).await;
     let seen = given.status("s").await;
     given.fire("s", &["r1"]).await;
@@ -144,7 +144,7 @@ async fn a_definition_that_a_firing_overtook_does_not_put_the_next_time_back(giv
     assert_eq!(given.commit(redefine(4, true)).await.result, ChangeResult::Stale);
 }
 
-async fn a_schedule_that_is_not_there_is_not_found(given: Given) {
+async fn an_unknown_schedule_is_not_found(given: Given) {
     let name = called("nobody");
     let run = given.insert(run_of("nobody", "r"));
     for change in [
@@ -195,7 +195,7 @@ async fn schedules_are_paged_by_name(given: Given) {
     assert_eq!(page(Some("b"), 2).await, Vec::<String>::new());
 }
 
-async fn those_that_are_due_come_earliest_first(given: Given) {
+async fn due_schedules_come_earliest_first(given: Given) {
     let at = |seconds: u32| given.after(seconds * SECOND);
     for (name, next) in [("late", 9), ("second", 2), ("first", 1), ("a-second", 2)] {
         given.commit(set(&schedule(name, Overlap::Skip), true, Some(at(next)))).await;

@@ -4,19 +4,19 @@ use task_scheduler::store::{Applied, Change, ChangeResult, Insert, NOTIFY_SLICE}
 use super::given::*;
 
 on_every_store!(
-    a_child_enters_while_its_parent_runs,
-    a_second_run_of_the_parent_joins_its_child,
-    a_child_that_ended_badly_runs_again_when_it_is_asked_for_again,
-    a_child_that_ended_well_does_not_run_again,
-    those_that_failed_for_a_child_come_back_with_it,
-    a_stranger_is_not_run_again,
-    a_child_whose_unique_key_is_another_s_is_not_run_again,
+    a_child_is_inserted_while_its_parent_runs,
+    a_second_attempt_of_the_parent_joins_its_child,
+    a_failed_child_is_retried_when_it_is_spawned_again,
+    a_succeeded_child_is_not_retried,
+    tasks_that_failed_for_a_child_are_retried_with_it,
+    a_task_that_is_no_child_is_not_retried,
+    a_child_whose_unique_key_another_task_holds_is_not_retried,
     a_child_under_a_stale_fence_is_refused,
-    children_of_a_parent_that_ends_badly_are_cancelled_with_theirs,
-    children_of_a_parent_that_is_cancelled_before_it_runs_again_are_cancelled,
-    children_of_a_parent_that_ends_well_go_on,
+    a_failed_parent_cancels_its_children_transitively,
+    a_parent_cancelled_before_its_next_attempt_cancels_its_children,
+    a_succeeded_parent_does_not_cancel_its_children,
     many_children_are_cancelled_in_slices,
-    a_child_is_kept_for_as_long_as_its_parent_has_not_ended,
+    a_child_is_kept_until_its_parent_ends,
 );
 
 fn spawn(sequence: Sequence, fence: Fence, child: &Insert) -> Change {
@@ -38,7 +38,7 @@ async fn family(given: &Given) -> (Sequence, Fence, Insert) {
     (sequence, fence, child)
 }
 
-async fn a_child_enters_while_its_parent_runs(given: Given) {
+async fn a_child_is_inserted_while_its_parent_runs(given: Given) {
     let (sequence, fence, first) = family(&given).await;
     let again = given.commit(spawn(sequence, fence, &first)).await;
     let expected = Applied { result: ChangeResult::Inserted(State::Queued), ..Applied::default() };
@@ -47,7 +47,7 @@ async fn a_child_enters_while_its_parent_runs(given: Given) {
     assert_eq!(given.find("p/1").await.task.parent, Some(name("p")));
 }
 
-async fn a_second_run_of_the_parent_joins_its_child(given: Given) {
+async fn a_second_attempt_of_the_parent_joins_its_child(given: Given) {
     let (sequence, fence, _) = family(&given).await;
     given.commit(release(sequence, fence)).await;
     let fence = given.claim(sequence).await.expect("it was released").fence;
@@ -58,7 +58,7 @@ async fn a_second_run_of_the_parent_joins_its_child(given: Given) {
     assert_eq!(given.find("p/1").await, known);
 }
 
-async fn a_child_that_ended_badly_runs_again_when_it_is_asked_for_again(given: Given) {
+async fn a_failed_child_is_retried_when_it_is_spawned_again(given: Given) {
     let (sequence, fence, first) = family(&given).await;
     let child_fence = given.claim(first.sequence).await.expect("it can run").fence;
     given.commit(fail(first.sequence, child_fence)).await;
@@ -76,7 +76,7 @@ async fn a_child_that_ended_badly_runs_again_when_it_is_asked_for_again(given: G
     assert_eq!((claimed.attempt, claimed.attempts_before_retry), (2, 1));
 }
 
-async fn a_child_that_ended_well_does_not_run_again(given: Given) {
+async fn a_succeeded_child_is_not_retried(given: Given) {
     let (sequence, fence, first) = family(&given).await;
     let child_fence = given.claim(first.sequence).await.expect("it can run").fence;
     given.commit(complete(first.sequence, child_fence)).await;
@@ -86,7 +86,7 @@ async fn a_child_that_ended_well_does_not_run_again(given: Given) {
     assert_eq!(applied, Applied { result, ..Applied::default() });
 }
 
-async fn those_that_failed_for_a_child_come_back_with_it(given: Given) {
+async fn tasks_that_failed_for_a_child_are_retried_with_it(given: Given) {
     let (sequence, fence, first) = family(&given).await;
     given.enter(waits("dependant", &["p/1"])).await;
     let child_fence = given.claim(first.sequence).await.expect("it can run").fence;
@@ -97,7 +97,7 @@ async fn those_that_failed_for_a_child_come_back_with_it(given: Given) {
     assert_eq!(given.states(["p/1", "dependant"]).await, [State::Queued, State::Pending]);
 }
 
-async fn a_stranger_is_not_run_again(given: Given) {
+async fn a_task_that_is_no_child_is_not_retried(given: Given) {
     let (sequence, fence) = given.run(task("p")).await;
     let mut strange = task("p/1");
     strange.digest = Digest::of("something else", &[], &[]);
@@ -109,7 +109,7 @@ async fn a_stranger_is_not_run_again(given: Given) {
     assert_eq!(given.find("p/1").await, known);
 }
 
-async fn a_child_whose_unique_key_is_another_s_is_not_run_again(given: Given) {
+async fn a_child_whose_unique_key_another_task_holds_is_not_retried(given: Given) {
     let (sequence, fence) = given.run(task("p")).await;
     let unique = |id: &str| {
         let unique = Unique { key: "u".into(), window: None, on_conflict: OnConflict::Refuse };
@@ -133,7 +133,7 @@ async fn a_child_under_a_stale_fence_is_refused(given: Given) {
     assert_eq!(given.known("p/1").await, None);
 }
 
-async fn children_of_a_parent_that_ends_badly_are_cancelled_with_theirs(given: Given) {
+async fn a_failed_parent_cancels_its_children_transitively(given: Given) {
     let (sequence, fence, first) = family(&given).await;
     let second = child(&given, "p/2");
     given.commit(spawn(sequence, fence, &second)).await;
@@ -151,13 +151,13 @@ async fn children_of_a_parent_that_ends_badly_are_cancelled_with_theirs(given: G
     assert_eq!(why.as_deref(), Some("its parent p/1 ended CANCELLED"));
 }
 
-async fn children_of_a_parent_that_is_cancelled_before_it_runs_again_are_cancelled(given: Given) {
+async fn a_parent_cancelled_before_its_next_attempt_cancels_its_children(given: Given) {
     let (sequence, fence, _) = family(&given).await;
     given.commit(release(sequence, fence)).await;
     assert_eq!(ids(&given.commit(cancel("p")).await.ended), ["p", "p/1"]);
 }
 
-async fn children_of_a_parent_that_ends_well_go_on(given: Given) {
+async fn a_succeeded_parent_does_not_cancel_its_children(given: Given) {
     let (sequence, fence, first) = family(&given).await;
     assert_eq!(ids(&given.commit(complete(sequence, fence)).await.ended), ["p"]);
     assert!(given.claim(first.sequence).await.is_some());
@@ -175,7 +175,7 @@ async fn many_children_are_cancelled_in_slices(given: Given) {
     assert_eq!((applied.ended.len(), applied.more), (5, false));
 }
 
-async fn a_child_is_kept_for_as_long_as_its_parent_has_not_ended(given: Given) {
+async fn a_child_is_kept_until_its_parent_ends(given: Given) {
     let (sequence, fence, first) = family(&given).await;
     let child_fence = given.claim(first.sequence).await.expect("it can run").fence;
     given.commit(complete(first.sequence, child_fence)).await;

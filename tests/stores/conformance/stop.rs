@@ -9,11 +9,11 @@ use task_scheduler::store::Change;
 use super::given::*;
 
 on_every_store!(
-    a_first_boot_speaks_of_no_crash,
-    a_boot_that_stopped_says_so_once,
-    a_boot_behind_one_that_stopped_speaks_of_no_crash,
-    a_crash_is_told_behind_the_tasks_that_were_put_back,
-    what_follows_a_stop_takes_it_not_back,
+    a_first_boot_reports_no_crash,
+    a_graceful_shutdown_is_reported_once,
+    a_boot_after_a_graceful_shutdown_reports_no_crash,
+    a_crash_is_reported_after_the_rescued_tasks,
+    writes_after_a_graceful_shutdown_do_not_undo_it,
     how_a_boot_ended_survives_the_process,
 );
 
@@ -21,11 +21,11 @@ fn node(given: &Given, fact: NodeFact) -> Event {
     Event { at: given.now(), fact: Fact::Node(fact) }
 }
 
-async fn a_first_boot_speaks_of_no_crash(given: Given) {
+async fn a_first_boot_reports_no_crash(given: Given) {
     assert_eq!(given.first, []);
 }
 
-async fn a_boot_that_stopped_says_so_once(given: Given) {
+async fn a_graceful_shutdown_is_reported_once(given: Given) {
     let told = given.tell(Change::Stop).await.events;
     assert_eq!(told, [node(&given, NodeFact::Stopped { epoch: 1 })]);
     assert_eq!(given.tell(Change::Stop).await.events, []);
@@ -34,15 +34,15 @@ async fn a_boot_that_stopped_says_so_once(given: Given) {
     assert_eq!(told, [node(&given, NodeFact::Stopped { epoch: 2 })]);
 }
 
-async fn a_boot_behind_one_that_stopped_speaks_of_no_crash(given: Given) {
+async fn a_boot_after_a_graceful_shutdown_reports_no_crash(given: Given) {
     given.run(task("a")).await;
     given.commit(Change::Stop).await;
     let rescued = Fact::Task(Arc::new(task("a")), TaskFact::Rescued { rescues: 1 });
     assert_eq!(given.open().await.events, [Event { at: given.now(), fact: rescued }]);
 }
 
-async fn a_crash_is_told_behind_the_tasks_that_were_put_back(given: Given) {
-    for _ in 0..SUSPECT_AFTER {
+async fn a_crash_is_reported_after_the_rescued_tasks(given: Given) {
+    for _ in 0..QUARANTINE_AFTER {
         let sequence = match given.known("bad").await {
             Some(known) => known.sequence.expect("it is stored"),
             None => given.enter(task("bad")).await,
@@ -76,7 +76,7 @@ async fn a_crash_is_told_behind_the_tasks_that_were_put_back(given: Given) {
     assert_eq!(opened.events, expected);
 }
 
-async fn what_follows_a_stop_takes_it_not_back(given: Given) {
+async fn writes_after_a_graceful_shutdown_do_not_undo_it(given: Given) {
     given.commit(Change::Stop).await;
     given.enter(task("a")).await;
     assert_eq!(given.open().await.events, []);

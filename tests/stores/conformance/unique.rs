@@ -7,16 +7,16 @@ use task_scheduler::store::{Applied, Change, ChangeResult, Retention, RetentionL
 use super::given::*;
 
 on_every_store!(
-    whoever_asks_for_a_second_one_is_told_of_the_first,
-    a_second_one_is_refused_if_it_was_to_be,
-    replaced_arguments_are_what_runs,
-    a_second_one_enters_when_the_first_runs_and_has_the_key_from_then_on,
-    only_its_like_can_replace_a_task,
+    return_first_returns_the_first_task,
+    a_second_task_is_refused_if_the_request_says_so,
+    the_task_runs_with_the_replaced_arguments,
+    replace_inserts_a_second_task_while_the_first_runs_and_passes_it_the_key,
+    only_a_task_of_the_same_method_without_dependencies_can_be_replaced,
     a_key_is_free_at_the_end_of_its_holder,
-    a_key_with_a_window_is_free_when_it_has_ended_and_its_window_is_over,
-    a_task_is_kept_for_its_key_while_its_window_lasts,
-    a_key_is_forgotten_with_its_task,
-    other_keys_are_not_in_the_way,
+    a_key_with_a_window_is_free_after_its_holder_has_ended_and_the_window_is_over,
+    a_task_is_kept_while_its_unique_key_window_lasts,
+    a_key_is_released_when_its_task_is_purged,
+    other_keys_are_not_blocked,
 );
 
 /// Accepted now.
@@ -36,7 +36,7 @@ async fn clash(given: &Given, first: &str, replaced: bool) -> Applied {
     Applied { result: ChangeResult::UniqueConflict { first, replaced }, ..Applied::default() }
 }
 
-async fn whoever_asks_for_a_second_one_is_told_of_the_first(given: Given) {
+async fn return_first_returns_the_first_task(given: Given) {
     let (sequence, fence) = given.run(unique(&given, "a", OnConflict::ReturnFirst, None)).await;
     for _ in 0..2 {
         let said = insert(&given, unique(&given, "b", OnConflict::ReturnFirst, None)).await;
@@ -46,14 +46,14 @@ async fn whoever_asks_for_a_second_one_is_told_of_the_first(given: Given) {
     given.commit(complete(sequence, fence)).await;
 }
 
-async fn a_second_one_is_refused_if_it_was_to_be(given: Given) {
+async fn a_second_task_is_refused_if_the_request_says_so(given: Given) {
     given.enter(unique(&given, "a", OnConflict::ReturnFirst, None)).await;
     let said = insert(&given, unique(&given, "b", OnConflict::Refuse, None)).await;
     assert_eq!(said, Applied { result: ChangeResult::UniqueRefused, ..Applied::default() });
     assert_eq!(given.known("b").await, None);
 }
 
-async fn replaced_arguments_are_what_runs(given: Given) {
+async fn the_task_runs_with_the_replaced_arguments(given: Given) {
     let sequence = given.enter(unique(&given, "a", OnConflict::Replace, None)).await;
     let args = vec![ArgValue::Int32(7)];
     let newcomer = Task {
@@ -70,7 +70,7 @@ async fn replaced_arguments_are_what_runs(given: Given) {
     assert_eq!(claimed.task, Arc::new(expected));
 }
 
-async fn a_second_one_enters_when_the_first_runs_and_has_the_key_from_then_on(given: Given) {
+async fn replace_inserts_a_second_task_while_the_first_runs_and_passes_it_the_key(given: Given) {
     let (first, fence) = given.run(unique(&given, "a", OnConflict::Replace, None)).await;
     given.enter(unique(&given, "b", OnConflict::Replace, None)).await;
     given.commit(complete(first, fence)).await;
@@ -78,7 +78,7 @@ async fn a_second_one_enters_when_the_first_runs_and_has_the_key_from_then_on(gi
     assert_eq!(said, clash(&given, "b", false).await);
 }
 
-async fn only_its_like_can_replace_a_task(given: Given) {
+async fn only_a_task_of_the_same_method_without_dependencies_can_be_replaced(given: Given) {
     given.enter(task("parent")).await;
     given.enter(unique(&given, "a", OnConflict::Replace, None)).await;
     let other = Task { method: "other".into(), ..unique(&given, "b", OnConflict::Replace, None) };
@@ -95,7 +95,9 @@ async fn a_key_is_free_at_the_end_of_its_holder(given: Given) {
     given.enter(unique(&given, "b", OnConflict::Refuse, None)).await;
 }
 
-async fn a_key_with_a_window_is_free_when_it_has_ended_and_its_window_is_over(given: Given) {
+async fn a_key_with_a_window_is_free_after_its_holder_has_ended_and_the_window_is_over(
+    given: Given,
+) {
     let window = Some(5 * SECOND);
     let (first, fence) = given.run(unique(&given, "a", OnConflict::Refuse, window)).await;
     given.wait(2 * SECOND);
@@ -111,7 +113,7 @@ async fn a_key_with_a_window_is_free_when_it_has_ended_and_its_window_is_over(gi
     given.enter(unique(&given, "c", OnConflict::Refuse, window)).await;
 }
 
-async fn a_task_is_kept_for_its_key_while_its_window_lasts(given: Given) {
+async fn a_task_is_kept_while_its_unique_key_window_lasts(given: Given) {
     let (first, fence) = given.run(unique(&given, "a", OnConflict::Refuse, Some(9 * SECOND))).await;
     given.commit(complete(first, fence)).await;
     let keep = RetentionLimit { max_age: SECOND, max_count: 0 };
@@ -124,14 +126,14 @@ async fn a_task_is_kept_for_its_key_while_its_window_lasts(given: Given) {
     assert_eq!(given.known("a").await, None);
 }
 
-async fn a_key_is_forgotten_with_its_task(given: Given) {
+async fn a_key_is_released_when_its_task_is_purged(given: Given) {
     let (first, fence) = given.run(unique(&given, "a", OnConflict::Refuse, Some(9 * SECOND))).await;
     given.commit(complete(first, fence)).await;
     given.commit(Change::Purge { id: name("a") }).await;
     given.enter(unique(&given, "b", OnConflict::Refuse, None)).await;
 }
 
-async fn other_keys_are_not_in_the_way(given: Given) {
+async fn other_keys_are_not_blocked(given: Given) {
     given.enter(unique(&given, "a", OnConflict::Refuse, None)).await;
     let mut other = unique(&given, "b", OnConflict::Refuse, None);
     let keys = other.options.keys.as_mut().and_then(|keys| keys.unique.as_mut());

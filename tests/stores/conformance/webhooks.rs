@@ -9,9 +9,9 @@ use super::defined::*;
 use super::given::*;
 
 on_every_store!(
-    webhooks_are_read_as_they_were_defined_by_name,
-    a_webhook_is_defined_anew_in_its_place,
-    a_deleted_webhook_is_gone_with_what_was_put_aside_for_it,
+    webhooks_are_listed_by_name,
+    a_webhook_is_replaced,
+    a_deleted_webhook_is_gone_with_its_outbox_entries,
     webhooks_are_bounded,
     webhooks_survive_the_process,
 );
@@ -35,7 +35,7 @@ fn choosy() -> Webhook {
     Webhook { filter, enabled: false, ..webhook("choosy", "*") }
 }
 
-async fn webhooks_are_read_as_they_were_defined_by_name(given: Given) {
+async fn webhooks_are_listed_by_name(given: Given) {
     assert_eq!(webhooks(&given).await, []);
     given.watch(webhook("b", "*")).await;
     given.watch(choosy()).await;
@@ -50,7 +50,7 @@ async fn webhooks_are_read_as_they_were_defined_by_name(given: Given) {
     assert_eq!(found("ab").await, None);
 }
 
-async fn a_webhook_is_defined_anew_in_its_place(given: Given) {
+async fn a_webhook_is_replaced(given: Given) {
     given.watch(webhook("a", "task.*")).await;
     given.enter(task("t")).await;
     let before = given.outbox().await;
@@ -61,7 +61,7 @@ async fn a_webhook_is_defined_anew_in_its_place(given: Given) {
     assert_eq!((before.len(), given.outbox().await), (1, before));
 }
 
-async fn a_deleted_webhook_is_gone_with_what_was_put_aside_for_it(given: Given) {
+async fn a_deleted_webhook_is_gone_with_its_outbox_entries(given: Given) {
     given.watch(webhook("a", "*")).await;
     given.watch(webhook("b", "*")).await;
     given.enter(task("t")).await;

@@ -6,13 +6,13 @@ use task_scheduler::store::{Change, ClaimableTask, Position};
 use super::given::*;
 
 on_every_store!(
-    the_highest_priority_comes_first_and_then_whoever_came_first,
-    a_window_has_no_more_than_asked_for,
-    a_window_begins_after_the_place_that_was_named,
-    a_place_that_nobody_stands_at_can_be_named,
+    the_highest_priority_comes_first_and_then_the_earliest,
+    a_window_has_no_more_than_its_limit,
+    a_window_begins_after_a_position,
+    a_window_can_begin_at_a_position_without_a_task,
     a_window_shows_one_queue,
-    only_what_can_be_claimed_is_shown,
-    a_task_that_comes_back_stands_where_it_stood,
+    a_window_shows_only_claimable_tasks,
+    a_requeued_task_has_its_old_position,
 );
 
 fn ranked(id: &str, priority: i32) -> task_scheduler::models::Task {
@@ -36,7 +36,7 @@ async fn places(given: &Given, after: Option<Position>, limit: usize) -> Vec<Pos
     given.window(after, limit).await.into_iter().map(|it| it.position).collect()
 }
 
-async fn the_highest_priority_comes_first_and_then_whoever_came_first(given: Given) {
+async fn the_highest_priority_comes_first_and_then_the_earliest(given: Given) {
     five().await(&given).await;
     let window = given.window(None, 9).await;
     let first =
@@ -45,19 +45,19 @@ async fn the_highest_priority_comes_first_and_then_whoever_came_first(given: Giv
     assert_eq!(given.claimable().await, [4, 2, 1, 5, 3]);
 }
 
-async fn a_window_has_no_more_than_asked_for(given: Given) {
+async fn a_window_has_no_more_than_its_limit(given: Given) {
     five().await(&given).await;
     assert_eq!(places(&given, None, 2).await, [at(i32::MAX, 4), at(5, 2)]);
     assert_eq!(places(&given, None, 0).await, []);
 }
 
-async fn a_window_begins_after_the_place_that_was_named(given: Given) {
+async fn a_window_begins_after_a_position(given: Given) {
     five().await(&given).await;
     assert_eq!(places(&given, Some(at(5, 2)), 2).await, [at(0, 1), at(0, 5)]);
     assert_eq!(places(&given, Some(at(-1, 3)), 2).await, []);
 }
 
-async fn a_place_that_nobody_stands_at_can_be_named(given: Given) {
+async fn a_window_can_begin_at_a_position_without_a_task(given: Given) {
     five().await(&given).await;
     assert_eq!(places(&given, Some(at(0, 2)), 9).await, [at(0, 5), at(-1, 3)]);
     assert_eq!(places(&given, Some(at(i32::MIN, 0)), 9).await, []);
@@ -72,7 +72,7 @@ async fn a_window_shows_one_queue(given: Given) {
     assert!(nobody.is_empty());
 }
 
-async fn only_what_can_be_claimed_is_shown(given: Given) {
+async fn a_window_shows_only_claimable_tasks(given: Given) {
     let due = given.after(SECOND);
     given.run(task("running")).await;
     given.succeed(task("ended")).await;
@@ -84,7 +84,7 @@ async fn only_what_can_be_claimed_is_shown(given: Given) {
     assert_eq!(given.claimable().await, [queued.0]);
 }
 
-async fn a_task_that_comes_back_stands_where_it_stood(given: Given) {
+async fn a_requeued_task_has_its_old_position(given: Given) {
     let (first, fence) = given.run(task("first")).await;
     let second = given.enter(task("second")).await;
     let changes = [release(first, fence), Change::Insert(given.insert(ranked("third", 1)))];

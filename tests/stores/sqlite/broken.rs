@@ -11,7 +11,7 @@ const DIRECTORY: &str = "SQLITE_TEST_DIRECTORY";
 /// A write that fails in the middle of a commit, as a broken disk has it: the kernel refuses to make
 /// files longer than a megabyte.
 #[tokio::test]
-async fn a_commit_that_cannot_be_written_is_refused_and_what_was_acknowledged_stays() {
+async fn a_commit_that_cannot_be_written_is_refused_and_acknowledged_tasks_stay() {
     let directory = tempfile::tempdir().expect("a directory");
     let limited = r#"trap "" XFSZ; ulimit -f 2048; exec "$0" "$@""#;
     let child = Command::new("sh")

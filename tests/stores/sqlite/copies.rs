@@ -18,7 +18,7 @@ fn why(outcome: Result<(), Error>) -> String {
 }
 
 #[tokio::test]
-async fn a_copy_that_is_taken_while_tasks_come_in_is_whole_and_can_be_put_back() {
+async fn a_backup_taken_during_inserts_is_complete_and_can_be_restored() {
     let given = Given::new().await;
     given.commit(vec![schedule("s"), webhook("w")]).await;
     given.succeed("early").await;
@@ -69,7 +69,7 @@ async fn nothing_is_ever_overwritten() {
     let copy = elsewhere.path().join("copy.db");
     std::fs::write(&copy, "mine").expect("it writes");
     let said = why(backup(&given.directory(), &copy));
-    assert!(said.contains("is there already, and is not overwritten"), "{said}");
+    assert!(said.contains("exists; name a new file"), "{said}");
     assert_eq!(std::fs::read(&copy).expect("it reads"), b"mine");
 
     std::fs::remove_file(&copy).expect("it goes");
@@ -85,7 +85,7 @@ async fn nothing_is_ever_overwritten() {
 }
 
 #[test]
-fn what_is_no_store_is_neither_copied_nor_put_back() {
+fn a_file_that_is_no_store_is_neither_backed_up_nor_restored() {
     let elsewhere = tempfile::tempdir().expect("a directory");
     let copy = elsewhere.path().join("copy.db");
     let said = why(backup(elsewhere.path(), &copy));
@@ -116,14 +116,14 @@ fn plant(directory: &Path, sql: &str) {
 }
 
 #[tokio::test]
-async fn whatever_does_not_agree_is_found() {
+async fn verify_finds_every_inconsistency() {
     for (sql, expected) in [
-        ("UPDATE counts SET n = n + 1 WHERE state = 4", "the counters of queues say"),
-        ("UPDATE meta SET spent_well = 7", "the counter spent_well says 7, but there are 1"),
+        ("UPDATE counts SET n = n + 1 WHERE state = 4", "the counters of queues are"),
+        ("UPDATE meta SET spent_well = 7", "the counter spent_well is 7; expected 1"),
         (
             "INSERT INTO live SELECT 1, queue, priority, key, state, line, held, alarm, holds,
             suspicion, child, body FROM live LIMIT 1",
-            "task 1 is unfinished and has ended",
+            "task 1 is both unfinished and ended",
         ),
         ("DELETE FROM ended", "task 1 has no state"),
         (
@@ -131,20 +131,17 @@ async fn whatever_does_not_agree_is_found() {
             "cannot be found by its id",
         ),
         ("UPDATE live SET body = x'ffff'", "cannot be read"),
-        ("UPDATE live SET line = NULL", "task 3 does not agree with its columns"),
-        ("UPDATE ended SET at = 1", "task 1 does not agree with its columns"),
-        ("INSERT INTO logs VALUES (99, 1, 0, 0, 1, 'x')", "logs speaks of task 99"),
-        ("INSERT INTO waits VALUES (1, 77)", "waits speaks of task 77"),
-        ("DELETE FROM definitions", "schedule s has no definition"),
+        ("UPDATE live SET line = NULL", "task 3 disagrees with its columns"),
+        ("UPDATE ended SET at = 1", "task 1 disagrees with its columns"),
+        ("INSERT INTO logs VALUES (99, 1, 0, 0, 1, 'x')", "table logs refers to task 99"),
+        ("INSERT INTO waits VALUES (1, 77)", "table waits refers to task 77"),
+        ("DELETE FROM definitions", "schedule s lacks its definition"),
         ("UPDATE schedules SET standing = x'ffff'", "schedule s: a schedule cannot be read"),
         ("UPDATE definitions SET data = x'0a0131'", "schedule s: a schedule cannot be read"),
-        ("UPDATE schedules SET standing = x''", "schedule s is disabled and runs"),
+        ("UPDATE schedules SET standing = x''", "schedule s is disabled, but has a next time"),
         ("UPDATE webhooks SET data = x'ffff'", "a webhook cannot be read"),
-        ("DELETE FROM webhooks", "what was put aside at 1 is for a webhook that is not there"),
-        (
-            "UPDATE meta SET posted = 0",
-            "what was put aside at 1 stands at a place that was never given",
-        ),
+        ("DELETE FROM webhooks", "outbox entry 1 is for a webhook that does not exist"),
+        ("UPDATE meta SET posted = 0", "outbox entry 1 has a position that was never used"),
     ] {
         let problems = spoil(sql).await;
         assert!(problems.iter().any(|line| line.contains(expected)), "{sql}: {problems:?}");
@@ -152,7 +149,7 @@ async fn whatever_does_not_agree_is_found() {
 }
 
 #[tokio::test]
-async fn a_page_that_was_written_over_is_found() {
+async fn verify_finds_a_page_that_was_overwritten() {
     let mut given = Given::new().await;
     given.enter((0..500).map(|n| format!("task {n}"))).await;
     given.close();

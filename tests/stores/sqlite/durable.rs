@@ -15,7 +15,7 @@ fn copy_files(from: &Path, to: &Path) {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_there_after_a_process_ends_anywhere() {
+async fn acknowledged_tasks_survive_a_process_that_ends_at_any_point() {
     let given = Given::new().await;
     for round in 0..20 {
         let (first, fence) = given.run(&format!("done {round}")).await;
@@ -44,7 +44,7 @@ async fn what_was_acknowledged_is_there_after_a_process_ends_anywhere() {
 }
 
 #[tokio::test]
-async fn a_log_whose_last_page_is_torn_loses_only_what_was_not_acknowledged() {
+async fn a_torn_last_page_of_the_log_loses_only_unacknowledged_writes() {
     let given = Given::new().await;
     given.enter(["kept".to_owned()]).await;
     let copy = tempfile::tempdir().expect("a directory");

@@ -11,7 +11,7 @@ fn scattered(n: u64) -> String {
     format!("order-{:016x}", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
-async fn all_are_found(given: &Given, ids: &[String]) {
+async fn every_task_is_found(given: &Given, ids: &[String]) {
     for ids in ids.chunks(1_000) {
         let names: Vec<TaskId> = ids.iter().map(|id| name(id)).collect();
         assert!(names.iter().all(|id| given.store().may_know(id)), "each may be here");
@@ -30,9 +30,9 @@ async fn scattered_ids_are_found_before_and_after_they_are_merged() {
     for ids in ids.chunks(1_024) {
         given.enter(ids.iter().cloned()).await;
     }
-    all_are_found(&given, &ids).await;
+    every_task_is_found(&given, &ids).await;
     given.open().await;
-    all_are_found(&given, &ids).await;
+    every_task_is_found(&given, &ids).await;
     let problems = verify(&given.directory()).expect("it is a store");
     assert!(problems.is_empty(), "{problems:?}");
     // None can come in a second time.
@@ -42,7 +42,7 @@ async fn scattered_ids_are_found_before_and_after_they_are_merged() {
 }
 
 #[tokio::test]
-async fn ids_that_come_in_as_a_merge_begins_are_found_by_the_next_process() {
+async fn ids_inserted_as_a_merge_begins_are_found_by_the_next_process() {
     let mut given = Given::new().await;
     let ids: Vec<String> = (0..17_200).map(scattered).collect();
     let (large, small) = ids.split_at(17_000);
@@ -54,23 +54,23 @@ async fn ids_that_come_in_as_a_merge_begins_are_found_by_the_next_process() {
         given.enter([id.clone()]).await;
     }
     given.open().await;
-    all_are_found(&given, &ids).await;
+    every_task_is_found(&given, &ids).await;
 }
 
 #[tokio::test]
-async fn ids_that_the_server_gives_are_found() {
+async fn generated_ids_are_found() {
     let mut given = Given::new().await;
     let ids: Vec<String> = (0..20_000).map(|_| TaskId::generate().to_string()).collect();
     for ids in ids.chunks(1_000) {
         given.enter(ids.iter().cloned()).await;
     }
-    all_are_found(&given, &ids).await;
+    every_task_is_found(&given, &ids).await;
     given.open().await;
-    all_are_found(&given, &ids).await;
+    every_task_is_found(&given, &ids).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_id_that_was_acknowledged_may_always_be_here() {
+async fn an_acknowledged_id_may_always_be_stored() {
     let mut given = Given::new().await;
     given.enter((0..5_000).map(scattered)).await;
     given.open().await;
@@ -96,7 +96,7 @@ async fn an_id_that_was_acknowledged_may_always_be_here() {
 }
 
 #[tokio::test]
-async fn most_ids_that_are_not_here_are_known_not_to_be() {
+async fn most_unknown_ids_are_known_to_be_unknown() {
     let given = Given::new().await;
     given.enter((0..1_000).map(scattered)).await;
     let perhaps = (1_000..2_000).filter(|n| given.store().may_know(&name(&scattered(*n)))).count();
@@ -104,7 +104,7 @@ async fn most_ids_that_are_not_here_are_known_not_to_be() {
 }
 
 #[tokio::test]
-async fn forgotten_ids_can_be_given_again_after_a_restart() {
+async fn purged_ids_can_be_used_again_after_a_restart() {
     let mut given = Given::new().await;
     for n in 0..10 {
         given.succeed(&scattered(n)).await;
@@ -113,5 +113,5 @@ async fn forgotten_ids_can_be_given_again_after_a_restart() {
     given.commit(forget.collect()).await;
     given.open().await;
     given.enter((0..10).map(scattered)).await;
-    all_are_found(&given, &(0..10).map(scattered).collect::<Vec<_>>()).await;
+    every_task_is_found(&given, &(0..10).map(scattered).collect::<Vec<_>>()).await;
 }

@@ -9,7 +9,7 @@ use super::given::{boot, name};
 const VERSION_1: &str = include_str!("version_1.sql");
 
 #[tokio::test]
-async fn a_file_of_the_version_before_is_brought_up_with_everything_in_it() {
+async fn a_file_of_an_older_version_is_migrated_with_all_its_tasks() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("tasks.db");
     let file = Connection::open(&path).expect("it opens");

@@ -16,7 +16,7 @@ fn refusal(directory: &Path) -> String {
 }
 
 #[tokio::test]
-async fn a_directory_that_is_open_is_not_opened_again() {
+async fn a_directory_cannot_be_opened_twice() {
     let mut given = Given::new().await;
     let Err(Error::Unavailable(why)) = SqliteStore::open_dir(&given.directory()) else {
         panic!("it opened, or is not said to be free later");
@@ -28,7 +28,7 @@ async fn a_directory_that_is_open_is_not_opened_again() {
 }
 
 #[tokio::test]
-async fn a_newer_version_is_left_to_the_newer_program() {
+async fn a_file_of_a_newer_version_is_refused() {
     let mut given = Given::new().await;
     given.close();
     let file = Connection::open(given.directory().join("tasks.db")).expect("it opens");
@@ -43,7 +43,7 @@ async fn a_newer_version_is_left_to_the_newer_program() {
 }
 
 #[test]
-fn what_is_no_store_is_refused_and_left_as_it_is() {
+fn a_file_that_is_no_store_is_refused_and_not_changed() {
     let garbage = |bytes: &[u8], expected: &str| {
         let directory = tempfile::tempdir().expect("a directory");
         let file = directory.path().join("tasks.db");
@@ -57,13 +57,13 @@ fn what_is_no_store_is_refused_and_left_as_it_is() {
 }
 
 #[test]
-fn a_database_of_something_else_is_refused() {
+fn a_database_of_another_program_is_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = Connection::open(directory.path().join("tasks.db")).expect("it opens");
     file.execute_batch("CREATE TABLE birds (name TEXT)").expect("it writes");
     drop(file);
     let why = refusal(directory.path());
-    assert!(why.contains("is a database, but not one of tasks"), "{why}");
+    assert!(why.contains("is a database, but no task store"), "{why}");
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn a_file_that_was_cut_is_refused() {
 }
 
 #[tokio::test]
-async fn a_log_without_its_file_is_not_taken_for_nothing() {
+async fn a_log_without_its_file_is_refused() {
     let mut given = Given::new().await;
     given.close();
     let directory = given.directory();
@@ -91,10 +91,10 @@ async fn a_log_without_its_file_is_not_taken_for_nothing() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_made_is_refused() {
+fn a_directory_that_cannot_be_created_is_refused() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("file");
     std::fs::write(&file, "").expect("it writes");
     let why = refusal(&file.join("data"));
-    assert!(why.contains("cannot be made"), "{why}");
+    assert!(why.contains("cannot be created"), "{why}");
 }
