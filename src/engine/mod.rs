@@ -41,7 +41,7 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
 
 pub use self::core::{Pauses, Workers};
-pub use crate::store::QueueState;
+pub use crate::store::{Properties, QueueState};
 pub use gate::Defaults;
 pub use mailbox::deliver_here;
 pub use schedules::PlannedFiring;

@@ -1,4 +1,4 @@
-//! Tasks made by hand, for tests and measurements: what nobody says is as a server would fill it in.
+//! Builds tasks for tests and measurements; unset fields have the values that a server would set.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! Health: whether the server is ready, whether it is degraded, and why.
 
 use crate::engine::Pauses;
+use crate::engine::Properties;
 use crate::orchestrator::{ExecutionStatus, ServiceHandle, ServiceState};
-use crate::store::Properties;
 
 /// The signals that health is computed from.
 #[derive(Clone, Debug, PartialEq, Eq)]

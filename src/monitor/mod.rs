@@ -24,8 +24,8 @@ use std::time::Duration;
 
 use crate::clock::now;
 use crate::engine::Engine;
+use crate::engine::Properties;
 use crate::error::Error;
-use crate::store::Properties;
 
 /// How long a health check waits for the store to answer.
 const STORE_TIMEOUT: Duration = Duration::from_secs(2);

@@ -20,7 +20,7 @@ mod plan;
 mod request;
 mod run;
 #[cfg(test)]
-mod testing;
+mod tests;
 mod ticker;
 mod timetable;
 

@@ -31,11 +31,11 @@ pub use signature::{
 
 use crate::clock;
 use crate::engine::Engine;
+use crate::engine::QueueState;
 use crate::error::{Code, Error};
 use crate::models::{
     CancelRequest, CancelVerdict, Name, QueueLimits, QueueName, Secret, TaskFilter, Webhook,
 };
-use crate::store::QueueState;
 use crate::tasks::TaskHandler;
 use counts::{Count, Counts};
 use delivery::Delivery;

@@ -4,7 +4,7 @@ use super::*;
 use crate::engine::PlannedFiring;
 use crate::models::{Request, ScheduleRun};
 use crate::orchestrator::BackgroundTask;
-use crate::schedules::testing::{MINUTE, engine, engine_on};
+use crate::schedules::tests::{MINUTE, engine, engine_on};
 use crate::schedules::{Ticker, TickerOptions, parse_file, run};
 use crate::store::{Change, MemoryStore, Store};
 

@@ -5,7 +5,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::models::{CatchUp, Overlap, Request};
-use crate::schedules::testing::engine;
+use crate::schedules::tests::engine;
 use crate::schedules::{ScheduleRequest, Schedules};
 
 /// More than the sleep of 1 s needs on a loaded machine.

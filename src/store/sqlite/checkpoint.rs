@@ -96,7 +96,7 @@ fn restart_log(connection: &Connection, log: &Log, gate: &Mutex<()>) -> Result<(
             break;
         }
     }
-    // Behind a long read, such as a backup, the writer would stand still in vain.
+    // While a long read such as a backup holds its snapshot, the writer would wait without effect.
     if left > MAX_PAGES_UNDER_LOCK && length < MAX_PAGES {
         return Ok(());
     }

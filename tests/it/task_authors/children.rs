@@ -157,16 +157,17 @@ async fn children_are_numbered_in_the_order_of_the_calls() {
 }
 
 #[async_task]
-async fn spawns_in_vain(ctx: TaskContext, method: String) -> Result<(), TaskError> {
+async fn spawns_an_invalid_child(ctx: TaskContext, method: String) -> Result<(), TaskError> {
     ctx.spawn_subtask(Subtask::new(method).arg("three")).await?;
     Ok(())
 }
 
 #[tokio::test]
 async fn a_child_s_arguments_are_checked_if_its_method_is_linked() {
-    let outcome = TestTask::new("spawns_in_vain").arg("spawns_in_vain").run().await;
+    let outcome =
+        TestTask::new("spawns_an_invalid_child").arg("spawns_an_invalid_child").run().await;
     assert_eq!(outcome.result(), &ArgValue::Null);
-    let outcome = TestTask::new("spawns_in_vain").arg("resize_all").run().await;
+    let outcome = TestTask::new("spawns_an_invalid_child").arg("resize_all").run().await;
     assert_eq!(
         outcome.error().message(),
         "args[0]: expected list of text, got text (parameter `images`)"

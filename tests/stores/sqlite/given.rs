@@ -139,7 +139,7 @@ pub(crate) fn schedule(called: &str) -> Change {
     Change::SetSchedule { schedule, enabled: true, next: Some(now()) }
 }
 
-/// Somebody who wants to know everything.
+/// A webhook that subscribes to every event.
 pub(crate) fn webhook(called: &str) -> Change {
     Change::SetWebhook(Arc::new(Webhook {
         name: Name::parse(called, "name").expect("a good name"),
