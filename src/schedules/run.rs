@@ -18,9 +18,9 @@ pub fn run(schedule: &Schedule, occurrence: Timestamp, now: Timestamp) -> Arc<Ta
     Arc::new(task(schedule, id, reason, (start > now).then_some(start), now))
 }
 
-/// The task for a manual run, submitted now, without jitter. Its id contains `by-hand` and is unique.
+/// The task for a manual run, submitted now, without jitter. Its id contains `manual` and is unique.
 pub fn manual_run(schedule: &Schedule, now: Timestamp) -> Arc<Task> {
-    let id = format!("{RUN_INITIATOR}{}/by-hand/{}", schedule.name, TaskId::generate());
+    let id = format!("{RUN_INITIATOR}{}/manual/{}", schedule.name, TaskId::generate());
     Arc::new(task(schedule, id, format!("triggered at {now}"), None, now))
 }
 
@@ -129,7 +129,7 @@ pub(super) mod tests {
         let schedule = schedule(Duration::from_secs(60), |_| ());
         let [one, other] = [(); 2].map(|()| manual_run(&schedule, at(7)));
         assert_ne!(one.id, other.id);
-        assert!(one.id.as_str().starts_with("schedule/nightly/by-hand/"), "{}", one.id);
+        assert!(one.id.as_str().starts_with("schedule/nightly/manual/"), "{}", one.id);
         assert_eq!(one.options.run_at, None, "no jitter");
         assert_eq!(
             one.options.labels.as_ref().unwrap().reason,

@@ -215,7 +215,7 @@ async fn a_disabled_schedule_runs_only_manually() {
     assert!(schedules.get("s").await.unwrap().next_times.is_empty());
 
     let run = schedules.trigger("s").await.unwrap();
-    assert!(run.starts_with("schedule/s/by-hand/"), "{run}");
+    assert!(run.starts_with("schedule/s/manual/"), "{run}");
     schedules.0.once(&run, TaskState::Succeeded).await;
     let ended = |status: &pb::ScheduleStatus| status.runs[0].ended() == TaskState::Succeeded;
     let status = schedules.once("s", "knows how its run ended", ended).await;

@@ -138,8 +138,8 @@ async fn a_change_of_a_schedule_wakes_the_ticker() {
     let disabled = engine.enable_schedule(&name("hourly"), false, None).await.expect("it is known");
     assert_eq!((disabled.enabled, disabled.next), (false, None));
     engine.schedules_changed().await;
-    let by_hand = engine.trigger_schedule(&name("hourly"), run(&status, "by-hand")).await;
-    assert_eq!(by_hand.expect("it is accepted"), id("by-hand"));
+    let manual = engine.trigger_schedule(&name("hourly"), run(&status, "manual")).await;
+    assert_eq!(manual.expect("it is accepted"), id("manual"));
     engine.delete_schedule(&name("hourly")).await.expect("it is known");
     engine.schedules_changed().await;
     let missing = [
