@@ -22,11 +22,14 @@ use crate::tasks::{
 /// The most names that a refusal suggests.
 const MAX_NEAREST: usize = 3;
 
+/// The methods of one namespace by name; of each name, every version.
+type Namespace = HashMap<Arc<str>, Vec<Arc<Method>>>;
+
 /// The methods of this process.
 #[derive(Debug, Default)]
 pub struct TaskRegistry {
     /// The names of each namespace, with all versions of each name, the lowest first.
-    methods: DashMap<Arc<str>, HashMap<Arc<str>, Vec<Arc<Method>>>, RandomState>,
+    methods: DashMap<Arc<str>, Namespace, RandomState>,
     last_registration: Mutex<Option<Timestamp>>,
 }
 

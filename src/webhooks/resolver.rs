@@ -93,8 +93,8 @@ mod tests {
         let mut lookups: Vec<_> =
             (0..3).map(|_| resolver.resolve("host".parse().unwrap())).collect();
         for lookup in &mut lookups {
-            poll_fn(|context| Poll::Ready(assert!(lookup.as_mut().poll(context).is_pending())))
-                .await;
+            let waits = poll_fn(|cx| Poll::Ready(lookup.as_mut().poll(cx).is_pending())).await;
+            assert!(waits, "the test has not finished the look-up");
         }
         let next = |limit| beginnings.recv_timeout(limit);
         assert_eq!([next(Duration::from_secs(60)), next(Duration::from_secs(60))], [Ok(()); 2]);
