@@ -1,7 +1,7 @@
-//! Random changes that a store may be told of: sound ones, stale ones, repeated ones and nonsense.
-//! Order and content come from the seed alone.
+//! Random changes for a store: valid, stale, repeated and invalid ones. Order and content depend on
+//! the seed alone.
 //!
-//! The rules' own tests take this file in, too.
+//! The unit tests of the memory store include this file.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use task_scheduler::store::{
 };
 
 const SECOND: Duration = Duration::from_secs(1);
-/// The ids that tasks have, besides those of children.
+/// The number of ids that tasks have, besides those of children.
 const IDS: u64 = 40;
 const QUEUES: [&str; 2] = ["default", "other"];
 const CONCURRENCY_KEYS: [&str; 2] = ["k", "l"];
@@ -29,12 +29,12 @@ const UNIQUE_KEYS: [&str; 3] = ["u", "v", "w"];
 const SCHEDULES: [&str; 2] = ["hourly", "daily"];
 const WEBHOOKS: [(&str, &str); 3] = [("all", "*"), ("ends", "task.failed"), ("runs", "schedule.*")];
 
-/// What happens next.
+/// The next step.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Commit(Arc<[Change]>),
     Claim(Vec<ClaimRequest>),
-    /// The process ends, and another one begins.
+    /// The process ends, and another one opens the store.
     Open {
         quarantine_after: u32,
     },
@@ -46,15 +46,15 @@ pub(crate) struct Chance {
     sequences: u64,
     fences: u64,
     epoch: u64,
-    /// What became claimable, the latest last.
+    /// Claimable tasks, the latest last.
     ready: Vec<Sequence>,
-    /// Claims that were made, over or not, the latest last, and whose they are.
+    /// All claims, ended or not, the latest last, with their tasks.
     claims: Vec<(Sequence, Fence, TaskId)>,
-    /// Inserts that were made, to be repeated.
+    /// Inserts, to be repeated.
     inserts: Vec<Insert>,
-    /// The revision and the next time of each schedule that there is.
+    /// The revision and the next time of each schedule.
     schedules: BTreeMap<&'static str, (u64, Option<Timestamp>)>,
-    /// More than were put aside.
+    /// An upper bound of the outbox positions.
     posted: u64,
 }
 
@@ -78,7 +78,7 @@ impl Chance {
         self.epoch = epoch;
     }
 
-    /// Time goes by, and something happens.
+    /// Moves the clock, and makes the next step.
     pub(crate) fn next(&mut self) -> Step {
         if self.one_in(3) {
             self.now = self.now.plus(SECOND * self.rng.u32(0..4) / 2);
@@ -86,7 +86,7 @@ impl Chance {
         match self.rng.u32(0..100) {
             0 => {
                 if self.one_in(4) {
-                    // Long enough to show that what ran is innocent.
+                    // Long enough to reset the crash count of what runs.
                     self.now = self.now.plus(700 * SECOND);
                 }
                 Step::Open { quarantine_after: *self.pick(&[0, 1, 2, 2, 2, 2]) }
@@ -152,7 +152,7 @@ impl Chance {
         }
     }
 
-    /// A claim, most often one of the latest.
+    /// A claim, mostly one of the latest.
     fn claim(&mut self) -> (Sequence, Fence, TaskId) {
         match self.claims.len() {
             0 => (Sequence(1), Fence { epoch: self.epoch, counter: 0 }, id("t0")),
@@ -185,7 +185,7 @@ impl Chance {
                 for at in 0..self.rng.u32(0..3) {
                     let at = if self.one_in(8) { 0 } else { at };
                     let mut child = self.child(&id, at);
-                    // Whoever waits for it must not be waited for: that is for handlers to see to.
+                    // A cycle would never end; handlers must avoid it.
                     let task = Task { deps: Vec::new(), ..Task::clone(&child.task) };
                     let digest = Digest::of(&task.method, &task.args, &[]);
                     (child.task, child.deps) = (Task { digest, ..task }.into(), Vec::new());
@@ -289,7 +289,7 @@ impl Chance {
         Change::SetSchedule { schedule: Arc::new(schedule), enabled, next }
     }
 
-    /// Most often what is asked for is right.
+    /// Mostly a valid firing.
     fn fire(&mut self, schedule: &'static str, next: Option<Timestamp>) -> Change {
         let stale = self.one_in(6);
         let runs = (0..self.rng.u32(0..3)).map(|_| (self.now, self.run(schedule))).collect();
@@ -305,7 +305,7 @@ impl Chance {
         Change::Fire(Firing { name: called(schedule), revision, due, runs, missed, next })
     }
 
-    /// A task that is a run of that schedule, or would be if there were one.
+    /// A task that is a run of this schedule, or would be if the schedule existed.
     fn run(&mut self, schedule: &str) -> Insert {
         let id = self.id();
         let mut task = self.task(id);
@@ -349,7 +349,8 @@ impl Chance {
             true => vec![elsewhere(self.rng.u32(0..3))],
             false => Vec::new(),
         };
-        // Whether a key allows it is for the store to say: so it never comes with a key.
+        // Only the store knows whether a key permits a start, so a task with a key never comes
+        // claimed.
         let claims = self.one_in(6) && task.options.keys.is_none();
         let claim = claims.then(|| self.fence());
         let sequence = Sequence(self.sequences);
@@ -364,7 +365,7 @@ impl Chance {
     fn child(&mut self, parent: &TaskId, at: u32) -> Insert {
         let mut task = self.task(id(&format!("{parent}/{at}").replace("//", "/")));
         task.parent = Some(parent.clone());
-        // Now and then what was spawned before is no child of this one.
+        // Sometimes what was spawned before is not a child of this one.
         if !self.one_in(6) {
             task.deps.clear();
             task.args = vec![ArgValue::Int32(1)];
@@ -443,12 +444,12 @@ impl Chance {
     }
 
     fn retention(&mut self) -> Retention {
-        // Which go first of too many is left to stores.
+        // Stores may differ in which surplus tasks go first.
         let keep = RetentionLimit { max_age: SECOND * self.rng.u32(3..9), max_count: 1_000 };
         Retention { succeeded: keep, others: RetentionLimit { max_age: 8 * SECOND, ..keep } }
     }
 
-    /// What puts an end to every limit but those of keys, so that whatever waits can go on.
+    /// Changes that lift every limit except those of keys, so that all tasks can end.
     pub(crate) fn lift(&mut self) -> Vec<Change> {
         let keyed =
             |per_key| QueueLimits { concurrency_per_key: per_key, ..QueueLimits::default() };
@@ -465,7 +466,7 @@ impl Chance {
         changes
     }
 
-    /// Claims whatever can be had of these, and what is to become of those that could.
+    /// Claims these tasks, and chooses how the attempts end.
     pub(crate) fn requests(&mut self, ready: &[ClaimableTask]) -> Vec<ClaimRequest> {
         let wish = |ready: &ClaimableTask| ClaimRequest {
             sequence: ready.position.sequence,
@@ -474,7 +475,7 @@ impl Chance {
         ready.iter().map(wish).collect()
     }
 
-    /// Ends of all claims that were ever made.
+    /// The ends of all claims.
     pub(crate) fn ends(&mut self) -> Vec<Change> {
         let result = Arc::new(ArgValue::Null);
         let claims = std::mem::take(&mut self.claims);
@@ -487,7 +488,7 @@ impl Chance {
     }
 }
 
-/// Every queue that tasks stand in.
+/// Every queue with tasks.
 pub(crate) fn queues() -> [QueueName; 2] {
     QUEUES.map(queue)
 }

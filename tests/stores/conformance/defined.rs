@@ -1,4 +1,4 @@
-//! Schedules and webhooks that cases are about.
+//! Schedules and webhooks for tests.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub(crate) fn called(name: &str) -> Name {
     Name::parse(name, "name").expect("a good name")
 }
 
-/// One that runs every minute.
+/// A schedule that runs every minute.
 pub(crate) fn schedule(name: &str, overlap: Overlap) -> Arc<Schedule> {
     Arc::new(Schedule {
         name: called(name),
@@ -39,7 +39,7 @@ pub(crate) fn set(schedule: &Arc<Schedule>, enabled: bool, next: Option<Timestam
     Change::SetSchedule { schedule: schedule.clone(), enabled, next }
 }
 
-/// Every event whose name is like that.
+/// A webhook for every event whose name matches.
 pub(crate) fn webhook(name: &str, pattern: &str) -> Webhook {
     Webhook {
         name: called(name),
@@ -55,7 +55,7 @@ pub(crate) fn webhook(name: &str, pattern: &str) -> Webhook {
 }
 
 impl Given {
-    /// Defines a schedule that runs now.
+    /// Creates a schedule that is due now.
     pub(crate) async fn define(&self, name: &str, overlap: Overlap) {
         let applied = self.commit(set(&schedule(name, overlap), true, Some(self.now()))).await;
         assert_eq!(applied.result, ChangeResult::Done);
@@ -66,7 +66,7 @@ impl Given {
         found.unwrap_or_else(|| panic!("there is no schedule {name}"))
     }
 
-    /// The firing of what is due, as whoever decides it says it: a minute later is the next.
+    /// The firing of due runs, as the schedule service decides it; the next time is a minute later.
     pub(crate) async fn firing(&self, name: &str, runs: Vec<(Timestamp, Insert)>) -> Firing {
         let status = self.status(name).await;
         let due = status.next.expect("it is enabled");
@@ -74,7 +74,7 @@ impl Given {
         Firing { name: called(name), revision: status.revision, due, runs, missed: None, next }
     }
 
-    /// Makes runs of these ids, each planned for now.
+    /// Fires runs with these ids, each planned for now.
     pub(crate) async fn fire(&self, name: &str, ids: &[&str]) -> Applied {
         let insert = |id: &&str| (self.now(), self.insert(run_of(name, id)));
         let firing = self.firing(name, ids.iter().map(insert).collect()).await;

@@ -1,4 +1,4 @@
-//! What each transition announces: every one of them once, and nothing else.
+//! Events: every transition emits its event once, and nothing else.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ on_every_store!(
     purging_and_pruning_emit_nothing,
 );
 
-/// What happens now to a task.
+/// An event of a task, now.
 fn of(given: &Given, task: Task, fact: TaskFact) -> Event {
     Event { at: given.now(), fact: Fact::Task(Arc::new(task), fact) }
 }

@@ -1,4 +1,4 @@
-//! Occurrences that become runs, and what becomes of those.
+//! Firings: occurrences become runs, and runs end.
 
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ async fn a_stale_firing_changes_nothing(given: Given) {
         assert_eq!(given.commit(Change::Fire(stale)).await.result, ChangeResult::Stale);
     }
     assert_eq!((given.status("s").await, given.known("r1").await), (before, None));
-    // It was fired, defined anew, or switched off in between.
+    // The schedule fires, is replaced, or is disabled in between.
     given.commit(Change::Fire(sound.clone())).await;
     let before = given.status("s").await;
     assert_eq!(given.commit(Change::Fire(sound)).await.result, ChangeResult::Stale);
@@ -183,7 +183,7 @@ async fn the_replace_policy_cancels_a_running_run(given: Given) {
     ];
     assert_eq!(applied.events, expected);
     assert!(given.find("r1").await.cancel_requested);
-    // Once is enough, however many come after.
+    // The running run gets one request to cancel, however many follow.
     let applied = given.fire("s", &["r3"]).await;
     assert_eq!((applied.signals, ids(&applied.ended)), (vec![], vec!["r2"]));
     let give_in = Change::CancelAttempt { sequence, fence, reason: "as told".into() };
@@ -314,7 +314,7 @@ async fn a_task_that_claims_to_be_a_run_is_not_counted(given: Given) {
     let (sequence, fence) = given.run(run_of("s", "impostor")).await;
     let told = given.tell(fail(sequence, fence)).await.events;
     assert_eq!((told.len(), given.status("s").await), (1, before));
-    // Nor does it matter that there is no such schedule, or can be none.
+    // Nor does a missing schedule, or an invalid name.
     for schedule in ["nobody", "", "no name"] {
         let (sequence, fence) = given.run(run_of(schedule, &format!("of {schedule}"))).await;
         assert_eq!(given.tell(fail(sequence, fence)).await.events.len(), 1);
@@ -347,7 +347,7 @@ async fn a_manual_run_ignores_the_overlap_policy(given: Given) {
                 ..Applied::default()
             };
             assert_eq!(applied, expected);
-            // Asked for once more, it is in.
+            // A repeated firing finds the run.
             let expected =
                 Applied { result: ChangeResult::Inserted(State::Queued), ..Applied::default() };
             assert_eq!(given.tell(trigger(&given, insert)).await, expected);
@@ -391,7 +391,7 @@ async fn remembered_runs_are_bounded_and_ended_ones_go_first(given: Given) {
     expected.remove(0);
     expected.push("last".into());
     assert_eq!(remembered().await, expected, "none had ended: the oldest is forgotten");
-    // What becomes of one that is not remembered is counted no more.
+    // The end of a forgotten run is not counted.
     let (sequence, fence) = claimed(&given, "r0").await;
     assert_eq!(given.tell(fail(sequence, fence)).await.events.len(), 1);
 }

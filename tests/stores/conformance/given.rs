@@ -1,5 +1,4 @@
-//! A store to try things on, with a clock and numbers of its own; and the words that cases are
-//! written in.
+//! A store with a clock and numbers of its own, and helpers for tests.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -17,13 +16,13 @@ use task_scheduler::store::{
 };
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
-/// After how many ends of a process a task is a suspect, unless a case says otherwise.
+/// The default of `OpenOptions::quarantine_after` in tests.
 pub(crate) const QUARANTINE_AFTER: u32 = 2;
 
-/// An open store. Its clock stands still unless a case moves it.
+/// An open store. Its clock only moves when a test moves it.
 pub(crate) struct Given {
     pub(crate) store: Arc<dyn Store>,
-    /// What its first boot said.
+    /// The events of its first boot.
     pub(crate) first: Vec<Event>,
     kept: Kept,
     now: Cell<Timestamp>,
@@ -32,14 +31,14 @@ pub(crate) struct Given {
     fences: Cell<u64>,
 }
 
-/// What is there before and after a store.
+/// What a store keeps between two processes.
 enum Kept {
     Nothing,
     Directory(tempfile::TempDir),
 }
 
 impl Kept {
-    /// The store as the next process would find it.
+    /// Opens the store, as the next process does.
     fn open(&self) -> Arc<dyn Store> {
         match self {
             Self::Nothing => Arc::new(MemoryStore::default()),
@@ -73,7 +72,7 @@ impl Given {
         given
     }
 
-    /// Begins another boot on the same store.
+    /// Begins another boot of the same store.
     pub(crate) async fn open(&self) -> OpenReport {
         self.open_with(QUARANTINE_AFTER).await
     }
@@ -85,13 +84,13 @@ impl Given {
         opened
     }
 
-    /// The process ends, and another one opens what it kept.
+    /// Ends the process, and opens the store again.
     pub(crate) async fn restart(&mut self) -> OpenReport {
         self.restart_with(QUARANTINE_AFTER).await
     }
 
     pub(crate) async fn restart_with(&mut self, quarantine_after: u32) -> OpenReport {
-        // The old one is closed first.
+        // The old store is closed first.
         self.store = Kept::Nothing.open();
         self.store = self.kept.open();
         self.open_with(quarantine_after).await
@@ -123,8 +122,8 @@ impl Given {
         self.store.commit(changes, self.now()).await.expect("it commits")
     }
 
-    /// What came of a change, but for what it announced: see [`tell`](Self::tell). What is refused
-    /// announces nothing.
+    /// Commits a change, and returns its result without events; see [`tell`](Self::tell). A refused
+    /// change emits none.
     pub(crate) async fn commit(&self, change: Change) -> Applied {
         let applied = self.tell(change).await;
         if refused(&applied.result) {
@@ -133,19 +132,19 @@ impl Given {
         Applied { events: Vec::new(), ..applied }
     }
 
-    /// What came of a change, and what it announced.
+    /// Commits a change, and returns its result with events.
     pub(crate) async fn tell(&self, change: Change) -> Applied {
         self.commit_all(Arc::new([change])).await.applied.remove(0)
     }
 
-    /// The change that takes a task in.
+    /// The insert of a task.
     pub(crate) fn insert(&self, task: Task) -> Insert {
         let deps = task.deps.clone();
         let sequence = self.sequence();
         Insert { sequence, task: Arc::new(task), deps, foreign: Vec::new(), claim: None }
     }
 
-    /// Takes a task in.
+    /// Inserts a task.
     pub(crate) async fn enter(&self, task: Task) -> Sequence {
         let insert = self.insert(task);
         let sequence = insert.sequence;
@@ -154,7 +153,7 @@ impl Given {
         sequence
     }
 
-    /// Takes many tasks in at once.
+    /// Inserts many tasks at once.
     pub(crate) async fn enter_all(&self, tasks: impl IntoIterator<Item = Task>) {
         let changes = tasks.into_iter().map(|task| Change::Insert(self.insert(task))).collect();
         for applied in self.commit_all(changes).await.applied {
@@ -162,7 +161,7 @@ impl Given {
         }
     }
 
-    /// Takes a task in and claims it.
+    /// Inserts and claims a task.
     pub(crate) async fn run(&self, task: Task) -> (Sequence, Fence) {
         let sequence = self.enter(task).await;
         let claimed = self.claim(sequence).await.expect("it can be claimed");
@@ -185,14 +184,14 @@ impl Given {
         claims
     }
 
-    /// Takes a task in, runs it, and ends it well.
+    /// Inserts a task, runs it, and completes it.
     pub(crate) async fn succeed(&self, task: Task) -> Sequence {
         let (sequence, fence) = self.run(task).await;
         self.commit(complete(sequence, fence)).await;
         sequence
     }
 
-    /// Takes a task in, runs it, and ends it badly.
+    /// Inserts a task, runs it, and fails it.
     pub(crate) async fn fail(&self, task: Task) -> Sequence {
         let (sequence, fence) = self.run(task).await;
         self.commit(fail(sequence, fence)).await;
@@ -228,12 +227,12 @@ impl Given {
         self.store.window(&queue("default"), after, limit).await.expect("it reads")
     }
 
-    /// The sequences of all that can be claimed, best first.
+    /// The sequence numbers of all claimable tasks, in order.
     pub(crate) async fn claimable(&self) -> Vec<u64> {
         self.window(None, usize::MAX).await.into_iter().map(|it| it.position.sequence.0).collect()
     }
 
-    /// Lets dependants learn of ends until all have, `limit` of them at a time; how often.
+    /// Notifies all dependants, `limit` of them at a time. Returns how many slices it took.
     pub(crate) async fn release_dependants(&self, limit: usize) -> usize {
         for slices in 1.. {
             if !self.commit(Change::NotifyDependants { limit }).await.more {
@@ -244,7 +243,7 @@ impl Given {
     }
 }
 
-/// Whether nothing was done.
+/// Whether the change was refused.
 fn refused(result: &ChangeResult) -> bool {
     matches!(
         result,
@@ -266,7 +265,7 @@ pub(crate) fn queue(name: &str) -> QueueName {
     QueueName::parse(name, "queue").expect("a good name")
 }
 
-/// An ordinary task: claimable at once, for ever.
+/// A task that is claimable at once.
 pub(crate) fn task(id: &str) -> Task {
     Task {
         id: name(id),
@@ -298,18 +297,18 @@ pub(crate) fn task_with(id: &str, set: impl FnOnce(&mut Options)) -> Task {
     task
 }
 
-/// One of those that share the limits of a key.
+/// A task with a concurrency key.
 pub(crate) fn keyed(id: &str, key: &str) -> Task {
     let keys = Keys { concurrency: Some(key.into()), ..Keys::default() };
     task_with(id, |options| options.keys = Some(keys.into()))
 }
 
-/// A task that waits for others.
+/// A task with dependencies.
 pub(crate) fn waits(id: &str, deps: &[&str]) -> Task {
     Task { deps: deps.iter().map(|dep| name(dep)).collect(), ..task(id) }
 }
 
-/// A task that waits for others and runs, however they end.
+/// A task with dependencies that runs however they end.
 pub(crate) fn waits_and_runs(id: &str, deps: &[&str]) -> Task {
     let mut task = waits(id, deps);
     task.options.on_dependency_failure = OnDependencyFailure::Run;
@@ -361,7 +360,7 @@ pub(crate) fn ready(sequence: Sequence) -> ClaimableTask {
     ClaimableTask { queue: queue("default"), position, method: "add".into() }
 }
 
-/// What becomes of a task at the first attempt.
+/// The outcome of a task after its first attempt.
 pub(crate) fn ended(task: Task, ending: Ending, attempts: u32, at: Timestamp) -> Arc<Ended> {
     let started_at = (attempts > 0).then_some(at);
     let outcome = Outcome { ending, attempts, started_at, ended_at: at };
@@ -375,7 +374,7 @@ pub(crate) fn dependency_failed(dependency: &str) -> Ending {
     })
 }
 
-/// The ids of what ended, sorted.
+/// The ids of ended tasks, sorted.
 pub(crate) fn ids(ended: &[Arc<Ended>]) -> Vec<&str> {
     let mut ids: Vec<&str> = ended.iter().map(|it| it.task.id.as_str()).collect();
     ids.sort_unstable();

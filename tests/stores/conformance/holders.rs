@@ -1,4 +1,4 @@
-//! Who holds the places of a concurrency key.
+//! Holders of concurrency keys.
 
 use task_scheduler::models::{QueueLimits, Task};
 

@@ -12,7 +12,7 @@ on_every_store!(
     a_page_looks_at_a_bounded_number_of_tasks,
 );
 
-/// What has the tag `red` and has not ended.
+/// Unfinished tasks with the tag `red`.
 fn red() -> TaskFilter {
     let states = TaskFilter::UNFINISHED.into();
     TaskFilter { states, tag: Some("red".into()), ..TaskFilter::default() }
@@ -24,7 +24,7 @@ fn with_tags(id: &str, tags: &[&str]) -> Task {
     task_with(id, |options| options.labels = Some(Box::new(labels)))
 }
 
-/// One page: the ids, and where to go on.
+/// One page: the ids, and where the next page begins.
 async fn page(
     given: &Given,
     filter: &TaskFilter,

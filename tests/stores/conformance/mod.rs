@@ -1,8 +1,8 @@
-//! What every store does, whatever it keeps tasks in. Each case is run on every backend, on a store
-//! that is fresh and open. Where backends may differ, a case asserts what the store's
+//! The semantics of every store. Each test runs on every backend, on a new, open store. Where
+//! backends may differ, a test asserts what the store's
 //! [`properties`](task_scheduler::store::Store::properties) promise.
 
-/// Runs cases, which are functions of a fresh store, on every backend.
+/// Runs test functions, which get a new store, on every backend.
 macro_rules! on_every_store {
     ($($case:ident),* $(,)?) => {
         mod on_memory {

@@ -17,7 +17,7 @@ on_every_store!(
     acknowledged_tasks_survive_the_process_in_a_durable_store,
 );
 
-/// What other nodes run is left alone on a store that is shared.
+/// A shared store does not touch the running tasks of other nodes.
 fn left_running(given: &Given) -> u64 {
     u64::from(!given.store.properties().shared)
 }
@@ -32,6 +32,7 @@ async fn a_new_store_begins_with_sequence_one(mut given: Given) {
         epoch: 2,
         next_sequence: Sequence(1),
         queues: Vec::new(),
+        notify_slice: NOTIFY_SLICE,
         rescued: 0,
         quarantined: 0,
         events: Vec::new(),

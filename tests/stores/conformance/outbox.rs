@@ -1,4 +1,4 @@
-//! What is put aside for webhooks, and how it becomes tasks.
+//! The outbox: events for webhooks, and how they become delivery tasks.
 
 use std::sync::Arc;
 

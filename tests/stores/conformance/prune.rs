@@ -96,7 +96,7 @@ async fn no_more_than_the_limit_is_pruned_at_once(given: Given) {
     for left in [4, 2, 0] {
         let applied = prune(&given, retention, 2).await;
         assert_eq!(kept(&given, ids).await.len(), left);
-        // Whether a slice that was just full was the last one need not be known.
+        // A store need not know that a full slice was the last.
         assert!(applied.more || left == 0);
     }
     assert!(!prune(&given, retention, 2).await.more);
@@ -139,7 +139,7 @@ async fn a_failed_parent_of_waiting_tasks_is_kept(given: Given) {
 async fn an_ended_parent_is_kept_for_dependants_that_will_read_it(given: Given) {
     given.succeed(task("parent")).await;
     let mut child = given.insert(waits("child", &["parent"]));
-    // Somebody else knew that it had succeeded.
+    // The engine knew that it had succeeded.
     child.deps.clear();
     given.commit(Change::Insert(child)).await;
     given.wait(5 * SECOND);

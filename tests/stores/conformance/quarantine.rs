@@ -33,7 +33,7 @@ async fn claim(given: &Given, sequence: Sequence) -> Fence {
     given.claim(sequence).await.expect("it can be claimed").fence
 }
 
-/// All run, and the process ends, as often as makes suspects of them.
+/// Runs all, and ends the process, until they are quarantine candidates.
 async fn suspects<const N: usize>(given: &Given, ids: [&str; N]) -> [Sequence; N] {
     let mut all = [Sequence(0); N];
     for (at, id) in ids.into_iter().enumerate() {
@@ -104,7 +104,7 @@ async fn ten_minutes_of_running_reset_the_crash_count(given: Given) {
     let all = suspects(&given, ["a", "b"]).await;
     claim(&given, all[0]).await;
     given.wait(Duration::from_secs(600));
-    // The store was alive then.
+    // The time of the last write.
     given.enter(task("c")).await;
     assert_eq!(given.open().await.quarantined, 0);
     assert_eq!((stands(&given, "a").await, stands(&given, "b").await), (FREE, FREE));

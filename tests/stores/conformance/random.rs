@@ -1,5 +1,5 @@
-//! Long lives made of random changes, repeated commits and ends of the process. The store in memory is
-//! told the same and says what is right. `STORE_SEED` tries another life.
+//! Long runs of random changes, repeated commits and process ends, compared with the memory store
+//! as the reference. `STORE_SEED` sets another seed.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ on_every_store!(
 );
 
 const STEPS: usize = 400;
-/// More rounds than any of these lives has steps.
+/// More rounds than a run has steps.
 const ROUNDS: usize = 1_000;
 
 async fn a_first_random_run_equals_the_reference(given: Given) {
@@ -68,7 +68,7 @@ async fn live(given: Given, seed: u64) {
     life.compare().await;
 }
 
-/// A store need not write down at once that it lives.
+/// A store need not store the time of the last write at once.
 fn but_for_the_last_sign_of_life(opened: &OpenReport) -> OpenReport {
     let mut opened = opened.clone();
     for event in &mut opened.events {
@@ -115,7 +115,7 @@ impl Life {
         }
     }
 
-    /// Everything that can be read.
+    /// Compares all reads.
     async fn compare(&self) {
         let (store, reference) = (&self.given.store, &self.reference);
         let ids = chance::every_id();
@@ -152,7 +152,7 @@ impl Life {
         }
     }
 
-    /// Whatever can be claimed is, and ends well; time goes by; nothing waits for ever.
+    /// Claims and completes everything, as time goes by, until no task is left.
     async fn come_to_an_end(&mut self) {
         let changes = self.chance.lift();
         self.make(Step::Commit(changes.into())).await;

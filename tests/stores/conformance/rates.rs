@@ -14,7 +14,7 @@ on_every_store!(
     the_pace_of_a_key_survives_the_process,
 );
 
-/// Two at once, then one every two seconds.
+/// A burst of two, then one every two seconds.
 const LIMITS: QueueLimits = QueueLimits {
     weight: 1,
     concurrency: None,
@@ -35,7 +35,7 @@ async fn five(given: &Given) -> Vec<Sequence> {
     all
 }
 
-/// Claims one; who became ready with it, and when the next is looked at.
+/// Claims a task. Returns what became ready, and the next due time.
 async fn start(given: &Given, sequence: Sequence) -> (Vec<u64>, Option<u64>) {
     let claims = given.claim_all(vec![ClaimRequest { sequence, fence: given.fence() }]).await;
     assert!(claims.claimed[0].is_some(), "{sequence:?}");
@@ -106,7 +106,7 @@ async fn the_pace_of_a_key_survives_the_process(mut given: Given) {
     assert_eq!(given.find("c").await.blocked_by, Some(BlockedBy::ConcurrencyKey));
     given.wait(2 * SECOND);
     given.enter(task("another")).await;
-    // Those that ran have their places, and go first.
+    // Tasks that ran hold the key, and come first.
     let again: Vec<u64> = given.claimable().await;
     assert_eq!(again[..2], [all[0].0, all[1].0]);
 }

@@ -1,4 +1,4 @@
-//! Schedules that are defined, switched on and off, deleted and read.
+//! Schedules: created, enabled, disabled, deleted and read.
 
 use std::sync::Arc;
 
@@ -132,10 +132,10 @@ async fn a_definition_computed_before_a_firing_does_not_reset_the_next_time(give
     assert_eq!(applied.events, [told(&given, ScheduleFact::Updated { next: fired.next })]);
     let expected = ScheduleStatus { schedule: anew.clone(), revision: 2, ..fired };
     assert_eq!(given.status("s").await, expected);
-    // Another definition overtook it.
+    // Another definition came first.
     assert_eq!(given.commit(redefine(seen.revision, true)).await.result, ChangeResult::Stale);
     assert_eq!(given.status("s").await, expected);
-    // One that has no next time gets this one, unless it is to run no more.
+    // A schedule without a next time gets this one, unless it is disabled.
     given.tell(redefine(2, false)).await;
     assert_eq!(given.status("s").await.next, None);
     given.tell(redefine(3, true)).await;
@@ -167,7 +167,7 @@ async fn a_deleted_schedule_is_gone(given: Given) {
     assert_eq!(given.store.schedules(None, 9).await.expect("it reads"), []);
     let due = given.store.due_schedules(given.after(99 * SECOND), 9).await.expect("it reads");
     assert_eq!(due, DueSchedules::default());
-    // What it made goes on, and a new one of that name knows nothing of it.
+    // Its runs go on, and a new schedule of that name does not count them.
     let sequence = given.find("r1").await.sequence.expect("it is stored");
     given.define("s", Overlap::Skip).await;
     let fence = given.claim(sequence).await.expect("it goes on").fence;

@@ -1,4 +1,4 @@
-//! How a boot ended, and what the next one says of it.
+//! The end of a boot, and what the next boot reports.
 
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ async fn how_a_boot_ended_survives_the_process(mut given: Given) {
     given.wait(SECOND);
     let crashed = NodeFact::Crashed { epoch: 2, last_alive, rescued: 0, quarantined: 0 };
     let told = given.restart().await.events;
-    // Where nothing is kept, nobody knows of an earlier boot.
+    // A store that is not durable has no earlier boot.
     let known = given.store.properties().durable.then(|| node(&given, crashed));
     assert_eq!(told, Vec::from_iter(known));
 }

@@ -19,7 +19,7 @@ on_every_store!(
     other_keys_are_not_blocked,
 );
 
-/// Accepted now.
+/// A task accepted now.
 fn unique(given: &Given, id: &str, on_conflict: OnConflict, window: Option<Duration>) -> Task {
     let unique = Unique { key: "u".into(), window, on_conflict };
     let keys = Keys { unique: Some(unique), ..Keys::default() };
@@ -64,7 +64,7 @@ async fn the_task_runs_with_the_replaced_arguments(given: Given) {
     let said = insert(&given, newcomer.clone()).await;
     assert_eq!(said, clash(&given, "a", true).await);
     let claimed = given.claim(sequence).await.expect("it can run");
-    // Whoever asked for the first and asks again still finds it.
+    // A repetition of the first request still finds it.
     let digest = unique(&given, "a", OnConflict::Replace, None).digest;
     let expected = Task { id: name("a"), submitted_at: given.now(), digest, ..newcomer };
     assert_eq!(claimed.task, Arc::new(expected));

@@ -1,4 +1,4 @@
-//! Who is told of events: defined, changed, deleted and read.
+//! Webhooks: created, replaced, deleted and read.
 
 use std::sync::Arc;
 

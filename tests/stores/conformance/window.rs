@@ -23,7 +23,7 @@ fn at(priority: i32, sequence: u64) -> Position {
     Position { priority, sequence: Sequence(sequence) }
 }
 
-/// Five tasks, which stand in the order 4, 2, 1, 5, 3.
+/// Five tasks, in the order 4, 2, 1, 5, 3.
 async fn five() -> impl AsyncFn(&Given) {
     async |given: &Given| {
         for (id, priority) in [("1", 0), ("2", 5), ("3", -1), ("4", i32::MAX), ("5", 0)] {

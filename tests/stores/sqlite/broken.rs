@@ -5,11 +5,11 @@ use task_scheduler::store::{Error, SqliteStore, Store as _};
 use super::given::{boot, name, now, task};
 use task_scheduler::store::{Change, Insert};
 
-/// Where the child keeps its store.
+/// The directory of the child's store.
 const DIRECTORY: &str = "SQLITE_TEST_DIRECTORY";
 
-/// A write that fails in the middle of a commit, as a broken disk has it: the kernel refuses to make
-/// files longer than a megabyte.
+/// A write fails in the middle of a commit, as on a broken disk: the kernel refuses files longer
+/// than a megabyte.
 #[tokio::test]
 async fn a_commit_that_cannot_be_written_is_refused_and_acknowledged_tasks_stay() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -54,7 +54,7 @@ async fn child() {
         }
     };
     assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
-    // What can be read is still read.
+    // Acknowledged tasks can be read.
     for n in 0..acknowledged {
         let found = store.find(&[name(&format!("task {n}"))]).await.expect("it reads");
         assert!(found[0].is_some(), "task {n} was acknowledged");

@@ -11,7 +11,7 @@ use super::given::{Given, boot, name, now, schedule, webhook};
 
 fn why(outcome: Result<(), Error>) -> String {
     match outcome {
-        // What is in use now may be free soon.
+        // A store in use may be free soon.
         Err(Error::Unusable(why) | Error::Unavailable(why)) => why,
         other => panic!("{other:?}"),
     }
@@ -97,7 +97,7 @@ fn a_file_that_is_no_store_is_neither_backed_up_nor_restored() {
     assert!(!elsewhere.path().join("data").exists());
 }
 
-/// Does something to a sound file, and says what is found then.
+/// Changes a valid file, and returns the problems found.
 async fn spoil(sql: &str) -> Vec<String> {
     let mut given = Given::new().await;
     given.succeed("ended").await;

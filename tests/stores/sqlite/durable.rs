@@ -5,7 +5,7 @@ use task_scheduler::store::{SqliteStore, Store as _};
 
 use super::given::{Given, boot, complete, name};
 
-/// The files as they would be found if the process ended now.
+/// Copies the files as they are after a process that ends now.
 fn copy_files(from: &Path, to: &Path) {
     for file in ["tasks.db", "tasks.db-wal"] {
         if from.join(file).exists() {

@@ -1,4 +1,4 @@
-//! A store in a directory of its own, and the words that cases are written in.
+//! A store in a directory of its own, and helpers for tests.
 
 use std::cell::Cell;
 use std::path::PathBuf;
@@ -56,7 +56,7 @@ impl Given {
         self.store = None;
     }
 
-    /// The file, as the next process finds it.
+    /// Opens the file again, as the next process does.
     pub(crate) async fn open(&mut self) {
         self.close();
         let store = SqliteStore::open_with(self.directory.path(), &self.options).expect("it opens");
@@ -90,7 +90,7 @@ impl Given {
         self.try_commit(changes).await.expect("it commits")
     }
 
-    /// Takes tasks in.
+    /// Inserts tasks.
     pub(crate) async fn enter(&self, ids: impl IntoIterator<Item = String>) {
         let inserts = ids.into_iter().map(|id| Change::Insert(self.insert(&id))).collect();
         for applied in self.commit(inserts).await.applied {
@@ -98,7 +98,7 @@ impl Given {
         }
     }
 
-    /// Takes a task in and ends it well.
+    /// Inserts a task and completes it.
     pub(crate) async fn succeed(&self, id: &str) {
         let (insert, fence) = (self.insert(id), self.fence());
         let sequence = insert.sequence;
@@ -125,7 +125,7 @@ pub(crate) fn name(id: &str) -> TaskId {
     TaskId::parse(id, "task_id").expect("a good id")
 }
 
-/// A schedule that runs now.
+/// A schedule that is due now.
 pub(crate) fn schedule(called: &str) -> Change {
     let schedule = Arc::new(Schedule {
         name: Name::parse(called, "name").expect("a good name"),
@@ -139,7 +139,7 @@ pub(crate) fn schedule(called: &str) -> Change {
     Change::SetSchedule { schedule, enabled: true, next: Some(now()) }
 }
 
-/// A webhook that subscribes to every event.
+/// A webhook for every event.
 pub(crate) fn webhook(called: &str) -> Change {
     Change::SetWebhook(Arc::new(Webhook {
         name: Name::parse(called, "name").expect("a good name"),

@@ -35,7 +35,7 @@ async fn scattered_ids_are_found_before_and_after_they_are_merged() {
     every_task_is_found(&given, &ids).await;
     let problems = verify(&given.directory()).expect("it is a store");
     assert!(problems.is_empty(), "{problems:?}");
-    // None can come in a second time.
+    // No id can be inserted a second time.
     let again = vec![task_scheduler::store::Change::Insert(given.insert(&ids[500]))];
     let said = given.commit(again).await.applied.remove(0).result;
     assert!(matches!(said, task_scheduler::store::ChangeResult::IdConflict(_)), "{said:?}");
@@ -49,7 +49,7 @@ async fn ids_inserted_as_a_merge_begins_are_found_by_the_next_process() {
     for ids in large.chunks(500) {
         given.enter(ids.iter().cloned()).await;
     }
-    // Until the merge is over, and too few for another one.
+    // Until the merge is over; too few for another one.
     for id in small {
         given.enter([id.clone()]).await;
     }

@@ -5,7 +5,7 @@ use task_scheduler::store::{SqliteStore, Store as _};
 
 use super::given::{boot, name};
 
-/// What the program of version 1 wrote: tasks in every state, one with a log and a checkpoint.
+/// What version 1 wrote: tasks in every state, one with a log and a checkpoint.
 const VERSION_1: &str = include_str!("version_1.sql");
 
 #[tokio::test]

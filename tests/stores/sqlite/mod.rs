@@ -1,5 +1,5 @@
-//! What is true of the store in SQLite alone: its file, what it does when it is opened, and what people
-//! do with it. What it does as a store is asserted by `tests/stores/conformance`.
+//! The SQLite store alone: its file, opening, backup and verification. `tests/stores/conformance` asserts
+//! the semantics of stores.
 
 mod broken;
 mod copies;

@@ -5,11 +5,11 @@ use task_scheduler::store::{Error, SqliteStore};
 
 use super::given::Given;
 
-/// What is said about a directory that cannot be opened.
+/// The error for a directory that cannot be opened.
 fn refusal(directory: &Path) -> String {
     match SqliteStore::open_dir(directory) {
         Ok(_) => panic!("it opened"),
-        // What is in use now may be free soon.
+        // A store in use may be free soon.
         Err(Error::Unusable(why) | Error::Unavailable(why)) => why,
         Err(other) => panic!("{other:?}"),
     }
