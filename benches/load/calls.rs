@@ -65,7 +65,7 @@ pub(crate) fn run(options: &Options, common: &Common) {
     }
 }
 
-/// The rows for the disk alone: what a single durable call cannot do without.
+/// The rows for the disk alone: the minimum for a single durable call.
 fn print_disk(table: &Table, shape: Shape, disk: &[Disk]) {
     if disk.is_empty() {
         return;
@@ -94,7 +94,7 @@ fn chosen(only: &[String]) -> (Vec<System>, Vec<Shape>) {
 }
 
 /// One measurement of one system. The process is a new one each time, so that no round inherits
-/// what an earlier one left in memory.
+/// memory from an earlier one.
 fn measure(system: System, shape: Shape, options: &Options, common: &Common) -> Measured {
     let server = Process::start(system, common, &[]);
     drive::measure(Load {

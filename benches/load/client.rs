@@ -1,4 +1,4 @@
-//! A gRPC client that costs little: it speaks HTTP/2 by h2, with requests that are encoded once.
+//! A gRPC client that costs little: it uses h2 directly, with requests that are encoded once.
 //!
 //! Client and server share the cores. A call through tonic's channel costs as much CPU as the echo
 //! spends on it, so that the client would be the limit of the echo and hide what the server costs;
@@ -12,16 +12,16 @@ use prost::Message;
 use prost::bytes::{Bytes, BytesMut};
 use tokio::net::TcpStream;
 
-/// What gRPC puts before a message: whether it is compressed, and its length.
+/// The length of gRPC's message prefix: the compression flag and the length.
 const PREFIX_BYTES: usize = 5;
-/// As hyper's servers and clients have it. h2's default allows too few small answers at once.
+/// The value of hyper's servers and clients. h2's default allows too few small answers at once.
 const CONNECTION_WINDOW: u32 = 1 << 20;
 
 /// A connection. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Client(SendRequest<Bytes>);
 
-/// What is asked: an RPC and its message, encoded.
+/// An RPC and its encoded message.
 #[derive(Clone)]
 pub(crate) struct Call {
     head: http::Request<()>,
@@ -29,7 +29,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// A call of the method with that name.
+    /// A call of this RPC.
     pub(crate) fn new(method: &str, request: &impl Message) -> Self {
         let uri = format!("http://localhost/taskscheduler.TaskScheduler/{method}");
         let head = http::Request::post(uri)
@@ -40,14 +40,14 @@ impl Call {
         Self { head, message: framed(request) }
     }
 
-    /// The same method, asked something else.
+    /// The same RPC with another message.
     pub(crate) fn with(&self, request: &impl Message) -> Self {
         Self { head: self.head.clone(), message: framed(request) }
     }
 }
 
 impl Client {
-    /// Connects. Panics when nobody listens.
+    /// Connects. Panics when the connection is refused.
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.expect("the server listens");
         stream.set_nodelay(true).expect("a connected socket");
@@ -56,7 +56,7 @@ impl Client {
             .handshake(stream)
             .await
             .expect("the server speaks HTTP/2");
-        // What goes wrong with the connection, its calls say.
+        // Errors of the connection surface in its calls.
         tokio::spawn(connection);
         Self(sender)
     }
@@ -67,7 +67,7 @@ impl Client {
         let (answer, mut body) = sender.send_request(call.head.clone(), false).expect("a stream");
         body.send_data(call.message.clone(), true).expect("an open stream");
         let answer = answer.await.expect("an answer");
-        // A refusal is a head alone.
+        // A refusal has trailers only.
         if let Some(status) = answer.headers().get("grpc-status") {
             let message = answer.headers().get("grpc-message");
             panic!("{}: status {status:?}, {message:?}", call.head.uri().path());
@@ -80,7 +80,7 @@ impl Client {
     }
 }
 
-/// The answer's one message, with its prefix.
+/// Reads the one message of the answer, with its prefix.
 async fn message(answer: &mut RecvStream) -> Bytes {
     let first = part(answer).await;
     let length = first[1..PREFIX_BYTES].iter().fold(0, |all, &byte| all << 8 | usize::from(byte));
@@ -100,7 +100,7 @@ async fn part(answer: &mut RecvStream) -> Bytes {
     part
 }
 
-/// The message as gRPC sends it, not compressed.
+/// The message with gRPC's prefix, uncompressed.
 fn framed(message: &impl Message) -> Bytes {
     let length = message.encoded_len();
     let mut framed = Vec::with_capacity(PREFIX_BYTES + length);

@@ -1,23 +1,23 @@
-//! What the disk takes for one small write that is to stay: the least that one durable call can take.
+//! The latency of one small durable write: the minimum for one durable call.
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// As much as a page of the store.
+/// The page size of the store.
 const WRITE_BYTES: usize = 4 << 10;
-/// Writes of each kind.
+/// The number of writes of each kind.
 const WRITES: usize = 400;
-/// They stop after so long, however few they were.
+/// The time after which the measurement stops, even with fewer writes.
 const LONGEST: Duration = Duration::from_secs(4);
 
 /// Medians of a write and its fdatasync.
 #[derive(Clone, Copy)]
 pub(crate) struct Disk {
-    /// The file grows.
+    /// Writes that extend the file.
     pub(crate) appending: Duration,
-    /// The file has its size.
+    /// Writes in place, to a file of fixed size.
     pub(crate) overwriting: Duration,
 }
 
@@ -31,7 +31,7 @@ impl Disk {
     }
 }
 
-/// Writes from where the file is.
+/// Writes from the file's current position.
 fn median(file: &mut File) -> Duration {
     let page = [7; WRITE_BYTES];
     let begun = Instant::now();

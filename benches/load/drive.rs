@@ -1,4 +1,4 @@
-//! The load of single calls: keeps a number of SubmitTasks in flight and notes how long each took.
+//! The load of single calls: keeps a number of SubmitTask calls in flight and records the latency of each.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::client::Client;
 use crate::request::{Ids, Submits};
 
-/// How many calls wait for their answer at any time, over how many connections.
+/// The number of calls in flight, and of connections.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) in_flight: usize,
@@ -23,9 +23,9 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// One caller who waits for each answer.
+    /// One caller that waits for each answer.
     pub(crate) const ONE: Self = Self { in_flight: 1, connections: 1 };
-    /// What most figures are about.
+    /// The load of most figures.
     pub(crate) const USUAL: Self = Self { in_flight: 64, connections: 4 };
 }
 
@@ -35,35 +35,35 @@ impl fmt::Display for Shape {
     }
 }
 
-/// Calls made before each measurement, and not counted.
+/// The warm-up before each measurement; its calls are not counted.
 pub(crate) const WARM_UP: Duration = Duration::from_millis(300);
 
-/// How long the last answers may take.
+/// The longest wait for the last answers.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What to measure.
+/// One measurement to make.
 pub(crate) struct Load<'a> {
     pub(crate) address: SocketAddr,
     pub(crate) shape: Shape,
-    /// Of the client; at most one a connection is used.
+    /// The client's threads; at most one per connection is used.
     pub(crate) threads: usize,
-    /// Its result is 6.
+    /// The request; its result is 6.
     pub(crate) request: pb::TaskRequest,
     pub(crate) ids: Ids,
     pub(crate) time: Duration,
-    /// The CPU time that the server has used so far.
+    /// Returns the CPU time that the server has used so far.
     pub(crate) server_cpu: &'a dyn Fn() -> Duration,
 }
 
-/// What one measurement found.
+/// The result of one measurement.
 pub(crate) struct Measured {
-    /// Shortest first.
+    /// The latencies, the shortest first.
     pub(crate) latencies: Vec<Duration>,
     pub(crate) elapsed: Duration,
     pub(crate) server_cpu: Duration,
 }
 
-/// What the callers should do; they look after every call.
+/// The phase of the load; callers check it after every call.
 struct Phase(AtomicU8);
 
 impl Phase {
@@ -80,7 +80,7 @@ impl Phase {
     }
 }
 
-/// Puts the load on and measures. Panics when a call fails: figures of a failing server say nothing.
+/// Runs the load and measures it. Panics when a call fails: figures of a failing server are worthless.
 pub(crate) fn measure(load: Load<'_>) -> Measured {
     let phase = Arc::new(Phase(AtomicU8::new(Phase::WARM_UP)));
     let threads = load.threads.min(load.shape.connections);
@@ -113,12 +113,12 @@ pub(crate) fn measure(load: Load<'_>) -> Measured {
     Measured { latencies, elapsed, server_cpu }
 }
 
-/// How many of `whole` things the part `index` of `parts` gets.
+/// The share of part `index` when `whole` things are divided into `parts`.
 fn share(whole: usize, parts: usize, index: usize) -> usize {
     whole / parts + usize::from(index < whole % parts)
 }
 
-/// One thread of the client: a connection for each entry of `calls`, with so many calls in flight.
+/// One thread of the client: a connection for each entry of `calls`, with that number of calls in flight.
 fn call_until_stopped(
     address: SocketAddr,
     calls: &[usize],
@@ -142,7 +142,7 @@ fn call_until_stopped(
     })
 }
 
-/// Answers how long each call took that ended in time.
+/// Returns the latency of each call that ended in time.
 async fn call_one_by_one(
     mut client: Client,
     mut submits: Submits,

@@ -1,5 +1,4 @@
-//! Many tasks to a call, from their acceptance to their end, for as long as checkpoints and pruning
-//! need to show.
+//! Many tasks per call, from acceptance to completion, long enough to include checkpoints and pruning.
 
 use std::sync::Arc;
 use std::thread;
@@ -12,11 +11,11 @@ use crate::request::{Ids, durable_add};
 use crate::stream::{self, Ending, PATIENCE, Progress, Stream};
 use crate::system::System;
 
-/// Runs before each measurement, and is not counted.
+/// The warm-up before each measurement.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// The log keeps all it is sent, and is not measured for longer.
+/// The longest measurement of the log, which keeps all that it receives.
 const LONGEST_LOG: Duration = Duration::from_secs(10);
-/// How often figures are taken.
+/// The interval between samples.
 const SAMPLE: Duration = Duration::from_millis(500);
 
 #[derive(clap::Args)]
@@ -24,7 +23,7 @@ pub(crate) struct Options {
     /// Seconds of each measurement, of the log at most 10
     #[arg(long, default_value_t = 60.0)]
     seconds: f64,
-    /// Tasks to a call
+    /// Tasks per call
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     size: u32,
     /// How many tasks may be unfinished at any time
@@ -38,12 +37,12 @@ pub(crate) struct Options {
     only: Vec<Subject>,
 }
 
-/// What is measured.
+/// One measured system.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Subject {
-    /// The log, which has them on the disk and runs nothing
+    /// The log, which syncs the tasks to the disk and runs nothing
     Log,
-    /// The server, which gives the ids
+    /// The server, which generates the ids
     Given,
     /// The server; the client's ids are random
     Random,
@@ -61,12 +60,12 @@ impl Subject {
     }
 }
 
-/// What one measurement found.
+/// The result of one measurement.
 struct Found {
     tasks_per_second: f64,
-    /// Of the samples' rates, the lowest.
+    /// The lowest rate between two samples.
     slowest: f64,
-    /// Of a call.
+    /// The latencies of the calls.
     p50: Duration,
     p99: Duration,
     cpu_per_task: Duration,
@@ -147,7 +146,7 @@ fn measure(subject: Subject, options: &Options, common: &Common) -> Found {
         request: durable_add(),
         ids,
         size: options.size as usize,
-        // It is stopped.
+        // The load is stopped.
         count: u64::MAX / 2,
         within: WARM_UP + time + PATIENCE,
         ending,

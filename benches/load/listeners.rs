@@ -1,5 +1,5 @@
-//! What those cost who listen and hear nothing: SubmitTask beside thousands of open StreamEvents whose
-//! filters match no event, and beside none, in turns.
+//! The cost of idle streams: SubmitTask with thousands of open StreamEvents whose filters match no event,
+//! and with none, in turns.
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -29,10 +29,10 @@ pub(crate) struct Options {
     /// Measurements of each
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// How many listen
+    /// The number of streams
     #[arg(long, default_value_t = 10_000)]
     listeners: usize,
-    /// What their filters name, each something else
+    /// The field that their filters name, each with another value
     #[arg(long, value_enum, default_value = "tag")]
     by: By,
 }
@@ -83,14 +83,14 @@ fn measure(system: System, listeners: usize, options: &Options, common: &Common)
     measured
 }
 
-/// Those who listen, on a thread that sleeps as long as they hear nothing.
+/// The open streams, on a thread that sleeps while no event arrives.
 struct Listening {
     thread: JoinHandle<()>,
     stop: oneshot::Sender<()>,
 }
 
 impl Listening {
-    /// Returns when all of them are there.
+    /// Opens the streams and returns when all are open.
     fn begin(address: SocketAddr, count: usize, by: By) -> Self {
         let (ready, begun) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -114,7 +114,7 @@ impl Listening {
                     }
                 }
                 ready.send(()).expect("somebody waits for it");
-                // That nobody says so any more means the same.
+                // A dropped sender also means stop.
                 drop(stopped.await);
                 drop(streams);
             });
@@ -129,7 +129,7 @@ impl Listening {
     }
 }
 
-/// One that nothing here matches.
+/// A filter that no event matches.
 fn filter(by: By, number: usize) -> pb::EventFilter {
     let word = format!("nothing-{number}");
     match by {

@@ -3,12 +3,12 @@
 //! | load | file |
 //! |---|---|
 //! | SubmitTask, one by one and many at once | `calls` |
-//! | the same with ids of the client's among a million | `random_ids` |
+//! | the same with random ids from the client, a million tasks kept | `random_ids` |
 //! | EnqueueTasks, until all have ended | `enqueue` |
-//! | what passes a long backlog by | `waiting` |
+//! | latency past a long backlog | `waiting` |
 //! | from the start to the first answer | `start` |
-//! | SubmitTask while thousands listen to events and hear none | `listeners` |
-//! | memory, idle and for each task that waits | `memory` |
+//! | SubmitTask with thousands of idle event streams | `listeners` |
+//! | memory, idle and per waiting task | `memory` |
 //!
 //! `cargo bench -p load` runs the first of them; `-- --help` has the others and the settings.
 //! Every load is bounded in tasks or time. Only the ratios mean something on another machine.
@@ -34,13 +34,12 @@ use std::path::PathBuf;
 
 use clap::Parser as _;
 
-// What the server allocates with, so that the yardsticks and the client do not lose by their
-// allocator.
+// The server's allocator, so that the yardsticks and the client do not lose by theirs.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Measures the server beside yardsticks in the same run: a bare tonic echo, and a log that has every
-/// request on the disk before it answers
+/// Measures the server beside yardsticks in the same run: a bare tonic echo, and a log that
+/// syncs every request to the disk before it answers
 #[derive(clap::Parser)]
 #[command(name = "load", args_conflicts_with_subcommands = true)]
 #[command(override_usage = "cargo bench -p load -- [LOAD] [OPTIONS]")]
@@ -54,33 +53,33 @@ struct Options {
     common: Common,
 }
 
-/// What all loads can be told.
+/// The options of all loads.
 #[derive(clap::Args)]
 struct Common {
     /// Threads that serve RPCs, in the yardsticks and in the server; as many threads call them
     #[arg(long, global = true, default_value_t = default_threads())]
     threads: usize,
-    /// Where files are kept meanwhile: on the disk that is to be measured
+    /// Directory for temporary files, on the disk to measure
     #[arg(long, global = true, default_value = env!("CARGO_TARGET_TMPDIR"))]
     dir: PathBuf,
-    /// What Cargo hands to every benchmark
+    /// Cargo passes this flag to every benchmark
     #[arg(long, global = true, hide = true)]
     bench: bool,
 }
 
 #[derive(clap::Subcommand)]
 enum What {
-    /// SubmitTask, with so many calls in flight (what is run unless told)
+    /// SubmitTask, by calls in flight (the default)
     Calls(calls::Options),
-    /// SubmitTask with ids that the client chose at random, while a million tasks are kept
+    /// SubmitTask with random ids from the client, while a million tasks are kept
     RandomIds(random_ids::Options),
-    /// EnqueueTasks, from their acceptance to their end, sustained
+    /// EnqueueTasks, from acceptance to completion, sustained
     Enqueue(enqueue::Options),
-    /// SubmitTask while many tasks wait, beside while few do
+    /// SubmitTask with a long backlog, against a short one
     Waiting(waiting::Options),
-    /// SubmitTask while thousands listen to events and hear none, beside while nobody listens
+    /// SubmitTask with thousands of idle event streams, against none
     Listeners(listeners::Options),
-    /// From the start of a server with much on its disk to its first answer
+    /// Time from the start of a server with a large store to its first answer
     Start(start::Options),
     /// Memory: of an idle server, and of one with many tasks that wait
     Memory(memory::Options),
@@ -95,7 +94,7 @@ enum Yardstick {
     Log,
 }
 
-/// What the server takes unless told: half the cores, at least 1, at most 8.
+/// The server's default: half the cores, at least 1, at most 8.
 fn default_threads() -> usize {
     (std::thread::available_parallelism().map_or(1, usize::from) / 2).clamp(1, 8)
 }

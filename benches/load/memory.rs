@@ -1,4 +1,4 @@
-//! What the server holds in memory: idle, and for each task that waits.
+//! The server's memory: idle, and per waiting task.
 
 use std::thread;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use crate::request::Ids;
 use crate::system::System;
 use crate::waiting::{fill, pause, paused_task};
 
-/// What is kept after a load is given back, and the log beside the database copied into it, by then.
+/// The time in which the server frees memory after a load and checkpoints its log.
 const SETTLE: Duration = Duration::from_secs(7);
-/// The most that the page caches may take, as the store has it: one connection that writes, one that
-/// copies the log back (16 MiB each), three that read (2 MiB each).
+/// The bound of the store's page caches: the writer and the checkpointer with 16 MiB each, three readers
+/// with 2 MiB each.
 const PAGE_CACHES: u64 = (2 * 16 + 3 * 2) << 20;
 
 #[derive(clap::Args)]
@@ -21,7 +21,7 @@ pub(crate) struct Options {
     /// How many tasks wait at each look; memory for each of them is what grew since the first
     #[arg(long, value_delimiter = ',', default_values_t = [10_000, 100_000, 1_000_000])]
     waiting: Vec<u64>,
-    /// Who gives the ids
+    /// Who generates the ids
     #[arg(long, value_enum, default_value = "given")]
     ids: Ids,
 }

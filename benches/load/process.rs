@@ -1,4 +1,4 @@
-//! A system's process: its start, what it uses, its end.
+//! A system's process: start, resource usage, end.
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
@@ -14,29 +14,29 @@ use crate::system::System;
 pub(crate) struct Process {
     child: Child,
     address: SocketAddr,
-    /// Where it keeps its tasks.
+    /// Its data directory.
     data: PathBuf,
-    /// Its working directory, for what else it writes.
+    /// Its working directory, for its other files.
     _folder: tempfile::TempDir,
 }
 
 /// Memory of a process, in bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Memory {
-    /// Resident, pages that it shares with others by halves.
+    /// Proportional set size: resident memory, with shared pages divided among their processes.
     pub(crate) proportional: u64,
-    /// What it allocated, stacks included.
+    /// Anonymous memory, stacks included.
     pub(crate) anonymous: u64,
 }
 
 impl Process {
-    /// Starts a system with further flags, with nothing kept, and waits until it says where it
-    /// listens.
+    /// Starts a system with further flags, with an empty store, and waits until it prints its
+    /// address.
     pub(crate) fn start(system: System, common: &Common, flags: &[&str]) -> Self {
         Self::begin(system, common, None, flags)
     }
 
-    /// Starts the server on what is kept in `data`.
+    /// Starts the server on the store in `data`.
     pub(crate) fn start_on(data: &Path, common: &Common, flags: &[&str]) -> Self {
         Self::begin(System::Durable, common, Some(data), flags)
     }
@@ -112,7 +112,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It is a child that nobody has waited for, so its id is still its own.
+        // The child is not waited for yet, so its process id is not reused.
         self.child.kill().expect("a child can be killed");
         self.child.wait().expect("a child can be waited for");
     }

@@ -1,4 +1,4 @@
-//! Single calls with ids that the client chose, among a million tasks that are kept.
+//! Single calls with random ids from the client, while the server keeps a million tasks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use crate::request::{Ids, durable_add};
 use crate::stream::{self, Ending, PATIENCE, Progress, Stream};
 use crate::system::System;
 
-/// Tasks to a call of those that are kept.
+/// Tasks per call while the store is filled.
 const BATCH: usize = 1_000;
-/// How many of them may wait at any time.
+/// The most tasks that wait at any time while the store is filled.
 const UNFINISHED: u64 = 50_000;
 
 #[derive(clap::Args)]
@@ -24,7 +24,7 @@ pub(crate) struct Options {
     /// Measurements of each system
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
-    /// Tasks that are kept before the measurements begin
+    /// Tasks in the store before the measurements begin
     #[arg(long, default_value_t = 1_000_000)]
     kept: u64,
 }
@@ -41,7 +41,7 @@ pub(crate) fn run(options: &Options, common: &Common) {
         drive::WARM_UP,
     );
     let log = Process::start(System::Log, common, &[]);
-    // Nothing is pruned: what is measured comes on top.
+    // Nothing is pruned, so the measured tasks are added to the stored ones.
     let server = Process::start(System::Durable, common, &["--retention-count", "1000000000"]);
     let kept = Stream {
         address: server.address(),

@@ -1,4 +1,4 @@
-//! What is printed: the machine, the settings, and tables of medians.
+//! The printed report: the machine, the settings, and tables of medians.
 
 use std::fs;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::Common;
 use crate::drive::Measured;
 
-/// What all loads print first.
+/// Prints the header of every load.
 pub(crate) fn print_machine(common: &Common) {
     let line = |file: &str, start: &str| {
         let text = fs::read_to_string(file).unwrap_or_default();
@@ -30,13 +30,13 @@ pub(crate) fn print_machine(common: &Common) {
 
 /// A table, printed line by line as the figures come.
 pub(crate) struct Table {
-    /// Of each column.
+    /// The width of each column.
     widths: Vec<usize>,
-    /// How many of the columns are names, which stand on the left.
+    /// The number of columns with names, which come first.
     names: usize,
 }
 
-/// Columns are at least so wide.
+/// The minimum width of a column.
 const NARROWEST: usize = 8;
 
 impl Table {
@@ -93,14 +93,14 @@ impl From<&Measured> for Figures {
     }
 }
 
-/// What is compared side by side: for each round, one measurement of each.
+/// The compared systems: for each round, one measurement of each.
 pub(crate) struct Rounds(Vec<Vec<Figures>>);
 
 /// One of the figures.
 pub(crate) type Figure = fn(&Figures) -> f64;
 
 impl Rounds {
-    /// Measures each of `count` things in turn, so many rounds.
+    /// Measures each of `count` systems in turn, for that number of rounds.
     pub(crate) fn of(rounds: u32, count: usize, measure: impl Fn(usize) -> Measured) -> Self {
         let round = || (0..count).map(|index| Figures::from(&measure(index))).collect();
         Self((0..rounds).map(|_| round()).collect())
@@ -140,7 +140,7 @@ impl Rounds {
     }
 }
 
-/// Of durations that are sorted, the one that so great a share of them is not longer than.
+/// The quantile of sorted durations.
 pub(crate) fn quantile(sorted: &[Duration], share: f64) -> Duration {
     sorted[((sorted.len() as f64 * share) as usize).min(sorted.len() - 1)]
 }

@@ -1,4 +1,4 @@
-//! What is asked of the servers: `add(1, 2, 3)`, alone or many to a call.
+//! The requests: `add(1, 2, 3)`, alone or many per call.
 
 use clap::ValueEnum;
 use prost::Message as _;
@@ -7,7 +7,7 @@ use task_scheduler::pb::enqueue_outcome::Outcome;
 
 use crate::client::Call;
 
-/// Who gives the tasks their ids.
+/// The source of the task ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Ids {
     /// The server: each is greater than the one before.
@@ -16,12 +16,12 @@ pub(crate) enum Ids {
     Random,
 }
 
-/// `add(1, 2, 3)`, stored before it is answered.
+/// A durable `add(1, 2, 3)`.
 pub(crate) fn durable_add() -> pb::TaskRequest {
     add(pb::Durability::Durable)
 }
 
-/// `add(1, 2, 3)`, in memory.
+/// An ephemeral `add(1, 2, 3)`.
 pub(crate) fn ephemeral_add() -> pb::TaskRequest {
     add(pb::Durability::Ephemeral)
 }
@@ -40,12 +40,12 @@ fn add(durability: pb::Durability) -> pb::TaskRequest {
     }
 }
 
-/// An id as clients make them.
+/// A random id, as clients generate them.
 pub(crate) fn random_id() -> String {
     uuid::Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid().to_string()
 }
 
-/// SubmitTask, again and again.
+/// A reusable SubmitTask request.
 pub(crate) struct Submits {
     request: pb::TaskRequest,
     ids: Ids,
@@ -69,7 +69,7 @@ impl Submits {
     }
 }
 
-/// EnqueueTasks, again and again.
+/// A reusable EnqueueTasks request.
 pub(crate) struct Batches {
     batch: pb::EnqueueTasksRequest,
     ids: Ids,

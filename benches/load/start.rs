@@ -1,4 +1,4 @@
-//! How long a server with much on its disk takes from its start to its first answer.
+//! The time from the start of a server with a large store to its first answer.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -18,15 +18,15 @@ use crate::request::{Ids, durable_add, random_id};
 use crate::stream::{self, Ending, PATIENCE, Progress, Stream};
 use crate::waiting::{fill, pause, paused_task};
 
-/// Tasks to a call of those that are kept.
+/// Tasks per call while the store is filled.
 const BATCH: usize = 1_000;
-/// How many of those that end may be unfinished at any time.
+/// The most unfinished tasks while the store is filled.
 const UNFINISHED: u64 = 50_000;
 /// The file that says that a directory is whole: it holds the id of a task that ended.
 const WHOLE: &str = "whole";
-/// Nothing is forgotten, however old the directory is.
+/// A retention that prunes nothing, however old the directory is.
 const FLAGS: [&str; 4] = ["--retention", "3650d", "--retention-count", "1000000000"];
-/// How long the calls are measured that follow the first answer.
+/// The duration of the measurement after the first answer.
 const FULL_SPEED: Duration = Duration::from_millis(500);
 
 #[derive(clap::Args)]
@@ -42,7 +42,7 @@ pub(crate) struct Options {
     waiting: u64,
 }
 
-/// What one start took.
+/// The times of one start.
 struct Started {
     /// From the start of the process to the line that says where it listens.
     listening: Duration,

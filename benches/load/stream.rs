@@ -1,5 +1,5 @@
-//! The load of many tasks: EnqueueTasks after EnqueueTasks, with a bound on the tasks that have not
-//! ended.
+//! The load of many tasks: repeated EnqueueTasks calls, with a bound on the unfinished
+//! tasks.
 
 use std::convert::Infallible;
 use std::future;
@@ -17,43 +17,43 @@ use crate::request::{Batches, Ids, assert_accepted};
 
 /// Connections, each with one call in flight.
 const CONNECTIONS: usize = 4;
-/// How often the server is asked how far it is.
+/// The interval between reads of the server's progress.
 const ASK_EVERY: Duration = Duration::from_millis(10);
-/// How often a caller who may not go on looks again.
+/// The interval after which a caller that reached the bound checks it again.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// How long a number of tasks may take to be put in, and to end, beyond the time that is asked for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What is asked for.
+/// The load to run.
 #[derive(Clone)]
 pub(crate) struct Stream {
     pub(crate) address: SocketAddr,
     pub(crate) request: pb::TaskRequest,
     pub(crate) ids: Ids,
-    /// Tasks to a call.
+    /// Tasks per call.
     pub(crate) size: usize,
     /// Tasks in all.
     pub(crate) count: u64,
-    /// It takes no longer, or fails.
+    /// The time limit; the load fails beyond it.
     pub(crate) within: Duration,
     pub(crate) ending: Ending,
 }
 
-/// What becomes of the tasks.
+/// Whether the tasks run.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// They end. At most so many have not at any time, and none at the end.
+    /// They run. At most `unfinished` of them are unfinished at any time, and none at the end.
     Ends { unfinished: u64 },
-    /// They wait. Nobody asks how far the server is.
+    /// They wait. The load does not read the server's progress.
     Waits,
-    /// The answer is the end of them: of a yardstick, which runs nothing.
+    /// The answer completes them: for a yardstick, which runs nothing.
     Answered,
 }
 
-/// How far a stream is; may be looked at from any thread.
+/// The progress of a stream, readable from any thread.
 #[derive(Default)]
 pub(crate) struct Progress {
-    /// Tasks asked for, whether answered or not.
+    /// Tasks sent, answered or not.
     asked: AtomicU64,
     accepted: AtomicU64,
     /// Tasks that ended: as few as they can be, when the server was last asked.
@@ -66,7 +66,7 @@ impl Progress {
         self.ended.load(Ordering::Relaxed)
     }
 
-    /// Nothing more is asked for.
+    /// Stops sending.
     pub(crate) fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
@@ -129,7 +129,7 @@ async fn ask(mut client: Client, stream: Stream, progress: Arc<Progress>) -> Vec
     latencies
 }
 
-/// Asks again and again how many tasks have not ended: of those accepted before, the others have.
+/// Reads the number of unfinished tasks repeatedly: all other accepted tasks have ended.
 async fn look(mut client: Client, ending: Ending, progress: &Progress) -> Infallible {
     let Ending::Ends { .. } = ending else { return future::pending().await };
     let call = Call::new("ListQueues", &pb::ListQueuesRequest {});

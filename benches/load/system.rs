@@ -1,4 +1,4 @@
-//! The systems that are measured.
+//! The measured systems.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,23 +24,23 @@ static SERVER: LazyLock<PathBuf> = LazyLock::new(|| {
     target.join("release/task-scheduler")
 });
 
-/// What is measured.
+/// One measured system.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum System {
     /// A bare tonic echo.
     Echo,
-    /// The server; the tasks live in its memory.
+    /// The server with ephemeral tasks.
     Ephemeral,
-    /// An echo that has what it is asked on the disk before it answers.
+    /// An echo that syncs the request to the disk before it answers.
     Log,
-    /// The server; the tasks are stored before they are answered.
+    /// The server with durable tasks.
     Durable,
 }
 
 impl System {
     pub(crate) const ALL: [Self; 4] = [Self::Echo, Self::Ephemeral, Self::Log, Self::Durable];
 
-    /// What it is compared with: the least that a server of its kind has to do.
+    /// The baseline of the system.
     pub(crate) fn baseline(self) -> Option<Self> {
         match self {
             Self::Echo => None,
@@ -57,7 +57,7 @@ impl System {
         }
     }
 
-    /// What starts it; what it keeps goes into its working directory.
+    /// The command that starts it; its files go into its working directory.
     pub(crate) fn command(self, threads: usize) -> Command {
         let threads = threads.to_string();
         let mut command = match self {

@@ -1,4 +1,4 @@
-//! How the length of a backlog shows in what passes it by.
+//! The effect of a backlog's length on the latency of tasks that pass it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::request::{Ids, durable_add};
 use crate::stream::{self, Ending, PATIENCE, Progress, Stream};
 use crate::system::System;
 
-/// Tasks to a call of those that wait.
+/// Tasks per call while the backlog is filled.
 const BATCH: usize = 1_000;
 /// The queue whose tasks wait because it is paused.
 const PAUSED: &str = "paused";
@@ -37,7 +37,7 @@ pub(crate) struct Options {
     many: u64,
 }
 
-/// What passes which backlog.
+/// The kind of backlog, and the calls that pass it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Passing {
     /// Another queue is paused.
@@ -54,7 +54,7 @@ impl Passing {
         }
     }
 
-    /// What is measured.
+    /// The measured request.
     fn request(self) -> pb::TaskRequest {
         let mut request = durable_add();
         if self == Self::SameQueue {
@@ -65,7 +65,7 @@ impl Passing {
         request
     }
 
-    /// What it passes by.
+    /// The request of the backlog's tasks.
     fn backlog(self) -> pb::TaskRequest {
         match self {
             Self::AnotherQueue => paused_task(),
@@ -81,14 +81,14 @@ impl Passing {
     }
 }
 
-/// A task that waits once [`pause`] was called.
+/// A task that waits after [`pause`].
 pub(crate) fn paused_task() -> pb::TaskRequest {
     let mut request = durable_add();
     request.options.get_or_insert_default().queue = PAUSED.to_owned();
     request
 }
 
-/// Lets no [`paused_task`] start.
+/// Pauses the queue of [`paused_task`].
 pub(crate) fn pause(server: &Process) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -101,7 +101,7 @@ pub(crate) fn pause(server: &Process) {
     });
 }
 
-/// Has `count` tasks wait that `request` asks for.
+/// Fills the backlog with `count` tasks from `request`.
 pub(crate) fn fill(server: &Process, request: pb::TaskRequest, ids: Ids, count: u64) {
     let address = server.address();
     let (within, ending) = (PATIENCE, Ending::Waits);

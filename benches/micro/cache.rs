@@ -18,7 +18,7 @@ use task_scheduler::models::{ArgValue, Ended, Ending, Outcome, TaskId};
 use task_scheduler::testing::TaskMaker;
 
 const CAPACITY: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
-/// Twice what fits: half of the look-ups miss.
+/// Twice the capacity: half of the look-ups miss.
 const TASKS: usize = 2 * CAPACITY.get();
 
 trait Cache: Send + Sync {

@@ -1,4 +1,4 @@
-//! Decoding of arguments, as a request brings them.
+//! Decoding of the arguments of a request.
 
 use std::hint::black_box;
 

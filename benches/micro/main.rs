@@ -1,4 +1,4 @@
-//! What single parts of the program cost, without a server around them.
+//! The cost of single parts of the program, without a server.
 //!
 //! `cargo bench -p micro` runs all of them, `cargo bench -p micro -- announce` one. A module here is
 //! one part, and the names of its benchmarks start with its name.
@@ -13,7 +13,7 @@ mod submit;
 
 use criterion::Criterion;
 
-// What the server allocates with.
+// The server's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

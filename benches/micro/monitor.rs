@@ -1,4 +1,4 @@
-//! What it costs to count one event, beside a tap that does nothing.
+//! The cost of counting one event, against an observer that does nothing.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use task_scheduler::models::{
 use task_scheduler::monitor::Counts;
 use task_scheduler::testing::TaskMaker;
 
-/// The life of a task that does well, as events tell it.
+/// The events of a task that succeeds.
 fn life(method: &str) -> Vec<Event> {
     let task: Arc<Task> = Arc::new(TaskMaker::new("t").method(method).make());
     let at = Timestamp::EPOCH;

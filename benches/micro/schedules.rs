@@ -1,5 +1,5 @@
-//! What schedules cost: how long a hundred thousand of them take to be there again after a start, how
-//! late a thousand run that are due in one second, and what deciding about one takes.
+//! The cost of schedules: the start with a hundred thousand of them, the lateness of a thousand that are
+//! due in one second, and the decision about one.
 //!
 //! `cargo bench -p micro -- schedules` prints a line for each; no wire, the store on a disk.
 
@@ -19,9 +19,9 @@ use task_scheduler::tasks::{TaskHandler, make_async_handler};
 
 const MANY: usize = 100_000;
 const DUE: usize = 1_000;
-/// For how long they run, in seconds.
+/// The duration of the measurement, in seconds.
 const SECONDS: u64 = 20;
-/// How many are defined side by side.
+/// The number of concurrent definitions.
 const SIDE_BY_SIDE: usize = 256;
 
 /// Prints its own figures.
@@ -121,7 +121,7 @@ async fn open(dir: &Path, handlers: Vec<Arc<dyn TaskHandler>>) -> TaskSystem {
     builder.start().await.expect("it starts")
 }
 
-/// Once the system before it has let go of the directory; and how long that took from there.
+/// Opens the directory after the previous system released it, and returns the time of the start.
 async fn open_again(dir: &Path) -> (TaskSystem, Duration) {
     loop {
         let begun = Instant::now();

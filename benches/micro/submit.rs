@@ -37,7 +37,7 @@ async fn system(outcomes: usize, announcer: Announcer) -> TaskSystem {
     TaskSystem::start_with(parts).await.expect("it starts")
 }
 
-/// Counts, as the least that somebody who listens can do.
+/// An observer that only counts, the minimum work.
 fn counting() -> Announcer {
     let heard = AtomicU64::new(0);
     let count = move |_: &Event| {

@@ -1,4 +1,4 @@
-//! The answers: what the real server would say, made up.
+//! The fixed answers of the yardsticks, in the format of the real server.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use tonic_prost::ProstCodec;
 
 use super::Gate;
 
-/// As long as the ids that the server gives.
+/// An id as long as those that the server generates.
 const ID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Answers SubmitTask as if it were `add(1, 2, 3)`, and everything else as EnqueueTasks. It is
@@ -87,10 +87,10 @@ impl<G: Gate> UnaryService<pb::EnqueueTasksRequest> for Enqueue<G> {
     }
 }
 
-/// The answer, once the request has passed the gate.
+/// Answers after the request has passed the gate.
 struct Answer<P, A> {
     passed: P,
-    /// Taken when it is given.
+    /// `None` after the answer was returned.
     answer: Option<A>,
 }
 

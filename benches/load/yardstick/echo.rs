@@ -1,4 +1,4 @@
-//! The echo: nothing is done before the answer.
+//! The echo: answers at once.
 
 use std::future::{self, Ready};
 

@@ -1,8 +1,8 @@
-//! The log: a request is on the disk before it is answered.
+//! The log: writes each request to the disk before it answers.
 //!
-//! One thread writes whatever has gathered while it wrote last, with one fdatasync for all of it, and
-//! then wakes each serving thread once; that one wakes its calls. So a commit costs as many wake-ups
-//! between threads as there are serving threads, not calls.
+//! One thread writes all requests that arrived during its last write, with one fdatasync, and then wakes
+//! each serving thread once; the serving thread wakes its calls. A commit therefore costs one wake-up per
+//! serving thread, not per call.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 use super::{Gate, Gates};
 
-/// What the serving threads and the writer share.
+/// The state that the serving threads and the writer share.
 pub(super) struct Log {
     gathered: Arc<Gathered>,
 }
@@ -29,12 +29,12 @@ struct Gathered {
     filled: Condvar,
 }
 
-/// What will be written next. Bounded by the calls in flight.
+/// The next batch. Bounded by the calls in flight.
 struct Batch {
-    /// Counts from 1.
+    /// The number of the batch, from 1.
     number: u64,
     requests: Vec<u8>,
-    /// Of every serving thread.
+    /// One entry for every serving thread.
     lanes: Vec<Arc<Lane>>,
 }
 
@@ -44,13 +44,13 @@ struct Lane {
     /// The last batch that is on the disk.
     written: AtomicU64,
     grown: Notify,
-    /// Who waits for which batch, the first first. Only this thread looks here. At most one for each
+    /// The calls that wait, by batch, the oldest first. Only this thread reads it. At most one for each
     /// call in flight.
     waiting: Mutex<VecDeque<(u64, Waker)>>,
 }
 
 impl Log {
-    /// Makes the file and starts the thread that writes.
+    /// Creates the file and starts the writer thread.
     pub(super) fn start() -> Self {
         let file = File::create_new("log").expect("a file in an empty folder");
         let batch = Batch { number: 1, requests: Vec::new(), lanes: Vec::new() };
@@ -139,7 +139,7 @@ impl Gate for LogGate {
     }
 }
 
-/// Done when the batch is on the disk.
+/// Completes when the batch is on the disk.
 pub(super) struct Written {
     batch: u64,
     lane: Arc<Lane>,
@@ -152,7 +152,7 @@ impl Future for Written {
         if self.lane.written.load(Ordering::Acquire) >= self.batch {
             return Poll::Ready(());
         }
-        // Looked at first and put there second, on the thread that wakes: nothing comes between.
+        // The check and the registration run on the thread that wakes, so no wake-up is lost between them.
         let mut waiting = self.lane.waiting.lock();
         let place = waiting.partition_point(|(batch, _)| *batch <= self.batch);
         waiting.insert(place, (self.batch, context.waker().clone()));

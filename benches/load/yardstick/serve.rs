@@ -11,11 +11,10 @@ use tonic::transport::Server;
 use super::answer::Answering;
 use super::{Gate, Gates};
 
-/// Connections that wait for their thread to take them.
+/// Accepted connections that wait for their serving thread.
 const HANDED_OVER: usize = 16;
 
-/// Serves on `threads` current-thread runtimes, which take connections in turn, until the process
-/// is ended.
+/// Serves on `threads` current-thread runtimes until the process ends. Connections go to them in turn.
 pub(super) fn serve(threads: usize, gates: &impl Gates) -> ! {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     println!("listening on {}", listener.local_addr().expect("a bound listener"));
