@@ -55,7 +55,7 @@ const DENIED: [(&str, &str); 40] = [
     ("bodies", "handlers"),
     ("wished", "requested"),
     ("abroad", "in another store"),
-    ("let go", "release"),
+    ("lets go of", "releases"),
 ];
 
 /// The denied words of one file: in its comments when it is code, else everywhere.
