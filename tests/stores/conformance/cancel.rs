@@ -101,7 +101,7 @@ async fn a_running_task_with_a_request_to_cancel_is_cancelled_when_it_would_run_
         let change = match again {
             "retry" => Change::Retry { sequence, fence, failure: failure(), due },
             "snooze" => Change::Snooze { sequence, fence, due },
-            "release" => release(sequence, fence),
+            "release" => requeue(sequence, fence),
             _ => Change::Expand { sequence, fence, children: vec![given.insert(task("child"))] },
         };
         let applied = given.commit(change).await;
@@ -121,7 +121,7 @@ async fn a_cancelled_task_fails_its_dependants_whichever_change_applies_the_canc
     let (sequence, fence) = given.run(task("a")).await;
     given.enter(waits("child", &["a"])).await;
     given.commit(cancel("a")).await;
-    let applied = given.commit(release(sequence, fence)).await;
+    let applied = given.commit(requeue(sequence, fence)).await;
     assert_eq!(ids(&applied.ended), ["a", "child"]);
 }
 
@@ -130,7 +130,7 @@ async fn a_second_cancel_keeps_the_first_reason(given: Given) {
     given.commit(cancel("a")).await;
     let again = Change::Cancel { id: name("a"), reason: "once more".into() };
     assert_eq!(given.commit(again).await.result, said(CancelVerdict::Requested, Some(fence)));
-    given.commit(release(sequence, fence)).await;
+    given.commit(requeue(sequence, fence)).await;
     let ending = given.find("a").await.outcome.expect("it has ended").ending;
     assert_eq!(ending, Ending::Cancelled("tired".into()));
 }

@@ -103,7 +103,7 @@ async fn a_chain_longer_than_a_slice_ends_in_slices(given: Given) {
     given.enter_all((1..=long).map(link)).await;
     let first = given.commit(fail(parent, fence)).await;
     assert_eq!((first.ended.len(), first.more), (NOTIFY_SLICE + 1, true));
-    assert_eq!(given.release_dependants(NOTIFY_SLICE).await, 2);
+    assert_eq!(given.notify_dependants(NOTIFY_SLICE).await, 2);
     let last = given.find(&format!("c{long}")).await;
     let ending = last.outcome.expect("it has ended").ending;
     assert_eq!(ending, dependency_failed(&format!("c{}", long - 1)));
@@ -134,7 +134,7 @@ async fn two_cascades_at_once_both_finish(given: Given) {
     given.enter_all((0..many).map(|number| waits(&format!("b{number}"), &["two"]))).await;
     assert!(given.commit(fail(one, one_fence)).await.more);
     assert!(given.commit(complete(two, two_fence)).await.more);
-    given.release_dependants(NOTIFY_SLICE).await;
+    given.notify_dependants(NOTIFY_SLICE).await;
     assert_eq!(given.claimable().await.len(), many);
     let last = given.find(&format!("a{}", many - 1)).await;
     let failed: Option<Ending> = last.outcome.map(|it| it.ending);

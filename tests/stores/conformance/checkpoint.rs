@@ -34,7 +34,7 @@ async fn a_checkpoint_can_be_replaced_and_cleared(given: Given) {
     given.commit(save(sequence, fence, Some(b"first"))).await;
     for data in [Some(&b"second"[..]), None] {
         given.commit(save(sequence, fence, data)).await;
-        given.commit(release(sequence, fence)).await;
+        given.commit(requeue(sequence, fence)).await;
         let claimed = given.claim(sequence).await.expect("it was released");
         assert_eq!(claimed.checkpoint.as_deref(), data);
         fence = claimed.fence;
@@ -44,7 +44,7 @@ async fn a_checkpoint_can_be_replaced_and_cleared(given: Given) {
 
 async fn a_checkpoint_under_a_stale_fence_is_refused(given: Given) {
     let (sequence, stale) = given.run(task("a")).await;
-    given.commit(release(sequence, stale)).await;
+    given.commit(requeue(sequence, stale)).await;
     let refused = Applied { result: ChangeResult::Stale, ..Applied::default() };
     assert_eq!(given.commit(save(sequence, stale, Some(b"late"))).await, refused);
     assert_eq!(given.claim(sequence).await.expect("it was released").checkpoint, None);

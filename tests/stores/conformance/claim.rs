@@ -141,7 +141,7 @@ async fn every_way_to_stop_running_frees_the_slot(given: Given) {
         |sequence, fence, _| Change::CancelAttempt { sequence, fence, reason: "tired".into() },
         |sequence, fence, due| Change::Retry { sequence, fence, failure: failure(), due },
         |sequence, fence, due| Change::Snooze { sequence, fence, due },
-        |sequence, fence, _| release(sequence, fence),
+        |sequence, fence, _| requeue(sequence, fence),
     ];
     for (number, end) in ends.into_iter().enumerate() {
         let (sequence, fence) = given.run(task(&format!("a{number}"))).await;
@@ -174,7 +174,7 @@ async fn a_task_that_started_in_time_does_not_expire(given: Given) {
     let commit = given.commit_all(Arc::new([Change::Insert(insert)])).await;
     assert_eq!(commit.due, None);
     given.wait(SECOND);
-    given.commit(release(sequence, fence)).await;
+    given.commit(requeue(sequence, fence)).await;
     let applied = given.commit(Change::Promote { limit: 9 }).await;
     assert_eq!(applied, Applied::default());
     assert!(given.claim(sequence).await.is_some());

@@ -64,7 +64,7 @@ async fn an_end_under_a_stale_fence_is_refused(given: Given) {
     for (number, end) in ENDS.into_iter().enumerate() {
         let id = format!("a{number}");
         let (sequence, stale) = given.run(task(&id)).await;
-        given.commit(release(sequence, stale)).await;
+        given.commit(requeue(sequence, stale)).await;
         let fence = given.claim(sequence).await.expect("it was released").fence;
         let before = given.find(&id).await;
         let applied = given.commit(end(sequence, stale)).await;
@@ -109,7 +109,7 @@ async fn resolved_arguments_are_returned_by_the_next_claim(given: Given) {
     let decide = Change::SetArgs { sequence, fence, args: args.clone() };
     assert_eq!(given.commit(decide).await, Applied::default());
     assert_eq!(given.state("a").await, State::Running);
-    given.commit(release(sequence, fence)).await;
+    given.commit(requeue(sequence, fence)).await;
     let claimed = given.claim(sequence).await.expect("it was released");
     assert_eq!(claimed.resolved_args, Some(args));
     assert_eq!(claimed.task.args, task("a").args);
@@ -117,7 +117,7 @@ async fn resolved_arguments_are_returned_by_the_next_claim(given: Given) {
 
 async fn resolved_arguments_under_a_stale_fence_are_refused(given: Given) {
     let (sequence, stale) = given.run(task("a")).await;
-    given.commit(release(sequence, stale)).await;
+    given.commit(requeue(sequence, stale)).await;
     let decide = Change::SetArgs { sequence, fence: stale, args: Vec::new() };
     assert_eq!(given.commit(decide.clone()).await.result, ChangeResult::Stale, "it does not run");
     let claimed = given.claim(sequence).await.expect("it was released");

@@ -156,7 +156,7 @@ async fn a_snooze_emits_its_time_and_a_requeue_no_second_queued_event(given: Giv
     given.wait(SECOND);
     given.commit(Change::Promote { limit: 9 }).await;
     let fence = given.claim(sequence).await.expect("it is due").fence;
-    let told = events(&given, release(sequence, fence)).await;
+    let told = events(&given, requeue(sequence, fence)).await;
     assert_eq!(told, [of(&given, task("a"), TaskFact::Requeued)]);
 }
 
@@ -188,7 +188,7 @@ async fn a_request_to_cancel_a_running_task_is_emitted_once(given: Given) {
     let wished = TaskFact::CancelRequested { reason: "tired".into() };
     assert_eq!(events(&given, cancel("a")).await, [of(&given, task("a"), wished)]);
     assert_eq!(events(&given, cancel("a")).await, []);
-    let told = events(&given, release(sequence, fence)).await;
+    let told = events(&given, requeue(sequence, fence)).await;
     let end = kept(&given, task("a"), Ending::Cancelled("tired".into()), 1);
     assert_eq!(told, [of(&given, task("a"), end)]);
     assert_eq!(events(&given, cancel("a")).await, []);

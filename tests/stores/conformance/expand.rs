@@ -123,7 +123,7 @@ async fn an_expansion_into_nothing_can_be_claimed_at_once(given: Given) {
 
 async fn an_expansion_under_a_stale_fence_is_refused(given: Given) {
     let (sequence, stale) = given.run(task("a")).await;
-    given.commit(release(sequence, stale)).await;
+    given.commit(requeue(sequence, stale)).await;
     given.claim(sequence).await.expect("it was released");
     let applied = given.commit(expand(sequence, stale, &children(&given))).await;
     assert_eq!(applied, Applied { result: ChangeResult::Stale, ..Applied::default() });

@@ -233,7 +233,7 @@ impl Given {
     }
 
     /// Notifies all dependants, `limit` of them at a time. Returns how many slices it took.
-    pub(crate) async fn release_dependants(&self, limit: usize) -> usize {
+    pub(crate) async fn notify_dependants(&self, limit: usize) -> usize {
         for slices in 1.. {
             if !self.commit(Change::NotifyDependants { limit }).await.more {
                 return slices;
@@ -335,7 +335,7 @@ pub(crate) fn cancel(id: &str) -> Change {
     Change::Cancel { id: name(id), reason: "tired".into() }
 }
 
-pub(crate) fn release(sequence: Sequence, fence: Fence) -> Change {
+pub(crate) fn requeue(sequence: Sequence, fence: Fence) -> Change {
     Change::Requeue { sequence, fence }
 }
 

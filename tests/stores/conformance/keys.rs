@@ -83,7 +83,7 @@ async fn a_key_is_kept_through_a_retry_and_a_snooze(given: Given) {
     given.wait(SECOND);
     given.commit(Change::Promote { limit: 9 }).await;
     let fence = given.claim(first).await.expect("it is due").fence;
-    assert_eq!(given.commit(release(first, fence)).await, ready_all(&[first]));
+    assert_eq!(given.commit(requeue(first, fence)).await, ready_all(&[first]));
     let fence = given.claim(first).await.expect("it was released").fence;
     assert_eq!(given.commit(fail(first, fence)).await.ready, [ready(second)]);
 }
@@ -178,7 +178,7 @@ async fn a_task_beyond_a_lowered_limit_waits_before_it_runs_again(given: Given) 
     given.commit(rest(first, fence, true)).await;
     let second = given.claim(all[0]).await.expect("the place is free").fence;
     given.commit(rest(first, fence, false)).await;
-    assert_eq!(given.commit(release(first, fence)).await, Applied::default());
+    assert_eq!(given.commit(requeue(first, fence)).await, Applied::default());
     assert_eq!(held(&given, "a").await, HELD);
     assert_eq!(given.commit(complete(all[0], second)).await.ready, [ready(first)]);
 }

@@ -82,13 +82,13 @@ async fn log_lines_beyond_the_limit_are_dropped(given: Given) {
 async fn a_later_attempt_continues_the_line_numbers(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.commit(log(&given, sequence, fence, 1..=3)).await;
-    given.commit(release(sequence, fence)).await;
+    given.commit(requeue(sequence, fence)).await;
     assert_eq!(given.claim(sequence).await.expect("it was released").log_lines, 3);
 }
 
 async fn log_lines_under_a_stale_fence_are_refused(given: Given) {
     let (sequence, stale) = given.run(task("a")).await;
-    given.commit(release(sequence, stale)).await;
+    given.commit(requeue(sequence, stale)).await;
     given.claim(sequence).await.expect("it was released");
     let before = given.find("a").await;
     let message = String::from("late");

@@ -19,14 +19,14 @@ async fn a_suspended_attempt_gives_back_its_slot(given: Given) {
     given.commit(complete(second, second_fence)).await;
     assert_eq!(given.claim(third).await, None, "the first went on");
     given.commit(rest(first, fence, true)).await;
-    given.commit(release(first, fence)).await;
+    given.commit(requeue(first, fence)).await;
     assert!(given.claim(third).await.is_some());
 }
 
 async fn a_suspension_under_a_stale_fence_is_refused(given: Given) {
     given.commit(set_queue(Some(1))).await;
     let (first, stale) = given.run(task("a")).await;
-    given.commit(release(first, stale)).await;
+    given.commit(requeue(first, stale)).await;
     given.claim(first).await.expect("it was released");
     let second = given.enter(task("b")).await;
     let applied = given.commit(rest(first, stale, true)).await;

@@ -130,7 +130,7 @@ async fn many_dependants_are_retried_in_slices(given: Given) {
     let many = NOTIFY_SLICE + 5;
     given.enter_all((0..many).map(|number| waits(&format!("c{number}"), &["parent"]))).await;
     given.commit(fail(parent, fence)).await;
-    given.release_dependants(NOTIFY_SLICE).await;
+    given.notify_dependants(NOTIFY_SLICE).await;
     let applied = given.commit(again("parent")).await;
     assert_eq!((applied.retried.len(), applied.more), (NOTIFY_SLICE + 1, true));
     let applied = given.commit(Change::NotifyDependants { limit: NOTIFY_SLICE }).await;

@@ -22,11 +22,11 @@ fn snooze(sequence: Sequence, fence: Fence, due: Timestamp) -> Change {
     Change::Snooze { sequence, fence, due }
 }
 
-fn let_go(sequence: Sequence, fence: Fence, _: Timestamp) -> Change {
-    release(sequence, fence)
+fn requeue_now(sequence: Sequence, fence: Fence, _: Timestamp) -> Change {
+    requeue(sequence, fence)
 }
 
-const AGAIN: [fn(Sequence, Fence, Timestamp) -> Change; 3] = [retry, snooze, let_go];
+const AGAIN: [fn(Sequence, Fence, Timestamp) -> Change; 3] = [retry, snooze, requeue_now];
 
 async fn a_failed_attempt_waits_for_its_retry(given: Given) {
     let started_at = Some(given.now());
@@ -63,7 +63,7 @@ async fn a_snoozed_attempt_waits_for_its_time_and_does_not_count(given: Given) {
 
 async fn a_requeued_attempt_can_be_claimed_at_once_and_does_not_count(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
-    let applied = given.commit(release(sequence, fence)).await;
+    let applied = given.commit(requeue(sequence, fence)).await;
     assert_eq!(applied, Applied { ready: vec![ready(sequence)], ..Applied::default() });
     let snapshot = given.find("a").await;
     assert_eq!((snapshot.state, snapshot.attempts, snapshot.rescues), (State::Queued, 0, 0));
@@ -75,7 +75,7 @@ async fn progress_under_a_stale_fence_is_refused(given: Given) {
     for (number, again) in AGAIN.into_iter().enumerate() {
         let id = format!("a{number}");
         let (sequence, stale) = given.run(task(&id)).await;
-        given.commit(release(sequence, stale)).await;
+        given.commit(requeue(sequence, stale)).await;
         given.claim(sequence).await.expect("it was released");
         let before = given.find(&id).await;
         let applied = given.commit(again(sequence, stale, due)).await;

@@ -49,7 +49,7 @@ async fn a_child_is_inserted_while_its_parent_runs(given: Given) {
 
 async fn a_second_attempt_of_the_parent_joins_its_child(given: Given) {
     let (sequence, fence, _) = family(&given).await;
-    given.commit(release(sequence, fence)).await;
+    given.commit(requeue(sequence, fence)).await;
     let fence = given.claim(sequence).await.expect("it was released").fence;
     let known = given.find("p/1").await;
     let applied = given.commit(spawn(sequence, fence, &child(&given, "p/1"))).await;
@@ -126,7 +126,7 @@ async fn a_child_whose_unique_key_another_task_holds_is_not_retried(given: Given
 
 async fn a_child_under_a_stale_fence_is_refused(given: Given) {
     let (sequence, stale) = given.run(task("p")).await;
-    given.commit(release(sequence, stale)).await;
+    given.commit(requeue(sequence, stale)).await;
     given.claim(sequence).await.expect("it was released");
     let applied = given.commit(spawn(sequence, stale, &child(&given, "p/1"))).await;
     assert_eq!(applied, Applied { result: ChangeResult::Stale, ..Applied::default() });
@@ -145,7 +145,7 @@ async fn a_failed_parent_cancels_its_children_transitively(given: Given) {
     assert_eq!(applied.signals, [(running, "its parent p ended FAILED".to_owned())]);
     assert_eq!(given.states(["p/1", "p/1/1"]).await, [State::Running, State::Queued]);
     assert!(given.find("p/1").await.cancel_requested);
-    let applied = given.commit(release(first.sequence, running)).await;
+    let applied = given.commit(requeue(first.sequence, running)).await;
     assert_eq!(ids(&applied.ended), ["p/1", "p/1/1"]);
     let why = given.find("p/1/1").await.history.pop().and_then(|last| last.error);
     assert_eq!(why.as_deref(), Some("its parent p/1 ended CANCELLED"));
@@ -153,7 +153,7 @@ async fn a_failed_parent_cancels_its_children_transitively(given: Given) {
 
 async fn a_parent_cancelled_before_its_next_attempt_cancels_its_children(given: Given) {
     let (sequence, fence, _) = family(&given).await;
-    given.commit(release(sequence, fence)).await;
+    given.commit(requeue(sequence, fence)).await;
     assert_eq!(ids(&given.commit(cancel("p")).await.ended), ["p", "p/1"]);
 }
 

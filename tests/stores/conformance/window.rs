@@ -87,7 +87,7 @@ async fn a_window_shows_only_claimable_tasks(given: Given) {
 async fn a_requeued_task_has_its_old_position(given: Given) {
     let (first, fence) = given.run(task("first")).await;
     let second = given.enter(task("second")).await;
-    let changes = [release(first, fence), Change::Insert(given.insert(ranked("third", 1)))];
+    let changes = [requeue(first, fence), Change::Insert(given.insert(ranked("third", 1)))];
     given.commit_all(Arc::new(changes)).await;
     assert_eq!(given.claimable().await, [3, first.0, second.0]);
 }
