@@ -115,7 +115,7 @@ async fn dependants_get_the_result_of_a_resolved_task() {
         (TaskState::Succeeded, "manual", true)
     );
     assert_eq!(parent.failure, None);
-    assert_eq!(parent.history.last().unwrap().error, "resolved by hand: done by phone");
+    assert_eq!(parent.history.last().unwrap().error, "resolved manually: done by phone");
     let result = client.result("parent").await.unwrap();
     assert_eq!((result.status(), &*result.result), (Status::Success, "manual"));
     assert_eq!(client.run(named("parent", "need", [server.path("gate")])).await, "manual");

@@ -61,7 +61,7 @@ async fn a_retried_task_has_all_its_retries_and_its_dependants_are_retried() {
     system.tasks().retry(&id("first"), "mended".into()).await.expect("it ended");
     assert_eq!(state(&system, "third").await, State::Succeeded);
     let history = system.tasks().find(&id("first")).await.expect("it is kept").history;
-    assert!(history.iter().any(|it| it.error.as_deref() == Some("run again by hand: mended")));
+    assert!(history.iter().any(|it| it.error.as_deref() == Some("retried manually: mended")));
     system.stop();
 }
 

@@ -220,7 +220,7 @@ async fn a_refused_run_counts_as_failed(given: Given) {
     let missing = Task { deps: vec![name("nobody")], ..run_of("s", "misses") };
     let occurrence = given.now();
     let runs = [
-        (run_of("s", "taken"), Code::IdTaken, "there is a task taken already"),
+        (run_of("s", "taken"), Code::IdTaken, "task taken has the id already"),
         (
             with_key("r1", OnConflict::ReturnFirst),
             Code::UniqueTaken,
@@ -231,7 +231,7 @@ async fn a_refused_run_counts_as_failed(given: Given) {
             Code::UniqueTaken,
             "unique key is held by another task",
         ),
-        (missing, Code::DependencyUnmet, "dependency nobody is not known"),
+        (missing, Code::DependencyUnmet, "dependency nobody does not exist"),
     ];
     let inserts = runs.iter().map(|(task, ..)| (occurrence, given.insert(task.clone())));
     let firing = given.firing("s", inserts.collect()).await;

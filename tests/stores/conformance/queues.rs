@@ -1,3 +1,4 @@
+use task_scheduler::clock::Timestamp;
 use task_scheduler::store::{Change, QueueState};
 
 use super::given::*;
@@ -40,7 +41,7 @@ async fn queues_are_listed_by_name(given: Given) {
     for (id, name) in [("a", "two"), ("b", "one"), ("c", "two")] {
         given.enter(task_with(id, |options| options.queue = queue(name))).await;
     }
-    let oldest_queued_at = Some(given.now());
+    let oldest_queued_at = Some(Timestamp::EPOCH);
     let state = |name: &str, queued| QueueState {
         queued,
         oldest_queued_at,

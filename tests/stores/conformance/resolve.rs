@@ -38,7 +38,7 @@ async fn failed_and_resolved_tasks_can_be_resolved(given: Given) {
         assert_eq!((snapshot.state, snapshot.resolved), (State::Succeeded, true));
         assert_eq!(snapshot.outcome, Some(outcome));
         let last = snapshot.history.last().and_then(|entry| entry.error.as_deref());
-        assert_eq!(last, Some("resolved by hand: by phone"));
+        assert_eq!(last, Some("resolved manually: by phone"));
     }
 }
 

@@ -36,7 +36,7 @@ async fn any_ended_task_can_be_retried_with_all_its_retries(given: Given) {
         assert_eq!(applied, expected, "{id}");
         let snapshot = given.find(id).await;
         assert_eq!((snapshot.state, snapshot.outcome), (State::Queued, None));
-        let error = Some("run again by hand: mended".to_owned());
+        let error = Some("retried manually: mended".to_owned());
         let entry =
             HistoryEntry { state: State::Queued, at: given.now(), attempt: attempts, error };
         assert_eq!(snapshot.history.last(), Some(&entry));
