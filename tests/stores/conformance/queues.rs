@@ -55,7 +55,7 @@ async fn suspended_tasks_are_counted_as_running(given: Given) {
     let (sequence, fence) = given.run(task("a")).await;
     given.commit(rest(sequence, fence, true)).await;
     let expected = QueueState { running: 1, suspended: 1, ..QueueState::empty(queue("default")) };
-    assert_eq!(given.store.queues().await.expect("it reads"), [expected.clone()]);
+    assert_eq!(given.store.queues().await.expect("it reads"), std::slice::from_ref(&expected));
     given.commit(rest(sequence, fence, false)).await;
     let expected = QueueState { suspended: 0, ..expected };
     assert_eq!(given.store.queues().await.expect("it reads"), [expected]);

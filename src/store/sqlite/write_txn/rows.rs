@@ -455,13 +455,8 @@ impl Rows for WriteTxn<'_> {
 
     fn enqueue_outbox(&mut self, webhook: &Name, event: &Event, payload: &str) -> Result<()> {
         self.counters.meta.outbox_position += 1;
-        outbox::enqueue_outbox(
-            self.counters.meta.outbox_position,
-            webhook,
-            event,
-            payload,
-            &mut self.sql,
-        )
+        let position = self.counters.meta.outbox_position;
+        outbox::enqueue_outbox(position, webhook, event, payload, &mut self.sql)
     }
 
     fn is_in_outbox(&mut self, position: u64) -> Result<bool> {
