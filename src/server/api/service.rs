@@ -21,7 +21,7 @@ use crate::server::api::disconnect::CancelOnDrop;
 use crate::server::api::reserved::{may_read, may_run, may_run_all, refuse_reserved};
 use crate::server::api::streams::Ends;
 use crate::server::api::{encode, page_token};
-use crate::system::{TaskSystem, catalog, next_times};
+use crate::system::{QueueState, TaskSystem, catalog, next_times};
 use crate::wire::nested;
 
 /// Serves the calls of `taskscheduler.TaskScheduler`.
@@ -317,7 +317,9 @@ impl TaskScheduler for Service {
         request: Request<pb::ListQueuesRequest>,
     ) -> Result<Response<pb::ListQueuesResponse>, Status> {
         let accepts = Accepts::of(&request);
-        let queues = self.system.tasks().queues().await?.into_iter().map(encode::queue).collect();
+        let queues = self.system.tasks().queues().await?;
+        // Failed tasks alone do not keep a queue in the listing.
+        let queues = queues.into_iter().filter(QueueState::is_in_use).map(encode::queue).collect();
         Ok(accepts.answer(pb::ListQueuesResponse { queues }))
     }
 
