@@ -34,7 +34,7 @@ fn the_help_names_every_setting_with_its_default() {
         "rate_per_key = \"5/10s\"",
         "verify Check every page and every task",
         "backup Copy the data directory into a new file",
-        "restore Put a backup into a data directory",
+        "restore Check a backup and copy it into a data directory without a store",
         "TASK_SCHEDULER_CACHE_BYTES",
         "[queues.mail]",
         "Exit codes: 0 ",
@@ -69,10 +69,7 @@ fn a_wrong_flag_is_exit_code_2_and_the_error_names_what_is_accepted() {
     refused(&["--adr", "x"], "a similar argument exists: '--addr'");
     refused(&["serve"], "unrecognized subcommand 'serve'");
     refused(&["--store", "nonsense"], "expected memory, sqlite or sqlite:DIR");
-    refused(
-        &["--store", "sqlite:a", "--data-dir", "b"],
-        "both name the directory; expected one of",
-    );
+    refused(&["--store", "sqlite:a", "--data-dir", "b"], "both set the directory; expected one of");
     refused(&["--queue-length", "0"], "expected a whole number from 1 to 1000000000, or unbounded");
     refused(&["--quarantine-after", "1001"], "expected a whole number from 0 to 1000");
     refused(&["--retention-failed", "0s"], "expected a duration from 1s to 3650d, such as");

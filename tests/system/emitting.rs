@@ -104,8 +104,8 @@ async fn an_event_payload_that_is_too_large_fails_the_handler() {
     let ended = system.tasks().submit(named("flood", "tests/floods", &[])).await.expect("it runs");
     assert_eq!(
         Outcome::failure(&ended.outcome).expect("it fails").message,
-        "the event's payload has 10485771 bytes as JSON; at most 65536 are accepted: store what is \
-         large, and announce where"
+        "the event's payload has 10485771 bytes as JSON; at most 65536 are accepted: store large \
+         data elsewhere, and emit its place"
     );
     assert_eq!(recorder.about("flood"), ["task.accepted", "task.started", "task.failed"]);
     system.stop();

@@ -247,8 +247,9 @@ mod tests {
     #[tokio::test]
     async fn a_deadline_ends_a_stream_even_if_items_are_ready() {
         let exceeded = Some(tonic::Code::DeadlineExceeded);
-        let now = Some(Instant::now());
-        assert_eq!(collect(iter([Ok(1)]), now, false).await, (vec![], exceeded));
+        // Timers count whole milliseconds, so a deadline of this moment is not over yet.
+        let past = Instant::now().checked_sub(Duration::from_millis(10));
+        assert_eq!(collect(iter([Ok(1)]), past, false).await, (vec![], exceeded));
         let soon = Some(Instant::now() + Duration::from_millis(1));
         assert_eq!(collect(pending(), soon, false).await, (vec![], exceeded));
     }

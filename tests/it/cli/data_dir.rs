@@ -55,7 +55,7 @@ async fn the_memory_store_logs_that_nothing_survives_and_leaves_no_files() {
     let data = directory(&binary, "data");
     let flags = ["--store", "memory", "--data-dir", &data];
     let mut server = Setup::stock().flags(flags).start();
-    let expected = "tasks are kept in memory: nothing survives this process";
+    let expected = "tasks are stored in memory and end with this process";
     assert!(server.log().contains(expected), "{}", server.log());
     assert_eq!(server.client().await.run(named("sum", "add", [1, 2, 3])).await, "6");
     server.terminate();

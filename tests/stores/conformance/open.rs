@@ -37,7 +37,6 @@ async fn a_new_store_begins_with_sequence_one(mut given: Given) {
         quarantined: 0,
         events: Vec::new(),
         due: None,
-        notify_slice: opened.notify_slice,
     };
     assert_eq!(opened, OpenReport { epoch: 2, ..opened.clone() });
     assert_eq!(opened, expected);

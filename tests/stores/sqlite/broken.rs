@@ -17,7 +17,7 @@ async fn a_commit_that_cannot_be_written_is_refused_and_acknowledged_tasks_stay(
     let child = Command::new("sh")
         .args(["-c", limited])
         .arg(std::env::current_exe().expect("this test"))
-        .args(["--exact", "broken::child", "--ignored", "--nocapture"])
+        .args(["--exact", "sqlite::broken::child", "--ignored", "--nocapture"])
         .env(DIRECTORY, directory.path())
         .output()
         .expect("it runs");
