@@ -172,7 +172,9 @@ async fn the_backoff_grows_exponentially_up_to_its_cap() {
         .map(|pair| millis(pair[1].at) - millis(pair[0].at))
         .collect();
     for (delay, least) in delays.iter().zip([20, 60, 100, 100]) {
-        assert!((least - 1..least + 10_000).contains(delay), "{delays:?}");
+        // The backoff begins when the attempt ends; the history has the time of the commit, which can wait for
+        // the fsync of the one before it.
+        assert!((least / 2..least + 10_000).contains(delay), "{delays:?}");
     }
     assert_eq!(delays.len(), 4);
 }
