@@ -1,11 +1,14 @@
-//! The results cache: a sharded LRU cache of outcomes by task id, in front of the store.
+//! The results cache: a sharded LRU from task ids to outcomes, in front of the store.
 //!
-//! A look-up locks one shard and does not allocate. The engine decides which outcomes it puts here.
+//! Look-ups lock one shard for as long as a hash table needs, allocate nothing, and hash the id
+//! once: the same hash picks the shard and probes its table. Which outcomes are worth keeping is
+//! the engine's affair.
 //!
-//! The number of entries is bounded for each shard, their bytes for all shards together, so that a result
-//! that is large for one shard does not empty it. `put` evicts what no longer fits, first from its own shard,
-//! then from the others. While several threads put, the bytes can exceed their bound by what is being put.
+//! Entries are bounded for each shard, bytes for all of them together: so a result that is large
+//! for one shard does not empty it. Whoever puts makes room, first in its own shard, then in the
+//! others. While several put at once the bytes can exceed their bound by what is being put.
 
+mod key;
 mod weight;
 
 use std::num::NonZeroUsize;
@@ -16,20 +19,21 @@ use ahash::RandomState;
 use lru::LruCache;
 use parking_lot::Mutex;
 
+use crate::cache::key::{Key, PassThrough, Probe};
 use crate::cache::weight::weight;
 use crate::models::{Ended, TaskId};
 
-/// The default for the most outcomes that are kept.
+/// How many outcomes are kept unless asked otherwise.
 pub const DEFAULT_CAPACITY: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
-/// The default for the memory that outcomes may take, in bytes.
+/// How many bytes they may take unless asked otherwise.
 pub const DEFAULT_MAX_BYTES: usize = 64 << 20;
 
-/// The most shards: more threads than this rarely look up at the same time.
+/// The most shards. More than that many threads rarely look up at once.
 const MAX_SHARDS: usize = 64;
-/// The fewest entries of a shard: in small shards, eviction is far from least recently used.
+/// The fewest entries that are worth a shard: in small shards, the order of use is a rough guess.
 const MIN_ENTRIES_IN_A_SHARD: usize = 256;
 
-/// A cache of the outcomes of tasks. Cheap to clone; all clones are the same cache.
+/// The outcomes of tasks that ended lately. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct ResultsCache {
     shards: Arc<[Mutex<Shard>]>,
@@ -38,27 +42,27 @@ pub struct ResultsCache {
     max_bytes: usize,
 }
 
-/// The counters and the size of a cache.
+/// What a cache has done so far, and what it holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Look-ups that found an outcome.
     pub hits: u64,
-    /// Look-ups that found none.
+    /// Look-ups that did not.
     pub misses: u64,
-    /// Outcomes that were evicted.
+    /// Outcomes dropped to make room.
     pub evictions: u64,
-    /// Outcomes that were not cached because they are larger than the whole cache.
+    /// Outcomes not taken, because each was larger than the whole cache may be.
     pub refusals: u64,
-    /// Outcomes in the cache.
+    /// Outcomes held.
     pub entries: usize,
-    /// An estimate of their memory, in bytes.
+    /// About how much memory they take.
     pub bytes: usize,
 }
 
-/// Aligned so that no two shards share a cache line.
+/// Aligned so that two shards never share a cache line: whoever locks one leaves the others be.
 #[repr(align(128))]
 struct Shard {
-    entries: LruCache<TaskId, Entry, RandomState>,
+    entries: LruCache<Key, Entry, PassThrough>,
     capacity: usize,
     hits: u64,
     misses: u64,
@@ -77,32 +81,38 @@ struct Totals {
 }
 
 impl ResultsCache {
-    /// An empty cache of at most `capacity` outcomes that take at most `max_bytes`.
+    /// A cache of at most `capacity` outcomes that take at most `max_bytes`.
     pub fn new(capacity: NonZeroUsize, max_bytes: usize) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let worthwhile = (capacity.get() / MIN_ENTRIES_IN_A_SHARD).max(1);
         let count = (4 * threads).min(MAX_SHARDS).min(worthwhile);
         // A power of two, so that bits of the hash pick the shard.
         let count = 1 << count.ilog2();
-        let hasher = RandomState::new();
         let (share, rest) = (capacity.get() / count, capacity.get() % count);
         let shard = |index| {
             Mutex::new(Shard {
-                // Unbounded, so that it does not allocate the whole capacity at the start.
-                entries: LruCache::unbounded_with_hasher(hasher.clone()),
+                // Room is taken as it is needed, not for the whole capacity at the start.
+                entries: LruCache::unbounded_with_hasher(PassThrough),
                 capacity: share + usize::from(index < rest),
                 hits: 0,
                 misses: 0,
                 evictions: 0,
             })
         };
-        Self { shards: (0..count).map(shard).collect(), totals: Arc::default(), hasher, max_bytes }
+        Self {
+            shards: (0..count).map(shard).collect(),
+            totals: Arc::default(),
+            hasher: RandomState::new(),
+            max_bytes,
+        }
     }
 
-    /// The outcome of a task, which becomes the most recently used.
+    /// The outcome of a task, which counts as used now.
     pub fn get(&self, id: &TaskId) -> Option<Arc<Ended>> {
-        let mut shard = self.shards[self.shard_of(id)].lock();
-        let found = shard.entries.get(id).map(|entry| Arc::clone(&entry.ended));
+        let hash = self.hash(id);
+        let mut shard = self.shards[self.place(hash)].lock();
+        let probe: &dyn Probe = &(hash, id.as_str());
+        let found = shard.entries.get(probe).map(|entry| Arc::clone(&entry.ended));
         match found {
             Some(_) => shard.hits += 1,
             None => shard.misses += 1,
@@ -110,46 +120,51 @@ impl ResultsCache {
         found
     }
 
-    /// Caches an outcome, in place of an older one of the same task. Evicts the least recently used outcomes.
+    /// Keeps an outcome, in place of an older one of the same task. Makes room by dropping what was
+    /// not used for longest.
     ///
-    /// An outcome that is larger than the whole cache is not cached, but logged and counted; it removes an
-    /// older outcome of the same task and nothing else.
+    /// An outcome that is larger than the whole cache may be is not kept: that is logged and
+    /// counted, and nothing else is dropped for it, but for an older outcome of the same task.
     pub fn put(&self, ended: Arc<Ended>) {
-        let id = ended.task.id.clone();
-        let index = self.shard_of(&id);
+        let hash = self.hash(&ended.task.id);
+        let place = self.place(hash);
         let bytes = weight(&ended);
         if bytes > self.max_bytes {
-            let outdated = self.shards[index].lock().entries.pop(&id);
+            let probe: &dyn Probe = &(hash, ended.task.id.as_str());
+            let outdated = self.shards[place].lock().entries.pop(probe);
             self.released(outdated.as_ref());
             self.totals.refusals.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(
-                task_id = %id,
+                task_id = %ended.task.id,
                 bytes,
                 max_bytes = self.max_bytes,
-                "an outcome is larger than the results cache and is not cached"
+                "an outcome is larger than the results cache: not kept there"
             );
             return;
         }
         self.totals.bytes.fetch_add(bytes, Ordering::Relaxed);
-        // Outcomes are dropped after the lock: freeing a large one takes a while.
+        let key = Key { hash, id: ended.task.id.clone() };
+        // What is dropped is dropped after the lock: freeing a large outcome takes a while.
         let (outdated, evicted) = {
-            let mut shard = self.shards[index].lock();
-            let outdated = shard.entries.put(id, Entry { ended, bytes });
+            let mut shard = self.shards[place].lock();
+            let outdated = shard.entries.put(key, Entry { ended, bytes });
             let full = shard.entries.len() > shard.capacity;
             (outdated, if full { shard.evict() } else { None })
         };
         self.released(outdated.as_ref());
         self.released(evicted.as_ref());
-        self.make_room(index);
+        self.make_room(place);
     }
 
-    /// Removes the outcome of a task: a retry can give it another one.
+    /// Forgets the outcome of a task, which may have another one some day.
     pub fn remove(&self, id: &TaskId) {
-        let outdated = self.shards[self.shard_of(id)].lock().entries.pop(id);
+        let hash = self.hash(id);
+        let probe: &dyn Probe = &(hash, id.as_str());
+        let outdated = self.shards[self.place(hash)].lock().entries.pop(probe);
         self.released(outdated.as_ref());
     }
 
-    /// The counters and the size of the cache.
+    /// What it has done so far, and what it holds.
     pub fn statistics(&self) -> Statistics {
         let mut all = Statistics {
             refusals: self.totals.refusals.load(Ordering::Relaxed),
@@ -166,12 +181,12 @@ impl ResultsCache {
         all
     }
 
-    /// Evicts outcomes until the bytes are within their bound: from the shard at `index` all but the newest,
-    /// then from the others.
-    fn make_room(&self, index: usize) {
+    /// Drops outcomes until the bytes are within their bound: from the shard at `place` all but
+    /// the newest, then from the others.
+    fn make_room(&self, place: usize) {
         for step in 0..self.shards.len() {
             let spared = usize::from(step == 0);
-            let shard = &self.shards[(index + step) % self.shards.len()];
+            let shard = &self.shards[(place + step) % self.shards.len()];
             while self.totals.bytes.load(Ordering::Relaxed) > self.max_bytes {
                 let evicted = {
                     let mut shard = shard.lock();
@@ -191,10 +206,13 @@ impl ResultsCache {
         }
     }
 
-    /// The index of the shard for an id: from the middle bits of the hash, because the shards' tables use the
-    /// lowest and the highest ones.
-    fn shard_of(&self, id: &TaskId) -> usize {
-        (self.hasher.hash_one(id) >> 40) as usize & (self.shards.len() - 1)
+    fn hash(&self, id: &TaskId) -> u64 {
+        self.hasher.hash_one(id.as_str())
+    }
+
+    /// The shard of a hash: by bits from its middle. The tables use the lowest and the highest.
+    fn place(&self, hash: u64) -> usize {
+        (hash >> 40) as usize & (self.shards.len() - 1)
     }
 }
 

@@ -1,13 +1,14 @@
-//! An estimate of the memory of an outcome: allocators round up.
+//! About how much memory an outcome takes: an estimate, because allocators round up.
 
 use std::mem::size_of;
 
 use crate::models::{ArgValue, Ended, Ending, Task, TaskId};
 
-/// The cache's own memory for an entry: a list node, a slot of the table, the counters of the `Arc`s.
+/// What the cache itself needs for an entry: a list node, a slot of the table, the counts of Arcs.
 const OVERHEAD: usize = 160;
 
-/// The bytes of a task and its outcome. Shared arguments count in full: the cache can be their last owner.
+/// The task that was asked for and what became of it. Arguments may be shared with others still;
+/// they count in full, because the cache can be the last to hold them.
 pub(super) fn weight(ended: &Ended) -> usize {
     let fixed = OVERHEAD + size_of::<Ended>() + size_of::<Task>();
     let ending = match &ended.outcome.ending {
