@@ -1,5 +1,5 @@
-//! A key that carries its hash, so that a shard's table does not work it out again, and can be
-//! looked up without owning an id.
+//! A key that carries its hash, so that a shard's table does not compute it again, and that a look-up
+//! finds without owning an id.
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -11,7 +11,7 @@ pub(super) struct Key {
     pub(super) id: TaskId,
 }
 
-/// What a look-up needs of a key: the hash, worked out before, and the id's text.
+/// The parts of a key that a look-up compares: the precomputed hash and the id's text.
 pub(super) trait Probe {
     fn parts(&self) -> (u64, &str);
 }

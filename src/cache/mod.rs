@@ -1,12 +1,12 @@
 //! The results cache: a sharded LRU from task ids to outcomes, in front of the store.
 //!
-//! Look-ups lock one shard for as long as a hash table needs, allocate nothing, and hash the id
-//! once: the same hash picks the shard and probes its table. Which outcomes are worth keeping is
-//! the engine's affair.
+//! A look-up locks one shard for one access to its hash table, allocates nothing, and hashes the id
+//! once: the same hash picks the shard and probes its table. The engine decides which outcomes to
+//! cache.
 //!
-//! Entries are bounded for each shard, bytes for all of them together: so a result that is large
-//! for one shard does not empty it. Whoever puts makes room, first in its own shard, then in the
-//! others. While several put at once the bytes can exceed their bound by what is being put.
+//! The number of entries is bounded for each shard, bytes for all shards together, so that one large
+//! result does not empty its shard. `put` evicts, first in its own shard, then in the others. During
+//! concurrent puts the bytes can exceed their bound by the outcomes that are being put.
 
 mod key;
 mod weight;
@@ -23,17 +23,17 @@ use crate::cache::key::{Key, PassThrough, Probe};
 use crate::cache::weight::weight;
 use crate::models::{Ended, TaskId};
 
-/// How many outcomes are kept unless asked otherwise.
+/// The default number of cached outcomes.
 pub const DEFAULT_CAPACITY: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
-/// How many bytes they may take unless asked otherwise.
+/// The default bound on their memory, in bytes.
 pub const DEFAULT_MAX_BYTES: usize = 64 << 20;
 
-/// The most shards. More than that many threads rarely look up at once.
+/// The most shards. More threads than that rarely look up at the same time.
 const MAX_SHARDS: usize = 64;
-/// The fewest entries that are worth a shard: in small shards, the order of use is a rough guess.
+/// The fewest entries of a shard: in small shards, least-recently-used order is inexact.
 const MIN_ENTRIES_IN_A_SHARD: usize = 256;
 
-/// The outcomes of tasks that ended lately. Cheap to clone; clones share everything.
+/// The outcomes of recently ended tasks. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub struct ResultsCache {
     shards: Arc<[Mutex<Shard>]>,
@@ -42,24 +42,24 @@ pub struct ResultsCache {
     max_bytes: usize,
 }
 
-/// What a cache has done so far, and what it holds.
+/// The counters and the content of a cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Statistics {
     /// Look-ups that found an outcome.
     pub hits: u64,
-    /// Look-ups that did not.
+    /// Look-ups that found none.
     pub misses: u64,
-    /// Outcomes dropped to make room.
+    /// Outcomes evicted to make room.
     pub evictions: u64,
-    /// Outcomes not taken, because each was larger than the whole cache may be.
+    /// Outcomes not cached, because each was larger than the bound of the whole cache.
     pub refusals: u64,
-    /// Outcomes held.
+    /// Cached outcomes.
     pub entries: usize,
-    /// About how much memory they take.
+    /// Their estimated memory, in bytes.
     pub bytes: usize,
 }
 
-/// Aligned so that two shards never share a cache line: whoever locks one leaves the others be.
+/// Aligned so that two shards never share a cache line: a lock of one does not slow the others.
 #[repr(align(128))]
 struct Shard {
     entries: LruCache<Key, Entry, PassThrough>,
@@ -91,7 +91,7 @@ impl ResultsCache {
         let (share, rest) = (capacity.get() / count, capacity.get() % count);
         let shard = |index| {
             Mutex::new(Shard {
-                // Room is taken as it is needed, not for the whole capacity at the start.
+                // The table grows on demand instead of allocating its capacity at the start.
                 entries: LruCache::unbounded_with_hasher(PassThrough),
                 capacity: share + usize::from(index < rest),
                 hits: 0,
@@ -107,7 +107,7 @@ impl ResultsCache {
         }
     }
 
-    /// The outcome of a task, which counts as used now.
+    /// The outcome of a task, which becomes the most recently used one.
     pub fn get(&self, id: &TaskId) -> Option<Arc<Ended>> {
         let hash = self.hash(id);
         let mut shard = self.shards[self.place(hash)].lock();
@@ -120,11 +120,11 @@ impl ResultsCache {
         found
     }
 
-    /// Keeps an outcome, in place of an older one of the same task. Makes room by dropping what was
-    /// not used for longest.
+    /// Caches an outcome and replaces an older one of the same task. Evicts the least recently used
+    /// outcomes to make room.
     ///
-    /// An outcome that is larger than the whole cache may be is not kept: that is logged and
-    /// counted, and nothing else is dropped for it, but for an older outcome of the same task.
+    /// An outcome larger than the bound of the whole cache is not cached: that is logged and counted.
+    /// It evicts nothing but an older outcome of the same task.
     pub fn put(&self, ended: Arc<Ended>) {
         let hash = self.hash(&ended.task.id);
         let place = self.place(hash);
@@ -144,7 +144,7 @@ impl ResultsCache {
         }
         self.totals.bytes.fetch_add(bytes, Ordering::Relaxed);
         let key = Key { hash, id: ended.task.id.clone() };
-        // What is dropped is dropped after the lock: freeing a large outcome takes a while.
+        // Evicted outcomes are dropped after the lock: freeing a large one takes long.
         let (outdated, evicted) = {
             let mut shard = self.shards[place].lock();
             let outdated = shard.entries.put(key, Entry { ended, bytes });
@@ -156,7 +156,7 @@ impl ResultsCache {
         self.make_room(place);
     }
 
-    /// Forgets the outcome of a task, which may have another one some day.
+    /// Removes the outcome of a task, for example because the task is retried.
     pub fn remove(&self, id: &TaskId) {
         let hash = self.hash(id);
         let probe: &dyn Probe = &(hash, id.as_str());
@@ -164,7 +164,7 @@ impl ResultsCache {
         self.released(outdated.as_ref());
     }
 
-    /// What it has done so far, and what it holds.
+    /// The counters and the content of the cache.
     pub fn statistics(&self) -> Statistics {
         let mut all = Statistics {
             refusals: self.totals.refusals.load(Ordering::Relaxed),
@@ -181,8 +181,8 @@ impl ResultsCache {
         all
     }
 
-    /// Drops outcomes until the bytes are within their bound: from the shard at `place` all but
-    /// the newest, then from the others.
+    /// Evicts until the bytes are within their bound: from the shard at `place` all but the newest,
+    /// then from the others.
     fn make_room(&self, place: usize) {
         for step in 0..self.shards.len() {
             let spared = usize::from(step == 0);

@@ -1,14 +1,14 @@
-//! About how much memory an outcome takes: an estimate, because allocators round up.
+//! The estimated memory of an outcome; allocators round up.
 
 use std::mem::size_of;
 
 use crate::models::{ArgValue, Ended, Ending, Task, TaskId};
 
-/// What the cache itself needs for an entry: a list node, a slot of the table, the counts of Arcs.
+/// The memory of an entry in the cache itself: a list node, a slot of the table, the counts of Arcs.
 const OVERHEAD: usize = 160;
 
-/// The task that was asked for and what became of it. Arguments may be shared with others still;
-/// they count in full, because the cache can be the last to hold them.
+/// The bytes of a task and its outcome. Arguments count in full although others may share them,
+/// because the cache can be their last owner.
 pub(super) fn weight(ended: &Ended) -> usize {
     let fixed = OVERHEAD + size_of::<Ended>() + size_of::<Task>();
     let ending = match &ended.outcome.ending {
